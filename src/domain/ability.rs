@@ -1,0 +1,252 @@
+//! What a token may do: abilities, their matching, and the powers that this server itself understands.
+
+use std::fmt;
+
+/// One ability: `*`, or words of `[A-Za-z0-9_.-]` joined by `:`, of which the last may be `*` (the contract, "Abilities").
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ability(Box<str>);
+
+/// The text is not an ability. The message reads on from "The abilities.0 field …".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnAbility {
+    /// More than [`Ability::MAX_CHARS`] characters.
+    #[error("must not be greater than 100 characters.")]
+    TooLong,
+    /// An empty word, a character outside the alphabet, or a `*` that is not the whole last word.
+    #[error(
+        "must be * or words of letters, digits, _ . - joined by : (calls:read), of which the last may be *."
+    )]
+    Malformed,
+}
+
+impl Ability {
+    /// The most characters that an ability may have.
+    pub const MAX_CHARS: usize = 100;
+
+    /// Takes `text` byte for byte, if it holds; nothing is trimmed or folded.
+    pub fn parse(text: &str) -> Result<Self, NotAnAbility> {
+        if text.len() > Self::MAX_CHARS {
+            return Err(NotAnAbility::TooLong);
+        }
+        let words = text
+            .strip_suffix('*')
+            .map_or(Some(text), |head| match head {
+                "" => None,
+                _ => head.strip_suffix(':').or(Some("")),
+            });
+        match words {
+            None => Ok(Self(text.into())),
+            Some(words) if words.split(':').all(is_word) => Ok(Self(text.into())),
+            Some(_) => Err(NotAnAbility::Malformed),
+        }
+    }
+
+    /// The ability as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether holding this ability allows what needs `needed`.
+    ///
+    /// Exact but for a wildcard: `calls:*` covers `calls:read` and `calls:read:own`, not `calls`; `*` covers everything.
+    /// A server-wide power ([`Ability::is_reserved`]) is covered by its own name alone, never by a wildcard.
+    pub fn covers(&self, needed: &str) -> bool {
+        if *self.0 == *needed {
+            return true;
+        }
+        let Some(stem) = self.0.strip_suffix('*') else {
+            return false;
+        };
+        needed.len() > stem.len() && needed.starts_with(stem) && !is_reserved(needed)
+    }
+
+    /// Whether this names a power over the whole server, which the Account API never grants (the contract, "Abilities").
+    pub fn is_reserved(&self) -> bool {
+        is_reserved(&self.0)
+    }
+}
+
+impl fmt::Display for Ability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_word(word: &str) -> bool {
+    !word.is_empty()
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+fn is_reserved(text: &str) -> bool {
+    text == Power::TokensIntrospect.as_str() || text == "admin" || text.starts_with("admin:")
+}
+
+/// A power that this server itself acts on. The set is closed: user-defined abilities are for other software to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// Read the owner's account (`GET /api/user`).
+    UserRead,
+    /// Rotate the token itself.
+    TokensRotateSelf,
+    /// Read the owner's environments.
+    EnvironmentsRead,
+    /// Ask what any token may do. Server-wide, so granted from the command line only.
+    TokensIntrospect,
+}
+
+impl Power {
+    /// Every power, so that a declared catalogue need not repeat them.
+    pub const ALL: [Self; 4] = [
+        Self::UserRead,
+        Self::TokensRotateSelf,
+        Self::EnvironmentsRead,
+        Self::TokensIntrospect,
+    ];
+
+    /// The ability that grants this power.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UserRead => "user:read",
+            Self::TokensRotateSelf => "tokens:rotate-self",
+            Self::EnvironmentsRead => "environments:read",
+            Self::TokensIntrospect => "tokens:introspect",
+        }
+    }
+}
+
+/// The abilities of one token, in the order given, without repetitions. Empty means: proves identity, may do nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abilities(Vec<Ability>);
+
+/// More than [`Abilities::MAX`] abilities. The message reads on from "The abilities field …".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must not have more than 100 items.")]
+pub struct TooManyAbilities;
+
+impl Abilities {
+    /// The most abilities that a token may hold.
+    pub const MAX: usize = 100;
+
+    /// Takes abilities in their order; a repeated one counts once.
+    pub fn new(abilities: impl IntoIterator<Item = Ability>) -> Result<Self, TooManyAbilities> {
+        let mut unique: Vec<Ability> = Vec::new();
+        for ability in abilities {
+            if !unique.contains(&ability) {
+                if unique.len() == Self::MAX {
+                    return Err(TooManyAbilities);
+                }
+                unique.push(ability);
+            }
+        }
+        Ok(Self(unique))
+    }
+
+    /// `["*"]`: full access, but for server-wide powers.
+    pub fn full() -> Self {
+        Self(vec![Ability("*".into())])
+    }
+
+    /// Whether one of these covers `needed` ([`Ability::covers`]).
+    pub fn cover(&self, needed: &str) -> bool {
+        self.0.iter().any(|ability| ability.covers(needed))
+    }
+
+    /// The abilities in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Ability> {
+        self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn accepts_the_grammar_and_nothing_else() {
+        for good in [
+            "*",
+            "calls",
+            "calls:read",
+            "calls:*",
+            "a.b-c_d:0:*",
+            &"a".repeat(100),
+        ] {
+            assert!(Ability::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "", ":", "a:", ":a", "a::b", "**", "a*", "a:*:b", "*:a", "a b", "a:b ", "é", "a:**",
+            ":*", "a\0",
+        ] {
+            assert_eq!(Ability::parse(bad), Err(NotAnAbility::Malformed), "{bad:?}");
+        }
+        assert_eq!(Ability::parse(&"a".repeat(101)), Err(NotAnAbility::TooLong));
+    }
+
+    #[test]
+    fn no_wildcard_covers_a_server_wide_power() {
+        for held in ["*", "tokens:*", "admin:*"] {
+            let held = Ability::parse(held).unwrap();
+            assert!(
+                !held.covers("tokens:introspect") && !held.covers("admin:users"),
+                "{held}"
+            );
+        }
+        assert!(
+            Ability::parse("tokens:introspect")
+                .unwrap()
+                .covers("tokens:introspect")
+        );
+        assert!(
+            Ability::parse("tokens:*")
+                .unwrap()
+                .covers("tokens:rotate-self")
+        );
+    }
+
+    #[test]
+    fn repetitions_count_once_and_order_stays() {
+        let list = ["b", "a", "b"].map(|a| Ability::parse(a).unwrap());
+        let kept: Vec<_> = Abilities::new(list)
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(kept, ["b", "a"]);
+        let many = (0..101).map(|n| Ability::parse(&format!("a{n}")).unwrap());
+        assert_eq!(Abilities::new(many), Err(TooManyAbilities));
+    }
+
+    /// The contract's sentence, word by word, as slowly as it can be said.
+    fn naive_covers(held: &str, needed: &str) -> bool {
+        let (held, needed): (Vec<_>, Vec<_>) =
+            (held.split(':').collect(), needed.split(':').collect());
+        if held == needed {
+            return true;
+        }
+        let reserved = needed == ["tokens", "introspect"] || needed[0] == "admin";
+        let (last, head) = held.split_last().unwrap();
+        *last == "*" && !reserved && needed.len() > head.len() && needed[..head.len()] == *head
+    }
+
+    proptest! {
+        #[test]
+        fn matches_like_the_naive_model(
+            held in "(\\*|(a|b|admin|tokens)(:(a|b|introspect)){0,2}(:\\*)?)",
+            needed in "(a|b|admin|tokens)(:(a|b|introspect)){0,3}",
+        ) {
+            let ability = Ability::parse(&held).unwrap();
+            prop_assert_eq!(ability.covers(&needed), naive_covers(&held, &needed), "{} covers {}", held, needed);
+        }
+
+        #[test]
+        fn what_parses_comes_back_as_it_was(text in "[a-z:*.]{0,12}") {
+            if let Ok(ability) = Ability::parse(&text) {
+                prop_assert_eq!(ability.as_str(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Users and their passwords.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use unicode_normalization::UnicodeNormalization;
+
+use super::{
+    id::{EnvironmentId, UserId},
+    text::Name,
+    time::Timestamp,
+};
+
+/// A person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Their identifier.
+    pub id: UserId,
+    /// What they are called.
+    pub name: Name,
+    /// The address they sign in with.
+    pub email: Email,
+    /// When the account was made.
+    pub created_at: Timestamp,
+    /// Since when the account may do nothing; `None` is an account in good standing.
+    pub disabled_at: Option<Timestamp>,
+    /// The environment they work in; always `None` until environments exist.
+    pub current_environment: Option<EnvironmentId>,
+}
+
+/// An e-mail address: kept as written, told apart by its canonical form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email {
+    written: String,
+    canonical: String,
+}
+
+/// Why a text is not an [`Email`]. The message reads on from "The email field …".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnEmail {
+    /// Nothing is left after trimming.
+    #[error("is required.")]
+    Empty,
+    /// More than 254 bytes (RFC 5321, section 4.5.3.1.3, less the brackets).
+    #[error("must not be greater than 254 bytes.")]
+    TooLong,
+    /// Not of the form `somebody@somewhere`.
+    #[error("must be a valid email address.")]
+    Malformed,
+}
+
+impl Email {
+    const MAX_BYTES: usize = 254;
+
+    /// Trims `text` and takes it, if it looks like an address. Only a message could prove that it is one.
+    pub fn parse(text: &str) -> Result<Self, NotAnEmail> {
+        let written = text.trim();
+        if written.is_empty() {
+            return Err(NotAnEmail::Empty);
+        }
+        let canonical = canonical(written);
+        if written.len().max(canonical.len()) > Self::MAX_BYTES {
+            return Err(NotAnEmail::TooLong);
+        }
+        let stray = |c: char| c.is_whitespace() || c.is_control();
+        let sound = |text: &str| {
+            let halves = text.split_once('@');
+            halves.is_some_and(|(local, host)| {
+                !local.is_empty() && !host.is_empty() && !host.contains('@')
+            }) && !text.contains(stray)
+        };
+        if !sound(written) || !sound(&canonical) {
+            return Err(NotAnEmail::Malformed);
+        }
+        Ok(Self {
+            written: written.to_owned(),
+            canonical,
+        })
+    }
+
+    /// The address as its owner wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// The form by which two spellings are one address: compatibility-normalised (NFKC folds width) and in lower case.
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+/// Lower case can leave a text denormalised, hence the second pass.
+fn canonical(text: &str) -> String {
+    let folded: String = text.nfkc().flat_map(char::to_lowercase).collect();
+    folded.nfkc().collect()
+}
+
+/// A password as a person typed it, normalised (NFC, so that two keyboards type the same one) and kept out of sight.
+pub struct Password(SecretString);
+
+/// Why a text cannot be a [`Password`]. The message reads on from "The password field …".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAPassword {
+    /// No text at all.
+    #[error("is required.")]
+    Empty,
+    /// More than [`Password::MAX_BYTES`] bytes: the cap comes before any hashing.
+    #[error("must not be greater than 1024 bytes.")]
+    TooLong,
+}
+
+impl Password {
+    /// The most bytes that a password may have.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// Takes a password that somebody presents. Whether a *new* one is good enough is decided elsewhere.
+    pub fn parse(text: &str) -> Result<Self, NotAPassword> {
+        if text.is_empty() {
+            return Err(NotAPassword::Empty);
+        }
+        if text.len() > Self::MAX_BYTES {
+            return Err(NotAPassword::TooLong);
+        }
+        let normalised: String = text.nfc().collect();
+        match normalised.len() <= Self::MAX_BYTES {
+            true => Ok(Self(normalised.into())),
+            false => Err(NotAPassword::TooLong),
+        }
+    }
+
+    /// The password itself, for hashing and for judging it.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password([redacted])")
+    }
+}
+
+/// An argon2id hash as a PHC string, its parameters and salt included.
+///
+/// Passwords can be guessed, so their hash must be slow; a token's secret of 238 random bits cannot, so BLAKE3 is
+/// right there ([`super::secret::TokenHash`]).
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// Wraps a PHC string that was computed or loaded.
+    pub fn new(phc: String) -> Self {
+        Self(phc)
+    }
+
+    /// The PHC string, for verification and storage.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash([redacted])")
+    }
+}
+
+/// What a sign-in is checked against: a person and the hash of their password, read in one moment.
+#[derive(Clone, Debug)]
+pub struct UserCredentials {
+    /// The person.
+    pub user: User,
+    /// The hash of their password.
+    pub password: PasswordHash,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_address_share_a_canonical_form() {
+        let canonical = |text| Email::parse(text).unwrap().canonical().to_owned();
+        assert_eq!(canonical(" Ada@Example.COM "), "ada@example.com");
+        assert_eq!(canonical("ａｄａ@example.com"), "ada@example.com");
+        assert_eq!(
+            canonical("cafe\u{301}@example.com"),
+            canonical("CAF\u{c9}@example.com")
+        );
+        assert_eq!(
+            Email::parse(" Ada@Example.COM ").unwrap().as_str(),
+            "Ada@Example.COM"
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for bad in [
+            "ada",
+            "@example.com",
+            "ada@",
+            "a@b@c",
+            "a b@c",
+            "a@b\nc",
+            "a＠b@c",
+        ] {
+            assert_eq!(Email::parse(bad), Err(NotAnEmail::Malformed), "{bad:?}");
+        }
+        assert_eq!(Email::parse("  "), Err(NotAnEmail::Empty));
+        assert_eq!(
+            Email::parse(&format!("{}@b", "a".repeat(253))),
+            Err(NotAnEmail::TooLong)
+        );
+    }
+
+    #[test]
+    fn secrets_do_not_show_in_debug_output() {
+        let shown = format!(
+            "{:?} {:?}",
+            Password::parse("canary-canary").unwrap(),
+            PasswordHash::new("canary".into())
+        );
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+
+    #[test]
+    fn passwords_are_capped_in_bytes_before_and_after_normalisation() {
+        assert!(Password::parse(&"x".repeat(1024)).is_ok());
+        assert_eq!(
+            Password::parse(&"x".repeat(1025)).unwrap_err(),
+            NotAPassword::TooLong
+        );
+        assert_eq!(Password::parse("e\u{301}").unwrap().expose(), "\u{e9}");
+    }
+}

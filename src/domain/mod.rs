@@ -1,0 +1,13 @@
+//! The plain types of the product: no I/O, no clock, no HTTP, no SQL.
+//!
+//! Each type has one door, a `parse` (for what people send) or a constructor (for what the program makes), so that a
+//! value that exists is a value that holds. `now` is always an argument.
+
+pub mod ability;
+pub mod account;
+pub mod id;
+pub mod secret;
+pub mod session;
+pub mod text;
+pub mod time;
+pub mod token;

@@ -1,0 +1,361 @@
+//! Secrets of tokens and sessions: how they are made, written, read and stored (the contract, "Credentials").
+//!
+//! A plaintext is `prefix` + 40 base62 characters from the operating system (238 bits) + 8 hex digits of CRC-32 over
+//! those 40. The store keeps BLAKE3 of it. A fast hash is right here, since nobody can guess 238 random bits; it would
+//! be wrong for a password ([`super::account::PasswordHash`]).
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const RANDOM_CHARS: usize = 40;
+const CHECKSUM_CHARS: usize = 8;
+
+/// What a credential stands for, told by its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CredentialKind {
+    /// A signed-in person.
+    Session,
+    /// A token that a person made for software.
+    PersonalAccessToken,
+    /// A token of an environment. Nothing issues one yet.
+    EnvironmentToken,
+}
+
+impl CredentialKind {
+    /// The word for it on the wire and in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::PersonalAccessToken => "personal_access_token",
+            Self::EnvironmentToken => "environment_token",
+        }
+    }
+}
+
+/// The prefixes by which kinds are told apart, one a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefixes {
+    session: String,
+    personal_access_token: String,
+    environment_token: String,
+}
+
+/// The prefixes cannot tell the kinds apart.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPrefixes {
+    /// A prefix outside the alphabet or the length.
+    #[error("{0:?} must be 1 to 16 letters, digits or underscores")]
+    Malformed(String),
+    /// One prefix begins with another.
+    #[error("{0:?} and {1:?} must not begin alike: a token is matched to its kind by its prefix")]
+    Ambiguous(String, String),
+}
+
+impl Prefixes {
+    /// Takes one prefix a kind: 1 to 16 characters of `[A-Za-z0-9_]`, none the beginning of another.
+    pub fn new(
+        session: &str,
+        personal_access_token: &str,
+        environment_token: &str,
+    ) -> Result<Self, BadPrefixes> {
+        let all = [session, personal_access_token, environment_token];
+        for (at, prefix) in all.iter().enumerate() {
+            let sound = prefix
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            if !sound || !(1..=16).contains(&prefix.len()) {
+                return Err(BadPrefixes::Malformed((*prefix).to_owned()));
+            }
+            if let Some((_, other)) = all
+                .iter()
+                .enumerate()
+                .find(|(other_at, other)| *other_at != at && other.starts_with(prefix))
+            {
+                return Err(BadPrefixes::Ambiguous(
+                    (*prefix).to_owned(),
+                    (*other).to_owned(),
+                ));
+            }
+        }
+        Ok(Self {
+            session: session.to_owned(),
+            personal_access_token: personal_access_token.to_owned(),
+            environment_token: environment_token.to_owned(),
+        })
+    }
+
+    /// The prefix of `kind`.
+    pub fn of(&self, kind: CredentialKind) -> &str {
+        match kind {
+            CredentialKind::Session => &self.session,
+            CredentialKind::PersonalAccessToken => &self.personal_access_token,
+            CredentialKind::EnvironmentToken => &self.environment_token,
+        }
+    }
+
+    fn split<'t>(&self, text: &'t str) -> Option<(CredentialKind, &'t str)> {
+        [
+            CredentialKind::PersonalAccessToken,
+            CredentialKind::Session,
+            CredentialKind::EnvironmentToken,
+        ]
+        .into_iter()
+        .find_map(|kind| Some((kind, text.strip_prefix(self.of(kind))?)))
+    }
+}
+
+/// A secret in plain: no Display, Serialize or Clone, wiped from memory when dropped. It leaves the program once, in the
+/// answer to the request that made it.
+pub struct Plaintext(SecretString);
+
+impl Plaintext {
+    /// Draws a new secret of `kind` from the operating system.
+    ///
+    /// Fails only where the operating system has no randomness to give, and then nothing may be issued.
+    pub fn generate(kind: CredentialKind, prefixes: &Prefixes) -> Result<Self, getrandom::Error> {
+        let mut random = Zeroizing::new(String::with_capacity(RANDOM_CHARS));
+        let mut pool = Zeroizing::new([0_u8; 64]);
+        while random.len() < RANDOM_CHARS {
+            getrandom::fill(&mut *pool)?;
+            // 248 is the largest multiple of 62 in a byte: dropping what lies beyond leaves every character as likely.
+            let fair = pool
+                .iter()
+                .filter(|byte| **byte < 248)
+                .map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
+            let missing = RANDOM_CHARS - random.len();
+            random.extend(fair.take(missing));
+        }
+        let checksum = crc32fast::hash(random.as_bytes());
+        Ok(Self(
+            format!("{}{}{checksum:08x}", prefixes.of(kind), *random).into(),
+        ))
+    }
+
+    /// What the store keeps of this secret.
+    pub fn hash(&self) -> TokenHash {
+        TokenHash(blake3::hash(self.expose().as_bytes()))
+    }
+
+    /// The last four characters, by which an owner tells it from others.
+    pub fn hint(&self) -> String {
+        let text = self.expose();
+        text[text.len() - 4..].to_owned()
+    }
+
+    /// The form in which a personal access token is handed out: `N|pat_…`.
+    pub fn numbered(&self, number: i64) -> Self {
+        Self(format!("{number}|{}", self.expose()).into())
+    }
+
+    /// The secret itself, for the one answer that shows it.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Plaintext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Plaintext([redacted])")
+    }
+}
+
+/// BLAKE3 of a secret: everything after the `|`, prefix and checksum included. Its comparison takes the same time
+/// wherever two differ.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash(blake3::Hash);
+
+impl TokenHash {
+    /// The 32 bytes, for a look-up.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+}
+
+/// A stored hash signs nobody in, but it has no business in a log.
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash([redacted])")
+    }
+}
+
+/// A credential as somebody presents it, well-formed and not yet looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// What it claims to be.
+    pub kind: CredentialKind,
+    /// The row number it names; a wrong one is refused.
+    pub number: Option<i64>,
+    /// What to look up.
+    pub hash: TokenHash,
+}
+
+/// The text is no credential of ours: wrong prefix, length, alphabet or checksum. It says no more, lest it echo a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a well-formed credential")]
+pub struct NotACredential;
+
+impl Presented {
+    /// Reads a credential byte for byte. Rubbish is refused by its checksum before any hash; a good checksum proves nothing.
+    pub fn parse(text: &str, prefixes: &Prefixes) -> Result<Self, NotACredential> {
+        let (number, secret) = match text.split_once('|') {
+            Some((number, secret)) => (Some(parse_number(number)?), secret),
+            None => (None, text),
+        };
+        let (kind, body) = prefixes.split(secret).ok_or(NotACredential)?;
+        if number.is_some() && kind != CredentialKind::PersonalAccessToken {
+            return Err(NotACredential);
+        }
+        if body.len() != RANDOM_CHARS + CHECKSUM_CHARS
+            || !body.bytes().all(|b| b.is_ascii_alphanumeric())
+        {
+            return Err(NotACredential);
+        }
+        let (random, checksum) = body.split_at(RANDOM_CHARS);
+        let lower_hex = checksum
+            .bytes()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if !lower_hex || u32::from_str_radix(checksum, 16) != Ok(crc32fast::hash(random.as_bytes()))
+        {
+            return Err(NotACredential);
+        }
+        Ok(Self {
+            kind,
+            number,
+            hash: TokenHash(blake3::hash(secret.as_bytes())),
+        })
+    }
+}
+
+/// A row number is written in one way: no sign, no leading zero.
+fn parse_number(text: &str) -> Result<i64, NotACredential> {
+    let number: i64 = text.parse().map_err(|_| NotACredential)?;
+    (number > 0 && number.to_string() == text)
+        .then_some(number)
+        .ok_or(NotACredential)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, sample::Index};
+
+    use super::*;
+
+    fn prefixes() -> Prefixes {
+        Prefixes::new("ses_", "pat_", "talq_").unwrap()
+    }
+
+    const KINDS: [CredentialKind; 3] = [
+        CredentialKind::Session,
+        CredentialKind::PersonalAccessToken,
+        CredentialKind::EnvironmentToken,
+    ];
+
+    #[test]
+    fn has_the_shape_of_the_contract() {
+        let token = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes()).unwrap();
+        let text = token.expose();
+        assert_eq!(text.len(), "pat_".len() + 40 + 8);
+        assert_eq!(
+            format!("{:08x}", crc32fast::hash(&text.as_bytes()[4..44])),
+            text[44..]
+        );
+        assert_eq!(token.hint(), text[48..]);
+        assert_eq!(token.numbered(7).expose(), format!("7|{text}"));
+    }
+
+    #[test]
+    fn the_checksum_is_crc32b() {
+        assert_eq!(format!("{:08x}", crc32fast::hash(b"123456789")), "cbf43926");
+    }
+
+    #[test]
+    fn prefixes_must_tell_the_kinds_apart() {
+        assert!(matches!(
+            Prefixes::new("a", "ab", "c"),
+            Err(BadPrefixes::Ambiguous(..))
+        ));
+        assert!(matches!(
+            Prefixes::new("a_", "a_", "c"),
+            Err(BadPrefixes::Ambiguous(..))
+        ));
+        for bad in ["", "a|", "a b", "é", "12345678901234567"] {
+            assert!(
+                matches!(
+                    Prefixes::new(bad, "x_", "y_"),
+                    Err(BadPrefixes::Malformed(_))
+                ),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_row_number_is_written_in_one_way_and_belongs_to_personal_access_tokens() {
+        let prefixes = prefixes();
+        let token = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes).unwrap();
+        let session = Plaintext::generate(CredentialKind::Session, &prefixes).unwrap();
+        for number in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "01",
+            " 1",
+            "1 ",
+            "9223372036854775808",
+            "1|1",
+        ] {
+            assert!(
+                Presented::parse(&format!("{number}|{}", token.expose()), &prefixes).is_err(),
+                "{number:?}"
+            );
+        }
+        assert!(Presented::parse(&format!("1|{}", session.expose()), &prefixes).is_err());
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let token = Plaintext::generate(CredentialKind::Session, &prefixes()).unwrap();
+        let presented = Presented::parse(token.expose(), &prefixes()).unwrap();
+        let shown = format!("{token:?} {presented:?}");
+        assert!(
+            !shown.contains(&token.expose()[4..]) && !shown.contains(&token.hash().0.to_hex()[..8]),
+            "{shown}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_generated_parses_to_its_own_hash(kind in 0..3_usize, number in 1..i64::MAX) {
+            let (kind, prefixes) = (KINDS[kind], prefixes());
+            let secret = Plaintext::generate(kind, &prefixes).unwrap();
+            let plain = Presented::parse(secret.expose(), &prefixes).unwrap();
+            prop_assert_eq!(plain, Presented { kind, number: None, hash: secret.hash() });
+            if kind == CredentialKind::PersonalAccessToken {
+                let numbered = Presented::parse(secret.numbered(number).expose(), &prefixes).unwrap();
+                prop_assert_eq!(numbered, Presented { kind, number: Some(number), hash: secret.hash() });
+            }
+        }
+
+        #[test]
+        fn a_changed_character_never_parses_to_the_same_secret(at in any::<Index>(), to in any::<char>()) {
+            let prefixes = prefixes();
+            let secret = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes).unwrap();
+            let mut text: Vec<char> = secret.expose().chars().collect();
+            let at = at.index(text.len());
+            prop_assume!(text[at] != to);
+            text[at] = to;
+            let changed: String = text.into_iter().collect();
+            // CRC-32 finds every error of a single character, so none of these is ever looked up.
+            prop_assert_eq!(Presented::parse(&changed, &prefixes), Err(NotACredential));
+        }
+
+        #[test]
+        fn rubbish_is_refused(text in "\\PC{0,80}") {
+            prop_assert_eq!(Presented::parse(&text, &prefixes()), Err(NotACredential));
+        }
+    }
+}

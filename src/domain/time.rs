@@ -1,0 +1,92 @@
+//! Points in time as the contract speaks of them: UTC, whole seconds.
+
+use std::{fmt, time::Duration};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// A point in time in whole seconds since 1970-01-01T00:00:00Z, within the years 1 to 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// The text is not an RFC 3339 date-time of the years 1 to 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a date and time like 2030-01-31T12:00:00Z")]
+pub struct NotATimestamp;
+
+impl Timestamp {
+    /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
+    pub const MAX: Self = Self(253_402_300_799);
+    const MIN: Self = Self(-62_135_596_800);
+
+    /// Takes seconds since the epoch; what lies outside the years 1 to 9999 is moved to the nearest end.
+    pub const fn from_unix(seconds: i64) -> Self {
+        if seconds > Self::MAX.0 {
+            Self::MAX
+        } else if seconds < Self::MIN.0 {
+            Self::MIN
+        } else {
+            Self(seconds)
+        }
+    }
+
+    /// Seconds since the epoch.
+    pub const fn unix(self) -> i64 {
+        self.0
+    }
+
+    /// This time moved later by `duration`, whole seconds, at most [`Timestamp::MAX`].
+    pub fn plus(self, duration: Duration) -> Self {
+        let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        Self::from_unix(self.0.saturating_add(seconds))
+    }
+
+    /// How long ago `earlier` was; zero where it is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Reads an RFC 3339 date-time with any offset; a fraction of a second is dropped.
+    pub fn parse(text: &str) -> Result<Self, NotATimestamp> {
+        let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| NotATimestamp)?;
+        let seconds = parsed.timestamp();
+        (Self::MIN.0..=Self::MAX.0)
+            .contains(&seconds)
+            .then_some(Self(seconds))
+            .ok_or(NotATimestamp)
+    }
+}
+
+/// RFC 3339 in UTC with `Z`, whole seconds: the one form in which a time leaves the program.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = DateTime::<Utc>::from_timestamp(self.0, 0).unwrap_or_default();
+        f.write_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_utc_with_whole_seconds_and_reads_any_offset() {
+        let time = Timestamp::parse("2024-01-15T20:00:00.987+01:00").unwrap();
+        assert_eq!(time.to_string(), "2024-01-15T19:00:00Z");
+        assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
+    }
+
+    #[test]
+    fn stays_within_the_years_that_can_be_written() {
+        assert_eq!(
+            Timestamp::from_unix(i64::MAX).to_string(),
+            "9999-12-31T23:59:59Z"
+        );
+        assert_eq!(
+            Timestamp::from_unix(i64::MIN).to_string(),
+            "0001-01-01T00:00:00Z"
+        );
+        assert_eq!(Timestamp::MAX.plus(Duration::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp::parse("tomorrow"), Err(NotATimestamp));
+        assert_eq!(Timestamp::parse("2024-01-15"), Err(NotATimestamp));
+    }
+}

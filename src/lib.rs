@@ -1,0 +1,4 @@
+//! patd, the personal access token daemon: users, sessions and hashed API tokens in one self-contained binary.
+
+pub mod domain;
+pub mod store;

@@ -1,0 +1,3 @@
+//! The `patd` binary.
+
+fn main() {}

@@ -1,0 +1,199 @@
+//! What the product needs of its storage, in the product's own verbs.
+//!
+//! One method is one atomic change: it is on disk when it is answered `Ok`, or it did not happen, or (after
+//! [`StoreError::Unavailable`]) nobody knows. No driver's type and no assumption of a single process shows here, so that
+//! another database can stand behind it. Methods that look up by secret are called for every request: a store answers
+//! them without leaving the thread where it can.
+
+pub mod sqlite;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use crate::domain::{
+    account::{Email, PasswordHash, User, UserCredentials},
+    id::{SessionId, TokenId, UserId},
+    secret::TokenHash,
+    session::{NewSession, Session, SessionRecord},
+    text::Name,
+    time::Timestamp,
+    token::{NewToken, Token, TokenRecord, TokenState},
+};
+
+/// Why the store did not do what was asked. An outage is never absence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such row, or it is not the named owner's. Nothing changed.
+    #[error("not found")]
+    NotFound,
+    /// A rule of the data forbids it. Nothing changed.
+    #[error("conflict: {0}")]
+    Conflict(Conflict),
+    /// The store cannot answer now. A change may or may not have happened; a read tells nothing.
+    #[error("store unavailable: {0}")]
+    Unavailable(String),
+    /// A defect: the store and this program disagree. Nothing changed.
+    #[error("store defect: {0}")]
+    Internal(String),
+}
+
+/// A rule that a change would break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// Another user has this address.
+    #[error("the email address is taken")]
+    EmailTaken,
+    /// The owner has as many live tokens as are allowed.
+    #[error("the owner has too many live tokens")]
+    TooManyTokens,
+    /// The password was changed, or the account disabled, since it was read.
+    #[error("the credentials changed meanwhile")]
+    CredentialsChanged,
+}
+
+/// An answer of the store, perhaps there already.
+pub enum Reply<'a, T> {
+    /// Answered in place; `None` once it was taken.
+    Ready(Option<Result<T, StoreError>>),
+    /// Still under way on another thread or host.
+    Pending(Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>),
+}
+
+impl<T> Reply<'_, T> {
+    /// An answer that is there already.
+    pub const fn ready(result: Result<T, StoreError>) -> Self {
+        Self::Ready(Some(result))
+    }
+}
+
+impl<T: Unpin> Future for Reply<'_, T> {
+    type Output = Result<T, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Ready(result) => Poll::Ready(
+                result
+                    .take()
+                    .expect("a reply is polled no more once it was ready"),
+            ),
+            Self::Pending(future) => future.as_mut().poll(cx),
+        }
+    }
+}
+
+/// A change to a user's profile; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct ProfileChange {
+    /// The new name.
+    pub name: Option<Name>,
+    /// The new address.
+    pub email: Option<Email>,
+}
+
+/// A change of a password, which ends the user's sessions.
+#[derive(Clone, Debug)]
+pub struct PasswordChange {
+    /// The hash that the current password was checked against; `None` where an administrator asked for no password.
+    /// If it is no longer the stored one: [`Conflict::CredentialsChanged`].
+    pub verified: Option<PasswordHash>,
+    /// The hash of the new password.
+    pub password: PasswordHash,
+    /// The one session that goes on.
+    pub keep: Option<SessionId>,
+}
+
+/// A sign-in: a session for somebody whose password was checked.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// The session to store.
+    pub session: NewSession,
+    /// The hash that the password was checked against. If it is no longer the stored one, or the account was disabled
+    /// meanwhile: [`Conflict::CredentialsChanged`], and no session.
+    pub verified: PasswordHash,
+    /// The same password hashed with today's parameters, to replace the stored hash.
+    pub rehashed: Option<PasswordHash>,
+}
+
+/// Which of an owner's tokens to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct TokenQuery {
+    /// Only those whose name holds this text, upper and lower case (of ASCII) alike.
+    pub search: Option<String>,
+    /// Only those in this state; `None` is all but the revoked.
+    pub state: Option<TokenState>,
+    /// Only those with a smaller row number: where the previous page ended.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Uses of tokens and sessions since the last report, each id once with its latest time.
+#[derive(Clone, Debug, Default)]
+pub struct Uses {
+    /// When tokens were last used.
+    pub tokens: Vec<(TokenId, Timestamp)>,
+    /// When sessions were last used.
+    pub sessions: Vec<(SessionId, Timestamp)>,
+}
+
+/// The storage of users, sessions and tokens.
+///
+/// Every method may also answer [`StoreError::Unavailable`] or [`StoreError::Internal`]; only further errors are named.
+pub trait Store: Send + Sync + 'static {
+    /// Whether the store can read and write at this moment.
+    fn ready(&self) -> Reply<'_, ()>;
+
+    /// Adds a user. [`Conflict::EmailTaken`] where the canonical address exists.
+    fn add_user(&self, user: User, password: PasswordHash) -> Reply<'_, ()>;
+    /// A user. [`StoreError::NotFound`].
+    fn user(&self, id: UserId) -> Reply<'_, User>;
+    /// A user with the hash of their password. [`StoreError::NotFound`].
+    fn credentials(&self, id: UserId) -> Reply<'_, UserCredentials>;
+    /// The same by canonical address; `None` where nobody has it.
+    fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
+    /// Up to `limit` users in the order of their ids (oldest first), from behind `after`.
+    fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
+    /// Changes name or address. [`StoreError::NotFound`], [`Conflict::EmailTaken`].
+    fn change_profile(&self, id: UserId, change: ProfileChange) -> Reply<'_, User>;
+    /// Changes a password and ends the user's sessions but [`PasswordChange::keep`].
+    /// [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
+    fn change_password(&self, id: UserId, change: PasswordChange) -> Reply<'_, ()>;
+    /// Disables a user from `at` on and ends their sessions; a second time changes nothing. [`StoreError::NotFound`].
+    fn disable_user(&self, id: UserId, at: Timestamp) -> Reply<'_, User>;
+    /// Enables a user; where they are enabled, nothing changes. [`StoreError::NotFound`].
+    fn enable_user(&self, id: UserId) -> Reply<'_, User>;
+
+    /// Signs somebody in. [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
+    fn sign_in(&self, sign_in: SignIn) -> Reply<'_, ()>;
+    /// The session with this secret and its user, whatever their state; `None` where there is none.
+    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<SessionRecord>>;
+    /// The user's sessions that have not passed `expires_at` by `now`, newest first.
+    fn sessions_of(&self, user: UserId, now: Timestamp) -> Reply<'_, Vec<Session>>;
+    /// Ends a session of the user. [`StoreError::NotFound`].
+    fn end_session(&self, user: UserId, id: SessionId) -> Reply<'_, ()>;
+    /// Ends the user's sessions but `keep`; answers how many.
+    fn end_other_sessions(&self, user: UserId, keep: SessionId) -> Reply<'_, u64>;
+
+    /// Adds a token and gives it its number. [`StoreError::NotFound`] where the owner does not exist or is disabled,
+    /// [`Conflict::TooManyTokens`] where the owner has `max_live` tokens that are neither revoked nor expired at its
+    /// `created_at`.
+    fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token>;
+    /// The token with this secret and its owner, whatever their state; `None` where there is none.
+    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<TokenRecord>>;
+    /// A token that is not revoked, whoever owns it. [`StoreError::NotFound`].
+    fn token(&self, id: TokenId) -> Reply<'_, Token>;
+    /// The owner's tokens, narrowed and paged; states are judged at `now`.
+    fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
+    /// Renames a token of the owner that is not revoked. [`StoreError::NotFound`].
+    fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Reply<'_, Token>;
+    /// Revokes a token of the owner for good. [`StoreError::NotFound`], also the second time.
+    fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()>;
+
+    /// Notes uses; a time never moves back, an id that is gone is passed over.
+    fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
+    /// Deletes the sessions that passed `expires_at` by `now`; answers how many.
+    fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
+}
