@@ -1,0 +1,183 @@
+//! Signing in and out, and a person's own account.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json},
+};
+use serde::Serialize;
+
+use super::{
+    AppState,
+    client::ClientAddress,
+    error::ApiError,
+    form::Body,
+    guard::{AccountReader, AnyCredential, SessionUser},
+    view::{DataView, MessageView},
+};
+use crate::{
+    domain::{
+        account::{Email, Password, User},
+        text::Name,
+    },
+    ops::{accounts, sessions, sessions::IssuedSession},
+    store::ProfileChange,
+};
+
+#[derive(Serialize)]
+pub(super) struct UserView {
+    id: String,
+    name: String,
+    email: String,
+    current_environment_id: Option<String>,
+    created_at: String,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            name: user.name.to_string(),
+            email: user.email.to_string(),
+            current_environment_id: user.current_environment.map(|id| id.to_string()),
+            created_at: user.created_at.to_string(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct SignedIn {
+    id: String,
+    token: String,
+    expires_at: String,
+    user: UserView,
+}
+
+impl From<IssuedSession> for SignedIn {
+    fn from(issued: IssuedSession) -> Self {
+        Self {
+            id: issued.session.id.to_string(),
+            token: issued.plaintext.expose().to_owned(),
+            expires_at: issued.session.expires_at.to_string(),
+            user: issued.user.into(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Identity {
+    r#type: &'static str,
+    id: String,
+    abilities: Vec<String>,
+}
+
+pub(super) async fn register(
+    state: Data<AppState>,
+    ClientAddress(client): ClientAddress,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    accounts::registration_open(&state.ops)?;
+    let mut form = body.form(&["name", "email", "password"]).await?;
+    let name = form.required("name", Name::parse);
+    let email = form.required("email", Email::parse);
+    let password = form.required("password", Password::parse);
+    let ((name, email), password) = form.finish(name.zip(email).zip(password))?;
+    let user = accounts::register(
+        &state.ops,
+        client,
+        accounts::NewAccount {
+            name,
+            email,
+            password,
+        },
+    )
+    .await?;
+    Ok(HttpResponse::Created()
+        .insert_header(("Location", "/api/v1/user"))
+        .json(DataView {
+            data: UserView::from(user),
+        }))
+}
+
+pub(super) async fn login(
+    state: Data<AppState>,
+    ClientAddress(client): ClientAddress,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let mut form = body.form(&["email", "password", "device_name"]).await?;
+    let email = form.required("email", Email::parse);
+    let password = form.required("password", Password::parse);
+    let device_name = form.optional("device_name", Name::parse);
+    let (email, password) = form.finish(email.zip(password))?;
+    let attempt = accounts::SignInAttempt {
+        client,
+        email,
+        password,
+        device_name,
+    };
+    let issued = accounts::sign_in(&state.ops, attempt).await?;
+    Ok(HttpResponse::Created().json(DataView {
+        data: SignedIn::from(issued),
+    }))
+}
+
+pub(super) async fn logout(
+    state: Data<AppState>,
+    asking: SessionUser,
+) -> Result<Json<MessageView>, ApiError> {
+    sessions::end(&state.ops, asking.user.id, asking.session.id).await?;
+    Ok(Json(MessageView {
+        message: "Signed out",
+    }))
+}
+
+pub(super) async fn identify(AnyCredential(principal): AnyCredential) -> Json<DataView<Identity>> {
+    Json(DataView {
+        data: Identity {
+            r#type: principal.kind().as_str(),
+            id: principal.id().to_string(),
+            abilities: principal
+                .abilities()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        },
+    })
+}
+
+pub(super) async fn show(AccountReader(user): AccountReader) -> Json<UserView> {
+    Json(user.into())
+}
+
+pub(super) async fn update(
+    state: Data<AppState>,
+    asking: SessionUser,
+    body: Body,
+) -> Result<Json<UserView>, ApiError> {
+    let mut form = body.form(&["name", "email"]).await?;
+    let change = ProfileChange {
+        name: form.optional("name", Name::parse),
+        email: form.optional("email", Email::parse),
+    };
+    let change = form.finish(Some(change))?;
+    Ok(Json(
+        accounts::change_profile(&state.ops, asking.user.id, change)
+            .await?
+            .into(),
+    ))
+}
+
+pub(super) async fn change_password(
+    state: Data<AppState>,
+    asking: SessionUser,
+    ClientAddress(client): ClientAddress,
+    body: Body,
+) -> Result<Json<MessageView>, ApiError> {
+    let mut form = body.form(&["current_password", "password"]).await?;
+    let current = form.required("current_password", Password::parse);
+    let new = form.required("password", Password::parse);
+    let (current, new) = form.finish(current.zip(new))?;
+    accounts::change_password(&state.ops, &asking.session, client, current, new).await?;
+    Ok(Json(MessageView {
+        message: "Password changed",
+    }))
+}

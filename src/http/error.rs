@@ -1,0 +1,273 @@
+//! The only file that knows status codes: errors as answers (the contract, "Answers").
+
+use std::fmt;
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder, ResponseError,
+    http::{StatusCode, header},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    ops::{self, Violation, verification::Denied},
+    store::StoreError,
+};
+
+/// Why a request is not answered with what it asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ApiError {
+    /// An operation said no.
+    Ops(ops::Error),
+    /// The `Authorization` header cannot be read (RFC 6750, section 3.1, `invalid_request`).
+    MalformedAuthorization(&'static str),
+    /// The body or the query cannot be read.
+    Malformed(String),
+    /// Nothing is at that path.
+    UnknownRoute,
+    /// The path does not take the method; these it does take.
+    MethodNotAllowed(String),
+    /// The head exceeds the limit, in bytes.
+    HeadTooLarge(usize),
+    /// The body exceeds the limit, in bytes.
+    BodyTooLarge(usize),
+    /// The body is not declared as plain JSON.
+    NotJson,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// The answer was not ready in time. A change may or may not have happened.
+    Deadline,
+    /// Shutdown has begun.
+    Draining,
+    /// The handler panicked.
+    Panicked,
+}
+
+/// Answers 404 where no route is.
+pub(super) async fn unknown_route() -> Result<(), ApiError> {
+    Err(ApiError::UnknownRoute)
+}
+
+impl<E: Into<ops::Error>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self::Ops(error.into())
+    }
+}
+
+/// For the log: it may name what the answer does not.
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // The messages of violations can quote what was sent.
+            Self::Ops(ops::Error::Invalid(_)) => f.write_str("invalid"),
+            Self::Ops(error) => error.fmt(f),
+            other => f.write_str(other.answer().code),
+        }
+    }
+}
+
+/// What an error looks like outside.
+struct Answer {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    fn answer(&self) -> Answer {
+        use ops::Error as Ops;
+        let of = |status, code, message: &str| Answer {
+            status,
+            code,
+            message: message.to_owned(),
+        };
+        match self {
+            Self::Ops(Ops::Denied(_) | Ops::SignInRefused) => of(
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "Unauthenticated.",
+            ),
+            Self::Ops(Ops::SessionRequired) => {
+                let message = "This needs a session: sign in, and send the session token instead.";
+                of(StatusCode::FORBIDDEN, "session_required", message)
+            }
+            Self::Ops(Ops::MissingAbility) => of(
+                StatusCode::FORBIDDEN,
+                "missing_ability",
+                "Invalid ability provided.",
+            ),
+            Self::Ops(Ops::NotFound) => of(StatusCode::NOT_FOUND, "not_found", "Not found."),
+            Self::Ops(Ops::RegistrationClosed) => {
+                let message = "Registration is switched off on this server. Ask its administrator for an account.";
+                of(StatusCode::NOT_FOUND, "not_found", message)
+            }
+            Self::Ops(Ops::Invalid(violations)) => of(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "validation_failed",
+                &summary(violations),
+            ),
+            Self::Ops(Ops::Throttled(_)) => of(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_attempts",
+                "Too Many Attempts.",
+            ),
+            Self::Ops(Ops::Busy) => of(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "Too many sign-ins at once. Try again.",
+            ),
+            Self::Ops(Ops::Store(StoreError::Unavailable(_))) => {
+                let message = "The store is unavailable. A change may or may not have happened.";
+                of(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "store_unavailable",
+                    message,
+                )
+            }
+            Self::Ops(Ops::Store(_) | Ops::Internal(_)) | Self::Panicked => of(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                "Server Error",
+            ),
+            Self::MalformedAuthorization(message) => {
+                of(StatusCode::BAD_REQUEST, "malformed_request", message)
+            }
+            Self::Malformed(message) => of(StatusCode::BAD_REQUEST, "malformed_request", message),
+            Self::UnknownRoute => of(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "There is nothing at this path.",
+            ),
+            Self::MethodNotAllowed(allowed) => {
+                let message = format!("This path takes {allowed}.");
+                of(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    &message,
+                )
+            }
+            Self::HeadTooLarge(limit) => {
+                let message = format!("The request's head must not exceed {limit} bytes.");
+                of(
+                    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    "head_too_large",
+                    &message,
+                )
+            }
+            Self::BodyTooLarge(limit) => {
+                let message = format!("The request's body must not exceed {limit} bytes.");
+                of(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &message)
+            }
+            Self::NotJson => {
+                let message = "The body must be sent uncompressed, with the header Content-Type: application/json.";
+                of(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "unsupported_media_type",
+                    message,
+                )
+            }
+            Self::BodyTimeout => of(
+                StatusCode::REQUEST_TIMEOUT,
+                "request_timeout",
+                "The request's body did not arrive in time.",
+            ),
+            Self::Deadline => {
+                let message = "This took too long. A change may or may not have happened.";
+                of(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "deadline_exceeded",
+                    message,
+                )
+            }
+            Self::Draining => of(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "draining",
+                "The server is shutting down.",
+            ),
+        }
+    }
+
+    /// The challenge of RFC 6750, section 3, where a better credential would help.
+    fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::Ops(ops::Error::Denied(Denied::Missing) | ops::Error::SignInRefused) => {
+                Some(r#"Bearer realm="patd""#)
+            }
+            Self::Ops(ops::Error::Denied(_)) => {
+                Some(r#"Bearer realm="patd", error="invalid_token""#)
+            }
+            Self::Ops(ops::Error::SessionRequired | ops::Error::MissingAbility) => {
+                Some(r#"Bearer realm="patd", error="insufficient_scope""#)
+            }
+            Self::MalformedAuthorization(_) => {
+                Some(r#"Bearer realm="patd", error="invalid_request""#)
+            }
+            _ => None,
+        }
+    }
+
+    fn add_headers(&self, response: &mut HttpResponseBuilder) {
+        if let Some(challenge) = self.challenge() {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
+        }
+        match self {
+            Self::MethodNotAllowed(allowed) => {
+                response.insert_header((header::ALLOW, allowed.as_str()));
+            }
+            Self::Ops(ops::Error::Throttled(throttled)) => {
+                response.insert_header((header::RETRY_AFTER, throttled.retry_after.as_secs()));
+                response.insert_header(("X-RateLimit-Limit", throttled.limit));
+                response.insert_header(("X-RateLimit-Remaining", 0));
+            }
+            Self::Ops(ops::Error::Busy | ops::Error::Store(StoreError::Unavailable(_))) => {
+                response.insert_header((header::RETRY_AFTER, 1));
+            }
+            // What is left of such a request cannot be told from the next one.
+            Self::BodyTimeout | Self::HeadTooLarge(_) => {
+                response.force_close();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.answer().status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let Answer {
+            status,
+            code,
+            message,
+        } = self.answer();
+        let mut body = json!({ "message": message, "code": code });
+        if let Self::Ops(ops::Error::Invalid(violations)) = self {
+            body["errors"] = by_field(violations);
+        }
+        let mut response = HttpResponse::build(status);
+        self.add_headers(&mut response);
+        response.json(body)
+    }
+}
+
+fn summary(violations: &[Violation]) -> String {
+    let first = violations
+        .first()
+        .map_or("The given data was invalid.", |first| &first.message);
+    match violations.len() {
+        0 | 1 => first.to_owned(),
+        2 => format!("{first} (and 1 more error)"),
+        many => format!("{first} (and {} more errors)", many - 1),
+    }
+}
+
+fn by_field(violations: &[Violation]) -> Value {
+    let mut fields = Map::new();
+    for Violation { field, message } in violations {
+        if let Value::Array(messages) = fields.entry(field).or_insert_with(|| json!([])) {
+            messages.push(json!(message));
+        }
+    }
+    Value::Object(fields)
+}

@@ -1,0 +1,270 @@
+//! Reading a request's body into checked fields: strict JSON, every mistake named at once, nothing guessed.
+//!
+//! A misspelt field must not become a default ("abilites" would be full access), so an unknown field is an error of its
+//! own. The body is read by the handler and not by an extractor, so that whoever may not ask learns nothing of the form.
+
+use std::{fmt, time::Duration};
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::header,
+    web::{self, BytesMut},
+};
+use futures_util::StreamExt;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::{AppState, error::ApiError};
+use crate::ops::{self, Violation};
+
+/// A body that nobody has read yet.
+pub(super) struct Body {
+    payload: Payload,
+    is_json: bool,
+    declared_length: Option<usize>,
+    limit: usize,
+    timeout: Duration,
+}
+
+impl FromRequest for Body {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let state = request
+            .app_data::<web::Data<AppState>>()
+            .expect("the state is part of every application");
+        let text_header = |name| {
+            request
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let plain = text_header(header::CONTENT_ENCODING)
+            .is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+        std::future::ready(Ok(Self {
+            payload: payload.take(),
+            is_json: plain
+                && request
+                    .content_type()
+                    .eq_ignore_ascii_case("application/json"),
+            declared_length: text_header(header::CONTENT_LENGTH)
+                .and_then(|length| length.parse().ok()),
+            limit: state.limits.body,
+            timeout: state.limits.body_timeout,
+        }))
+    }
+}
+
+impl Body {
+    /// Reads the body as a JSON object of which `known` are the fields.
+    pub(super) async fn form(self, known: &'static [&'static str]) -> Result<Form, ApiError> {
+        if !self.is_json {
+            return Err(ApiError::NotJson);
+        }
+        let timeout = self.timeout;
+        let bytes = tokio::time::timeout(timeout, self.read())
+            .await
+            .map_err(|_| ApiError::BodyTimeout)??;
+        let StrictJson(value) = serde_json::from_slice(&bytes).map_err(|error| {
+            ApiError::Malformed(format!("The body is not sound JSON: {error}."))
+        })?;
+        let Value::Object(fields) = value else {
+            return Err(ApiError::Malformed(
+                "The body must be a JSON object.".to_owned(),
+            ));
+        };
+        Ok(Form {
+            fields,
+            known,
+            violations: Vec::new(),
+        })
+    }
+
+    /// The time-out is of the whole body: one that trickles in gets no more of it than one that does not come at all.
+    async fn read(mut self) -> Result<BytesMut, ApiError> {
+        if self
+            .declared_length
+            .is_some_and(|length| length > self.limit)
+        {
+            return Err(ApiError::BodyTooLarge(self.limit));
+        }
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = self.payload.next().await {
+            let chunk = chunk.map_err(|_| ApiError::Malformed("The body broke off.".to_owned()))?;
+            if bytes.len() + chunk.len() > self.limit {
+                return Err(ApiError::BodyTooLarge(self.limit));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+/// The fields of a body, and what is wrong with them so far.
+pub(super) struct Form {
+    fields: Map<String, Value>,
+    known: &'static [&'static str],
+    violations: Vec<Violation>,
+}
+
+impl Form {
+    /// A text that must be there. `None` means that a mistake was noted.
+    pub(super) fn required<T, E: fmt::Display>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let missing = self.fields.get(field).is_none_or(Value::is_null);
+        if missing {
+            self.fields.remove(field);
+            self.refuse(field, "is required.");
+            return None;
+        }
+        self.optional(field, parse)
+    }
+
+    /// A text that may be missing or null.
+    pub(super) fn optional<T, E: fmt::Display>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match self.fields.remove(field)? {
+            Value::Null => None,
+            Value::String(text) => self.checked(field, parse(&text)),
+            _ => self.checked::<T, _>(field, Err("must be a string.")),
+        }
+    }
+
+    /// A whole number within `range` that may be missing or null.
+    pub(super) fn optional_number(
+        &mut self,
+        field: &str,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Option<u64> {
+        let value = self.fields.remove(field).filter(|value| !value.is_null())?;
+        let (least, most) = (range.start(), range.end());
+        let number = value.as_u64().filter(|number| range.contains(number));
+        self.checked(
+            field,
+            number.ok_or_else(|| format!("must be a whole number from {least} to {most}.")),
+        )
+    }
+
+    /// A list of texts that may be missing or null. Each item that does not hold is named by its place: `abilities.0`.
+    pub(super) fn optional_list<T, E: fmt::Display>(
+        &mut self,
+        field: &str,
+        most: usize,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let items = match self.fields.remove(field)? {
+            Value::Null => return None,
+            Value::Array(items) if items.len() <= most => items,
+            Value::Array(_) => {
+                return self.checked(field, Err(format!("must not have more than {most} items.")));
+            }
+            _ => return self.checked(field, Err("must be an array.")),
+        };
+        let mut list = Vec::with_capacity(items.len());
+        for (at, item) in items.iter().enumerate() {
+            let field = format!("{field}.{at}");
+            let parsed = match item {
+                Value::String(text) => self.checked(&field, parse(text)),
+                _ => self.checked(&field, Err("must be a string.")),
+            };
+            list.extend(parsed);
+        }
+        Some(list)
+    }
+
+    /// Notes that `field` breaks a rule; `predicate` reads on from "The FIELD field".
+    pub(super) fn refuse(&mut self, field: &str, predicate: impl fmt::Display) {
+        self.violations.push(Violation::new(field, predicate));
+    }
+
+    /// Names the unknown fields, and answers `required` if nothing is wrong with any field.
+    pub(super) fn finish<T>(mut self, required: Option<T>) -> Result<T, ApiError> {
+        let known = self.known.join(", ");
+        for field in std::mem::take(&mut self.fields)
+            .into_iter()
+            .map(|(field, _)| field)
+        {
+            self.refuse(&field, format!("is unknown. The fields here are: {known}."));
+        }
+        match required {
+            Some(value) if self.violations.is_empty() => Ok(value),
+            _ => Err(ops::Error::Invalid(self.violations).into()),
+        }
+    }
+
+    fn checked<T, E: fmt::Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.refuse(field, error)).ok()
+    }
+}
+
+/// JSON in which no object names a key twice: which of the two counts is a matter of taste, so neither does.
+struct StrictJson(Value);
+
+impl<'de> Deserialize<'de> for StrictJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(StrictJson(item)) = sequence.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some((key, StrictJson(value))) = access.next_entry::<String, _>()? {
+            if map.contains_key(&key) {
+                return Err(A::Error::custom(format_args!(
+                    "the key {key:?} stands twice"
+                )));
+            }
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}

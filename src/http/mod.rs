@@ -1,0 +1,115 @@
+//! What goes over the wire: the route table, and behind it one file a noun.
+//!
+//! A request's way: [`envelope`] (request id, deadline, log line), [`guard`] (who is asking), a handler of one of the
+//! noun files (parse the [`form`], call one operation of [`crate::ops`], answer a view), [`error`] where it fails.
+
+mod accounts;
+mod client;
+mod envelope;
+mod error;
+mod form;
+mod guard;
+mod health;
+mod sessions;
+mod table;
+mod tokens;
+mod view;
+
+use std::{sync::atomic::AtomicBool, time::Duration};
+
+use actix_web::{http::Method, middleware::from_fn, web};
+use ipnet::IpNet;
+
+use crate::{config, ops::Context};
+use table::Table;
+
+/// Every route with its methods, readable top to bottom. Who may call it stands in the handler's signature.
+fn table() -> Table {
+    Table::default()
+        // Signing in and out.
+        .at("/api/v1/auth/register", |route| {
+            route.post(accounts::register)
+        })
+        .at("/api/v1/auth/login", |route| route.post(accounts::login))
+        .at("/api/v1/auth/logout", |route| route.post(accounts::logout))
+        .at("/api/v1/auth/identify", |route| {
+            route.post(accounts::identify)
+        })
+        // The account.
+        .at("/api/user", |route| route.get(accounts::show))
+        .at("/api/v1/user", |route| {
+            route.get(accounts::show).patch(accounts::update)
+        })
+        .at("/api/v1/user/password", |route| {
+            route.put(accounts::change_password)
+        })
+        // Its sessions.
+        .at("/api/v1/user/sessions", |route| {
+            route.get(sessions::list).delete(sessions::end_others)
+        })
+        .at("/api/v1/user/sessions/{id}", |route| {
+            route.delete(sessions::end)
+        })
+        // Its personal access tokens.
+        .at("/api/v1/user/api-tokens", |route| {
+            route.get(tokens::list).post(tokens::create)
+        })
+        .at("/api/v1/user/api-tokens/{id}", |route| {
+            route
+                .get(tokens::show)
+                .patch(tokens::rename)
+                .delete(tokens::revoke)
+        })
+        // Whether this process lives, and whether it can do its work.
+        .at("/livez", |route| route.get(health::live))
+        .at("/readyz", |route| route.get(health::ready))
+        .at("/healthz", |route| route.get(health::ready))
+}
+
+/// The method and path pattern of every route, so that a test can see that each has its row in the access table.
+pub fn routes() -> Vec<(Method, &'static str)> {
+    table().routes()
+}
+
+/// Everything that handlers share.
+pub struct AppState {
+    /// The operations and what they work with.
+    pub ops: Context,
+    /// Set once shutdown has begun.
+    pub draining: AtomicBool,
+    limits: Limits,
+    trusted_proxies: Vec<IpNet>,
+}
+
+struct Limits {
+    head: usize,
+    body: usize,
+    body_timeout: Duration,
+    deadline: Duration,
+}
+
+impl AppState {
+    /// Takes the limits of `settings` and the operations.
+    pub fn new(settings: &config::Server, ops: Context) -> Self {
+        Self {
+            ops,
+            draining: AtomicBool::new(false),
+            limits: Limits {
+                head: settings.head_limit,
+                body: settings.body_limit,
+                body_timeout: settings.body_timeout,
+                deadline: settings.request_deadline,
+            },
+            trusted_proxies: settings.trusted_proxies.clone(),
+        }
+    }
+}
+
+/// Puts the routes and what surrounds them into an application.
+pub fn configure(app: &mut web::ServiceConfig, state: web::Data<AppState>) {
+    let routes = web::scope("")
+        .wrap(from_fn(envelope::seal))
+        .configure(|scope| table().register(scope))
+        .default_service(web::to(error::unknown_route));
+    app.app_data(state).service(routes);
+}

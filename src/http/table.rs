@@ -1,0 +1,117 @@
+//! The making of the route table: a path, its handlers by method, HEAD beside GET, and 405 with `Allow` for the rest.
+
+use actix_web::{
+    FromRequest, Handler, Resource, Responder,
+    http::Method,
+    web::{self, ServiceConfig},
+};
+
+use super::error::ApiError;
+
+/// Routes in the order in which they were named.
+#[derive(Default)]
+pub(super) struct Table(Vec<Endpoint>);
+
+impl Table {
+    /// Adds a path with its handlers.
+    pub(super) fn at(
+        mut self,
+        path: &'static str,
+        handlers: impl FnOnce(Endpoint) -> Endpoint,
+    ) -> Self {
+        self.0.push(handlers(Endpoint {
+            path,
+            methods: Vec::new(),
+            resource: web::resource(path),
+        }));
+        self
+    }
+
+    pub(super) fn routes(&self) -> Vec<(Method, &'static str)> {
+        self.0
+            .iter()
+            .flat_map(|end| end.methods.iter().map(|method| (method.clone(), end.path)))
+            .collect()
+    }
+
+    pub(super) fn register(self, app: &mut ServiceConfig) {
+        for endpoint in self.0 {
+            app.service(endpoint.finish());
+        }
+    }
+}
+
+/// A path under construction.
+pub(super) struct Endpoint {
+    path: &'static str,
+    methods: Vec<Method>,
+    resource: Resource,
+}
+
+impl Endpoint {
+    pub(super) fn get<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args> + Clone,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::GET, handler.clone())
+            .method(Method::HEAD, handler)
+    }
+
+    pub(super) fn post<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::POST, handler)
+    }
+
+    pub(super) fn put<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::PUT, handler)
+    }
+
+    pub(super) fn patch<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::PATCH, handler)
+    }
+
+    pub(super) fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::DELETE, handler)
+    }
+
+    fn method<F, Args>(mut self, method: Method, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.methods.push(method.clone());
+        self.resource = self.resource.route(web::method(method).to(handler));
+        self
+    }
+
+    fn finish(self) -> Resource {
+        let allowed: Vec<String> = self.methods.iter().map(ToString::to_string).collect();
+        let allowed = allowed.join(", ");
+        self.resource.default_service(web::to(move || {
+            let refusal = ApiError::MethodNotAllowed(allowed.clone());
+            async move { Err::<(), _>(refusal) }
+        }))
+    }
+}

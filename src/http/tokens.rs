@@ -1,0 +1,260 @@
+//! A person's personal access tokens: the seed of the API.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpResponse,
+    http::header,
+    web::{Data, Json, Path, Query},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AppState,
+    error::ApiError,
+    form::{Body, Form},
+    guard::SessionUser,
+    view::{DataView, MessageView},
+};
+use crate::{
+    domain::{
+        ability::{Abilities, Ability},
+        id::TokenId,
+        text::Name,
+        time::Timestamp,
+        token::{IssuedToken, Token, TokenState},
+    },
+    ops::{
+        self, Violation,
+        tokens::{self, Expiry, Grantor, ListRequest, TokenRequest},
+    },
+};
+
+/// The most tokens on a page, and as many as there are without `?limit=`.
+const PAGE: u32 = 100;
+/// The longest lifetime in days that can be asked for: a hundred years.
+const MAX_DAYS: u64 = 36_500;
+
+#[derive(Serialize)]
+pub(super) struct TokenView {
+    id: String,
+    name: String,
+    abilities: Vec<String>,
+    last_used_at: Option<String>,
+    created_at: String,
+    expires_at: Option<String>,
+    hint: String,
+}
+
+impl From<Token> for TokenView {
+    fn from(token: Token) -> Self {
+        Self {
+            id: token.id.to_string(),
+            name: token.name.to_string(),
+            abilities: token.abilities.iter().map(ToString::to_string).collect(),
+            last_used_at: token.last_used_at.map(|at| at.to_string()),
+            created_at: token.created_at.to_string(),
+            expires_at: token.expires_at.map(|at| at.to_string()),
+            hint: token.hint,
+        }
+    }
+}
+
+/// The one view that carries a secret.
+#[derive(Serialize)]
+pub(super) struct IssuedTokenView {
+    id: String,
+    name: String,
+    abilities: Vec<String>,
+    token: String,
+    created_at: String,
+    expires_at: Option<String>,
+    hint: String,
+}
+
+impl From<IssuedToken> for IssuedTokenView {
+    fn from(issued: IssuedToken) -> Self {
+        let TokenView {
+            id,
+            name,
+            abilities,
+            created_at,
+            expires_at,
+            hint,
+            ..
+        } = issued.token.into();
+        let token = issued.plaintext.expose().to_owned();
+        Self {
+            id,
+            name,
+            abilities,
+            token,
+            created_at,
+            expires_at,
+            hint,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct PageView {
+    data: Vec<TokenView>,
+    next_cursor: Option<String>,
+}
+
+/// Kept as text, so that a mistake is answered like one in a form.
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+    search: Option<String>,
+    state: Option<String>,
+}
+
+pub(super) async fn create(
+    state: Data<AppState>,
+    asking: SessionUser,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let mut form = body
+        .form(&["name", "abilities", "expires_at", "expires_in_days"])
+        .await?;
+    let name = form.required("name", Name::parse);
+    let abilities = abilities(&mut form);
+    let expiry = expiry(&mut form);
+    let name = form.finish(name)?;
+    let request = TokenRequest {
+        owner: asking.user.id,
+        name,
+        abilities,
+        expiry,
+        grantor: Grantor::Owner,
+    };
+    let issued = tokens::create(&state.ops, request).await?;
+    let location = format!("/api/v1/user/api-tokens/{}", issued.token.id);
+    let view = IssuedTokenView::from(issued);
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, location))
+        .json(DataView { data: view }))
+}
+
+/// Omitted or null is full access, an empty list is none (the contract, "the seed").
+fn abilities(form: &mut Form) -> Abilities {
+    let Some(list) = form.optional_list("abilities", Abilities::MAX, Ability::parse) else {
+        return Abilities::full();
+    };
+    Abilities::new(list).unwrap_or_else(|error| {
+        form.refuse("abilities", error);
+        Abilities::none()
+    })
+}
+
+fn expiry(form: &mut Form) -> Expiry {
+    let at = form.optional("expires_at", Timestamp::parse);
+    let days = form.optional_number("expires_in_days", 1..=MAX_DAYS);
+    match (at, days) {
+        (None, None) => Expiry::Never,
+        (Some(at), None) => Expiry::At(at),
+        (None, Some(days)) => Expiry::After(Duration::from_secs(days * 24 * 60 * 60)),
+        (Some(at), Some(_)) => {
+            form.refuse(
+                "expires_in_days",
+                "must not be given together with expires_at.",
+            );
+            Expiry::At(at)
+        }
+    }
+}
+
+pub(super) async fn list(
+    state: Data<AppState>,
+    asking: SessionUser,
+    query: Result<Query<ListQuery>, actix_web::Error>,
+) -> Result<Json<PageView>, ApiError> {
+    let query = query
+        .map_err(|error| ApiError::Malformed(format!("The query cannot be read: {error}.")))?;
+    let page = tokens::list(
+        &state.ops,
+        asking.user.id,
+        list_request(query.into_inner())?,
+    )
+    .await?;
+    let data = page.tokens.into_iter().map(TokenView::from).collect();
+    Ok(Json(PageView {
+        data,
+        next_cursor: page.next_cursor,
+    }))
+}
+
+fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
+    let limit = query.limit.map_or(Ok(PAGE), |limit| {
+        let limit = limit
+            .parse()
+            .ok()
+            .filter(|limit| (1..=PAGE).contains(limit));
+        limit.ok_or_else(|| {
+            Violation::new("limit", format!("must be a whole number from 1 to {PAGE}."))
+        })
+    })?;
+    let state = query.state.map(|state| match &*state {
+        "active" => Ok(TokenState::Active),
+        "expired" => Ok(TokenState::Expired),
+        "revoked" => Ok(TokenState::Revoked),
+        _ => Err(Violation::new(
+            "state",
+            "must be active, expired or revoked.",
+        )),
+    });
+    let search = query.search.filter(|search| !search.is_empty());
+    if search
+        .as_ref()
+        .is_some_and(|search| search.chars().count() > Name::MAX_CHARS)
+    {
+        return Err(Violation::new("search", "must not be greater than 255 characters.").into());
+    }
+    Ok(ListRequest {
+        search,
+        state: state.transpose()?,
+        cursor: query.cursor,
+        limit,
+    })
+}
+
+pub(super) async fn show(
+    state: Data<AppState>,
+    asking: SessionUser,
+    id: Path<String>,
+) -> Result<Json<DataView<TokenView>>, ApiError> {
+    let token = tokens::get(&state.ops, asking.user.id, token_id(&id)?).await?;
+    Ok(Json(DataView { data: token.into() }))
+}
+
+pub(super) async fn rename(
+    state: Data<AppState>,
+    asking: SessionUser,
+    id: Path<String>,
+    body: Body,
+) -> Result<Json<DataView<TokenView>>, ApiError> {
+    let id = token_id(&id)?;
+    let mut form = body.form(&["name"]).await?;
+    let name = form.required("name", Name::parse);
+    let name = form.finish(name)?;
+    let token = tokens::rename(&state.ops, asking.user.id, id, name).await?;
+    Ok(Json(DataView { data: token.into() }))
+}
+
+pub(super) async fn revoke(
+    state: Data<AppState>,
+    asking: SessionUser,
+    id: Path<String>,
+) -> Result<Json<MessageView>, ApiError> {
+    tokens::revoke(&state.ops, asking.user.id, token_id(&id)?).await?;
+    Ok(Json(MessageView {
+        message: "Token revoked",
+    }))
+}
+
+/// A text that is no identifier names nothing, like an identifier that is unknown.
+fn token_id(text: &str) -> Result<TokenId, ops::Error> {
+    TokenId::parse(text).ok_or(ops::Error::NotFound)
+}

@@ -1,0 +1,60 @@
+//! The clock by which everything is judged.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use crate::domain::time::Timestamp;
+
+/// A clock that never steps back: where its source does, it stands still, so that what was refused as expired stays
+/// refused.
+#[derive(Clone)]
+pub struct Clock(Arc<Inner>);
+
+struct Inner {
+    source: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    latest: AtomicI64,
+}
+
+impl Clock {
+    /// The clock of the operating system.
+    pub fn system() -> Self {
+        Self::new(|| Timestamp::from_unix(chrono::Utc::now().timestamp()))
+    }
+
+    /// A clock that asks `source`; tests move theirs.
+    pub fn new(source: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner {
+            source: Box::new(source),
+            latest: AtomicI64::new(i64::MIN),
+        }))
+    }
+
+    /// The time now: the latest that the source has told so far.
+    pub fn now(&self) -> Timestamp {
+        let told = (self.0.source)().unix();
+        let latest = self.0.latest.load(Ordering::Relaxed);
+        if told <= latest {
+            return Timestamp::from_unix(latest);
+        }
+        Timestamp::from_unix(self.0.latest.fetch_max(told, Ordering::Relaxed).max(told))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stands_still_where_its_source_steps_back() {
+        let source = Arc::new(AtomicI64::new(100));
+        let told = Arc::clone(&source);
+        let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::Relaxed)));
+        assert_eq!(clock.now().unix(), 100);
+        source.store(40, Ordering::Relaxed);
+        assert_eq!(clock.now().unix(), 100);
+        source.store(101, Ordering::Relaxed);
+        assert_eq!(clock.now().unix(), 101);
+    }
+}

@@ -1,0 +1,180 @@
+//! What the product decides. HTTP and the command line both call these operations; neither decides anything itself.
+//!
+//! An operation takes domain values, asks the store, and answers a domain value or an [`Error`]. Status codes and
+//! printed tables are no business of this layer.
+
+pub mod accounts;
+pub mod clock;
+pub mod passwords;
+pub mod sessions;
+pub mod throttle;
+pub mod tokens;
+pub mod uses;
+pub mod verification;
+
+use std::{sync::Arc, time::Duration};
+
+use clock::Clock;
+use passwords::Passwords;
+use throttle::{Throttle, Throttled};
+use uses::Recorder;
+use verification::Denied;
+
+use crate::{
+    config::Config,
+    domain::{ability::Ability, secret::Prefixes},
+    store::{Store, StoreError},
+};
+
+/// Everything that operations work with. One a process.
+pub struct Context {
+    /// Where users, sessions and tokens are.
+    pub store: Arc<dyn Store>,
+    /// The one clock by which everything is judged.
+    pub clock: Clock,
+    /// The rules of the configuration that operations apply.
+    pub rules: Rules,
+    passwords: Passwords,
+    throttle: Throttle,
+    uses: Recorder,
+}
+
+/// What the configuration says about accounts, sessions and tokens.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// How the kinds of credential begin.
+    pub prefixes: Prefixes,
+    /// Whether anybody may make an account over the API.
+    pub registration: bool,
+    /// How long a session lasts, however much it is used.
+    pub session_lifetime: Duration,
+    /// How long a session lasts without being used.
+    pub session_idle_lifetime: Duration,
+    /// The most live tokens of a user.
+    pub max_tokens_per_user: u32,
+    /// The abilities that may be granted besides the server's own; empty is any.
+    pub catalogue: Vec<Ability>,
+}
+
+impl Context {
+    /// Puts together what `config` says, over `store` and `clock`.
+    pub fn new(config: &Config, store: Arc<dyn Store>, clock: Clock) -> Result<Self, Error> {
+        Ok(Self {
+            passwords: Passwords::new(&config.passwords)?,
+            throttle: Throttle::new(&config.throttle, &clock),
+            uses: Recorder::default(),
+            rules: Rules {
+                prefixes: config.prefixes(),
+                registration: config.accounts.registration,
+                session_lifetime: config.sessions.lifetime,
+                session_idle_lifetime: config.sessions.idle_lifetime,
+                max_tokens_per_user: config.tokens.max_per_user,
+                catalogue: config.tokens.abilities.clone(),
+            },
+            store,
+            clock,
+        })
+    }
+
+    /// The housekeeping that is due every minute or so: forgets throttle keys at rest, deletes expired sessions. A
+    /// failure is for the log; the next turn tries again and nothing is lost.
+    pub async fn tidy(&self) -> Result<(), StoreError> {
+        self.throttle.forget_rested();
+        self.store
+            .prune_sessions(self.clock.now())
+            .await
+            .map(|_| ())
+    }
+
+    /// Notes the uses since the last time on disk; due every few seconds and at shutdown.
+    pub async fn flush_uses(&self) -> Result<(), StoreError> {
+        self.uses.flush(&*self.store).await
+    }
+}
+
+/// Why an operation did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The credential is not accepted. Outside, all the reasons look the same.
+    #[error("denied: {0}")]
+    Denied(#[from] Denied),
+    /// The e-mail address and the password do not sign anybody in.
+    #[error("sign-in refused")]
+    SignInRefused,
+    /// The right person, but only a session may do this.
+    #[error("a session is required")]
+    SessionRequired,
+    /// The right person, but the token lacks an ability.
+    #[error("the token lacks an ability")]
+    MissingAbility,
+    /// There is no such thing, or it is somebody else's.
+    #[error("not found")]
+    NotFound,
+    /// The server does not take registrations.
+    #[error("registration is switched off")]
+    RegistrationClosed,
+    /// What was asked breaks rules; each is named.
+    #[error("{}", list(.0))]
+    Invalid(Vec<Violation>),
+    /// Too many attempts.
+    #[error("too many attempts")]
+    Throttled(Throttled),
+    /// As many passwords are being hashed as are allowed at once; nothing was decided.
+    #[error("too many passwords are being checked at once")]
+    Busy,
+    /// The store did not answer; nothing was decided.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The operating system gave no randomness, or a stored hash cannot be read.
+    #[error("defect: {0}")]
+    Internal(String),
+}
+
+/// A rule that a field breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The field, as the API names it: `name`, `abilities.0`.
+    pub field: String,
+    /// A whole sentence: "The name field is required."
+    pub message: String,
+}
+
+impl Violation {
+    /// A violation whose message is `The FIELD field PREDICATE`.
+    pub fn new(field: impl Into<String>, predicate: impl std::fmt::Display) -> Self {
+        let field = field.into();
+        Self {
+            message: format!("The {field} field {predicate}"),
+            field,
+        }
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::Invalid(vec![violation])
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Self::NotFound,
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<getrandom::Error> for Error {
+    fn from(error: getrandom::Error) -> Self {
+        Self::Internal(format!("no randomness: {error}"))
+    }
+}
+
+fn list(violations: &[Violation]) -> String {
+    let messages: Vec<&str> = violations
+        .iter()
+        .map(|violation| &*violation.message)
+        .collect();
+    messages.join(" ")
+}

@@ -1,0 +1,120 @@
+//! The composition root of a running server: binds, serves, keeps house, and shuts down in order.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use actix_web::{
+    App, HttpServer,
+    dev::{Server as HttpService, ServerHandle},
+    rt, web,
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::{
+    config,
+    http::{self, AppState},
+    ops::Context,
+    store::StoreError,
+};
+
+/// How often the uses of tokens and sessions are noted on disk.
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// How many flushes lie between two rounds of tidying.
+const FLUSHES_A_TIDY: u32 = 12;
+
+/// A server that listens. It answers once [`Server::run`] is awaited.
+pub struct Server {
+    /// Where it listens: the port that the system gave, if `server.bind` left it open.
+    pub address: SocketAddr,
+    service: HttpService,
+    state: web::Data<AppState>,
+    drain_delay: Duration,
+}
+
+impl Server {
+    /// Listens as `settings` say, for the operations of `ctx`. Within an actix system only.
+    pub fn start(settings: &config::Server, ctx: Context) -> io::Result<Self> {
+        let listener = TcpListener::bind(settings.bind)?;
+        let address = listener.local_addr()?;
+        let state = web::Data::new(AppState::new(settings, ctx));
+        let shared = state.clone();
+        let service = HttpServer::new(move || {
+            App::new().configure(|app| http::configure(app, shared.clone()))
+        })
+        .workers(settings.workers)
+        .max_connections(settings.max_connections.div_ceil(settings.workers))
+        .keep_alive(settings.keep_alive)
+        .client_request_timeout(settings.head_timeout)
+        .tcp_nodelay(true)
+        .shutdown_timeout(settings.drain_timeout.as_secs().max(1))
+        .disable_signals()
+        .listen(listener)?
+        .run();
+        Ok(Self {
+            address,
+            service,
+            state,
+            drain_delay: settings.drain_delay,
+        })
+    }
+
+    /// Serves until `stop` says so: the first message (or its sender's end) drains, a second one forces.
+    pub async fn run(self, mut stop: UnboundedReceiver<()>) -> io::Result<()> {
+        let Self {
+            service,
+            state,
+            drain_delay,
+            ..
+        } = self;
+        let handle = service.handle();
+        let mut serving = rt::spawn(service);
+        let housekeeping = rt::spawn(keep_house(Arc::clone(&state)));
+
+        let ended = tokio::select! {
+            _ = stop.recv() => None,
+            ended = &mut serving => Some(ended),
+        };
+        if ended.is_none() {
+            log::info!("shutting down: requests under way may end");
+            state.draining.store(true, Ordering::Relaxed);
+            tokio::select! {
+                () = drain(&handle, drain_delay) => {}
+                Some(()) = stop.recv() => {
+                    log::warn!("forced: requests under way are cut off");
+                    handle.stop(false).await;
+                }
+            }
+        }
+        housekeeping.abort();
+        report("noting uses", state.ops.flush_uses().await);
+        match ended {
+            None => Ok(()),
+            Some(ended) => ended.map_err(io::Error::other)?,
+        }
+    }
+}
+
+async fn drain(handle: &ServerHandle, delay: Duration) {
+    rt::time::sleep(delay).await;
+    handle.stop(true).await;
+}
+
+async fn keep_house(state: Arc<AppState>) {
+    for round in 1_u32.. {
+        rt::time::sleep(FLUSH_EVERY).await;
+        report("noting uses", state.ops.flush_uses().await);
+        if round % FLUSHES_A_TIDY == 0 {
+            report("tidying", state.ops.tidy().await);
+        }
+    }
+}
+
+fn report(what: &str, outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
+        log::warn!(error:%; "{what} failed and will be tried again");
+    }
+}
