@@ -1,0 +1,166 @@
+//! The ranges: what a value must be beyond its type, and how settings must fit each other.
+
+use std::time::Duration;
+
+use super::{Config, error::ConfigError, layers::Layers};
+use crate::domain::{ability::Ability, secret::BadPrefixes};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const AT_LEAST_ONE: &str = "at least 1";
+const LASTING: &str = "longer than zero";
+const WHOLE_SECONDS: &str = r#"at least "1s", in whole seconds"#;
+
+/// Refuses the first setting that is out of its range.
+pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    let Config {
+        server,
+        database,
+        passwords,
+        sessions,
+        tokens,
+        ..
+    } = config;
+    let lasting = |duration: Duration| duration > Duration::ZERO;
+    let whole_seconds = |duration: Duration| lasting(duration) && duration.subsec_nanos() == 0;
+
+    let ranges = [
+        (
+            "server.max_connections",
+            server.max_connections >= 1,
+            AT_LEAST_ONE,
+        ),
+        ("server.keep_alive", lasting(server.keep_alive), LASTING),
+        ("server.head_timeout", lasting(server.head_timeout), LASTING),
+        (
+            "server.head_limit",
+            (KIB..=64 * KIB).contains(&server.head_limit),
+            r#"from "1KiB" to "64KiB""#,
+        ),
+        ("server.body_timeout", lasting(server.body_timeout), LASTING),
+        (
+            "server.body_limit",
+            (KIB..=16 * MIB).contains(&server.body_limit),
+            r#"from "1KiB" to "16MiB""#,
+        ),
+        (
+            "server.drain_timeout",
+            lasting(server.drain_timeout),
+            LASTING,
+        ),
+        (
+            "database.pool_timeout",
+            lasting(database.pool_timeout) && database.pool_timeout <= Duration::from_secs(2),
+            r#"from "1ms" to "2s""#,
+        ),
+        // SQLite's driver panics where the milliseconds do not fit an i32.
+        (
+            "database.busy_timeout",
+            lasting(database.busy_timeout) && database.busy_timeout <= Duration::from_hours(1),
+            r#"from "1ms" to "1h""#,
+        ),
+        // The queue is allocated whole when it is made.
+        (
+            "database.write_queue",
+            (1..=1_000_000).contains(&database.write_queue),
+            "from 1 to 1000000",
+        ),
+        (
+            "passwords.min_length",
+            (8..=128).contains(&passwords.min_length),
+            "from 8 to 128",
+        ),
+        (
+            "passwords.iterations",
+            (1..=1000).contains(&passwords.iterations),
+            "from 1 to 1000",
+        ),
+        (
+            "passwords.lanes",
+            (1..=64).contains(&passwords.lanes),
+            "from 1 to 64",
+        ),
+        (
+            "sessions.lifetime",
+            whole_seconds(sessions.lifetime),
+            WHOLE_SECONDS,
+        ),
+        (
+            "sessions.idle_lifetime",
+            whole_seconds(sessions.idle_lifetime),
+            WHOLE_SECONDS,
+        ),
+        (
+            "tokens.max_per_user",
+            tokens.max_per_user >= 1,
+            AT_LEAST_ONE,
+        ),
+        (
+            "tokens.abilities",
+            !tokens.abilities.iter().any(Ability::is_reserved),
+            "without powers over the whole server (tokens:introspect, admin, admin:…): only the command line grants them",
+        ),
+    ];
+    let relations = [
+        (
+            "server.request_deadline",
+            server.request_deadline > server.body_timeout,
+            "longer than",
+            "server.body_timeout",
+        ),
+        (
+            "passwords.memory_kib",
+            (passwords.lanes.saturating_mul(8)..=4_194_304).contains(&passwords.memory_kib),
+            "at most 4194304, and at least 8 times",
+            "passwords.lanes",
+        ),
+        (
+            "sessions.idle_lifetime",
+            sessions.idle_lifetime <= sessions.lifetime,
+            "no longer than",
+            "sessions.lifetime",
+        ),
+    ];
+    if let Some((key, _, wanted)) = ranges.iter().find(|(_, holds, _)| !holds) {
+        return Err(layers.refuse(key, *wanted));
+    }
+    if let Some((key, _, relation, other)) = relations.iter().find(|(_, holds, ..)| !holds) {
+        return Err(layers.refuse(key, format!("{relation} {}", layers.describe(other))));
+    }
+    check_prefixes(config, layers)
+}
+
+/// The domain's own error shows the prefixes, which may come from where nothing is to be shown: it becomes keys here.
+fn check_prefixes(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    let prefixes = [
+        ("sessions.prefix", &config.sessions.prefix),
+        ("tokens.pat_prefix", &config.tokens.pat_prefix),
+        (
+            "tokens.environment_prefix",
+            &config.tokens.environment_prefix,
+        ),
+    ];
+    let keys_of = |prefix: &str| {
+        let same = prefixes.iter().filter(|(_, other)| *other == prefix);
+        same.map(|(key, _)| *key).collect::<Vec<_>>()
+    };
+    let (key, wanted) = match config.try_prefixes() {
+        Ok(_) => return Ok(()),
+        Err(BadPrefixes::Malformed(prefix)) => (
+            keys_of(&prefix).first().copied(),
+            "1 to 16 letters, digits or underscores".to_owned(),
+        ),
+        Err(BadPrefixes::Ambiguous(short, long)) => {
+            let key = keys_of(&short).first().copied();
+            let other = keys_of(&long).into_iter().find(|other| Some(*other) != key);
+            let other = other.map_or_else(String::new, |other| layers.describe(other));
+            (
+                key,
+                format!(
+                    "no beginning of {other}, since a token is matched to its kind by its prefix"
+                ),
+            )
+        }
+    };
+    Err(layers.refuse(key.unwrap_or("sessions.prefix"), wanted))
+}

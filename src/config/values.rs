@@ -1,0 +1,149 @@
+//! How each kind of value is written: one reader a kind, each of which says on failure what it wants and never what it
+//! got, since that may be a secret (`layers` adds the value where it may be shown).
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use log::LevelFilter;
+use serde::{Deserialize, Deserializer, de::Error};
+use toml::Value;
+
+use super::LogFormat;
+use crate::domain::ability::Ability;
+
+const DURATION: &str =
+    r#"a duration, written "500ms", "10s", "5m", "12h" or "90d", and at most "36500d""#;
+/// A century. Far beyond any use, and far below where adding a duration to a point in time overflows.
+const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
+
+pub(super) fn duration<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    read(d, DURATION, |value| parse_duration(value.as_str()?))
+}
+
+pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
+    let wanted = r#"a size, written "512B", "64KiB" or "1MiB""#;
+    read(d, wanted, |value| parse_size(value.as_str()?))
+}
+
+pub(super) fn count<'de, D: Deserializer<'de>, T: TryFrom<u32>>(d: D) -> Result<T, D::Error> {
+    read(d, "an integer from 0 to 4294967295", whole)
+}
+
+pub(super) fn positive<'de, D: Deserializer<'de>>(d: D) -> Result<NonZeroU32, D::Error> {
+    read(d, "an integer from 1 to 4294967295", whole)
+}
+
+pub(super) fn switch<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+    read(d, "a boolean, true or false", Value::as_bool)
+}
+
+pub(super) fn text<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    read(d, "a string", |value| value.as_str().map(str::to_owned))
+}
+
+pub(super) fn path<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error> {
+    read(d, "a string, the path of a file", |value| {
+        value
+            .as_str()
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    })
+}
+
+pub(super) fn address<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::Error> {
+    let wanted =
+        r#"a string of an IP address and a port, such as "127.0.0.1:8080" or "[::1]:8080""#;
+    read(d, wanted, |value| value.as_str()?.parse().ok())
+}
+
+pub(super) fn networks<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<IpNet>, D::Error> {
+    let wanted = r#"an array of addresses and networks, such as ["10.0.0.0/8", "::1"]"#;
+    list(d, wanted, |text| {
+        let address = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
+        text.parse().ok().or_else(|| address(text))
+    })
+}
+
+pub(super) fn abilities<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Ability>, D::Error> {
+    let wanted = r#"an array of abilities (words of letters, digits, _ . - joined by :, of which the last may be *), such as ["calls:read"]"#;
+    list(d, wanted, |text| Ability::parse(text).ok())
+}
+
+pub(super) fn level<'de, D: Deserializer<'de>>(d: D) -> Result<LevelFilter, D::Error> {
+    let wanted = r#"one of the strings "error", "warn", "info", "debug" and "trace""#;
+    read(d, wanted, |value| {
+        let level: log::Level = value.as_str()?.parse().ok()?;
+        Some(level.to_level_filter())
+    })
+}
+
+pub(super) fn format<'de, D: Deserializer<'de>>(d: D) -> Result<LogFormat, D::Error> {
+    let wanted = r#"one of the strings "text" and "json""#;
+    read(d, wanted, |value| match value.as_str()? {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    })
+}
+
+fn read<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    wanted: &str,
+    parse: impl FnOnce(&Value) -> Option<T>,
+) -> Result<T, D::Error> {
+    parse(&Value::deserialize(deserializer)?).ok_or_else(|| D::Error::custom(wanted))
+}
+
+fn list<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    wanted: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let items = value.as_array().ok_or_else(|| D::Error::custom(wanted))?;
+    let item = |(at, item): (usize, &Value)| {
+        item.as_str()
+            .and_then(&parse)
+            .ok_or_else(|| D::Error::custom(format!("{wanted}, which its item {} is not", at + 1)))
+    };
+    items.iter().enumerate().map(item).collect()
+}
+
+fn whole<T: TryFrom<u32>>(value: &Value) -> Option<T> {
+    T::try_from(u32::try_from(value.as_integer()?).ok()?).ok()
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = number_and_unit(text)?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        "d" => 24 * 60 * 60 * 1000,
+        _ => return None,
+    };
+    let duration = Duration::from_millis(number.checked_mul(milliseconds)?);
+    (duration <= LONGEST).then_some(duration)
+}
+
+fn parse_size(text: &str) -> Option<usize> {
+    let (number, unit) = number_and_unit(text)?;
+    let bytes = match unit {
+        "B" => 1,
+        "KiB" => 1024,
+        "MiB" => 1024 * 1024,
+        _ => return None,
+    };
+    usize::try_from(number.checked_mul(bytes)?).ok()
+}
+
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    Some((digits.parse().ok()?, unit))
+}
