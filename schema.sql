@@ -1,4 +1,4 @@
--- The whole current schema of a patd database (SQLite, user_version 1). An older file is stepped up to exactly this
+-- The whole current schema of a patd database (SQLite, user_version 2). An older file is stepped up to exactly this
 -- by src/store/sqlite/migrations.rs. Times are Unix seconds, identifiers the 16 bytes of a UUIDv7.
 
 CREATE TABLE users (
@@ -10,7 +10,9 @@ CREATE TABLE users (
     -- argon2id as a PHC string, so that each row carries the parameters it was made with.
     password_hash TEXT NOT NULL CHECK (password_hash LIKE '$argon2id$%' AND length(password_hash) <= 255),
     created_at INTEGER NOT NULL,
-    disabled_at INTEGER
+    disabled_at INTEGER,
+    -- The environment that the user works in; nothing sets it yet.
+    current_environment_id BLOB CHECK (length(current_environment_id) = 16)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sessions (
@@ -39,9 +41,11 @@ CREATE TABLE tokens (
     created_at INTEGER NOT NULL,
     expires_at INTEGER,
     last_used_at INTEGER,
-    revoked_at INTEGER
+    revoked_at INTEGER,
+    -- NULL is a personal token, the only kind that is made so far.
+    environment_id BLOB CHECK (length(environment_id) = 16)
 ) STRICT;
 
 CREATE INDEX tokens_by_owner ON tokens (owner_id, number);
--- Counts an owner's live tokens at each creation without touching the table.
-CREATE INDEX tokens_live_by_owner ON tokens (owner_id, expires_at) WHERE revoked_at IS NULL;
+-- Counts an owner's live personal tokens at each creation without touching the table.
+CREATE INDEX tokens_live_by_owner ON tokens (owner_id, expires_at) WHERE revoked_at IS NULL AND environment_id IS NULL;

@@ -26,6 +26,11 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// How many flushes lie between two rounds of tidying.
 const FLUSHES_A_TIDY: u32 = 12;
 
+/// Runs `future` to its end on this thread, in the actix system that a [`Server`] needs.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    rt::System::new().block_on(future)
+}
+
 /// A server that listens. It answers once [`Server::run`] is awaited.
 pub struct Server {
     /// Where it listens: the port that the system gave, if `server.bind` left it open.
@@ -73,7 +78,8 @@ impl Server {
                 () = drain(&handle, drain_delay) => {}
                 Some(()) = stop.recv() => {
                     log::warn!("forced: requests under way are cut off");
-                    handle.stop(false).await;
+                    // While it drains it takes no other order, so there is nothing to wait for.
+                    drop(handle.stop(false));
                 }
             }
         }

@@ -1,1 +1,143 @@
-//! The command line.
+//! The command line, noun then verb: one file a command, which calls the same operations as HTTP does.
+//!
+//! This file owns the grammar and what every command shares: where its settings come from, and its way to the database.
+
+mod config;
+mod dev;
+mod failure;
+mod output;
+mod password;
+mod serve;
+mod token;
+mod user;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::{Args, Parser, Subcommand};
+use log::LevelFilter;
+
+pub use self::failure::Failure;
+use crate::{
+    config::{Config, ConfigError, Sources},
+    logging,
+    ops::{Context, clock::Clock},
+    store::sqlite::{Access, SqliteSettings, SqliteStore},
+};
+
+const EXIT_CODES: &str = "\
+Data goes to stdout, messages to stderr. Exit codes:
+  0  done
+  1  a defect of patd, or its output could not be written
+  2  wrong usage
+  3  there is no such user or token
+  4  refused: a rule forbids it, and each broken rule is named
+  5  unavailable: the database cannot be opened or does not answer, or the address cannot be listened on
+  6  the configuration is not sound";
+
+/// The file that is read where none is named.
+const DEFAULT_FILE: &str = "config.toml";
+
+/// The personal access token daemon: users, sessions and hashed API tokens in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "patd", version, after_help = EXIT_CODES, max_term_width = 120)]
+pub struct CommandLine {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Arguments),
+    /// Run a throwaway server with a demo user, a session and a token, for development and tests
+    Dev(dev::Arguments),
+    /// Make, list and change users
+    #[command(subcommand)]
+    User(user::Command),
+    /// Make, list and revoke personal access tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Look after the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+/// What stands before or behind any command.
+#[derive(Debug, Args)]
+struct Shared {
+    /// The configuration file [default: ./config.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "PATD_CONFIG")]
+    config: Option<PathBuf>,
+    /// The SQLite file; wins over database.path
+    #[arg(long, global = true, value_name = "PATH")]
+    database: Option<String>,
+}
+
+impl CommandLine {
+    /// Runs the command to its end.
+    pub fn run(self) -> Result<(), Failure> {
+        let Self { shared, command } = self;
+        match command {
+            Command::Serve(arguments) => serve::run(&shared, arguments),
+            Command::Dev(arguments) => dev::run(&shared, &arguments),
+            Command::User(command) => user::run(&shared, command),
+            Command::Token(command) => token::run(&shared, command),
+            Command::Config(command) => config::run(&shared, &command),
+        }
+    }
+}
+
+impl Shared {
+    /// The file that a server would read, if any.
+    fn file(&self) -> Option<PathBuf> {
+        let found = || {
+            Path::new(DEFAULT_FILE).exists().then(|| {
+                output::note("using ./config.toml");
+                PathBuf::from(DEFAULT_FILE)
+            })
+        };
+        self.config.clone().or_else(found)
+    }
+
+    /// All sources of settings, flags included.
+    fn sources(&self) -> Result<Sources, ConfigError> {
+        let mut sources = Sources::from_process(self.file())?;
+        let database = self.database.clone();
+        sources
+            .flags
+            .extend(database.map(|path| ("database.path", path)));
+        Ok(sources)
+    }
+
+    /// The operations on the database, for a command that is not the server.
+    fn open(&self, access: Access) -> Result<Context, Failure> {
+        let mut config = Config::load(self.sources()?)?;
+        // What a server tells its log would be noise between the lines of a command.
+        config.log.level = config.log.level.min(LevelFilter::Warn);
+        logging::start(&config.log);
+        context(&config, open_store(&config, access)?)
+    }
+}
+
+fn open_store(config: &Config, access: Access) -> Result<Arc<SqliteStore>, Failure> {
+    let database = &config.database;
+    let settings = SqliteSettings {
+        path: database.path.clone(),
+        readers: database.readers,
+        pool_timeout: database.pool_timeout,
+        busy_timeout: database.busy_timeout,
+        write_queue: database.write_queue,
+    };
+    let store = SqliteStore::open(&settings, access)
+        .map_err(|error| Failure::Unavailable(error.to_string()))?;
+    Ok(Arc::new(store))
+}
+
+fn context(config: &Config, store: Arc<SqliteStore>) -> Result<Context, Failure> {
+    Ok(Context::new(config, store, Clock::system())?)
+}

@@ -1,1 +1,379 @@
-//! The SQLite store.
+//! The SQLite store: one file, one thread that writes, a pool of connections that read.
+//!
+//! Owns how a database is opened and where work blocks; the SQL stands in one file a noun. Point reads run in place on
+//! the calling thread, since a cached statement takes less time than a change of thread; lists go to Tokio's blocking
+//! threads, writes to the writer's.
+
+mod error;
+mod file;
+mod inspection;
+mod migrations;
+mod row;
+mod sessions;
+mod tokens;
+mod users;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+
+pub use self::error::OpenError;
+use self::{
+    file::{ServerLock, Watch, Watcher},
+    inspection::Found,
+    migrations::MigrationError,
+    writer::Writer,
+};
+use super::{PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses};
+use crate::domain::{
+    account::{Email, PasswordHash, User, UserCredentials},
+    id::{SessionId, TokenId, UserId},
+    secret::TokenHash,
+    session::{Session, SessionRecord},
+    text::Name,
+    time::Timestamp,
+    token::{NewToken, Token, TokenRecord},
+};
+
+/// More than there are statements, so that none is ever prepared twice.
+const CACHED_STATEMENTS: usize = 64;
+
+/// A log that a long read let grow is cut back to this when it starts anew.
+const LOG_SIZE_LIMIT: i64 = 16 << 20;
+
+/// How the database is opened and shared.
+#[derive(Clone, Debug)]
+pub struct SqliteSettings {
+    /// The file.
+    pub path: PathBuf,
+    /// The most read-only connections.
+    pub readers: u32,
+    /// How long a read waits for one of them.
+    pub pool_timeout: Duration,
+    /// How long a write waits for another process to finish its own.
+    pub busy_timeout: Duration,
+    /// How many writes may wait.
+    pub write_queue: usize,
+}
+
+/// Who opens the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The server: it creates a missing file, and keeps every other server out.
+    Server,
+    /// A tool that may create a missing file. It works beside a server.
+    Create,
+    /// A tool that refuses a missing file. It works beside a server.
+    Existing,
+}
+
+/// Users, sessions and tokens in one SQLite file.
+///
+/// Dropping it completes the writes that were queued, then closes the file.
+pub struct SqliteStore {
+    // Dropped in this order: the writer's connection is the last to close, so that it can fold the log into the file.
+    pool: r2d2::Pool<SqliteConnectionManager>,
+    writer: Writer,
+    _watcher: Watcher,
+    watch: Arc<Watch>,
+    lock: Option<ServerLock>,
+    pool_timeout: Duration,
+}
+
+impl SqliteStore {
+    /// Opens the database, creates it or brings it to this release's schema. What is not a sound database of patd is
+    /// refused and left as it is.
+    pub fn open(settings: &SqliteSettings, access: Access) -> Result<Self, OpenError> {
+        let path = file::canonical(&settings.path)?;
+        let found = inspection::inspect(&path, settings.busy_timeout)?;
+        if found == Found::Nothing && access == Access::Existing {
+            return Err(OpenError::Missing { path });
+        }
+        // Only now, since the lock leaves a file beside the database.
+        let lock = match access {
+            Access::Server => Some(ServerLock::acquire(&path)?),
+            Access::Create | Access::Existing => None,
+        };
+        if found == Found::Nothing {
+            file::create_private(&path)?;
+        }
+        let refused = |error: rusqlite::Error| OpenError::Inaccessible {
+            path: path.clone(),
+            detail: error.to_string(),
+        };
+        let failed = |error| file::inaccessible(&path, &error);
+        let mut connection = connect_writer(&path, settings.busy_timeout).map_err(refused)?;
+        migrations::migrate(&mut connection).map_err(|error| unmigrated(&path, &error))?;
+        let watch = Arc::new(Watch::new(&path).map_err(failed)?);
+        let watcher = Watcher::start(Arc::clone(&watch)).map_err(failed)?;
+        let pool =
+            connect_readers(path.clone(), settings, Arc::clone(&watch)).map_err(|error| {
+                OpenError::Inaccessible {
+                    path: path.clone(),
+                    detail: error.to_string(),
+                }
+            })?;
+        let writer =
+            Writer::start(connection, settings.write_queue, Arc::clone(&watch)).map_err(failed)?;
+        Ok(Self {
+            pool,
+            writer,
+            _watcher: watcher,
+            watch,
+            lock,
+            pool_timeout: settings.pool_timeout,
+        })
+    }
+
+    /// A read that takes microseconds: in place, unless no connection is free at once.
+    fn read<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        if let Err(error) = self.watch.last_seen() {
+            return Reply::ready(Err(error));
+        }
+        match self.pool.try_get() {
+            Some(connection) => Reply::ready(work(&connection)),
+            None => self.read_elsewhere(work),
+        }
+    }
+
+    /// A read that may take long: never on the calling thread.
+    fn read_long<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        match self.watch.last_seen() {
+            Ok(()) => self.read_elsewhere(work),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    fn read_elsewhere<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (pool, timeout) = (self.pool.clone(), self.pool_timeout);
+        let blocking = move || match pool.get_timeout(timeout) {
+            Ok(connection) => work(&connection),
+            Err(error) => Err(StoreError::Unavailable(format!(
+                "no read connection became free: {error}"
+            ))),
+        };
+        Reply::Pending(Box::pin(async move {
+            tokio::task::spawn_blocking(blocking)
+                .await
+                .unwrap_or_else(|_| Err(StoreError::Internal("a read panicked".to_owned())))
+        }))
+    }
+
+    /// A change: on the writer's thread, answered after its COMMIT.
+    fn write<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.writer.submit(work)
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.watch.check()?;
+        self.watch.check_writable()?;
+        if let Some(lock) = &self.lock {
+            lock.check()?;
+        }
+        match self.writer.is_alive() {
+            true => Ok(()),
+            false => Err(StoreError::Unavailable("the writer has stopped".to_owned())),
+        }
+    }
+}
+
+fn connect_writer(path: &std::path::Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    prepare(&connection, busy_timeout)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // FULL makes COMMIT wait for the disk, so that what was answered survives a power cut.
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+    )?;
+    connection.pragma_update(None, "journal_size_limit", LOG_SIZE_LIMIT)?;
+    Ok(connection)
+}
+
+fn connect_readers(
+    path: PathBuf,
+    settings: &SqliteSettings,
+    watch: Arc<Watch>,
+) -> Result<r2d2::Pool<SqliteConnectionManager>, r2d2::Error> {
+    let busy_timeout = settings.pool_timeout;
+    let manager = SqliteConnectionManager::file(path)
+        .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .with_init(move |connection| {
+            prepare(connection, busy_timeout)?;
+            connection.pragma_update(None, "query_only", true)?;
+            // The log is opened by the first read; only then is it known that every file is the right one.
+            connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
+            watch.check().map_err(|_| {
+                rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+                    Some("the database file was deleted or replaced".to_owned()),
+                )
+            })
+        });
+    r2d2::Pool::builder()
+        .max_size(settings.readers.max(1))
+        .min_idle(Some(settings.readers.clamp(1, 2)))
+        .test_on_check_out(false)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connection_timeout(settings.pool_timeout)
+        .build(manager)
+}
+
+fn prepare(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
+}
+
+fn unmigrated(path: &std::path::Path, error: &MigrationError) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        MigrationError::Newer(found) => OpenError::Newer {
+            path,
+            found: *found,
+            known: migrations::VERSION,
+        },
+        MigrationError::Foreign => OpenError::Foreign { path },
+        MigrationError::Sqlite(error)
+            if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) =>
+        {
+            OpenError::Corrupt {
+                path,
+                detail: error.to_string(),
+            }
+        }
+        MigrationError::Sqlite(error) => OpenError::Migration {
+            path,
+            detail: error.to_string(),
+        },
+    }
+}
+
+impl Store for SqliteStore {
+    fn ready(&self) -> Reply<'_, ()> {
+        if let Err(error) = self.check() {
+            return Reply::ready(Err(error));
+        }
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT 1 FROM users LIMIT 1")?;
+            statement.exists([])?;
+            Ok(())
+        })
+    }
+
+    fn add_user(&self, user: User, password: PasswordHash) -> Reply<'_, ()> {
+        self.write(move |connection| users::add(connection, &user, &password))
+    }
+
+    fn user(&self, id: UserId) -> Reply<'_, User> {
+        self.read(move |connection| users::by_id(connection, id))
+    }
+
+    fn credentials(&self, id: UserId) -> Reply<'_, UserCredentials> {
+        self.read(move |connection| users::credentials(connection, id))
+    }
+
+    fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>> {
+        let canonical = email.canonical().to_owned();
+        self.read(move |connection| users::credentials_by_email(connection, &canonical))
+    }
+
+    fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>> {
+        self.read_long(move |connection| users::list(connection, after, limit))
+    }
+
+    fn change_profile(&self, id: UserId, change: ProfileChange) -> Reply<'_, User> {
+        self.write(move |connection| users::change_profile(connection, id, &change))
+    }
+
+    fn change_password(&self, id: UserId, change: PasswordChange) -> Reply<'_, ()> {
+        self.write(move |connection| users::change_password(connection, id, &change))
+    }
+
+    fn disable_user(&self, id: UserId, at: Timestamp) -> Reply<'_, User> {
+        self.write(move |connection| users::disable(connection, id, at))
+    }
+
+    fn enable_user(&self, id: UserId) -> Reply<'_, User> {
+        self.write(move |connection| users::enable(connection, id))
+    }
+
+    fn sign_in(&self, sign_in: SignIn) -> Reply<'_, ()> {
+        self.write(move |connection| sessions::sign_in(connection, &sign_in))
+    }
+
+    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<SessionRecord>> {
+        let hash = *hash;
+        self.read(move |connection| sessions::by_hash(connection, &hash))
+    }
+
+    fn sessions_of(&self, user: UserId, now: Timestamp) -> Reply<'_, Vec<Session>> {
+        self.read_long(move |connection| sessions::list(connection, user, now))
+    }
+
+    fn end_session(&self, user: UserId, id: SessionId) -> Reply<'_, ()> {
+        self.write(move |connection| sessions::end(connection, user, id))
+    }
+
+    fn end_other_sessions(&self, user: UserId, keep: SessionId) -> Reply<'_, u64> {
+        self.write(move |connection| sessions::end_others(connection, user, keep))
+    }
+
+    fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token> {
+        self.write(move |connection| tokens::add(connection, token, max_live))
+    }
+
+    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<TokenRecord>> {
+        let hash = *hash;
+        self.read(move |connection| tokens::by_hash(connection, &hash))
+    }
+
+    fn token(&self, id: TokenId) -> Reply<'_, Token> {
+        self.read(move |connection| tokens::by_id(connection, id))
+    }
+
+    fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>> {
+        self.read_long(move |connection| tokens::list(connection, owner, &query, now))
+    }
+
+    fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Reply<'_, Token> {
+        self.write(move |connection| tokens::rename(connection, owner, id, &name))
+    }
+
+    fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()> {
+        self.write(move |connection| tokens::revoke(connection, owner, id, at))
+    }
+
+    fn record_uses(&self, uses: Uses) -> Reply<'_, ()> {
+        self.write(move |connection| {
+            tokens::record_uses(connection, &uses.tokens)?;
+            sessions::record_uses(connection, &uses.sessions)
+        })
+    }
+
+    fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64> {
+        self.write(move |connection| sessions::prune(connection, now))
+    }
+}

@@ -1,0 +1,99 @@
+//! Why a command did not do what was asked, and the exit code that says so.
+
+use std::io;
+
+use super::output;
+use crate::{
+    config::ConfigError,
+    ops::{self, Violation},
+    store::StoreError,
+};
+
+/// Why a command ended before it was done. Each message is a sentence for whoever typed the command.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something that should not happen.
+    Defect(String),
+    /// The output could not be written.
+    Output(io::Error),
+    /// The command makes no sense as it was typed.
+    Usage(String),
+    /// The user or token does not exist.
+    NotFound(String),
+    /// Rules forbid it; a sentence each.
+    Refused(Vec<String>),
+    /// The database or the address cannot be had now.
+    Unavailable(String),
+    /// The settings cannot be used.
+    Configuration(ConfigError),
+}
+
+impl Failure {
+    /// The exit code, as `patd --help` lists them. A reader who has seen enough is no failure.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Output(_) if self.is_quiet() => 0,
+            Self::Defect(_) | Self::Output(_) => 1,
+            Self::Usage(_) => 2,
+            Self::NotFound(_) => 3,
+            Self::Refused(_) => 4,
+            Self::Unavailable(_) => 5,
+            Self::Configuration(_) => 6,
+        }
+    }
+
+    /// Tells it on stderr.
+    pub fn report(&self) {
+        if !self.is_quiet() {
+            self.sentences()
+                .iter()
+                .for_each(|sentence| output::note(&format!("patd: {sentence}")));
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        match self {
+            Self::Refused(sentences) => sentences.clone(),
+            Self::Output(error) => vec![format!("the output cannot be written: {error}")],
+            Self::Configuration(error) => vec![error.to_string()],
+            Self::Defect(sentence)
+            | Self::Usage(sentence)
+            | Self::NotFound(sentence)
+            | Self::Unavailable(sentence) => vec![sentence.clone()],
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Configuration(error)
+    }
+}
+
+impl From<Vec<Violation>> for Failure {
+    fn from(violations: Vec<Violation>) -> Self {
+        let sentences = violations.into_iter().map(|violation| violation.message);
+        Self::Refused(sentences.collect())
+    }
+}
+
+impl From<ops::Error> for Failure {
+    fn from(error: ops::Error) -> Self {
+        match error {
+            ops::Error::Invalid(violations) => violations.into(),
+            ops::Error::NotFound => Self::NotFound("there is no such user or token".into()),
+            ops::Error::Store(StoreError::Unavailable(why)) => Self::Unavailable(format!(
+                "the database does not answer ({why}); what was asked may or may not have happened"
+            )),
+            ops::Error::Store(StoreError::Conflict(conflict)) => {
+                Self::Refused(vec![conflict.to_string()])
+            }
+            ops::Error::Busy => Self::Unavailable(error.to_string()),
+            other => Self::Defect(other.to_string()),
+        }
+    }
+}

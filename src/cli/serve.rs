@@ -1,0 +1,125 @@
+//! `patd serve`: the server, from its settings to its last request.
+
+use std::{io, net::SocketAddr, path::Path};
+
+use clap::Args;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
+
+use super::{Failure, Shared, context, open_store};
+use crate::{
+    config::Config,
+    logging,
+    ops::{Context, accounts},
+    server::{self, Server},
+    store::sqlite::Access,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Where to listen; wins over server.bind
+    #[arg(long, value_name = "ADDR")]
+    bind: Option<String>,
+}
+
+pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<(), Failure> {
+    let mut sources = shared.sources()?;
+    sources
+        .flags
+        .extend(arguments.bind.map(|bind| ("server.bind", bind)));
+    let first_user = first_user_command(shared, &sources.environment);
+    let config = Config::load(sources)?;
+    logging::start(&config.log);
+    server::block_on(serve(&config, &first_user))
+}
+
+async fn serve(config: &Config, first_user: &str) -> Result<(), Failure> {
+    let stop = stop_signals()?;
+    let ctx = context(config, open_store(config, Access::Server)?)?;
+    let empty = has_no_user(&ctx).await?;
+    let bind = config.server.bind;
+    let server = Server::start(&config.server, ctx).map_err(|error| cannot_listen(bind, &error))?;
+    let address = server.address;
+    log::info!(address:%; "listening on http://{address}");
+    if !address.ip().to_canonical().is_loopback() {
+        log::warn!(
+            "server.bind is open to other machines, in plain HTTP: let a reverse proxy end TLS in front of it"
+        );
+    }
+    if empty {
+        log::warn!("there is no user yet; make the first with: {first_user}");
+    }
+    server.run(stop).await.map_err(ended)
+}
+
+async fn has_no_user(ctx: &Context) -> Result<bool, Failure> {
+    Ok(accounts::list(ctx, None, 1).await?.is_empty())
+}
+
+/// The command that makes a user in the database of this run, whatever named it.
+fn first_user_command(shared: &Shared, environment: &[(String, String)]) -> String {
+    let mut command = "patd user create --email you@example.com --name \"Your Name\"".to_owned();
+    let in_environment = environment
+        .iter()
+        .find(|(name, _)| name == "PATD__DATABASE__PATH")
+        .map(|(_, path)| path);
+    if let Some(file) = &shared.config {
+        command += &format!(" --config {}", quoted(file));
+    }
+    if let Some(path) = shared.database.as_ref().or(in_environment) {
+        command += &format!(" --database {}", quoted(Path::new(path)));
+    }
+    command
+}
+
+/// The path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
+    match path.chars().all(plain) {
+        true => path,
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
+}
+
+pub(super) fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => "something listens there already".to_owned(),
+        _ => error.to_string(),
+    };
+    Failure::Unavailable(format!(
+        "cannot listen on {address} (server.bind): {why}; name another address, of which port 0 takes any free one"
+    ))
+}
+
+pub(super) fn ended(error: io::Error) -> Failure {
+    Failure::Defect(format!("the server ended: {error}"))
+}
+
+/// SIGTERM and SIGINT from now on, as [`Server::run`] takes them: they end the process no more.
+pub(super) fn stop_signals() -> Result<UnboundedReceiver<()>, Failure> {
+    let (sender, receiver) = unbounded_channel();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let signals = signal(kind)
+            .map_err(|error| Failure::Defect(format!("signals cannot be awaited: {error}")))?;
+        tokio::spawn(forward(signals, sender.clone()));
+    }
+    Ok(receiver)
+}
+
+async fn forward(mut signals: Signal, sender: UnboundedSender<()>) {
+    while signals.recv().await.is_some() && sender.send(()).is_ok() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_quoted_where_a_shell_would_take_it_apart() {
+        assert_eq!(quoted(Path::new("/var/lib/patd.db")), "/var/lib/patd.db");
+        assert_eq!(quoted(Path::new("it's $HOME")), r"'it'\''s $HOME'");
+    }
+}

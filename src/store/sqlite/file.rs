@@ -1,0 +1,260 @@
+//! The database as a file: its one name, its creation, the server's lock on it, and the watch over its identity.
+//!
+//! Nothing here opens the database file itself once SQLite has it: closing any descriptor of it would drop every POSIX
+//! lock that this process holds on it, SQLite's included. Watching goes by `stat` alone.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crossbeam_channel::{RecvTimeoutError, Sender};
+
+use super::error::OpenError;
+use crate::store::StoreError;
+
+/// How long a read may go on being answered after its file vanished.
+const WATCH_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The one absolute path of the file, symbolic links resolved, so that every spelling of it meets the same lock.
+pub(super) fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
+    let resolve = || match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let name = path.file_name().ok_or(error)?;
+            let directory = match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            };
+            Ok(fs::canonicalize(directory)?.join(name))
+        }
+        result => result,
+    };
+    resolve().map_err(|error| inaccessible(path, &error))
+}
+
+/// The path of a file beside the database: `-wal`, `-shm`, `.lock`.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// Makes an empty file that only its owner may read, before SQLite would make one with the umask's mode. SQLite gives
+/// the same mode to `-wal` and `-shm`.
+pub(super) fn create_private(path: &Path) -> Result<(), OpenError> {
+    let create = || {
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        file.sync_all()?;
+        // Without this a power cut could forget the name, and with it every change that was acknowledged.
+        match path.parent() {
+            Some(directory) => File::open(directory)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    match create() {
+        // Another process was faster; what it makes of the file is seen when it is opened.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result.map_err(|error| inaccessible(path, &error)),
+    }
+}
+
+pub(super) fn inaccessible(path: &Path, error: &io::Error) -> OpenError {
+    OpenError::Inaccessible {
+        path: path.to_owned(),
+        detail: error.to_string(),
+    }
+}
+
+/// Holds `<path>.lock`, so that one server at most has the database. The kernel releases it when the process dies.
+///
+/// The file stays when the lock is dropped: removing it would let two servers lock two files of that name.
+#[derive(Debug)]
+pub(super) struct ServerLock {
+    path: PathBuf,
+    id: FileId,
+    _file: File,
+}
+
+impl ServerLock {
+    pub(super) fn acquire(database: &Path) -> Result<Self, OpenError> {
+        let path = beside(database, ".lock");
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| inaccessible(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(OpenError::Served {
+                    path: database.to_owned(),
+                });
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(inaccessible(&path, &error)),
+        }
+        let metadata = file
+            .metadata()
+            .map_err(|error| inaccessible(&path, &error))?;
+        Ok(Self {
+            id: FileId::new(&metadata),
+            path,
+            _file: file,
+        })
+    }
+
+    /// Whether the lock still protects the database. Opening the lock file also shows a file system that has become
+    /// read-only; its lock is of the open file, not of the process, so that closing it again releases nothing.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let opened = OpenOptions::new()
+            .append(true)
+            .open(&self.path)
+            .and_then(|file| file.metadata());
+        match opened {
+            Ok(metadata) if FileId::new(&metadata) == self.id => Ok(()),
+            Ok(_) => Err(StoreError::Unavailable(
+                "the lock file was replaced".to_owned(),
+            )),
+            Err(error) => Err(StoreError::Unavailable(format!(
+                "the lock file cannot be written: {error}"
+            ))),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    fn new(metadata: &fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+
+    fn of(path: &Path) -> io::Result<Self> {
+        fs::metadata(path).map(|metadata| Self::new(&metadata))
+    }
+}
+
+/// Knows which files the connections have open, and so whether they are still the ones of these names.
+#[derive(Debug)]
+pub(super) struct Watch {
+    files: [(PathBuf, FileId); 3],
+    lost: AtomicBool,
+}
+
+impl Watch {
+    /// Remembers the database and its `-wal` and `-shm`, which exist while a connection has read from it.
+    pub(super) fn new(database: &Path) -> io::Result<Self> {
+        let remember = |path: PathBuf| FileId::of(&path).map(|id| (path, id));
+        Ok(Self {
+            files: [
+                remember(database.to_owned())?,
+                remember(beside(database, "-wal"))?,
+                remember(beside(database, "-shm"))?,
+            ],
+            lost: AtomicBool::new(false),
+        })
+    }
+
+    /// Looks afresh.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let changed = self
+            .files
+            .iter()
+            .find(|(path, id)| FileId::of(path).ok() != Some(*id));
+        let was_lost = self.lost.swap(changed.is_some(), Ordering::Relaxed);
+        match changed {
+            Some((path, _)) => {
+                if !was_lost {
+                    log::error!(
+                        "store: {} was deleted or replaced: put it back, or restart",
+                        path.display()
+                    );
+                }
+                Err(lost())
+            }
+            None => {
+                if was_lost {
+                    log::info!("store: the database file is back");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What the latest look found: an atomic load, cheap enough for every read.
+    pub(super) fn last_seen(&self) -> Result<(), StoreError> {
+        match self.lost.load(Ordering::Relaxed) {
+            true => Err(lost()),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the mode still lets somebody write the file.
+    pub(super) fn check_writable(&self) -> Result<(), StoreError> {
+        let (path, _) = &self.files[0];
+        match fs::metadata(path) {
+            Ok(metadata) if !metadata.permissions().readonly() => Ok(()),
+            Ok(_) => Err(StoreError::Unavailable(
+                "the database file is read-only".to_owned(),
+            )),
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+}
+
+fn lost() -> StoreError {
+    StoreError::Unavailable("the database file was deleted or replaced".to_owned())
+}
+
+/// The thread that looks after a [`Watch`] until this is dropped.
+pub(super) struct Watcher {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watcher {
+    pub(super) fn start(watch: Arc<Watch>) -> io::Result<Self> {
+        let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
+        let thread = thread::Builder::new()
+            .name("patd-watch".into())
+            .spawn(move || {
+                while stopped.recv_timeout(WATCH_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                    // The finding is kept in the watch, for reads to see.
+                    drop(watch.check());
+                }
+            })?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Judges a file before it is opened for good: whether it is ours, whole, and of a version that this program knows.
+//!
+//! Nothing in the file or beside it changes, whatever it is: no recovery of a log, no rollback of a journal.
+
+use std::{fs, io, os::unix::ffi::OsStrExt, path::Path, time::Duration};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+
+use super::{
+    error::OpenError,
+    file::{beside, inaccessible},
+    migrations,
+};
+
+/// "patd" in ASCII, by which the file says whose it is.
+pub(super) const APPLICATION_ID: i64 = 0x7061_7464;
+
+/// A larger file is not read in full, so that a restart stays a matter of milliseconds.
+const QUICK_CHECK_LIMIT: u64 = 16 << 20;
+
+/// What stands at the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// No file.
+    Nothing,
+    /// An empty file, or a database without a table.
+    Empty,
+    /// A sound database of patd, perhaps an older one.
+    Ours,
+}
+
+/// Looks at the file; `busy_timeout` is for the moments in which another process opens or closes it.
+pub(super) fn inspect(path: &Path, busy_timeout: Duration) -> Result<Found, OpenError> {
+    let log = fs::metadata(beside(path, "-wal")).ok();
+    let log_size = log.as_ref().map_or(0, fs::Metadata::len);
+    let (found, size) = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (Found::Nothing, 0),
+        Err(error) => return Err(inaccessible(path, &error)),
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(OpenError::Inaccessible {
+                path: path.to_owned(),
+                detail: "it is not a regular file".into(),
+            });
+        }
+        Ok(metadata) => (Found::Empty, metadata.len()),
+    };
+    if size == 0 {
+        // SQLite would throw such a log away, and the changes in it.
+        return match log_size {
+            0 => Ok(found),
+            _ => Err(corrupt(path, "its -wal file holds changes, it does not")),
+        };
+    }
+    let judge = |opened: rusqlite::Result<Connection>| {
+        opened
+            .and_then(|connection| examine(&connection, size <= QUICK_CHECK_LIMIT))
+            .map_err(|error| unreadable(path, &error))
+            .and_then(|finding| verdict(path, finding))
+    };
+    match log {
+        None => judge(open_at_rest(path)),
+        Some(_) => match open_alone(path) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                judge(open_in_company(path, busy_timeout))
+            }
+            opened => judge(opened),
+        },
+    }
+}
+
+/// Without a log, the file is all there is: `immutable` reads it without locks, log or journal.
+fn open_at_rest(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'_' | b'-' => uri.push(char::from(*byte)),
+            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// With a log that nobody uses, SQLite would make a `-shm`. A connection that locks everybody else out keeps that in
+/// memory instead; for the lock it must be able to write, which it never does.
+fn open_alone(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::ZERO)?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    prepare(&connection)?;
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// With a log that another process uses, the `-shm` is there already.
+fn open_in_company(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(busy_timeout)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.execute_batch(
+        "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
+    )
+}
+
+struct Finding {
+    application_id: i64,
+    version: i64,
+    objects: i64,
+    damage: Option<String>,
+}
+
+/// Reading page 1 also compares the page count in it with the file's size.
+fn examine(connection: &Connection, in_full: bool) -> rusqlite::Result<Finding> {
+    let number = |sql| connection.query_row(sql, [], |row| row.get(0));
+    let mut finding = Finding {
+        application_id: number("PRAGMA application_id")?,
+        version: number("PRAGMA user_version")?,
+        objects: number("SELECT count(*) FROM sqlite_schema")?,
+        damage: None,
+    };
+    if finding.application_id == APPLICATION_ID && finding.version <= migrations::VERSION {
+        read_roots(connection)?;
+        if in_full {
+            let answer: String =
+                connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            finding.damage = (answer != "ok").then_some(answer);
+        }
+    }
+    Ok(finding)
+}
+
+/// Touches the first pages of every table and index.
+fn read_roots(connection: &Connection) -> rusqlite::Result<()> {
+    let mut objects = connection.prepare(
+        "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema WHERE type IN ('table', 'index')",
+    )?;
+    let mut rows = objects.query([])?;
+    while let Some(row) = rows.next()? {
+        let (kind, name, table): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let definition: String = row.get(3)?;
+        let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let mut sql = format!("SELECT 1 FROM {}", quote(&table));
+        if kind == "index" {
+            sql += &format!(" INDEXED BY {}", quote(&name));
+            // A partial index answers only a query that asks for no more than it holds.
+            if let Some((_, condition)) = definition.split_once(" WHERE ") {
+                sql += &format!(" WHERE {condition}");
+            }
+        }
+        connection.prepare(&sql)?.query([])?.next()?;
+    }
+    Ok(())
+}
+
+fn verdict(path: &Path, finding: Finding) -> Result<Found, OpenError> {
+    let path = path.to_owned();
+    if finding.objects == 0 {
+        return Ok(Found::Empty);
+    }
+    if finding.application_id != APPLICATION_ID || finding.version < 1 {
+        return Err(OpenError::Foreign { path });
+    }
+    if finding.version > migrations::VERSION {
+        return Err(OpenError::Newer {
+            path,
+            found: finding.version,
+            known: migrations::VERSION,
+        });
+    }
+    match finding.damage {
+        Some(detail) => Err(OpenError::Corrupt { path, detail }),
+        None => Ok(Found::Ours),
+    }
+}
+
+fn corrupt(path: &Path, detail: &str) -> OpenError {
+    OpenError::Corrupt {
+        path: path.to_owned(),
+        detail: detail.into(),
+    }
+}
+
+fn unreadable(path: &Path, error: &rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::NotADatabase {
+            path: path.to_owned(),
+        },
+        // An unreadable statement here is a schema that does not parse, or that lacks what it names.
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => corrupt(path, &error.to_string()),
+        _ => OpenError::Inaccessible {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,229 @@
+//! Brings a database to the current schema: a fresh one from schema.sql, an older one step by step.
+//!
+//! A step that was released is never edited: what it made is on somebody's disk.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::inspection::APPLICATION_ID;
+
+/// The whole current schema.
+const SCHEMA: &str = include_str!("../../../schema.sql");
+
+/// The step at index `n` leads from version `n + 1` to the next.
+const STEPS: &[&str] = &[ROOM_FOR_ENVIRONMENTS];
+
+/// The version of the current schema.
+pub(super) const VERSION: i64 = version(STEPS);
+
+const ROOM_FOR_ENVIRONMENTS: &str = "
+    ALTER TABLE users ADD COLUMN current_environment_id BLOB CHECK (length(current_environment_id) = 16);
+    ALTER TABLE tokens ADD COLUMN environment_id BLOB CHECK (length(environment_id) = 16);
+    DROP INDEX tokens_live_by_owner;
+    CREATE INDEX tokens_live_by_owner ON tokens (owner_id, expires_at) WHERE revoked_at IS NULL AND environment_id IS NULL;
+";
+
+/// Why a database was not brought to the current schema.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MigrationError {
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("schema {0} is newer")]
+    Newer(i64),
+    #[error("it is a database of another program")]
+    Foreign,
+}
+
+/// Does whatever is missing. Two processes may do so at once.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
+    migrate_to(connection, SCHEMA, STEPS)
+}
+
+const fn version(steps: &[&str]) -> i64 {
+    steps.len() as i64 + 1
+}
+
+fn migrate_to(
+    connection: &mut Connection,
+    schema: &str,
+    steps: &[&str],
+) -> Result<(), MigrationError> {
+    while advance(connection, schema, steps)? {}
+    Ok(())
+}
+
+/// Takes one step in a transaction of its own; `false` when none is left. What is missing is asked again inside the
+/// transaction, since another process may have taken the step meanwhile.
+fn advance(
+    connection: &mut Connection,
+    schema: &str,
+    steps: &[&str],
+) -> Result<bool, MigrationError> {
+    if missing(connection, schema, steps)?.is_none() {
+        return Ok(false);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let Some((sql, to)) = missing(&transaction, schema, steps)? else {
+        return Ok(false);
+    };
+    transaction.execute_batch(sql)?;
+    transaction.pragma_update(None, "user_version", to)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.commit()?;
+    Ok(true)
+}
+
+/// The next statements to execute and the version that they lead to.
+fn missing<'s>(
+    connection: &Connection,
+    schema: &'s str,
+    steps: &[&'s str],
+) -> Result<Option<(&'s str, i64)>, MigrationError> {
+    let known = version(steps);
+    let empty = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)";
+    if connection.query_row(empty, [], |row| row.get(0))? {
+        return Ok(Some((schema, known)));
+    }
+    match user_version(connection)? {
+        current if current == known => Ok(None),
+        current if current > known => Err(MigrationError::Newer(current)),
+        current => usize::try_from(current - 1)
+            .ok()
+            .and_then(|step| steps.get(step))
+            .map(|sql| Some((*sql, current + 1)))
+            .ok_or(MigrationError::Foreign),
+    }
+}
+
+fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Version 1 as it was released.
+    const V1: &str = include_str!("v1.sql");
+
+    fn memory() -> Connection {
+        Connection::open_in_memory().unwrap()
+    }
+
+    fn at_version_1() -> Connection {
+        let mut connection = memory();
+        migrate_to(&mut connection, V1, &[]).unwrap();
+        connection
+    }
+
+    /// Every object with its definition, comments and white space aside, and every column as SQLite understands it.
+    fn shape(connection: &Connection) -> Vec<String> {
+        let list = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| row.get(0)).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        let mut shape: Vec<String> = list(
+            "SELECT type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1",
+        )
+        .iter()
+        .map(|object| {
+            let code = object.lines().map(|line| line.split("--").next().unwrap());
+            code.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect()
+        })
+        .collect();
+        shape.sort();
+        for table in list("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1") {
+            shape.extend(list(&format!(
+                "SELECT '{table} ' || cid || ' ' || name || ' ' || type || ' ' || \"notnull\" || ' '
+                    || coalesce(dflt_value, '-') || ' ' || pk || ' ' || hidden FROM pragma_table_xinfo('{table}')"
+            )));
+        }
+        shape
+    }
+
+    #[test]
+    fn a_fresh_schema_is_a_fully_upgraded_one() {
+        let (mut fresh, mut upgraded) = (memory(), at_version_1());
+        migrate(&mut fresh).unwrap();
+        assert_ne!(shape(&fresh), shape(&upgraded));
+        migrate(&mut upgraded).unwrap();
+        assert_eq!(shape(&fresh), shape(&upgraded));
+        for connection in [fresh, upgraded] {
+            assert_eq!(user_version(&connection), Ok(VERSION));
+            let id: i64 = connection
+                .query_row("PRAGMA application_id", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(id, APPLICATION_ID);
+        }
+    }
+
+    #[test]
+    fn an_older_file_keeps_its_rows() {
+        let mut connection = at_version_1();
+        connection
+            .execute_batch(
+                "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at)
+                     VALUES (zeroblob(16), 'Ada', 'Ada@x', 'ada@x', '$argon2id$', 1);
+                 INSERT INTO sessions (id, user_id, hash, created_at, last_used_at, expires_at)
+                     VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 1, 1, 2);
+                 INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at)
+                     VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 'abcd', 'ci', '*', 1);",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let kept: (String, i64, String, bool) = connection
+            .query_row(
+                "SELECT u.email, s.expires_at, t.name, t.environment_id IS NULL AND u.current_environment_id IS NULL
+                 FROM users u JOIN sessions s ON s.user_id = u.id JOIN tokens t ON t.owner_id = u.id",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )
+            .unwrap();
+        assert_eq!(kept, ("Ada@x".into(), 2, "ci".into(), true));
+    }
+
+    #[test]
+    fn a_failed_step_is_undone_as_a_whole() {
+        let mut connection = at_version_1();
+        let before = shape(&connection);
+        let steps =
+            ["CREATE TABLE extra (n INTEGER) STRICT; DROP TABLE sessions; SELECT * FROM nowhere;"];
+        assert!(migrate_to(&mut connection, SCHEMA, &steps).is_err());
+        assert_eq!(shape(&connection), before);
+        assert_eq!(user_version(&connection), Ok(1));
+        migrate(&mut connection).unwrap();
+    }
+
+    #[test]
+    fn a_failed_creation_leaves_nothing() {
+        let mut connection = memory();
+        assert!(migrate_to(&mut connection, "CREATE TABLE a (b); nonsense", STEPS).is_err());
+        assert!(shape(&connection).is_empty());
+        assert_eq!(user_version(&connection), Ok(0));
+    }
+
+    #[test]
+    fn a_newer_database_is_refused() {
+        let mut connection = memory();
+        migrate(&mut connection).unwrap();
+        let known = &STEPS[..STEPS.len() - 1];
+        assert!(matches!(
+            migrate_to(&mut connection, SCHEMA, known),
+            Err(MigrationError::Newer(VERSION))
+        ));
+    }
+
+    #[test]
+    fn the_environment_columns_hold_an_identifier_or_nothing() {
+        let mut connection = memory();
+        migrate(&mut connection).unwrap();
+        let insert = |environment: &str| {
+            connection.execute_batch(&format!(
+                "INSERT INTO users VALUES (randomblob(16), 'a', 'a@b', hex(randomblob(9)), '$argon2id$', 1, NULL, {environment})"
+            ))
+        };
+        insert("NULL").unwrap();
+        insert("zeroblob(16)").unwrap();
+        assert!(insert("zeroblob(15)").is_err());
+    }
+}

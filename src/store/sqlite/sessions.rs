@@ -1,0 +1,124 @@
+//! SQL on sessions. Each function runs inside one transaction of its caller.
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::{row, users};
+use crate::{
+    domain::{
+        id::{SessionId, UserId},
+        secret::TokenHash,
+        session::{Session, SessionRecord},
+        time::Timestamp,
+    },
+    store::{SignIn, StoreError},
+};
+
+/// Asked for every request of a signed-in person: by two unique indexes.
+pub(super) const BY_HASH: &str =
+    "SELECT s.id, s.user_id, s.device_name, s.created_at, s.last_used_at, s.expires_at,
+            u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
+     FROM sessions s JOIN users u ON u.id = s.user_id
+     WHERE s.hash = :hash";
+
+pub(super) fn sign_in(connection: &Connection, sign_in: &SignIn) -> Result<(), StoreError> {
+    let session = &sign_in.session.session;
+    users::expect_credentials(connection, session.user, &sign_in.verified)?;
+    if let Some(rehashed) = &sign_in.rehashed {
+        users::set_password(connection, session.user, rehashed)?;
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO sessions (id, user_id, hash, device_name, created_at, last_used_at, expires_at)
+             VALUES (:id, :user_id, :hash, :device_name, :created_at, :created_at, :expires_at)",
+        )?
+        .execute(named_params! {
+            ":id": session.id.uuid().into_bytes(),
+            ":user_id": session.user.uuid().into_bytes(),
+            ":hash": sign_in.session.hash.as_bytes(),
+            ":device_name": session.device_name.as_ref().map(|name| name.as_str()),
+            ":created_at": session.created_at.unix(),
+            ":expires_at": session.expires_at.unix(),
+        })?;
+    Ok(())
+}
+
+pub(super) fn by_hash(
+    connection: &Connection,
+    hash: &TokenHash,
+) -> Result<Option<SessionRecord>, StoreError> {
+    let found = connection
+        .prepare_cached(BY_HASH)?
+        .query_row(named_params! {":hash": hash.as_bytes()}, |row| {
+            Ok(SessionRecord {
+                session: row::session(row)?,
+                user: row::user(row, row::SESSION_COLUMNS)?,
+            })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<Session>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, user_id, device_name, created_at, last_used_at, expires_at FROM sessions
+         WHERE user_id = :user_id AND expires_at > :now
+         ORDER BY created_at DESC, id DESC",
+    )?;
+    let rows = statement.query_map(
+        named_params! {":user_id": user.uuid().into_bytes(), ":now": now.unix()},
+        row::session,
+    )?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn end(connection: &Connection, user: UserId, id: SessionId) -> Result<(), StoreError> {
+    let ended = connection
+        .prepare_cached("DELETE FROM sessions WHERE id = :id AND user_id = :user_id")?
+        .execute(named_params! {
+            ":id": id.uuid().into_bytes(),
+            ":user_id": user.uuid().into_bytes(),
+        })?;
+    match ended {
+        0 => Err(StoreError::NotFound),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn end_others(
+    connection: &Connection,
+    user: UserId,
+    keep: SessionId,
+) -> Result<u64, StoreError> {
+    let ended = connection
+        .prepare_cached("DELETE FROM sessions WHERE user_id = :user_id AND id <> :keep")?
+        .execute(named_params! {
+            ":user_id": user.uuid().into_bytes(),
+            ":keep": keep.uuid().into_bytes(),
+        })?;
+    Ok(ended as u64)
+}
+
+/// A time that is not later than the noted one writes nothing.
+pub(super) fn record_uses(
+    connection: &Connection,
+    uses: &[(SessionId, Timestamp)],
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE sessions SET last_used_at = :at WHERE id = :id AND last_used_at < :at",
+    )?;
+    for (id, at) in uses {
+        statement.execute(named_params! {":id": id.uuid().into_bytes(), ":at": at.unix()})?;
+    }
+    Ok(())
+}
+
+pub(super) fn prune(connection: &Connection, now: Timestamp) -> Result<u64, StoreError> {
+    let pruned = connection
+        .prepare_cached("DELETE FROM sessions WHERE expires_at <= :now")?
+        .execute(named_params! {":now": now.unix()})?;
+    Ok(pruned as u64)
+}

@@ -1,0 +1,208 @@
+//! SQL on personal access tokens. Each function runs inside one transaction of its caller.
+//!
+//! A row with an `environment_id` is another kind of token: nothing here finds, counts or changes one.
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::{row, users};
+use crate::{
+    domain::{
+        id::{TokenId, UserId},
+        secret::TokenHash,
+        text::Name,
+        time::Timestamp,
+        token::{NewToken, Token, TokenRecord, TokenState},
+    },
+    store::{Conflict, StoreError, TokenQuery},
+};
+
+/// Asked for every request of a token: by two unique indexes.
+pub(super) const BY_HASH: &str =
+    "SELECT t.id, t.number, t.owner_id, t.name, t.abilities, t.hint, t.created_at, t.expires_at, t.last_used_at,
+            t.revoked_at, u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
+     FROM tokens t JOIN users u ON u.id = t.owner_id
+     WHERE t.hash = :hash AND t.environment_id IS NULL";
+
+/// Two ranges of one index rather than an OR, so that tokens that expired cost nothing, however many they are.
+pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
+         SELECT 1 FROM tokens
+         WHERE owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL AND expires_at IS NULL
+         UNION ALL
+         SELECT 1 FROM tokens
+         WHERE owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL AND expires_at > :now
+         LIMIT :max_live
+     )";
+
+pub(super) fn add(
+    connection: &Connection,
+    token: NewToken,
+    max_live: u32,
+) -> Result<Token, StoreError> {
+    if users::by_id(connection, token.owner)?.disabled_at.is_some() {
+        return Err(StoreError::NotFound);
+    }
+    let live: u32 = connection.prepare_cached(COUNT_LIVE)?.query_row(
+        named_params! {
+            ":owner_id": token.owner.uuid().into_bytes(),
+            ":now": token.created_at.unix(),
+            ":max_live": max_live,
+        },
+        |row| row.get(0),
+    )?;
+    if live >= max_live {
+        return Err(StoreError::Conflict(Conflict::TooManyTokens));
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at)
+             VALUES (:id, :owner_id, :hash, :hint, :name, :abilities, :created_at, :expires_at)",
+        )?
+        .execute(named_params! {
+            ":id": token.id.uuid().into_bytes(),
+            ":owner_id": token.owner.uuid().into_bytes(),
+            ":hash": token.hash.as_bytes(),
+            ":hint": token.hint,
+            ":name": token.name.as_str(),
+            ":abilities": row::joined(&token.abilities),
+            ":created_at": token.created_at.unix(),
+            ":expires_at": token.expires_at.map(Timestamp::unix),
+        })?;
+    Ok(Token {
+        id: token.id,
+        number: connection.last_insert_rowid(),
+        owner: token.owner,
+        name: token.name,
+        abilities: token.abilities,
+        hint: token.hint,
+        created_at: token.created_at,
+        expires_at: token.expires_at,
+        last_used_at: None,
+        revoked_at: None,
+    })
+}
+
+pub(super) fn by_hash(
+    connection: &Connection,
+    hash: &TokenHash,
+) -> Result<Option<TokenRecord>, StoreError> {
+    let found = connection
+        .prepare_cached(BY_HASH)?
+        .query_row(named_params! {":hash": hash.as_bytes()}, |row| {
+            Ok(TokenRecord {
+                token: row::token(row)?,
+                owner: row::user(row, row::TOKEN_COLUMNS)?,
+            })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+pub(super) fn by_id(connection: &Connection, id: TokenId) -> Result<Token, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
+             FROM tokens WHERE id = :id AND revoked_at IS NULL AND environment_id IS NULL",
+        )?
+        .query_row(named_params! {":id": id.uuid().into_bytes()}, row::token)
+        .optional()?
+        .ok_or(StoreError::NotFound)
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    owner: UserId,
+    query: &TokenQuery,
+    now: Timestamp,
+) -> Result<Vec<Token>, StoreError> {
+    // Unlike LIKE, instr takes every character literally and a needle of any length; lower() folds ASCII alone.
+    let mut statement = connection.prepare_cached(
+        "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
+         FROM tokens
+         WHERE owner_id = :owner_id AND number < :before AND environment_id IS NULL
+           AND CASE :state
+                   WHEN 'active' THEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+                   WHEN 'expired' THEN revoked_at IS NULL AND expires_at <= :now
+                   WHEN 'revoked' THEN revoked_at IS NOT NULL
+                   ELSE revoked_at IS NULL
+               END
+           AND (:search IS NULL OR instr(lower(name), lower(:search)) > 0)
+         ORDER BY number DESC LIMIT :limit",
+    )?;
+    let state = query.state.map(|state| match state {
+        TokenState::Active => "active",
+        TokenState::Expired => "expired",
+        TokenState::Revoked => "revoked",
+    });
+    let rows = statement.query_map(
+        named_params! {
+            ":owner_id": owner.uuid().into_bytes(),
+            ":before": query.before.unwrap_or(i64::MAX),
+            ":state": state,
+            ":now": now.unix(),
+            ":search": query.search,
+            ":limit": query.limit,
+        },
+        row::token,
+    )?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn rename(
+    connection: &Connection,
+    owner: UserId,
+    id: TokenId,
+    name: &Name,
+) -> Result<Token, StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE tokens SET name = :name
+             WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL
+             RETURNING id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at",
+        )?
+        .query_row(
+            named_params! {
+                ":id": id.uuid().into_bytes(),
+                ":owner_id": owner.uuid().into_bytes(),
+                ":name": name.as_str(),
+            },
+            row::token,
+        )
+        .optional()?
+        .ok_or(StoreError::NotFound)
+}
+
+pub(super) fn revoke(
+    connection: &Connection,
+    owner: UserId,
+    id: TokenId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let revoked = connection
+        .prepare_cached(
+            "UPDATE tokens SET revoked_at = :at
+             WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL",
+        )?
+        .execute(named_params! {
+            ":id": id.uuid().into_bytes(),
+            ":owner_id": owner.uuid().into_bytes(),
+            ":at": at.unix(),
+        })?;
+    match revoked {
+        0 => Err(StoreError::NotFound),
+        _ => Ok(()),
+    }
+}
+
+/// A time that is not later than the noted one writes nothing.
+pub(super) fn record_uses(
+    connection: &Connection,
+    uses: &[(TokenId, Timestamp)],
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE tokens SET last_used_at = :at WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :at)",
+    )?;
+    for (id, at) in uses {
+        statement.execute(named_params! {":id": id.uuid().into_bytes(), ":at": at.unix()})?;
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! SQL on users. Each function runs inside one transaction of its caller.
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::row;
+use crate::{
+    domain::{
+        account::{PasswordHash, User, UserCredentials},
+        id::UserId,
+        time::Timestamp,
+    },
+    store::{Conflict, PasswordChange, ProfileChange, StoreError},
+};
+
+pub(super) fn add(
+    connection: &Connection,
+    user: &User,
+    password: &PasswordHash,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at, disabled_at,
+                                current_environment_id)
+             VALUES (:id, :name, :email, :email_canonical, :password_hash, :created_at, :disabled_at,
+                     :current_environment_id)",
+        )?
+        .execute(named_params! {
+            ":id": user.id.uuid().into_bytes(),
+            ":name": user.name.as_str(),
+            ":email": user.email.as_str(),
+            ":email_canonical": user.email.canonical(),
+            ":password_hash": password.expose(),
+            ":created_at": user.created_at.unix(),
+            ":disabled_at": user.disabled_at.map(Timestamp::unix),
+            ":current_environment_id": user.current_environment.map(|id| id.uuid().into_bytes()),
+        })?;
+    Ok(())
+}
+
+pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<User, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT id, name, email, created_at, disabled_at, current_environment_id FROM users WHERE id = :id",
+        )?
+        .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row::user(row, 0))
+        .optional()?
+        .ok_or(StoreError::NotFound)
+}
+
+pub(super) fn credentials(
+    connection: &Connection,
+    id: UserId,
+) -> Result<UserCredentials, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT id, name, email, created_at, disabled_at, current_environment_id, password_hash
+             FROM users WHERE id = :id",
+        )?
+        .query_row(
+            named_params! {":id": id.uuid().into_bytes()},
+            row::credentials,
+        )
+        .optional()?
+        .ok_or(StoreError::NotFound)
+}
+
+pub(super) fn credentials_by_email(
+    connection: &Connection,
+    canonical: &str,
+) -> Result<Option<UserCredentials>, StoreError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT id, name, email, created_at, disabled_at, current_environment_id, password_hash
+             FROM users WHERE email_canonical = :email_canonical",
+        )?
+        .query_row(
+            named_params! {":email_canonical": canonical},
+            row::credentials,
+        )
+        .optional()?;
+    Ok(found)
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    after: Option<UserId>,
+    limit: u32,
+) -> Result<Vec<User>, StoreError> {
+    // The empty blob sorts before every identifier.
+    let after = after.map_or(Vec::new(), |id| id.uuid().into_bytes().to_vec());
+    let mut statement = connection.prepare_cached(
+        "SELECT id, name, email, created_at, disabled_at, current_environment_id FROM users
+         WHERE id > :after ORDER BY id LIMIT :limit",
+    )?;
+    let rows = statement.query_map(named_params! {":after": after, ":limit": limit}, |row| {
+        row::user(row, 0)
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn change_profile(
+    connection: &Connection,
+    id: UserId,
+    change: &ProfileChange,
+) -> Result<User, StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE users SET name = coalesce(:name, name), email = coalesce(:email, email),
+                              email_canonical = coalesce(:email_canonical, email_canonical)
+             WHERE id = :id
+             RETURNING id, name, email, created_at, disabled_at, current_environment_id",
+        )?
+        .query_row(
+            named_params! {
+                ":id": id.uuid().into_bytes(),
+                ":name": change.name.as_ref().map(|name| name.as_str()),
+                ":email": change.email.as_ref().map(|email| email.as_str()),
+                ":email_canonical": change.email.as_ref().map(|email| email.canonical()),
+            },
+            |row| row::user(row, 0),
+        )
+        .optional()?
+        .ok_or(StoreError::NotFound)
+}
+
+pub(super) fn change_password(
+    connection: &Connection,
+    id: UserId,
+    change: &PasswordChange,
+) -> Result<(), StoreError> {
+    match &change.verified {
+        Some(verified) => expect_credentials(connection, id, verified)?,
+        None => drop(by_id(connection, id)?),
+    }
+    set_password(connection, id, &change.password)?;
+    connection
+        .prepare_cached("DELETE FROM sessions WHERE user_id = :user_id AND id IS NOT :keep")?
+        .execute(named_params! {
+            ":user_id": id.uuid().into_bytes(),
+            ":keep": change.keep.map(|keep| keep.uuid().into_bytes()),
+        })?;
+    Ok(())
+}
+
+/// Fails unless `verified` is still the stored hash and the account in good standing.
+pub(super) fn expect_credentials(
+    connection: &Connection,
+    id: UserId,
+    verified: &PasswordHash,
+) -> Result<(), StoreError> {
+    let stored = credentials(connection, id)?;
+    match stored.password == *verified && stored.user.disabled_at.is_none() {
+        true => Ok(()),
+        false => Err(StoreError::Conflict(Conflict::CredentialsChanged)),
+    }
+}
+
+pub(super) fn set_password(
+    connection: &Connection,
+    id: UserId,
+    password: &PasswordHash,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE users SET password_hash = :password_hash WHERE id = :id")?
+        .execute(named_params! {
+            ":id": id.uuid().into_bytes(),
+            ":password_hash": password.expose(),
+        })?;
+    Ok(())
+}
+
+pub(super) fn disable(
+    connection: &Connection,
+    id: UserId,
+    at: Timestamp,
+) -> Result<User, StoreError> {
+    let user = connection
+        .prepare_cached(
+            "UPDATE users SET disabled_at = coalesce(disabled_at, :at) WHERE id = :id
+             RETURNING id, name, email, created_at, disabled_at, current_environment_id",
+        )?
+        .query_row(
+            named_params! {":id": id.uuid().into_bytes(), ":at": at.unix()},
+            |row| row::user(row, 0),
+        )
+        .optional()?
+        .ok_or(StoreError::NotFound)?;
+    connection
+        .prepare_cached("DELETE FROM sessions WHERE user_id = :user_id")?
+        .execute(named_params! {":user_id": id.uuid().into_bytes()})?;
+    Ok(user)
+}
+
+pub(super) fn enable(connection: &Connection, id: UserId) -> Result<User, StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE users SET disabled_at = NULL WHERE id = :id
+             RETURNING id, name, email, created_at, disabled_at, current_environment_id",
+        )?
+        .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| {
+            row::user(row, 0)
+        })
+        .optional()?
+        .ok_or(StoreError::NotFound)
+}
