@@ -11,7 +11,11 @@ use toml::{
     de::{DeTable, DeValue, ValueDeserializer},
 };
 
-use super::error::{ConfigError, Origin};
+use super::{
+    error::{ConfigError, Origin},
+    policies,
+};
+use crate::domain::policy::Policy;
 
 /// How the variables begin that are settings.
 pub(super) const VARIABLE_PREFIX: &str = "PATD__";
@@ -22,13 +26,14 @@ pub(super) struct Layers {
     merged: Table,
     /// By dotted key; what is missing is a default.
     origins: HashMap<String, Origin>,
+    policies: Vec<Policy>,
 }
 
 impl Layers {
     /// Starts from the text of the defaults, which must hold every key.
     pub(super) fn over(defaults: &str) -> Result<Self, ConfigError> {
         let defaults: Table = toml::from_str(defaults).map_err(|error| ConfigError::Defect(error.to_string()))?;
-        Ok(Self { merged: defaults.clone(), defaults, origins: HashMap::new() })
+        Ok(Self { merged: defaults.clone(), defaults, origins: HashMap::new(), policies: Vec::new() })
     }
 
     pub(super) fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
@@ -48,6 +53,11 @@ impl Layers {
             let origin = |name: &Spanned<_>| Origin::File { path: path.to_owned(), line: line_at(name.span().start) };
             let section_origin = origin(&section);
             let section = section.into_inner();
+            if section == policies::KEY {
+                let list = Value::deserialize(ValueDeserializer::from(content)).map_err(|error| not_toml(error, 1))?;
+                self.policies = policies::read(list, &section_origin)?;
+                continue;
+            }
             if !self.defaults.contains_key(&*section) {
                 let written = format!("{section} ({section_origin})");
                 return Err(self.unknown(written, &section, "", dotted));
@@ -132,6 +142,11 @@ impl Layers {
                 _ => ConfigError::Defect(format!("{key}: {wanted}")),
             }
         })
+    }
+
+    /// The policies of the file.
+    pub(super) fn policies(&self) -> Vec<Policy> {
+        self.policies.clone()
     }
 
     /// The error that the value of the dotted `key` is not what is `wanted`.

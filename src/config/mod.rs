@@ -7,6 +7,7 @@
 mod checks;
 mod error;
 mod layers;
+mod policies;
 mod values;
 
 use std::{
@@ -25,6 +26,7 @@ pub use self::error::{ConfigError, Origin};
 use self::layers::{Layers, VARIABLE_PREFIX};
 use crate::domain::{
     ability::Ability,
+    policy::Policy,
     secret::{BadPrefixes, Prefixes},
 };
 
@@ -52,6 +54,9 @@ pub struct Config {
     pub throttle: Throttle,
     /// What is logged, and how.
     pub log: Log,
+    /// The rules by which proxies' questions are answered.
+    #[serde(skip)]
+    pub policies: Vec<Policy>,
 }
 
 /// The section `[server]`.
@@ -249,6 +254,7 @@ impl Config {
         layers.add_environment(&sources.environment)?;
         layers.add_flags(&sources.flags)?;
         let mut config: Self = layers.deserialize()?;
+        config.policies = layers.policies();
         checks::check(&config, &layers)?;
         config.derive_from_cores(thread::available_parallelism().map_or(1, NonZeroUsize::get));
         Ok(config)

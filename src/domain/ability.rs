@@ -1,10 +1,10 @@
 //! What a token may do: abilities, their matching, and the powers that this server itself understands.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// One ability: `*`, or words of `[A-Za-z0-9_.-]` joined by `:`, of which the last may be `*` (the contract, "Abilities").
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Ability(Box<str>);
+pub struct Ability(Cow<'static, str>);
 
 /// The text is not an ability. The message reads on from "The abilities.0 field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,8 @@ pub enum NotAnAbility {
 }
 
 impl Ability {
+    /// `*`: everything but server-wide powers.
+    pub const FULL: Self = Self(Cow::Borrowed("*"));
     /// The most characters that an ability may have.
     pub const MAX_CHARS: usize = 100;
 
@@ -31,8 +33,8 @@ impl Ability {
             _ => head.strip_suffix(':').or(Some("")),
         });
         match words {
-            None => Ok(Self(text.into())),
-            Some(words) if words.split(':').all(is_word) => Ok(Self(text.into())),
+            None => Ok(Self::FULL),
+            Some(words) if words.split(':').all(is_word) => Ok(Self(Cow::Owned(text.to_owned()))),
             Some(_) => Err(NotAnAbility::Malformed),
         }
     }
@@ -133,7 +135,7 @@ impl Abilities {
 
     /// `["*"]`: full access, but for server-wide powers.
     pub fn full() -> Self {
-        Self(vec![Ability("*".into())])
+        Self(vec![Ability::FULL])
     }
 
     /// `[]`: proves identity, may do nothing.

@@ -6,6 +6,8 @@
 pub mod ability;
 pub mod account;
 pub mod id;
+pub mod path;
+pub mod policy;
 pub mod secret;
 pub mod session;
 pub mod text;

@@ -21,7 +21,7 @@ use futures_util::FutureExt;
 use log::Level;
 use uuid::Uuid;
 
-use super::{AppState, error::ApiError, guard::Asker};
+use super::{AppState, authz, error::ApiError, guard::Asker};
 
 /// Lets a request through to its handler and seals what comes back.
 pub(super) async fn seal<B: MessageBody + 'static>(
@@ -30,7 +30,7 @@ pub(super) async fn seal<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<B>, Error> {
     let started = Instant::now();
     let id = Uuid::now_v7().to_string();
-    let method = request.method().clone();
+    let (method, path) = (request.method().clone(), request.path().to_owned());
     let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application").clone();
 
     let outcome = match head_size(&request) > state.limits.head {
@@ -48,7 +48,7 @@ pub(super) async fn seal<B: MessageBody + 'static>(
             Ok(response)
         }
         Ok(Err(error)) => Err(line.refuse(error.error_response(), &error.to_string())),
-        Err(error) => Err(line.refuse(error.error_response(), &error.to_string())),
+        Err(error) => Err(line.refuse(authz::in_dialect(&path, error.clone()), &error.to_string())),
     }
 }
 

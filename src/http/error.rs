@@ -9,7 +9,10 @@ use actix_web::{
 use serde::Serialize;
 
 use crate::{
-    ops::{self, Violation, verification::Denied},
+    ops::{
+        self, Violation,
+        verification::{Denied, PolicyDenied},
+    },
     store::StoreError,
 };
 
@@ -22,6 +25,10 @@ pub(super) enum ApiError {
     MalformedAuthorization(&'static str),
     /// The body or the query cannot be read.
     Malformed(String),
+    /// A proxy's question from an address that is no proxy's.
+    UntrustedProxy,
+    /// A proxy's question that does not say what is to be decided.
+    IncompletePassage,
     /// Nothing is at that path.
     UnknownRoute,
     /// The path does not take the method; these it does take.
@@ -30,8 +37,8 @@ pub(super) enum ApiError {
     HeadTooLarge(usize),
     /// The body exceeds the limit, in bytes.
     BodyTooLarge(usize),
-    /// The body is not declared as plain JSON.
-    NotJson,
+    /// The body is not declared as what is taken, which is named here.
+    WrongMediaType(&'static str),
     /// The body did not arrive in time.
     BodyTimeout,
     /// The answer was not ready in time. A change may or may not have happened.
@@ -94,6 +101,23 @@ impl ApiError {
                 of(StatusCode::FORBIDDEN, "session_required", message)
             }
             Self::Ops(Ops::MissingAbility) => of(StatusCode::FORBIDDEN, "missing_ability", "Invalid ability provided."),
+            Self::Ops(Ops::Policy(denied)) => {
+                let message = match denied {
+                    PolicyDenied::UnknownPolicy => "There is no such policy.",
+                    PolicyDenied::AmbiguousPath => "This path can be read in two ways.",
+                    PolicyDenied::NoRule => "No rule lets this request through.",
+                    PolicyDenied::WrongKind => "This kind of credential is not accepted here.",
+                };
+                of(StatusCode::FORBIDDEN, denied.code(), message)
+            }
+            Self::UntrustedProxy => {
+                let message = "Only a proxy that server.trusted_proxies names may ask.";
+                of(StatusCode::FORBIDDEN, "untrusted_proxy", message)
+            }
+            Self::IncompletePassage => {
+                let message = "The proxy must name the request's method and path, once each.";
+                of(StatusCode::FORBIDDEN, "incomplete_request", message)
+            }
             Self::Ops(Ops::NotFound) => of(StatusCode::NOT_FOUND, "not_found", "Not found."),
             Self::Ops(Ops::RegistrationClosed) => {
                 let message = "Registration is switched off on this server. Ask its administrator for an account.";
@@ -130,9 +154,9 @@ impl ApiError {
                 let message = format!("The request's body must not exceed {limit} bytes.");
                 of(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &message)
             }
-            Self::NotJson => {
-                let message = "The body must be sent uncompressed, with the header Content-Type: application/json.";
-                of(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+            Self::WrongMediaType(wanted) => {
+                let message = format!("The body must be sent uncompressed, with the header Content-Type: {wanted}.");
+                of(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", &message)
             }
             Self::BodyTimeout => {
                 of(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request's body did not arrive in time.")
@@ -143,6 +167,11 @@ impl ApiError {
             }
             Self::Draining => of(StatusCode::SERVICE_UNAVAILABLE, "draining", "The server is shutting down."),
         }
+    }
+
+    /// The code for machines.
+    pub(super) fn code(&self) -> &'static str {
+        self.answer().code
     }
 
     /// The challenge of RFC 6750, section 3, where a better credential would help.

@@ -21,7 +21,7 @@ use crate::ops::{self, Violation};
 /// A body that nobody has read yet.
 pub(super) struct Body {
     payload: Payload,
-    is_json: bool,
+    media_type: Option<String>,
     declared_length: Option<usize>,
     limit: usize,
     timeout: Duration,
@@ -37,7 +37,7 @@ impl FromRequest for Body {
         let plain = text_header(header::CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
         std::future::ready(Ok(Self {
             payload: payload.take(),
-            is_json: plain && request.content_type().eq_ignore_ascii_case("application/json"),
+            media_type: plain.then(|| request.content_type().to_ascii_lowercase()),
             declared_length: text_header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),
             limit: state.limits.body,
             timeout: state.limits.body_timeout,
@@ -48,17 +48,35 @@ impl FromRequest for Body {
 impl Body {
     /// Reads the body as a JSON object of which `known` are the fields.
     pub(super) async fn form(self, known: &'static [&'static str]) -> Result<Form, ApiError> {
-        if !self.is_json {
-            return Err(ApiError::NotJson);
-        }
-        let timeout = self.timeout;
-        let bytes = tokio::time::timeout(timeout, self.read()).await.map_err(|_| ApiError::BodyTimeout)??;
+        let bytes = self.read_as("application/json").await?;
         let StrictJson(value) = serde_json::from_slice(&bytes)
             .map_err(|error| ApiError::Malformed(format!("The body is not sound JSON: {error}.")))?;
         let Value::Object(fields) = value else {
             return Err(ApiError::Malformed("The body must be a JSON object.".to_owned()));
         };
-        Ok(Form { fields, known, violations: Vec::new() })
+        Ok(Form { fields, known, place: String::new(), violations: Vec::new() })
+    }
+
+    /// Reads the body as a form in the web's older way, in which the OAuth endpoints are asked (RFC 7662, section 2.1).
+    /// Parameters that nobody knows are passed over there, but none may stand twice.
+    pub(super) async fn parameter(self, name: &'static str) -> Result<String, ApiError> {
+        let bytes = self.read_as("application/x-www-form-urlencoded").await?;
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes)
+            .map_err(|_| ApiError::Malformed("The body is not a sound form.".to_owned()))?;
+        let mut values = pairs.into_iter().filter(|(key, _)| key == name).map(|(_, value)| value);
+        match (values.next(), values.next()) {
+            (Some(value), None) if !value.is_empty() => Ok(value),
+            (Some(_), Some(_)) => Err(ApiError::Malformed(format!("The parameter {name} stands twice."))),
+            _ => Err(ApiError::Malformed(format!("The parameter {name} is required."))),
+        }
+    }
+
+    async fn read_as(self, media_type: &'static str) -> Result<BytesMut, ApiError> {
+        if self.media_type.as_deref() != Some(media_type) {
+            return Err(ApiError::WrongMediaType(media_type));
+        }
+        let timeout = self.timeout;
+        tokio::time::timeout(timeout, self.read()).await.map_err(|_| ApiError::BodyTimeout)?
     }
 
     /// The time-out is of the whole body: one that trickles in gets no more of it than one that does not come at all.
@@ -82,6 +100,8 @@ impl Body {
 pub(super) struct Form {
     fields: Map<String, Value>,
     known: &'static [&'static str],
+    /// What stands before a field's name where this form is an item of another: `tokens.0.`.
+    place: String,
     violations: Vec<Violation>,
 }
 
@@ -149,20 +169,54 @@ impl Form {
         Some(list)
     }
 
+    /// A list of objects that must be there, each of which `read` makes a value of; their fields are named by their
+    /// place: `tokens.0.token`.
+    pub(super) fn required_forms<T>(
+        &mut self,
+        field: &str,
+        most: usize,
+        known: &'static [&'static str],
+        read: impl Fn(&mut Form) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items = match self.fields.remove(field) {
+            Some(Value::Array(items)) if items.len() <= most => items,
+            Some(Value::Array(_)) => return self.checked(field, Err(format!("must not have more than {most} items."))),
+            None | Some(Value::Null) => return self.checked(field, Err("is required.")),
+            Some(_) => return self.checked(field, Err("must be an array.")),
+        };
+        let mut values = Vec::with_capacity(items.len());
+        for (at, item) in items.into_iter().enumerate() {
+            let Value::Object(fields) = item else {
+                self.refuse(&format!("{field}.{at}"), "must be an object.");
+                continue;
+            };
+            let place = format!("{}{field}.{at}.", self.place);
+            let mut form = Form { fields, known, place, violations: Vec::new() };
+            values.extend(read(&mut form));
+            form.refuse_unknown();
+            self.violations.append(&mut form.violations);
+        }
+        Some(values)
+    }
+
     /// Notes that `field` breaks a rule; `predicate` reads on from "The FIELD field".
     pub(super) fn refuse(&mut self, field: &str, predicate: impl fmt::Display) {
-        self.violations.push(Violation::new(field, predicate));
+        self.violations.push(Violation::new(format!("{}{field}", self.place), predicate));
     }
 
     /// Names the unknown fields, and answers `required` if nothing is wrong with any field.
     pub(super) fn finish<T>(mut self, required: Option<T>) -> Result<T, ApiError> {
-        let known = self.known.join(", ");
-        for field in std::mem::take(&mut self.fields).into_iter().map(|(field, _)| field) {
-            self.refuse(&field, format!("is unknown. The fields here are: {known}."));
-        }
+        self.refuse_unknown();
         match required {
             Some(value) if self.violations.is_empty() => Ok(value),
             _ => Err(ops::Error::Invalid(self.violations).into()),
+        }
+    }
+
+    fn refuse_unknown(&mut self) {
+        let known = self.known.join(", ");
+        for (field, _) in std::mem::take(&mut self.fields) {
+            self.refuse(&field, format!("is unknown. The fields here are: {known}."));
         }
     }
 

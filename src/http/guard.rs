@@ -3,6 +3,7 @@
 //! A credential is read from one `Authorization: Bearer` header and from nowhere else (RFC 6750, section 2.1).
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::future::LocalBoxFuture;
 
 use super::{AppState, error::ApiError};
@@ -69,15 +70,64 @@ impl FromRequest for AccountReader {
     }
 }
 
-async fn authenticate(request: &HttpRequest) -> Result<Principal, ApiError> {
-    let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
-    let principal = verification::authenticate(&state.ops, bearer(request)?).await?;
+/// A caller that may ask what any credential may do: by a token that holds `tokens:introspect`, as Bearer or, as
+/// introspection clients send it, as the password of Basic.
+pub(super) struct Introspector;
+
+impl FromRequest for Introspector {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let principal = accept(&request, &bearer_or_basic(&request)?).await?;
+            principal.require(Power::TokensIntrospect)?;
+            Ok(Self)
+        })
+    }
+}
+
+/// Notes who asks, for the log line.
+pub(super) fn note(request: &HttpRequest, principal: &Principal) {
     request.extensions_mut().insert(Asker(format!("{}:{}", principal.kind().as_str(), principal.id())));
+}
+
+async fn authenticate(request: &HttpRequest) -> Result<Principal, ApiError> {
+    accept(request, bearer(request)?).await
+}
+
+async fn accept(request: &HttpRequest, credential: &str) -> Result<Principal, ApiError> {
+    let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
+    let principal = verification::authenticate(&state.ops, credential).await?;
+    note(request, &principal);
     Ok(principal)
 }
 
 /// The bearer token of the request. Another scheme is as good as none; an unreadable header is the client's mistake.
 fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
+    match authorization(request)? {
+        (scheme, rest) if scheme.eq_ignore_ascii_case(b"bearer") => token(rest),
+        _ => Err(Denied::Missing.into()),
+    }
+}
+
+/// The same, or the password of Basic (RFC 7617), whose user name may be anything: git and curl send tokens that way.
+pub(super) fn bearer_or_basic(request: &HttpRequest) -> Result<String, ApiError> {
+    match authorization(request)? {
+        (scheme, rest) if scheme.eq_ignore_ascii_case(b"basic") => {
+            let decoded = BASE64_STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let pair =
+                decoded.ok_or(ApiError::MalformedAuthorization("Basic must be followed by base64 of user:token."))?;
+            let (_, password) = pair.split_once(':').unwrap_or_default();
+            token(password.as_bytes()).map(str::to_owned)
+        }
+        _ => bearer(request).map(str::to_owned),
+    }
+}
+
+/// The scheme and what follows it, of the one header that there may be.
+fn authorization(request: &HttpRequest) -> Result<(&[u8], &[u8]), ApiError> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let value = headers.next().ok_or(Denied::Missing)?.as_bytes();
     if headers.next().is_some() {
@@ -85,11 +135,11 @@ fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
     }
     let end_of_scheme = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end_of_scheme);
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Err(Denied::Missing.into());
-    }
-    let token = rest.trim_ascii_start();
-    match std::str::from_utf8(token) {
+    Ok((scheme, rest.trim_ascii_start()))
+}
+
+fn token(bytes: &[u8]) -> Result<&str, ApiError> {
+    match std::str::from_utf8(bytes) {
         Ok(token) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(token),
         _ => Err(ApiError::MalformedAuthorization(
             "The Authorization header must be Bearer and one token without white space.",

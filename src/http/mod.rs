@@ -4,18 +4,20 @@
 //! noun files (parse the [`form`], call one operation of [`crate::ops`], answer a view), [`error`] where it fails.
 
 mod accounts;
+mod authz;
 mod client;
 mod envelope;
 mod error;
 mod form;
 mod guard;
 mod health;
+mod introspection;
 mod sessions;
 mod table;
 mod tokens;
 mod view;
 
-use std::{sync::atomic::AtomicBool, time::Duration};
+use std::{net::IpAddr, sync::atomic::AtomicBool, time::Duration};
 
 use actix_web::{http::Method, middleware::from_fn, web};
 use ipnet::IpNet;
@@ -43,6 +45,15 @@ fn table() -> Table {
         .at("/api/v1/user/api-tokens/{id}", |route| {
             route.get(tokens::show).patch(tokens::rename).delete(tokens::revoke)
         })
+        // What other software asks about a credential.
+        .at("/api/v1/introspect", |route| route.post(introspection::introspect))
+        .at("/api/v1/revoke", |route| route.post(introspection::revoke))
+        .at("/api/v1/tokens/verify", |route| route.post(introspection::verify))
+        .at("/api/v1/tokens/verify-batch", |route| route.post(introspection::verify_batch))
+        // What a reverse proxy asks of every request, a dialect each.
+        .at("/api/authz/auth-request/{policy}", |route| route.get(authz::auth_request))
+        .at("/api/authz/forward-auth/{policy}", |route| route.get(authz::forward_auth))
+        .at("/api/authz/ext-authz/{policy}/{tail:.*}", |route| route.any(authz::ext_authz))
         // Whether this process lives, and whether it can do its work.
         .at("/livez", |route| route.get(health::live))
         .at("/readyz", |route| route.get(health::ready))
@@ -85,6 +96,14 @@ impl AppState {
             },
             trusted_proxies: settings.trusted_proxies.clone(),
         }
+    }
+}
+
+impl AppState {
+    /// Whether `address` is one of the configured proxies.
+    fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 }
 

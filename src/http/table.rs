@@ -8,6 +8,9 @@ use actix_web::{
 
 use super::error::ApiError;
 
+/// The methods that are asked for by name; a route for any takes others too.
+const EVERY_METHOD: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
 /// Routes in the order in which they were named.
 #[derive(Default)]
 pub(super) struct Table(Vec<Endpoint>);
@@ -81,6 +84,18 @@ impl Endpoint {
         F::Output: Responder + 'static,
     {
         self.method(Method::DELETE, handler)
+    }
+
+    /// The same handler for every method.
+    pub(super) fn any<F, Args>(mut self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource = self.resource.route(web::route().to(handler));
+        self.methods.extend(EVERY_METHOD);
+        self
     }
 
     fn method<F, Args>(mut self, method: Method, handler: F) -> Self

@@ -18,11 +18,11 @@ use clock::Clock;
 use passwords::Passwords;
 use throttle::{Throttle, Throttled};
 use uses::Recorder;
-use verification::Denied;
+use verification::{Denied, PolicyDenied};
 
 use crate::{
     config::Config,
-    domain::{ability::Ability, secret::Prefixes},
+    domain::{ability::Ability, policy::Policy, secret::Prefixes},
     store::{Store, StoreError},
 };
 
@@ -54,6 +54,8 @@ pub struct Rules {
     pub max_tokens_per_user: u32,
     /// The abilities that may be granted besides the server's own; empty is any.
     pub catalogue: Vec<Ability>,
+    /// The policies by which proxies' questions are answered.
+    pub policies: Vec<Policy>,
 }
 
 impl Context {
@@ -70,6 +72,7 @@ impl Context {
                 session_idle_lifetime: config.sessions.idle_lifetime,
                 max_tokens_per_user: config.tokens.max_per_user,
                 catalogue: config.tokens.abilities.clone(),
+                policies: config.policies.clone(),
             },
             store,
             clock,
@@ -104,6 +107,9 @@ pub enum Error {
     /// The right person, but the token lacks an ability.
     #[error("the token lacks an ability")]
     MissingAbility,
+    /// The policy lets nobody through, whatever their abilities.
+    #[error("policy: {0}")]
+    Policy(#[from] PolicyDenied),
     /// There is no such thing, or it is somebody else's.
     #[error("not found")]
     NotFound,

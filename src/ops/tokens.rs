@@ -9,10 +9,11 @@ use crate::{
     domain::{
         ability::{Abilities, Ability, Power},
         id::{TokenId, UserId},
-        secret::{CredentialKind, Plaintext},
+        secret::{CredentialKind, Plaintext, Presented},
+        session::SessionRecord,
         text::Name,
         time::Timestamp,
-        token::{IssuedToken, NewToken, Token, TokenState},
+        token::{IssuedToken, NewToken, Token, TokenRecord, TokenState},
     },
     store::{Conflict, StoreError, TokenQuery},
 };
@@ -168,6 +169,30 @@ pub async fn rename(ctx: &Context, owner: UserId, id: TokenId, name: Name) -> Re
 /// Revokes a token of the owner: at once and for good. A check that starts after the answer is refused.
 pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId) -> Result<(), Error> {
     Ok(ctx.store.revoke_token(owner, id, ctx.clock.now()).await?)
+}
+
+/// Ends the token or session whose secret this is, whatever its state (RFC 7009): whoever holds it may. A secret of
+/// nothing is no error, so that the answer tells nobody what exists.
+pub async fn revoke_by_possession(ctx: &Context, credential: &str) -> Result<(), Error> {
+    let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
+    let ended = match presented.kind {
+        CredentialKind::Session => match ctx.store.session_by_hash(&presented.hash).await? {
+            Some(SessionRecord { session, .. }) => ctx.store.end_session(session.user, session.id).await,
+            None => Ok(()),
+        },
+        CredentialKind::PersonalAccessToken => match ctx.store.token_by_hash(&presented.hash).await? {
+            Some(TokenRecord { token, .. }) if presented.number.is_none_or(|number| number == token.number) => {
+                ctx.store.revoke_token(token.owner, token.id, ctx.clock.now()).await
+            }
+            _ => Ok(()),
+        },
+        CredentialKind::EnvironmentToken => Ok(()),
+    };
+    match ended {
+        // Somebody else ended it meanwhile, or it was ended before.
+        Err(StoreError::NotFound) => Ok(()),
+        ended => Ok(ended?),
+    }
 }
 
 fn freshen(ctx: &Context, token: &mut Token) {

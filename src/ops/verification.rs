@@ -2,14 +2,19 @@
 //!
 //! Every way of asking comes through here, with the same clock, and anything short of a clear yes is a no or an outage.
 
+use std::net::IpAddr;
+
 use uuid::Uuid;
 
 use super::{Context, Error};
 use crate::domain::{
-    ability::{Abilities, Power},
+    ability::{Abilities, Ability, Power},
     account::User,
+    path::RequestPath,
+    policy::{Access, Rule},
     secret::{CredentialKind, Presented},
     session::{Session, SessionRecord},
+    text::Name,
     time::Timestamp,
     token::{Token, TokenRecord},
 };
@@ -62,6 +67,19 @@ pub enum Principal {
     },
 }
 
+impl Denied {
+    /// The word for it in the answer to a caller that may know (`POST /api/v1/tokens/verify`).
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Missing | Self::Malformed => "malformed",
+            Self::Unknown | Self::WrongNumber => "unknown",
+            Self::Expired | Self::Idle => "expired",
+            Self::Revoked => "revoked",
+            Self::OwnerDisabled => "owner_disabled",
+        }
+    }
+}
+
 impl Principal {
     /// The kind of credential.
     pub fn kind(&self) -> CredentialKind {
@@ -76,6 +94,22 @@ impl Principal {
         match self {
             Self::Session { session, .. } => session.id.uuid(),
             Self::PersonalAccessToken { token, .. } => token.id.uuid(),
+        }
+    }
+
+    /// What its owner called it.
+    pub fn name(&self) -> Option<&Name> {
+        match self {
+            Self::Session { session, .. } => session.device_name.as_ref(),
+            Self::PersonalAccessToken { token, .. } => Some(&token.name),
+        }
+    }
+
+    /// When it was made, and from when on it is refused.
+    pub fn lifetime(&self) -> (Timestamp, Option<Timestamp>) {
+        match self {
+            Self::Session { session, .. } => (session.created_at, Some(session.expires_at)),
+            Self::PersonalAccessToken { token, .. } => (token.created_at, token.expires_at),
         }
     }
 
@@ -95,12 +129,16 @@ impl Principal {
         }
     }
 
-    /// Whether it may use `power`, one that sessions have too.
+    /// Whether it may use `power`; else [`Error::MissingAbility`]. No session has a server-wide power.
     pub fn require(&self, power: Power) -> Result<(), Error> {
+        if self.holds(power.as_str()) { Ok(()) } else { Err(Error::MissingAbility) }
+    }
+
+    /// Whether its abilities cover `needed`.
+    pub fn holds(&self, needed: &str) -> bool {
         match self {
-            Self::Session { .. } => Ok(()),
-            Self::PersonalAccessToken { token, .. } if token.abilities.cover(power.as_str()) => Ok(()),
-            Self::PersonalAccessToken { .. } => Err(Error::MissingAbility),
+            Self::Session { .. } => Ability::FULL.covers(needed),
+            Self::PersonalAccessToken { token, .. } => token.abilities.cover(needed),
         }
     }
 }
@@ -121,6 +159,131 @@ pub async fn authenticate(ctx: &Context, credential: &str) -> Result<Principal, 
         }
         CredentialKind::EnvironmentToken => Err(Denied::Unknown.into()),
     }
+}
+
+/// Why a policy lets nobody through, whatever their abilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.code())]
+pub enum PolicyDenied {
+    /// No policy has that name.
+    UnknownPolicy,
+    /// The path could be read in two ways.
+    AmbiguousPath,
+    /// No rule is for that method and path.
+    NoRule,
+    /// The rule does not take that kind of credential.
+    WrongKind,
+}
+
+impl PolicyDenied {
+    /// The word for it on the wire and in logs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownPolicy => "unknown_policy",
+            Self::AmbiguousPath => "ambiguous_path",
+            Self::NoRule => "no_rule",
+            Self::WrongKind => "wrong_kind",
+        }
+    }
+}
+
+/// A request to an application, as its proxy tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct Passage<'r> {
+    /// The policy that the proxy's configuration names.
+    pub policy: &'r str,
+    /// The request's method.
+    pub method: &'r str,
+    /// The request's path as it stood in its request line, query and all.
+    pub target: &'r str,
+}
+
+/// Decides whether a request may pass to an application. `None` is a public rule, by which anybody passes.
+///
+/// `credential` is asked for only where the rule needs one. [`Error::Policy`], [`Error::Denied`] and
+/// [`Error::MissingAbility`] are a no; [`Error::Store`] where nothing can be known.
+pub async fn authorize<E: From<Error>>(
+    ctx: &Context,
+    passage: Passage<'_>,
+    credential: impl FnOnce() -> Result<String, E>,
+) -> Result<Option<Principal>, E> {
+    let (_, rule) = find_rule(ctx, passage).map_err(Error::from)?;
+    let Access::Credential { kinds, abilities } = &rule.access else { return Ok(None) };
+    let principal = authenticate(ctx, &credential()?).await?;
+    judge_rule(&principal, kinds, abilities)?;
+    Ok(Some(principal))
+}
+
+/// The rule that decides over a passage, with its place in the policy.
+pub fn find_rule<'c>(ctx: &'c Context, passage: Passage<'_>) -> Result<(usize, &'c Rule), PolicyDenied> {
+    let policies = &ctx.rules.policies;
+    let policy = policies.iter().find(|policy| policy.name() == passage.policy).ok_or(PolicyDenied::UnknownPolicy)?;
+    let path = RequestPath::parse(passage.target).map_err(|_| PolicyDenied::AmbiguousPath)?;
+    policy.rule_for(passage.method, &path).ok_or(PolicyDenied::NoRule)
+}
+
+fn judge_rule(principal: &Principal, kinds: &[CredentialKind], abilities: &[Ability]) -> Result<(), Error> {
+    if !kinds.contains(&principal.kind()) {
+        return Err(PolicyDenied::WrongKind.into());
+    }
+    match abilities.iter().all(|needed| principal.holds(needed.as_str())) {
+        true => Ok(()),
+        false => Err(Error::MissingAbility),
+    }
+}
+
+/// Says of a credential that somebody else presented what it stands for, or why nothing; for callers that may know.
+/// [`Error::Store`] where that cannot be known.
+pub async fn inspect(ctx: &Context, credential: &str) -> Result<Result<Principal, Denied>, Error> {
+    match authenticate(ctx, credential).await {
+        Ok(principal) => Ok(Ok(principal)),
+        Err(Error::Denied(denied)) => Ok(Err(denied)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What an application wants to know of a credential that was presented to it.
+#[derive(Debug)]
+pub struct Check {
+    /// The credential as it was presented.
+    pub token: String,
+    /// What it must be able to do, all of it.
+    pub abilities: Vec<Ability>,
+    /// From where it was presented. No token is bound to addresses yet.
+    pub address: Option<IpAddr>,
+}
+
+/// The answer to a [`Check`].
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is good, and can do all that was asked.
+    Valid(Box<Principal>),
+    /// It is good, but cannot do all of it.
+    MissingAbility,
+    /// It is not good.
+    Denied(Denied),
+}
+
+impl Verdict {
+    /// The word for it on the wire.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Valid(_) => "valid",
+            Self::MissingAbility => "missing_ability",
+            Self::Denied(denied) => denied.code(),
+        }
+    }
+}
+
+/// Judges a credential for an application. [`Error::Store`] where that cannot be known.
+pub async fn verify(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
+    Ok(match inspect(ctx, &check.token).await? {
+        Err(denied) => Verdict::Denied(denied),
+        Ok(principal) if check.abilities.iter().all(|needed| principal.holds(needed.as_str())) => {
+            Verdict::Valid(Box::new(principal))
+        }
+        Ok(_) => Verdict::MissingAbility,
+    })
 }
 
 fn accept_session(ctx: &Context, SessionRecord { session, user }: SessionRecord) -> Result<Principal, Error> {

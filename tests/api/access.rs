@@ -15,9 +15,11 @@ enum Outcome {
     SessionRequired,
     /// 403 `missing_ability`.
     MissingAbility,
+    /// 403 `untrusted_proxy`: whatever the credential, which is not even read.
+    UntrustedProxy,
 }
 
-use Outcome::{In, MissingAbility, SessionRequired, Unauthenticated};
+use Outcome::{In, MissingAbility, SessionRequired, Unauthenticated, UntrustedProxy};
 
 /// Who gets in: session, a token with `*`, a token with no ability, a token of another user with `user:read`.
 struct Row(&'static str, &'static str, [Outcome; 4]);
@@ -27,8 +29,14 @@ const ANY_CREDENTIAL: [Outcome; 4] = [In; 4];
 const ACCOUNT_READER: [Outcome; 4] = [In, In, MissingAbility, In];
 const SESSION_ONLY: [Outcome; 4] = [In, SessionRequired, SessionRequired, SessionRequired];
 
+/// Asked with a token that holds `tokens:introspect`, which none of these does (`introspection.rs` has one).
+const NOBODY_HERE: [Outcome; 4] = [MissingAbility; 4];
+/// Asked by a configured proxy, which nobody here is (`authz.rs` has one).
+const PROXY_ONLY: [Outcome; 4] = [UntrustedProxy; 4];
+
 /// Routes that ask for no credential at all.
-const OPEN_ROUTES: [&str; 5] = ["/api/v1/auth/register", "/api/v1/auth/login", "/livez", "/readyz", "/healthz"];
+const OPEN_ROUTES: [&str; 6] =
+    ["/api/v1/revoke", "/api/v1/auth/register", "/api/v1/auth/login", "/livez", "/readyz", "/healthz"];
 
 const TABLE: &[Row] = &[
     Row("POST", "/api/v1/auth/register", OPEN),
@@ -52,6 +60,20 @@ const TABLE: &[Row] = &[
     Row("HEAD", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("PATCH", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("DELETE", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
+    Row("POST", "/api/v1/introspect", NOBODY_HERE),
+    Row("POST", "/api/v1/revoke", OPEN),
+    Row("POST", "/api/v1/tokens/verify", NOBODY_HERE),
+    Row("POST", "/api/v1/tokens/verify-batch", NOBODY_HERE),
+    Row("GET", "/api/authz/auth-request/{policy}", PROXY_ONLY),
+    Row("HEAD", "/api/authz/auth-request/{policy}", PROXY_ONLY),
+    Row("GET", "/api/authz/forward-auth/{policy}", PROXY_ONLY),
+    Row("HEAD", "/api/authz/forward-auth/{policy}", PROXY_ONLY),
+    Row("GET", "/api/authz/ext-authz/{policy}/{tail:.*}", PROXY_ONLY),
+    Row("HEAD", "/api/authz/ext-authz/{policy}/{tail:.*}", PROXY_ONLY),
+    Row("POST", "/api/authz/ext-authz/{policy}/{tail:.*}", PROXY_ONLY),
+    Row("PUT", "/api/authz/ext-authz/{policy}/{tail:.*}", PROXY_ONLY),
+    Row("PATCH", "/api/authz/ext-authz/{policy}/{tail:.*}", PROXY_ONLY),
+    Row("DELETE", "/api/authz/ext-authz/{policy}/{tail:.*}", PROXY_ONLY),
     Row("GET", "/livez", OPEN),
     Row("HEAD", "/livez", OPEN),
     Row("GET", "/readyz", OPEN),
@@ -92,7 +114,11 @@ fn every_route_lets_in_whom_its_row_says() {
 
         let open = OPEN_ROUTES.contains(path);
         for (name, client) in &others {
-            let expected = if open { In } else { Unauthenticated };
+            let expected = match outcomes[0] {
+                UntrustedProxy => UntrustedProxy,
+                _ if open => In,
+                _ => Unauthenticated,
+            };
             assert_eq!(ask(client, method, path), expected, "{method} {path} with {name}");
         }
     }
@@ -171,9 +197,11 @@ fn token_with<'a>(app: &'a TestApp, owner: &Client<'_>, body: serde_json::Value)
 /// Calls a route with an empty form and an id that is nobody's.
 fn ask(client: &Client<'_>, method: &str, path: &str) -> Outcome {
     let path = path.replace("{id}", &uuid::Uuid::now_v7().to_string());
+    let path = path.replace("{policy}", "app").replace("{tail:.*}", "calls");
     let body = (!["GET", "HEAD", "DELETE"].contains(&method)).then(|| json!({}));
     let answer = client.send(method, &path, body);
     match (answer.status, answer.body["code"].as_str()) {
+        (403, _) if answer.header("x-auth-error") == Some("untrusted_proxy") => UntrustedProxy,
         (401, _) => Unauthenticated,
         (403, Some("session_required")) => SessionRequired,
         (403, Some("missing_ability")) => MissingAbility,

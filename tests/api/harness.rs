@@ -58,8 +58,24 @@ impl TestApp {
 
     /// The same with something between the server and its store.
     pub fn with_store(settings: &[(&'static str, &str)], wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
+        Self::with_file_and_store("", settings, wrap)
+    }
+
+    /// The same with a configuration file, for what only a file can say.
+    pub fn with_file(file: &str, settings: &[(&'static str, &str)]) -> Self {
+        Self::with_file_and_store(file, settings, |store| store)
+    }
+
+    /// The same with both.
+    pub fn with_file_and_store(
+        file: &str,
+        settings: &[(&'static str, &str)],
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("patd.db");
+        let written = directory.path().join("config.toml");
+        std::fs::write(&written, file).unwrap();
         let mut flags = vec![
             ("server.bind", "127.0.0.1:0".to_owned()),
             ("server.workers", "2".to_owned()),
@@ -73,7 +89,7 @@ impl TestApp {
             flags.retain(|(named, _)| named != key);
             flags.push((*key, (*value).to_owned()));
         }
-        let config = Config::load(Sources { file: None, environment: Vec::new(), flags }).unwrap();
+        let config = Config::load(Sources { file: Some(written), environment: Vec::new(), flags }).unwrap();
         let store: Arc<dyn Store> = wrap(Arc::new(open(&config)));
         let time = Arc::new(AtomicI64::new(Timestamp::parse(START).unwrap().unix()));
         let told = Arc::clone(&time);

@@ -4,7 +4,9 @@
 
 mod access;
 mod accounts;
+mod authz;
 mod harness;
+mod introspection;
 mod outage;
 mod protocol;
 mod races;

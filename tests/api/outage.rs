@@ -116,7 +116,9 @@ fn a_read_that_fails_is_503_on_every_route_and_never_401() {
     mode.store(READS_FAIL, Ordering::SeqCst);
 
     for (method, path) in patd::http::routes() {
-        if ["/livez", "/api/v1/auth/register"].contains(&path) {
+        // Those that answer before they read anything have tests of their own.
+        let elsewhere = ["/livez", "/api/v1/auth/register", "/api/v1/revoke"];
+        if elsewhere.contains(&path) || path.starts_with("/api/authz/") {
             continue;
         }
         let path = path.replace("{id}", &uuid::Uuid::now_v7().to_string());

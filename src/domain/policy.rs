@@ -1,0 +1,228 @@
+//! Policies: which credential with which abilities may pass to which methods and paths of an application.
+//!
+//! The first rule that matches decides, and no match denies. A policy is made from the configuration alone: nothing of it
+//! is ever taken from a request.
+
+use super::{ability::Ability, path::RequestPath, secret::CredentialKind};
+
+/// A named list of rules, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    name: String,
+    rules: Vec<Rule>,
+}
+
+/// One rule of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The methods it is for, in upper case; empty is every method.
+    pub methods: Vec<String>,
+    /// The paths it is for.
+    pub paths: Vec<PathPattern>,
+    /// Who passes.
+    pub access: Access,
+}
+
+/// Who passes by a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, without a look at any credential.
+    Public,
+    /// Whoever presents a credential of one of the kinds that holds all of the abilities.
+    Credential {
+        /// The kinds that are let through.
+        kinds: Vec<CredentialKind>,
+        /// The abilities needed, all of them; empty is a proof of identity.
+        abilities: Vec<Ability>,
+    },
+}
+
+/// The text is no name of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 64 letters, digits, - or _")]
+pub struct NotAPolicyName;
+
+impl Policy {
+    /// Takes a name, which stands in the path of the endpoints that proxies ask, and the rules.
+    pub fn new(name: &str, rules: Vec<Rule>) -> Result<Self, NotAPolicyName> {
+        let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(sound) {
+            return Err(NotAPolicyName);
+        }
+        Ok(Self { name: name.to_owned(), rules })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The rule that decides over a request, with its place in the list; `None` denies.
+    pub fn rule_for(&self, method: &str, path: &RequestPath) -> Option<(usize, &Rule)> {
+        self.rules.iter().enumerate().find(|(_, rule)| rule.is_for(method, path))
+    }
+}
+
+impl Rule {
+    fn is_for(&self, method: &str, path: &RequestPath) -> bool {
+        let method_fits = self.methods.is_empty() || self.methods.iter().any(|named| named == method);
+        method_fits && self.paths.iter().any(|pattern| pattern.matches(path))
+    }
+}
+
+/// A pattern of paths: `/calls` is that path, `/calls/*/notes` has any one segment in the middle, `/calls/**` is
+/// `/calls` and everything below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPattern {
+    segments: Vec<Segment>,
+    and_below: bool,
+    written: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Exactly(String),
+    AnyOne,
+}
+
+/// The text is no pattern of paths. The message reads on from the name of the setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be a path like /calls, /calls/*/notes or /calls/**, without //, . or .. segments, queries or encoded slashes"
+)]
+pub struct NotAPattern;
+
+impl PathPattern {
+    /// Reads a pattern; what stands between the wildcards is read like a request's path.
+    pub fn parse(text: &str) -> Result<Self, NotAPattern> {
+        let (stem, and_below) = match text.strip_suffix("/**") {
+            Some("") => ("", true),
+            Some(stem) => (stem, true),
+            None => (text, false),
+        };
+        if text.contains('?') {
+            return Err(NotAPattern);
+        }
+        let segments = match (stem, and_below) {
+            ("", true) => Vec::new(),
+            _ => RequestPath::parse(stem).map_err(|_| NotAPattern)?.segments().to_vec(),
+        };
+        let segments = segments.into_iter().map(|segment| match &*segment {
+            "*" => Ok(Segment::AnyOne),
+            text if text.contains('*') => Err(NotAPattern),
+            _ => Ok(Segment::Exactly(segment)),
+        });
+        Ok(Self { segments: segments.collect::<Result<_, _>>()?, and_below, written: text.to_owned() })
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    fn matches(&self, path: &RequestPath) -> bool {
+        let path = path.segments();
+        let long_enough = match self.and_below {
+            true => path.len() >= self.segments.len(),
+            false => path.len() == self.segments.len(),
+        };
+        long_enough
+            && self.segments.iter().zip(path).all(|(segment, present)| match segment {
+                Segment::Exactly(text) => text == present,
+                Segment::AnyOne => !present.is_empty(),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn matches(pattern: &str, path: &str) -> bool {
+        PathPattern::parse(pattern).unwrap().matches(&RequestPath::parse(path).unwrap())
+    }
+
+    #[test]
+    fn patterns_are_exact_but_for_their_wildcards() {
+        for (pattern, path) in [
+            ("/", "/"),
+            ("/calls", "/calls?x=1"),
+            ("/calls", "/c%61lls"),
+            ("/calls/", "/calls/"),
+            ("/calls/*", "/calls/1"),
+            ("/calls/*/notes", "/calls/1/notes"),
+            ("/calls/**", "/calls"),
+            ("/calls/**", "/calls/"),
+            ("/calls/**", "/calls/1/notes"),
+            ("/*/**", "/calls/1"),
+            ("/**", "/"),
+            ("/**", "/a/b/"),
+        ] {
+            assert!(matches(pattern, path), "{pattern} {path}");
+        }
+        for (pattern, path) in [
+            ("/", "/calls"),
+            ("/calls", "/calls/"),
+            ("/calls", "/Calls"),
+            ("/calls", "/calls/1"),
+            ("/calls/*", "/calls"),
+            ("/calls/*", "/calls/"),
+            ("/calls/*", "/calls/1/notes"),
+            ("/calls/*/notes", "/calls/x/x/notes"),
+            ("/calls/**", "/callsign"),
+            ("/calls/**", "/other/calls"),
+            ("/*/**", "/"),
+        ] {
+            assert!(!matches(pattern, path), "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for bad in ["", "calls", "*", "/a**", "/a*", "/**/a", "/a/**/b", "//", "/a/../b", "/a?b", "/a%2fb", "/a/**/"] {
+            assert_eq!(PathPattern::parse(bad), Err(NotAPattern), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let rule = |methods: &[&str], path: &str| Rule {
+            methods: methods.iter().map(|&method| method.to_owned()).collect(),
+            paths: vec![PathPattern::parse(path).unwrap()],
+            access: Access::Public,
+        };
+        let rules = vec![rule(&["GET", "HEAD"], "/calls/*"), rule(&[], "/calls/1"), rule(&["GET"], "/**")];
+        let policy = Policy::new("app", rules).unwrap();
+        let decides =
+            |method: &str, path: &str| policy.rule_for(method, &RequestPath::parse(path).unwrap()).map(|(at, _)| at);
+        assert_eq!(decides("GET", "/calls/1"), Some(0));
+        assert_eq!(decides("POST", "/calls/1"), Some(1));
+        assert_eq!(decides("GET", "/other"), Some(2));
+        assert_eq!(decides("POST", "/other"), None);
+        assert_eq!(decides("get", "/calls/1"), Some(1), "methods are case-sensitive (RFC 9110, section 9.1)");
+    }
+
+    /// The three kinds of pattern, told by recursion over the segments.
+    fn naive(pattern: &[&str], path: &[&str]) -> bool {
+        match (pattern, path) {
+            (["**"], _) | ([], []) => true,
+            (["*", pattern @ ..], [segment, path @ ..]) => !segment.is_empty() && naive(pattern, path),
+            ([literal, pattern @ ..], [segment, path @ ..]) => literal == segment && naive(pattern, path),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn matches_like_the_naive_model(
+            pattern in "(/(a|b|\\*)){1,4}(/|/\\*\\*)?",
+            path in "(/(a|b|c)){1,5}/?",
+        ) {
+            let pattern_segments: Vec<&str> = pattern.split('/').skip(1).collect();
+            let path_segments: Vec<&str> = path.split('/').skip(1).collect();
+            prop_assert_eq!(matches(&pattern, &path), naive(&pattern_segments, &path_segments), "{} {}", pattern, path);
+        }
+    }
+}

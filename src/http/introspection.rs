@@ -1,0 +1,169 @@
+//! What other software asks about a credential: introspection (RFC 7662), revocation by possession (RFC 7009), and the
+//! richer check of our own, one or a hundred at a time.
+
+use std::net::IpAddr;
+
+use actix_web::web::{Data, Json};
+use serde::Serialize;
+
+use super::{
+    AppState,
+    error::ApiError,
+    form::{Body, Form},
+    guard::Introspector,
+    view::{DataView, MessageView},
+};
+use crate::{
+    domain::ability::{Abilities, Ability},
+    ops::{
+        tokens,
+        verification::{self, Check, Principal, Verdict},
+    },
+};
+
+/// The most credentials of one batch.
+const BATCH: usize = 100;
+
+/// RFC 7662, section 2.2. An inactive credential answers `active` alone.
+#[derive(Serialize)]
+pub(super) struct Introspection {
+    active: bool,
+    #[serde(flatten)]
+    details: Option<Details>,
+}
+
+#[derive(Serialize)]
+struct Details {
+    scope: String,
+    client_id: String,
+    username: String,
+    token_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<i64>,
+    iat: i64,
+    sub: String,
+    aud: &'static str,
+    iss: &'static str,
+    jti: String,
+}
+
+/// Who issues the credentials, and for whom: this server.
+const ISSUER: &str = "patd";
+
+impl From<Principal> for Details {
+    fn from(principal: Principal) -> Self {
+        let abilities: Vec<String> = principal.abilities().iter().map(ToString::to_string).collect();
+        let (issued, expires) = principal.lifetime();
+        Self {
+            scope: abilities.join(" "),
+            client_id: principal.id().to_string(),
+            username: principal.user().email.to_string(),
+            token_type: "Bearer",
+            exp: expires.map(|at| at.unix()),
+            iat: issued.unix(),
+            sub: principal.user().id.to_string(),
+            aud: ISSUER,
+            iss: ISSUER,
+            jti: principal.id().to_string(),
+        }
+    }
+}
+
+/// `token_type_hint` is not even read: the prefix says what a credential is.
+pub(super) async fn introspect(
+    state: Data<AppState>,
+    _: Introspector,
+    body: Body,
+) -> Result<Json<Introspection>, ApiError> {
+    let credential = body.parameter("token").await?;
+    let details = verification::inspect(&state.ops, &credential).await?.ok().map(Details::from);
+    Ok(Json(Introspection { active: details.is_some(), details }))
+}
+
+pub(super) async fn revoke(state: Data<AppState>, body: Body) -> Result<Json<MessageView>, ApiError> {
+    let credential = body.parameter("token").await?;
+    tokens::revoke_by_possession(&state.ops, &credential).await?;
+    Ok(Json(MessageView { message: "Token revoked" }))
+}
+
+#[derive(Serialize)]
+pub(super) struct VerdictView {
+    valid: bool,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<CredentialView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<OwnerView>,
+}
+
+#[derive(Serialize)]
+struct CredentialView {
+    id: String,
+    r#type: &'static str,
+    name: Option<String>,
+    abilities: Vec<String>,
+    created_at: String,
+    expires_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct OwnerView {
+    id: String,
+    name: String,
+    email: String,
+}
+
+impl From<Verdict> for VerdictView {
+    fn from(verdict: Verdict) -> Self {
+        let code = verdict.code();
+        let Verdict::Valid(principal) = verdict else { return Self { valid: false, code, token: None, owner: None } };
+        let (created_at, expires_at) = principal.lifetime();
+        let token = CredentialView {
+            id: principal.id().to_string(),
+            r#type: principal.kind().as_str(),
+            name: principal.name().map(ToString::to_string),
+            abilities: principal.abilities().iter().map(ToString::to_string).collect(),
+            created_at: created_at.to_string(),
+            expires_at: expires_at.map(|at| at.to_string()),
+        };
+        let user = principal.user();
+        let owner = OwnerView { id: user.id.to_string(), name: user.name.to_string(), email: user.email.to_string() };
+        Self { valid: true, code, token: Some(token), owner: Some(owner) }
+    }
+}
+
+const CHECK_FIELDS: &[&str] = &["token", "abilities", "ip"];
+
+pub(super) async fn verify(
+    state: Data<AppState>,
+    _: Introspector,
+    body: Body,
+) -> Result<Json<DataView<VerdictView>>, ApiError> {
+    let mut form = body.form(CHECK_FIELDS).await?;
+    let check = read_check(&mut form);
+    let check = form.finish(check)?;
+    Ok(Json(DataView { data: verification::verify(&state.ops, &check).await?.into() }))
+}
+
+pub(super) async fn verify_batch(
+    state: Data<AppState>,
+    _: Introspector,
+    body: Body,
+) -> Result<Json<DataView<Vec<VerdictView>>>, ApiError> {
+    let mut form = body.form(&["tokens"]).await?;
+    let checks = form.required_forms("tokens", BATCH, CHECK_FIELDS, read_check);
+    let checks = form.finish(checks)?;
+    let mut data = Vec::with_capacity(checks.len());
+    for check in &checks {
+        data.push(verification::verify(&state.ops, check).await?.into());
+    }
+    Ok(Json(DataView { data }))
+}
+
+/// Any text is a token to be judged; what is wrong with it is the answer and not an error.
+fn read_check(form: &mut Form) -> Option<Check> {
+    let token = form.required("token", |text| Ok::<_, &str>(text.to_owned()));
+    let abilities = form.optional_list("abilities", Abilities::MAX, Ability::parse).unwrap_or_default();
+    let address = form.optional("ip", |text| text.parse::<IpAddr>().map_err(|_| "must be an IP address."));
+    Some(Check { token: token?, abilities, address })
+}
