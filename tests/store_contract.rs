@@ -2,6 +2,8 @@
 //!
 //! A case sees a fresh store and nothing but the trait. What only SQLite can do wrong is tested beside it.
 
+#![expect(clippy::unwrap_used, reason = "a failed case is told by its panic")]
+
 use std::{collections::HashSet, time::Duration};
 
 use futures_util::future::{BoxFuture, join_all};

@@ -156,7 +156,7 @@ fn read_roots(connection: &Connection) -> rusqlite::Result<()> {
         if kind == "index" {
             sql += &format!(" INDEXED BY {}", quote(&name));
             // A partial index answers only a query that asks for no more than it holds.
-            if let Some((_, condition)) = definition.split_once(" WHERE ") {
+            if let Some((_, condition)) = definition.split_once("WHERE ") {
                 sql += &format!(" WHERE {condition}");
             }
         }
