@@ -2,9 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    env,
     fs::{self, OpenOptions},
-    io::{Seek, SeekFrom, Write},
+    io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
     os::unix::fs::{PermissionsExt, symlink},
+    process::{Command, Stdio},
+    sync::Barrier,
+    thread,
     time::SystemTime,
 };
 
@@ -304,6 +308,70 @@ fn a_second_server_is_refused_by_every_name_of_the_file() {
     wait(store.ready()).unwrap();
     drop(store);
     drop(open(&directory));
+}
+
+#[test]
+fn several_processes_may_create_the_same_file_at_once() {
+    for _ in 0..10 {
+        let directory = directory();
+        let path = database(&directory);
+        let start = Barrier::new(4);
+        let create = || {
+            start.wait();
+            let store = SqliteStore::open(&settings(&path), Access::Create)?;
+            let name = Uuid::now_v7().to_string();
+            wait(store.add_user(person(&name), password())).unwrap();
+            Ok::<_, OpenError>(())
+        };
+        thread::scope(|scope| {
+            let creators: Vec<_> = (0..4).map(|_| scope.spawn(create)).collect();
+            for creator in creators {
+                creator.join().unwrap().unwrap();
+            }
+        });
+        assert_eq!(wait(open(&directory).users(None, 9)).unwrap().len(), 4);
+    }
+}
+
+#[test]
+fn a_killed_server_keeps_what_it_acknowledged_and_releases_its_lock() {
+    const VICTIM: &str = "PATD_TEST_VICTIM";
+    if let Some(path) = env::var_os(VICTIM) {
+        let store = SqliteStore::open(&settings(path), Access::Server).unwrap();
+        for n in 0.. {
+            wait(store.add_user(person(&format!("user{n}")), password())).unwrap();
+            writeln!(io::stdout(), "acknowledged user{n}").unwrap();
+        }
+    }
+    let directory = directory();
+    let name = "a_killed_server_keeps_what_it_acknowledged_and_releases_its_lock";
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let mut victim = Command::new(env::current_exe().unwrap())
+        .args(["--exact", &format!("{module}::{name}"), "--nocapture"])
+        .env(VICTIM, database(&directory))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    let mut acknowledged = lines.filter_map(|line| {
+        let line = line.ok()?;
+        let (_, name) = line.split_once("acknowledged ")?;
+        Some(name.to_owned())
+    });
+    let mut names: Vec<String> = acknowledged.by_ref().take(50).collect();
+    let second = SqliteStore::open(&settings(database(&directory)), Access::Server);
+    assert!(matches!(second.err(), Some(OpenError::Served { .. })));
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    names.extend(acknowledged);
+    let users = wait(open(&directory).users(None, u32::MAX)).unwrap();
+    assert!(names.len() >= 50);
+    for name in names {
+        assert!(
+            users.iter().any(|user| user.name.as_str() == name),
+            "{name}"
+        );
+    }
 }
 
 #[test]
