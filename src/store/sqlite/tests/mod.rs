@@ -5,12 +5,6 @@ mod opening;
 mod running;
 mod statements;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
-
-use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 

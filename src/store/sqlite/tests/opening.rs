@@ -8,7 +8,6 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     process::{Command, Stdio},
     sync::Barrier,
-    thread,
     time::SystemTime,
 };
 
@@ -392,7 +391,10 @@ fn a_path_with_awkward_characters_is_one_file() {
     let directory = directory();
     let path = directory.path().join("a b?mode=memory#%41&é.db");
     drop(SqliteStore::open(&settings(&path), Access::Server).unwrap());
-    // Now it is inspected by its name in a URI.
+    // Now it is inspected by its name in a URI: another reading of that name would find nothing wrong.
     drop(SqliteStore::open(&settings(&path), Access::Existing).unwrap());
-    assert!(path.exists());
+    spoil(&path, 1, &[0; 16]);
+    refused(&path, |error| {
+        matches!(error, OpenError::NotADatabase { .. })
+    });
 }

@@ -6,8 +6,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    thread,
-    time::Instant,
 };
 
 use futures_util::FutureExt;
@@ -148,6 +146,31 @@ fn a_commit_that_fails_is_nobodys_success() {
     assert!(is_outage(&wait(culprit)));
     assert_eq!(count(&store), 0);
     wait(add(&store, "next")).unwrap();
+}
+
+#[test]
+fn the_writer_survives_what_panics_outside_of_a_write() {
+    struct PanicsWhenDropped;
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    let directory = directory();
+    let store = open(&directory);
+    let (reached, runs) = mpsc::channel();
+    let (go_on, waits) = mpsc::channel::<()>();
+    let abandoned = store.write(move |_| {
+        let _ = reached.send(());
+        let _ = waits.recv();
+        Ok(PanicsWhenDropped)
+    });
+    runs.recv().unwrap();
+    drop(abandoned);
+    let waiting = add(&store, "waiting");
+    drop(go_on);
+    assert_eq!(wait(waiting), Ok(()));
+    assert_eq!(wait(store.ready()), Ok(()));
 }
 
 #[test]
