@@ -54,14 +54,18 @@ pub(super) fn inspect(path: &Path, busy_timeout: Duration) -> Result<Found, Open
             .map_err(|error| unreadable(path, &error))
             .and_then(|finding| verdict(path, finding))
     };
-    match log {
-        None => judge(open_at_rest(path)),
-        Some(_) => match open_alone(path) {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-                judge(open_in_company(path, busy_timeout))
-            }
-            opened => judge(opened),
-        },
+    if log.is_none() {
+        match judge(open_at_rest(path)) {
+            // Somebody began to write while the file was read without a lock: what was read proves nothing.
+            Err(_) if beside(path, "-wal").exists() => {}
+            verdict => return verdict,
+        }
+    }
+    match open_alone(path) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+            judge(open_in_company(path, busy_timeout))
+        }
+        opened => judge(opened),
     }
 }
 
@@ -148,7 +152,7 @@ fn read_roots(connection: &Connection) -> rusqlite::Result<()> {
         if kind == "index" {
             sql += &format!(" INDEXED BY {}", quote(&name));
             // A partial index answers only a query that asks for no more than it holds.
-            if let Some((_, condition)) = definition.split_once(" WHERE ") {
+            if let Some((_, condition)) = definition.split_once("WHERE ") {
                 sql += &format!(" WHERE {condition}");
             }
         }

@@ -19,7 +19,8 @@ const ROOM_FOR_ENVIRONMENTS: &str = "
     ALTER TABLE users ADD COLUMN current_environment_id BLOB CHECK (length(current_environment_id) = 16);
     ALTER TABLE tokens ADD COLUMN environment_id BLOB CHECK (length(environment_id) = 16);
     DROP INDEX tokens_live_by_owner;
-    CREATE INDEX tokens_live_by_owner ON tokens (owner_id, expires_at) WHERE revoked_at IS NULL AND environment_id IS NULL;
+    CREATE INDEX tokens_live_by_owner ON tokens (owner_id, expires_at, revoked_at, environment_id)
+        WHERE revoked_at IS NULL AND environment_id IS NULL;
 ";
 
 /// Why a database was not brought to the current schema.

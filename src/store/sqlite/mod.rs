@@ -17,10 +17,15 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
 
 pub use self::error::OpenError;
 use self::{
@@ -153,9 +158,11 @@ impl SqliteStore {
             Err(error) => Err(StoreError::Unavailable(format!("no read connection became free: {error}"))),
         };
         Reply::Pending(Box::pin(async move {
-            tokio::task::spawn_blocking(blocking)
-                .await
-                .unwrap_or_else(|_| Err(StoreError::Internal("a read panicked".to_owned())))
+            match tokio::task::spawn_blocking(blocking).await {
+                Ok(result) => result,
+                Err(error) if error.is_panic() => Err(StoreError::Internal("a read panicked".to_owned())),
+                Err(_) => Err(StoreError::Unavailable("shutting down".to_owned())),
+            }
         }))
     }
 
@@ -181,15 +188,33 @@ impl SqliteStore {
     }
 }
 
-fn connect_writer(path: &std::path::Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+fn connect_writer(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     prepare(&connection, busy_timeout)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    if start_log(&connection, busy_timeout)? != "wal" {
+        return Err(cannot_open("its file system has no shared memory, which a write-ahead log needs"));
+    }
     // FULL makes COMMIT wait for the disk, so that what was answered survives a power cut.
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
     connection.pragma_update(None, "journal_size_limit", LOG_SIZE_LIMIT)?;
     Ok(connection)
+}
+
+/// For this statement SQLite does not wait by itself while another process opens the same new file.
+fn start_log(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<String> {
+    let start = Instant::now();
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && start.elapsed() < busy_timeout =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            answer => return answer,
+        }
+    }
 }
 
 fn connect_readers(
@@ -205,12 +230,7 @@ fn connect_readers(
             connection.pragma_update(None, "query_only", true)?;
             // The log is opened by the first read; only then is it known that every file is the right one.
             connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
-            watch.check().map_err(|_| {
-                rusqlite::Error::SqliteFailure(
-                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
-                    Some("the database file was deleted or replaced".to_owned()),
-                )
-            })
+            watch.check().map_err(|_| cannot_open("the database file was deleted or replaced"))
         });
     r2d2::Pool::builder()
         .max_size(settings.readers.max(1))
@@ -228,7 +248,11 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
 }
 
-fn unmigrated(path: &std::path::Path, error: &MigrationError) -> OpenError {
+fn cannot_open(reason: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(reason.to_owned()))
+}
+
+fn unmigrated(path: &Path, error: &MigrationError) -> OpenError {
     let path = path.to_owned();
     match error {
         MigrationError::Newer(found) => OpenError::Newer { path, found: *found, known: migrations::VERSION },

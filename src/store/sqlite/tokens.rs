@@ -33,6 +33,20 @@ pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
          LIMIT :max_live
      )";
 
+/// Unlike LIKE, instr takes every character literally and a needle of any length; lower() folds ASCII alone.
+pub(super) const LIST: &str =
+    "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
+     FROM tokens
+     WHERE owner_id = :owner_id AND number < :before AND environment_id IS NULL
+       AND CASE :state
+               WHEN 'active' THEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+               WHEN 'expired' THEN revoked_at IS NULL AND expires_at <= :now
+               WHEN 'revoked' THEN revoked_at IS NOT NULL
+               ELSE revoked_at IS NULL
+           END
+       AND (:search IS NULL OR instr(lower(name), lower(:search)) > 0)
+     ORDER BY number DESC LIMIT :limit";
+
 pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32) -> Result<Token, StoreError> {
     if users::by_id(connection, token.owner)?.disabled_at.is_some() {
         return Err(StoreError::NotFound);
@@ -104,20 +118,7 @@ pub(super) fn list(
     query: &TokenQuery,
     now: Timestamp,
 ) -> Result<Vec<Token>, StoreError> {
-    // Unlike LIKE, instr takes every character literally and a needle of any length; lower() folds ASCII alone.
-    let mut statement = connection.prepare_cached(
-        "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
-         FROM tokens
-         WHERE owner_id = :owner_id AND number < :before AND environment_id IS NULL
-           AND CASE :state
-                   WHEN 'active' THEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
-                   WHEN 'expired' THEN revoked_at IS NULL AND expires_at <= :now
-                   WHEN 'revoked' THEN revoked_at IS NOT NULL
-                   ELSE revoked_at IS NULL
-               END
-           AND (:search IS NULL OR instr(lower(name), lower(:search)) > 0)
-         ORDER BY number DESC LIMIT :limit",
-    )?;
+    let mut statement = connection.prepare_cached(LIST)?;
     let state = query.state.map(|state| match state {
         TokenState::Active => "active",
         TokenState::Expired => "expired",

@@ -120,14 +120,24 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, watch: &Watch) {
     while let Ok(first) = jobs.recv() {
         let mut batch = vec![first];
         batch.extend(jobs.try_iter().take(MAX_BATCH - 1));
-        let fate = commit_together(connection, &mut batch, watch);
-        if let Err(error) = &fate {
-            log::error!("store: {} writes were not made: {error}", batch.len());
+        // Whatever goes wrong, the thread lives on: who waits in the queue would otherwise wait for ever. The callers of
+        // this batch are let go as it is dropped.
+        let served = catch_unwind(AssertUnwindSafe(|| serve(connection, batch, watch)));
+        if served.is_err() {
+            log::error!("store: the writer panicked; the writes of its batch are unknown");
             undo(connection);
         }
-        for job in batch {
-            job.answer(&fate);
-        }
+    }
+}
+
+fn serve(connection: &Connection, mut batch: Vec<Box<dyn Job>>, watch: &Watch) {
+    let fate = commit_together(connection, &mut batch, watch);
+    if let Err(error) = &fate {
+        log::error!("store: {} writes were not made: {error}", batch.len());
+        undo(connection);
+    }
+    for job in batch {
+        job.answer(&fate);
     }
 }
 
@@ -176,5 +186,22 @@ fn undo(connection: &Connection) {
         && let Err(error) = execute(connection, "ROLLBACK")
     {
         log::error!("store: a failed transaction could not be undone: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_writer_whose_thread_died_refuses_at_once() {
+        let (queue, jobs) = crossbeam_channel::bounded(1);
+        let writer = Writer { queue: Some(queue), thread: None };
+        drop(jobs);
+        assert!(!writer.is_alive());
+        let refused = writer.submit(|_| Ok(())).now_or_never();
+        assert_eq!(refused, Some(Err(stopped())));
     }
 }

@@ -1,0 +1,83 @@
+//! What only SQLite can do wrong: files, locks, plans, the writer's batches. The trait's own promises are in
+//! tests/store_contract.rs.
+
+mod opening;
+mod running;
+mod statements;
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+
+fn directory() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn settings(path: impl Into<PathBuf>) -> SqliteSettings {
+    SqliteSettings {
+        path: path.into(),
+        readers: 2,
+        pool_timeout: Duration::from_secs(2),
+        busy_timeout: Duration::from_secs(5),
+        write_queue: 4096,
+    }
+}
+
+fn database(directory: &TempDir) -> PathBuf {
+    directory.path().join("patd.db")
+}
+
+fn open(directory: &TempDir) -> SqliteStore {
+    SqliteStore::open(&settings(database(directory)), Access::Server).unwrap()
+}
+
+/// A database of patd at rest, without a log or a lock file beside it.
+fn made(directory: &TempDir) -> PathBuf {
+    let path = database(directory);
+    let store = SqliteStore::open(&settings(&path), Access::Create).unwrap();
+    wait(store.add_user(person("ada"), password())).unwrap();
+    drop(store);
+    path
+}
+
+fn wait<T: Unpin>(reply: Reply<'_, T>) -> Result<T, StoreError> {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(reply)
+}
+
+fn is_outage<T>(result: &Result<T, StoreError>) -> bool {
+    matches!(result, Err(StoreError::Unavailable(_)))
+}
+
+fn person(name: &str) -> User {
+    User {
+        id: UserId::new(Uuid::now_v7()),
+        name: Name::parse(name).unwrap(),
+        email: Email::parse(&format!("{name}@example.com")).unwrap(),
+        created_at: Timestamp::from_unix(1),
+        disabled_at: None,
+        current_environment: None,
+    }
+}
+
+fn password() -> PasswordHash {
+    PasswordHash::new("$argon2id$".to_owned())
+}
+
+/// Leaves what a process leaves that is killed after `work`: the file and its log, no more.
+fn killed_after(path: &Path, work: impl FnOnce(&Connection)) {
+    let elsewhere = directory();
+    let copy = elsewhere.path().join("copy");
+    if path.exists() {
+        std::fs::copy(path, &copy).unwrap();
+    }
+    let connection = Connection::open(&copy).unwrap();
+    work(&connection);
+    std::fs::copy(&copy, path).unwrap();
+    for suffix in ["-wal", "-journal"] {
+        let from = file::beside(&copy, suffix);
+        if from.exists() {
+            std::fs::copy(from, file::beside(path, suffix)).unwrap();
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! An open store: batches, queues, a file that vanishes, a disk that fills.
+
+use std::{
+    fs,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+};
+
+use futures_util::FutureExt;
+
+use super::*;
+
+/// Holds the writer until the answered sender is dropped, so that what is submitted meanwhile becomes one batch.
+fn gate(store: &SqliteStore) -> (mpsc::Sender<()>, Reply<'_, ()>) {
+    let (opened, held) = mpsc::channel();
+    let (open, opens) = mpsc::channel::<()>();
+    let reply = store.write(move |_| {
+        let _ = opened.send(());
+        let _ = opens.recv();
+        Ok(())
+    });
+    held.recv().unwrap();
+    (open, reply)
+}
+
+fn add(store: &SqliteStore, name: &str) -> Reply<'static, ()> {
+    let user = person(name);
+    store.writer.submit(move |connection| users::add(connection, &user, &password()))
+}
+
+fn count(store: &SqliteStore) -> usize {
+    wait(store.users(None, 1000)).unwrap().len()
+}
+
+/// Waits for a condition that another thread brings about.
+#[track_caller]
+fn eventually(mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(10), "it never came");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_failed_or_panicking_write_does_not_hurt_its_neighbours() {
+    let directory = directory();
+    let store = open(&directory);
+    let (open, gate) = gate(&store);
+    let first = add(&store, "first");
+    let failed: Reply<'_, ()> = store.write(|connection| {
+        users::add(connection, &person("failed"), &password())?;
+        Err(StoreError::NotFound)
+    });
+    let panicked: Reply<'_, ()> = store.write(|connection| {
+        users::add(connection, &person("panicked"), &password())?;
+        panic!("on purpose")
+    });
+    let last = add(&store, "last");
+    drop(open);
+    assert_eq!(wait(gate), Ok(()));
+    assert_eq!(wait(first), Ok(()));
+    assert_eq!(wait(failed), Err(StoreError::NotFound));
+    assert!(matches!(wait(panicked), Err(StoreError::Internal(_))));
+    assert_eq!(wait(last), Ok(()));
+    assert_eq!(count(&store), 2);
+}
+
+#[test]
+fn nothing_is_answered_or_seen_before_the_commit() {
+    let directory = directory();
+    let store = open(&directory);
+    let (open, _gate) = gate(&store);
+    let mut first = add(&store, "first");
+    let (reached, first_has_run) = mpsc::channel();
+    let (go_on, waits) = mpsc::channel::<()>();
+    let second = store.write(move |_| {
+        let _ = reached.send(());
+        let _ = waits.recv();
+        Ok(())
+    });
+    drop(open);
+    first_has_run.recv().unwrap();
+    assert!((&mut first).now_or_never().is_none());
+    assert_eq!(count(&store), 0);
+    drop(go_on);
+    assert_eq!(wait(first), Ok(()));
+    assert_eq!(count(&store), 1);
+    assert_eq!(wait(second), Ok(()));
+}
+
+#[test]
+fn a_write_whose_caller_left_before_it_ran_is_skipped() {
+    let directory = directory();
+    let store = open(&directory);
+    let (open, _gate) = gate(&store);
+    drop(add(&store, "abandoned"));
+    let kept = add(&store, "kept");
+    drop(open);
+    wait(kept).unwrap();
+    assert_eq!(count(&store), 1);
+}
+
+#[test]
+fn a_transaction_that_sqlite_undid_is_nobodys_success() {
+    let directory = directory();
+    let store = open(&directory);
+    let (open, gate) = gate(&store);
+    let before = add(&store, "before");
+    let culprit = store.write(|connection| {
+        connection.execute_batch("ROLLBACK")?;
+        Ok(())
+    });
+    let after = add(&store, "after");
+    drop(open);
+    assert_eq!(wait(gate), Ok(()));
+    assert!(is_outage(&wait(before)));
+    assert!(is_outage(&wait(culprit)));
+    assert!(is_outage(&wait(after)));
+    assert_eq!(count(&store), 0);
+    wait(add(&store, "next")).unwrap();
+}
+
+#[test]
+fn a_commit_that_fails_is_nobodys_success() {
+    let directory = directory();
+    let store = open(&directory);
+    let (open, gate) = gate(&store);
+    let first = add(&store, "first");
+    let refused: Reply<'_, ()> = store.write(|_| Err(StoreError::NotFound));
+    let culprit = store.write(|connection| {
+        connection.execute_batch(
+            "PRAGMA defer_foreign_keys = ON;
+             INSERT INTO sessions VALUES (zeroblob(16), zeroblob(16), zeroblob(32), NULL, 1, 1, 2);",
+        )?;
+        Ok(())
+    });
+    drop(open);
+    assert_eq!(wait(gate), Ok(()));
+    assert!(is_outage(&wait(first)));
+    assert!(is_outage(&wait(refused)));
+    assert!(is_outage(&wait(culprit)));
+    assert_eq!(count(&store), 0);
+    wait(add(&store, "next")).unwrap();
+}
+
+#[test]
+fn the_writer_survives_what_panics_outside_of_a_write() {
+    struct PanicsWhenDropped;
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    let directory = directory();
+    let store = open(&directory);
+    let (reached, runs) = mpsc::channel();
+    let (go_on, waits) = mpsc::channel::<()>();
+    let abandoned = store.write(move |_| {
+        let _ = reached.send(());
+        let _ = waits.recv();
+        Ok(PanicsWhenDropped)
+    });
+    runs.recv().unwrap();
+    drop(abandoned);
+    let waiting = add(&store, "waiting");
+    drop(go_on);
+    assert_eq!(wait(waiting), Ok(()));
+    assert_eq!(wait(store.ready()), Ok(()));
+}
+
+#[test]
+fn a_full_queue_refuses_at_once() {
+    let directory = directory();
+    let settings = SqliteSettings { write_queue: 1, ..settings(database(&directory)) };
+    let store = SqliteStore::open(&settings, Access::Server).unwrap();
+    let (open, _gate) = gate(&store);
+    let waiting = add(&store, "waiting");
+    let refused = add(&store, "refused").now_or_never().unwrap();
+    assert!(is_outage(&refused));
+    drop(open);
+    wait(waiting).unwrap();
+    wait(add(&store, "later")).unwrap();
+}
+
+#[test]
+fn dropping_the_store_completes_what_was_queued() {
+    let directory = directory();
+    let store = open(&directory);
+    let (open, _) = gate(&store);
+    let queued: Vec<_> = (0..20).map(|n| add(&store, &format!("u{n}"))).collect();
+    let dropping = thread::spawn(move || drop(store));
+    drop(open);
+    dropping.join().unwrap();
+    for reply in queued {
+        assert_eq!(wait(reply), Ok(()));
+    }
+    assert_eq!(count(&self::open(&directory)), 20);
+}
+
+#[test]
+fn a_read_waits_for_a_connection_only_so_long() {
+    let directory = directory();
+    let settings =
+        SqliteSettings { readers: 1, pool_timeout: Duration::from_millis(100), ..settings(database(&directory)) };
+    let store = SqliteStore::open(&settings, Access::Server).unwrap();
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password())).unwrap();
+    let taken = store.pool.get().unwrap();
+    let start = Instant::now();
+    assert!(is_outage(&wait(store.user(user.id))));
+    assert!(is_outage(&wait(store.users(None, 1))));
+    assert!(is_outage(&wait(store.ready())));
+    assert!(start.elapsed() < Duration::from_secs(2));
+    let waiting = store.user(user.id);
+    drop(taken);
+    assert_eq!(wait(waiting), Ok(user));
+}
+
+#[test]
+fn a_file_that_vanished_takes_no_write_and_answers_no_read_until_it_is_back() {
+    for suffix in ["", "-wal", "-shm"] {
+        let directory = directory();
+        let store = open(&directory);
+        let user = person("ada");
+        wait(store.add_user(user.clone(), password())).unwrap();
+        let path = file::beside(&database(&directory), suffix);
+        let elsewhere = file::beside(&path, ".moved");
+        fs::rename(&path, &elsewhere).unwrap();
+        assert!(is_outage(&wait(store.ready())), "{suffix}");
+        assert!(is_outage(&wait(add(&store, "lost"))), "{suffix}");
+        assert!(is_outage(&wait(store.user(user.id))), "{suffix}");
+        assert!(is_outage(&wait(store.users(None, 1))), "{suffix}");
+
+        // Another file of the same name and the same bytes is another file.
+        fs::copy(&elsewhere, &path).unwrap();
+        assert!(is_outage(&wait(store.ready())), "{suffix}");
+        assert!(is_outage(&wait(add(&store, "lost"))), "{suffix}");
+
+        fs::rename(&elsewhere, &path).unwrap();
+        eventually(|| wait(store.ready()) == Ok(()));
+        assert_eq!(wait(store.user(user.id)), Ok(user));
+        wait(add(&store, "back")).unwrap();
+        assert_eq!(count(&store), 2);
+    }
+}
+
+#[test]
+fn reads_notice_by_themselves_that_the_file_vanished() {
+    let directory = directory();
+    let store = open(&directory);
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password())).unwrap();
+    let elsewhere = directory.path().join("moved");
+    fs::rename(database(&directory), &elsewhere).unwrap();
+    eventually(|| is_outage(&wait(store.user(user.id))));
+    fs::rename(&elsewhere, database(&directory)).unwrap();
+    eventually(|| wait(store.user(user.id)).is_ok());
+}
+
+#[test]
+fn a_file_that_vanishes_under_a_transaction_takes_it_along() {
+    let directory = directory();
+    let store = open(&directory);
+    let (path, elsewhere) = (database(&directory), directory.path().join("moved"));
+    let moved = store.write(move |connection| {
+        users::add(connection, &person("lost"), &password())?;
+        fs::rename(&path, &elsewhere).unwrap();
+        Ok(())
+    });
+    assert!(is_outage(&wait(moved)));
+}
+
+#[test]
+fn a_lock_file_that_vanished_is_reported() {
+    let directory = directory();
+    let store = open(&directory);
+    fs::remove_file(file::beside(&database(&directory), ".lock")).unwrap();
+    assert!(is_outage(&wait(store.ready())));
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_answers_reads_and_heals() {
+    let directory = directory();
+    let store = open(&directory);
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password())).unwrap();
+    let allow_pages = |pages: i64| {
+        wait(store.write(move |connection| {
+            connection.pragma_update(None, "max_page_count", pages)?;
+            Ok(())
+        }))
+        .unwrap();
+    };
+    allow_pages(1);
+    let mut written = 0;
+    let refusal = loop {
+        match wait(add(&store, &format!("user{written}"))) {
+            Ok(()) => written += 1,
+            refusal => break refusal,
+        }
+        assert!(written < 10_000);
+    };
+    assert!(is_outage(&refusal), "{refusal:?}");
+    assert_eq!(wait(store.user(user.id)), Ok(user));
+    assert_eq!(count(&store), written + 1);
+    allow_pages(100_000);
+    wait(add(&store, "healed")).unwrap();
+    assert_eq!(count(&store), written + 2);
+}
+
+#[test]
+fn the_log_stays_bounded_while_others_read() {
+    let directory = directory();
+    let store = open(&directory);
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password())).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    wait(store.user(user.id)).unwrap();
+                }
+            });
+        }
+        for n in 0..60 {
+            let batch: Vec<_> = (0..100).map(|m| add(&store, &format!("u{n}x{m}"))).collect();
+            for reply in batch {
+                wait(reply).unwrap();
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let size = fs::metadata(file::beside(&database(&directory), "-wal")).unwrap().len();
+    assert!(size < 16 << 20, "{size}");
+}

@@ -1,0 +1,120 @@
+//! How statements are planned, where reads run, and what must stay out of sight.
+
+use super::*;
+use crate::domain::secret::{CredentialKind, Plaintext, Prefixes};
+
+fn plan(store: &SqliteStore, sql: &str) -> Vec<String> {
+    let connection = store.pool.get().unwrap();
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let rows = statement.raw_query();
+    rows.mapped(|row| row.get("detail")).map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_look_up_by_secret_is_two_searches_of_unique_indexes() {
+    let directory = directory();
+    let store = open(&directory);
+    assert_eq!(
+        plan(&store, tokens::BY_HASH),
+        ["SEARCH t USING INDEX sqlite_autoindex_tokens_2 (hash=?)", "SEARCH u USING PRIMARY KEY (id=?)"]
+    );
+    assert_eq!(
+        plan(&store, sessions::BY_HASH),
+        ["SEARCH s USING INDEX sqlite_autoindex_sessions_2 (hash=?)", "SEARCH u USING PRIMARY KEY (id=?)"]
+    );
+}
+
+#[test]
+fn the_count_of_live_tokens_stays_within_its_index() {
+    let directory = directory();
+    let plan = plan(&open(&directory), tokens::COUNT_LIVE);
+    let searches: Vec<&String> = plan.iter().filter(|step| step.contains(" tokens ")).collect();
+    assert_eq!(
+        searches,
+        [
+            "SEARCH tokens USING COVERING INDEX tokens_live_by_owner (owner_id=? AND expires_at=? AND revoked_at=? AND environment_id=?)",
+            "SEARCH tokens USING COVERING INDEX tokens_live_by_owner (owner_id=? AND expires_at>?)"
+        ]
+    );
+}
+
+#[test]
+fn a_list_walks_its_index_without_sorting() {
+    let directory = directory();
+    assert_eq!(
+        plan(&open(&directory), tokens::LIST),
+        ["SEARCH tokens USING INDEX tokens_by_owner (owner_id=? AND number<?)"]
+    );
+}
+
+#[test]
+fn point_reads_are_answered_in_place_and_lists_elsewhere() {
+    let directory = directory();
+    let store = open(&directory);
+    let (hash, user) = (secret().0, person("ada"));
+    assert!(matches!(store.token_by_hash(&hash), Reply::Ready(_)));
+    assert!(matches!(store.session_by_hash(&hash), Reply::Ready(_)));
+    assert!(matches!(store.user(user.id), Reply::Ready(_)));
+    assert!(matches!(store.credentials(user.id), Reply::Ready(_)));
+    let by_email = store.credentials_by_email(&user.email);
+    assert!(matches!(by_email, Reply::Ready(_)));
+    assert!(matches!(store.ready(), Reply::Ready(_)));
+    assert!(matches!(store.users(None, 1), Reply::Pending(_)));
+}
+
+#[test]
+fn a_token_of_an_environment_is_no_personal_token() {
+    let directory = directory();
+    let store = open(&directory);
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password())).unwrap();
+    let new = || {
+        let (hash, hint) = secret();
+        NewToken {
+            id: TokenId::new(Uuid::now_v7()),
+            owner: user.id,
+            name: Name::parse("ci").unwrap(),
+            abilities: crate::domain::ability::Abilities::full(),
+            hash,
+            hint,
+            created_at: Timestamp::from_unix(1),
+            expires_at: None,
+        }
+    };
+    let token = new();
+    wait(store.add_token(token.clone(), 1)).unwrap();
+    wait(store.write(|connection| {
+        let sql = "UPDATE tokens SET environment_id = zeroblob(16)";
+        Ok(connection.execute(sql, [])?)
+    }))
+    .unwrap();
+    let now = Timestamp::from_unix(1);
+    let list = TokenQuery { limit: 9, ..TokenQuery::default() };
+    assert!(wait(store.token_by_hash(&token.hash)).unwrap().is_none());
+    assert_eq!(wait(store.token(token.id)), Err(StoreError::NotFound));
+    assert!(wait(store.tokens_of(user.id, list, now)).unwrap().is_empty());
+    let renamed = store.rename_token(user.id, token.id, token.name);
+    assert_eq!(wait(renamed), Err(StoreError::NotFound));
+    let revoked = store.revoke_token(user.id, token.id, now);
+    assert_eq!(wait(revoked), Err(StoreError::NotFound));
+    wait(store.add_token(new(), 1)).unwrap();
+}
+
+#[test]
+fn a_row_that_the_domain_would_refuse_is_a_defect_and_not_shown() {
+    let directory = directory();
+    let store = open(&directory);
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password())).unwrap();
+    wait(store.write(|connection| Ok(connection.execute("UPDATE users SET email = 'canary'", [])?))).unwrap();
+    match wait(store.user(user.id)) {
+        Err(StoreError::Internal(text)) => assert!(!text.contains("canary"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn secret() -> (TokenHash, String) {
+    let prefixes = Prefixes::new("ses_", "pat_", "talq_").unwrap();
+    let secret = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes).unwrap();
+    (secret.hash(), secret.hint())
+}

@@ -1,0 +1,625 @@
+//! What every store must do, whatever stands behind it: one list of cases, run against each backend.
+//!
+//! A case sees a fresh store and nothing but the trait. What only SQLite can do wrong is tested beside it.
+
+#![expect(clippy::unwrap_used, reason = "a failed case is told by its panic")]
+
+use std::{collections::HashSet, time::Duration};
+
+use futures_util::future::{BoxFuture, join_all};
+use patd::{
+    domain::{
+        ability::{Abilities, Ability},
+        account::{Email, PasswordHash, User},
+        id::{SessionId, TokenId, UserId},
+        secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
+        session::{NewSession, Session},
+        text::Name,
+        time::Timestamp,
+        token::{NewToken, Token, TokenState},
+    },
+    store::{
+        Conflict, PasswordChange, ProfileChange, SignIn, Store, StoreError, TokenQuery, Uses,
+        sqlite::{Access, SqliteSettings, SqliteStore},
+    },
+};
+use uuid::Uuid;
+
+type Case = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
+
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        const CASES: &[(&str, Case)] = &[$((stringify!($name), |store| Box::pin($name(store)))),*];
+
+        mod on_sqlite {
+            $(#[test] fn $name() { super::run_on_sqlite(stringify!($name)); })*
+        }
+    };
+}
+
+cases! {
+    is_ready,
+    a_user_is_found_as_added,
+    an_unknown_user_is_not_found,
+    an_address_is_taken_in_every_spelling,
+    a_profile_changes_in_the_named_parts_alone,
+    users_are_paged_in_the_order_of_their_ids,
+    a_password_change_keeps_one_session_and_ends_the_others,
+    a_password_change_on_a_stale_hash_conflicts,
+    an_administrator_changes_a_password_without_the_old_one,
+    disabling_ends_the_sessions_and_says_since_when,
+    a_sign_in_stores_a_session_and_may_renew_the_hash,
+    a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts,
+    sessions_are_listed_newest_first_without_the_ended,
+    a_session_is_ended_by_its_user_alone,
+    the_other_sessions_end_and_are_counted,
+    pruning_takes_what_has_ended_and_nothing_else,
+    a_token_is_found_as_added,
+    a_token_needs_an_enabled_owner,
+    the_limit_counts_live_tokens_alone,
+    a_hundred_creations_at_once_stop_at_the_limit,
+    numbers_are_never_given_twice,
+    a_revoked_token_stays_revoked,
+    a_token_is_changed_by_its_owner_alone,
+    a_state_narrows_the_list,
+    the_list_is_paged_newest_first,
+    a_search_takes_every_character_literally,
+    uses_never_move_back,
+    a_refused_change_changes_nothing,
+}
+
+fn run_on_sqlite(name: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = SqliteSettings {
+        path: directory.path().join("patd.db"),
+        readers: 2,
+        pool_timeout: Duration::from_secs(2),
+        busy_timeout: Duration::from_secs(5),
+        write_queue: 4096,
+    };
+    let store = SqliteStore::open(&settings, Access::Server).unwrap();
+    let (_, case) = CASES.iter().find(|(case, _)| *case == name).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(case(&store));
+}
+
+const NOT_FOUND: StoreError = StoreError::NotFound;
+const CREDENTIALS_CHANGED: StoreError = StoreError::Conflict(Conflict::CredentialsChanged);
+const EMAIL_TAKEN: StoreError = StoreError::Conflict(Conflict::EmailTaken);
+const TOO_MANY: StoreError = StoreError::Conflict(Conflict::TooManyTokens);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(seconds)
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn password(text: &str) -> PasswordHash {
+    PasswordHash::new(format!("$argon2id${text}"))
+}
+
+fn email(text: &str) -> Email {
+    Email::parse(text).unwrap()
+}
+
+fn person(text: &str) -> User {
+    User {
+        id: UserId::new(Uuid::now_v7()),
+        name: name(text),
+        email: email(&format!("{text}@example.com")),
+        created_at: at(1000),
+        disabled_at: None,
+        current_environment: None,
+    }
+}
+
+fn secret(kind: CredentialKind) -> (TokenHash, String) {
+    let prefixes = Prefixes::new("ses_", "pat_", "talq_").unwrap();
+    let plaintext = Plaintext::generate(kind, &prefixes).unwrap();
+    (plaintext.hash(), plaintext.hint())
+}
+
+fn session(user: &User, created_at: i64, expires_at: i64) -> NewSession {
+    NewSession {
+        session: Session {
+            id: SessionId::new(Uuid::now_v7()),
+            user: user.id,
+            device_name: Some(name("laptop")),
+            created_at: at(created_at),
+            last_used_at: at(created_at),
+            expires_at: at(expires_at),
+        },
+        hash: secret(CredentialKind::Session).0,
+    }
+}
+
+fn new_token(owner: UserId, called: &str) -> NewToken {
+    let (hash, hint) = secret(CredentialKind::PersonalAccessToken);
+    NewToken {
+        id: TokenId::new(Uuid::now_v7()),
+        owner,
+        name: name(called),
+        abilities: Abilities::full(),
+        hash,
+        hint,
+        created_at: at(1000),
+        expires_at: None,
+    }
+}
+
+/// A user whose password hash is `password("old")`.
+async fn add(store: &dyn Store, text: &str) -> User {
+    let user = person(text);
+    store.add_user(user.clone(), password("old")).await.unwrap();
+    user
+}
+
+async fn sign_in(store: &dyn Store, user: &User, created_at: i64, expires_at: i64) -> NewSession {
+    let session = session(user, created_at, expires_at);
+    let sign_in = SignIn { session: session.clone(), verified: password("old"), rehashed: None };
+    store.sign_in(sign_in).await.unwrap();
+    session
+}
+
+async fn is_signed_in(store: &dyn Store, session: &NewSession) -> bool {
+    let found = store.session_by_hash(&session.hash).await.unwrap();
+    found.is_some()
+}
+
+async fn add_token(store: &dyn Store, owner: &User, called: &str) -> Token {
+    let token = new_token(owner.id, called);
+    store.add_token(token, 1000).await.unwrap()
+}
+
+async fn names(store: &dyn Store, owner: &User, query: TokenQuery, now: i64) -> Vec<String> {
+    let tokens = store.tokens_of(owner.id, query, at(now)).await.unwrap();
+    tokens.iter().map(|token| token.name.to_string()).collect()
+}
+
+fn all() -> TokenQuery {
+    TokenQuery { limit: 100, ..TokenQuery::default() }
+}
+
+async fn is_ready(store: &dyn Store) {
+    store.ready().await.unwrap();
+}
+
+async fn a_user_is_found_as_added(store: &dyn Store) {
+    let mut ada = person("ada");
+    ada.email = email("Ada@Example.COM");
+    store.add_user(ada.clone(), password("old")).await.unwrap();
+    assert_eq!(store.user(ada.id).await.unwrap(), ada);
+    let by_id = store.credentials(ada.id).await.unwrap();
+    let by_email = store.credentials_by_email(&email("ada@example.com")).await;
+    for credentials in [by_id, by_email.unwrap().unwrap()] {
+        assert_eq!(credentials.user, ada);
+        assert_eq!(credentials.user.email.as_str(), "Ada@Example.COM");
+        assert_eq!(credentials.password, password("old"));
+    }
+}
+
+async fn an_unknown_user_is_not_found(store: &dyn Store) {
+    let nobody = person("nobody");
+    let id = nobody.id;
+    assert_eq!(store.user(id).await, Err(NOT_FOUND));
+    assert_eq!(store.credentials(id).await.unwrap_err(), NOT_FOUND);
+    let by_email = store.credentials_by_email(&nobody.email).await;
+    assert!(by_email.unwrap().is_none());
+    let change = ProfileChange { name: Some(name("x")), email: None };
+    assert_eq!(store.change_profile(id, change).await, Err(NOT_FOUND));
+    for verified in [None, Some(password("old"))] {
+        let change = PasswordChange { verified, password: password("new"), keep: None };
+        assert_eq!(store.change_password(id, change).await, Err(NOT_FOUND));
+    }
+    assert_eq!(store.disable_user(id, at(1)).await, Err(NOT_FOUND));
+    assert_eq!(store.enable_user(id).await, Err(NOT_FOUND));
+    let sign_in = SignIn { session: session(&nobody, 1, 2), verified: password("old"), rehashed: None };
+    assert_eq!(store.sign_in(sign_in).await, Err(NOT_FOUND));
+}
+
+async fn an_address_is_taken_in_every_spelling(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let mut other = person("other");
+    other.email = email("ＡＤＡ@EXAMPLE.com");
+    let added = store.add_user(other.clone(), password("x")).await;
+    assert_eq!(added, Err(EMAIL_TAKEN));
+    assert_eq!(store.user(other.id).await, Err(NOT_FOUND));
+
+    let bob = add(store, "bob").await;
+    let change = ProfileChange { name: Some(name("Robert")), email: Some(email("ADA@example.com")) };
+    assert_eq!(store.change_profile(bob.id, change).await, Err(EMAIL_TAKEN));
+    assert_eq!(store.user(bob.id).await.unwrap(), bob);
+    // One's own address in another spelling is nobody else's.
+    let respelled = ProfileChange { name: None, email: Some(email("ADA@example.com")) };
+    let changed = store.change_profile(ada.id, respelled).await.unwrap();
+    assert_eq!(changed.email.as_str(), "ADA@example.com");
+}
+
+async fn a_profile_changes_in_the_named_parts_alone(store: &dyn Store) {
+    let mut ada = add(store, "ada").await;
+    let change = ProfileChange { name: Some(name("Ada L")), email: None };
+    ada.name = name("Ada L");
+    assert_eq!(store.change_profile(ada.id, change).await.unwrap(), ada);
+    let change = ProfileChange { name: None, email: Some(email("new@example.com")) };
+    let before = std::mem::replace(&mut ada.email, email("new@example.com"));
+    assert_eq!(store.change_profile(ada.id, change).await.unwrap(), ada);
+    assert_eq!(store.user(ada.id).await.unwrap(), ada);
+    let by_old = store.credentials_by_email(&before).await.unwrap();
+    assert!(by_old.is_none());
+    let by_new = store.credentials_by_email(&ada.email).await.unwrap();
+    assert_eq!(by_new.unwrap().user, ada);
+    let nothing = store.change_profile(ada.id, ProfileChange::default()).await;
+    assert_eq!(nothing.unwrap(), ada);
+}
+
+async fn users_are_paged_in_the_order_of_their_ids(store: &dyn Store) {
+    let mut added = Vec::new();
+    for text in ["c", "a", "b"] {
+        added.push(add(store, text).await);
+    }
+    added.sort_by_key(|user| user.id);
+    let first = store.users(None, 2).await.unwrap();
+    assert_eq!(first, added[..2]);
+    let second = store.users(Some(first[1].id), 2).await.unwrap();
+    assert_eq!(second, added[2..]);
+    assert!(store.users(Some(added[2].id), 2).await.unwrap().is_empty());
+    assert!(store.users(None, 0).await.unwrap().is_empty());
+}
+
+async fn a_password_change_keeps_one_session_and_ends_the_others(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    let kept = sign_in(store, &ada, 1, 9).await;
+    let ended = sign_in(store, &ada, 2, 9).await;
+    let foreign = sign_in(store, &bob, 3, 9).await;
+    let change =
+        PasswordChange { verified: Some(password("old")), password: password("new"), keep: Some(kept.session.id) };
+    store.change_password(ada.id, change).await.unwrap();
+    assert!(is_signed_in(store, &kept).await);
+    assert!(!is_signed_in(store, &ended).await);
+    assert!(is_signed_in(store, &foreign).await);
+    let stored = store.credentials(ada.id).await.unwrap().password;
+    assert_eq!(stored, password("new"));
+}
+
+async fn a_password_change_on_a_stale_hash_conflicts(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let session = sign_in(store, &ada, 1, 9).await;
+    let change =
+        |verified| PasswordChange { verified: Some(password(verified)), password: password("new"), keep: None };
+    let changed = store.change_password(ada.id, change("older")).await;
+    assert_eq!(changed, Err(CREDENTIALS_CHANGED));
+    assert!(is_signed_in(store, &session).await);
+    let stored = store.credentials(ada.id).await.unwrap().password;
+    assert_eq!(stored, password("old"));
+
+    // Somebody who was disabled while the hash was computed may do nothing any more.
+    store.disable_user(ada.id, at(5)).await.unwrap();
+    let changed = store.change_password(ada.id, change("old")).await;
+    assert_eq!(changed, Err(CREDENTIALS_CHANGED));
+}
+
+async fn an_administrator_changes_a_password_without_the_old_one(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let session = sign_in(store, &ada, 1, 9).await;
+    let change = |text| PasswordChange { verified: None, password: password(text), keep: None };
+    store.change_password(ada.id, change("new")).await.unwrap();
+    assert!(!is_signed_in(store, &session).await);
+    store.disable_user(ada.id, at(5)).await.unwrap();
+    store.change_password(ada.id, change("newer")).await.unwrap();
+    let stored = store.credentials(ada.id).await.unwrap();
+    assert_eq!(stored.password, password("newer"));
+    assert_eq!(stored.user.disabled_at, Some(at(5)));
+}
+
+async fn disabling_ends_the_sessions_and_says_since_when(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    let session = sign_in(store, &ada, 1, 9).await;
+    let foreign = sign_in(store, &bob, 1, 9).await;
+    let new = new_token(ada.id, "ci");
+    let hash = new.hash;
+    store.add_token(new, 10).await.unwrap();
+    let disabled = store.disable_user(ada.id, at(5)).await.unwrap();
+    assert_eq!(disabled.disabled_at, Some(at(5)));
+    assert!(!is_signed_in(store, &session).await);
+    assert!(is_signed_in(store, &foreign).await);
+    let record = store.token_by_hash(&hash).await.unwrap().unwrap();
+    assert_eq!(record.owner.disabled_at, Some(at(5)));
+    let again = store.disable_user(ada.id, at(7)).await.unwrap();
+    assert_eq!(again.disabled_at, Some(at(5)));
+    assert_eq!(store.enable_user(ada.id).await.unwrap(), ada);
+    assert_eq!(store.enable_user(ada.id).await.unwrap(), ada);
+    assert_eq!(store.user(ada.id).await.unwrap(), ada);
+}
+
+async fn a_sign_in_stores_a_session_and_may_renew_the_hash(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let mut new = session(&ada, 1, 9);
+    new.session.device_name = None;
+    let sign_in = SignIn { session: new.clone(), verified: password("old"), rehashed: Some(password("stronger")) };
+    store.sign_in(sign_in).await.unwrap();
+    let record = store.session_by_hash(&new.hash).await.unwrap().unwrap();
+    assert_eq!(record.session, new.session);
+    assert_eq!(record.user, ada);
+    let stored = store.credentials(ada.id).await.unwrap().password;
+    assert_eq!(stored, password("stronger"));
+    let (unknown, _) = secret(CredentialKind::Session);
+    assert!(store.session_by_hash(&unknown).await.unwrap().is_none());
+}
+
+async fn a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    store.disable_user(bob.id, at(5)).await.unwrap();
+    for (user, verified) in [(&ada, "older"), (&bob, "old")] {
+        let new = session(user, 1, 9);
+        let sign_in =
+            SignIn { session: new.clone(), verified: password(verified), rehashed: Some(password("stronger")) };
+        assert_eq!(store.sign_in(sign_in).await, Err(CREDENTIALS_CHANGED));
+        assert!(!is_signed_in(store, &new).await);
+        let stored = store.credentials(user.id).await.unwrap().password;
+        assert_eq!(stored, password("old"));
+    }
+}
+
+async fn sessions_are_listed_newest_first_without_the_ended(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    let older = sign_in(store, &ada, 1, 11).await;
+    let newer = sign_in(store, &ada, 2, 12).await;
+    sign_in(store, &ada, 3, 10).await;
+    sign_in(store, &bob, 4, 99).await;
+    let listed = store.sessions_of(ada.id, at(10)).await.unwrap();
+    assert_eq!(listed, [newer.session, older.session]);
+}
+
+async fn a_session_is_ended_by_its_user_alone(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    let session = sign_in(store, &ada, 1, 9).await;
+    let id = session.session.id;
+    assert_eq!(store.end_session(bob.id, id).await, Err(NOT_FOUND));
+    assert!(is_signed_in(store, &session).await);
+    store.end_session(ada.id, id).await.unwrap();
+    assert!(!is_signed_in(store, &session).await);
+    assert_eq!(store.end_session(ada.id, id).await, Err(NOT_FOUND));
+}
+
+async fn the_other_sessions_end_and_are_counted(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    let kept = sign_in(store, &ada, 1, 9).await;
+    sign_in(store, &ada, 2, 9).await;
+    sign_in(store, &ada, 3, 9).await;
+    let foreign = sign_in(store, &bob, 4, 9).await;
+    let end = || store.end_other_sessions(ada.id, kept.session.id);
+    assert_eq!(end().await, Ok(2));
+    assert_eq!(end().await, Ok(0));
+    assert!(is_signed_in(store, &kept).await && is_signed_in(store, &foreign).await);
+}
+
+async fn pruning_takes_what_has_ended_and_nothing_else(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let ended = sign_in(store, &ada, 1, 10).await;
+    let alive = sign_in(store, &ada, 1, 11).await;
+    assert_eq!(store.prune_sessions(at(9)).await, Ok(0));
+    assert_eq!(store.prune_sessions(at(10)).await, Ok(1));
+    assert!(!is_signed_in(store, &ended).await);
+    assert!(is_signed_in(store, &alive).await);
+}
+
+async fn a_token_is_found_as_added(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let several = ["calls:read", "a", "user:read"].map(|text| Ability::parse(text).unwrap());
+    let sets = [Abilities::full(), Abilities::new([]).unwrap(), Abilities::new(several).unwrap()];
+    for (abilities, expires_at) in sets.into_iter().zip([None, Some(at(5000)), Some(at(1))]) {
+        let mut new = new_token(ada.id, "naïve 🦀 name");
+        new.abilities = abilities.clone();
+        new.expires_at = expires_at;
+        let token = store.add_token(new.clone(), 10).await.unwrap();
+        let expected = Token {
+            id: new.id,
+            number: token.number,
+            owner: ada.id,
+            name: new.name,
+            abilities,
+            hint: new.hint,
+            created_at: new.created_at,
+            expires_at,
+            last_used_at: None,
+            revoked_at: None,
+        };
+        assert_eq!(token, expected);
+        assert_eq!(store.token(token.id).await.unwrap(), expected);
+        let record = store.token_by_hash(&new.hash).await.unwrap().unwrap();
+        assert_eq!((record.token, record.owner), (expected, ada.clone()));
+    }
+    let (unknown, _) = secret(CredentialKind::PersonalAccessToken);
+    assert!(store.token_by_hash(&unknown).await.unwrap().is_none());
+    let unknown = TokenId::new(Uuid::now_v7());
+    assert_eq!(store.token(unknown).await, Err(NOT_FOUND));
+}
+
+async fn a_token_needs_an_enabled_owner(store: &dyn Store) {
+    let nobody = new_token(person("nobody").id, "ci");
+    assert_eq!(store.add_token(nobody, 10).await, Err(NOT_FOUND));
+    let ada = add(store, "ada").await;
+    store.disable_user(ada.id, at(1)).await.unwrap();
+    let disabled = new_token(ada.id, "ci");
+    assert_eq!(store.add_token(disabled, 10).await, Err(NOT_FOUND));
+}
+
+async fn the_limit_counts_live_tokens_alone(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    for expires_at in [1000, 1001] {
+        let mut expiring = new_token(ada.id, "expiring");
+        expiring.expires_at = Some(at(expires_at));
+        store.add_token(expiring, 2).await.unwrap();
+    }
+    let third = || store.add_token(new_token(ada.id, "third"), 2);
+    let endless = third().await.unwrap();
+    assert_eq!(third().await, Err(TOO_MANY));
+    let foreign = store.add_token(new_token(bob.id, "bob's"), 2).await;
+    foreign.unwrap();
+    let revoked = store.revoke_token(ada.id, endless.id, at(1000)).await;
+    revoked.unwrap();
+    third().await.unwrap();
+    assert_eq!(third().await, Err(TOO_MANY));
+    let mut later = new_token(ada.id, "later");
+    later.created_at = at(1001);
+    store.add_token(later, 2).await.unwrap();
+    let none_allowed = store.add_token(new_token(bob.id, "x"), 0).await;
+    assert_eq!(none_allowed, Err(TOO_MANY));
+}
+
+async fn a_hundred_creations_at_once_stop_at_the_limit(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let attempts = (0..100).map(|n| store.add_token(new_token(ada.id, &format!("t{n}")), 10));
+    let answers = join_all(attempts).await;
+    let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(made.len(), 10);
+    assert!(refused.iter().all(|answer| *answer == Err(TOO_MANY)));
+    let numbers: HashSet<i64> = made.iter().flatten().map(|token| token.number).collect();
+    assert_eq!(numbers.len(), 10);
+    assert_eq!(names(store, &ada, all(), 1000).await.len(), 10);
+}
+
+async fn numbers_are_never_given_twice(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let first = add_token(store, &ada, "first").await;
+    store.revoke_token(ada.id, first.id, at(1)).await.unwrap();
+    let second = add_token(store, &ada, "second").await;
+    assert!(second.number > first.number);
+}
+
+async fn a_revoked_token_stays_revoked(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let new = new_token(ada.id, "ci");
+    let (id, hash) = (new.id, new.hash);
+    store.add_token(new, 10).await.unwrap();
+    store.revoke_token(ada.id, id, at(5)).await.unwrap();
+    assert_eq!(store.revoke_token(ada.id, id, at(6)).await, Err(NOT_FOUND));
+    assert_eq!(store.token(id).await, Err(NOT_FOUND));
+    let renamed = store.rename_token(ada.id, id, name("other")).await;
+    assert_eq!(renamed, Err(NOT_FOUND));
+    let record = store.token_by_hash(&hash).await.unwrap().unwrap();
+    assert_eq!(record.token.revoked_at, Some(at(5)));
+    assert_eq!(record.token.name, name("ci"));
+}
+
+async fn a_token_is_changed_by_its_owner_alone(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    let mut token = add_token(store, &ada, "ci").await;
+    let stolen = store.rename_token(bob.id, token.id, name("mine")).await;
+    assert_eq!(stolen, Err(NOT_FOUND));
+    let revoked = store.revoke_token(bob.id, token.id, at(5)).await;
+    assert_eq!(revoked, Err(NOT_FOUND));
+    assert_eq!(store.token(token.id).await.unwrap(), token);
+    let renamed = store.rename_token(ada.id, token.id, name("deploy")).await;
+    token.name = name("deploy");
+    assert_eq!(renamed.unwrap(), token);
+    assert_eq!(store.token(token.id).await.unwrap(), token);
+    assert!(names(store, &bob, all(), 1000).await.is_empty());
+}
+
+async fn a_state_narrows_the_list(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let mut expiring = new_token(ada.id, "expiring");
+    expiring.expires_at = Some(at(2000));
+    store.add_token(expiring, 10).await.unwrap();
+    add_token(store, &ada, "endless").await;
+    let revoked = add_token(store, &ada, "revoked").await;
+    store.revoke_token(ada.id, revoked.id, at(5)).await.unwrap();
+    let mut both = new_token(ada.id, "revoked and expired");
+    both.expires_at = Some(at(1500));
+    let both = store.add_token(both, 10).await.unwrap();
+    store.revoke_token(ada.id, both.id, at(5)).await.unwrap();
+    let by_state = async |state, now| {
+        let query = TokenQuery { state, ..all() };
+        names(store, &ada, query, now).await
+    };
+    let gone = ["revoked and expired", "revoked"];
+    assert_eq!(by_state(None, 2000).await, ["endless", "expiring"]);
+    let active = Some(TokenState::Active);
+    assert_eq!(by_state(active, 1999).await, ["endless", "expiring"]);
+    assert_eq!(by_state(active, 2000).await, ["endless"]);
+    let expired = Some(TokenState::Expired);
+    assert!(by_state(expired, 1999).await.is_empty());
+    assert_eq!(by_state(expired, 2000).await, ["expiring"]);
+    assert_eq!(by_state(Some(TokenState::Revoked), 2000).await, gone);
+}
+
+async fn the_list_is_paged_newest_first(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    let mut added = Vec::new();
+    for n in 0..5 {
+        added.push(add_token(store, &ada, &format!("t{n}")).await);
+        add_token(store, &bob, "other").await;
+    }
+    added.reverse();
+    let mut query = TokenQuery { limit: 2, ..all() };
+    let mut seen: Vec<Token> = Vec::new();
+    loop {
+        let page = store.tokens_of(ada.id, query.clone(), at(1000)).await;
+        let page = page.unwrap();
+        assert!(page.len() <= 2);
+        let Some(last) = page.last() else { break };
+        query.before = Some(last.number);
+        seen.extend(page);
+    }
+    assert_eq!(seen, added);
+}
+
+async fn a_search_takes_every_character_literally(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    for called in ["Deploy", "100%", "100 of 100", "a_b", "axb", r"c:\d", "ÄRGER"] {
+        add_token(store, &ada, called).await;
+    }
+    let search = async |text: &str| {
+        let query = TokenQuery { search: Some(text.to_owned()), ..all() };
+        names(store, &ada, query, 1000).await
+    };
+    assert_eq!(search("dePLO").await, ["Deploy"]);
+    assert_eq!(search("0%").await, ["100%"]);
+    assert_eq!(search("_").await, ["a_b"]);
+    assert_eq!(search("a_b").await, ["a_b"]);
+    assert_eq!(search(r"\").await, [r"c:\d"]);
+    assert_eq!(search("Ärg").await, ["ÄRGER"]);
+    assert_eq!(search("").await.len(), 7);
+    for nothing in ["y%", "ärger", "\0", "y\0", &"x".repeat(60_000)] {
+        assert!(search(nothing).await.is_empty());
+    }
+}
+
+async fn uses_never_move_back(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let token = add_token(store, &ada, "ci").await;
+    let session = sign_in(store, &ada, 100, 999).await;
+    for (noted, expected) in [(200, 200), (150, 200), (201, 201)] {
+        let gone = Uuid::now_v7();
+        let uses = Uses {
+            tokens: vec![(TokenId::new(gone), at(noted)), (token.id, at(noted))],
+            sessions: vec![(SessionId::new(gone), at(noted)), (session.session.id, at(noted))],
+        };
+        store.record_uses(uses).await.unwrap();
+        let stored = store.token(token.id).await.unwrap();
+        assert_eq!(stored.last_used_at, Some(at(expected)));
+        let stored = store.session_by_hash(&session.hash).await.unwrap();
+        assert_eq!(stored.unwrap().session.last_used_at, at(expected));
+    }
+    store.record_uses(Uses::default()).await.unwrap();
+}
+
+/// Changes that are refused in one breath with changes that are made.
+async fn a_refused_change_changes_nothing(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let added = join_all((0..20).map(|n| {
+        let mut user = person(&format!("user{n}"));
+        if n % 2 == 1 {
+            user.email = ada.email.clone();
+        }
+        store.add_user(user, password("x"))
+    }));
+    for (n, answer) in added.await.into_iter().enumerate() {
+        let expected = if n % 2 == 1 { Err(EMAIL_TAKEN) } else { Ok(()) };
+        assert_eq!(answer, expected);
+    }
+    assert_eq!(store.users(None, 100).await.unwrap().len(), 11);
+}
