@@ -83,6 +83,7 @@ fn a_yes_is_200_empty_and_sets_every_identity_header() {
     let created = ada.create_token(json!({ "name": "t", "abilities": ["calls:read", "x:*"] }));
     let reader = app.bearer(created["token"].as_str().unwrap());
     let owner = ada.get("/api/user").body["id"].as_str().unwrap().to_owned();
+    let mut identities = Vec::new();
     for dialect in DIALECTS {
         let forged = [("Remote-User", "root"), ("X-Auth-Abilities", "*"), ("X-Auth-Environment-Id", "prod")];
         let yes = dialect.ask_with(&reader, "app", "GET", "/calls/1?x=/../", &forged);
@@ -105,6 +106,8 @@ fn a_yes_is_200_empty_and_sets_every_identity_header() {
         assert_eq!(public.status, 200);
         assert!(IDENTITY.iter().all(|name| public.header(name) == Some("")), "{dialect:?}: nothing forged survives");
     }
+    assert!(identities.iter().all(|other| *other == identities[0]), "{identities:?}");
+    assert_snapshot!(identities[0], @"");
 }
 
 #[test]
