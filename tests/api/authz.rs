@@ -83,7 +83,7 @@ fn a_yes_is_200_empty_and_sets_every_identity_header() {
     let created = ada.create_token(json!({ "name": "t", "abilities": ["calls:read", "x:*"] }));
     let reader = app.bearer(created["token"].as_str().unwrap());
     let owner = ada.get("/api/user").body["id"].as_str().unwrap().to_owned();
-    let mut identities = Vec::new();
+    let mut identities: Vec<String> = Vec::new();
     for dialect in DIALECTS {
         let forged = [("Remote-User", "root"), ("X-Auth-Abilities", "*"), ("X-Auth-Environment-Id", "prod")];
         let yes = dialect.ask_with(&reader, "app", "GET", "/calls/1?x=/../", &forged);
