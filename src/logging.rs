@@ -15,9 +15,7 @@ use crate::config::{Log, LogFormat};
 pub fn start(settings: &Log) {
     let mut builder = Builder::new();
     // Other crates' lines below warnings could show what they read off the wire.
-    builder
-        .filter_level(settings.level.min(LevelFilter::Warn))
-        .filter_module("patd", settings.level);
+    builder.filter_level(settings.level.min(LevelFilter::Warn)).filter_module("patd", settings.level);
     builder.target(Target::Stderr);
     match settings.format {
         LogFormat::Text => builder.format(write_text),
@@ -30,17 +28,9 @@ pub fn start(settings: &Log) {
 fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let style = out.default_level_style(record.level());
     let level = record.level();
-    write!(
-        out,
-        "{} {style}{level:<5}{style:#} {}",
-        now(),
-        escaped(&record.args().to_string())
-    )?;
+    write!(out, "{} {style}{level:<5}{style:#} {}", now(), escaped(&record.args().to_string()))?;
     let mut pairs = Pairs::default();
-    record
-        .key_values()
-        .visit(&mut pairs)
-        .map_err(io::Error::other)?;
+    record.key_values().visit(&mut pairs).map_err(io::Error::other)?;
     for (key, value) in pairs.0 {
         let text = value.as_str().map_or_else(|| value.to_string(), escaped);
         match text.contains([' ', '"', '=']) || text.is_empty() {
@@ -53,16 +43,10 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
 
 fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let mut pairs = Pairs::default();
-    record
-        .key_values()
-        .visit(&mut pairs)
-        .map_err(io::Error::other)?;
+    record.key_values().visit(&mut pairs).map_err(io::Error::other)?;
     let mut line = serde_json::Map::new();
     line.insert("time".into(), now().into());
-    line.insert(
-        "level".into(),
-        record.level().as_str().to_lowercase().into(),
-    );
+    line.insert("level".into(), record.level().as_str().to_lowercase().into());
     line.insert("target".into(), record.target().into());
     line.insert("message".into(), record.args().to_string().into());
     line.extend(pairs.0);
@@ -75,15 +59,7 @@ fn now() -> String {
 
 /// A control character in a line could pass for another line, or drive a terminal.
 fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// The key-value pairs of a record as JSON values.
@@ -107,9 +83,6 @@ mod tests {
 
     #[test]
     fn control_characters_cannot_forge_a_line() {
-        assert_eq!(
-            escaped("a\r\nERROR b\u{1b}[31m"),
-            "a\\r\\nERROR b\\u{1b}[31m"
-        );
+        assert_eq!(escaped("a\r\nERROR b\u{1b}[31m"), "a\\r\\nERROR b\\u{1b}[31m");
     }
 }

@@ -47,34 +47,22 @@ impl Server {
         let address = listener.local_addr()?;
         let state = web::Data::new(AppState::new(settings, ctx));
         let shared = state.clone();
-        let service = HttpServer::new(move || {
-            App::new().configure(|app| http::configure(app, shared.clone()))
-        })
-        .workers(settings.workers)
-        .max_connections(settings.max_connections.div_ceil(settings.workers))
-        .keep_alive(settings.keep_alive)
-        .client_request_timeout(settings.head_timeout)
-        .tcp_nodelay(true)
-        .shutdown_timeout(settings.drain_timeout.as_secs().max(1))
-        .disable_signals()
-        .listen(listener)?
-        .run();
-        Ok(Self {
-            address,
-            service,
-            state,
-            drain_delay: settings.drain_delay,
-        })
+        let service = HttpServer::new(move || App::new().configure(|app| http::configure(app, shared.clone())))
+            .workers(settings.workers)
+            .max_connections(settings.max_connections.div_ceil(settings.workers))
+            .keep_alive(settings.keep_alive)
+            .client_request_timeout(settings.head_timeout)
+            .tcp_nodelay(true)
+            .shutdown_timeout(settings.drain_timeout.as_secs().max(1))
+            .disable_signals()
+            .listen(listener)?
+            .run();
+        Ok(Self { address, service, state, drain_delay: settings.drain_delay })
     }
 
     /// Serves until `stop` says so: the first message (or its sender's end) drains, a second one forces.
     pub async fn run(self, mut stop: UnboundedReceiver<()>) -> io::Result<()> {
-        let Self {
-            service,
-            state,
-            drain_delay,
-            ..
-        } = self;
+        let Self { service, state, drain_delay, .. } = self;
         let handle = service.handle();
         let mut serving = rt::spawn(service);
         let housekeeping = rt::spawn(keep_house(Arc::clone(&state)));

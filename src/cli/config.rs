@@ -19,10 +19,7 @@ pub(super) enum Command {
 pub(super) fn run(shared: &Shared, command: &Command) -> Result<(), Failure> {
     let Command::Check { file } = command;
     let sources = match file {
-        Some(file) => Sources {
-            file: Some(file.clone()),
-            ..Sources::default()
-        },
+        Some(file) => Sources { file: Some(file.clone()), ..Sources::default() },
         None => shared.sources()?,
     };
     let subject = match &sources.file {

@@ -61,8 +61,7 @@ struct Demo {
 
 pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure> {
     if shared.database.is_some() {
-        let sentence =
-            "patd dev has a temporary database of its own; --database belongs to patd serve";
+        let sentence = "patd dev has a temporary database of its own; --database belongs to patd serve";
         return Err(Failure::Usage(sentence.into()));
     }
     let sources = Sources::from_process(shared.config.clone())?;
@@ -92,10 +91,8 @@ fn says_log_level(sources: &Sources) -> bool {
 /// The signals are caught before the directory is made, and the directory is removed on every way out.
 async fn dev(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let stop = serve::stop_signals()?;
-    let directory = tempfile::Builder::new()
-        .prefix("patd-dev-")
-        .tempdir()
-        .map_err(|error| temporary("made", &error))?;
+    let directory =
+        tempfile::Builder::new().prefix("patd-dev-").tempdir().map_err(|error| temporary("made", &error))?;
     config.database.path = directory.path().join("patd.db");
     let store = open_store(&config, Access::Server)?;
     let ctx = context(&config, Arc::clone(&store))?;
@@ -112,21 +109,14 @@ async fn dev(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn remove(directory: TempDir) -> Result<(), Failure> {
-    directory
-        .close()
-        .map_err(|error| temporary("removed", &error))
+    directory.close().map_err(|error| temporary("removed", &error))
 }
 
 fn temporary(what: &str, error: &io::Error) -> Failure {
     Failure::Unavailable(format!("the temporary directory cannot be {what}: {error}"))
 }
 
-fn listen(
-    config: &Config,
-    port: Option<u16>,
-    ctx: Context,
-    store: Arc<SqliteStore>,
-) -> Result<Server, Failure> {
+fn listen(config: &Config, port: Option<u16>, ctx: Context, store: Arc<SqliteStore>) -> Result<Server, Failure> {
     let start = |port, ctx| {
         let mut settings = config.server.clone();
         settings.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -134,15 +124,11 @@ fn listen(
     };
     let wanted = port.unwrap_or(USUAL_PORT);
     let started = match start(wanted, ctx) {
-        Err(error) if port.is_none() && error.kind() == io::ErrorKind::AddrInUse => {
-            start(0, context(config, store)?)
-        }
+        Err(error) if port.is_none() && error.kind() == io::ErrorKind::AddrInUse => start(0, context(config, store)?),
         started => started,
     };
     started.map_err(|error| {
-        Failure::Unavailable(format!(
-            "cannot listen on 127.0.0.1:{wanted} ({error}); --port 0 takes any free port"
-        ))
+        Failure::Unavailable(format!("cannot listen on 127.0.0.1:{wanted} ({error}); --port 0 takes any free port"))
     })
 }
 
@@ -199,16 +185,7 @@ fn defect(error: impl std::fmt::Display) -> Failure {
 
 impl Demo {
     fn text(&self) -> String {
-        let Self {
-            url,
-            email,
-            password,
-            session_token,
-            token,
-            token_id,
-            database,
-            ..
-        } = self;
+        let Self { url, email, password, session_token, token, token_id, database, .. } = self;
         let tokens = format!("{url}/api/v1/user/api-tokens");
         let session = format!("-H 'Authorization: Bearer {session_token}'");
         let curl = "curl -sS";

@@ -45,9 +45,7 @@ impl Failure {
     /// Tells it on stderr.
     pub fn report(&self) {
         if !self.is_quiet() {
-            self.sentences()
-                .iter()
-                .for_each(|sentence| output::note(&format!("patd: {sentence}")));
+            self.sentences().iter().for_each(|sentence| output::note(&format!("patd: {sentence}")));
         }
     }
 
@@ -60,10 +58,9 @@ impl Failure {
             Self::Refused(sentences) => sentences.clone(),
             Self::Output(error) => vec![format!("the output cannot be written: {error}")],
             Self::Configuration(error) => vec![error.to_string()],
-            Self::Defect(sentence)
-            | Self::Usage(sentence)
-            | Self::NotFound(sentence)
-            | Self::Unavailable(sentence) => vec![sentence.clone()],
+            Self::Defect(sentence) | Self::Usage(sentence) | Self::NotFound(sentence) | Self::Unavailable(sentence) => {
+                vec![sentence.clone()]
+            }
         }
     }
 }
@@ -89,9 +86,7 @@ impl From<ops::Error> for Failure {
             ops::Error::Store(StoreError::Unavailable(why)) => Self::Unavailable(format!(
                 "the database does not answer ({why}); what was asked may or may not have happened"
             )),
-            ops::Error::Store(StoreError::Conflict(conflict)) => {
-                Self::Refused(vec![conflict.to_string()])
-            }
+            ops::Error::Store(StoreError::Conflict(conflict)) => Self::Refused(vec![conflict.to_string()]),
             ops::Error::Busy => Self::Unavailable(error.to_string()),
             other => Self::Defect(other.to_string()),
         }

@@ -114,9 +114,7 @@ impl Shared {
     fn sources(&self) -> Result<Sources, ConfigError> {
         let mut sources = Sources::from_process(self.file())?;
         let database = self.database.clone();
-        sources
-            .flags
-            .extend(database.map(|path| ("database.path", path)));
+        sources.flags.extend(database.map(|path| ("database.path", path)));
         Ok(sources)
     }
 
@@ -139,8 +137,7 @@ fn open_store(config: &Config, access: Access) -> Result<Arc<SqliteStore>, Failu
         busy_timeout: database.busy_timeout,
         write_queue: database.write_queue,
     };
-    let store = SqliteStore::open(&settings, access)
-        .map_err(|error| Failure::Unavailable(error.to_string()))?;
+    let store = SqliteStore::open(&settings, access).map_err(|error| Failure::Unavailable(error.to_string()))?;
     Ok(Arc::new(store))
 }
 

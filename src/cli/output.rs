@@ -14,9 +14,7 @@ pub(super) fn note(text: &str) {
 /// Text on stdout, with a line break behind it.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")
-        .and_then(|()| out.flush())
-        .map_err(Failure::Output)
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::Output)
 }
 
 /// Data on stdout as one line of JSON.
@@ -43,9 +41,7 @@ fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
     let widths: [usize; N] = std::array::from_fn(width);
     let line = |cells: &[String; N]| {
         let padded = cells.iter().zip(widths);
-        let padded: Vec<_> = padded
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
+        let padded: Vec<_> = padded.map(|(cell, width)| format!("{cell:width$}")).collect();
         padded.join("  ").trim_end().to_owned()
     };
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -73,10 +69,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_drive_the_terminal() {
-        assert_eq!(
-            escaped("Ádá \u{202e}x\u{2066}\u{1b}[2J\n\u{9b}"),
-            "Ádá \\u{202e}x\\u{2066}\\u{1b}[2J\\n\\u{9b}"
-        );
+        assert_eq!(escaped("Ádá \u{202e}x\u{2066}\u{1b}[2J\n\u{9b}"), "Ádá \\u{202e}x\\u{2066}\\u{1b}[2J\\n\\u{9b}");
     }
 
     #[test]

@@ -50,9 +50,7 @@ impl PasswordSource {
 
 fn prompt() -> Result<Zeroizing<String>, Failure> {
     let ask = |prompt: &str| {
-        rpassword::prompt_password(prompt)
-            .map(Zeroizing::new)
-            .map_err(|error| unreadable("the terminal", &error))
+        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| unreadable("the terminal", &error))
     };
     let password = ask("Password: ")?;
     if *password != *ask("Again: ")? {
@@ -64,17 +62,13 @@ fn prompt() -> Result<Zeroizing<String>, Failure> {
 fn first_line(reader: impl BufRead) -> io::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::new());
     reader.take(MAX_LINE).read_line(&mut line)?;
-    let end = line.strip_suffix('\n').map_or(line.len(), |line| {
-        line.strip_suffix('\r').unwrap_or(line).len()
-    });
+    let end = line.strip_suffix('\n').map_or(line.len(), |line| line.strip_suffix('\r').unwrap_or(line).len());
     line.truncate(end);
     Ok(line)
 }
 
 fn unreadable(from: &str, error: &io::Error) -> Failure {
-    Failure::Refused(vec![format!(
-        "the password cannot be read from {from}: {error}"
-    )])
+    Failure::Refused(vec![format!("the password cannot be read from {from}: {error}")])
 }
 
 #[cfg(test)]

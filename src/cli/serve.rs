@@ -26,9 +26,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<(), Failure> {
     let mut sources = shared.sources()?;
-    sources
-        .flags
-        .extend(arguments.bind.map(|bind| ("server.bind", bind)));
+    sources.flags.extend(arguments.bind.map(|bind| ("server.bind", bind)));
     let first_user = first_user_command(shared, &sources.environment);
     let config = Config::load(sources)?;
     logging::start(&config.log);
@@ -44,9 +42,7 @@ async fn serve(config: &Config, first_user: &str) -> Result<(), Failure> {
     let address = server.address;
     log::info!(address:%; "listening on http://{address}");
     if !address.ip().to_canonical().is_loopback() {
-        log::warn!(
-            "server.bind is open to other machines, in plain HTTP: let a reverse proxy end TLS in front of it"
-        );
+        log::warn!("server.bind is open to other machines, in plain HTTP: let a reverse proxy end TLS in front of it");
     }
     if empty {
         log::warn!("there is no user yet; make the first with: {first_user}");
@@ -61,10 +57,7 @@ async fn has_no_user(ctx: &Context) -> Result<bool, Failure> {
 /// The command that makes a user in the database of this run, whatever named it.
 fn first_user_command(shared: &Shared, environment: &[(String, String)]) -> String {
     let mut command = "patd user create --email you@example.com --name \"Your Name\"".to_owned();
-    let in_environment = environment
-        .iter()
-        .find(|(name, _)| name == "PATD__DATABASE__PATH")
-        .map(|(_, path)| path);
+    let in_environment = environment.iter().find(|(name, _)| name == "PATD__DATABASE__PATH").map(|(_, path)| path);
     if let Some(file) = &shared.config {
         command += &format!(" --config {}", quoted(file));
     }
@@ -102,8 +95,7 @@ pub(super) fn ended(error: io::Error) -> Failure {
 pub(super) fn stop_signals() -> Result<UnboundedReceiver<()>, Failure> {
     let (sender, receiver) = unbounded_channel();
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let signals = signal(kind)
-            .map_err(|error| Failure::Defect(format!("signals cannot be awaited: {error}")))?;
+        let signals = signal(kind).map_err(|error| Failure::Defect(format!("signals cannot be awaited: {error}")))?;
         tokio::spawn(forward(signals, sender.clone()));
     }
     Ok(receiver)

@@ -145,14 +145,8 @@ impl TokenView {
             name: token.name.to_string(),
             abilities: token.abilities.iter().map(ToString::to_string).collect(),
             state: match token {
-                Token {
-                    revoked_at: Some(_),
-                    ..
-                } => "revoked",
-                Token {
-                    expires_at: Some(end),
-                    ..
-                } if now >= end => "expired",
+                Token { revoked_at: Some(_), .. } => "revoked",
+                Token { expires_at: Some(end), .. } if now >= end => "expired",
                 _ => "active",
             },
             last_used_at: token.last_used_at.map(|at| at.to_string()),
@@ -216,21 +210,15 @@ async fn create(ctx: &Context, arguments: &Create) -> Result<(), Failure> {
     };
     printed.map_err(|_| {
         let way_out = format!("patd token revoke {id}");
-        Failure::Defect(format!(
-            "the token was made but cannot be printed; {way_out} takes it back"
-        ))
+        Failure::Defect(format!("the token was made but cannot be printed; {way_out} takes it back"))
     })?;
-    output::note(&format!(
-        "the token {id} of {email} is shown this once; keep it"
-    ));
+    output::note(&format!("the token {id} of {email} is shown this once; keep it"));
     Ok(())
 }
 
 fn judge(arguments: &Create) -> Result<(Name, Abilities), Failure> {
     let mut violations = Vec::new();
-    let name = Name::parse(&arguments.name)
-        .map_err(|error| violations.push(Violation::new("name", error)))
-        .ok();
+    let name = Name::parse(&arguments.name).map_err(|error| violations.push(Violation::new("name", error))).ok();
     let mut wanted = Vec::new();
     for (at, text) in arguments.abilities.iter().enumerate() {
         match Ability::parse(text) {
@@ -240,9 +228,7 @@ fn judge(arguments: &Create) -> Result<(Name, Abilities), Failure> {
     }
     let abilities = match arguments.abilities.is_empty() && !arguments.no_abilities {
         true => Some(Abilities::full()),
-        false => Abilities::new(wanted)
-            .map_err(|error| violations.push(Violation::new("abilities", error)))
-            .ok(),
+        false => Abilities::new(wanted).map_err(|error| violations.push(Violation::new("abilities", error))).ok(),
     };
     match (name, abilities) {
         (Some(name), Some(abilities)) if violations.is_empty() => Ok((name, abilities)),
@@ -260,43 +246,21 @@ async fn list(ctx: &Context, arguments: &List) -> Result<(), Failure> {
     let mut views = Vec::new();
     for owner in &owners {
         let tokens = all_of(ctx, owner, state).await?;
-        views.extend(
-            tokens
-                .into_iter()
-                .map(|token| TokenView::new(owner, token, now)),
-        );
+        views.extend(tokens.into_iter().map(|token| TokenView::new(owner, token, now)));
     }
     if arguments.format.json {
         return output::print_json(&views);
     }
     output::print_table(
-        [
-            "ID",
-            "USER",
-            "NAME",
-            "ABILITIES",
-            "HINT",
-            "STATE",
-            "LAST USED",
-            "EXPIRES",
-        ],
+        ["ID", "USER", "NAME", "ABILITIES", "HINT", "STATE", "LAST USED", "EXPIRES"],
         views.into_iter().map(TokenView::into_row),
     )
 }
 
-async fn all_of(
-    ctx: &Context,
-    owner: &User,
-    state: Option<TokenState>,
-) -> Result<Vec<Token>, Failure> {
+async fn all_of(ctx: &Context, owner: &User, state: Option<TokenState>) -> Result<Vec<Token>, Failure> {
     let (mut tokens, mut cursor) = (Vec::new(), None);
     loop {
-        let request = ListRequest {
-            search: None,
-            state,
-            cursor,
-            limit: PAGE,
-        };
+        let request = ListRequest { search: None, state, cursor, limit: PAGE };
         let page = tokens::list(ctx, owner.id, request).await?;
         tokens.extend(page.tokens);
         cursor = page.next_cursor;
@@ -309,9 +273,7 @@ async fn all_of(
 /// The text is not shown where it is no identifier: it may be the token itself, pasted by mistake.
 async fn revoke(ctx: &Context, text: &str) -> Result<(), Failure> {
     let missing = |which: &str| {
-        Failure::NotFound(format!(
-            "there is no live token with {which}; patd token list shows their ids"
-        ))
+        Failure::NotFound(format!("there is no live token with {which}; patd token list shows their ids"))
     };
     let id = TokenId::parse(text).ok_or_else(|| missing("such an id"))?;
     let not_found = |error| match error {
@@ -319,13 +281,8 @@ async fn revoke(ctx: &Context, text: &str) -> Result<(), Failure> {
         other => other.into(),
     };
     let token = tokens::find(ctx, id).await.map_err(not_found)?;
-    tokens::revoke(ctx, token.owner, id)
-        .await
-        .map_err(not_found)?;
-    output::note(&format!(
-        "{} is revoked",
-        output::escaped(token.name.as_str())
-    ));
+    tokens::revoke(ctx, token.owner, id).await.map_err(not_found)?;
+    output::note(&format!("{} is revoked", output::escaped(token.name.as_str())));
     Ok(())
 }
 
@@ -355,18 +312,7 @@ mod tests {
     fn a_duration_is_a_number_and_a_unit() {
         assert_eq!(parse_duration("90d"), Ok(Duration::from_secs(7_776_000)));
         assert_eq!(parse_duration("1s"), Ok(Duration::from_secs(1)));
-        for bad in [
-            "",
-            "d",
-            "90",
-            "0d",
-            "-1d",
-            "+1d",
-            "1é",
-            "36501d",
-            "99999999999999999999d",
-            "1 d",
-        ] {
+        for bad in ["", "d", "90", "0d", "-1d", "+1d", "1é", "36501d", "99999999999999999999d", "1 d"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }

@@ -138,11 +138,7 @@ fn create(shared: &Shared, arguments: &Create) -> Result<(), Failure> {
             return Err(violations.collect::<Vec<_>>().into());
         }
     };
-    let account = accounts::NewAccount {
-        name,
-        email,
-        password: arguments.password.read()?,
-    };
+    let account = accounts::NewAccount { name, email, password: arguments.password.read()? };
     let ctx = shared.open(Access::Create)?;
     let user = server::block_on(accounts::create(&ctx, account))?;
     said(&user, "was made");
@@ -158,18 +154,8 @@ async fn list(ctx: &Context, format: Format) -> Result<(), Failure> {
         return output::print_json(&users.collect::<Vec<_>>());
     }
     let row = |user: UserView| {
-        let state = if user.disabled_at.is_some() {
-            "disabled"
-        } else {
-            "enabled"
-        };
-        [
-            user.id,
-            user.email,
-            user.name,
-            state.to_owned(),
-            user.created_at,
-        ]
+        let state = if user.disabled_at.is_some() { "disabled" } else { "enabled" };
+        [user.id, user.email, user.name, state.to_owned(), user.created_at]
     };
     output::print_table(["ID", "EMAIL", "NAME", "STATE", "CREATED"], users.map(row))
 }
@@ -204,10 +190,9 @@ pub(super) async fn all(ctx: &Context) -> Result<Vec<User>, Failure> {
 /// The user of this e-mail address or id.
 pub(super) async fn find(ctx: &Context, who: &str) -> Result<User, Failure> {
     accounts::find(ctx, who).await.map_err(|error| match error {
-        ops::Error::NotFound => Failure::NotFound(format!(
-            "there is no user {}; patd user list shows all",
-            output::escaped(who)
-        )),
+        ops::Error::NotFound => {
+            Failure::NotFound(format!("there is no user {}; patd user list shows all", output::escaped(who)))
+        }
         other => other.into(),
     })
 }

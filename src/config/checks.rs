@@ -13,41 +13,18 @@ const WHOLE_SECONDS: &str = r#"at least "1s", in whole seconds"#;
 
 /// Refuses the first setting that is out of its range.
 pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
-    let Config {
-        server,
-        database,
-        passwords,
-        sessions,
-        tokens,
-        ..
-    } = config;
+    let Config { server, database, passwords, sessions, tokens, .. } = config;
     let lasting = |duration: Duration| duration > Duration::ZERO;
     let whole_seconds = |duration: Duration| lasting(duration) && duration.subsec_nanos() == 0;
 
     let ranges = [
-        (
-            "server.max_connections",
-            server.max_connections >= 1,
-            AT_LEAST_ONE,
-        ),
+        ("server.max_connections", server.max_connections >= 1, AT_LEAST_ONE),
         ("server.keep_alive", lasting(server.keep_alive), LASTING),
         ("server.head_timeout", lasting(server.head_timeout), LASTING),
-        (
-            "server.head_limit",
-            (KIB..=64 * KIB).contains(&server.head_limit),
-            r#"from "1KiB" to "64KiB""#,
-        ),
+        ("server.head_limit", (KIB..=64 * KIB).contains(&server.head_limit), r#"from "1KiB" to "64KiB""#),
         ("server.body_timeout", lasting(server.body_timeout), LASTING),
-        (
-            "server.body_limit",
-            (KIB..=16 * MIB).contains(&server.body_limit),
-            r#"from "1KiB" to "16MiB""#,
-        ),
-        (
-            "server.drain_timeout",
-            lasting(server.drain_timeout),
-            LASTING,
-        ),
+        ("server.body_limit", (KIB..=16 * MIB).contains(&server.body_limit), r#"from "1KiB" to "16MiB""#),
+        ("server.drain_timeout", lasting(server.drain_timeout), LASTING),
         (
             "database.pool_timeout",
             lasting(database.pool_timeout) && database.pool_timeout <= Duration::from_secs(2),
@@ -60,41 +37,13 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
             r#"from "1ms" to "1h""#,
         ),
         // The queue is allocated whole when it is made.
-        (
-            "database.write_queue",
-            (1..=1_000_000).contains(&database.write_queue),
-            "from 1 to 1000000",
-        ),
-        (
-            "passwords.min_length",
-            (8..=128).contains(&passwords.min_length),
-            "from 8 to 128",
-        ),
-        (
-            "passwords.iterations",
-            (1..=1000).contains(&passwords.iterations),
-            "from 1 to 1000",
-        ),
-        (
-            "passwords.lanes",
-            (1..=64).contains(&passwords.lanes),
-            "from 1 to 64",
-        ),
-        (
-            "sessions.lifetime",
-            whole_seconds(sessions.lifetime),
-            WHOLE_SECONDS,
-        ),
-        (
-            "sessions.idle_lifetime",
-            whole_seconds(sessions.idle_lifetime),
-            WHOLE_SECONDS,
-        ),
-        (
-            "tokens.max_per_user",
-            tokens.max_per_user >= 1,
-            AT_LEAST_ONE,
-        ),
+        ("database.write_queue", (1..=1_000_000).contains(&database.write_queue), "from 1 to 1000000"),
+        ("passwords.min_length", (8..=128).contains(&passwords.min_length), "from 8 to 128"),
+        ("passwords.iterations", (1..=1000).contains(&passwords.iterations), "from 1 to 1000"),
+        ("passwords.lanes", (1..=64).contains(&passwords.lanes), "from 1 to 64"),
+        ("sessions.lifetime", whole_seconds(sessions.lifetime), WHOLE_SECONDS),
+        ("sessions.idle_lifetime", whole_seconds(sessions.idle_lifetime), WHOLE_SECONDS),
+        ("tokens.max_per_user", tokens.max_per_user >= 1, AT_LEAST_ONE),
         (
             "tokens.abilities",
             !tokens.abilities.iter().any(Ability::is_reserved),
@@ -114,12 +63,7 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
             "at most 4194304, and at least 8 times",
             "passwords.lanes",
         ),
-        (
-            "sessions.idle_lifetime",
-            sessions.idle_lifetime <= sessions.lifetime,
-            "no longer than",
-            "sessions.lifetime",
-        ),
+        ("sessions.idle_lifetime", sessions.idle_lifetime <= sessions.lifetime, "no longer than", "sessions.lifetime"),
     ];
     if let Some((key, _, wanted)) = ranges.iter().find(|(_, holds, _)| !holds) {
         return Err(layers.refuse(key, *wanted));
@@ -135,10 +79,7 @@ fn check_prefixes(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
     let prefixes = [
         ("sessions.prefix", &config.sessions.prefix),
         ("tokens.pat_prefix", &config.tokens.pat_prefix),
-        (
-            "tokens.environment_prefix",
-            &config.tokens.environment_prefix,
-        ),
+        ("tokens.environment_prefix", &config.tokens.environment_prefix),
     ];
     let keys_of = |prefix: &str| {
         let same = prefixes.iter().filter(|(_, other)| *other == prefix);
@@ -146,20 +87,14 @@ fn check_prefixes(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
     };
     let (key, wanted) = match config.try_prefixes() {
         Ok(_) => return Ok(()),
-        Err(BadPrefixes::Malformed(prefix)) => (
-            keys_of(&prefix).first().copied(),
-            "1 to 16 letters, digits or underscores".to_owned(),
-        ),
+        Err(BadPrefixes::Malformed(prefix)) => {
+            (keys_of(&prefix).first().copied(), "1 to 16 letters, digits or underscores".to_owned())
+        }
         Err(BadPrefixes::Ambiguous(short, long)) => {
             let key = keys_of(&short).first().copied();
             let other = keys_of(&long).into_iter().find(|other| Some(*other) != key);
             let other = other.map_or_else(String::new, |other| layers.describe(other));
-            (
-                key,
-                format!(
-                    "no beginning of {other}, since a token is matched to its kind by its prefix"
-                ),
-            )
+            (key, format!("no beginning of {other}, since a token is matched to its kind by its prefix"))
         }
     };
     Err(layers.refuse(key.unwrap_or("sessions.prefix"), wanted))

@@ -27,20 +27,13 @@ pub(super) struct Layers {
 impl Layers {
     /// Starts from the text of the defaults, which must hold every key.
     pub(super) fn over(defaults: &str) -> Result<Self, ConfigError> {
-        let defaults: Table =
-            toml::from_str(defaults).map_err(|error| ConfigError::Defect(error.to_string()))?;
-        Ok(Self {
-            merged: defaults.clone(),
-            defaults,
-            origins: HashMap::new(),
-        })
+        let defaults: Table = toml::from_str(defaults).map_err(|error| ConfigError::Defect(error.to_string()))?;
+        Ok(Self { merged: defaults.clone(), defaults, origins: HashMap::new() })
     }
 
     pub(super) fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let text = fs::read_to_string(path).map_err(|problem| ConfigError::UnreadableFile {
-            path: path.to_owned(),
-            problem,
-        })?;
+        let text = fs::read_to_string(path)
+            .map_err(|problem| ConfigError::UnreadableFile { path: path.to_owned(), problem })?;
         let line_at = |offset| text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1;
         let not_toml = |error: toml::de::Error, line| ConfigError::NotToml {
             path: path.to_owned(),
@@ -52,10 +45,7 @@ impl Layers {
             not_toml(error, line)
         })?;
         for (section, content) in parsed.into_inner() {
-            let origin = |name: &Spanned<_>| Origin::File {
-                path: path.to_owned(),
-                line: line_at(name.span().start),
-            };
+            let origin = |name: &Spanned<_>| Origin::File { path: path.to_owned(), line: line_at(name.span().start) };
             let section_origin = origin(&section);
             let section = section.into_inner();
             if !self.defaults.contains_key(&*section) {
@@ -76,8 +66,8 @@ impl Layers {
             for (key, value) in content {
                 let origin = origin(&key);
                 let line = line_at(key.span().start);
-                let value = Value::deserialize(ValueDeserializer::from(value))
-                    .map_err(|error| not_toml(error, line))?;
+                let value =
+                    Value::deserialize(ValueDeserializer::from(value)).map_err(|error| not_toml(error, line))?;
                 let key = key.into_inner();
                 if self.default_of(&section, &key).is_none() {
                     let written = format!("{section}.{key} ({origin})");
@@ -89,10 +79,7 @@ impl Layers {
         Ok(())
     }
 
-    pub(super) fn add_environment(
-        &mut self,
-        variables: &[(String, String)],
-    ) -> Result<(), ConfigError> {
+    pub(super) fn add_environment(&mut self, variables: &[(String, String)]) -> Result<(), ConfigError> {
         for (name, text) in variables {
             let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else {
                 continue;
@@ -111,12 +98,11 @@ impl Layers {
             if variables.iter().any(|(other, _)| *other == direct) {
                 return Err(ConfigError::SetTwice { variable: direct });
             }
-            let content =
-                fs::read_to_string(text).map_err(|problem| ConfigError::UnreadableValue {
-                    variable: name.clone(),
-                    path: text.into(),
-                    problem,
-                })?;
+            let content = fs::read_to_string(text).map_err(|problem| ConfigError::UnreadableValue {
+                variable: name.clone(),
+                path: text.into(),
+                problem,
+            })?;
             let line = content.strip_suffix('\n').unwrap_or(&content);
             let line = line.strip_suffix('\r').unwrap_or(line);
             self.set_text(&section, &key, line, Origin::VariableFile(name.clone()));
@@ -124,10 +110,7 @@ impl Layers {
         Ok(())
     }
 
-    pub(super) fn add_flags(
-        &mut self,
-        flags: &[(&'static str, String)],
-    ) -> Result<(), ConfigError> {
+    pub(super) fn add_flags(&mut self, flags: &[(&'static str, String)]) -> Result<(), ConfigError> {
         for (name, text) in flags {
             let (section, key) = name.split_once('.').unwrap_or((name, ""));
             if self.default_of(section, key).is_none() {
@@ -185,8 +168,7 @@ impl Layers {
     }
 
     fn value(&self, key: &str) -> Option<&Value> {
-        key.split_once('.')
-            .and_then(|(section, key)| self.merged.get(section)?.get(key))
+        key.split_once('.').and_then(|(section, key)| self.merged.get(section)?.get(key))
     }
 
     fn set(&mut self, section: &str, key: &str, value: Value, origin: Origin) {
@@ -212,13 +194,7 @@ impl Layers {
         (upper && self.default_of(&place.0, &place.1).is_some()).then_some(place)
     }
 
-    fn unknown(
-        &self,
-        written: String,
-        section: &str,
-        key: &str,
-        spell: fn(&str, &str) -> String,
-    ) -> ConfigError {
+    fn unknown(&self, written: String, section: &str, key: &str, spell: fn(&str, &str) -> String) -> ConfigError {
         let (nearest, known) = match self.defaults.get(section).and_then(Value::as_table) {
             Some(content) => (
                 nearest(key, content).map(|key| spell(section, key)),
@@ -255,10 +231,7 @@ fn from_text(text: &str, default: Option<&Value>) -> Value {
         Some(Value::Boolean(_)) => text.trim().parse().ok().map(Value::Boolean),
         Some(Value::Array(_)) if text.trim_start().starts_with('[') => text.trim().parse().ok(),
         Some(Value::Array(_)) => {
-            let items = text
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty());
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Some(Value::Array(items.map(Value::from).collect()))
         }
         _ => None,
@@ -267,11 +240,7 @@ fn from_text(text: &str, default: Option<&Value>) -> Value {
 }
 
 fn names(table: &Table) -> String {
-    table
-        .keys()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
+    table.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn nearest<'k>(written: &str, known: &'k Table) -> Option<&'k str> {

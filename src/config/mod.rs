@@ -235,11 +235,7 @@ impl Sources {
     ///
     /// Refuses a value that is not UTF-8.
     pub fn from_process(file: Option<PathBuf>) -> Result<Self, ConfigError> {
-        Ok(Self {
-            file,
-            environment: own_variables(env::vars_os())?,
-            flags: Vec::new(),
-        })
+        Ok(Self { file, environment: own_variables(env::vars_os())?, flags: Vec::new() })
     }
 }
 
@@ -264,16 +260,11 @@ impl Config {
     ///
     /// Where the prefixes of a loaded config were changed to such as [`Config::load`] refuses.
     pub fn prefixes(&self) -> Prefixes {
-        self.try_prefixes()
-            .expect("the prefixes were checked when the config was loaded")
+        self.try_prefixes().expect("the prefixes were checked when the config was loaded")
     }
 
     fn try_prefixes(&self) -> Result<Prefixes, BadPrefixes> {
-        Prefixes::new(
-            &self.sessions.prefix,
-            &self.tokens.pat_prefix,
-            &self.tokens.environment_prefix,
-        )
+        Prefixes::new(&self.sessions.prefix, &self.tokens.pat_prefix, &self.tokens.environment_prefix)
     }
 
     fn derive_from_cores(&mut self, cores: usize) {
@@ -286,9 +277,7 @@ impl Config {
     }
 }
 
-fn own_variables(
-    all: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<Vec<(String, String)>, ConfigError> {
+fn own_variables(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, ConfigError> {
     all.map(|(name, value)| (name.to_string_lossy().into_owned(), value))
         .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
         .map(|(variable, value)| match value.into_string() {

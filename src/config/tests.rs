@@ -13,20 +13,11 @@ fn refusal(sources: Sources) -> String {
 
 fn environment(variables: &[(&str, &str)]) -> Sources {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    Sources {
-        environment: variables.iter().map(owned).collect(),
-        ..Sources::default()
-    }
+    Sources { environment: variables.iter().map(owned).collect(), ..Sources::default() }
 }
 
 fn flags(flags: &[(&'static str, &str)]) -> Sources {
-    Sources {
-        flags: flags
-            .iter()
-            .map(|(key, value)| (*key, (*value).to_owned()))
-            .collect(),
-        ..Sources::default()
-    }
+    Sources { flags: flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(), ..Sources::default() }
 }
 
 /// Keeps the directory alive as long as the file is needed.
@@ -34,10 +25,7 @@ fn file(text: &str) -> (tempfile::TempDir, Sources) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("patd.toml");
     fs::write(&path, text).unwrap();
-    let sources = Sources {
-        file: Some(path),
-        ..Sources::default()
-    };
+    let sources = Sources { file: Some(path), ..Sources::default() };
     (directory, sources)
 }
 
@@ -70,10 +58,7 @@ fn the_defaults_load_and_are_those_of_the_repository_file() {
     assert_eq!(config.throttle.per_email_burst.get(), 10);
     assert_eq!(config.log.level, log::LevelFilter::Info);
     assert_eq!(config.log.format, LogFormat::Text);
-    assert_eq!(
-        config.prefixes().of(CredentialKind::PersonalAccessToken),
-        "pat_"
-    );
+    assert_eq!(config.prefixes().of(CredentialKind::PersonalAccessToken), "pat_");
 }
 
 #[test]
@@ -105,24 +90,16 @@ fn zero_is_resolved_to_a_number_by_cores_and_another_number_stays() {
     assert!(config.database.readers > 2 && config.passwords.concurrent_hashes > 0);
     (config.database.readers, config.passwords.concurrent_hashes) = (0, 0);
     config.derive_from_cores(4);
-    let resolved = (
-        config.server.workers,
-        config.database.readers,
-        config.passwords.concurrent_hashes,
-    );
+    let resolved = (config.server.workers, config.database.readers, config.passwords.concurrent_hashes);
     assert_eq!(resolved, (3, 10, 4));
 }
 
 #[test]
 fn flags_win_over_the_environment_which_wins_over_the_file() {
-    let (_directory, mut sources) = file(
-        "[server]\nbind = '127.0.0.1:1'\nworkers = 1\nmax_connections = 1\nbody_limit = '2KiB'",
-    );
-    sources.environment = environment(&[
-        ("PATD__SERVER__BIND", "127.0.0.1:2"),
-        ("PATD__SERVER__WORKERS", "2"),
-    ])
-    .environment;
+    let (_directory, mut sources) =
+        file("[server]\nbind = '127.0.0.1:1'\nworkers = 1\nmax_connections = 1\nbody_limit = '2KiB'");
+    sources.environment =
+        environment(&[("PATD__SERVER__BIND", "127.0.0.1:2"), ("PATD__SERVER__WORKERS", "2")]).environment;
     sources.flags = vec![("server.bind", "127.0.0.1:3".to_owned())];
     let server = load(sources).server;
     assert_eq!(server.bind.port(), 3);
@@ -147,16 +124,9 @@ fn a_variable_is_read_as_the_type_of_its_setting() {
     assert!(config.accounts.registration);
     assert_eq!(config.tokens.max_per_user, 7);
     assert_eq!(config.tokens.pat_prefix, "123");
-    let proxies: Vec<_> = ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
-        .map(|net| net.parse().unwrap())
-        .into();
+    let proxies: Vec<_> = ["10.0.0.0/8", "::1/128", "192.0.2.1/32"].map(|net| net.parse().unwrap()).into();
     assert_eq!(config.server.trusted_proxies, proxies);
-    let abilities: Vec<_> = config
-        .tokens
-        .abilities
-        .iter()
-        .map(Ability::as_str)
-        .collect();
+    let abilities: Vec<_> = config.tokens.abilities.iter().map(Ability::as_str).collect();
     assert_eq!(abilities, ["calls:read", "calls:*"]);
     assert_eq!(config.log.format, LogFormat::Json);
     let none = load(environment(&[("PATD__TOKENS__ABILITIES", "")]));
@@ -192,10 +162,7 @@ fn a_file_variable_reads_the_value_from_the_file_and_never_shows_it() {
     }
     write("ses_canary");
     let message = refusal(environment(&[("PATD__TOKENS__PAT_PREFIX_FILE", name)]));
-    assert_says(
-        &message,
-        &["sessions.prefix", "PATD__TOKENS__PAT_PREFIX_FILE"],
-    );
+    assert_says(&message, &["sessions.prefix", "PATD__TOKENS__PAT_PREFIX_FILE"]);
     assert!(!message.contains("canary"), "{message}");
 
     let missing = format!("{name}.missing");
@@ -205,14 +172,9 @@ fn a_file_variable_reads_the_value_from_the_file_and_never_shows_it() {
 
 #[test]
 fn a_variable_and_its_file_form_together_are_refused() {
-    let message = refusal(environment(&[
-        ("PATD__SERVER__BIND_FILE", "/nowhere"),
-        ("PATD__SERVER__BIND", "127.0.0.1:1"),
-    ]));
-    assert_eq!(
-        message,
-        "PATD__SERVER__BIND and PATD__SERVER__BIND_FILE are both set; unset one of them"
-    );
+    let message =
+        refusal(environment(&[("PATD__SERVER__BIND_FILE", "/nowhere"), ("PATD__SERVER__BIND", "127.0.0.1:1")]));
+    assert_eq!(message, "PATD__SERVER__BIND and PATD__SERVER__BIND_FILE are both set; unset one of them");
 }
 
 #[cfg(unix)]
@@ -221,10 +183,7 @@ fn only_own_variables_are_taken_and_they_must_be_unicode() {
     use std::os::unix::ffi::OsStringExt;
 
     let broken = || OsString::from_vec(vec![0xff]);
-    let variables = [
-        ("HOME".into(), broken()),
-        ("PATD__LOG__LEVEL".into(), "warn".into()),
-    ];
+    let variables = [("HOME".into(), broken()), ("PATD__LOG__LEVEL".into(), "warn".into())];
     let own = own_variables(variables.into_iter()).unwrap();
     assert_eq!(own, [("PATD__LOG__LEVEL".to_owned(), "warn".to_owned())]);
     let error = own_variables([("PATD__LOG__LEVEL".into(), broken())].into_iter()).unwrap_err();
@@ -235,46 +194,21 @@ fn only_own_variables_are_taken_and_they_must_be_unicode() {
 fn an_unknown_name_is_refused_with_the_known_ones_and_the_nearest() {
     let keys = "the keys of [log] are format, level";
     let message = file_refusal("[log]\nlevel = 'info'\nfromat = 'text'");
-    assert_says(
-        &message,
-        &[
-            "log.fromat (",
-            "patd.toml, line 3)",
-            "perhaps log.format is meant",
-            keys,
-        ],
-    );
+    assert_says(&message, &["log.fromat (", "patd.toml, line 3)", "perhaps log.format is meant", keys]);
     let message = file_refusal("[log]\ncolour = true");
     assert_says(&message, &["log.colour", keys]);
     assert!(!message.contains("perhaps"), "{message}");
     let message = file_refusal("\n[sever]\n");
-    assert_says(
-        &message,
-        &[
-            "sever (",
-            "line 2)",
-            "perhaps server is meant",
-            "the sections are accounts, ",
-        ],
-    );
+    assert_says(&message, &["sever (", "line 2)", "perhaps server is meant", "the sections are accounts, "]);
 
     let message = refusal(environment(&[("PATD__LOG__LEVLE", "info")]));
-    assert_says(
-        &message,
-        &["PATD__LOG__LEVLE is", "PATD__LOG__LEVEL is meant", keys],
-    );
+    assert_says(&message, &["PATD__LOG__LEVLE is", "PATD__LOG__LEVEL is meant", keys]);
     let message = refusal(environment(&[("PATD__LOG_LEVEL", "info")]));
     assert_says(&message, &["PATD__LOG_LEVEL is", "the sections are"]);
     let message = refusal(environment(&[("PATD__log__level", "info")]));
-    assert_says(
-        &message,
-        &["PATD__log__level is", "PATD__LOG__LEVEL is meant"],
-    );
+    assert_says(&message, &["PATD__log__level is", "PATD__LOG__LEVEL is meant"]);
     let message = refusal(flags(&[("log.lvel", "info")]));
-    assert_says(
-        &message,
-        &["log.lvel (the command line)", "log.level is meant"],
-    );
+    assert_says(&message, &["log.lvel (the command line)", "log.level is meant"]);
 }
 
 #[test]
@@ -289,156 +223,49 @@ fn the_distance_of_spellings_is_that_of_levenshtein() {
 
 #[test]
 fn a_file_that_cannot_be_read_or_parsed_is_refused_by_name() {
-    let message = refusal(Sources {
-        file: Some("/nowhere/patd.toml".into()),
-        ..Sources::default()
-    });
+    let message = refusal(Sources { file: Some("/nowhere/patd.toml".into()), ..Sources::default() });
     assert_says(&message, &["/nowhere/patd.toml", "cannot be read"]);
     let message = file_refusal("[log]\nlevel = info\n");
     assert_says(&message, &["patd.toml, line 2 is not valid TOML"]);
     let message = file_refusal("[log]\nlevel = 'info'\nlevel = 'warn'\n");
-    assert_says(
-        &message,
-        &["patd.toml, line 3 is not valid TOML", "duplicate"],
-    );
+    assert_says(&message, &["patd.toml, line 3 is not valid TOML", "duplicate"]);
     let message = file_refusal("# é\n[log]\nlevel = é\n");
     assert_says(&message, &["patd.toml, line 3 is not valid TOML"]);
     let message = file_refusal("[server]\n\nworkers = 99999999999999999999");
     assert_says(&message, &["patd.toml, line 3 is not valid TOML"]);
     let message = file_refusal("\nlog = 'info'");
-    assert_says(
-        &message,
-        &["log (", "line 2)", "string", "a section, written [log]"],
-    );
+    assert_says(&message, &["log (", "line 2)", "string", "a section, written [log]"]);
 }
 
 #[test]
 fn a_wrong_type_is_refused_with_key_source_both_types_and_the_way_out() {
     let in_file = |section: &str, line: &str| file_refusal(&format!("[{section}]\n{line}"));
     for (section, line, parts) in [
-        (
-            "server",
-            "head_timeout = 10",
-            [
-                "head_timeout",
-                "integer 10",
-                r#"a duration, written "500ms", "10s""#,
-            ],
-        ),
-        (
-            "server",
-            "head_timeout = '10'",
-            ["head_timeout", r#"string "10""#, "a duration"],
-        ),
-        (
-            "server",
-            "head_timeout = '10 s'",
-            ["head_timeout", r#"string "10 s""#, "a duration"],
-        ),
-        (
-            "server",
-            "head_timeout = '36501d'",
-            ["head_timeout", "36501d", "at most \"36500d\""],
-        ),
-        (
-            "server",
-            "head_timeout = '18446744073709551615d'",
-            ["head_timeout", "string", "a duration"],
-        ),
-        (
-            "server",
-            "body_limit = 1024",
-            [
-                "body_limit",
-                "integer 1024",
-                r#"a size, written "512B", "64KiB""#,
-            ],
-        ),
-        (
-            "server",
-            "body_limit = '64KB'",
-            ["body_limit", "64KB", "a size"],
-        ),
-        (
-            "server",
-            "workers = '2'",
-            ["workers", r#"string "2""#, "an integer from 0"],
-        ),
-        (
-            "server",
-            "workers = -1",
-            ["workers", "integer -1", "an integer from 0"],
-        ),
-        (
-            "server",
-            "workers = 1.5",
-            ["workers", "float 1.5", "an integer from 0"],
-        ),
-        (
-            "server",
-            "bind = 'localhost:80'",
-            ["bind", "localhost:80", "an IP address and a port"],
-        ),
-        (
-            "server",
-            "bind.port = 80",
-            ["bind", "table", "an IP address and a port"],
-        ),
-        (
-            "server",
-            "trusted_proxies = '::1'",
-            ["trusted_proxies", "string", "an array of addresses"],
-        ),
-        (
-            "server",
-            "trusted_proxies = ['::1', 'a']",
-            ["trusted_proxies", "array", "its item 2 is not"],
-        ),
-        (
-            "database",
-            "path = ''",
-            ["path", "string", "the path of a file"],
-        ),
-        (
-            "accounts",
-            "registration = 'yes'",
-            ["registration", "string \"yes\"", "a boolean"],
-        ),
-        (
-            "sessions",
-            "prefix = 1",
-            ["prefix", "integer 1", "a string"],
-        ),
-        (
-            "tokens",
-            "abilities = [1]",
-            ["abilities", "array [1]", "its item 1 is not"],
-        ),
-        (
-            "tokens",
-            "abilities = ['a:*', '*a']",
-            ["abilities", "array", "its item 2 is not"],
-        ),
-        (
-            "log",
-            "level = 'off'",
-            ["level", "string \"off\"", "\"error\", \"warn\""],
-        ),
-        (
-            "log",
-            "format = 'pretty'",
-            ["format", "string \"pretty\"", "\"text\" and \"json\""],
-        ),
+        ("server", "head_timeout = 10", ["head_timeout", "integer 10", r#"a duration, written "500ms", "10s""#]),
+        ("server", "head_timeout = '10'", ["head_timeout", r#"string "10""#, "a duration"]),
+        ("server", "head_timeout = '10 s'", ["head_timeout", r#"string "10 s""#, "a duration"]),
+        ("server", "head_timeout = '36501d'", ["head_timeout", "36501d", "at most \"36500d\""]),
+        ("server", "head_timeout = '18446744073709551615d'", ["head_timeout", "string", "a duration"]),
+        ("server", "body_limit = 1024", ["body_limit", "integer 1024", r#"a size, written "512B", "64KiB""#]),
+        ("server", "body_limit = '64KB'", ["body_limit", "64KB", "a size"]),
+        ("server", "workers = '2'", ["workers", r#"string "2""#, "an integer from 0"]),
+        ("server", "workers = -1", ["workers", "integer -1", "an integer from 0"]),
+        ("server", "workers = 1.5", ["workers", "float 1.5", "an integer from 0"]),
+        ("server", "bind = 'localhost:80'", ["bind", "localhost:80", "an IP address and a port"]),
+        ("server", "bind.port = 80", ["bind", "table", "an IP address and a port"]),
+        ("server", "trusted_proxies = '::1'", ["trusted_proxies", "string", "an array of addresses"]),
+        ("server", "trusted_proxies = ['::1', 'a']", ["trusted_proxies", "array", "its item 2 is not"]),
+        ("database", "path = ''", ["path", "string", "the path of a file"]),
+        ("accounts", "registration = 'yes'", ["registration", "string \"yes\"", "a boolean"]),
+        ("sessions", "prefix = 1", ["prefix", "integer 1", "a string"]),
+        ("tokens", "abilities = [1]", ["abilities", "array [1]", "its item 1 is not"]),
+        ("tokens", "abilities = ['a:*', '*a']", ["abilities", "array", "its item 2 is not"]),
+        ("log", "level = 'off'", ["level", "string \"off\"", "\"error\", \"warn\""]),
+        ("log", "format = 'pretty'", ["format", "string \"pretty\"", "\"text\" and \"json\""]),
     ] {
         let message = in_file(section, line);
         assert_says(&message, &parts);
-        assert_says(
-            &message,
-            &[
-                &format!("{section}.{} (", parts[0]),
-                "patd.toml, line 2) is ",
-            ],
-        );
+        assert_says(&message, &[&format!("{section}.{} (", parts[0]), "patd.toml, line 2) is "]);
     }
 
     assert_eq!(
@@ -446,18 +273,9 @@ fn a_wrong_type_is_refused_with_key_source_both_types_and_the_way_out() {
         "server.workers (PATD__SERVER__WORKERS) is the string \"many\"; it must be an integer from 0 to 4294967295"
     );
     let message = refusal(environment(&[("PATD__TOKENS__ABILITIES", "[calls")]));
-    assert_says(
-        &message,
-        &[
-            "tokens.abilities (PATD__TOKENS__ABILITIES)",
-            "string \"[calls\"",
-        ],
-    );
+    assert_says(&message, &["tokens.abilities (PATD__TOKENS__ABILITIES)", "string \"[calls\""]);
     let message = refusal(flags(&[("accounts.registration", "1")]));
-    assert_says(
-        &message,
-        &["accounts.registration (the command line)", "a boolean"],
-    );
+    assert_says(&message, &["accounts.registration (the command line)", "a boolean"]);
 }
 
 #[test]
@@ -467,97 +285,27 @@ fn each_range_is_checked_at_both_ends() {
         ("server.max_connections", &["0"], "at least 1", &["1"]),
         ("server.keep_alive", &["0s"], "longer than zero", &["1ms"]),
         ("server.head_timeout", &["0s"], "longer than zero", &["1ms"]),
-        (
-            "server.head_limit",
-            &["1023B", "65537B"],
-            "from \"1KiB\" to \"64KiB\"",
-            &["1KiB", "64KiB"],
-        ),
-        (
-            "server.body_timeout",
-            &["0ms"],
-            "longer than zero",
-            &["1ms"],
-        ),
-        (
-            "server.body_limit",
-            &["1023B", "17MiB"],
-            "from \"1KiB\" to \"16MiB\"",
-            &["1KiB", "16MiB"],
-        ),
+        ("server.head_limit", &["1023B", "65537B"], "from \"1KiB\" to \"64KiB\"", &["1KiB", "64KiB"]),
+        ("server.body_timeout", &["0ms"], "longer than zero", &["1ms"]),
+        ("server.body_limit", &["1023B", "17MiB"], "from \"1KiB\" to \"16MiB\"", &["1KiB", "16MiB"]),
         (
             "server.request_deadline",
             &["10s", "0s"],
             "longer than server.body_timeout (the default), which is the string \"10s\"",
             &["10001ms"],
         ),
-        (
-            "server.drain_timeout",
-            &["0s"],
-            "longer than zero",
-            &["1ms"],
-        ),
+        ("server.drain_timeout", &["0s"], "longer than zero", &["1ms"]),
         ("server.drain_delay", &[], "", &["0s", "1h"]),
-        (
-            "database.pool_timeout",
-            &["0s", "2001ms"],
-            "from \"1ms\" to \"2s\"",
-            &["1ms", "2s"],
-        ),
-        (
-            "database.busy_timeout",
-            &["0s", "3601s"],
-            "from \"1ms\" to \"1h\"",
-            &["1ms", "1h"],
-        ),
-        (
-            "database.write_queue",
-            &["0", "1000001"],
-            "from 1 to 1000000",
-            &["1", "1000000"],
-        ),
-        (
-            "passwords.min_length",
-            &["7", "129"],
-            "from 8 to 128",
-            &["8", "128"],
-        ),
-        (
-            "passwords.memory_kib",
-            &["7", "4194305"],
-            "at least 8 times passwords.lanes",
-            &["8", "4194304"],
-        ),
-        (
-            "passwords.iterations",
-            &["0", "1001"],
-            "from 1 to 1000",
-            &["1", "1000"],
-        ),
-        (
-            "passwords.lanes",
-            &["0", "65", "4294967295"],
-            "from 1 to 64",
-            &["1", "64"],
-        ),
-        (
-            "sessions.lifetime",
-            &["0s", "500ms", "604800500ms"],
-            "at least \"1s\", in whole seconds",
-            &["7d"],
-        ),
-        (
-            "sessions.idle_lifetime",
-            &["0s", "1500ms"],
-            "at least \"1s\", in whole seconds",
-            &["1s", "30d"],
-        ),
-        (
-            "sessions.idle_lifetime",
-            &["31d"],
-            "no longer than sessions.lifetime (the default)",
-            &[],
-        ),
+        ("database.pool_timeout", &["0s", "2001ms"], "from \"1ms\" to \"2s\"", &["1ms", "2s"]),
+        ("database.busy_timeout", &["0s", "3601s"], "from \"1ms\" to \"1h\"", &["1ms", "1h"]),
+        ("database.write_queue", &["0", "1000001"], "from 1 to 1000000", &["1", "1000000"]),
+        ("passwords.min_length", &["7", "129"], "from 8 to 128", &["8", "128"]),
+        ("passwords.memory_kib", &["7", "4194305"], "at least 8 times passwords.lanes", &["8", "4194304"]),
+        ("passwords.iterations", &["0", "1001"], "from 1 to 1000", &["1", "1000"]),
+        ("passwords.lanes", &["0", "65", "4294967295"], "from 1 to 64", &["1", "64"]),
+        ("sessions.lifetime", &["0s", "500ms", "604800500ms"], "at least \"1s\", in whole seconds", &["7d"]),
+        ("sessions.idle_lifetime", &["0s", "1500ms"], "at least \"1s\", in whole seconds", &["1s", "30d"]),
+        ("sessions.idle_lifetime", &["31d"], "no longer than sessions.lifetime (the default)", &[]),
         ("tokens.max_per_user", &["0"], "at least 1", &["1"]),
         (
             "tokens.abilities",
@@ -568,31 +316,11 @@ fn each_range_is_checked_at_both_ends() {
         ("throttle.per_email_burst", &["0"], "from 1 to", &["1"]),
         ("throttle.per_email_per_minute", &["0"], "from 1 to", &["1"]),
         ("throttle.per_address_burst", &["0"], "from 1 to", &["1"]),
-        (
-            "throttle.per_address_per_minute",
-            &["0"],
-            "from 1 to",
-            &["1"],
-        ),
-        (
-            "sessions.prefix",
-            &["", "a-b", "aaaaaaaaaaaaaaaaa"],
-            "1 to 16 letters",
-            &["a"],
-        ),
+        ("throttle.per_address_per_minute", &["0"], "from 1 to", &["1"]),
+        ("sessions.prefix", &["", "a-b", "aaaaaaaaaaaaaaaaa"], "1 to 16 letters", &["a"]),
         ("tokens.pat_prefix", &["", "a-b"], "1 to 16 letters", &["a"]),
-        (
-            "tokens.environment_prefix",
-            &["", "a-b"],
-            "1 to 16 letters",
-            &["a"],
-        ),
-        (
-            "tokens.pat_prefix",
-            &["ses", "talq_"],
-            "no beginning of",
-            &[],
-        ),
+        ("tokens.environment_prefix", &["", "a-b"], "1 to 16 letters", &["a"]),
+        ("tokens.pat_prefix", &["ses", "talq_"], "no beginning of", &[]),
     ];
     for (key, refused, wanted, taken) in rows {
         for value in *refused {
@@ -601,10 +329,7 @@ fn each_range_is_checked_at_both_ends() {
                 assert_says(&message, &["tokens.environment_prefix", key, wanted]);
                 continue;
             }
-            assert_says(
-                &message,
-                &[&format!("{key} (the command line) is the "), wanted],
-            );
+            assert_says(&message, &[&format!("{key} (the command line) is the "), wanted]);
         }
         for value in *taken {
             load(flags(&[(key, value)]));
@@ -624,16 +349,7 @@ fn settings_that_do_not_fit_each_other_name_both_sources() {
         "sessions.prefix (the default) is the string \"ses_\"; it must be no beginning of tokens.pat_prefix (the \
          command line), which is the string \"ses_x\", since a token is matched to its kind by its prefix"
     );
-    let message = refusal(flags(&[
-        ("passwords.lanes", "4"),
-        ("passwords.memory_kib", "31"),
-    ]));
-    assert_says(
-        &message,
-        &["passwords.memory_kib", "passwords.lanes", "integer 4"],
-    );
-    load(flags(&[
-        ("passwords.lanes", "4"),
-        ("passwords.memory_kib", "32"),
-    ]));
+    let message = refusal(flags(&[("passwords.lanes", "4"), ("passwords.memory_kib", "31")]));
+    assert_says(&message, &["passwords.memory_kib", "passwords.lanes", "integer 4"]);
+    load(flags(&[("passwords.lanes", "4"), ("passwords.memory_kib", "32")]));
 }

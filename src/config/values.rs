@@ -16,8 +16,7 @@ use toml::Value;
 use super::LogFormat;
 use crate::domain::ability::Ability;
 
-const DURATION: &str =
-    r#"a duration, written "500ms", "10s", "5m", "12h" or "90d", and at most "36500d""#;
+const DURATION: &str = r#"a duration, written "500ms", "10s", "5m", "12h" or "90d", and at most "36500d""#;
 /// A century. Far beyond any use, and far below where adding a duration to a point in time overflows.
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 
@@ -47,17 +46,11 @@ pub(super) fn text<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> 
 }
 
 pub(super) fn path<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error> {
-    read(d, "a string, the path of a file", |value| {
-        value
-            .as_str()
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-    })
+    read(d, "a string, the path of a file", |value| value.as_str().filter(|path| !path.is_empty()).map(PathBuf::from))
 }
 
 pub(super) fn address<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::Error> {
-    let wanted =
-        r#"a string of an IP address and a port, such as "127.0.0.1:8080" or "[::1]:8080""#;
+    let wanted = r#"a string of an IP address and a port, such as "127.0.0.1:8080" or "[::1]:8080""#;
     read(d, wanted, |value| value.as_str()?.parse().ok())
 }
 

@@ -13,9 +13,7 @@ pub enum NotAnAbility {
     #[error("must not be greater than 100 characters.")]
     TooLong,
     /// An empty word, a character outside the alphabet, or a `*` that is not the whole last word.
-    #[error(
-        "must be * or words of letters, digits, _ . - joined by : (calls:read), of which the last may be *."
-    )]
+    #[error("must be * or words of letters, digits, _ . - joined by : (calls:read), of which the last may be *.")]
     Malformed,
 }
 
@@ -28,12 +26,10 @@ impl Ability {
         if text.len() > Self::MAX_CHARS {
             return Err(NotAnAbility::TooLong);
         }
-        let words = text
-            .strip_suffix('*')
-            .map_or(Some(text), |head| match head {
-                "" => None,
-                _ => head.strip_suffix(':').or(Some("")),
-            });
+        let words = text.strip_suffix('*').map_or(Some(text), |head| match head {
+            "" => None,
+            _ => head.strip_suffix(':').or(Some("")),
+        });
         match words {
             None => Ok(Self(text.into())),
             Some(words) if words.split(':').all(is_word) => Ok(Self(text.into())),
@@ -73,10 +69,7 @@ impl fmt::Display for Ability {
 }
 
 fn is_word(word: &str) -> bool {
-    !word.is_empty()
-        && word
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+    !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
 fn is_reserved(text: &str) -> bool {
@@ -98,12 +91,7 @@ pub enum Power {
 
 impl Power {
     /// Every power, so that a declared catalogue need not repeat them.
-    pub const ALL: [Self; 4] = [
-        Self::UserRead,
-        Self::TokensRotateSelf,
-        Self::EnvironmentsRead,
-        Self::TokensIntrospect,
-    ];
+    pub const ALL: [Self; 4] = [Self::UserRead, Self::TokensRotateSelf, Self::EnvironmentsRead, Self::TokensIntrospect];
 
     /// The ability that grants this power.
     pub const fn as_str(self) -> &'static str {
@@ -172,20 +160,10 @@ mod tests {
 
     #[test]
     fn accepts_the_grammar_and_nothing_else() {
-        for good in [
-            "*",
-            "calls",
-            "calls:read",
-            "calls:*",
-            "a.b-c_d:0:*",
-            &"a".repeat(100),
-        ] {
+        for good in ["*", "calls", "calls:read", "calls:*", "a.b-c_d:0:*", &"a".repeat(100)] {
             assert!(Ability::parse(good).is_ok(), "{good}");
         }
-        for bad in [
-            "", ":", "a:", ":a", "a::b", "**", "a*", "a:*:b", "*:a", "a b", "a:b ", "é", "a:**",
-            ":*", "a\0",
-        ] {
+        for bad in ["", ":", "a:", ":a", "a::b", "**", "a*", "a:*:b", "*:a", "a b", "a:b ", "é", "a:**", ":*", "a\0"] {
             assert_eq!(Ability::parse(bad), Err(NotAnAbility::Malformed), "{bad:?}");
         }
         assert_eq!(Ability::parse(&"a".repeat(101)), Err(NotAnAbility::TooLong));
@@ -195,31 +173,16 @@ mod tests {
     fn no_wildcard_covers_a_server_wide_power() {
         for held in ["*", "tokens:*", "admin:*"] {
             let held = Ability::parse(held).unwrap();
-            assert!(
-                !held.covers("tokens:introspect") && !held.covers("admin:users"),
-                "{held}"
-            );
+            assert!(!held.covers("tokens:introspect") && !held.covers("admin:users"), "{held}");
         }
-        assert!(
-            Ability::parse("tokens:introspect")
-                .unwrap()
-                .covers("tokens:introspect")
-        );
-        assert!(
-            Ability::parse("tokens:*")
-                .unwrap()
-                .covers("tokens:rotate-self")
-        );
+        assert!(Ability::parse("tokens:introspect").unwrap().covers("tokens:introspect"));
+        assert!(Ability::parse("tokens:*").unwrap().covers("tokens:rotate-self"));
     }
 
     #[test]
     fn repetitions_count_once_and_order_stays() {
         let list = ["b", "a", "b"].map(|a| Ability::parse(a).unwrap());
-        let kept: Vec<_> = Abilities::new(list)
-            .unwrap()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let kept: Vec<_> = Abilities::new(list).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(kept, ["b", "a"]);
         let many = (0..101).map(|n| Ability::parse(&format!("a{n}")).unwrap());
         assert_eq!(Abilities::new(many), Err(TooManyAbilities));
@@ -227,8 +190,7 @@ mod tests {
 
     /// The contract's sentence, word by word, as slowly as it can be said.
     fn naive_covers(held: &str, needed: &str) -> bool {
-        let (held, needed): (Vec<_>, Vec<_>) =
-            (held.split(':').collect(), needed.split(':').collect());
+        let (held, needed): (Vec<_>, Vec<_>) = (held.split(':').collect(), needed.split(':').collect());
         if held == needed {
             return true;
         }

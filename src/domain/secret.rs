@@ -56,28 +56,17 @@ pub enum BadPrefixes {
 
 impl Prefixes {
     /// Takes one prefix a kind: 1 to 16 characters of `[A-Za-z0-9_]`, none the beginning of another.
-    pub fn new(
-        session: &str,
-        personal_access_token: &str,
-        environment_token: &str,
-    ) -> Result<Self, BadPrefixes> {
+    pub fn new(session: &str, personal_access_token: &str, environment_token: &str) -> Result<Self, BadPrefixes> {
         let all = [session, personal_access_token, environment_token];
         for (at, prefix) in all.iter().enumerate() {
-            let sound = prefix
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            let sound = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
             if !sound || !(1..=16).contains(&prefix.len()) {
                 return Err(BadPrefixes::Malformed((*prefix).to_owned()));
             }
-            if let Some((_, other)) = all
-                .iter()
-                .enumerate()
-                .find(|(other_at, other)| *other_at != at && other.starts_with(prefix))
+            if let Some((_, other)) =
+                all.iter().enumerate().find(|(other_at, other)| *other_at != at && other.starts_with(prefix))
             {
-                return Err(BadPrefixes::Ambiguous(
-                    (*prefix).to_owned(),
-                    (*other).to_owned(),
-                ));
+                return Err(BadPrefixes::Ambiguous((*prefix).to_owned(), (*other).to_owned()));
             }
         }
         Ok(Self {
@@ -97,13 +86,9 @@ impl Prefixes {
     }
 
     fn split<'t>(&self, text: &'t str) -> Option<(CredentialKind, &'t str)> {
-        [
-            CredentialKind::PersonalAccessToken,
-            CredentialKind::Session,
-            CredentialKind::EnvironmentToken,
-        ]
-        .into_iter()
-        .find_map(|kind| Some((kind, text.strip_prefix(self.of(kind))?)))
+        [CredentialKind::PersonalAccessToken, CredentialKind::Session, CredentialKind::EnvironmentToken]
+            .into_iter()
+            .find_map(|kind| Some((kind, text.strip_prefix(self.of(kind))?)))
     }
 }
 
@@ -121,17 +106,12 @@ impl Plaintext {
         while random.len() < RANDOM_CHARS {
             getrandom::fill(&mut *pool)?;
             // 248 is the largest multiple of 62 in a byte: dropping what lies beyond leaves every character as likely.
-            let fair = pool
-                .iter()
-                .filter(|byte| **byte < 248)
-                .map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
+            let fair = pool.iter().filter(|byte| **byte < 248).map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
             let missing = RANDOM_CHARS - random.len();
             random.extend(fair.take(missing));
         }
         let checksum = crc32fast::hash(random.as_bytes());
-        Ok(Self(
-            format!("{}{}{checksum:08x}", prefixes.of(kind), *random).into(),
-        ))
+        Ok(Self(format!("{}{}{checksum:08x}", prefixes.of(kind), *random).into()))
     }
 
     /// What the store keeps of this secret.
@@ -208,33 +188,22 @@ impl Presented {
         if number.is_some() && kind != CredentialKind::PersonalAccessToken {
             return Err(NotACredential);
         }
-        if body.len() != RANDOM_CHARS + CHECKSUM_CHARS
-            || !body.bytes().all(|b| b.is_ascii_alphanumeric())
-        {
+        if body.len() != RANDOM_CHARS + CHECKSUM_CHARS || !body.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(NotACredential);
         }
         let (random, checksum) = body.split_at(RANDOM_CHARS);
-        let lower_hex = checksum
-            .bytes()
-            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if !lower_hex || u32::from_str_radix(checksum, 16) != Ok(crc32fast::hash(random.as_bytes()))
-        {
+        let lower_hex = checksum.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if !lower_hex || u32::from_str_radix(checksum, 16) != Ok(crc32fast::hash(random.as_bytes())) {
             return Err(NotACredential);
         }
-        Ok(Self {
-            kind,
-            number,
-            hash: TokenHash(blake3::hash(secret.as_bytes())),
-        })
+        Ok(Self { kind, number, hash: TokenHash(blake3::hash(secret.as_bytes())) })
     }
 }
 
 /// A row number is written in one way: no sign, no leading zero.
 fn parse_number(text: &str) -> Result<i64, NotACredential> {
     let number: i64 = text.parse().map_err(|_| NotACredential)?;
-    (number > 0 && number.to_string() == text)
-        .then_some(number)
-        .ok_or(NotACredential)
+    (number > 0 && number.to_string() == text).then_some(number).ok_or(NotACredential)
 }
 
 #[cfg(test)]
@@ -247,21 +216,15 @@ mod tests {
         Prefixes::new("ses_", "pat_", "talq_").unwrap()
     }
 
-    const KINDS: [CredentialKind; 3] = [
-        CredentialKind::Session,
-        CredentialKind::PersonalAccessToken,
-        CredentialKind::EnvironmentToken,
-    ];
+    const KINDS: [CredentialKind; 3] =
+        [CredentialKind::Session, CredentialKind::PersonalAccessToken, CredentialKind::EnvironmentToken];
 
     #[test]
     fn has_the_shape_of_the_contract() {
         let token = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes()).unwrap();
         let text = token.expose();
         assert_eq!(text.len(), "pat_".len() + 40 + 8);
-        assert_eq!(
-            format!("{:08x}", crc32fast::hash(&text.as_bytes()[4..44])),
-            text[44..]
-        );
+        assert_eq!(format!("{:08x}", crc32fast::hash(&text.as_bytes()[4..44])), text[44..]);
         assert_eq!(token.hint(), text[48..]);
         assert_eq!(token.numbered(7).expose(), format!("7|{text}"));
     }
@@ -273,22 +236,10 @@ mod tests {
 
     #[test]
     fn prefixes_must_tell_the_kinds_apart() {
-        assert!(matches!(
-            Prefixes::new("a", "ab", "c"),
-            Err(BadPrefixes::Ambiguous(..))
-        ));
-        assert!(matches!(
-            Prefixes::new("a_", "a_", "c"),
-            Err(BadPrefixes::Ambiguous(..))
-        ));
+        assert!(matches!(Prefixes::new("a", "ab", "c"), Err(BadPrefixes::Ambiguous(..))));
+        assert!(matches!(Prefixes::new("a_", "a_", "c"), Err(BadPrefixes::Ambiguous(..))));
         for bad in ["", "a|", "a b", "é", "12345678901234567"] {
-            assert!(
-                matches!(
-                    Prefixes::new(bad, "x_", "y_"),
-                    Err(BadPrefixes::Malformed(_))
-                ),
-                "{bad:?}"
-            );
+            assert!(matches!(Prefixes::new(bad, "x_", "y_"), Err(BadPrefixes::Malformed(_))), "{bad:?}");
         }
     }
 
@@ -297,21 +248,8 @@ mod tests {
         let prefixes = prefixes();
         let token = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes).unwrap();
         let session = Plaintext::generate(CredentialKind::Session, &prefixes).unwrap();
-        for number in [
-            "",
-            "0",
-            "-1",
-            "+1",
-            "01",
-            " 1",
-            "1 ",
-            "9223372036854775808",
-            "1|1",
-        ] {
-            assert!(
-                Presented::parse(&format!("{number}|{}", token.expose()), &prefixes).is_err(),
-                "{number:?}"
-            );
+        for number in ["", "0", "-1", "+1", "01", " 1", "1 ", "9223372036854775808", "1|1"] {
+            assert!(Presented::parse(&format!("{number}|{}", token.expose()), &prefixes).is_err(), "{number:?}");
         }
         assert!(Presented::parse(&format!("1|{}", session.expose()), &prefixes).is_err());
     }
@@ -321,10 +259,7 @@ mod tests {
         let token = Plaintext::generate(CredentialKind::Session, &prefixes()).unwrap();
         let presented = Presented::parse(token.expose(), &prefixes()).unwrap();
         let shown = format!("{token:?} {presented:?}");
-        assert!(
-            !shown.contains(&token.expose()[4..]) && !shown.contains(&token.hash().0.to_hex()[..8]),
-            "{shown}"
-        );
+        assert!(!shown.contains(&token.expose()[4..]) && !shown.contains(&token.hash().0.to_hex()[..8]), "{shown}");
     }
 
     proptest! {

@@ -49,10 +49,7 @@ impl Timestamp {
     pub fn parse(text: &str) -> Result<Self, NotATimestamp> {
         let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| NotATimestamp)?;
         let seconds = parsed.timestamp();
-        (Self::MIN.0..=Self::MAX.0)
-            .contains(&seconds)
-            .then_some(Self(seconds))
-            .ok_or(NotATimestamp)
+        (Self::MIN.0..=Self::MAX.0).contains(&seconds).then_some(Self(seconds)).ok_or(NotATimestamp)
     }
 }
 
@@ -77,14 +74,8 @@ mod tests {
 
     #[test]
     fn stays_within_the_years_that_can_be_written() {
-        assert_eq!(
-            Timestamp::from_unix(i64::MAX).to_string(),
-            "9999-12-31T23:59:59Z"
-        );
-        assert_eq!(
-            Timestamp::from_unix(i64::MIN).to_string(),
-            "0001-01-01T00:00:00Z"
-        );
+        assert_eq!(Timestamp::from_unix(i64::MAX).to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(Timestamp::from_unix(i64::MIN).to_string(), "0001-01-01T00:00:00Z");
         assert_eq!(Timestamp::MAX.plus(Duration::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::parse("tomorrow"), Err(NotATimestamp));
         assert_eq!(Timestamp::parse("2024-01-15"), Err(NotATimestamp));

@@ -81,21 +81,10 @@ pub(super) async fn register(
     let email = form.required("email", Email::parse);
     let password = form.required("password", Password::parse);
     let ((name, email), password) = form.finish(name.zip(email).zip(password))?;
-    let user = accounts::register(
-        &state.ops,
-        client,
-        accounts::NewAccount {
-            name,
-            email,
-            password,
-        },
-    )
-    .await?;
+    let user = accounts::register(&state.ops, client, accounts::NewAccount { name, email, password }).await?;
     Ok(HttpResponse::Created()
         .insert_header(("Location", "/api/v1/user"))
-        .json(DataView {
-            data: UserView::from(user),
-        }))
+        .json(DataView { data: UserView::from(user) }))
 }
 
 pub(super) async fn login(
@@ -108,26 +97,14 @@ pub(super) async fn login(
     let password = form.required("password", Password::parse);
     let device_name = form.optional("device_name", Name::parse);
     let (email, password) = form.finish(email.zip(password))?;
-    let attempt = accounts::SignInAttempt {
-        client,
-        email,
-        password,
-        device_name,
-    };
+    let attempt = accounts::SignInAttempt { client, email, password, device_name };
     let issued = accounts::sign_in(&state.ops, attempt).await?;
-    Ok(HttpResponse::Created().json(DataView {
-        data: SignedIn::from(issued),
-    }))
+    Ok(HttpResponse::Created().json(DataView { data: SignedIn::from(issued) }))
 }
 
-pub(super) async fn logout(
-    state: Data<AppState>,
-    asking: SessionUser,
-) -> Result<Json<MessageView>, ApiError> {
+pub(super) async fn logout(state: Data<AppState>, asking: SessionUser) -> Result<Json<MessageView>, ApiError> {
     sessions::end(&state.ops, asking.user.id, asking.session.id).await?;
-    Ok(Json(MessageView {
-        message: "Signed out",
-    }))
+    Ok(Json(MessageView { message: "Signed out" }))
 }
 
 pub(super) async fn identify(AnyCredential(principal): AnyCredential) -> Json<DataView<Identity>> {
@@ -135,11 +112,7 @@ pub(super) async fn identify(AnyCredential(principal): AnyCredential) -> Json<Da
         data: Identity {
             r#type: principal.kind().as_str(),
             id: principal.id().to_string(),
-            abilities: principal
-                .abilities()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            abilities: principal.abilities().iter().map(ToString::to_string).collect(),
         },
     })
 }
@@ -148,22 +121,12 @@ pub(super) async fn show(AccountReader(user): AccountReader) -> Json<UserView> {
     Json(user.into())
 }
 
-pub(super) async fn update(
-    state: Data<AppState>,
-    asking: SessionUser,
-    body: Body,
-) -> Result<Json<UserView>, ApiError> {
+pub(super) async fn update(state: Data<AppState>, asking: SessionUser, body: Body) -> Result<Json<UserView>, ApiError> {
     let mut form = body.form(&["name", "email"]).await?;
-    let change = ProfileChange {
-        name: form.optional("name", Name::parse),
-        email: form.optional("email", Email::parse),
-    };
+    let change =
+        ProfileChange { name: form.optional("name", Name::parse), email: form.optional("email", Email::parse) };
     let change = form.finish(Some(change))?;
-    Ok(Json(
-        accounts::change_profile(&state.ops, asking.user.id, change)
-            .await?
-            .into(),
-    ))
+    Ok(Json(accounts::change_profile(&state.ops, asking.user.id, change).await?.into()))
 }
 
 pub(super) async fn change_password(
@@ -177,7 +140,5 @@ pub(super) async fn change_password(
     let new = form.required("password", Password::parse);
     let (current, new) = form.finish(current.zip(new))?;
     accounts::change_password(&state.ops, &asking.session, client, current, new).await?;
-    Ok(Json(MessageView {
-        message: "Password changed",
-    }))
+    Ok(Json(MessageView { message: "Password changed" }))
 }

@@ -18,16 +18,9 @@ impl FromRequest for ClientAddress {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let state = request
-            .app_data::<web::Data<AppState>>()
-            .expect("the state is part of every application");
-        let peer = request
-            .peer_addr()
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let forwarded = request
-            .headers()
-            .get_all("X-Forwarded-For")
-            .filter_map(|value| value.to_str().ok());
+        let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
+        let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let forwarded = request.headers().get_all("X-Forwarded-For").filter_map(|value| value.to_str().ok());
         ready(Ok(Self(client(peer, forwarded, &state.trusted_proxies))))
     }
 }
@@ -36,10 +29,7 @@ impl FromRequest for ClientAddress {
 /// read ends the walk: what lies beyond is anybody's claim.
 fn client<'h>(peer: IpAddr, forwarded: impl Iterator<Item = &'h str>, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
-    let hops: Vec<&str> = forwarded
-        .flat_map(|header| header.split(','))
-        .map(str::trim)
-        .collect();
+    let hops: Vec<&str> = forwarded.flat_map(|header| header.split(',')).map(str::trim).collect();
     let mut client = peer.to_canonical();
     for hop in hops.into_iter().rev() {
         if !is_trusted(client) {
@@ -55,13 +45,8 @@ fn client<'h>(peer: IpAddr, forwarded: impl Iterator<Item = &'h str>, trusted: &
 
 /// Some proxies add the port, and IPv6 then comes in brackets.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
-    let bare = hop
-        .strip_prefix('[')
-        .and_then(|hop| hop.strip_suffix(']'))
-        .unwrap_or(hop);
-    let address = bare
-        .parse()
-        .or_else(|_| hop.parse::<SocketAddr>().map(|with_port| with_port.ip()));
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    let address = bare.parse().or_else(|_| hop.parse::<SocketAddr>().map(|with_port| with_port.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
 }
 
@@ -70,10 +55,7 @@ mod tests {
     use super::*;
 
     fn seen(peer: &str, headers: &[&str]) -> String {
-        let trusted = [
-            "127.0.0.1/32".parse().unwrap(),
-            "10.0.0.0/8".parse().unwrap(),
-        ];
+        let trusted = ["127.0.0.1/32".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
         client(peer.parse().unwrap(), headers.iter().copied(), &trusted).to_string()
     }
 
@@ -84,18 +66,9 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_vouches_for_the_hop_before_it_and_no_further() {
-        assert_eq!(
-            seen("127.0.0.1", &["203.0.113.5, 198.51.100.7"]),
-            "198.51.100.7"
-        );
-        assert_eq!(
-            seen("127.0.0.1", &["203.0.113.5, 198.51.100.7, 10.1.2.3"]),
-            "198.51.100.7"
-        );
-        assert_eq!(
-            seen("127.0.0.1", &["203.0.113.5", "198.51.100.7"]),
-            "198.51.100.7"
-        );
+        assert_eq!(seen("127.0.0.1", &["203.0.113.5, 198.51.100.7"]), "198.51.100.7");
+        assert_eq!(seen("127.0.0.1", &["203.0.113.5, 198.51.100.7, 10.1.2.3"]), "198.51.100.7");
+        assert_eq!(seen("127.0.0.1", &["203.0.113.5", "198.51.100.7"]), "198.51.100.7");
         assert_eq!(seen("::ffff:127.0.0.1", &["198.51.100.7"]), "198.51.100.7");
     }
 

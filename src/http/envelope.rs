@@ -31,31 +31,17 @@ pub(super) async fn seal<B: MessageBody + 'static>(
     let started = Instant::now();
     let id = Uuid::now_v7().to_string();
     let method = request.method().clone();
-    let state = request
-        .app_data::<web::Data<AppState>>()
-        .expect("the state is part of every application")
-        .clone();
+    let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application").clone();
 
     let outcome = match head_size(&request) > state.limits.head {
         true => Err(ApiError::HeadTooLarge(state.limits.head)),
         false => run(state.limits.deadline, request, next).await,
     };
-    let mut line = Line {
-        id: &id,
-        method: method.as_str(),
-        started,
-        route: None,
-        asker: None,
-        reason: None,
-    };
+    let mut line = Line { id: &id, method: method.as_str(), started, route: None, asker: None, reason: None };
     match outcome {
         Ok(Ok(mut response)) => {
             line.route = response.request().match_pattern();
-            line.asker = response
-                .request()
-                .extensions()
-                .get::<Asker>()
-                .map(|asker| asker.0.clone());
+            line.asker = response.request().extensions().get::<Asker>().map(|asker| asker.0.clone());
             line.reason = response.response().error().map(ToString::to_string);
             add_headers(response.headers_mut(), &id);
             line.write(response.status());
@@ -82,24 +68,15 @@ async fn run<B: MessageBody + 'static>(
 
 /// As it came over the wire, to within the spaces: request line and header fields.
 fn head_size(request: &ServiceRequest) -> usize {
-    let line =
-        request.method().as_str().len() + request.uri().to_string().len() + "  HTTP/1.1\r\n".len();
-    let fields = request
-        .headers()
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    let target = request.uri().path().len() + request.uri().query().map_or(0, |query| query.len() + 1);
+    let line = request.method().as_str().len() + target + "  HTTP/1.1\r\n".len();
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
     line + fields.sum::<usize>()
 }
 
 fn add_headers(headers: &mut HeaderMap, id: &str) {
-    headers.insert(
-        HeaderName::from_static("cache-control"),
-        HeaderValue::from_static("no-store"),
-    );
-    headers.insert(
-        HeaderName::from_static("x-content-type-options"),
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
+    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
@@ -117,11 +94,7 @@ struct Line<'r> {
 
 impl Line<'_> {
     fn write(&self, status: StatusCode) {
-        let level = if status.is_server_error() {
-            Level::Error
-        } else {
-            Level::Info
-        };
+        let level = if status.is_server_error() { Level::Error } else { Level::Info };
         log::log!(
             target: "patd::request", level,
             method = self.method,

@@ -1,12 +1,12 @@
 //! The only file that knows status codes: errors as answers (the contract, "Answers").
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
     http::{StatusCode, header},
 };
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use crate::{
     ops::{self, Violation, verification::Denied},
@@ -65,6 +65,15 @@ impl fmt::Display for ApiError {
     }
 }
 
+/// The body of an error, with Laravel's keys and a code for machines.
+#[derive(Serialize)]
+struct ErrorView {
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<BTreeMap<String, Vec<String>>>,
+    code: &'static str,
+}
+
 /// What an error looks like outside.
 struct Answer {
     status: StatusCode,
@@ -75,83 +84,47 @@ struct Answer {
 impl ApiError {
     fn answer(&self) -> Answer {
         use ops::Error as Ops;
-        let of = |status, code, message: &str| Answer {
-            status,
-            code,
-            message: message.to_owned(),
-        };
+        let of = |status, code, message: &str| Answer { status, code, message: message.to_owned() };
         match self {
-            Self::Ops(Ops::Denied(_) | Ops::SignInRefused) => of(
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                "Unauthenticated.",
-            ),
+            Self::Ops(Ops::Denied(_) | Ops::SignInRefused) => {
+                of(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated.")
+            }
             Self::Ops(Ops::SessionRequired) => {
                 let message = "This needs a session: sign in, and send the session token instead.";
                 of(StatusCode::FORBIDDEN, "session_required", message)
             }
-            Self::Ops(Ops::MissingAbility) => of(
-                StatusCode::FORBIDDEN,
-                "missing_ability",
-                "Invalid ability provided.",
-            ),
+            Self::Ops(Ops::MissingAbility) => of(StatusCode::FORBIDDEN, "missing_ability", "Invalid ability provided."),
             Self::Ops(Ops::NotFound) => of(StatusCode::NOT_FOUND, "not_found", "Not found."),
             Self::Ops(Ops::RegistrationClosed) => {
                 let message = "Registration is switched off on this server. Ask its administrator for an account.";
                 of(StatusCode::NOT_FOUND, "not_found", message)
             }
-            Self::Ops(Ops::Invalid(violations)) => of(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "validation_failed",
-                &summary(violations),
-            ),
-            Self::Ops(Ops::Throttled(_)) => of(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_attempts",
-                "Too Many Attempts.",
-            ),
-            Self::Ops(Ops::Busy) => of(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "busy",
-                "Too many sign-ins at once. Try again.",
-            ),
+            Self::Ops(Ops::Invalid(violations)) => {
+                of(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", &summary(violations))
+            }
+            Self::Ops(Ops::Throttled(_)) => {
+                of(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", "Too Many Attempts.")
+            }
+            Self::Ops(Ops::Busy) => {
+                of(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many sign-ins at once. Try again.")
+            }
             Self::Ops(Ops::Store(StoreError::Unavailable(_))) => {
                 let message = "The store is unavailable. A change may or may not have happened.";
-                of(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "store_unavailable",
-                    message,
-                )
+                of(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
             }
-            Self::Ops(Ops::Store(_) | Ops::Internal(_)) | Self::Panicked => of(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "server_error",
-                "Server Error",
-            ),
-            Self::MalformedAuthorization(message) => {
-                of(StatusCode::BAD_REQUEST, "malformed_request", message)
+            Self::Ops(Ops::Store(_) | Ops::Internal(_)) | Self::Panicked => {
+                of(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "Server Error")
             }
+            Self::MalformedAuthorization(message) => of(StatusCode::BAD_REQUEST, "malformed_request", message),
             Self::Malformed(message) => of(StatusCode::BAD_REQUEST, "malformed_request", message),
-            Self::UnknownRoute => of(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "There is nothing at this path.",
-            ),
+            Self::UnknownRoute => of(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path."),
             Self::MethodNotAllowed(allowed) => {
                 let message = format!("This path takes {allowed}.");
-                of(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "method_not_allowed",
-                    &message,
-                )
+                of(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &message)
             }
             Self::HeadTooLarge(limit) => {
                 let message = format!("The request's head must not exceed {limit} bytes.");
-                of(
-                    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                    "head_too_large",
-                    &message,
-                )
+                of(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", &message)
             }
             Self::BodyTooLarge(limit) => {
                 let message = format!("The request's body must not exceed {limit} bytes.");
@@ -159,30 +132,16 @@ impl ApiError {
             }
             Self::NotJson => {
                 let message = "The body must be sent uncompressed, with the header Content-Type: application/json.";
-                of(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "unsupported_media_type",
-                    message,
-                )
+                of(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
             }
-            Self::BodyTimeout => of(
-                StatusCode::REQUEST_TIMEOUT,
-                "request_timeout",
-                "The request's body did not arrive in time.",
-            ),
+            Self::BodyTimeout => {
+                of(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request's body did not arrive in time.")
+            }
             Self::Deadline => {
                 let message = "This took too long. A change may or may not have happened.";
-                of(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "deadline_exceeded",
-                    message,
-                )
+                of(StatusCode::SERVICE_UNAVAILABLE, "deadline_exceeded", message)
             }
-            Self::Draining => of(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "draining",
-                "The server is shutting down.",
-            ),
+            Self::Draining => of(StatusCode::SERVICE_UNAVAILABLE, "draining", "The server is shutting down."),
         }
     }
 
@@ -192,15 +151,11 @@ impl ApiError {
             Self::Ops(ops::Error::Denied(Denied::Missing) | ops::Error::SignInRefused) => {
                 Some(r#"Bearer realm="patd""#)
             }
-            Self::Ops(ops::Error::Denied(_)) => {
-                Some(r#"Bearer realm="patd", error="invalid_token""#)
-            }
+            Self::Ops(ops::Error::Denied(_)) => Some(r#"Bearer realm="patd", error="invalid_token""#),
             Self::Ops(ops::Error::SessionRequired | ops::Error::MissingAbility) => {
                 Some(r#"Bearer realm="patd", error="insufficient_scope""#)
             }
-            Self::MalformedAuthorization(_) => {
-                Some(r#"Bearer realm="patd", error="invalid_request""#)
-            }
+            Self::MalformedAuthorization(_) => Some(r#"Bearer realm="patd", error="invalid_request""#),
             _ => None,
         }
     }
@@ -236,25 +191,19 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let Answer {
-            status,
-            code,
-            message,
-        } = self.answer();
-        let mut body = json!({ "message": message, "code": code });
-        if let Self::Ops(ops::Error::Invalid(violations)) = self {
-            body["errors"] = by_field(violations);
-        }
+        let Answer { status, code, message } = self.answer();
+        let errors = match self {
+            Self::Ops(ops::Error::Invalid(violations)) => Some(by_field(violations)),
+            _ => None,
+        };
         let mut response = HttpResponse::build(status);
         self.add_headers(&mut response);
-        response.json(body)
+        response.json(ErrorView { message, errors, code })
     }
 }
 
 fn summary(violations: &[Violation]) -> String {
-    let first = violations
-        .first()
-        .map_or("The given data was invalid.", |first| &first.message);
+    let first = violations.first().map_or("The given data was invalid.", |first| &first.message);
     match violations.len() {
         0 | 1 => first.to_owned(),
         2 => format!("{first} (and 1 more error)"),
@@ -262,12 +211,10 @@ fn summary(violations: &[Violation]) -> String {
     }
 }
 
-fn by_field(violations: &[Violation]) -> Value {
-    let mut fields = Map::new();
+fn by_field(violations: &[Violation]) -> BTreeMap<String, Vec<String>> {
+    let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for Violation { field, message } in violations {
-        if let Value::Array(messages) = fields.entry(field).or_insert_with(|| json!([])) {
-            messages.push(json!(message));
-        }
+        fields.entry(field.clone()).or_default().push(message.clone());
     }
-    Value::Object(fields)
+    fields
 }

@@ -32,25 +32,13 @@ impl FromRequest for Body {
     type Future = std::future::Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let state = request
-            .app_data::<web::Data<AppState>>()
-            .expect("the state is part of every application");
-        let text_header = |name| {
-            request
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-        };
-        let plain = text_header(header::CONTENT_ENCODING)
-            .is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+        let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
+        let text_header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let plain = text_header(header::CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
         std::future::ready(Ok(Self {
             payload: payload.take(),
-            is_json: plain
-                && request
-                    .content_type()
-                    .eq_ignore_ascii_case("application/json"),
-            declared_length: text_header(header::CONTENT_LENGTH)
-                .and_then(|length| length.parse().ok()),
+            is_json: plain && request.content_type().eq_ignore_ascii_case("application/json"),
+            declared_length: text_header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),
             limit: state.limits.body,
             timeout: state.limits.body_timeout,
         }))
@@ -64,30 +52,18 @@ impl Body {
             return Err(ApiError::NotJson);
         }
         let timeout = self.timeout;
-        let bytes = tokio::time::timeout(timeout, self.read())
-            .await
-            .map_err(|_| ApiError::BodyTimeout)??;
-        let StrictJson(value) = serde_json::from_slice(&bytes).map_err(|error| {
-            ApiError::Malformed(format!("The body is not sound JSON: {error}."))
-        })?;
+        let bytes = tokio::time::timeout(timeout, self.read()).await.map_err(|_| ApiError::BodyTimeout)??;
+        let StrictJson(value) = serde_json::from_slice(&bytes)
+            .map_err(|error| ApiError::Malformed(format!("The body is not sound JSON: {error}.")))?;
         let Value::Object(fields) = value else {
-            return Err(ApiError::Malformed(
-                "The body must be a JSON object.".to_owned(),
-            ));
+            return Err(ApiError::Malformed("The body must be a JSON object.".to_owned()));
         };
-        Ok(Form {
-            fields,
-            known,
-            violations: Vec::new(),
-        })
+        Ok(Form { fields, known, violations: Vec::new() })
     }
 
     /// The time-out is of the whole body: one that trickles in gets no more of it than one that does not come at all.
     async fn read(mut self) -> Result<BytesMut, ApiError> {
-        if self
-            .declared_length
-            .is_some_and(|length| length > self.limit)
-        {
+        if self.declared_length.is_some_and(|length| length > self.limit) {
             return Err(ApiError::BodyTooLarge(self.limit));
         }
         let mut bytes = BytesMut::new();
@@ -139,18 +115,11 @@ impl Form {
     }
 
     /// A whole number within `range` that may be missing or null.
-    pub(super) fn optional_number(
-        &mut self,
-        field: &str,
-        range: std::ops::RangeInclusive<u64>,
-    ) -> Option<u64> {
+    pub(super) fn optional_number(&mut self, field: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let value = self.fields.remove(field).filter(|value| !value.is_null())?;
         let (least, most) = (range.start(), range.end());
         let number = value.as_u64().filter(|number| range.contains(number));
-        self.checked(
-            field,
-            number.ok_or_else(|| format!("must be a whole number from {least} to {most}.")),
-        )
+        self.checked(field, number.ok_or_else(|| format!("must be a whole number from {least} to {most}.")))
     }
 
     /// A list of texts that may be missing or null. Each item that does not hold is named by its place: `abilities.0`.
@@ -188,10 +157,7 @@ impl Form {
     /// Names the unknown fields, and answers `required` if nothing is wrong with any field.
     pub(super) fn finish<T>(mut self, required: Option<T>) -> Result<T, ApiError> {
         let known = self.known.join(", ");
-        for field in std::mem::take(&mut self.fields)
-            .into_iter()
-            .map(|(field, _)| field)
-        {
+        for field in std::mem::take(&mut self.fields).into_iter().map(|(field, _)| field) {
             self.refuse(&field, format!("is unknown. The fields here are: {known}."));
         }
         match required {
@@ -259,9 +225,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut map = Map::new();
         while let Some((key, StrictJson(value))) = access.next_entry::<String, _>()? {
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format_args!(
-                    "the key {key:?} stands twice"
-                )));
+                return Err(A::Error::custom(format_args!("the key {key:?} stands twice")));
             }
             map.insert(key, value);
         }

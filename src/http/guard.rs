@@ -70,15 +70,9 @@ impl FromRequest for AccountReader {
 }
 
 async fn authenticate(request: &HttpRequest) -> Result<Principal, ApiError> {
-    let state = request
-        .app_data::<web::Data<AppState>>()
-        .expect("the state is part of every application");
+    let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
     let principal = verification::authenticate(&state.ops, bearer(request)?).await?;
-    request.extensions_mut().insert(Asker(format!(
-        "{}:{}",
-        principal.kind().as_str(),
-        principal.id()
-    )));
+    request.extensions_mut().insert(Asker(format!("{}:{}", principal.kind().as_str(), principal.id())));
     Ok(principal)
 }
 
@@ -87,23 +81,16 @@ fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let value = headers.next().ok_or(Denied::Missing)?.as_bytes();
     if headers.next().is_some() {
-        return Err(ApiError::MalformedAuthorization(
-            "There must be one Authorization header.",
-        ));
+        return Err(ApiError::MalformedAuthorization("There must be one Authorization header."));
     }
-    let end_of_scheme = value
-        .iter()
-        .position(|byte| *byte == b' ')
-        .unwrap_or(value.len());
+    let end_of_scheme = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end_of_scheme);
     if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Err(Denied::Missing.into());
     }
     let token = rest.trim_ascii_start();
     match std::str::from_utf8(token) {
-        Ok(token) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Ok(token)
-        }
+        Ok(token) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(token),
         _ => Err(ApiError::MalformedAuthorization(
             "The Authorization header must be Bearer and one token without white space.",
         )),

@@ -27,38 +27,21 @@ use table::Table;
 fn table() -> Table {
     Table::default()
         // Signing in and out.
-        .at("/api/v1/auth/register", |route| {
-            route.post(accounts::register)
-        })
+        .at("/api/v1/auth/register", |route| route.post(accounts::register))
         .at("/api/v1/auth/login", |route| route.post(accounts::login))
         .at("/api/v1/auth/logout", |route| route.post(accounts::logout))
-        .at("/api/v1/auth/identify", |route| {
-            route.post(accounts::identify)
-        })
+        .at("/api/v1/auth/identify", |route| route.post(accounts::identify))
         // The account.
         .at("/api/user", |route| route.get(accounts::show))
-        .at("/api/v1/user", |route| {
-            route.get(accounts::show).patch(accounts::update)
-        })
-        .at("/api/v1/user/password", |route| {
-            route.put(accounts::change_password)
-        })
+        .at("/api/v1/user", |route| route.get(accounts::show).patch(accounts::update))
+        .at("/api/v1/user/password", |route| route.put(accounts::change_password))
         // Its sessions.
-        .at("/api/v1/user/sessions", |route| {
-            route.get(sessions::list).delete(sessions::end_others)
-        })
-        .at("/api/v1/user/sessions/{id}", |route| {
-            route.delete(sessions::end)
-        })
+        .at("/api/v1/user/sessions", |route| route.get(sessions::list).delete(sessions::end_others))
+        .at("/api/v1/user/sessions/{id}", |route| route.delete(sessions::end))
         // Its personal access tokens.
-        .at("/api/v1/user/api-tokens", |route| {
-            route.get(tokens::list).post(tokens::create)
-        })
+        .at("/api/v1/user/api-tokens", |route| route.get(tokens::list).post(tokens::create))
         .at("/api/v1/user/api-tokens/{id}", |route| {
-            route
-                .get(tokens::show)
-                .patch(tokens::rename)
-                .delete(tokens::revoke)
+            route.get(tokens::show).patch(tokens::rename).delete(tokens::revoke)
         })
         // Whether this process lives, and whether it can do its work.
         .at("/livez", |route| route.get(health::live))

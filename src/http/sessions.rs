@@ -42,10 +42,7 @@ pub(super) async fn list(
     asking: SessionUser,
 ) -> Result<Json<DataView<Vec<SessionView>>>, ApiError> {
     let sessions = sessions::list(&state.ops, asking.user.id).await?;
-    let data = sessions
-        .into_iter()
-        .map(|session| SessionView::new(session, asking.session.id))
-        .collect();
+    let data = sessions.into_iter().map(|session| SessionView::new(session, asking.session.id)).collect();
     Ok(Json(DataView { data }))
 }
 
@@ -56,17 +53,10 @@ pub(super) async fn end(
 ) -> Result<Json<MessageView>, ApiError> {
     let id = SessionId::parse(&id).ok_or(ops::Error::NotFound)?;
     sessions::end(&state.ops, asking.user.id, id).await?;
-    Ok(Json(MessageView {
-        message: "Session revoked",
-    }))
+    Ok(Json(MessageView { message: "Session revoked" }))
 }
 
-pub(super) async fn end_others(
-    state: Data<AppState>,
-    asking: SessionUser,
-) -> Result<Json<MessageView>, ApiError> {
+pub(super) async fn end_others(state: Data<AppState>, asking: SessionUser) -> Result<Json<MessageView>, ApiError> {
     sessions::end_others(&state.ops, &asking.session).await?;
-    Ok(Json(MessageView {
-        message: "Other sessions revoked",
-    }))
+    Ok(Json(MessageView { message: "Other sessions revoked" }))
 }

@@ -14,24 +14,13 @@ pub(super) struct Table(Vec<Endpoint>);
 
 impl Table {
     /// Adds a path with its handlers.
-    pub(super) fn at(
-        mut self,
-        path: &'static str,
-        handlers: impl FnOnce(Endpoint) -> Endpoint,
-    ) -> Self {
-        self.0.push(handlers(Endpoint {
-            path,
-            methods: Vec::new(),
-            resource: web::resource(path),
-        }));
+    pub(super) fn at(mut self, path: &'static str, handlers: impl FnOnce(Endpoint) -> Endpoint) -> Self {
+        self.0.push(handlers(Endpoint { path, methods: Vec::new(), resource: web::resource(path) }));
         self
     }
 
     pub(super) fn routes(&self) -> Vec<(Method, &'static str)> {
-        self.0
-            .iter()
-            .flat_map(|end| end.methods.iter().map(|method| (method.clone(), end.path)))
-            .collect()
+        self.0.iter().flat_map(|end| end.methods.iter().map(|method| (method.clone(), end.path))).collect()
     }
 
     pub(super) fn register(self, app: &mut ServiceConfig) {
@@ -55,8 +44,7 @@ impl Endpoint {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.method(Method::GET, handler.clone())
-            .method(Method::HEAD, handler)
+        self.method(Method::GET, handler.clone()).method(Method::HEAD, handler)
     }
 
     pub(super) fn post<F, Args>(self, handler: F) -> Self

@@ -74,25 +74,9 @@ pub(super) struct IssuedTokenView {
 
 impl From<IssuedToken> for IssuedTokenView {
     fn from(issued: IssuedToken) -> Self {
-        let TokenView {
-            id,
-            name,
-            abilities,
-            created_at,
-            expires_at,
-            hint,
-            ..
-        } = issued.token.into();
+        let TokenView { id, name, abilities, created_at, expires_at, hint, .. } = issued.token.into();
         let token = issued.plaintext.expose().to_owned();
-        Self {
-            id,
-            name,
-            abilities,
-            token,
-            created_at,
-            expires_at,
-            hint,
-        }
+        Self { id, name, abilities, token, created_at, expires_at, hint }
     }
 }
 
@@ -111,31 +95,17 @@ pub(super) struct ListQuery {
     state: Option<String>,
 }
 
-pub(super) async fn create(
-    state: Data<AppState>,
-    asking: SessionUser,
-    body: Body,
-) -> Result<HttpResponse, ApiError> {
-    let mut form = body
-        .form(&["name", "abilities", "expires_at", "expires_in_days"])
-        .await?;
+pub(super) async fn create(state: Data<AppState>, asking: SessionUser, body: Body) -> Result<HttpResponse, ApiError> {
+    let mut form = body.form(&["name", "abilities", "expires_at", "expires_in_days"]).await?;
     let name = form.required("name", Name::parse);
     let abilities = abilities(&mut form);
     let expiry = expiry(&mut form);
     let name = form.finish(name)?;
-    let request = TokenRequest {
-        owner: asking.user.id,
-        name,
-        abilities,
-        expiry,
-        grantor: Grantor::Owner,
-    };
+    let request = TokenRequest { owner: asking.user.id, name, abilities, expiry, grantor: Grantor::Owner };
     let issued = tokens::create(&state.ops, request).await?;
     let location = format!("/api/v1/user/api-tokens/{}", issued.token.id);
     let view = IssuedTokenView::from(issued);
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, location))
-        .json(DataView { data: view }))
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view }))
 }
 
 /// Omitted or null is full access, an empty list is none (the contract, "the seed").
@@ -157,10 +127,7 @@ fn expiry(form: &mut Form) -> Expiry {
         (Some(at), None) => Expiry::At(at),
         (None, Some(days)) => Expiry::After(Duration::from_secs(days * 24 * 60 * 60)),
         (Some(at), Some(_)) => {
-            form.refuse(
-                "expires_in_days",
-                "must not be given together with expires_at.",
-            );
+            form.refuse("expires_in_days", "must not be given together with expires_at.");
             Expiry::At(at)
         }
     }
@@ -171,53 +138,28 @@ pub(super) async fn list(
     asking: SessionUser,
     query: Result<Query<ListQuery>, actix_web::Error>,
 ) -> Result<Json<PageView>, ApiError> {
-    let query = query
-        .map_err(|error| ApiError::Malformed(format!("The query cannot be read: {error}.")))?;
-    let page = tokens::list(
-        &state.ops,
-        asking.user.id,
-        list_request(query.into_inner())?,
-    )
-    .await?;
+    let query = query.map_err(|error| ApiError::Malformed(format!("The query cannot be read: {error}.")))?;
+    let page = tokens::list(&state.ops, asking.user.id, list_request(query.into_inner())?).await?;
     let data = page.tokens.into_iter().map(TokenView::from).collect();
-    Ok(Json(PageView {
-        data,
-        next_cursor: page.next_cursor,
-    }))
+    Ok(Json(PageView { data, next_cursor: page.next_cursor }))
 }
 
 fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
     let limit = query.limit.map_or(Ok(PAGE), |limit| {
-        let limit = limit
-            .parse()
-            .ok()
-            .filter(|limit| (1..=PAGE).contains(limit));
-        limit.ok_or_else(|| {
-            Violation::new("limit", format!("must be a whole number from 1 to {PAGE}."))
-        })
+        let limit = limit.parse().ok().filter(|limit| (1..=PAGE).contains(limit));
+        limit.ok_or_else(|| Violation::new("limit", format!("must be a whole number from 1 to {PAGE}.")))
     })?;
     let state = query.state.map(|state| match &*state {
         "active" => Ok(TokenState::Active),
         "expired" => Ok(TokenState::Expired),
         "revoked" => Ok(TokenState::Revoked),
-        _ => Err(Violation::new(
-            "state",
-            "must be active, expired or revoked.",
-        )),
+        _ => Err(Violation::new("state", "must be active, expired or revoked.")),
     });
     let search = query.search.filter(|search| !search.is_empty());
-    if search
-        .as_ref()
-        .is_some_and(|search| search.chars().count() > Name::MAX_CHARS)
-    {
+    if search.as_ref().is_some_and(|search| search.chars().count() > Name::MAX_CHARS) {
         return Err(Violation::new("search", "must not be greater than 255 characters.").into());
     }
-    Ok(ListRequest {
-        search,
-        state: state.transpose()?,
-        cursor: query.cursor,
-        limit,
-    })
+    Ok(ListRequest { search, state: state.transpose()?, cursor: query.cursor, limit })
 }
 
 pub(super) async fn show(
@@ -249,9 +191,7 @@ pub(super) async fn revoke(
     id: Path<String>,
 ) -> Result<Json<MessageView>, ApiError> {
     tokens::revoke(&state.ops, asking.user.id, token_id(&id)?).await?;
-    Ok(Json(MessageView {
-        message: "Token revoked",
-    }))
+    Ok(Json(MessageView { message: "Token revoked" }))
 }
 
 /// A text that is no identifier names nothing, like an identifier that is unknown.

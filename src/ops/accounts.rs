@@ -29,32 +29,20 @@ pub struct NewAccount {
 
 /// Whether the configuration lets strangers make accounts; else [`Error::RegistrationClosed`].
 pub fn registration_open(ctx: &Context) -> Result<(), Error> {
-    ctx.rules
-        .registration
-        .then_some(())
-        .ok_or(Error::RegistrationClosed)
+    ctx.rules.registration.then_some(()).ok_or(Error::RegistrationClosed)
 }
 
 /// Makes an account for a stranger at `client`, where the configuration lets strangers in.
 pub async fn register(ctx: &Context, client: IpAddr, account: NewAccount) -> Result<User, Error> {
     registration_open(ctx)?;
-    ctx.throttle
-        .attempt(client, &account.email)
-        .map_err(Error::Throttled)?;
+    ctx.throttle.attempt(client, &account.email).map_err(Error::Throttled)?;
     create(ctx, account).await
 }
 
 /// Makes an account.
 pub async fn create(ctx: &Context, account: NewAccount) -> Result<User, Error> {
-    let NewAccount {
-        name,
-        email,
-        password,
-    } = account;
-    let password = ctx
-        .passwords
-        .hash_new("password", password, guessable(&name, &email))
-        .await?;
+    let NewAccount { name, email, password } = account;
+    let password = ctx.passwords.hash_new("password", password, guessable(&name, &email)).await?;
     let user = User {
         id: UserId::new(Uuid::now_v7()),
         name,
@@ -63,10 +51,7 @@ pub async fn create(ctx: &Context, account: NewAccount) -> Result<User, Error> {
         disabled_at: None,
         current_environment: None,
     };
-    ctx.store
-        .add_user(user.clone(), password)
-        .await
-        .map_err(email_taken)?;
+    ctx.store.add_user(user.clone(), password).await.map_err(email_taken)?;
     Ok(user)
 }
 
@@ -86,38 +71,17 @@ pub struct SignInAttempt {
 /// Signs a person in. An unknown address, a disabled account and a wrong password take the same work and are one
 /// [`Error::SignInRefused`].
 pub async fn sign_in(ctx: &Context, attempt: SignInAttempt) -> Result<IssuedSession, Error> {
-    let SignInAttempt {
-        client,
-        email,
-        password,
-        device_name,
-    } = attempt;
-    ctx.throttle
-        .attempt(client, &email)
-        .map_err(Error::Throttled)?;
+    let SignInAttempt { client, email, password, device_name } = attempt;
+    ctx.throttle.attempt(client, &email).map_err(Error::Throttled)?;
     let known = ctx.store.credentials_by_email(&email).await?;
-    let checked = ctx
-        .passwords
-        .check(password, known.as_ref().map(|known| &known.password))
-        .await?;
-    let UserCredentials {
-        user,
-        password: verified,
-    } = match known {
+    let checked = ctx.passwords.check(password, known.as_ref().map(|known| &known.password)).await?;
+    let UserCredentials { user, password: verified } = match known {
         None => return Err(refuse_sign_in(client, None, Refused::UnknownUser)),
         Some(known) if !checked.matches => {
-            return Err(refuse_sign_in(
-                client,
-                Some(known.user.id),
-                Refused::WrongPassword,
-            ));
+            return Err(refuse_sign_in(client, Some(known.user.id), Refused::WrongPassword));
         }
         Some(known) if known.user.disabled_at.is_some() => {
-            return Err(refuse_sign_in(
-                client,
-                Some(known.user.id),
-                Refused::Disabled,
-            ));
+            return Err(refuse_sign_in(client, Some(known.user.id), Refused::Disabled));
         }
         Some(known) => known,
     };
@@ -132,30 +96,16 @@ pub async fn sign_in(ctx: &Context, attempt: SignInAttempt) -> Result<IssuedSess
         last_used_at: now,
         expires_at: now.plus(ctx.rules.session_lifetime),
     };
-    let new = NewSession {
-        session: session.clone(),
-        hash: plaintext.hash(),
-    };
-    let stored = ctx
-        .store
-        .sign_in(SignIn {
-            session: new,
-            verified,
-            rehashed: checked.rehashed,
-        })
-        .await;
+    let new = NewSession { session: session.clone(), hash: plaintext.hash() };
+    let stored = ctx.store.sign_in(SignIn { session: new, verified, rehashed: checked.rehashed }).await;
     match stored {
-        Err(StoreError::NotFound | StoreError::Conflict(Conflict::CredentialsChanged)) => Err(
-            refuse_sign_in(client, Some(user.id), Refused::WrongPassword),
-        ),
+        Err(StoreError::NotFound | StoreError::Conflict(Conflict::CredentialsChanged)) => {
+            Err(refuse_sign_in(client, Some(user.id), Refused::WrongPassword))
+        }
         Err(error) => Err(error.into()),
         Ok(()) => {
             log::info!(user:% = user.id, session:% = session.id, client:%; "signed in");
-            Ok(IssuedSession {
-                session,
-                user,
-                plaintext,
-            })
+            Ok(IssuedSession { session, user, plaintext })
         }
     }
 }
@@ -179,15 +129,8 @@ fn refuse_sign_in(client: IpAddr, user: Option<UserId>, reason: Refused) -> Erro
 }
 
 /// Changes the name or the address of a user.
-pub async fn change_profile(
-    ctx: &Context,
-    user: UserId,
-    change: ProfileChange,
-) -> Result<User, Error> {
-    ctx.store
-        .change_profile(user, change)
-        .await
-        .map_err(email_taken)
+pub async fn change_profile(ctx: &Context, user: UserId, change: ProfileChange) -> Result<User, Error> {
+    ctx.store.change_profile(user, change).await.map_err(email_taken)
 }
 
 /// Changes a person's password on their own request, which ends all their sessions but `session`.
@@ -198,26 +141,14 @@ pub async fn change_password(
     current: Password,
     new: Password,
 ) -> Result<(), Error> {
-    let UserCredentials {
-        user,
-        password: stored,
-    } = ctx.store.credentials(session.user).await?;
-    ctx.throttle
-        .attempt(client, &user.email)
-        .map_err(Error::Throttled)?;
+    let UserCredentials { user, password: stored } = ctx.store.credentials(session.user).await?;
+    ctx.throttle.attempt(client, &user.email).map_err(Error::Throttled)?;
     if !ctx.passwords.check(current, Some(&stored)).await?.matches {
         log::warn!(user:% = user.id, client:%, reason:% = Refused::WrongPassword; "password change refused");
         return Err(wrong_current_password());
     }
-    let password = ctx
-        .passwords
-        .hash_new("password", new, guessable(&user.name, &user.email))
-        .await?;
-    let change = PasswordChange {
-        verified: Some(stored),
-        password,
-        keep: Some(session.id),
-    };
+    let password = ctx.passwords.hash_new("password", new, guessable(&user.name, &user.email)).await?;
+    let change = PasswordChange { verified: Some(stored), password, keep: Some(session.id) };
     match ctx.store.change_password(user.id, change).await {
         Err(StoreError::Conflict(Conflict::CredentialsChanged)) => Err(wrong_current_password()),
         changed => Ok(changed?),
@@ -226,21 +157,8 @@ pub async fn change_password(
 
 /// Sets a user's password without asking for the current one, which ends all their sessions.
 pub async fn set_password(ctx: &Context, user: &User, new: Password) -> Result<(), Error> {
-    let password = ctx
-        .passwords
-        .hash_new("password", new, guessable(&user.name, &user.email))
-        .await?;
-    Ok(ctx
-        .store
-        .change_password(
-            user.id,
-            PasswordChange {
-                verified: None,
-                password,
-                keep: None,
-            },
-        )
-        .await?)
+    let password = ctx.passwords.hash_new("password", new, guessable(&user.name, &user.email)).await?;
+    Ok(ctx.store.change_password(user.id, PasswordChange { verified: None, password, keep: None }).await?)
 }
 
 /// Finds a user by identifier or e-mail address, as a person would type either.
@@ -249,12 +167,7 @@ pub async fn find(ctx: &Context, who: &str) -> Result<User, Error> {
         return Ok(ctx.store.user(id).await?);
     }
     let email = Email::parse(who).map_err(|_| Error::NotFound)?;
-    Ok(ctx
-        .store
-        .credentials_by_email(&email)
-        .await?
-        .ok_or(Error::NotFound)?
-        .user)
+    Ok(ctx.store.credentials_by_email(&email).await?.ok_or(Error::NotFound)?.user)
 }
 
 /// Lists users, oldest first.
@@ -272,31 +185,23 @@ pub async fn enable(ctx: &Context, user: UserId) -> Result<User, Error> {
     Ok(ctx.store.enable_user(user).await?)
 }
 
+/// What a guesser would try first: the person's names, as one word and as several, and the address.
 fn guessable(name: &Name, email: &Email) -> Vec<String> {
-    let words = [
-        name.as_str(),
-        email.as_str(),
-        email.as_str().split('@').next().unwrap_or_default(),
-        "patd",
-    ];
-    words.map(str::to_lowercase).to_vec()
+    let (name, email) = (name.as_str().to_lowercase(), email.as_str().to_lowercase());
+    let words = name.split_whitespace().chain(email.split(['@', '.', '-', '_', '+']));
+    let whole = [name.split_whitespace().collect(), email.clone(), "patd".to_owned()];
+    words.map(str::to_owned).chain(whole).collect()
 }
 
 fn wrong_current_password() -> Error {
-    Violation {
-        field: "current_password".into(),
-        message: "The password is incorrect.".into(),
-    }
-    .into()
+    Violation { field: "current_password".into(), message: "The password is incorrect.".into() }.into()
 }
 
 fn email_taken(error: StoreError) -> Error {
     match error {
-        StoreError::Conflict(Conflict::EmailTaken) => Violation {
-            field: "email".into(),
-            message: "The email has already been taken.".into(),
+        StoreError::Conflict(Conflict::EmailTaken) => {
+            Violation { field: "email".into(), message: "The email has already been taken.".into() }.into()
         }
-        .into(),
         other => other.into(),
     }
 }

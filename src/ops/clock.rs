@@ -25,10 +25,7 @@ impl Clock {
 
     /// A clock that asks `source`; tests move theirs.
     pub fn new(source: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Inner {
-            source: Box::new(source),
-            latest: AtomicI64::new(i64::MIN),
-        }))
+        Self(Arc::new(Inner { source: Box::new(source), latest: AtomicI64::new(i64::MIN) }))
     }
 
     /// The time now: the latest that the source has told so far.

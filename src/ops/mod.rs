@@ -80,10 +80,7 @@ impl Context {
     /// failure is for the log; the next turn tries again and nothing is lost.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
-        self.store
-            .prune_sessions(self.clock.now())
-            .await
-            .map(|_| ())
+        self.store.prune_sessions(self.clock.now()).await.map(|_| ())
     }
 
     /// Notes the uses since the last time on disk; due every few seconds and at shutdown.
@@ -143,10 +140,7 @@ impl Violation {
     /// A violation whose message is `The FIELD field PREDICATE`.
     pub fn new(field: impl Into<String>, predicate: impl std::fmt::Display) -> Self {
         let field = field.into();
-        Self {
-            message: format!("The {field} field {predicate}"),
-            field,
-        }
+        Self { message: format!("The {field} field {predicate}"), field }
     }
 }
 
@@ -172,9 +166,6 @@ impl From<getrandom::Error> for Error {
 }
 
 fn list(violations: &[Violation]) -> String {
-    let messages: Vec<&str> = violations
-        .iter()
-        .map(|violation| &*violation.message)
-        .collect();
+    let messages: Vec<&str> = violations.iter().map(|violation| &*violation.message).collect();
     messages.join(" ")
 }

@@ -37,13 +37,9 @@ pub(super) struct Checked {
 
 impl Passwords {
     pub(super) fn new(settings: &config::Passwords) -> Result<Self, Error> {
-        let params = Params::new(
-            settings.memory_kib,
-            settings.iterations,
-            settings.lanes,
-            Some(Params::DEFAULT_OUTPUT_LEN),
-        )
-        .map_err(defect)?;
+        let params =
+            Params::new(settings.memory_kib, settings.iterations, settings.lanes, Some(Params::DEFAULT_OUTPUT_LEN))
+                .map_err(defect)?;
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         Ok(Self {
             nobody: unknown_password(&argon)?,
@@ -68,11 +64,9 @@ impl Passwords {
         self.blocking(move |argon| {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             if zxcvbn::zxcvbn(password.expose(), &words).guesses_log10() < TOO_EASY_LOG10 {
-                return Err(Violation::new(
-                    field,
-                    "is among the first that anybody would guess. Choose another.",
-                )
-                .into());
+                return Err(
+                    Violation::new(field, "is among the first that anybody would guess. Choose another.").into()
+                );
             }
             hash(argon, &password)
         })
@@ -80,23 +74,14 @@ impl Passwords {
     }
 
     /// Checks a password against the hash of a user, or of nobody, with the same work.
-    pub(super) async fn check(
-        &self,
-        password: Password,
-        stored: Option<&PasswordHash>,
-    ) -> Result<Checked, Error> {
+    pub(super) async fn check(&self, password: Password, stored: Option<&PasswordHash>) -> Result<Checked, Error> {
         let known = stored.is_some();
         let stored = stored.unwrap_or(&self.nobody).clone();
         self.blocking(move |argon| {
             let parsed = phc::PasswordHash::new(stored.expose()).map_err(defect)?;
-            let matches = known
-                && argon
-                    .verify_password(password.expose().as_bytes(), &parsed)
-                    .is_ok();
+            let matches = known && argon.verify_password(password.expose().as_bytes(), &parsed).is_ok();
             let outdated = Params::try_from(&parsed).map_err(defect)? != *argon.params();
-            let rehashed = (matches && outdated)
-                .then(|| hash(argon, &password))
-                .transpose()?;
+            let rehashed = (matches && outdated).then(|| hash(argon, &password)).transpose()?;
             Ok(Checked { matches, rehashed })
         })
         .await
@@ -107,23 +92,18 @@ impl Passwords {
         &self,
         work: impl FnOnce(&Argon2<'static>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let permit = Arc::clone(&self.permits)
-            .try_acquire_owned()
-            .map_err(|_| Error::Busy)?;
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| Error::Busy)?;
         let argon = self.argon.clone();
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work(&argon)
         });
-        task.await
-            .map_err(|panic| Error::Internal(format!("password work failed: {panic}")))?
+        task.await.map_err(|panic| Error::Internal(format!("password work failed: {panic}")))?
     }
 }
 
 fn hash(argon: &Argon2<'static>, password: &Password) -> Result<PasswordHash, Error> {
-    let hashed = argon
-        .hash_password(password.expose().as_bytes())
-        .map_err(defect)?;
+    let hashed = argon.hash_password(password.expose().as_bytes()).map_err(defect)?;
     Ok(PasswordHash::new(hashed.to_string()))
 }
 

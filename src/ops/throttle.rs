@@ -39,16 +39,8 @@ pub(super) struct Throttle {
 impl Throttle {
     pub(super) fn new(settings: &config::Throttle, clock: &Clock) -> Self {
         Self {
-            by_address: Limiter::new(
-                settings.per_address_burst,
-                settings.per_address_per_minute,
-                clock,
-            ),
-            by_email: Limiter::new(
-                settings.per_email_burst,
-                settings.per_email_per_minute,
-                clock,
-            ),
+            by_address: Limiter::new(settings.per_address_burst, settings.per_address_per_minute, clock),
+            by_email: Limiter::new(settings.per_email_burst, settings.per_email_per_minute, clock),
         }
     }
 
@@ -97,10 +89,7 @@ impl Limiter {
         self.limiter.check_key(&bucket).map_err(|not_until| {
             let wait = not_until.wait_time_from(self.clock.now());
             let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            Throttled {
-                retry_after: Duration::from_secs(whole.max(1)),
-                limit: self.limit,
-            }
+            Throttled { retry_after: Duration::from_secs(whole.max(1)), limit: self.limit }
         })
     }
 }

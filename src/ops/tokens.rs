@@ -75,20 +75,11 @@ pub async fn create(ctx: &Context, request: TokenRequest) -> Result<IssuedToken,
         created_at: now,
         expires_at,
     };
-    let token = ctx
-        .store
-        .add_token(new, ctx.rules.max_tokens_per_user)
-        .await
-        .map_err(|error| match error {
-            StoreError::Conflict(Conflict::TooManyTokens) => {
-                too_many(ctx.rules.max_tokens_per_user)
-            }
-            other => other.into(),
-        })?;
-    Ok(IssuedToken {
-        plaintext: plaintext.numbered(token.number),
-        token,
-    })
+    let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user).await.map_err(|error| match error {
+        StoreError::Conflict(Conflict::TooManyTokens) => too_many(ctx.rules.max_tokens_per_user),
+        other => other.into(),
+    })?;
+    Ok(IssuedToken { plaintext: plaintext.numbered(token.number), token })
 }
 
 fn judge_abilities(ctx: &Context, request: &TokenRequest) -> Result<(), Error> {
@@ -96,41 +87,24 @@ fn judge_abilities(ctx: &Context, request: &TokenRequest) -> Result<(), Error> {
     for (at, ability) in request.abilities.iter().enumerate() {
         let field = format!("abilities.{at}");
         if ability.is_reserved() && request.grantor == Grantor::Owner {
-            violations.push(Violation::new(
-                field,
-                "is reserved: only the server's administrator can grant it.",
-            ));
+            violations.push(Violation::new(field, "is reserved: only the server's administrator can grant it."));
         } else if !is_known(&ctx.rules.catalogue, ability) {
-            violations.push(Violation::new(
-                field,
-                "is not an ability that this server knows.",
-            ));
+            violations.push(Violation::new(field, "is not an ability that this server knows."));
         }
     }
-    if violations.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Invalid(violations))
-    }
+    if violations.is_empty() { Ok(()) } else { Err(Error::Invalid(violations)) }
 }
 
 /// Known is what the catalogue or the server itself names, and a wildcard that covers some of it.
 fn is_known(catalogue: &[Ability], ability: &Ability) -> bool {
     catalogue.is_empty()
         || catalogue.iter().any(|known| ability.covers(known.as_str()))
-        || Power::ALL
-            .into_iter()
-            .any(|power| ability.covers(power.as_str()))
+        || Power::ALL.into_iter().any(|power| ability.covers(power.as_str()))
 }
 
 fn too_many(limit: u32) -> Error {
-    let message =
-        format!("You have {limit} live tokens, as many as this server allows. Revoke one first.");
-    Violation {
-        field: "name".into(),
-        message,
-    }
-    .into()
+    let message = format!("You have {limit} live tokens, as many as this server allows. Revoke one first.");
+    Violation { field: "name".into(), message }.into()
 }
 
 /// Which of their tokens a person wants to see.
@@ -157,30 +131,16 @@ pub struct Page {
 
 /// Lists the owner's tokens, newest first, with their latest use.
 pub async fn list(ctx: &Context, owner: UserId, request: ListRequest) -> Result<Page, Error> {
-    let before = request
-        .cursor
-        .map(|cursor| parse_cursor(owner, &cursor))
-        .transpose()?;
-    let query = TokenQuery {
-        search: request.search,
-        state: request.state,
-        before,
-        limit: request.limit + 1,
-    };
+    let before = request.cursor.map(|cursor| parse_cursor(owner, &cursor)).transpose()?;
+    let query = TokenQuery { search: request.search, state: request.state, before, limit: request.limit + 1 };
     let mut tokens = ctx.store.tokens_of(owner, query, ctx.clock.now()).await?;
     let more = tokens.len() > request.limit as usize;
     tokens.truncate(request.limit as usize);
-    let next_cursor = tokens
-        .last()
-        .filter(|_| more)
-        .map(|last| write_cursor(owner, last.number));
+    let next_cursor = tokens.last().filter(|_| more).map(|last| write_cursor(owner, last.number));
     for token in &mut tokens {
         freshen(ctx, token);
     }
-    Ok(Page {
-        tokens,
-        next_cursor,
-    })
+    Ok(Page { tokens, next_cursor })
 }
 
 /// One token of the owner that is not revoked.
@@ -224,16 +184,12 @@ fn parse_cursor(owner: UserId, text: &str) -> Result<i64, Error> {
     text.get(..16)
         .and_then(|number| i64::from_str_radix(number, 16).ok())
         .filter(|number| write_cursor(owner, *number) == text)
-        .ok_or_else(|| {
-            Violation::new("cursor", "must be a next_cursor that was answered to you.").into()
-        })
+        .ok_or_else(|| Violation::new("cursor", "must be a next_cursor that was answered to you.").into())
 }
 
 fn cursor_tag(owner: UserId, number: i64) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("patd token list cursor v1");
-    hasher
-        .update(owner.uuid().as_bytes())
-        .update(&number.to_be_bytes());
+    hasher.update(owner.uuid().as_bytes()).update(&number.to_be_bytes());
     hasher.finalize().to_hex()[..16].to_owned()
 }
 
@@ -243,20 +199,11 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_for_its_owner_alone() {
-        let (ada, bob) = (
-            UserId::new(Uuid::from_u128(1)),
-            UserId::new(Uuid::from_u128(2)),
-        );
+        let (ada, bob) = (UserId::new(Uuid::from_u128(1)), UserId::new(Uuid::from_u128(2)));
         let cursor = write_cursor(ada, 42);
         assert_eq!(parse_cursor(ada, &cursor), Ok(42));
         assert!(parse_cursor(bob, &cursor).is_err());
-        for bad in [
-            "",
-            "x",
-            &cursor[1..],
-            &cursor.to_uppercase(),
-            "é".repeat(16).as_str(),
-        ] {
+        for bad in ["", "x", &cursor[1..], &cursor.to_uppercase(), "é".repeat(16).as_str()] {
             assert!(parse_cursor(ada, bad).is_err(), "{bad}");
         }
     }

@@ -35,17 +35,12 @@ impl Recorder {
 
     /// The later of `stored` and what is noted here.
     pub(super) fn latest_session(&self, id: SessionId, stored: Timestamp) -> Timestamp {
-        self.sessions
-            .get(id, id.uuid().as_bytes()[15])
-            .map_or(stored, |noted| noted.max(stored))
+        self.sessions.get(id, id.uuid().as_bytes()[15]).map_or(stored, |noted| noted.max(stored))
     }
 
     /// Writes what is noted. It is forgotten only once it is on disk, so that a reader finds it in one of the two places.
     pub(super) async fn flush(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let uses = Uses {
-            tokens: self.tokens.all(),
-            sessions: self.sessions.all(),
-        };
+        let uses = Uses { tokens: self.tokens.all(), sessions: self.sessions.all() };
         if uses.tokens.is_empty() && uses.sessions.is_empty() {
             return Ok(());
         }
@@ -72,9 +67,7 @@ impl<Id> Default for Shards<Id> {
 impl<Id: Copy + Eq + std::hash::Hash> Shards<Id> {
     /// The map is sound whatever a thread that panicked was doing, so a poisoned lock is taken all the same.
     fn shard(&self, random: u8) -> std::sync::MutexGuard<'_, HashMap<Id, Timestamp>> {
-        self.0[usize::from(random % 16)]
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0[usize::from(random % 16)].lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn note(&self, id: Id, random: u8, now: Timestamp) {
@@ -95,13 +88,6 @@ impl<Id: Copy + Eq + std::hash::Hash> Shards<Id> {
     }
 
     fn all(&self) -> Vec<(Id, Timestamp)> {
-        (0..16)
-            .flat_map(|part| {
-                self.shard(part)
-                    .iter()
-                    .map(|(id, at)| (*id, *at))
-                    .collect::<Vec<_>>()
-            })
-            .collect()
+        (0..16).flat_map(|part| self.shard(part).iter().map(|(id, at)| (*id, *at)).collect::<Vec<_>>()).collect()
     }
 }

@@ -99,9 +99,7 @@ impl Principal {
     pub fn require(&self, power: Power) -> Result<(), Error> {
         match self {
             Self::Session { .. } => Ok(()),
-            Self::PersonalAccessToken { token, .. } if token.abilities.cover(power.as_str()) => {
-                Ok(())
-            }
+            Self::PersonalAccessToken { token, .. } if token.abilities.cover(power.as_str()) => Ok(()),
             Self::PersonalAccessToken { .. } => Err(Error::MissingAbility),
         }
     }
@@ -111,33 +109,21 @@ impl Principal {
 ///
 /// [`Error::Denied`] where it is not; [`Error::Store`] where that cannot be known.
 pub async fn authenticate(ctx: &Context, credential: &str) -> Result<Principal, Error> {
-    let presented =
-        Presented::parse(credential, &ctx.rules.prefixes).map_err(|_| Denied::Malformed)?;
+    let presented = Presented::parse(credential, &ctx.rules.prefixes).map_err(|_| Denied::Malformed)?;
     match presented.kind {
         CredentialKind::Session => {
-            let record = ctx
-                .store
-                .session_by_hash(&presented.hash)
-                .await?
-                .ok_or(Denied::Unknown)?;
+            let record = ctx.store.session_by_hash(&presented.hash).await?.ok_or(Denied::Unknown)?;
             accept_session(ctx, record)
         }
         CredentialKind::PersonalAccessToken => {
-            let record = ctx
-                .store
-                .token_by_hash(&presented.hash)
-                .await?
-                .ok_or(Denied::Unknown)?;
+            let record = ctx.store.token_by_hash(&presented.hash).await?.ok_or(Denied::Unknown)?;
             accept_token(ctx, record, presented.number)
         }
         CredentialKind::EnvironmentToken => Err(Denied::Unknown.into()),
     }
 }
 
-fn accept_session(
-    ctx: &Context,
-    SessionRecord { session, user }: SessionRecord,
-) -> Result<Principal, Error> {
+fn accept_session(ctx: &Context, SessionRecord { session, user }: SessionRecord) -> Result<Principal, Error> {
     let now = ctx.clock.now();
     let last_used = ctx.uses.latest_session(session.id, session.last_used_at);
     if is_past(session.expires_at, now) {

@@ -74,11 +74,7 @@ impl<T: Unpin> Future for Reply<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::Ready(result) => Poll::Ready(
-                result
-                    .take()
-                    .expect("a reply is polled no more once it was ready"),
-            ),
+            Self::Ready(result) => Poll::Ready(result.take().expect("a reply is polled no more once it was ready")),
             Self::Pending(future) => future.as_mut().poll(cx),
         }
     }

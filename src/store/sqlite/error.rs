@@ -16,9 +16,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Another server has the file.
-    #[error(
-        "{path} is already served by another patd: stop that one, or set database.path to another file"
-    )]
+    #[error("{path} is already served by another patd: stop that one, or set database.path to another file")]
     Served {
         /// The file.
         path: PathBuf,
@@ -140,21 +138,11 @@ mod tests {
             ffi::SQLITE_NOMEM,
             ffi::SQLITE_PROTOCOL,
         ] {
-            assert!(
-                matches!(failure(code), StoreError::Unavailable(_)),
-                "{code}"
-            );
+            assert!(matches!(failure(code), StoreError::Unavailable(_)), "{code}");
         }
-        for code in [
-            ffi::SQLITE_CONSTRAINT,
-            ffi::SQLITE_MISUSE,
-            ffi::SQLITE_ERROR,
-        ] {
+        for code in [ffi::SQLITE_CONSTRAINT, ffi::SQLITE_MISUSE, ffi::SQLITE_ERROR] {
             assert!(matches!(failure(code), StoreError::Internal(_)), "{code}");
         }
-        assert!(matches!(
-            StoreError::from(rusqlite::Error::QueryReturnedNoRows),
-            StoreError::Internal(_)
-        ));
+        assert!(matches!(StoreError::from(rusqlite::Error::QueryReturnedNoRows), StoreError::Internal(_)));
     }
 }

@@ -52,11 +52,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// the same mode to `-wal` and `-shm`.
 pub(super) fn create_private(path: &Path) -> Result<(), OpenError> {
     let create = || {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.sync_all()?;
         // Without this a power cut could forget the name, and with it every change that was acknowledged.
         match path.parent() {
@@ -72,10 +68,7 @@ pub(super) fn create_private(path: &Path) -> Result<(), OpenError> {
 }
 
 pub(super) fn inaccessible(path: &Path, error: &io::Error) -> OpenError {
-    OpenError::Inaccessible {
-        path: path.to_owned(),
-        detail: error.to_string(),
-    }
+    OpenError::Inaccessible { path: path.to_owned(), detail: error.to_string() }
 }
 
 /// Holds `<path>.lock`, so that one server at most has the database. The kernel releases it when the process dies.
@@ -100,37 +93,22 @@ impl ServerLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
-                return Err(OpenError::Served {
-                    path: database.to_owned(),
-                });
+                return Err(OpenError::Served { path: database.to_owned() });
             }
             Err(fs::TryLockError::Error(error)) => return Err(inaccessible(&path, &error)),
         }
-        let metadata = file
-            .metadata()
-            .map_err(|error| inaccessible(&path, &error))?;
-        Ok(Self {
-            id: FileId::new(&metadata),
-            path,
-            _file: file,
-        })
+        let metadata = file.metadata().map_err(|error| inaccessible(&path, &error))?;
+        Ok(Self { id: FileId::new(&metadata), path, _file: file })
     }
 
     /// Whether the lock still protects the database. Opening the lock file also shows a file system that has become
     /// read-only; its lock is of the open file, not of the process, so that closing it again releases nothing.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        let opened = OpenOptions::new()
-            .append(true)
-            .open(&self.path)
-            .and_then(|file| file.metadata());
+        let opened = OpenOptions::new().append(true).open(&self.path).and_then(|file| file.metadata());
         match opened {
             Ok(metadata) if FileId::new(&metadata) == self.id => Ok(()),
-            Ok(_) => Err(StoreError::Unavailable(
-                "the lock file was replaced".to_owned(),
-            )),
-            Err(error) => Err(StoreError::Unavailable(format!(
-                "the lock file cannot be written: {error}"
-            ))),
+            Ok(_) => Err(StoreError::Unavailable("the lock file was replaced".to_owned())),
+            Err(error) => Err(StoreError::Unavailable(format!("the lock file cannot be written: {error}"))),
         }
     }
 }
@@ -143,10 +121,7 @@ struct FileId {
 
 impl FileId {
     fn new(metadata: &fs::Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
+        Self { device: metadata.dev(), inode: metadata.ino() }
     }
 
     fn of(path: &Path) -> io::Result<Self> {
@@ -177,18 +152,12 @@ impl Watch {
 
     /// Looks afresh.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        let changed = self
-            .files
-            .iter()
-            .find(|(path, id)| FileId::of(path).ok() != Some(*id));
+        let changed = self.files.iter().find(|(path, id)| FileId::of(path).ok() != Some(*id));
         let was_lost = self.lost.swap(changed.is_some(), Ordering::Relaxed);
         match changed {
             Some((path, _)) => {
                 if !was_lost {
-                    log::error!(
-                        "store: {} was deleted or replaced: put it back, or restart",
-                        path.display()
-                    );
+                    log::error!("store: {} was deleted or replaced: put it back, or restart", path.display());
                 }
                 Err(lost())
             }
@@ -214,9 +183,7 @@ impl Watch {
         let (path, _) = &self.files[0];
         match fs::metadata(path) {
             Ok(metadata) if !metadata.permissions().readonly() => Ok(()),
-            Ok(_) => Err(StoreError::Unavailable(
-                "the database file is read-only".to_owned(),
-            )),
+            Ok(_) => Err(StoreError::Unavailable("the database file is read-only".to_owned())),
             Err(error) => Err(StoreError::Unavailable(error.to_string())),
         }
     }
@@ -235,18 +202,13 @@ pub(super) struct Watcher {
 impl Watcher {
     pub(super) fn start(watch: Arc<Watch>) -> io::Result<Self> {
         let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
-        let thread = thread::Builder::new()
-            .name("patd-watch".into())
-            .spawn(move || {
-                while stopped.recv_timeout(WATCH_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    // The finding is kept in the watch, for reads to see.
-                    drop(watch.check());
-                }
-            })?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = thread::Builder::new().name("patd-watch".into()).spawn(move || {
+            while stopped.recv_timeout(WATCH_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                // The finding is kept in the watch, for reads to see.
+                drop(watch.check());
+            }
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 

@@ -37,10 +37,7 @@ pub(super) fn inspect(path: &Path, busy_timeout: Duration) -> Result<Found, Open
         Err(error) if error.kind() == io::ErrorKind::NotFound => (Found::Nothing, 0),
         Err(error) => return Err(inaccessible(path, &error)),
         Ok(metadata) if !metadata.is_file() => {
-            return Err(OpenError::Inaccessible {
-                path: path.to_owned(),
-                detail: "it is not a regular file".into(),
-            });
+            return Err(OpenError::Inaccessible { path: path.to_owned(), detail: "it is not a regular file".into() });
         }
         Ok(metadata) => (Found::Empty, metadata.len()),
     };
@@ -79,9 +76,7 @@ fn open_at_rest(path: &Path) -> rusqlite::Result<Connection> {
         }
     }
     uri.push_str("?immutable=1");
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_URI;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(uri, flags)?;
     prepare(&connection)?;
     Ok(connection)
@@ -110,9 +105,7 @@ fn open_in_company(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Conn
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.execute_batch(
-        "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
-    )
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
 }
 
 struct Finding {
@@ -134,8 +127,7 @@ fn examine(connection: &Connection, in_full: bool) -> rusqlite::Result<Finding> 
     if finding.application_id == APPLICATION_ID && finding.version <= migrations::VERSION {
         read_roots(connection)?;
         if in_full {
-            let answer: String =
-                connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            let answer: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             finding.damage = (answer != "ok").then_some(answer);
         }
     }
@@ -174,11 +166,7 @@ fn verdict(path: &Path, finding: Finding) -> Result<Found, OpenError> {
         return Err(OpenError::Foreign { path });
     }
     if finding.version > migrations::VERSION {
-        return Err(OpenError::Newer {
-            path,
-            found: finding.version,
-            known: migrations::VERSION,
-        });
+        return Err(OpenError::Newer { path, found: finding.version, known: migrations::VERSION });
     }
     match finding.damage {
         Some(detail) => Err(OpenError::Corrupt { path, detail }),
@@ -187,22 +175,14 @@ fn verdict(path: &Path, finding: Finding) -> Result<Found, OpenError> {
 }
 
 fn corrupt(path: &Path, detail: &str) -> OpenError {
-    OpenError::Corrupt {
-        path: path.to_owned(),
-        detail: detail.into(),
-    }
+    OpenError::Corrupt { path: path.to_owned(), detail: detail.into() }
 }
 
 fn unreadable(path: &Path, error: &rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => OpenError::NotADatabase {
-            path: path.to_owned(),
-        },
+        Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path: path.to_owned() },
         // An unreadable statement here is a schema that does not parse, or that lacks what it names.
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => corrupt(path, &error.to_string()),
-        _ => OpenError::Inaccessible {
-            path: path.to_owned(),
-            detail: error.to_string(),
-        },
+        _ => OpenError::Inaccessible { path: path.to_owned(), detail: error.to_string() },
     }
 }

@@ -42,22 +42,14 @@ const fn version(steps: &[&str]) -> i64 {
     steps.len() as i64 + 1
 }
 
-fn migrate_to(
-    connection: &mut Connection,
-    schema: &str,
-    steps: &[&str],
-) -> Result<(), MigrationError> {
+fn migrate_to(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<(), MigrationError> {
     while advance(connection, schema, steps)? {}
     Ok(())
 }
 
 /// Takes one step in a transaction of its own; `false` when none is left. What is missing is asked again inside the
 /// transaction, since another process may have taken the step meanwhile.
-fn advance(
-    connection: &mut Connection,
-    schema: &str,
-    steps: &[&str],
-) -> Result<bool, MigrationError> {
+fn advance(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<bool, MigrationError> {
     if missing(connection, schema, steps)?.is_none() {
         return Ok(false);
     }
@@ -150,9 +142,7 @@ mod tests {
         assert_eq!(shape(&fresh), shape(&upgraded));
         for connection in [fresh, upgraded] {
             assert_eq!(user_version(&connection), Ok(VERSION));
-            let id: i64 = connection
-                .query_row("PRAGMA application_id", [], |row| row.get(0))
-                .unwrap();
+            let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).unwrap();
             assert_eq!(id, APPLICATION_ID);
         }
     }
@@ -186,8 +176,7 @@ mod tests {
     fn a_failed_step_is_undone_as_a_whole() {
         let mut connection = at_version_1();
         let before = shape(&connection);
-        let steps =
-            ["CREATE TABLE extra (n INTEGER) STRICT; DROP TABLE sessions; SELECT * FROM nowhere;"];
+        let steps = ["CREATE TABLE extra (n INTEGER) STRICT; DROP TABLE sessions; SELECT * FROM nowhere;"];
         assert!(migrate_to(&mut connection, SCHEMA, &steps).is_err());
         assert_eq!(shape(&connection), before);
         assert_eq!(user_version(&connection), Ok(1));
@@ -207,10 +196,7 @@ mod tests {
         let mut connection = memory();
         migrate(&mut connection).unwrap();
         let known = &STEPS[..STEPS.len() - 1];
-        assert!(matches!(
-            migrate_to(&mut connection, SCHEMA, known),
-            Err(MigrationError::Newer(VERSION))
-        ));
+        assert!(matches!(migrate_to(&mut connection, SCHEMA, known), Err(MigrationError::Newer(VERSION))));
     }
 
     #[test]

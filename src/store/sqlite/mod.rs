@@ -102,32 +102,17 @@ impl SqliteStore {
         if found == Found::Nothing {
             file::create_private(&path)?;
         }
-        let refused = |error: rusqlite::Error| OpenError::Inaccessible {
-            path: path.clone(),
-            detail: error.to_string(),
-        };
+        let refused =
+            |error: rusqlite::Error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() };
         let failed = |error| file::inaccessible(&path, &error);
         let mut connection = connect_writer(&path, settings.busy_timeout).map_err(refused)?;
         migrations::migrate(&mut connection).map_err(|error| unmigrated(&path, &error))?;
         let watch = Arc::new(Watch::new(&path).map_err(failed)?);
         let watcher = Watcher::start(Arc::clone(&watch)).map_err(failed)?;
-        let pool =
-            connect_readers(path.clone(), settings, Arc::clone(&watch)).map_err(|error| {
-                OpenError::Inaccessible {
-                    path: path.clone(),
-                    detail: error.to_string(),
-                }
-            })?;
-        let writer =
-            Writer::start(connection, settings.write_queue, Arc::clone(&watch)).map_err(failed)?;
-        Ok(Self {
-            pool,
-            writer,
-            _watcher: watcher,
-            watch,
-            lock,
-            pool_timeout: settings.pool_timeout,
-        })
+        let pool = connect_readers(path.clone(), settings, Arc::clone(&watch))
+            .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })?;
+        let writer = Writer::start(connection, settings.write_queue, Arc::clone(&watch)).map_err(failed)?;
+        Ok(Self { pool, writer, _watcher: watcher, watch, lock, pool_timeout: settings.pool_timeout })
     }
 
     /// A read that takes microseconds: in place, unless no connection is free at once.
@@ -165,9 +150,7 @@ impl SqliteStore {
         let (pool, timeout) = (self.pool.clone(), self.pool_timeout);
         let blocking = move || match pool.get_timeout(timeout) {
             Ok(connection) => work(&connection),
-            Err(error) => Err(StoreError::Unavailable(format!(
-                "no read connection became free: {error}"
-            ))),
+            Err(error) => Err(StoreError::Unavailable(format!("no read connection became free: {error}"))),
         };
         Reply::Pending(Box::pin(async move {
             tokio::task::spawn_blocking(blocking)
@@ -204,9 +187,7 @@ fn connect_writer(path: &std::path::Path, busy_timeout: Duration) -> rusqlite::R
     prepare(&connection, busy_timeout)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     // FULL makes COMMIT wait for the disk, so that what was answered survives a power cut.
-    connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
-    )?;
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
     connection.pragma_update(None, "journal_size_limit", LOG_SIZE_LIMIT)?;
     Ok(connection)
 }
@@ -250,24 +231,12 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<
 fn unmigrated(path: &std::path::Path, error: &MigrationError) -> OpenError {
     let path = path.to_owned();
     match error {
-        MigrationError::Newer(found) => OpenError::Newer {
-            path,
-            found: *found,
-            known: migrations::VERSION,
-        },
+        MigrationError::Newer(found) => OpenError::Newer { path, found: *found, known: migrations::VERSION },
         MigrationError::Foreign => OpenError::Foreign { path },
-        MigrationError::Sqlite(error)
-            if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) =>
-        {
-            OpenError::Corrupt {
-                path,
-                detail: error.to_string(),
-            }
+        MigrationError::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+            OpenError::Corrupt { path, detail: error.to_string() }
         }
-        MigrationError::Sqlite(error) => OpenError::Migration {
-            path,
-            detail: error.to_string(),
-        },
+        MigrationError::Sqlite(error) => OpenError::Migration { path, detail: error.to_string() },
     }
 }
 

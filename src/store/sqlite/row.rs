@@ -36,10 +36,7 @@ pub(super) fn user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
 
 /// The columns of [`user`], then password_hash
 pub(super) fn credentials(row: &Row<'_>) -> rusqlite::Result<UserCredentials> {
-    Ok(UserCredentials {
-        user: user(row, 0)?,
-        password: PasswordHash::new(row.get(6)?),
-    })
+    Ok(UserCredentials { user: user(row, 0)?, password: PasswordHash::new(row.get(6)?) })
 }
 
 /// id, user_id, device_name, created_at, last_used_at, expires_at

@@ -14,8 +14,7 @@ use crate::{
 };
 
 /// Asked for every request of a signed-in person: by two unique indexes.
-pub(super) const BY_HASH: &str =
-    "SELECT s.id, s.user_id, s.device_name, s.created_at, s.last_used_at, s.expires_at,
+pub(super) const BY_HASH: &str = "SELECT s.id, s.user_id, s.device_name, s.created_at, s.last_used_at, s.expires_at,
             u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
      FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.hash = :hash";
@@ -42,74 +41,54 @@ pub(super) fn sign_in(connection: &Connection, sign_in: &SignIn) -> Result<(), S
     Ok(())
 }
 
-pub(super) fn by_hash(
-    connection: &Connection,
-    hash: &TokenHash,
-) -> Result<Option<SessionRecord>, StoreError> {
+pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Option<SessionRecord>, StoreError> {
     let found = connection
         .prepare_cached(BY_HASH)?
         .query_row(named_params! {":hash": hash.as_bytes()}, |row| {
-            Ok(SessionRecord {
-                session: row::session(row)?,
-                user: row::user(row, row::SESSION_COLUMNS)?,
-            })
+            Ok(SessionRecord { session: row::session(row)?, user: row::user(row, row::SESSION_COLUMNS)? })
         })
         .optional()?;
     Ok(found)
 }
 
-pub(super) fn list(
-    connection: &Connection,
-    user: UserId,
-    now: Timestamp,
-) -> Result<Vec<Session>, StoreError> {
+pub(super) fn list(connection: &Connection, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, user_id, device_name, created_at, last_used_at, expires_at FROM sessions
          WHERE user_id = :user_id AND expires_at > :now
          ORDER BY created_at DESC, id DESC",
     )?;
-    let rows = statement.query_map(
-        named_params! {":user_id": user.uuid().into_bytes(), ":now": now.unix()},
-        row::session,
-    )?;
+    let rows =
+        statement.query_map(named_params! {":user_id": user.uuid().into_bytes(), ":now": now.unix()}, row::session)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn end(connection: &Connection, user: UserId, id: SessionId) -> Result<(), StoreError> {
-    let ended = connection
-        .prepare_cached("DELETE FROM sessions WHERE id = :id AND user_id = :user_id")?
-        .execute(named_params! {
+    let ended = connection.prepare_cached("DELETE FROM sessions WHERE id = :id AND user_id = :user_id")?.execute(
+        named_params! {
             ":id": id.uuid().into_bytes(),
             ":user_id": user.uuid().into_bytes(),
-        })?;
+        },
+    )?;
     match ended {
         0 => Err(StoreError::NotFound),
         _ => Ok(()),
     }
 }
 
-pub(super) fn end_others(
-    connection: &Connection,
-    user: UserId,
-    keep: SessionId,
-) -> Result<u64, StoreError> {
-    let ended = connection
-        .prepare_cached("DELETE FROM sessions WHERE user_id = :user_id AND id <> :keep")?
-        .execute(named_params! {
+pub(super) fn end_others(connection: &Connection, user: UserId, keep: SessionId) -> Result<u64, StoreError> {
+    let ended = connection.prepare_cached("DELETE FROM sessions WHERE user_id = :user_id AND id <> :keep")?.execute(
+        named_params! {
             ":user_id": user.uuid().into_bytes(),
             ":keep": keep.uuid().into_bytes(),
-        })?;
+        },
+    )?;
     Ok(ended as u64)
 }
 
 /// A time that is not later than the noted one writes nothing.
-pub(super) fn record_uses(
-    connection: &Connection,
-    uses: &[(SessionId, Timestamp)],
-) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "UPDATE sessions SET last_used_at = :at WHERE id = :id AND last_used_at < :at",
-    )?;
+pub(super) fn record_uses(connection: &Connection, uses: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
+    let mut statement =
+        connection.prepare_cached("UPDATE sessions SET last_used_at = :at WHERE id = :id AND last_used_at < :at")?;
     for (id, at) in uses {
         statement.execute(named_params! {":id": id.uuid().into_bytes(), ":at": at.unix()})?;
     }

@@ -33,11 +33,7 @@ pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
          LIMIT :max_live
      )";
 
-pub(super) fn add(
-    connection: &Connection,
-    token: NewToken,
-    max_live: u32,
-) -> Result<Token, StoreError> {
+pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32) -> Result<Token, StoreError> {
     if users::by_id(connection, token.owner)?.disabled_at.is_some() {
         return Err(StoreError::NotFound);
     }
@@ -81,17 +77,11 @@ pub(super) fn add(
     })
 }
 
-pub(super) fn by_hash(
-    connection: &Connection,
-    hash: &TokenHash,
-) -> Result<Option<TokenRecord>, StoreError> {
+pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Option<TokenRecord>, StoreError> {
     let found = connection
         .prepare_cached(BY_HASH)?
         .query_row(named_params! {":hash": hash.as_bytes()}, |row| {
-            Ok(TokenRecord {
-                token: row::token(row)?,
-                owner: row::user(row, row::TOKEN_COLUMNS)?,
-            })
+            Ok(TokenRecord { token: row::token(row)?, owner: row::user(row, row::TOKEN_COLUMNS)? })
         })
         .optional()?;
     Ok(found)
@@ -147,12 +137,7 @@ pub(super) fn list(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn rename(
-    connection: &Connection,
-    owner: UserId,
-    id: TokenId,
-    name: &Name,
-) -> Result<Token, StoreError> {
+pub(super) fn rename(connection: &Connection, owner: UserId, id: TokenId, name: &Name) -> Result<Token, StoreError> {
     connection
         .prepare_cached(
             "UPDATE tokens SET name = :name
@@ -171,12 +156,7 @@ pub(super) fn rename(
         .ok_or(StoreError::NotFound)
 }
 
-pub(super) fn revoke(
-    connection: &Connection,
-    owner: UserId,
-    id: TokenId,
-    at: Timestamp,
-) -> Result<(), StoreError> {
+pub(super) fn revoke(connection: &Connection, owner: UserId, id: TokenId, at: Timestamp) -> Result<(), StoreError> {
     let revoked = connection
         .prepare_cached(
             "UPDATE tokens SET revoked_at = :at
@@ -194,10 +174,7 @@ pub(super) fn revoke(
 }
 
 /// A time that is not later than the noted one writes nothing.
-pub(super) fn record_uses(
-    connection: &Connection,
-    uses: &[(TokenId, Timestamp)],
-) -> Result<(), StoreError> {
+pub(super) fn record_uses(connection: &Connection, uses: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
         "UPDATE tokens SET last_used_at = :at WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :at)",
     )?;

@@ -12,11 +12,7 @@ use crate::{
     store::{Conflict, PasswordChange, ProfileChange, StoreError},
 };
 
-pub(super) fn add(
-    connection: &Connection,
-    user: &User,
-    password: &PasswordHash,
-) -> Result<(), StoreError> {
+pub(super) fn add(connection: &Connection, user: &User, password: &PasswordHash) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at, disabled_at,
@@ -47,19 +43,13 @@ pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<User, StoreEr
         .ok_or(StoreError::NotFound)
 }
 
-pub(super) fn credentials(
-    connection: &Connection,
-    id: UserId,
-) -> Result<UserCredentials, StoreError> {
+pub(super) fn credentials(connection: &Connection, id: UserId) -> Result<UserCredentials, StoreError> {
     connection
         .prepare_cached(
             "SELECT id, name, email, created_at, disabled_at, current_environment_id, password_hash
              FROM users WHERE id = :id",
         )?
-        .query_row(
-            named_params! {":id": id.uuid().into_bytes()},
-            row::credentials,
-        )
+        .query_row(named_params! {":id": id.uuid().into_bytes()}, row::credentials)
         .optional()?
         .ok_or(StoreError::NotFound)
 }
@@ -73,36 +63,23 @@ pub(super) fn credentials_by_email(
             "SELECT id, name, email, created_at, disabled_at, current_environment_id, password_hash
              FROM users WHERE email_canonical = :email_canonical",
         )?
-        .query_row(
-            named_params! {":email_canonical": canonical},
-            row::credentials,
-        )
+        .query_row(named_params! {":email_canonical": canonical}, row::credentials)
         .optional()?;
     Ok(found)
 }
 
-pub(super) fn list(
-    connection: &Connection,
-    after: Option<UserId>,
-    limit: u32,
-) -> Result<Vec<User>, StoreError> {
+pub(super) fn list(connection: &Connection, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
     // The empty blob sorts before every identifier.
     let after = after.map_or(Vec::new(), |id| id.uuid().into_bytes().to_vec());
     let mut statement = connection.prepare_cached(
         "SELECT id, name, email, created_at, disabled_at, current_environment_id FROM users
          WHERE id > :after ORDER BY id LIMIT :limit",
     )?;
-    let rows = statement.query_map(named_params! {":after": after, ":limit": limit}, |row| {
-        row::user(row, 0)
-    })?;
+    let rows = statement.query_map(named_params! {":after": after, ":limit": limit}, |row| row::user(row, 0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn change_profile(
-    connection: &Connection,
-    id: UserId,
-    change: &ProfileChange,
-) -> Result<User, StoreError> {
+pub(super) fn change_profile(connection: &Connection, id: UserId, change: &ProfileChange) -> Result<User, StoreError> {
     connection
         .prepare_cached(
             "UPDATE users SET name = coalesce(:name, name), email = coalesce(:email, email),
@@ -123,22 +100,18 @@ pub(super) fn change_profile(
         .ok_or(StoreError::NotFound)
 }
 
-pub(super) fn change_password(
-    connection: &Connection,
-    id: UserId,
-    change: &PasswordChange,
-) -> Result<(), StoreError> {
+pub(super) fn change_password(connection: &Connection, id: UserId, change: &PasswordChange) -> Result<(), StoreError> {
     match &change.verified {
         Some(verified) => expect_credentials(connection, id, verified)?,
         None => drop(by_id(connection, id)?),
     }
     set_password(connection, id, &change.password)?;
-    connection
-        .prepare_cached("DELETE FROM sessions WHERE user_id = :user_id AND id IS NOT :keep")?
-        .execute(named_params! {
+    connection.prepare_cached("DELETE FROM sessions WHERE user_id = :user_id AND id IS NOT :keep")?.execute(
+        named_params! {
             ":user_id": id.uuid().into_bytes(),
             ":keep": change.keep.map(|keep| keep.uuid().into_bytes()),
-        })?;
+        },
+    )?;
     Ok(())
 }
 
@@ -155,34 +128,23 @@ pub(super) fn expect_credentials(
     }
 }
 
-pub(super) fn set_password(
-    connection: &Connection,
-    id: UserId,
-    password: &PasswordHash,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("UPDATE users SET password_hash = :password_hash WHERE id = :id")?
-        .execute(named_params! {
+pub(super) fn set_password(connection: &Connection, id: UserId, password: &PasswordHash) -> Result<(), StoreError> {
+    connection.prepare_cached("UPDATE users SET password_hash = :password_hash WHERE id = :id")?.execute(
+        named_params! {
             ":id": id.uuid().into_bytes(),
             ":password_hash": password.expose(),
-        })?;
+        },
+    )?;
     Ok(())
 }
 
-pub(super) fn disable(
-    connection: &Connection,
-    id: UserId,
-    at: Timestamp,
-) -> Result<User, StoreError> {
+pub(super) fn disable(connection: &Connection, id: UserId, at: Timestamp) -> Result<User, StoreError> {
     let user = connection
         .prepare_cached(
             "UPDATE users SET disabled_at = coalesce(disabled_at, :at) WHERE id = :id
              RETURNING id, name, email, created_at, disabled_at, current_environment_id",
         )?
-        .query_row(
-            named_params! {":id": id.uuid().into_bytes(), ":at": at.unix()},
-            |row| row::user(row, 0),
-        )
+        .query_row(named_params! {":id": id.uuid().into_bytes(), ":at": at.unix()}, |row| row::user(row, 0))
         .optional()?
         .ok_or(StoreError::NotFound)?;
     connection
@@ -197,9 +159,7 @@ pub(super) fn enable(connection: &Connection, id: UserId) -> Result<User, StoreE
             "UPDATE users SET disabled_at = NULL WHERE id = :id
              RETURNING id, name, email, created_at, disabled_at, current_environment_id",
         )?
-        .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| {
-            row::user(row, 0)
-        })
+        .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row::user(row, 0))
         .optional()?
         .ok_or(StoreError::NotFound)
 }

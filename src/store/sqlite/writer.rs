@@ -26,19 +26,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread; at most `capacity` jobs wait for it.
-    pub(super) fn start(
-        connection: Connection,
-        capacity: usize,
-        watch: Arc<Watch>,
-    ) -> std::io::Result<Self> {
+    pub(super) fn start(connection: Connection, capacity: usize, watch: Arc<Watch>) -> std::io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::bounded(capacity.max(1));
-        let thread = thread::Builder::new()
-            .name("patd-writer".into())
-            .spawn(move || run(&connection, &jobs, &watch))?;
-        Ok(Self {
-            queue: Some(queue),
-            thread: Some(thread),
-        })
+        let thread =
+            thread::Builder::new().name("patd-writer".into()).spawn(move || run(&connection, &jobs, &watch))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     /// Queues `work`. It happens in full or, when it answers `Err` or panics, not at all.
@@ -48,20 +40,12 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Task {
-            work: Some(work),
-            result: None,
-            reply,
-        });
+        let job = Box::new(Task { work: Some(work), result: None, reply });
         let refusal = match self.queue.as_ref().map(|queue| queue.try_send(job)) {
             Some(Ok(())) => {
-                return Reply::Pending(Box::pin(async move {
-                    answer.await.unwrap_or_else(|_| Err(stopped()))
-                }));
+                return Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) }));
             }
-            Some(Err(TrySendError::Full(_))) => {
-                StoreError::Unavailable("too many writes are waiting".into())
-            }
+            Some(Err(TrySendError::Full(_))) => StoreError::Unavailable("too many writes are waiting".into()),
             Some(Err(TrySendError::Disconnected(_))) | None => stopped(),
         };
         Reply::ready(Err(refusal))
@@ -69,9 +53,7 @@ impl Writer {
 
     /// Whether the thread still runs.
     pub(super) fn is_alive(&self) -> bool {
-        self.thread
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 }
 
@@ -150,11 +132,7 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, watch: &Watch) {
 }
 
 /// `Err` is the fate of all of them: then no job may be answered with its own result.
-fn commit_together(
-    connection: &Connection,
-    batch: &mut [Box<dyn Job>],
-    watch: &Watch,
-) -> Result<(), StoreError> {
+fn commit_together(connection: &Connection, batch: &mut [Box<dyn Job>], watch: &Watch) -> Result<(), StoreError> {
     watch.check()?;
     execute(connection, "BEGIN IMMEDIATE")?;
     let mut changed = false;
@@ -175,9 +153,7 @@ fn run_alone(connection: &Connection, job: &mut dyn Job) -> Result<bool, StoreEr
     // On a full disk or an I/O error SQLite may undo the whole transaction, and with it the neighbours' work.
     if connection.is_autocommit() {
         let cause = outcome.map_or_else(|error| error.to_string(), |()| "no error".into());
-        return Err(StoreError::Unavailable(format!(
-            "SQLite undid the transaction: {cause}"
-        )));
+        return Err(StoreError::Unavailable(format!("SQLite undid the transaction: {cause}")));
     }
     if outcome.is_err() {
         execute(connection, "ROLLBACK TO job")?;

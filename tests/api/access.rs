@@ -1,0 +1,186 @@
+//! Every route with every credential. A route without a row fails the test, so that none is added unguarded.
+
+use serde_json::json;
+
+use crate::harness::{Client, TestApp};
+
+/// What a credential gets from a route, as far as the guard decides it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    /// Past the guard; what comes then is the handler's business.
+    In,
+    /// 401.
+    Unauthenticated,
+    /// 403 `session_required`.
+    SessionRequired,
+    /// 403 `missing_ability`.
+    MissingAbility,
+}
+
+use Outcome::{In, MissingAbility, SessionRequired, Unauthenticated};
+
+/// Who gets in: session, a token with `*`, a token with no ability, a token of another user with `user:read`.
+struct Row(&'static str, &'static str, [Outcome; 4]);
+
+const OPEN: [Outcome; 4] = [In; 4];
+const ANY_CREDENTIAL: [Outcome; 4] = [In; 4];
+const ACCOUNT_READER: [Outcome; 4] = [In, In, MissingAbility, In];
+const SESSION_ONLY: [Outcome; 4] = [In, SessionRequired, SessionRequired, SessionRequired];
+
+/// Routes that ask for no credential at all.
+const OPEN_ROUTES: [&str; 5] = ["/api/v1/auth/register", "/api/v1/auth/login", "/livez", "/readyz", "/healthz"];
+
+const TABLE: &[Row] = &[
+    Row("POST", "/api/v1/auth/register", OPEN),
+    Row("POST", "/api/v1/auth/login", OPEN),
+    Row("POST", "/api/v1/auth/logout", SESSION_ONLY),
+    Row("POST", "/api/v1/auth/identify", ANY_CREDENTIAL),
+    Row("GET", "/api/user", ACCOUNT_READER),
+    Row("HEAD", "/api/user", ACCOUNT_READER),
+    Row("GET", "/api/v1/user", ACCOUNT_READER),
+    Row("HEAD", "/api/v1/user", ACCOUNT_READER),
+    Row("PATCH", "/api/v1/user", SESSION_ONLY),
+    Row("PUT", "/api/v1/user/password", SESSION_ONLY),
+    Row("GET", "/api/v1/user/sessions", SESSION_ONLY),
+    Row("HEAD", "/api/v1/user/sessions", SESSION_ONLY),
+    Row("DELETE", "/api/v1/user/sessions", SESSION_ONLY),
+    Row("DELETE", "/api/v1/user/sessions/{id}", SESSION_ONLY),
+    Row("GET", "/api/v1/user/api-tokens", SESSION_ONLY),
+    Row("HEAD", "/api/v1/user/api-tokens", SESSION_ONLY),
+    Row("POST", "/api/v1/user/api-tokens", SESSION_ONLY),
+    Row("GET", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
+    Row("HEAD", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
+    Row("PATCH", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
+    Row("DELETE", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
+    Row("GET", "/livez", OPEN),
+    Row("HEAD", "/livez", OPEN),
+    Row("GET", "/readyz", OPEN),
+    Row("HEAD", "/readyz", OPEN),
+    Row("GET", "/healthz", OPEN),
+    Row("HEAD", "/healthz", OPEN),
+];
+
+#[test]
+fn every_route_has_its_row_and_every_row_its_route() {
+    let routes: Vec<String> = patd::http::routes().iter().map(|(method, path)| format!("{method} {path}")).collect();
+    let rows: Vec<String> = TABLE.iter().map(|Row(method, path, _)| format!("{method} {path}")).collect();
+    for route in &routes {
+        assert!(rows.contains(route), "{route} has no row: say who may call it");
+    }
+    assert_eq!(rows.len(), routes.len(), "a row names a route that is gone");
+}
+
+#[test]
+fn every_route_lets_in_whom_its_row_says() {
+    let app = TestApp::spawn();
+    let others = outsiders(&app);
+    let sessions = vec![app.sign_in("ada"); 1];
+    let ada = &sessions[0];
+    let bob = app.sign_in("bob");
+    let star = token(&app, ada, json!(["*"]));
+    let empty = token(&app, ada, json!([]));
+    let foreign = token(&app, &bob, json!(["user:read"]));
+
+    for Row(method, path, outcomes) in TABLE {
+        let credentials = [("token *", &star), ("token []", &empty), ("another user's token", &foreign)];
+        for ((name, client), expected) in credentials.into_iter().zip(&outcomes[1..]) {
+            assert_eq!(ask(client, method, path), *expected, "{method} {path} with {name}");
+        }
+        // A session of its own, since some routes end it.
+        let session = app.sign_in_again("ada");
+        assert_eq!(ask(&session, method, path), outcomes[0], "{method} {path} with a session");
+
+        let open = OPEN_ROUTES.contains(path);
+        for (name, client) in &others {
+            let expected = if open { In } else { Unauthenticated };
+            assert_eq!(ask(client, method, path), expected, "{method} {path} with {name}");
+        }
+    }
+}
+
+#[test]
+fn every_refusal_is_the_same_401_and_says_more_only_where_a_token_was_presented() {
+    let app = TestApp::spawn();
+    for (name, client) in outsiders(&app) {
+        let answer = client.get("/api/user");
+        let challenge = match name {
+            "none" => r#"Bearer realm="patd""#,
+            _ => r#"Bearer realm="patd", error="invalid_token""#,
+        };
+        assert_eq!(answer.status, 401, "{name}");
+        assert_eq!(answer.text, r#"{"message":"Unauthenticated.","code":"unauthenticated"}"#, "{name}");
+        assert_eq!(answer.header("www-authenticate"), Some(challenge), "{name}");
+    }
+}
+
+/// Credentials that let nobody in, with what is wrong with each. They expire by moving the clock, so this comes first.
+fn outsiders(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
+    let eve = app.sign_in("eve");
+    let expired_session = app.sign_in_again("eve");
+    let expired_token = token_with(app, &eve, json!({ "name": "old", "expires_in_days": 1 }));
+    app.advance(std::time::Duration::from_secs(31 * 24 * 60 * 60));
+
+    let mallory = app.sign_in("mallory");
+    let ended_session = app.sign_in_again("mallory");
+    assert_eq!(ended_session.post("/api/v1/auth/logout", json!({})).status, 200);
+    let created = mallory.create_token(json!({ "name": "revoked" }));
+    let revoked_token = app.bearer(created["token"].as_str().unwrap());
+    let path = format!("/api/v1/user/api-tokens/{}", created["id"].as_str().unwrap());
+    assert_eq!(mallory.delete(&path).status, 200);
+
+    let oscar = app.sign_in("oscar");
+    let disabled_token = token(app, &oscar, json!(["*"]));
+    let user = crate::harness::block_on(patd::ops::accounts::find(&app.ops, "oscar@example.com")).unwrap();
+    crate::harness::block_on(patd::ops::accounts::disable(&app.ops, user.id)).unwrap();
+
+    let good = token(app, &mallory, json!(["*"])).token.unwrap();
+    let (number, secret) = good.split_once('|').unwrap();
+    let other_number = format!("{}|{secret}", number.parse::<i64>().unwrap() + 1);
+    let changed = |at: usize| {
+        let mut text = secret.to_owned().into_bytes();
+        text[at] = if text[at] == b'a' { b'b' } else { b'a' };
+        app.bearer(&String::from_utf8(text).unwrap())
+    };
+    let unknown = format!("pat_{0}{1:08x}", "A".repeat(40), crc32fast::hash("A".repeat(40).as_bytes()));
+    vec![
+        ("none", app.anonymous()),
+        ("rubbish", app.bearer("rubbish")),
+        ("a token with a changed character", changed(20)),
+        ("a token with a changed checksum", changed(51)),
+        ("an unknown token with a good checksum", app.bearer(&unknown)),
+        ("an environment token", app.bearer(&unknown.replace("pat_", "talq_"))),
+        ("a token's secret with a session's prefix", app.bearer(&secret.replace("pat_", "ses_"))),
+        ("a token with another's number", app.bearer(&other_number)),
+        ("an expired session", expired_session),
+        ("an ended session", ended_session),
+        ("an expired token", expired_token),
+        ("a revoked token", revoked_token),
+        ("a session of a disabled user", oscar),
+        ("a token of a disabled user", disabled_token),
+    ]
+}
+
+fn token<'a>(app: &'a TestApp, owner: &Client<'_>, abilities: serde_json::Value) -> Client<'a> {
+    token_with(app, owner, json!({ "name": "a token", "abilities": abilities }))
+}
+
+fn token_with<'a>(app: &'a TestApp, owner: &Client<'_>, body: serde_json::Value) -> Client<'a> {
+    app.bearer(owner.create_token(body)["token"].as_str().unwrap())
+}
+
+/// Calls a route with an empty form and an id that is nobody's.
+fn ask(client: &Client<'_>, method: &str, path: &str) -> Outcome {
+    let path = path.replace("{id}", &uuid::Uuid::now_v7().to_string());
+    let body = (!["GET", "HEAD", "DELETE"].contains(&method)).then(|| json!({}));
+    let answer = client.send(method, &path, body);
+    match (answer.status, answer.body["code"].as_str()) {
+        (401, _) => Unauthenticated,
+        (403, Some("session_required")) => SessionRequired,
+        (403, Some("missing_ability")) => MissingAbility,
+        // HEAD carries no body to tell the two apart.
+        (403, None) if method == "HEAD" && path.ends_with("/user") => MissingAbility,
+        (403, None) if method == "HEAD" => SessionRequired,
+        (500.., _) => panic!("{method} {path}: {}", answer.shown()),
+        _ => In,
+    }
+}

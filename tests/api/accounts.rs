@@ -1,0 +1,457 @@
+//! Signing in and out, the account, and its password.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::harness::{TestApp, block_on, email, password};
+
+const LOGIN: &str = "/api/v1/auth/login";
+
+#[test]
+fn a_person_signs_in_is_identified_and_signs_out() {
+    let app = TestApp::spawn();
+    app.user("ada");
+    let login = json!({ "email": "ADA@example.com", "password": password("ada"), "device_name": "laptop" });
+    let answer = app.anonymous().post(LOGIN, login);
+    assert_snapshot!(answer.shown(), @r#"
+    201
+    {
+      "data": {
+        "expires_at": "2024-02-14T19:00:00Z",
+        "id": "[uuid]",
+        "token": "ses_[secret]",
+        "user": {
+          "created_at": "2024-01-15T19:00:00Z",
+          "current_environment_id": null,
+          "email": "ada@example.com",
+          "id": "[uuid]",
+          "name": "ada"
+        }
+      }
+    }
+    "#);
+    let ada = app.bearer(answer.body["data"]["token"].as_str().unwrap());
+
+    assert_snapshot!(ada.get("/api/user").shown(), @r#"
+    200
+    {
+      "created_at": "2024-01-15T19:00:00Z",
+      "current_environment_id": null,
+      "email": "ada@example.com",
+      "id": "[uuid]",
+      "name": "ada"
+    }
+    "#);
+    assert_eq!(ada.get("/api/v1/user").text, ada.get("/api/user").text);
+    assert_snapshot!(ada.post("/api/v1/auth/identify", json!({})).shown(), @r#"
+    200
+    {
+      "data": {
+        "abilities": [
+          "*"
+        ],
+        "id": "[uuid]",
+        "type": "session"
+      }
+    }
+    "#);
+    assert_snapshot!(ada.post("/api/v1/auth/logout", json!({})).shown(), @r#"
+    200
+    {
+      "message": "Signed out"
+    }
+    "#);
+    assert_eq!(ada.get("/api/user").status, 401);
+}
+
+#[test]
+fn unknown_disabled_and_wrong_password_sign_ins_answer_the_same_bytes() {
+    let app = TestApp::spawn();
+    app.user("ada");
+    let oscar = app.user("oscar");
+    block_on(patd::ops::accounts::disable(&app.ops, oscar.id)).unwrap();
+    let refused = |who: &str, password: String| {
+        let answer = app.anonymous().post(LOGIN, json!({ "email": email(who), "password": password }));
+        let mut headers: Vec<String> =
+            answer.headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+        headers.retain(|header| !header.starts_with("date") && !header.starts_with("x-request-id"));
+        (answer.shown(), headers, answer.text)
+    };
+    let wrong = refused("ada", "not the password".into());
+    assert_snapshot!(wrong.0, @r#"
+    401
+    www-authenticate: Bearer realm="patd"
+    {
+      "code": "unauthenticated",
+      "message": "Unauthenticated."
+    }
+    "#);
+    assert_eq!(refused("nobody", "not the password".into()), wrong);
+    assert_eq!(refused("oscar", password("oscar")), wrong);
+    assert_eq!(refused("oscar", "not the password".into()), wrong);
+}
+
+#[test]
+fn a_sign_in_names_what_is_missing() {
+    let app = TestApp::spawn();
+    assert_snapshot!(app.anonymous().post(LOGIN, json!({})).shown(), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "email": [
+          "The email field is required."
+        ],
+        "password": [
+          "The password field is required."
+        ]
+      },
+      "message": "The email field is required. (and 1 more error)"
+    }
+    "#);
+    let odd = json!({ "email": "ada", "password": 7, "device_name": "a\u{7}", "remember": true });
+    assert_snapshot!(app.anonymous().post(LOGIN, odd).shown(), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "device_name": [
+          "The device_name field must not contain control characters."
+        ],
+        "email": [
+          "The email field must be a valid email address."
+        ],
+        "password": [
+          "The password field must be a string."
+        ],
+        "remember": [
+          "The remember field is unknown. The fields here are: email, password, device_name."
+        ]
+      },
+      "message": "The email field must be a valid email address. (and 3 more errors)"
+    }
+    "#);
+    let long = json!({ "email": email("ada"), "password": "x".repeat(1025) });
+    assert_snapshot!(app.anonymous().post(LOGIN, long).shown(), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "password": [
+          "The password field must not be greater than 1024 bytes."
+        ]
+      },
+      "message": "The password field must not be greater than 1024 bytes."
+    }
+    "#);
+}
+
+#[test]
+fn registration_is_off_by_default_and_makes_an_account_where_it_is_on() {
+    let account = json!({ "name": "Ada", "email": "ada@example.com", "password": password("ada") });
+    let closed = TestApp::spawn();
+    assert_snapshot!(closed.anonymous().post("/api/v1/auth/register", account.clone()).shown(), @r#"
+    404
+    {
+      "code": "not_found",
+      "message": "Registration is switched off on this server. Ask its administrator for an account."
+    }
+    "#);
+
+    let open = TestApp::with(&[("accounts.registration", "true")]);
+    let registered = open.anonymous().post("/api/v1/auth/register", account.clone());
+    assert_snapshot!(registered.shown(), @r#"
+    201
+    location: /api/v1/user
+    {
+      "data": {
+        "created_at": "2024-01-15T19:00:00Z",
+        "current_environment_id": null,
+        "email": "ada@example.com",
+        "id": "[uuid]",
+        "name": "Ada"
+      }
+    }
+    "#);
+    open.sign_in_again("ada");
+    let again = json!({ "name": "Ada", "email": " ＡＤＡ@EXAMPLE.com", "password": password("ada") });
+    assert_snapshot!(open.anonymous().post("/api/v1/auth/register", again).shown(), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "email": [
+          "The email has already been taken."
+        ]
+      },
+      "message": "The email has already been taken."
+    }
+    "#);
+}
+
+#[test]
+fn a_new_password_is_long_and_not_the_first_that_anybody_would_guess() {
+    let app = TestApp::with(&[("accounts.registration", "true"), ("passwords.min_length", "8")]);
+    let status = |password: &str| {
+        let account = json!({ "name": "Grace Hopper", "email": email("hopper"), "password": password });
+        app.anonymous().post("/api/v1/auth/register", account)
+    };
+    assert_snapshot!(status("short").body["errors"].to_string(), @r#"{"password":["The password field must be at least 8 characters."]}"#);
+    assert_snapshot!(status("password1").body["errors"].to_string(), @r#"{"password":["The password field is among the first that anybody would guess. Choose another."]}"#);
+    for easy in
+        ["12345678", "qwertyuiop", "passwordpassword", "aaaaaaaaaaaaaaaa", "letmein1", "iloveyou", "gracehopper1"]
+    {
+        assert_eq!(status(easy).status, 422, "{easy}");
+    }
+    // No rule of composition: lower case and spaces alone are fine.
+    assert_eq!(status("violet tram under seven").status, 201);
+
+    let strict = TestApp::with(&[("accounts.registration", "true")]);
+    let account = json!({ "name": "n", "email": email("n"), "password": "fourteen chars" });
+    assert_eq!(strict.anonymous().post("/api/v1/auth/register", account).status, 422);
+}
+
+#[test]
+fn a_profile_changes_by_session_alone() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    app.user("bob");
+    assert_snapshot!(ada.patch("/api/v1/user", json!({ "name": "Ada L.", "email": "ada@new.example" })).shown(), @r#"
+    200
+    {
+      "created_at": "2024-01-15T19:00:00Z",
+      "current_environment_id": null,
+      "email": "ada@new.example",
+      "id": "[uuid]",
+      "name": "Ada L."
+    }
+    "#);
+    assert_snapshot!(ada.patch("/api/v1/user", json!({ "email": "BOB@example.com" })).shown(), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "email": [
+          "The email has already been taken."
+        ]
+      },
+      "message": "The email has already been taken."
+    }
+    "#);
+    assert_snapshot!(ada.patch("/api/v1/user", json!({ "id": 1, "created_at": null })).shown(), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "created_at": [
+          "The created_at field is unknown. The fields here are: name, email."
+        ],
+        "id": [
+          "The id field is unknown. The fields here are: name, email."
+        ]
+      },
+      "message": "The created_at field is unknown. The fields here are: name, email. (and 1 more error)"
+    }
+    "#);
+    let unchanged = ada.patch("/api/v1/user", json!({}));
+    assert_eq!((unchanged.status, &unchanged.body["name"]), (200, &json!("Ada L.")));
+    let token = ada.create_token(json!({ "name": "t" }));
+    let token = app.bearer(token["token"].as_str().unwrap());
+    assert_snapshot!(token.patch("/api/v1/user", json!({ "name": "x" })).shown(), @r#"
+    403
+    www-authenticate: Bearer realm="patd", error="insufficient_scope"
+    {
+      "code": "session_required",
+      "message": "This needs a session: sign in, and send the session token instead."
+    }
+    "#);
+}
+
+#[test]
+fn a_changed_password_ends_all_other_sessions_and_no_token() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let other = app.sign_in_again("ada");
+    let token = ada.create_token(json!({ "name": "t" }));
+    let token = app.bearer(token["token"].as_str().unwrap());
+    let new = "an even longer password, quite new";
+
+    let change = |current: &str, new: &str| {
+        ada.put("/api/v1/user/password", json!({ "current_password": current, "password": new }))
+    };
+    assert_snapshot!(change("not the password", new).shown(), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "current_password": [
+          "The password is incorrect."
+        ]
+      },
+      "message": "The password is incorrect."
+    }
+    "#);
+    assert_snapshot!(change(&password("ada"), "short").shown(), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "password": [
+          "The password field must be at least 15 characters."
+        ]
+      },
+      "message": "The password field must be at least 15 characters."
+    }
+    "#);
+    assert_eq!(other.get("/api/user").status, 200, "a refused change ends nothing");
+    assert_snapshot!(change(&password("ada"), new).shown(), @r#"
+    200
+    {
+      "message": "Password changed"
+    }
+    "#);
+
+    assert_eq!(ada.get("/api/user").status, 200, "this session goes on");
+    assert_eq!(other.get("/api/user").status, 401);
+    assert_eq!(token.get("/api/user").status, 200);
+    let login = |password: &str| app.anonymous().post(LOGIN, json!({ "email": email("ada"), "password": password }));
+    assert_eq!(login(&password("ada")).status, 401);
+    assert_eq!(login(new).status, 201);
+}
+
+#[test]
+fn a_disabled_user_is_out_at_once_and_tokens_come_back_with_them() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let token = ada.create_token(json!({ "name": "t" }));
+    let token = app.bearer(token["token"].as_str().unwrap());
+    let user = block_on(patd::ops::accounts::find(&app.ops, "ada@example.com")).unwrap();
+
+    block_on(patd::ops::accounts::disable(&app.ops, user.id)).unwrap();
+    assert_eq!((ada.get("/api/user").status, token.get("/api/user").status), (401, 401));
+    block_on(patd::ops::accounts::enable(&app.ops, user.id)).unwrap();
+    assert_eq!(ada.get("/api/user").status, 401, "sessions ended for good");
+    assert_eq!(token.get("/api/user").status, 200);
+}
+
+#[test]
+fn a_hash_with_other_parameters_is_renewed_at_the_next_sign_in() {
+    let app = TestApp::spawn();
+    app.user("ada");
+    let stored = || {
+        let email = patd::domain::account::Email::parse(&email("ada")).unwrap();
+        block_on(app.ops.store.credentials_by_email(&email)).unwrap().unwrap()
+    };
+    let user = stored().user.id;
+    let old = argon2_hash(&password("ada"), 16);
+    let change = patd::store::PasswordChange {
+        verified: None,
+        password: patd::domain::account::PasswordHash::new(old.clone()),
+        keep: None,
+    };
+    block_on(app.ops.store.change_password(user, change)).unwrap();
+
+    app.sign_in_again("ada");
+    let renewed = stored().password;
+    assert!(renewed.expose().starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{}", renewed.expose());
+    app.sign_in_again("ada");
+    assert_eq!(stored().password, renewed, "and then it stays");
+}
+
+fn argon2_hash(password: &str, memory_kib: u32) -> String {
+    use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher};
+    let params = Params::new(memory_kib, 1, 1, None).unwrap();
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon.hash_password(password.as_bytes()).unwrap().to_string()
+}
+
+#[test]
+fn sessions_are_listed_and_ended_by_their_owner() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    app.advance(Duration::from_secs(1));
+    let phone = json!({ "email": email("ada"), "password": password("ada"), "device_name": "phone" });
+    let phone = app.anonymous().post(LOGIN, phone).body["data"].clone();
+    let path = format!("/api/v1/user/sessions/{}", phone["id"].as_str().unwrap());
+    let phone = app.bearer(phone["token"].as_str().unwrap());
+    assert_snapshot!(ada.get("/api/v1/user/sessions").shown(), @r#"
+    200
+    {
+      "data": [
+        {
+          "created_at": "2024-01-15T19:00:01Z",
+          "current": false,
+          "device_name": "phone",
+          "expires_at": "2024-02-14T19:00:01Z",
+          "id": "[uuid]",
+          "last_used_at": "2024-01-15T19:00:01Z"
+        },
+        {
+          "created_at": "2024-01-15T19:00:00Z",
+          "current": true,
+          "device_name": null,
+          "expires_at": "2024-02-14T19:00:00Z",
+          "id": "[uuid]",
+          "last_used_at": "2024-01-15T19:00:01Z"
+        }
+      ]
+    }
+    "#);
+
+    let bob = app.sign_in("bob");
+    assert_snapshot!(bob.delete(&path).shown(), @r#"
+    404
+    {
+      "code": "not_found",
+      "message": "Not found."
+    }
+    "#);
+    assert_eq!(phone.get("/api/user").status, 200);
+    assert_snapshot!(ada.delete(&path).shown(), @r#"
+    200
+    {
+      "message": "Session revoked"
+    }
+    "#);
+    assert_eq!(phone.get("/api/user").status, 401);
+    assert_eq!(ada.delete(&path).status, 404);
+    assert_eq!(ada.delete("/api/v1/user/sessions/none").status, 404);
+
+    let others = [app.sign_in_again("ada"), app.sign_in_again("ada")];
+    assert_snapshot!(ada.delete("/api/v1/user/sessions").shown(), @r#"
+    200
+    {
+      "message": "Other sessions revoked"
+    }
+    "#);
+    assert!(others.iter().all(|other| other.get("/api/user").status == 401));
+    assert_eq!((ada.get("/api/user").status, bob.get("/api/user").status), (200, 200));
+}
+
+#[test]
+fn a_session_ends_when_its_life_is_over_however_much_it_is_used() {
+    let app = TestApp::with(&[("sessions.lifetime", "3d"), ("sessions.idle_lifetime", "2d")]);
+    let ada = app.sign_in("ada");
+    for _ in 0..2 {
+        app.advance(Duration::from_secs(24 * 60 * 60));
+        assert_eq!(ada.get("/api/user").status, 200);
+    }
+    app.advance(Duration::from_secs(24 * 60 * 60 - 1));
+    assert_eq!(ada.get("/api/user").status, 200);
+    app.advance(Duration::from_secs(1));
+    assert_eq!(ada.get("/api/user").status, 401);
+}
+
+#[test]
+fn a_session_that_is_not_used_ends_earlier() {
+    let app = TestApp::with(&[("sessions.lifetime", "30d"), ("sessions.idle_lifetime", "2d")]);
+    let ada = app.sign_in("ada");
+    let idle = app.sign_in_again("ada");
+    app.advance(Duration::from_secs(24 * 60 * 60));
+    assert_eq!(ada.get("/api/user").status, 200);
+    app.advance(Duration::from_secs(24 * 60 * 60));
+    assert_eq!((ada.get("/api/user").status, idle.get("/api/user").status), (200, 401));
+    assert_eq!(ada.get("/api/v1/user/sessions").body["data"].as_array().unwrap().len(), 1);
+}

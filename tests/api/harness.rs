@@ -1,0 +1,355 @@
+//! A server of its own for each test: port 0, a temporary database, a clock that only the test moves.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use patd::{
+    config::{Config, Sources},
+    domain::{
+        account::{Email, Password, User},
+        text::Name,
+        time::Timestamp,
+    },
+    ops::{Context, accounts, clock::Clock},
+    server::Server,
+    store::{
+        Store,
+        sqlite::{Access, SqliteSettings, SqliteStore},
+    },
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+/// When every test begins: the moment that the seed shows.
+pub const START: &str = "2024-01-15T19:00:00Z";
+
+/// A running server.
+pub struct TestApp {
+    pub address: SocketAddr,
+    /// Operations on the same store and clock, as the command line would do them.
+    pub ops: Context,
+    clock: Arc<AtomicI64>,
+    agent: ureq::Agent,
+    stop: UnboundedSender<()>,
+    thread: Option<JoinHandle<()>>,
+    /// Holds the database for as long as this lives.
+    _directory: TempDir,
+}
+
+impl TestApp {
+    /// A server with the settings that suit a test: fast hashes, no throttle.
+    pub fn spawn() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same with some settings changed, by dotted key: `("accounts.registration", "true")`.
+    pub fn with(settings: &[(&'static str, &str)]) -> Self {
+        Self::with_store(settings, |store| store)
+    }
+
+    /// The same with something between the server and its store.
+    pub fn with_store(settings: &[(&'static str, &str)], wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("patd.db");
+        let mut flags = vec![
+            ("server.bind", "127.0.0.1:0".to_owned()),
+            ("server.workers", "2".to_owned()),
+            ("database.path", path.to_str().unwrap().to_owned()),
+            ("passwords.memory_kib", "8".to_owned()),
+            ("passwords.iterations", "1".to_owned()),
+            ("passwords.concurrent_hashes", "64".to_owned()),
+        ];
+        flags.extend(THROTTLES.map(|key| (key, "1000000".to_owned())));
+        for (key, value) in settings {
+            flags.retain(|(named, _)| named != key);
+            flags.push((*key, (*value).to_owned()));
+        }
+        let config = Config::load(Sources { file: None, environment: Vec::new(), flags }).unwrap();
+        let store: Arc<dyn Store> = wrap(Arc::new(open(&config)));
+        let time = Arc::new(AtomicI64::new(Timestamp::parse(START).unwrap().unix()));
+        let told = Arc::clone(&time);
+        let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::SeqCst)));
+
+        let (stop, stopped) = unbounded_channel();
+        let (started, address) = std::sync::mpsc::channel();
+        let ops = Context::new(&config, Arc::clone(&store), clock.clone()).unwrap();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let ctx = Context::new(&config, store, clock).unwrap();
+                let server = Server::start(&config.server, ctx).unwrap();
+                started.send(server.address).unwrap();
+                server.run(stopped).await.unwrap();
+            });
+        });
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .max_idle_connections_per_host(128)
+            .build()
+            .into();
+        let address = address.recv().unwrap();
+        Self { address, ops, clock: time, agent, stop, thread: Some(thread), _directory: directory }
+    }
+
+    /// Moves the clock on.
+    pub fn advance(&self, by: Duration) {
+        self.clock.fetch_add(i64::try_from(by.as_secs()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Sets the clock back.
+    pub fn step_back(&self, by: Duration) {
+        self.clock.fetch_sub(i64::try_from(by.as_secs()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Makes the user `NAME@example.com`, as the command line would.
+    pub fn user(&self, name: &str) -> User {
+        let account = accounts::NewAccount {
+            name: Name::parse(name).unwrap(),
+            email: Email::parse(&email(name)).unwrap(),
+            password: Password::parse(&password(name)).unwrap(),
+        };
+        block_on(accounts::create(&self.ops, account)).unwrap()
+    }
+
+    /// Somebody without a credential.
+    pub fn anonymous(&self) -> Client<'_> {
+        Client { app: self, token: None }
+    }
+
+    /// Somebody with this credential.
+    pub fn bearer(&self, token: &str) -> Client<'_> {
+        Client { app: self, token: Some(token.to_owned()) }
+    }
+
+    /// Makes a user and signs them in.
+    pub fn sign_in(&self, name: &str) -> Client<'_> {
+        self.user(name);
+        self.sign_in_again(name)
+    }
+
+    /// Signs in a user that exists: another session.
+    pub fn sign_in_again(&self, name: &str) -> Client<'_> {
+        let login = json!({ "email": email(name), "password": password(name) });
+        let answer = self.anonymous().post("/api/v1/auth/login", login);
+        assert_eq!(answer.status, 201, "{}", answer.shown());
+        self.bearer(answer.body["data"]["token"].as_str().unwrap())
+    }
+
+    /// Stops the server and waits until it is gone; the database stays until this value is dropped.
+    pub fn stop(&mut self) {
+        let _ = self.stop.send(());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+
+    /// Sends bytes as they are and reads until the server closes; for requests that no client would make.
+    pub fn raw(&self, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        // A reset after the answer is the server's right where it did not read the whole request.
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        let _ = self.stop.send(());
+        let _ = self.stop.send(());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+const THROTTLES: [&str; 4] = [
+    "throttle.per_email_burst",
+    "throttle.per_email_per_minute",
+    "throttle.per_address_burst",
+    "throttle.per_address_per_minute",
+];
+
+/// Opens the store that `config` names, as the server does.
+pub fn open(config: &Config) -> SqliteStore {
+    let settings = SqliteSettings {
+        path: config.database.path.clone(),
+        readers: config.database.readers,
+        pool_timeout: config.database.pool_timeout,
+        busy_timeout: config.database.busy_timeout,
+        write_queue: config.database.write_queue,
+    };
+    SqliteStore::open(&settings, Access::Server).unwrap()
+}
+
+pub fn email(name: &str) -> String {
+    format!("{name}@example.com")
+}
+
+pub fn password(name: &str) -> String {
+    format!("a long enough password of {name}")
+}
+
+/// Runs an operation as the command line would.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Somebody who asks the server.
+#[derive(Clone)]
+pub struct Client<'a> {
+    app: &'a TestApp,
+    pub token: Option<String>,
+}
+
+impl Client<'_> {
+    pub fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, None)
+    }
+
+    pub fn post(&self, path: &str, body: Value) -> Answer {
+        self.send("POST", path, Some(body))
+    }
+
+    pub fn put(&self, path: &str, body: Value) -> Answer {
+        self.send("PUT", path, Some(body))
+    }
+
+    pub fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send("PATCH", path, Some(body))
+    }
+
+    pub fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, None)
+    }
+
+    /// Sends any method, with a JSON body or none.
+    pub fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        match body {
+            Some(body) => self.send_as(method, path, "application/json", body.to_string().as_bytes()),
+            None => self.send_with(method, path, &[], &[]),
+        }
+    }
+
+    /// Sends a body of any type.
+    pub fn send_as(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Answer {
+        self.send_with(method, path, &[("Content-Type", content_type)], body)
+    }
+
+    /// Sends any headers and any body.
+    pub fn send_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request =
+            ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.app.address));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = match body {
+            [] => self.app.agent.run(request.body(()).unwrap()),
+            body => self.app.agent.run(request.body(body).unwrap()),
+        };
+        Answer::read(response.unwrap())
+    }
+
+    /// Creates a token and answers its `data`.
+    pub fn create_token(&self, body: Value) -> Value {
+        let answer = self.post("/api/v1/user/api-tokens", body);
+        assert_eq!(answer.status, 201, "{}", answer.shown());
+        answer.body["data"].clone()
+    }
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: ureq::http::HeaderMap,
+    pub text: String,
+    /// The body as JSON; null where there is none.
+    pub body: Value,
+}
+
+impl Answer {
+    fn read(mut response: ureq::http::Response<ureq::Body>) -> Self {
+        let text = response.body_mut().read_to_string().unwrap();
+        let body = match text.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_str(&text).unwrap_or_else(|error| panic!("no JSON ({error}): {text}")),
+        };
+        Self { status: response.status().as_u16(), headers: response.headers().clone(), text, body }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Status, the headers that say something, and the body, with what is random replaced once its shape is checked.
+    pub fn shown(&self) -> String {
+        let mut shown = self.status.to_string();
+        let telling =
+            ["www-authenticate", "allow", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "location"];
+        for name in telling {
+            if let Some(value) = self.header(name) {
+                let value: Vec<_> = value.split('/').map(redacted).collect();
+                shown += &format!("\n{name}: {}", value.join("/"));
+            }
+        }
+        let mut body = self.body.clone();
+        redact(&mut body);
+        if !body.is_null() {
+            shown += &format!("\n{}", serde_json::to_string_pretty(&body).unwrap());
+        }
+        shown
+    }
+}
+
+fn redact(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = redacted(text),
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(hint) if key == "hint" => {
+                        assert!(hint.len() == 4 && hint.bytes().all(|b| b.is_ascii_hexdigit()), "{hint}");
+                        *hint = "[hint]".to_owned();
+                    }
+                    value => redact(value),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A UUIDv7 or a secret by its shape; anything else stays.
+fn redacted(text: &str) -> String {
+    let is_uuid = uuid::Uuid::parse_str(text).is_ok_and(|id| id.get_version_num() == 7 && id.to_string() == text);
+    if is_uuid {
+        return "[uuid]".to_owned();
+    }
+    let (number, secret) = text.split_once('|').map_or(("", text), |(number, secret)| (number, secret));
+    for prefix in ["ses_", "pat_", "talq_"] {
+        if let Some(body) = secret.strip_prefix(prefix)
+            && body.len() == 48
+            && body.bytes().all(|b| b.is_ascii_alphanumeric())
+        {
+            let bar = if number.is_empty() { "" } else { "|" };
+            return format!("{number}{bar}{prefix}[secret]");
+        }
+    }
+    text.to_owned()
+}

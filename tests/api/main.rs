@@ -1,0 +1,13 @@
+//! The API as a client sees it: through HTTP, a server and a temporary database each.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+mod access;
+mod accounts;
+mod harness;
+mod outage;
+mod protocol;
+mod races;
+mod seed;
+mod throttle;
+mod tokens;

@@ -1,0 +1,178 @@
+//! When the store cannot answer: 503 and nothing else, never a yes, never a 401, and no change.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+use patd::{
+    domain::{
+        account::{Email, PasswordHash, User, UserCredentials},
+        id::{SessionId, TokenId, UserId},
+        secret::TokenHash,
+        session::{Session, SessionRecord},
+        text::Name,
+        time::Timestamp,
+        token::{NewToken, Token, TokenRecord},
+    },
+    store::{PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses},
+};
+use serde_json::json;
+
+use crate::harness::{TestApp, email, password};
+
+const WELL: u8 = 0;
+const READS_FAIL: u8 = 1;
+const WRITES_FAIL: u8 = 2;
+
+/// What a faulty store does instead of answering.
+#[derive(Clone, Copy)]
+pub enum Fault {
+    Fails,
+    Hangs,
+    Panics,
+}
+
+/// A store that goes wrong on purpose.
+pub struct Faulty {
+    store: Arc<dyn Store>,
+    mode: Arc<AtomicU8>,
+    fault: Fault,
+}
+
+impl Faulty {
+    /// Reads go wrong from the start.
+    pub fn reads(store: Arc<dyn Store>, fault: Fault) -> Self {
+        Self { store, mode: Arc::new(AtomicU8::new(READS_FAIL)), fault }
+    }
+
+    fn unless<'a, T: 'a>(&self, mode: u8, reply: impl FnOnce() -> Reply<'a, T>) -> Reply<'a, T> {
+        if self.mode.load(Ordering::SeqCst) != mode {
+            return reply();
+        }
+        match self.fault {
+            Fault::Fails => Reply::ready(Err(StoreError::Unavailable("on purpose".into()))),
+            Fault::Hangs => Reply::Pending(Box::pin(std::future::pending())),
+            Fault::Panics => panic!("on purpose"),
+        }
+    }
+}
+
+macro_rules! delegate {
+    ($($mode:ident { $(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $reply:ty;)* })*) => {
+        impl Store for Faulty {
+            $($(fn $name(&self $(, $arg: $type)*) -> Reply<'_, $reply> {
+                self.unless($mode, || self.store.$name($($arg),*))
+            })*)*
+        }
+    };
+}
+
+delegate! {
+    READS_FAIL {
+        fn ready(&self) -> ();
+        fn user(&self, id: UserId) -> User;
+        fn credentials(&self, id: UserId) -> UserCredentials;
+        fn credentials_by_email(&self, email: &Email) -> Option<UserCredentials>;
+        fn users(&self, after: Option<UserId>, limit: u32) -> Vec<User>;
+        fn session_by_hash(&self, hash: &TokenHash) -> Option<SessionRecord>;
+        fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session>;
+        fn token_by_hash(&self, hash: &TokenHash) -> Option<TokenRecord>;
+        fn token(&self, id: TokenId) -> Token;
+        fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
+    }
+    WRITES_FAIL {
+        fn add_user(&self, user: User, password: PasswordHash) -> ();
+        fn change_profile(&self, id: UserId, change: ProfileChange) -> User;
+        fn change_password(&self, id: UserId, change: PasswordChange) -> ();
+        fn disable_user(&self, id: UserId, at: Timestamp) -> User;
+        fn enable_user(&self, id: UserId) -> User;
+        fn sign_in(&self, sign_in: SignIn) -> ();
+        fn end_session(&self, user: UserId, id: SessionId) -> ();
+        fn end_other_sessions(&self, user: UserId, keep: SessionId) -> u64;
+        fn add_token(&self, token: NewToken, max_live: u32) -> Token;
+        fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Token;
+        fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> ();
+        fn record_uses(&self, uses: Uses) -> ();
+        fn prune_sessions(&self, now: Timestamp) -> u64;
+    }
+}
+
+fn failing_app() -> (TestApp, Arc<AtomicU8>) {
+    let mode = Arc::new(AtomicU8::new(WELL));
+    let switch = Arc::clone(&mode);
+    let app = TestApp::with_store(&[("accounts.registration", "true")], |store| {
+        Arc::new(Faulty { store, mode: switch, fault: Fault::Fails })
+    });
+    (app, mode)
+}
+
+#[test]
+fn a_read_that_fails_is_503_on_every_route_and_never_401() {
+    let (app, mode) = failing_app();
+    let ada = app.sign_in("ada");
+    let token = ada.create_token(json!({ "name": "t" }));
+    let token = app.bearer(token["token"].as_str().unwrap());
+    mode.store(READS_FAIL, Ordering::SeqCst);
+
+    for (method, path) in patd::http::routes() {
+        if ["/livez", "/api/v1/auth/register"].contains(&path) {
+            continue;
+        }
+        let path = path.replace("{id}", &uuid::Uuid::now_v7().to_string());
+        let body = match &*path {
+            "/api/v1/auth/login" => Some(json!({ "email": email("ada"), "password": password("ada") })),
+            _ => (method != "GET" && method != "HEAD").then(|| json!({})),
+        };
+        for client in [&ada, &token] {
+            let answer = client.send(method.as_str(), &path, body.clone());
+            assert_eq!(answer.status, 503, "{method} {path}: {}", answer.shown());
+            assert_eq!(answer.header("www-authenticate"), None, "{method} {path}");
+        }
+    }
+    assert_eq!(app.anonymous().get("/livez").status, 200, "the process itself is well");
+    // A checksum decides without the store.
+    assert_eq!(app.bearer("pat_rubbish").get("/api/user").status, 401);
+
+    mode.store(WELL, Ordering::SeqCst);
+    assert_eq!(token.get("/api/user").status, 200, "it heals without a restart");
+}
+
+#[test]
+fn a_write_that_fails_is_503_and_changes_nothing() {
+    let (app, mode) = failing_app();
+    let ada = app.sign_in("ada");
+    let other = app.sign_in_again("ada");
+    let created = ada.create_token(json!({ "name": "kept" }));
+    let token = app.bearer(created["token"].as_str().unwrap());
+    let path = format!("/api/v1/user/api-tokens/{}", created["id"].as_str().unwrap());
+    // The use is noted before, so that it does not tell the two lists apart.
+    assert_eq!(token.get("/api/user").status, 200);
+    let before = (ada.get("/api/v1/user").text, ada.get("/api/v1/user/api-tokens").text);
+    mode.store(WRITES_FAIL, Ordering::SeqCst);
+
+    let new = "another long password, never stored";
+    let answers = [
+        ada.post("/api/v1/user/api-tokens", json!({ "name": "never" })),
+        ada.patch(&path, json!({ "name": "never" })),
+        ada.delete(&path),
+        ada.patch("/api/v1/user", json!({ "name": "never" })),
+        ada.put("/api/v1/user/password", json!({ "current_password": password("ada"), "password": new })),
+        ada.delete("/api/v1/user/sessions"),
+        ada.post("/api/v1/auth/logout", json!({})),
+        app.anonymous().post("/api/v1/auth/login", json!({ "email": email("ada"), "password": password("ada") })),
+        app.anonymous()
+            .post("/api/v1/auth/register", json!({ "name": "n", "email": "n@example.com", "password": new })),
+    ];
+    for answer in &answers {
+        assert_eq!(answer.status, 503, "{}", answer.shown());
+        assert_eq!(answer.body["code"], "store_unavailable");
+        assert!(!answer.text.contains("on purpose"), "what the store says stays inside");
+    }
+    assert_eq!(token.get("/api/user").status, 200, "checks go on");
+
+    mode.store(WELL, Ordering::SeqCst);
+    assert_eq!((ada.get("/api/v1/user").text, ada.get("/api/v1/user/api-tokens").text), before);
+    assert_eq!(other.get("/api/user").status, 200, "no session was ended");
+    app.sign_in_again("ada");
+}

@@ -1,0 +1,502 @@
+//! Personal access tokens: every answer, and what must not pass.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::harness::{Client, TestApp};
+
+const TOKENS: &str = "/api/v1/user/api-tokens";
+
+fn path_of(token: &Value) -> String {
+    format!("{TOKENS}/{}", token["id"].as_str().unwrap())
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    list["data"].as_array().unwrap().iter().map(|token| token["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_token_is_created_listed_read_renamed_and_revoked() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+
+    let created = ada.post(TOKENS, json!({ "name": " CI Pipeline ", "abilities": ["calls:read", "user:read"] }));
+    assert_snapshot!(created.shown(), @r#"
+    201
+    location: /api/v1/user/api-tokens/[uuid]
+    {
+      "data": {
+        "abilities": [
+          "calls:read",
+          "user:read"
+        ],
+        "created_at": "2024-01-15T19:00:00Z",
+        "expires_at": null,
+        "hint": "[hint]",
+        "id": "[uuid]",
+        "name": "CI Pipeline",
+        "token": "1|pat_[secret]"
+      }
+    }
+    "#);
+    let path = path_of(&created.body["data"]);
+
+    assert_snapshot!(ada.get(TOKENS).shown(), @r#"
+    200
+    {
+      "data": [
+        {
+          "abilities": [
+            "calls:read",
+            "user:read"
+          ],
+          "created_at": "2024-01-15T19:00:00Z",
+          "expires_at": null,
+          "hint": "[hint]",
+          "id": "[uuid]",
+          "last_used_at": null,
+          "name": "CI Pipeline"
+        }
+      ],
+      "next_cursor": null
+    }
+    "#);
+    assert_snapshot!(ada.get(&path).shown(), @r#"
+    200
+    {
+      "data": {
+        "abilities": [
+          "calls:read",
+          "user:read"
+        ],
+        "created_at": "2024-01-15T19:00:00Z",
+        "expires_at": null,
+        "hint": "[hint]",
+        "id": "[uuid]",
+        "last_used_at": null,
+        "name": "CI Pipeline"
+      }
+    }
+    "#);
+    assert_snapshot!(ada.patch(&path, json!({ "name": "Nightly" })).shown(), @r#"
+    200
+    {
+      "data": {
+        "abilities": [
+          "calls:read",
+          "user:read"
+        ],
+        "created_at": "2024-01-15T19:00:00Z",
+        "expires_at": null,
+        "hint": "[hint]",
+        "id": "[uuid]",
+        "last_used_at": null,
+        "name": "Nightly"
+      }
+    }
+    "#);
+    assert_snapshot!(ada.delete(&path).shown(), @r#"
+    200
+    {
+      "message": "Token revoked"
+    }
+    "#);
+    assert_snapshot!(ada.delete(&path).shown(), @r#"
+    404
+    {
+      "code": "not_found",
+      "message": "Not found."
+    }
+    "#);
+    assert_eq!(ada.get(&path).status, 404);
+    assert_eq!(ada.patch(&path, json!({ "name": "x" })).status, 404);
+    assert_snapshot!(ada.get(TOKENS).shown(), @r#"
+    200
+    {
+      "data": [],
+      "next_cursor": null
+    }
+    "#);
+}
+
+#[test]
+fn a_foreign_an_unknown_and_a_revoked_token_are_the_same_404() {
+    let app = TestApp::spawn();
+    let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
+    let revoked = path_of(&ada.create_token(json!({ "name": "revoked" })));
+    assert_eq!(ada.delete(&revoked).status, 200);
+    let foreign = path_of(&bob.create_token(json!({ "name": "bob's" })));
+    let unknown = format!("{TOKENS}/{}", uuid::Uuid::now_v7());
+
+    let paths = [&revoked, &foreign, &unknown, &format!("{TOKENS}/1"), &format!("{TOKENS}/%ff")];
+    for path in paths {
+        let answers = [ada.delete(path), ada.get(path), ada.patch(path, json!({ "name": "mine" }))];
+        for answer in answers {
+            assert_eq!(
+                (answer.status, &*answer.text),
+                (404, r#"{"message":"Not found.","code":"not_found"}"#),
+                "{path}"
+            );
+        }
+    }
+    assert_eq!(bob.get(&foreign).status, 200, "nothing happened to it");
+}
+
+#[test]
+fn null_and_absent_abilities_are_full_access_and_an_empty_list_is_none() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    for body in [json!({ "name": "t" }), json!({ "name": "t", "abilities": null })] {
+        assert_eq!(ada.create_token(body)["abilities"], json!(["*"]));
+    }
+    let none = ada.create_token(json!({ "name": "t", "abilities": [] }));
+    assert_eq!(none["abilities"], json!([]));
+    let none = app.bearer(none["token"].as_str().unwrap());
+    assert_snapshot!(none.post("/api/v1/auth/identify", json!({})).shown(), @r#"
+    200
+    {
+      "data": {
+        "abilities": [],
+        "id": "[uuid]",
+        "type": "personal_access_token"
+      }
+    }
+    "#);
+    assert_snapshot!(none.get("/api/user").shown(), @r#"
+    403
+    www-authenticate: Bearer realm="patd", error="insufficient_scope"
+    {
+      "code": "missing_ability",
+      "message": "Invalid ability provided."
+    }
+    "#);
+}
+
+#[test]
+fn a_token_reads_its_owner_where_its_abilities_allow_it() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let status = |abilities: &[&str]| {
+        let token = ada.create_token(json!({ "name": "t", "abilities": abilities }));
+        app.bearer(token["token"].as_str().unwrap()).get("/api/user").status
+    };
+    for allowed in [&["user:read"][..], &["user:*"], &["*"], &["calls:read", "user:read"]] {
+        assert_eq!(status(allowed), 200, "{allowed:?}");
+    }
+    for refused in [&[][..], &["user"], &["user:write"], &["user:read:own"], &["calls:*"]] {
+        assert_eq!(status(refused), 403, "{refused:?}");
+    }
+}
+
+#[test]
+fn a_token_works_with_and_without_its_number_in_any_case_of_the_scheme() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let token = ada.create_token(json!({ "name": "t" }));
+    let token = token["token"].as_str().unwrap();
+    let secret = token.split_once('|').unwrap().1;
+    for value in [format!("Bearer {token}"), format!("bearer {secret}"), format!("BEARER  {token}")] {
+        let answer = app.anonymous().send_with("GET", "/api/user", &[("Authorization", &value)], &[]);
+        assert_eq!(answer.status, 200, "{value}");
+    }
+    let upper = app.bearer(&secret.to_uppercase()).get("/api/user");
+    assert_eq!(upper.status, 401, "the token itself is matched byte for byte");
+}
+
+/// A mistake in a form must not become full access.
+#[test]
+fn typos_do_not_widen() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let refused = |body: Value| {
+        let answer = ada.post(TOKENS, body);
+        assert_eq!(answer.status, 422, "{}", answer.shown());
+        answer.shown()
+    };
+    assert_snapshot!(refused(json!({ "name": "t", "abilites": ["calls:read"] })), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "abilites": [
+          "The abilites field is unknown. The fields here are: name, abilities, expires_at, expires_in_days."
+        ]
+      },
+      "message": "The abilites field is unknown. The fields here are: name, abilities, expires_at, expires_in_days."
+    }
+    "#);
+    assert_snapshot!(refused(json!({ "name": "t", "Abilities": ["calls:read"] })), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "Abilities": [
+          "The Abilities field is unknown. The fields here are: name, abilities, expires_at, expires_in_days."
+        ]
+      },
+      "message": "The Abilities field is unknown. The fields here are: name, abilities, expires_at, expires_in_days."
+    }
+    "#);
+    assert_snapshot!(refused(json!({ "name": "t", "abilities": "*" })), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "abilities": [
+          "The abilities field must be an array."
+        ]
+      },
+      "message": "The abilities field must be an array."
+    }
+    "#);
+    assert_snapshot!(refused(json!({ "name": "t", "abilities": [["calls:read"]] })), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "abilities.0": [
+          "The abilities.0 field must be a string."
+        ]
+      },
+      "message": "The abilities.0 field must be a string."
+    }
+    "#);
+    assert_snapshot!(refused(json!({ "name": "t", "abilities": ["calls:read", "calls read", 7, null] })), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "abilities.1": [
+          "The abilities.1 field must be * or words of letters, digits, _ . - joined by : (calls:read), of which the last may be *."
+        ],
+        "abilities.2": [
+          "The abilities.2 field must be a string."
+        ],
+        "abilities.3": [
+          "The abilities.3 field must be a string."
+        ]
+      },
+      "message": "The abilities.1 field must be * or words of letters, digits, _ . - joined by : (calls:read), of which the last may be *. (and 2 more errors)"
+    }
+    "#);
+    assert_snapshot!(refused(json!({ "abilities": {}, "x": 1 })), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "abilities": [
+          "The abilities field must be an array."
+        ],
+        "name": [
+          "The name field is required."
+        ],
+        "x": [
+          "The x field is unknown. The fields here are: name, abilities, expires_at, expires_in_days."
+        ]
+      },
+      "message": "The name field is required. (and 2 more errors)"
+    }
+    "#);
+
+    for twice in [r#"{"name":"t","abilities":[],"abilities":["*"]}"#, r#"{"name":"t","abilities":[{"a":1,"a":2}]}"#] {
+        let answer = ada.send_as("POST", TOKENS, "application/json", twice.as_bytes());
+        assert_eq!((answer.status, &answer.body["code"]), (400, &json!("malformed_request")), "{}", answer.shown());
+    }
+    assert_eq!(names(&ada.get(TOKENS).body), Vec::<&str>::new(), "no refused request made a token");
+}
+
+#[test]
+fn server_wide_powers_are_not_granted_over_the_api() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let refused = ada.post(TOKENS, json!({ "name": "t", "abilities": ["user:read", "tokens:introspect"] }));
+    assert_snapshot!(refused.shown(), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "abilities.1": [
+          "The abilities.1 field is reserved: only the server's administrator can grant it."
+        ]
+      },
+      "message": "The abilities.1 field is reserved: only the server's administrator can grant it."
+    }
+    "#);
+    for reserved in ["admin", "admin:*", "admin:users"] {
+        assert_eq!(ada.post(TOKENS, json!({ "name": "t", "abilities": [reserved] })).status, 422, "{reserved}");
+    }
+}
+
+#[test]
+fn a_catalogue_refuses_what_it_does_not_name() {
+    let app = TestApp::with(&[("tokens.abilities", "calls:read,calls:write")]);
+    let ada = app.sign_in("ada");
+    for known in ["calls:read", "calls:*", "*", "user:read"] {
+        ada.create_token(json!({ "name": "t", "abilities": [known] }));
+    }
+    let refused = ada.post(TOKENS, json!({ "name": "t", "abilities": ["calls:read", "calls:delete"] }));
+    assert_snapshot!(refused.shown(), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "abilities.1": [
+          "The abilities.1 field is not an ability that this server knows."
+        ]
+      },
+      "message": "The abilities.1 field is not an ability that this server knows."
+    }
+    "#);
+}
+
+#[test]
+fn names_are_counted_in_characters_and_come_back_as_they_were_sent() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let longest = "🦀".repeat(255);
+    for kept in [&*longest, "\u{202e}right to left", "tab-free 'quoted' \"text\" <b>&", "ünï\u{301}cödé\u{200d}"] {
+        assert_eq!(ada.create_token(json!({ "name": kept }))["name"], kept);
+        assert_eq!(names(&ada.get(TOKENS).body)[0], kept);
+    }
+    let refused = |name: Value| {
+        let answer = ada.post(TOKENS, json!({ "name": name }));
+        assert_eq!(answer.status, 422, "{}", answer.shown());
+        answer.body["errors"]["name"][0].as_str().unwrap().to_owned()
+    };
+    assert_snapshot!(refused(json!("🦀".repeat(256))), @"The name field must not be greater than 255 characters.");
+    assert_snapshot!(refused(json!("nul\0")), @"The name field must not contain control characters.");
+    assert_snapshot!(refused(json!("line\nfeed")), @"The name field must not contain control characters.");
+    assert_snapshot!(refused(json!(" \u{2003} ")), @"The name field is required.");
+    assert_snapshot!(refused(json!(7)), @"The name field must be a string.");
+    assert_snapshot!(refused(json!(null)), @"The name field is required.");
+}
+
+#[test]
+fn a_token_ends_at_the_second_of_its_expiry_and_a_clock_that_steps_back_revives_nothing() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let created = ada.create_token(json!({ "name": "t", "expires_at": "2024-01-15T21:00:10.5+02:00" }));
+    assert_eq!(created["expires_at"], "2024-01-15T19:00:10Z");
+    let token = app.bearer(created["token"].as_str().unwrap());
+    app.advance(Duration::from_secs(9));
+    assert_eq!(token.get("/api/user").status, 200);
+    app.advance(Duration::from_secs(1));
+    assert_eq!(token.get("/api/user").status, 401);
+    app.step_back(Duration::from_secs(8));
+    assert_eq!(token.get("/api/user").status, 401);
+}
+
+#[test]
+fn an_expiry_lies_ahead_and_is_said_once() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let in_days = ada.create_token(json!({ "name": "t", "expires_in_days": 90 }));
+    assert_eq!(in_days["expires_at"], "2024-04-14T19:00:00Z");
+
+    let refused = |body: Value| {
+        let answer = ada.post(TOKENS, body);
+        assert_eq!(answer.status, 422, "{}", answer.shown());
+        answer.body["errors"].to_string()
+    };
+    assert_snapshot!(refused(json!({ "name": "t", "expires_at": "2024-01-15T19:00:00Z" })), @r#"{"expires_at":["The expires_at field must be a time in the future."]}"#);
+    assert_snapshot!(refused(json!({ "name": "t", "expires_at": "tomorrow" })), @r#"{"expires_at":["The expires_at field must be a date and time like 2030-01-31T12:00:00Z"]}"#);
+    assert_snapshot!(refused(json!({ "name": "t", "expires_in_days": 0 })), @r#"{"expires_in_days":["The expires_in_days field must be a whole number from 1 to 36500."]}"#);
+    assert_snapshot!(refused(json!({ "name": "t", "expires_in_days": "90" })), @r#"{"expires_in_days":["The expires_in_days field must be a whole number from 1 to 36500."]}"#);
+    let both = json!({ "name": "t", "expires_at": "2030-01-01T00:00:00Z", "expires_in_days": 1 });
+    assert_snapshot!(refused(both), @r#"{"expires_in_days":["The expires_in_days field must not be given together with expires_at."]}"#);
+}
+
+#[test]
+fn a_list_is_paged_newest_first_and_its_cursor_is_the_owners() {
+    let app = TestApp::spawn();
+    let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
+    for number in 0..5 {
+        ada.create_token(json!({ "name": format!("t{number}") }));
+        bob.create_token(json!({ "name": "bob's" }));
+    }
+    let first = ada.get(&format!("{TOKENS}?limit=2")).body;
+    assert_eq!(names(&first), ["t4", "t3"]);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    // A token made meanwhile moves no page.
+    ada.create_token(json!({ "name": "t5" }));
+    let second = ada.get(&format!("{TOKENS}?limit=2&cursor={cursor}")).body;
+    assert_eq!(names(&second), ["t2", "t1"]);
+    let last = ada.get(&format!("{TOKENS}?limit=2&cursor={}", second["next_cursor"].as_str().unwrap())).body;
+    assert_eq!((names(&last), &last["next_cursor"]), (vec!["t0"], &Value::Null));
+    assert_eq!(names(&ada.get(TOKENS).body).len(), 6, "no query answers all of them");
+
+    assert_eq!(bob.get(&format!("{TOKENS}?cursor={cursor}")).status, 422, "another's cursor is refused");
+    for query in ["limit=0", "limit=101", "limit=x", "cursor=x", "state=new", &format!("search={}", "x".repeat(256))] {
+        let answer = ada.get(&format!("{TOKENS}?{query}"));
+        assert_eq!((answer.status, &answer.body["code"]), (422, &json!("validation_failed")), "{query}");
+    }
+    assert_eq!(ada.get(&format!("{TOKENS}?limit=1&limit=2")).status, 400);
+}
+
+#[test]
+fn a_list_is_searched_and_narrowed_by_state() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    ada.create_token(json!({ "name": "Deploy 100%" }));
+    ada.create_token(json!({ "name": "deploy_x", "expires_in_days": 1 }));
+    let revoked = ada.create_token(json!({ "name": "gone" }));
+    assert_eq!(ada.delete(&path_of(&revoked)).status, 200);
+    app.advance(Duration::from_secs(24 * 60 * 60));
+
+    let listed = |ada: &Client<'_>, query: &str| {
+        let list = ada.get(&format!("{TOKENS}?{query}")).body;
+        names(&list).join(", ")
+    };
+    assert_eq!(listed(&ada, "search=DEPLOY"), "deploy_x, Deploy 100%");
+    assert_eq!(listed(&ada, "search=%25"), "Deploy 100%");
+    assert_eq!(listed(&ada, "search=y_"), "deploy_x");
+    assert_eq!(listed(&ada, "state=active"), "Deploy 100%");
+    assert_eq!(listed(&ada, "state=expired"), "deploy_x");
+    assert_eq!(listed(&ada, "state=revoked"), "gone");
+    assert_eq!(listed(&ada, ""), "deploy_x, Deploy 100%");
+}
+
+#[test]
+fn a_user_has_as_many_live_tokens_as_the_settings_say() {
+    let app = TestApp::with(&[("tokens.max_per_user", "2")]);
+    let ada = app.sign_in("ada");
+    let first = ada.create_token(json!({ "name": "t" }));
+    ada.create_token(json!({ "name": "t", "expires_in_days": 1 }));
+    assert_snapshot!(ada.post(TOKENS, json!({ "name": "t" })).shown(), @r#"
+    422
+    {
+      "code": "validation_failed",
+      "errors": {
+        "name": [
+          "You have 2 live tokens, as many as this server allows. Revoke one first."
+        ]
+      },
+      "message": "You have 2 live tokens, as many as this server allows. Revoke one first."
+    }
+    "#);
+    assert_eq!(ada.delete(&path_of(&first)).status, 200);
+    ada.create_token(json!({ "name": "t" }));
+    app.advance(Duration::from_secs(24 * 60 * 60));
+    ada.create_token(json!({ "name": "in place of the expired one" }));
+}
+
+#[test]
+fn a_use_shows_in_the_list_at_once_and_is_on_disk_after_a_stop() {
+    let mut app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let created = ada.create_token(json!({ "name": "t" }));
+    let token = created["token"].as_str().unwrap();
+    assert_eq!(ada.get(TOKENS).body["data"][0]["last_used_at"], Value::Null);
+    app.advance(Duration::from_secs(60));
+    assert_eq!(app.bearer(token).get("/api/user").status, 200);
+    assert_eq!(ada.get(TOKENS).body["data"][0]["last_used_at"], "2024-01-15T19:01:00Z");
+
+    let owner = crate::harness::block_on(patd::ops::accounts::find(&app.ops, "ada@example.com")).unwrap();
+    app.stop();
+    let id = patd::domain::id::TokenId::parse(created["id"].as_str().unwrap()).unwrap();
+    let stored = crate::harness::block_on(app.ops.store.token(id)).unwrap();
+    assert_eq!(stored.owner, owner.id);
+    assert_eq!(stored.last_used_at.unwrap().to_string(), "2024-01-15T19:01:00Z");
+}
