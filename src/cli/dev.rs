@@ -108,7 +108,9 @@ async fn dev(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
     remove(directory).and(ended)
 }
 
+/// A worker that was cut off still has the database and would complain of what is meant here.
 fn remove(directory: TempDir) -> Result<(), Failure> {
+    log::set_max_level(LevelFilter::Off);
     directory.close().map_err(|error| temporary("removed", &error))
 }
 

@@ -71,13 +71,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Shared {
     /// The configuration file [default: ./config.toml, if there is one]
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "PATD_CONFIG",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, value_name = "FILE", env = "PATD_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     /// The SQLite file; wins over database.path
     #[arg(long, global = true, value_name = "PATH")]

@@ -6,16 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Place, Server};
 
-const KEYS: [&str; 8] = [
-    "url",
-    "email",
-    "password",
-    "session_token",
-    "token",
-    "token_id",
-    "user_id",
-    "database",
-];
+const KEYS: [&str; 8] = ["url", "email", "password", "session_token", "token", "token_id", "user_id", "database"];
 
 fn dev(place: &Place, arguments: &[&str]) -> (Server, Value, String) {
     let running = place.start(&[&["dev", "--json"], arguments].concat());
@@ -30,10 +21,7 @@ fn one_line_of_json_names_credentials_that_work_and_nothing_stays() {
     let place = Place::new();
     let (server, demo, line) = dev(&place, &["--port", "0"]);
     let places: Vec<_> = KEYS.map(|key| line.find(&format!("\"{key}\":"))).into();
-    assert!(
-        places.iter().all(Option::is_some) && places.is_sorted(),
-        "{line}"
-    );
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{line}");
     assert_eq!(demo.as_object().unwrap().len(), KEYS.len());
 
     let text = |key: &str| demo[key].as_str().unwrap();
@@ -44,21 +32,14 @@ fn one_line_of_json_names_credentials_that_work_and_nothing_stays() {
         assert_eq!(server.get("/api/user", token), 200);
     }
     assert_eq!(server.sign_in(text("email"), text("password")).0, 201);
-    let stranger =
-        json!({"name": "Bob", "email": "bob@example.com", "password": "a 1000 wheels for bob"});
-    assert_eq!(
-        server.post("/api/v1/auth/register", "none", &stranger).0,
-        201
-    );
+    let stranger = json!({"name": "Bob", "email": "bob@example.com", "password": "a 1000 wheels for bob"});
+    assert_eq!(server.post("/api/v1/auth/register", "none", &stranger).0, 201);
     let path = format!("/api/v1/user/api-tokens/{}", text("token_id"));
     assert_eq!(server.get(&path, text("session_token")), 200);
     assert!(std::path::Path::new(text("database")).starts_with(place.path("tmp")));
 
     let ended = server.terminate();
-    assert_eq!(
-        (ended.code, &*ended.stdout, &*ended.stderr),
-        (Some(0), "", "")
-    );
+    assert_eq!((ended.code, &*ended.stdout, &*ended.stderr), (Some(0), "", ""));
     assert!(place.temporary_files().is_empty());
     assert!(!place.path("patd.db").exists());
 }
@@ -90,21 +71,13 @@ fn what_it_prints_can_be_pasted_into_a_shell() {
     }
     let curl = "curl() { for last; do :; done; echo \"$*\"; }\n";
     let check = "\necho \"$PATD_URL $PATD_SESSION $PATD_TOKEN\"";
-    let pasted = std::process::Command::new("sh")
-        .args(["-eu", "-c", &format!("{curl}{script}{check}")])
-        .output()
-        .unwrap();
+    let pasted =
+        std::process::Command::new("sh").args(["-eu", "-c", &format!("{curl}{script}{check}")]).output().unwrap();
     let said = String::from_utf8(pasted.stdout).unwrap();
-    assert!(
-        pasted.status.success() && pasted.stderr.is_empty(),
-        "{script}"
-    );
+    assert!(pasted.status.success() && pasted.stderr.is_empty(), "{script}");
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines.len(), 5, "{said}");
-    assert!(
-        lines[0].ends_with(r#"-d {"name":"CI Pipeline","abilities":["*"]}"#),
-        "{said}"
-    );
+    assert!(lines[0].ends_with(r#"-d {"name":"CI Pipeline","abilities":["*"]}"#), "{said}");
     let variables: Vec<_> = lines[4].split(' ').collect();
     let server = Server::new(variables[0].to_owned(), running);
     assert_eq!(server.get("/api/v1/user/api-tokens", variables[1]), 200);

@@ -36,10 +36,7 @@ impl Place {
     pub fn new() -> Self {
         let directory = TempDir::new().unwrap();
         std::fs::create_dir(directory.path().join("tmp")).unwrap();
-        Self {
-            directory,
-            environment: Vec::new(),
-        }
+        Self { directory, environment: Vec::new() }
     }
 
     /// The same with a setting in the environment of every command.
@@ -78,12 +75,7 @@ impl Place {
     pub fn run_with(&self, arguments: &[&str], input: &str) -> Ended {
         let mut child = Running::of(self.command(arguments).stdin(Stdio::piped()));
         // A command that reads nothing may be gone already.
-        let _ = child
-            .child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(input.as_bytes());
+        let _ = child.child.stdin.take().unwrap().write_all(input.as_bytes());
         child.end()
     }
 
@@ -108,9 +100,7 @@ impl Place {
     pub fn serve_with(&self, arguments: &[&str]) -> Server {
         let running = self.start(&[&["serve", "--bind", "127.0.0.1:0"], arguments].concat());
         let line = running.stderr_line("listening on http://");
-        let url = line
-            .split_whitespace()
-            .find(|word| word.starts_with("http://"));
+        let url = line.split_whitespace().find(|word| word.starts_with("http://"));
         Server::new(url.unwrap().to_owned(), running)
     }
 
@@ -132,15 +122,7 @@ impl Place {
 
 /// The arguments that make a user, the password coming from stdin.
 pub fn create_user(email: &str) -> [&str; 7] {
-    [
-        "user",
-        "create",
-        "--email",
-        email,
-        "--name",
-        "Ada",
-        "--password-stdin",
-    ]
+    ["user", "create", "--email", email, "--name", "Ada", "--password-stdin"]
 }
 
 /// A process, which is killed and reaped when this is dropped.
@@ -157,11 +139,7 @@ impl Running {
 
     fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
-        Self {
-            stdout: lines(child.stdout.take()),
-            stderr: lines(child.stderr.take()),
-            child,
-        }
+        Self { stdout: lines(child.stdout.take()), stderr: lines(child.stderr.take()), child }
     }
 
     /// The first line on stderr from now on that holds `text`.
@@ -176,9 +154,7 @@ impl Running {
 
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &id])
-            .status();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status();
         assert!(sent.unwrap().success());
     }
 
@@ -187,11 +163,7 @@ impl Running {
         let (stdout, stderr) = (rest(&self.stdout), rest(&self.stderr));
         // Its streams are closed, so it ends at once.
         let status: ExitStatus = self.child.wait().unwrap();
-        Ended {
-            code: status.code(),
-            stdout,
-            stderr,
-        }
+        Ended { code: status.code(), stdout, stderr }
     }
 }
 
@@ -243,23 +215,14 @@ pub struct Server {
 
 impl Server {
     pub fn new(url: String, running: Running) -> Self {
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(DEADLINE))
-            .build();
-        Self {
-            url,
-            running,
-            agent: agent.into(),
-        }
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
+        Self { url, running, agent: agent.into() }
     }
 
     /// The status that a GET is answered with.
     pub fn get(&self, path: &str, token: &str) -> u16 {
         let request = self.agent.get(format!("{}{path}", self.url));
-        let answer = request
-            .header("Authorization", format!("Bearer {token}"))
-            .call();
+        let answer = request.header("Authorization", format!("Bearer {token}")).call();
         answer.unwrap().status().as_u16()
     }
 

@@ -1,4 +1,6 @@
 //! The command line through the real binary, each test in a directory of its own.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod dev;
 mod harness;

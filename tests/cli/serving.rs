@@ -40,18 +40,9 @@ fn an_empty_database_tells_how_to_make_the_first_user_and_the_command_works() {
     let server = place.serve_with(&named);
     let line = server.running.stderr_line("patd user create");
     let (_, command) = line.split_once("patd user create").unwrap();
-    assert!(
-        command.starts_with(" --email you@example.com --name \"Your Name\""),
-        "{line}"
-    );
-    let script = format!(
-        "echo '{PASSWORD}' | {} user create{command} --password-stdin",
-        env!("CARGO_BIN_EXE_patd")
-    );
-    let made = Command::new("sh")
-        .args(["-c", &script])
-        .current_dir(place.directory.path())
-        .output();
+    assert!(command.starts_with(" --email you@example.com --name \"Your Name\""), "{line}");
+    let script = format!("echo '{PASSWORD}' | {} user create{command} --password-stdin", env!("CARGO_BIN_EXE_patd"));
+    let made = Command::new("sh").args(["-c", &script]).current_dir(place.directory.path()).output();
     assert!(made.unwrap().status.success(), "{script}");
     assert_eq!(server.sign_in("you@example.com", PASSWORD).0, 201);
     server.terminate();
@@ -71,12 +62,8 @@ fn a_request_under_way_is_answered_after_sigterm() {
 
 #[test]
 fn a_second_signal_ends_a_drain_at_once() {
-    let place = Place::new()
-        .with_user()
-        .set("PATD__SERVER__DRAIN_TIMEOUT", "1h");
-    let place = place
-        .set("PATD__SERVER__BODY_TIMEOUT", "1h")
-        .set("PATD__SERVER__REQUEST_DEADLINE", "2h");
+    let place = Place::new().with_user().set("PATD__SERVER__DRAIN_TIMEOUT", "1h");
+    let place = place.set("PATD__SERVER__BODY_TIMEOUT", "1h").set("PATD__SERVER__REQUEST_DEADLINE", "2h");
     let server = place.serve();
     let held = server.hold_request();
     server.running.signal("TERM");
@@ -97,10 +84,7 @@ fn while_it_drains_readyz_says_no_and_the_rest_is_answered() {
     server.running.signal("TERM");
     server.running.stderr_line("shutting down");
     while server.get("/readyz", "none") != 503 {
-        assert!(
-            begun.elapsed() < Duration::from_secs(1),
-            "readyz stays green"
-        );
+        assert!(begun.elapsed() < Duration::from_secs(1), "readyz stays green");
     }
     assert_eq!(server.get("/livez", "none"), 200);
     assert_eq!(server.running.end().code, Some(0));

@@ -9,10 +9,7 @@ fn a_wrong_key_is_named_with_its_file() {
     for command in [&["user", "list"][..], &["serve"], &["config", "check"]] {
         let ended = place.run(command);
         assert_eq!((ended.code, &*ended.stdout), (Some(6), ""), "{ended:?}");
-        assert!(
-            ended.stderr.contains("server.bnid (config.toml, line 2)"),
-            "{ended:?}"
-        );
+        assert!(ended.stderr.contains("server.bnid (config.toml, line 2)"), "{ended:?}");
     }
 }
 
@@ -29,10 +26,7 @@ fn check_says_which_file_is_sound() {
     assert_eq!(check(&["other.toml"]).code, Some(6));
     assert_eq!(check(&["--config", "other.toml"]).code, Some(6));
     assert_eq!(check(&["missing.toml"]).code, Some(6));
-    assert_eq!(
-        check(&["config.toml", "--config", "other.toml"]).code,
-        Some(0)
-    );
+    assert_eq!(check(&["config.toml", "--config", "other.toml"]).code, Some(0));
 }
 
 #[test]
@@ -54,15 +48,9 @@ fn the_file_is_read_where_it_lies_or_is_named_and_a_flag_wins() {
         ended.stderr
     };
     let lying = missing(&place, &[]);
-    assert!(
-        lying.starts_with("using ./config.toml\n") && lying.contains("lying.db"),
-        "{lying}"
-    );
+    assert!(lying.starts_with("using ./config.toml\n") && lying.contains("lying.db"), "{lying}");
     let named = missing(&place, &["--config", "named.toml"]);
-    assert!(
-        !named.contains("using") && named.contains("named.db"),
-        "{named}"
-    );
+    assert!(!named.contains("using") && named.contains("named.db"), "{named}");
     let flag = missing(&place, &["--config", "named.toml", "--database", "flag.db"]);
     assert!(flag.contains("flag.db"), "{flag}");
     let place = place.set("PATD_CONFIG", "named.toml");

@@ -109,18 +109,7 @@ fn each_broken_rule_is_named() {
     assert!(short.contains("at least 15 characters"), "{short}");
     let taken = refused(&create_user("ADA@example.com"), PASSWORD);
     assert!(taken.contains("already been taken"), "{taken}");
-    let both = refused(
-        &[
-            "user",
-            "create",
-            "--email",
-            "ada",
-            "--name",
-            " ",
-            "--password-stdin",
-        ],
-        PASSWORD,
-    );
+    let both = refused(&["user", "create", "--email", "ada", "--name", " ", "--password-stdin"], PASSWORD);
     assert!(both.contains("valid email address"), "{both}");
     assert!(both.contains("name field is required"), "{both}");
 }
@@ -142,10 +131,7 @@ fn a_name_cannot_turn_the_terminal_around() {
     arguments[5] = "A\u{202e}da";
     assert_eq!(place.run_with(&arguments, PASSWORD).code, Some(0));
     let list = place.run(&["user", "list"]).stdout;
-    assert!(
-        list.contains("A\\u{202e}da") && !list.contains('\u{202e}'),
-        "{list}"
-    );
+    assert!(list.contains("A\\u{202e}da") && !list.contains('\u{202e}'), "{list}");
 }
 
 #[test]
