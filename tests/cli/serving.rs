@@ -52,12 +52,15 @@ fn an_empty_database_tells_how_to_make_the_first_user_and_the_command_works() {
 
 #[test]
 fn a_request_under_way_is_answered_after_sigterm() {
-    let server = Place::new().with_user().serve();
+    let place = Place::new().with_user();
+    let server = place.serve();
     let held = server.hold_request();
     server.running.signal("TERM");
     server.running.stderr_line("shutting down");
-    assert!(held.finish().starts_with("HTTP/1.1 401 "));
-    assert_eq!(server.running.end().code, Some(0));
+    let answer = held.finish();
+    let ended = server.running.end();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer:?} {ended:?}");
+    assert_eq!(ended.code, Some(0));
 }
 
 #[test]
