@@ -34,8 +34,6 @@ const USUAL_PORT: u16 = 8080;
 /// The least length of the demo user's password: 24 hexadecimal digits are 96 bits.
 const PASSWORD_CHARS: usize = 24;
 
-/// The database is temporary and the server listens on 127.0.0.1, whatever the settings say; registration is open. A
-/// configuration file is read only where it is named, and log lines begin at warnings unless the settings say otherwise.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Where to listen; 0 takes any free port [default: 8080, or any free one if it is in use]
@@ -108,7 +106,9 @@ async fn dev(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
     remove(directory).and(ended)
 }
 
+/// A worker that was cut off still has the database and would complain of what is meant here.
 fn remove(directory: TempDir) -> Result<(), Failure> {
+    log::set_max_level(LevelFilter::Off);
     directory.close().map_err(|error| temporary("removed", &error))
 }
 

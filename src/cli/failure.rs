@@ -44,8 +44,11 @@ impl Failure {
 
     /// Tells it on stderr.
     pub fn report(&self) {
-        if !self.is_quiet() {
-            self.sentences().iter().for_each(|sentence| output::note(&format!("patd: {sentence}")));
+        if self.is_quiet() {
+            return;
+        }
+        for sentence in self.sentences() {
+            output::note(&format!("patd: {sentence}"));
         }
     }
 

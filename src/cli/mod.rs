@@ -55,6 +55,10 @@ enum Command {
     /// Run the server
     Serve(serve::Arguments),
     /// Run a throwaway server with a demo user, a session and a token, for development and tests
+    ///
+    /// Whatever the settings say, it listens on 127.0.0.1, registration is open, and its database is a temporary one,
+    /// which is removed when SIGINT or SIGTERM ends it. A configuration file is read only where it is named. Log lines
+    /// begin at warnings unless the settings name log.level. It answers once it has printed what it prints.
     Dev(dev::Arguments),
     /// Make, list and change users
     #[command(subcommand)]
@@ -69,9 +73,10 @@ enum Command {
 
 /// What stands before or behind any command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Shared {
     /// The configuration file [default: ./config.toml, if there is one]
-    #[arg(long, global = true, value_name = "FILE", env = "PATD_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "PATD_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     /// The SQLite file; wins over database.path
     #[arg(long, global = true, value_name = "PATH")]

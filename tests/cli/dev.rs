@@ -1,0 +1,132 @@
+//! `patd dev`.
+
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Place, Server};
+
+const KEYS: [&str; 8] = ["url", "email", "password", "session_token", "token", "token_id", "user_id", "database"];
+
+fn dev(place: &Place, arguments: &[&str]) -> (Server, Value, String) {
+    let running = place.start(&[&["dev", "--json"], arguments].concat());
+    let line = running.stdout_line("{");
+    let demo: Value = serde_json::from_str(&line).unwrap();
+    let url = demo["url"].as_str().unwrap().to_owned();
+    (Server::new(url, running), demo, line)
+}
+
+#[test]
+fn one_line_of_json_names_credentials_that_work_and_nothing_stays() {
+    let place = Place::new();
+    let (server, demo, line) = dev(&place, &["--port", "0"]);
+    let places: Vec<_> = KEYS.map(|key| line.find(&format!("\"{key}\":"))).into();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{line}");
+    assert_eq!(demo.as_object().unwrap().len(), KEYS.len());
+
+    let text = |key: &str| demo[key].as_str().unwrap();
+    let body = json!({"name": "CI Pipeline", "abilities": ["*"]});
+    let (status, made) = server.post("/api/v1/user/api-tokens", text("session_token"), &body);
+    assert_eq!(status, 201);
+    for token in [text("token"), made["data"]["token"].as_str().unwrap()] {
+        assert_eq!(server.get("/api/user", token), 200);
+    }
+    assert_eq!(server.sign_in(text("email"), text("password")).0, 201);
+    let stranger = json!({"name": "Bob", "email": "bob@example.com", "password": "a 1000 wheels for bob"});
+    assert_eq!(server.post("/api/v1/auth/register", "none", &stranger).0, 201);
+    let path = format!("/api/v1/user/api-tokens/{}", text("token_id"));
+    assert_eq!(server.get(&path, text("session_token")), 200);
+    assert!(std::path::Path::new(text("database")).starts_with(place.path("tmp")));
+
+    let ended = server.terminate();
+    assert_eq!((ended.code, &*ended.stdout, &*ended.stderr), (Some(0), "", ""));
+    assert!(place.temporary_files().is_empty());
+    assert!(!place.path("patd.db").exists());
+}
+
+#[test]
+fn a_second_sigint_forces_and_nothing_stays() {
+    let place = Place::new()
+        .set("PATD__LOG__LEVEL", "info")
+        .set("PATD__SERVER__DRAIN_TIMEOUT", "1h")
+        .set("PATD__SERVER__BODY_TIMEOUT", "1h")
+        .set("PATD__SERVER__REQUEST_DEADLINE", "2h");
+    let (server, _, _) = dev(&place, &["--port", "0"]);
+    let held = server.hold_request();
+    server.running.signal("INT");
+    server.running.stderr_line("shutting down");
+    server.running.signal("INT");
+    assert_eq!(server.running.end().code, Some(0));
+    assert!(place.temporary_files().is_empty());
+    drop(held);
+}
+
+#[test]
+fn what_it_prints_can_be_pasted_into_a_shell() {
+    let place = Place::new();
+    let running = place.start(&["dev", "--port", "0"]);
+    let mut script = String::new();
+    while !script.contains("-X DELETE") {
+        script += &(running.stdout_line("") + "\n");
+    }
+    let curl = "curl() { for last; do :; done; echo \"$*\"; }\n";
+    let check = "\necho \"$PATD_URL $PATD_SESSION $PATD_TOKEN\"";
+    let pasted =
+        std::process::Command::new("sh").args(["-eu", "-c", &format!("{curl}{script}{check}")]).output().unwrap();
+    let said = String::from_utf8(pasted.stdout).unwrap();
+    assert!(pasted.status.success() && pasted.stderr.is_empty(), "{script}");
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines.len(), 5, "{said}");
+    assert!(lines[0].ends_with(r#"-d {"name":"CI Pipeline","abilities":["*"]}"#), "{said}");
+    let variables: Vec<_> = lines[4].split(' ').collect();
+    let server = Server::new(variables[0].to_owned(), running);
+    assert_eq!(server.get("/api/v1/user/api-tokens", variables[1]), 200);
+    assert_eq!(server.get("/api/user", variables[2]), 200);
+}
+
+#[test]
+fn nothing_stays_where_nobody_reads_the_credentials() {
+    let place = Place::new();
+    let ended = place.run_unread(&["dev", "--port", "0"]);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    assert!(place.temporary_files().is_empty());
+}
+
+#[test]
+fn a_taken_port_is_avoided_unless_it_was_asked_for() {
+    let place = Place::new();
+    // Whoever has the port, this test or another process: it is in use.
+    let usual = TcpListener::bind("127.0.0.1:8080");
+    let (server, demo, _) = dev(&place, &[]);
+    assert_ne!(demo["url"], "http://127.0.0.1:8080");
+    assert_eq!(server.get("/readyz", "none"), 200);
+    assert_eq!(server.terminate().code, Some(0));
+    drop(usual);
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ended = place.run(&["dev", "--port", &port]);
+    assert_eq!((ended.code, &*ended.stdout), (Some(5), ""), "{ended:?}");
+    assert!(ended.stderr.contains("--port 0"), "{ended:?}");
+    assert!(place.temporary_files().is_empty());
+}
+
+#[test]
+fn a_file_is_read_only_where_it_is_named() {
+    let place = Place::new();
+    place.write("config.toml", "[nonsense]\n");
+    let (server, _, _) = dev(&place, &["--port", "0"]);
+    assert_eq!(server.terminate().code, Some(0));
+    let named = place.run(&["dev", "--config", "config.toml"]);
+    assert_eq!(named.code, Some(6), "{named:?}");
+    let database = place.run(&["dev", "--database", "patd.db"]);
+    assert_eq!(database.code, Some(2), "{database:?}");
+}
+
+#[test]
+fn the_settings_can_have_it_log_more() {
+    let place = Place::new();
+    place.write("loud.toml", "[log]\nlevel = \"info\"\n");
+    let (server, _, _) = dev(&place, &["--port", "0", "--config", "loud.toml"]);
+    assert!(server.terminate().stderr.contains("signed in"));
+}

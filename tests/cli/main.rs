@@ -1,0 +1,10 @@
+//! The command line through the real binary, each test in a directory of its own.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+mod dev;
+mod harness;
+mod serving;
+mod settings;
+mod tokens;
+mod users;

@@ -1,0 +1,105 @@
+//! `patd serve`: its start, its hints, and its end.
+
+use std::{
+    net::TcpListener,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use crate::harness::{EMAIL, PASSWORD, Place};
+
+#[test]
+fn a_second_server_on_the_file_is_refused_while_commands_go_on() {
+    let place = Place::new().with_user();
+    let server = place.serve();
+    let second = place.run(&["serve", "--bind", "127.0.0.1:0"]);
+    assert_eq!(second.code, Some(5), "{second:?}");
+    assert!(second.stderr.contains("already served"), "{second:?}");
+    assert!(place.run(&["user", "list"]).stdout.contains(EMAIL));
+    assert_eq!(server.get("/readyz", "none"), 200);
+    assert_eq!(server.terminate().code, Some(0));
+    assert_eq!(place.serve().terminate().code, Some(0));
+}
+
+#[test]
+fn an_address_in_use_is_said_with_the_way_out() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = Place::new().run(&["serve", "--bind", &address]);
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    let sentence = format!("cannot listen on {address} (server.bind): ");
+    assert!(ended.stderr.contains(&sentence), "{ended:?}");
+    assert!(ended.stderr.contains("port 0"), "{ended:?}");
+}
+
+#[test]
+fn an_empty_database_tells_how_to_make_the_first_user_and_the_command_works() {
+    let place = Place::new();
+    place.write("it's mine.toml", "");
+    let named = ["--database", "my users.db", "--config", "it's mine.toml"];
+    let server = place.serve_with(&named);
+    let line = server.running.stderr_line("patd user create");
+    let (_, command) = line.split_once("patd user create").unwrap();
+    assert!(command.starts_with(" --email you@example.com --name \"Your Name\""), "{line}");
+    let script = format!("echo '{PASSWORD}' | {} user create{command} --password-stdin", env!("CARGO_BIN_EXE_patd"));
+    let made = Command::new("sh").args(["-c", &script]).current_dir(place.directory.path()).output();
+    assert!(made.unwrap().status.success(), "{script}");
+    assert_eq!(server.sign_in("you@example.com", PASSWORD).0, 201);
+    server.terminate();
+    let again = place.serve_with(&named).terminate();
+    assert!(!again.stderr.contains("user create"), "{again:?}");
+}
+
+#[test]
+fn a_request_under_way_is_answered_after_sigterm() {
+    let place = Place::new().with_user();
+    let server = place.serve();
+    let held = server.hold_request();
+    server.running.signal("TERM");
+    server.running.stderr_line("shutting down");
+    let answer = held.finish();
+    let ended = server.running.end();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer:?} {ended:?}");
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_a_drain_at_once() {
+    let place = Place::new().with_user().set("PATD__SERVER__DRAIN_TIMEOUT", "1h");
+    let place = place.set("PATD__SERVER__BODY_TIMEOUT", "1h").set("PATD__SERVER__REQUEST_DEADLINE", "2h");
+    let server = place.serve();
+    let held = server.hold_request();
+    server.running.signal("TERM");
+    server.running.stderr_line("shutting down");
+    server.running.signal("INT");
+    let ended = server.running.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("forced"), "{ended:?}");
+    drop(held);
+}
+
+#[test]
+fn while_it_drains_readyz_says_no_and_the_rest_is_answered() {
+    let place = Place::new().set("PATD__SERVER__DRAIN_DELAY", "2s");
+    let server = place.serve();
+    assert_eq!(server.get("/readyz", "none"), 200);
+    let begun = Instant::now();
+    server.running.signal("TERM");
+    server.running.stderr_line("shutting down");
+    while server.get("/readyz", "none") != 503 {
+        assert!(begun.elapsed() < Duration::from_secs(1), "readyz stays green");
+    }
+    assert_eq!(server.get("/livez", "none"), 200);
+    assert_eq!(server.running.end().code, Some(0));
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+}
+
+#[test]
+fn an_address_for_other_machines_is_warned_of() {
+    let place = Place::new();
+    let open = place.start(&["serve", "--bind", "0.0.0.0:0"]);
+    open.stderr_line("let a reverse proxy end TLS");
+    drop(open);
+    let local = place.serve().terminate();
+    assert!(!local.stderr.contains("TLS"), "{local:?}");
+}

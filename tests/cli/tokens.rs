@@ -1,0 +1,122 @@
+//! `patd token`.
+
+use serde_json::{Value, json};
+
+use crate::harness::{EMAIL, Place};
+
+fn created(place: &Place, arguments: &[&str]) -> Value {
+    let base = ["token", "create", "--user", EMAIL, "--name", "CI", "--json"];
+    let ended = place.run(&[&base[..], arguments].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+fn listed(place: &Place, arguments: &[&str]) -> Vec<Value> {
+    let ended = place.run(&[&["token", "list", "--json"], arguments].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+#[test]
+fn a_running_server_accepts_a_made_token_and_refuses_a_revoked_one_at_once() {
+    let place = Place::new().with_user();
+    let server = place.serve();
+    let made = place.run(&["token", "create", "--user", EMAIL, "--name", "CI"]);
+    let token = made.stdout.trim_end();
+    assert!(token.starts_with("1|pat_") && !token.contains(char::is_whitespace), "{made:?}");
+    assert!(!made.stderr.contains("pat_"), "{made:?}");
+    assert_eq!(server.get("/api/user", token), 200);
+
+    let id = listed(&place, &[])[0]["id"].as_str().unwrap().to_owned();
+    let revoked = place.run(&["token", "revoke", &id]);
+    assert_eq!(server.get("/api/user", token), 401);
+    assert_eq!((revoked.code, &*revoked.stdout), (Some(0), ""));
+    assert_eq!(place.run(&["token", "revoke", &id]).code, Some(3));
+}
+
+#[test]
+fn json_is_what_the_api_answers() {
+    let place = Place::new().with_user();
+    let server = place.serve();
+    let session = server.sign_in(EMAIL, crate::harness::PASSWORD).1.unwrap();
+    let body = json!({"name": "CI"});
+    let (_, answer) = server.post("/api/v1/user/api-tokens", &session, &body);
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let made = created(&place, &[]);
+    assert_eq!(keys(&made), keys(&answer["data"]));
+    assert_eq!(made["abilities"], answer["data"]["abilities"]);
+}
+
+#[test]
+fn abilities_and_expiry_are_as_asked_for() {
+    let place = Place::new().with_user();
+    assert_eq!(created(&place, &[])["abilities"], json!(["*"]));
+    assert_eq!(created(&place, &["--no-abilities"])["abilities"], json!([]));
+    let some = ["--ability", "calls:read", "--ability", "tokens:introspect"];
+    let some = created(&place, &[&some[..], &["--expires-in", "90d"]].concat());
+    assert_eq!(some["abilities"], json!(["calls:read", "tokens:introspect"]));
+    assert!(some["expires_at"].is_string());
+
+    let base = ["token", "create", "--user", EMAIL, "--name", "CI"];
+    for (arguments, code) in [
+        (&["--ability", "no spaces"][..], 4),
+        (&["--ability", "a", "--no-abilities"], 2),
+        (&["--expires-in", "soon"], 2),
+    ] {
+        let ended = place.run(&[&base[..], arguments].concat());
+        assert_eq!((ended.code, &*ended.stdout), (Some(code), ""), "{ended:?}");
+    }
+}
+
+#[test]
+fn lists_go_through_all_users_pages_and_states() {
+    let place = Place::new().with_user();
+    let bob = place.run_with(&crate::harness::create_user("bob@example.com"), crate::harness::PASSWORD);
+    assert_eq!(bob.code, Some(0));
+    let first = created(&place, &[]);
+    let server = place.serve();
+    let session = server.sign_in(EMAIL, crate::harness::PASSWORD).1.unwrap();
+    for _ in 0..100 {
+        let body = json!({"name": "one of many"});
+        assert_eq!(server.post("/api/v1/user/api-tokens", &session, &body).0, 201);
+    }
+    assert_eq!(listed(&place, &[]).len(), 101);
+    assert_eq!(listed(&place, &["--user", EMAIL]).len(), 101);
+    assert_eq!(listed(&place, &["--user", "bob@example.com"]).len(), 0);
+
+    let id = first["id"].as_str().unwrap();
+    assert_eq!(place.run(&["token", "revoke", id]).code, Some(0));
+    let revoked = listed(&place, &["--state", "revoked"]);
+    assert_eq!(revoked.len(), 1);
+    assert_eq!((&revoked[0]["id"], &revoked[0]["state"]), (&json!(id), &json!("revoked")));
+    assert_eq!(listed(&place, &[]).len(), 100);
+}
+
+#[test]
+fn a_token_pasted_for_an_id_is_not_repeated() {
+    let place = Place::new().with_user();
+    let secret = created(&place, &[])["token"].as_str().unwrap().to_owned();
+    let ended = place.run(&["token", "revoke", &secret]);
+    assert_eq!(ended.code, Some(3));
+    assert!(!ended.stderr.contains(&secret) && ended.stderr.contains("patd token list"));
+}
+
+#[test]
+fn a_disabled_user_gets_no_token() {
+    let place = Place::new().with_user();
+    assert_eq!(place.run(&["user", "disable", EMAIL]).code, Some(0));
+    let ended = place.run(&["token", "create", "--user", EMAIL, "--name", "CI"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.stderr.contains("is disabled"), "{ended:?}");
+    let ended = place.run(&["token", "create", "--user", "eve@example.com", "--name", "CI"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+}
+
+#[test]
+fn a_token_that_nobody_could_read_is_no_success() {
+    let place = Place::new().with_user();
+    let ended = place.run_unread(&["token", "create", "--user", EMAIL, "--name", "CI"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let id = listed(&place, &[])[0]["id"].as_str().unwrap().to_owned();
+    assert!(ended.stderr.contains(&format!("patd token revoke {id}")), "{ended:?}");
+}

@@ -1,0 +1,151 @@
+//! `patd user`.
+
+use serde_json::Value;
+
+use crate::harness::{EMAIL, PASSWORD, Place, create_user};
+
+fn shown(place: &Place, who: &str) -> Value {
+    let shown = place.run(&["user", "show", who, "--json"]);
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert_eq!(shown.stdout.lines().count(), 1);
+    serde_json::from_str(&shown.stdout).unwrap()
+}
+
+#[test]
+fn a_user_is_made_listed_and_shown() {
+    let place = Place::new();
+    let made = place.run_with(&create_user(EMAIL), PASSWORD);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let id = made.stdout.trim();
+    let by_email = shown(&place, "ADA@example.com");
+    assert_eq!(by_email["id"], id);
+    assert_eq!(by_email["name"], "Ada");
+    assert_eq!(by_email["disabled_at"], Value::Null);
+    assert_eq!(shown(&place, id), by_email);
+
+    let list = place.run(&["user", "list"]);
+    let lines: Vec<_> = list.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{list:?}");
+    assert_eq!(lines[0].find("EMAIL"), lines[1].find(EMAIL));
+    let list = place.run(&["user", "list", "--json"]);
+    let list: Value = serde_json::from_str(&list.stdout).unwrap();
+    assert_eq!(list, Value::Array(vec![by_email]));
+}
+
+#[test]
+fn create_prints_json_where_that_is_asked_for() {
+    let place = Place::new();
+    let made = place.run_with(&[&create_user(EMAIL)[..], &["--json"]].concat(), PASSWORD);
+    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    assert_eq!(made, shown(&place, EMAIL));
+}
+
+#[test]
+fn a_running_server_obeys_disable_enable_and_set_password() {
+    let place = Place::new().with_user();
+    let server = place.serve();
+    let (status, session) = server.sign_in(EMAIL, PASSWORD);
+    let session = session.unwrap();
+    assert_eq!((status, server.get("/api/user", &session)), (201, 200));
+
+    assert_eq!(place.run(&["user", "disable", EMAIL]).code, Some(0));
+    assert_eq!(server.get("/api/user", &session), 401);
+    assert_eq!(server.sign_in(EMAIL, PASSWORD).0, 401);
+    assert!(shown(&place, EMAIL)["disabled_at"].is_string());
+
+    assert_eq!(place.run(&["user", "enable", EMAIL]).code, Some(0));
+    assert_eq!(server.get("/api/user", &session), 401);
+    let (_, session) = server.sign_in(EMAIL, PASSWORD);
+    assert_eq!(server.get("/api/user", session.as_ref().unwrap()), 200);
+
+    place.write("secret", "another engine altogether\n");
+    let set = place.run(&["user", "set-password", EMAIL, "--password-file", "secret"]);
+    assert_eq!(set.code, Some(0), "{set:?}");
+    assert_eq!(server.get("/api/user", session.as_ref().unwrap()), 401);
+    assert_eq!(server.sign_in(EMAIL, PASSWORD).0, 401);
+    assert_eq!(server.sign_in(EMAIL, "another engine altogether").0, 201);
+}
+
+#[test]
+fn the_line_break_behind_a_password_is_not_part_of_it_but_spaces_are() {
+    let place = Place::new();
+    let password = " spaces around 1000 wheels ";
+    let made = place.run_with(&create_user(EMAIL), &format!("{password}\r\n"));
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let server = place.serve();
+    assert_eq!(server.sign_in(EMAIL, password).0, 201);
+    assert_eq!(server.sign_in(EMAIL, password.trim()).0, 401);
+}
+
+#[test]
+fn without_a_terminal_a_password_needs_an_option() {
+    let place = Place::new();
+    let made = place.run(&create_user(EMAIL)[..6]);
+    assert_eq!(made.code, Some(2), "{made:?}");
+    assert!(made.stderr.contains("--password-stdin") && made.stderr.contains("--password-file"));
+    assert!(!place.path("patd.db").exists());
+}
+
+#[test]
+fn a_password_is_never_taken_from_an_argument() {
+    let place = Place::new();
+    for arguments in [&["--password=hunter2"][..], &["--password", "hunter2"]] {
+        let made = place.run(&[&create_user(EMAIL)[..6], arguments].concat());
+        assert_eq!(made.code, Some(2));
+        assert!(!made.stderr.contains("hunter2"), "{made:?}");
+    }
+}
+
+#[test]
+fn each_broken_rule_is_named() {
+    let place = Place::new().with_user();
+    let refused = |arguments: &[&str], input: &str| {
+        let ended = place.run_with(arguments, input);
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert_eq!(ended.stdout, "");
+        ended.stderr
+    };
+    let short = refused(&create_user("bob@example.com"), "short\n");
+    assert!(short.contains("at least 15 characters"), "{short}");
+    let taken = refused(&create_user("ADA@example.com"), PASSWORD);
+    assert!(taken.contains("already been taken"), "{taken}");
+    let both = refused(&["user", "create", "--email", "ada", "--name", " ", "--password-stdin"], PASSWORD);
+    assert!(both.contains("valid email address"), "{both}");
+    assert!(both.contains("name field is required"), "{both}");
+}
+
+#[test]
+fn an_unknown_user_is_not_found() {
+    let place = Place::new().with_user();
+    for command in ["show", "disable", "enable"] {
+        let ended = place.run(&["user", command, "eve@example.com"]);
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(ended.stderr.contains("no user eve@example.com"));
+    }
+}
+
+#[test]
+fn a_name_cannot_turn_the_terminal_around() {
+    let place = Place::new();
+    let mut arguments = create_user(EMAIL);
+    arguments[5] = "A\u{202e}da";
+    assert_eq!(place.run_with(&arguments, PASSWORD).code, Some(0));
+    let list = place.run(&["user", "list"]).stdout;
+    assert!(list.contains("A\\u{202e}da") && !list.contains('\u{202e}'), "{list}");
+}
+
+#[test]
+fn a_reader_who_leaves_is_no_failure() {
+    let place = Place::new().with_user();
+    let list = place.run_unread(&["user", "list"]);
+    assert_eq!((list.code, &*list.stderr), (Some(0), ""));
+}
+
+#[test]
+fn a_missing_database_is_said_and_not_made() {
+    let place = Place::new();
+    let list = place.run(&["user", "list"]);
+    assert_eq!(list.code, Some(5), "{list:?}");
+    assert!(list.stderr.contains("patd.db does not exist"), "{list:?}");
+    assert!(!place.path("patd.db").exists());
+}
