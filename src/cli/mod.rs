@@ -7,6 +7,7 @@ mod dev;
 mod failure;
 mod output;
 mod password;
+mod policy;
 mod serve;
 mod token;
 mod user;
@@ -66,6 +67,9 @@ enum Command {
     /// Make, list and revoke personal access tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// See what a policy says before a proxy asks
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Look after the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -92,6 +96,7 @@ impl CommandLine {
             Command::Dev(arguments) => dev::run(&shared, &arguments),
             Command::User(command) => user::run(&shared, command),
             Command::Token(command) => token::run(&shared, command),
+            Command::Policy(command) => policy::run(&shared, &command),
             Command::Config(command) => config::run(&shared, &command),
         }
     }

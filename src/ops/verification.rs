@@ -11,7 +11,7 @@ use crate::domain::{
     ability::{Abilities, Ability, Power},
     account::User,
     path::RequestPath,
-    policy::{Access, Rule},
+    policy::{Access, Policy, Rule},
     secret::{CredentialKind, Presented},
     session::{Session, SessionRecord},
     text::Name,
@@ -207,16 +207,15 @@ pub async fn authorize<E: From<Error>>(
     passage: Passage<'_>,
     credential: impl FnOnce() -> Result<String, E>,
 ) -> Result<Option<Principal>, E> {
-    let (_, rule) = find_rule(ctx, passage).map_err(Error::from)?;
+    let (_, rule) = find_rule(&ctx.rules.policies, passage).map_err(Error::from)?;
     let Access::Credential { kinds, abilities } = &rule.access else { return Ok(None) };
     let principal = authenticate(ctx, &credential()?).await?;
     judge_rule(&principal, kinds, abilities)?;
     Ok(Some(principal))
 }
 
-/// The rule that decides over a passage, with its place in the policy.
-pub fn find_rule<'c>(ctx: &'c Context, passage: Passage<'_>) -> Result<(usize, &'c Rule), PolicyDenied> {
-    let policies = &ctx.rules.policies;
+/// The rule that decides over a passage, with its place in its policy, from 0.
+pub fn find_rule<'p>(policies: &'p [Policy], passage: Passage<'_>) -> Result<(usize, &'p Rule), PolicyDenied> {
     let policy = policies.iter().find(|policy| policy.name() == passage.policy).ok_or(PolicyDenied::UnknownPolicy)?;
     let path = RequestPath::parse(passage.target).map_err(|_| PolicyDenied::AmbiguousPath)?;
     policy.rule_for(passage.method, &path).ok_or(PolicyDenied::NoRule)

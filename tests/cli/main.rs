@@ -4,6 +4,7 @@
 
 mod dev;
 mod harness;
+mod policies;
 mod serving;
 mod settings;
 mod tokens;
