@@ -11,5 +11,8 @@ mod outage;
 mod protocol;
 mod races;
 mod seed;
+mod sessions;
 mod throttle;
+mod token_expiry;
+mod token_lists;
 mod tokens;
