@@ -7,7 +7,7 @@ use std::{
 
 use actix_web::{
     Error, HttpMessage, HttpResponse,
-    body::MessageBody,
+    body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
@@ -21,18 +21,24 @@ use futures_util::FutureExt;
 use log::Level;
 use uuid::Uuid;
 
-use super::{AppState, authz, error::ApiError, guard::Asker};
+use super::{
+    AppState, authz,
+    error::ApiError,
+    guard::Asker,
+    unread::{Held, Outlasting},
+};
 
 /// Lets a request through to its handler and seals what comes back.
 pub(super) async fn seal<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+) -> Result<ServiceResponse<EitherBody<B, Outlasting<B>>>, Error> {
     let started = Instant::now();
     let id = Uuid::now_v7().to_string();
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application").clone();
 
+    let held = Held::of(&mut request);
     let outcome = match head_size(&request) > state.limits.head {
         true => Err(ApiError::HeadTooLarge(state.limits.head)),
         false => run(state.limits.deadline, request, next).await,
@@ -45,10 +51,13 @@ pub(super) async fn seal<B: MessageBody + 'static>(
             line.reason = response.response().error().map(ToString::to_string);
             add_headers(response.headers_mut(), &id);
             line.write(response.status());
-            Ok(response)
+            Ok(match held {
+                None => response.map_into_left_body(),
+                held => response.map_body(|_, body| EitherBody::right(Outlasting::new(body, held))),
+            })
         }
-        Ok(Err(error)) => Err(line.refuse(error.error_response(), &error.to_string())),
-        Err(error) => Err(line.refuse(authz::in_dialect(&path, error.clone()), &error.to_string())),
+        Ok(Err(error)) => Err(line.refuse(error.error_response(), &error.to_string(), held)),
+        Err(error) => Err(line.refuse(authz::in_dialect(&path, error.clone()), &error.to_string(), held)),
     }
 }
 
@@ -109,10 +118,11 @@ impl Line<'_> {
     }
 
     /// An answer for a request that is gone, and with it what an ordinary answer is made from.
-    fn refuse(mut self, mut response: HttpResponse, reason: &str) -> Error {
+    fn refuse(mut self, mut response: HttpResponse, reason: &str, held: Option<Held>) -> Error {
         self.reason = Some(reason.to_owned());
         add_headers(response.headers_mut(), self.id);
         self.write(response.status());
+        let response = response.map_body(|_, body| BoxBody::new(Outlasting::new(body, held)));
         InternalError::from_response(reason.to_owned(), response).into()
     }
 }

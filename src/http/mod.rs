@@ -15,6 +15,7 @@ mod introspection;
 mod sessions;
 mod table;
 mod tokens;
+mod unread;
 mod view;
 
 use std::{net::IpAddr, sync::atomic::AtomicBool, time::Duration};

@@ -1,0 +1,72 @@
+//! Chunked bodies that nobody reads to their end.
+//!
+//! Once the reader of a chunked body is gone, the server reads on and throws away what comes, for as long as the client
+//! sends, before it takes the next request. Holding the reader until the answer is out makes it close the connection
+//! instead, as it does where a length was declared.
+
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::{
+    HttpMessage,
+    body::{BodySize, MessageBody},
+    dev::{Payload, ServiceRequest},
+    error::PayloadError,
+    http::header::TRANSFER_ENCODING,
+    web::Bytes,
+};
+use futures_util::Stream;
+
+/// The reader of a request's body, held beside the handler that reads it.
+#[derive(Clone)]
+pub(super) struct Held(Rc<RefCell<Payload>>);
+
+impl Held {
+    /// Takes hold of the body, if it is chunked.
+    pub(super) fn of(request: &mut ServiceRequest) -> Option<Self> {
+        request.headers().contains_key(TRANSFER_ENCODING).then(|| {
+            let held = Self(Rc::new(RefCell::new(request.take_payload())));
+            request.set_payload(Payload::Stream { payload: Box::pin(held.clone()) });
+            held
+        })
+    }
+}
+
+impl Stream for Held {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_next(cx)
+    }
+}
+
+/// An answer's body that lets go of the request's only when it is out itself.
+pub(super) struct Outlasting<B> {
+    body: Pin<Box<B>>,
+    _held: Option<Held>,
+}
+
+impl<B> Outlasting<B> {
+    pub(super) fn new(body: B, held: Option<Held>) -> Self {
+        Self { body: Box::pin(body), _held: held }
+    }
+}
+
+impl<B: MessageBody> MessageBody for Outlasting<B>
+where
+    B::Error: Into<Box<dyn std::error::Error>>,
+{
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(ready!(self.body.as_mut().poll_next(cx)))
+    }
+}
