@@ -15,7 +15,7 @@ use actix_web::{
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::{
-    config,
+    config::Config,
     http::{self, AppState},
     ops::Context,
     store::StoreError,
@@ -41,11 +41,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens as `settings` say, for the operations of `ctx`. Within an actix system only.
-    pub fn start(settings: &config::Server, ctx: Context) -> io::Result<Self> {
+    /// Listens as `config` says, for the operations of `ctx`. Within an actix system only.
+    pub fn start(config: &Config, ctx: Context) -> io::Result<Self> {
+        let settings = &config.server;
         let listener = TcpListener::bind(settings.bind)?;
         let address = listener.local_addr()?;
-        let state = web::Data::new(AppState::new(settings, ctx));
+        let state = web::Data::new(AppState::new(config, ctx));
         let shared = state.clone();
         let service = HttpServer::new(move || App::new().configure(|app| http::configure(app, shared.clone())))
             .workers(settings.workers)

@@ -118,9 +118,9 @@ fn temporary(what: &str, error: &io::Error) -> Failure {
 
 fn listen(config: &Config, port: Option<u16>, ctx: Context, store: Arc<SqliteStore>) -> Result<Server, Failure> {
     let start = |port, ctx| {
-        let mut settings = config.server.clone();
-        settings.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Server::start(&settings, ctx)
+        let mut config = config.clone();
+        config.server.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Server::start(&config, ctx)
     };
     let wanted = port.unwrap_or(USUAL_PORT);
     let started = match start(wanted, ctx) {

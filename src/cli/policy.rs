@@ -87,7 +87,7 @@ fn judge(
     needed: &[String],
 ) -> Result<(Option<bool>, String), Failure> {
     let ctx = shared.open(sqlite::Access::Existing)?;
-    let decided = server::block_on(verification::authorize(&ctx, passage, || Ok::<_, ops::Error>(token.to_owned())));
+    let decided = server::block_on(verification::authorize(&ctx, passage, || Ok::<_, ops::Error>(token)));
     Ok(match decided {
         Ok(principal) => {
             let who = principal.map(|principal| principal.user().email.to_string()).unwrap_or_default();

@@ -38,7 +38,7 @@ async fn serve(config: &Config, first_user: &str) -> Result<(), Failure> {
     let ctx = context(config, open_store(config, Access::Server)?)?;
     let empty = has_no_user(&ctx).await?;
     let bind = config.server.bind;
-    let server = Server::start(&config.server, ctx).map_err(|error| cannot_listen(bind, &error))?;
+    let server = Server::start(config, ctx).map_err(|error| cannot_listen(bind, &error))?;
     let address = server.address;
     log::info!(address:%; "listening on http://{address}");
     if !address.ip().to_canonical().is_loopback() {

@@ -213,6 +213,9 @@ pub struct Log {
     /// How a line looks.
     #[serde(deserialize_with = "values::format")]
     pub format: LogFormat,
+    /// Which of the proxies' questions are logged.
+    #[serde(deserialize_with = "values::checks")]
+    pub checks: LoggedChecks,
 }
 
 /// How a log line looks.
@@ -222,6 +225,17 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Which of the proxies' questions get a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoggedChecks {
+    /// Each.
+    All,
+    /// Those that are answered with anything but yes.
+    Refused,
+    /// None.
+    None,
 }
 
 /// Where settings come from, weakest first. [`Sources::default`] has the defaults alone.

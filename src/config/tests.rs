@@ -192,7 +192,7 @@ fn only_own_variables_are_taken_and_they_must_be_unicode() {
 
 #[test]
 fn an_unknown_name_is_refused_with_the_known_ones_and_the_nearest() {
-    let keys = "the keys of [log] are format, level";
+    let keys = "the keys of [log] are checks, format, level";
     let message = file_refusal("[log]\nlevel = 'info'\nfromat = 'text'");
     assert_says(&message, &["log.fromat (", "patd.toml, line 3)", "perhaps log.format is meant", keys]);
     let message = file_refusal("[log]\ncolour = true");

@@ -13,7 +13,7 @@ use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de::Error};
 use toml::Value;
 
-use super::LogFormat;
+use super::{LogFormat, LoggedChecks};
 use crate::domain::ability::Ability;
 
 const DURATION: &str = r#"a duration, written "500ms", "10s", "5m", "12h" or "90d", and at most "36500d""#;
@@ -80,6 +80,16 @@ pub(super) fn format<'de, D: Deserializer<'de>>(d: D) -> Result<LogFormat, D::Er
     read(d, wanted, |value| match value.as_str()? {
         "text" => Some(LogFormat::Text),
         "json" => Some(LogFormat::Json),
+        _ => None,
+    })
+}
+
+pub(super) fn checks<'de, D: Deserializer<'de>>(d: D) -> Result<LoggedChecks, D::Error> {
+    let wanted = r#"one of the strings "all", "refused" and "none""#;
+    read(d, wanted, |value| match value.as_str()? {
+        "all" => Some(LoggedChecks::All),
+        "refused" => Some(LoggedChecks::Refused),
+        "none" => Some(LoggedChecks::None),
         _ => None,
     })
 }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
+    dev::ServiceRequest,
     http::{
         StatusCode,
         header::{HeaderName, HeaderValue},
@@ -25,6 +26,7 @@ use crate::ops::{
     verification::{self, Passage, PolicyDenied, Principal},
 };
 
+const CHECKS: &str = "/api/authz/";
 const AUTH_REQUEST: &str = "/api/authz/auth-request/";
 const EXT_AUTHZ: &str = "/api/authz/ext-authz/";
 
@@ -105,9 +107,19 @@ fn yes(principal: Option<&Principal>) -> Result<HttpResponse, ApiError> {
     Ok(response.finish())
 }
 
-/// How an error that no handler saw is answered at `path`: in nginx's terms where nginx asks.
-pub(super) fn in_dialect(path: &str, error: ApiError) -> HttpResponse {
-    match path.starts_with(AUTH_REQUEST) {
+/// Whether a request is a proxy's question.
+pub(super) fn is_check(request: &ServiceRequest) -> bool {
+    request.path().starts_with(CHECKS)
+}
+
+/// Whether it is nginx's.
+pub(super) fn asks_for_nginx(request: &ServiceRequest) -> bool {
+    request.path().starts_with(AUTH_REQUEST)
+}
+
+/// How an error that no handler saw is answered: in nginx's terms where nginx asks.
+pub(super) fn in_dialect(asks_for_nginx: bool, error: ApiError) -> HttpResponse {
+    match asks_for_nginx {
         true => Refusal { error, three_statuses: true }.error_response(),
         false => error.error_response(),
     }

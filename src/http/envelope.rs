@@ -11,8 +11,8 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        StatusCode,
-        header::{HeaderMap, HeaderName, HeaderValue},
+        Method, StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
     web,
@@ -27,37 +27,42 @@ use super::{
     guard::Asker,
     unread::{Held, Outlasting},
 };
+use crate::config::LoggedChecks;
 
 /// Lets a request through to its handler and seals what comes back.
 pub(super) async fn seal<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, Outlasting<B>>>, Error> {
-    let started = Instant::now();
-    let id = Uuid::now_v7().to_string();
-    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let line = Line { id: RequestId::new(), method: request.method().clone(), started: Instant::now() };
     let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application").clone();
+    let asks_for_nginx = authz::asks_for_nginx(&request);
+    let logged = match authz::is_check(&request) {
+        true => state.logged_checks,
+        false => LoggedChecks::All,
+    };
 
     let held = Held::of(&mut request);
     let outcome = match head_size(&request) > state.limits.head {
         true => Err(ApiError::HeadTooLarge(state.limits.head)),
         false => run(state.limits.deadline, request, next).await,
     };
-    let mut line = Line { id: &id, method: method.as_str(), started, route: None, asker: None, reason: None };
     match outcome {
         Ok(Ok(mut response)) => {
-            line.route = response.request().match_pattern();
-            line.asker = response.request().extensions().get::<Asker>().map(|asker| asker.0.clone());
-            line.reason = response.response().error().map(ToString::to_string);
-            add_headers(response.headers_mut(), &id);
-            line.write(response.status());
+            add_headers(response.headers_mut(), line.id.value());
+            if logged == LoggedChecks::All || (logged == LoggedChecks::Refused && response.status() != StatusCode::OK) {
+                line.write_answered(&response);
+            }
             Ok(match held {
                 None => response.map_into_left_body(),
                 held => response.map_body(|_, body| EitherBody::right(Outlasting::new(body, held))),
             })
         }
         Ok(Err(error)) => Err(line.refuse(error.error_response(), &error.to_string(), held)),
-        Err(error) => Err(line.refuse(authz::in_dialect(&path, error.clone()), &error.to_string(), held)),
+        Err(error) => {
+            let reason = error.to_string();
+            Err(line.refuse(authz::in_dialect(asks_for_nginx, error), &reason, held))
+        }
     }
 }
 
@@ -83,45 +88,66 @@ fn head_size(request: &ServiceRequest) -> usize {
     line + fields.sum::<usize>()
 }
 
-fn add_headers(headers: &mut HeaderMap, id: &str) {
-    headers.insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
-    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(HeaderName::from_static("x-request-id"), id);
+fn add_headers(headers: &mut HeaderMap, id: HeaderValue) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REQUEST_ID, id);
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The identifier of a request: a UUIDv7 in its hyphenated form.
+struct RequestId([u8; uuid::fmt::Hyphenated::LENGTH]);
+
+impl RequestId {
+    fn new() -> Self {
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        Self(text)
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    fn value(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.0).expect("digits and hyphens are a header's value")
     }
 }
 
 /// The log line of a request. It names the route's pattern and not the path, which may hold anything.
-struct Line<'r> {
-    id: &'r str,
-    method: &'r str,
+struct Line {
+    id: RequestId,
+    method: Method,
     started: Instant,
-    route: Option<String>,
-    asker: Option<String>,
-    reason: Option<String>,
 }
 
-impl Line<'_> {
-    fn write(&self, status: StatusCode) {
+impl Line {
+    fn write_answered<B>(&self, response: &ServiceResponse<B>) {
+        let asker = response.request().extensions().get::<Asker>().copied();
+        let reason = response.response().error().map(ToString::to_string);
+        self.write(response.status(), response.request().match_pattern(), asker, reason);
+    }
+
+    fn write(&self, status: StatusCode, route: Option<String>, asker: Option<Asker>, reason: Option<String>) {
         let level = if status.is_server_error() { Level::Error } else { Level::Info };
         log::log!(
             target: "patd::request", level,
-            method = self.method,
-            route = self.route.as_deref().unwrap_or("-"),
+            method = self.method.as_str(),
+            route = route.as_deref().unwrap_or("-"),
             status = status.as_u16(),
             elapsed_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            request_id = self.id,
-            principal = self.asker.as_deref().unwrap_or("-"),
-            reason = self.reason.as_deref().unwrap_or("-");
+            request_id = self.id.as_str(),
+            principal = asker.map_or_else(|| "-".to_owned(), |asker| asker.to_string()),
+            reason = reason.as_deref().unwrap_or("-");
             "request"
         );
     }
 
     /// An answer for a request that is gone, and with it what an ordinary answer is made from.
-    fn refuse(mut self, mut response: HttpResponse, reason: &str, held: Option<Held>) -> Error {
-        self.reason = Some(reason.to_owned());
-        add_headers(response.headers_mut(), self.id);
-        self.write(response.status());
+    fn refuse(&self, mut response: HttpResponse, reason: &str, held: Option<Held>) -> Error {
+        add_headers(response.headers_mut(), self.id.value());
+        self.write(response.status(), None, None, Some(reason.to_owned()));
         let response = response.map_body(|_, body| BoxBody::new(Outlasting::new(body, held)));
         InternalError::from_response(reason.to_owned(), response).into()
     }

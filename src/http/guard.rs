@@ -2,13 +2,16 @@
 //!
 //! A credential is read from one `Authorization: Bearer` header and from nowhere else (RFC 6750, section 2.1).
 
+use std::{borrow::Cow, fmt};
+
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::future::LocalBoxFuture;
+use uuid::Uuid;
 
 use super::{AppState, error::ApiError};
 use crate::{
-    domain::{ability::Power, account::User, session::Session},
+    domain::{ability::Power, account::User, secret::CredentialKind, session::Session},
     ops::{
         self,
         verification::{self, Denied, Principal},
@@ -28,8 +31,17 @@ pub(super) struct SessionUser {
 pub(super) struct AccountReader(pub(super) User);
 
 /// Who asked, for the log line.
-#[derive(Clone, Debug)]
-pub(super) struct Asker(pub(super) String);
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker {
+    kind: CredentialKind,
+    id: Uuid,
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind.as_str(), self.id)
+    }
+}
 
 impl FromRequest for AnyCredential {
     type Error = ApiError;
@@ -90,7 +102,7 @@ impl FromRequest for Introspector {
 
 /// Notes who asks, for the log line.
 pub(super) fn note(request: &HttpRequest, principal: &Principal) {
-    request.extensions_mut().insert(Asker(format!("{}:{}", principal.kind().as_str(), principal.id())));
+    request.extensions_mut().insert(Asker { kind: principal.kind(), id: principal.id() });
 }
 
 async fn authenticate(request: &HttpRequest) -> Result<Principal, ApiError> {
@@ -113,16 +125,16 @@ fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
 }
 
 /// The same, or the password of Basic (RFC 7617), whose user name may be anything: git and curl send tokens that way.
-pub(super) fn bearer_or_basic(request: &HttpRequest) -> Result<String, ApiError> {
+pub(super) fn bearer_or_basic(request: &HttpRequest) -> Result<Cow<'_, str>, ApiError> {
     match authorization(request)? {
         (scheme, rest) if scheme.eq_ignore_ascii_case(b"basic") => {
             let decoded = BASE64_STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             let pair =
                 decoded.ok_or(ApiError::MalformedAuthorization("Basic must be followed by base64 of user:token."))?;
             let (_, password) = pair.split_once(':').unwrap_or_default();
-            token(password.as_bytes()).map(str::to_owned)
+            token(password.as_bytes()).map(|token| Cow::Owned(token.to_owned()))
         }
-        _ => bearer(request).map(str::to_owned),
+        _ => bearer(request).map(Cow::Borrowed),
     }
 }
 

@@ -23,7 +23,10 @@ use std::{net::IpAddr, sync::atomic::AtomicBool, time::Duration};
 use actix_web::{http::Method, middleware::from_fn, web};
 use ipnet::IpNet;
 
-use crate::{config, ops::Context};
+use crate::{
+    config::{Config, LoggedChecks},
+    ops::Context,
+};
 use table::Table;
 
 /// Every route with its methods, readable top to bottom. Who may call it stands in the handler's signature.
@@ -74,6 +77,7 @@ pub struct AppState {
     pub draining: AtomicBool,
     limits: Limits,
     trusted_proxies: Vec<IpNet>,
+    logged_checks: LoggedChecks,
 }
 
 struct Limits {
@@ -84,8 +88,9 @@ struct Limits {
 }
 
 impl AppState {
-    /// Takes the limits of `settings` and the operations.
-    pub fn new(settings: &config::Server, ops: Context) -> Self {
+    /// Takes the limits of `config` and the operations.
+    pub fn new(config: &Config, ops: Context) -> Self {
+        let settings = &config.server;
         Self {
             ops,
             draining: AtomicBool::new(false),
@@ -96,6 +101,7 @@ impl AppState {
                 deadline: settings.request_deadline,
             },
             trusted_proxies: settings.trusted_proxies.clone(),
+            logged_checks: config.log.checks,
         }
     }
 }

@@ -202,14 +202,14 @@ pub struct Passage<'r> {
 ///
 /// `credential` is asked for only where the rule needs one. [`Error::Policy`], [`Error::Denied`] and
 /// [`Error::MissingAbility`] are a no; [`Error::Store`] where nothing can be known.
-pub async fn authorize<E: From<Error>>(
+pub async fn authorize<C: AsRef<str>, E: From<Error>>(
     ctx: &Context,
     passage: Passage<'_>,
-    credential: impl FnOnce() -> Result<String, E>,
+    credential: impl FnOnce() -> Result<C, E>,
 ) -> Result<Option<Principal>, E> {
     let (_, rule) = find_rule(&ctx.rules.policies, passage).map_err(Error::from)?;
     let Access::Credential { kinds, abilities } = &rule.access else { return Ok(None) };
-    let principal = authenticate(ctx, &credential()?).await?;
+    let principal = authenticate(ctx, credential()?.as_ref()).await?;
     judge_rule(&principal, kinds, abilities)?;
     Ok(Some(principal))
 }

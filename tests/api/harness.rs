@@ -101,7 +101,7 @@ impl TestApp {
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let ctx = Context::new(&config, store, clock).unwrap();
-                let server = Server::start(&config.server, ctx).unwrap();
+                let server = Server::start(&config, ctx).unwrap();
                 started.send(server.address).unwrap();
                 server.run(stopped).await.unwrap();
             });
