@@ -1,0 +1,1 @@
+//! What the server writes beside its answers.
