@@ -30,14 +30,14 @@ pub(super) async fn seal<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<B>, Error> {
     let started = Instant::now();
     let id = Uuid::now_v7().to_string();
-    let method = request.method().clone();
+    let method = KNOWN_METHODS.into_iter().find(|known| *known == request.method().as_str());
     let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application").clone();
 
     let outcome = match head_size(&request) > state.limits.head {
         true => Err(ApiError::HeadTooLarge(state.limits.head)),
         false => run(state.limits.deadline, request, next).await,
     };
-    let mut line = Line { id: &id, method: method.as_str(), started, route: None, asker: None, reason: None };
+    let mut line = Line { id: &id, method, started, route: None, asker: None, reason: None };
     match outcome {
         Ok(Ok(mut response)) => {
             line.route = response.request().match_pattern();
@@ -82,10 +82,13 @@ fn add_headers(headers: &mut HeaderMap, id: &str) {
     }
 }
 
+/// The methods that a log line names. Any word can be sent as a method, a token too.
+const KNOWN_METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+
 /// The log line of a request. It names the route's pattern and not the path, which may hold anything.
 struct Line<'r> {
     id: &'r str,
-    method: &'r str,
+    method: Option<&'static str>,
     started: Instant,
     route: Option<String>,
     asker: Option<String>,
@@ -97,7 +100,7 @@ impl Line<'_> {
         let level = if status.is_server_error() { Level::Error } else { Level::Info };
         log::log!(
             target: "patd::request", level,
-            method = self.method,
+            method = self.method.unwrap_or("-"),
             route = self.route.as_deref().unwrap_or("-"),
             status = status.as_u16(),
             elapsed_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
