@@ -76,10 +76,11 @@ pub enum Access {
 ///
 /// Dropping it completes the writes that were queued, then closes the file.
 pub struct SqliteStore {
-    // Dropped in this order: the writer's connection is the last to close, so that it can fold the log into the file.
+    // Dropped in this order: nobody watches the files any more when the log is removed, and the writer's connection is
+    // the last to close, so that it can fold the log into the file.
+    _watcher: Watcher,
     pool: r2d2::Pool<SqliteConnectionManager>,
     writer: Writer,
-    _watcher: Watcher,
     watch: Arc<Watch>,
     lock: Option<ServerLock>,
     pool_timeout: Duration,
