@@ -24,7 +24,7 @@ const SHARE: usize = 3;
 /// More changes than any round sees before its end.
 const PLENTY: usize = 1000;
 
-/// In every so manieth round, all that ever ended is checked again, and not just what ended in the round before.
+/// Every so many rounds, all that ever ended is checked again, and not just what ended in the round before.
 const FROM_THE_BEGINNING: usize = 10;
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
