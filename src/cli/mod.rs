@@ -40,6 +40,7 @@ Data goes to stdout, messages to stderr. Exit codes:
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "config.toml";
+const USING_FOUND_FILE: &str = "using ./config.toml";
 
 /// The personal access token daemon: users, sessions and hashed API tokens in one binary.
 #[derive(Debug, Parser)]
@@ -103,20 +104,24 @@ impl CommandLine {
 }
 
 impl Shared {
-    /// The file that a server would read, if any.
-    fn file(&self) -> Option<PathBuf> {
-        let found = || {
-            Path::new(DEFAULT_FILE).exists().then(|| {
-                output::note("using ./config.toml");
-                PathBuf::from(DEFAULT_FILE)
-            })
-        };
-        self.config.clone().or_else(found)
+    /// The file that is read though nobody named it, if it is there.
+    fn found_file(&self) -> Option<&'static Path> {
+        let lying = Path::new(DEFAULT_FILE);
+        (self.config.is_none() && lying.exists()).then_some(lying)
     }
 
-    /// All sources of settings, flags included.
+    /// All sources of settings, flags included, for a command: it says on stderr which file it found.
     fn sources(&self) -> Result<Sources, ConfigError> {
-        let mut sources = Sources::from_process(self.file())?;
+        if self.found_file().is_some() {
+            output::note(USING_FOUND_FILE);
+        }
+        self.silent_sources()
+    }
+
+    /// The same for the server, whose stderr is for log lines alone.
+    fn silent_sources(&self) -> Result<Sources, ConfigError> {
+        let file = self.config.clone().or_else(|| self.found_file().map(Path::to_owned));
+        let mut sources = Sources::from_process(file)?;
         let database = self.database.clone();
         sources.flags.extend(database.map(|path| ("database.path", path)));
         Ok(sources)

@@ -8,7 +8,7 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use super::{Failure, Shared, context, open_store};
+use super::{Failure, Shared, USING_FOUND_FILE, context, open_store};
 use crate::{
     config::Config,
     logging,
@@ -25,11 +25,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<(), Failure> {
-    let mut sources = shared.sources()?;
+    let mut sources = shared.silent_sources()?;
     sources.flags.extend(arguments.bind.map(|bind| ("server.bind", bind)));
     let first_user = first_user_command(shared, &sources.environment);
     let config = Config::load(sources)?;
     logging::start(&config.log);
+    if shared.found_file().is_some() {
+        log::info!("{USING_FOUND_FILE}");
+    }
     server::block_on(serve(&config, &first_user))
 }
 

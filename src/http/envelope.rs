@@ -11,7 +11,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        Method, StatusCode,
+        StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
@@ -34,7 +34,7 @@ pub(super) async fn seal<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, Outlasting<B>>>, Error> {
-    let line = Line { id: RequestId::new(), method: request.method().clone(), started: Instant::now() };
+    let line = Line { id: RequestId::new(), method: named_method(&request), started: Instant::now() };
     let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application").clone();
     let asks_for_nginx = authz::asks_for_nginx(&request);
     let logged = match authz::is_check(&request) {
@@ -115,10 +115,17 @@ impl RequestId {
     }
 }
 
+/// The methods that a log line names. Any word can be sent as a method, a token too.
+const KNOWN_METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+
+fn named_method(request: &ServiceRequest) -> Option<&'static str> {
+    KNOWN_METHODS.into_iter().find(|known| *known == request.method().as_str())
+}
+
 /// The log line of a request. It names the route's pattern and not the path, which may hold anything.
 struct Line {
     id: RequestId,
-    method: Method,
+    method: Option<&'static str>,
     started: Instant,
 }
 
@@ -133,7 +140,7 @@ impl Line {
         let level = if status.is_server_error() { Level::Error } else { Level::Info };
         log::log!(
             target: "patd::request", level,
-            method = self.method.as_str(),
+            method = self.method.unwrap_or("-"),
             route = route.as_deref().unwrap_or("-"),
             status = status.as_u16(),
             elapsed_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),

@@ -1,0 +1,7 @@
+//! What only a process of its own can show: what survives its death, and what it tells the world outside of its answers.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+mod crash;
+mod harness;
+mod logs;
