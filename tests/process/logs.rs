@@ -407,7 +407,9 @@ impl Drive<'_> {
     fn every_route(&mut self) {
         for (method, route) in patd::http::routes() {
             let method = method.as_str();
-            let target = route.replace("{id}", &self.secret());
+            let target = ["{id}", "{policy}", "{tail:.*}"]
+                .into_iter()
+                .fold(route.to_owned(), |target, part| target.replace(part, &self.secret()));
             let credentials = [
                 self.unknown(CredentialKind::PersonalAccessToken),
                 format!("1|{}", self.unknown(CredentialKind::PersonalAccessToken)),
@@ -454,7 +456,8 @@ impl Drive<'_> {
             let body = self.secret();
             self.raw(method, route, NOBODY, &bytes(method, &target, &header, &body)).unwrap();
             let beyond = format!("{target}/beyond/{}%0d%0a%1b[31m", self.secret());
-            self.raw(method, NOBODY, NOBODY, &bytes(method, &beyond, &[], "")).unwrap();
+            let beyond_route = if route.contains("{tail") { route } else { NOBODY };
+            self.raw(method, beyond_route, NOBODY, &bytes(method, &beyond, &[], "")).unwrap();
         }
     }
 
@@ -545,7 +548,9 @@ impl Drive<'_> {
 
 /// Those that ask for no credential.
 fn is_open(route: &str) -> bool {
-    [LOGIN, "/api/v1/auth/register", "/livez", "/readyz", "/healthz"].contains(&route)
+    // A proxy's question is refused by its address before any credential is read.
+    let to_proxies = route.starts_with("/api/authz/");
+    to_proxies || [LOGIN, "/api/v1/auth/register", "/api/v1/revoke", "/livez", "/readyz", "/healthz"].contains(&route)
 }
 
 fn bytes(method: &str, target: &str, headers: &[(&str, String)], body: &str) -> Vec<u8> {
