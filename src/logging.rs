@@ -32,7 +32,7 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let mut pairs = Pairs::default();
     record.key_values().visit(&mut pairs).map_err(io::Error::other)?;
     for (key, value) in pairs.0 {
-        let text = value.as_str().map_or_else(|| value.to_string(), escaped);
+        let text = escaped(&value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         match text.contains([' ', '"', '=']) || text.is_empty() {
             true => write!(out, " {key}={text:?}")?,
             false => write!(out, " {key}={text}")?,

@@ -16,13 +16,15 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::{
     config::Config,
-    http::{self, AppState},
+    http::{self, AppState, Connections},
     ops::Context,
     store::StoreError,
 };
 
 /// How often the uses of tokens and sessions are noted on disk.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// How long the last flush may take.
+const LAST_FLUSH: Duration = Duration::from_secs(5);
 /// How many flushes lie between two rounds of tidying.
 const FLUSHES_A_TIDY: u32 = 12;
 
@@ -37,6 +39,9 @@ pub struct Server {
     pub address: SocketAddr,
     service: HttpService,
     state: web::Data<AppState>,
+    connections: Connections,
+    /// How long a connection may lie between an answer and the whole head of the next request.
+    patience: Duration,
     drain_delay: Duration,
 }
 
@@ -47,6 +52,8 @@ impl Server {
         let listener = TcpListener::bind(settings.bind)?;
         let address = listener.local_addr()?;
         let state = web::Data::new(AppState::new(config, ctx));
+        let connections = Connections::default();
+        let patience = settings.keep_alive + settings.head_timeout;
         let shared = state.clone();
         let service = HttpServer::new(move || App::new().configure(|app| http::configure(app, shared.clone())))
             .workers(settings.workers)
@@ -54,19 +61,21 @@ impl Server {
             .keep_alive(settings.keep_alive)
             .client_request_timeout(settings.head_timeout)
             .tcp_nodelay(true)
+            .on_connect(connections.on_connect())
             .shutdown_timeout(settings.drain_timeout.as_secs().max(1))
             .disable_signals()
             .listen(listener)?
             .run();
-        Ok(Self { address, service, state, drain_delay: settings.drain_delay })
+        Ok(Self { address, service, state, connections, patience, drain_delay: settings.drain_delay })
     }
 
     /// Serves until `stop` says so: the first message (or its sender's end) drains, a second one forces.
     pub async fn run(self, mut stop: UnboundedReceiver<()>) -> io::Result<()> {
-        let Self { service, state, drain_delay, .. } = self;
+        let Self { service, state, connections, patience, drain_delay, .. } = self;
         let handle = service.handle();
         let mut serving = rt::spawn(service);
         let housekeeping = rt::spawn(keep_house(Arc::clone(&state)));
+        let closing = rt::spawn(close_idle(connections, patience));
 
         let ended = tokio::select! {
             _ = stop.recv() => None,
@@ -85,7 +94,11 @@ impl Server {
             }
         }
         housekeeping.abort();
-        report("noting uses", state.ops.flush_uses().await);
+        closing.abort();
+        // A store that does not answer must not keep the process from ending.
+        let noted = rt::time::timeout(LAST_FLUSH, state.ops.flush_uses()).await;
+        let late = |_| Err(StoreError::Unavailable("no answer at shutdown".to_owned()));
+        report("noting uses", noted.unwrap_or_else(late));
         match ended {
             None => Ok(()),
             Some(ended) => ended.map_err(io::Error::other)?,
@@ -105,6 +118,13 @@ async fn keep_house(state: Arc<AppState>) {
         if round % FLUSHES_A_TIDY == 0 {
             report("tidying", state.ops.tidy().await);
         }
+    }
+}
+
+async fn close_idle(connections: Connections, patience: Duration) {
+    loop {
+        rt::time::sleep((patience / 4).min(Duration::from_secs(1))).await;
+        connections.close_idle(patience);
     }
 }
 

@@ -1,19 +1,21 @@
 //! The ranges: what a value must be beyond its type, and how settings must fit each other.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use super::{Config, error::ConfigError, layers::Layers};
 use crate::domain::{ability::Ability, secret::BadPrefixes};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
+const MOST_AT_ONCE: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
+const AT_MOST_A_MILLION: &str = "from 1 to 1000000";
 const AT_LEAST_ONE: &str = "at least 1";
 const LASTING: &str = "longer than zero";
 const WHOLE_SECONDS: &str = r#"at least "1s", in whole seconds"#;
 
 /// Refuses the first setting that is out of its range.
 pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
-    let Config { server, database, passwords, sessions, tokens, .. } = config;
+    let Config { server, database, passwords, sessions, tokens, throttle, .. } = config;
     let lasting = |duration: Duration| duration > Duration::ZERO;
     let whole_seconds = |duration: Duration| lasting(duration) && duration.subsec_nanos() == 0;
 
@@ -43,6 +45,9 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
         ("passwords.lanes", (1..=64).contains(&passwords.lanes), "from 1 to 64"),
         ("sessions.lifetime", whole_seconds(sessions.lifetime), WHOLE_SECONDS),
         ("sessions.idle_lifetime", whole_seconds(sessions.idle_lifetime), WHOLE_SECONDS),
+        // The limiter multiplies the two within a u64 of nanoseconds.
+        ("throttle.per_email_burst", throttle.per_email_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
+        ("throttle.per_address_burst", throttle.per_address_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("tokens.max_per_user", tokens.max_per_user >= 1, AT_LEAST_ONE),
         (
             "tokens.abilities",

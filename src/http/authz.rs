@@ -86,12 +86,14 @@ fn yes(principal: Option<&Principal>) -> Result<HttpResponse, ApiError> {
     let email = text(user.map(|user| user.email.to_string()));
     let abilities =
         principal.map(|principal| principal.abilities().iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+    let id = text(user.map(|user| user.id.to_string()));
     let identity = [
-        ("remote-user", email.clone()),
+        // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
+        ("remote-user", id.clone()),
         ("remote-email", email.clone()),
         ("remote-name", text(user.map(|user| user.name.to_string()))),
         ("remote-groups", String::new()),
-        ("x-auth-request-user", text(user.map(|user| user.id.to_string()))),
+        ("x-auth-request-user", id),
         ("x-auth-request-email", email),
         ("x-auth-token-id", text(principal.map(|principal| principal.id().to_string()))),
         ("x-auth-token-kind", text(principal.map(|principal| principal.kind().as_str().to_owned()))),

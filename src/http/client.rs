@@ -20,16 +20,18 @@ impl FromRequest for ClientAddress {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
         let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let forwarded = request.headers().get_all("X-Forwarded-For").filter_map(|value| value.to_str().ok());
+        let forwarded =
+            request.headers().get_all("X-Forwarded-For").map(|value| String::from_utf8_lossy(value.as_bytes()));
         ready(Ok(Self(client(peer, forwarded, &state.trusted_proxies))))
     }
 }
 
 /// Walks from the peer towards the client for as long as a trusted proxy vouches for the next hop. A hop that cannot be
 /// read ends the walk: what lies beyond is anybody's claim.
-fn client<'h>(peer: IpAddr, forwarded: impl Iterator<Item = &'h str>, trusted: &[IpNet]) -> IpAddr {
+fn client(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>>, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
-    let hops: Vec<&str> = forwarded.flat_map(|header| header.split(',')).map(str::trim).collect();
+    let headers: Vec<_> = forwarded.collect();
+    let hops: Vec<&str> = headers.iter().flat_map(|header| header.as_ref().split(',')).map(str::trim).collect();
     let mut client = peer.to_canonical();
     for hop in hops.into_iter().rev() {
         if !is_trusted(client) {

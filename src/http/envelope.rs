@@ -22,7 +22,7 @@ use log::Level;
 use uuid::Uuid;
 
 use super::{
-    AppState, authz,
+    AppState, authz, connections,
     error::ApiError,
     guard::Asker,
     unread::{Held, Outlasting},
@@ -42,6 +42,7 @@ pub(super) async fn seal<B: MessageBody + 'static>(
         false => LoggedChecks::All,
     };
 
+    let _under_way = connections::under_way(&request);
     let held = Held::of(&mut request);
     let outcome = match head_size(&request) > state.limits.head {
         true => Err(ApiError::HeadTooLarge(state.limits.head)),

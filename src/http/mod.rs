@@ -6,6 +6,7 @@
 mod accounts;
 mod authz;
 mod client;
+mod connections;
 mod envelope;
 mod error;
 mod form;
@@ -27,6 +28,7 @@ use crate::{
     config::{Config, LoggedChecks},
     ops::Context,
 };
+pub use connections::Connections;
 use table::Table;
 
 /// Every route with its methods, readable top to bottom. Who may call it stands in the handler's signature.

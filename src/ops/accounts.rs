@@ -1,6 +1,6 @@
 //! Accounts: making them, signing in, profiles, passwords, and switching them off.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use uuid::Uuid;
 
@@ -73,20 +73,41 @@ pub struct SignInAttempt {
 pub async fn sign_in(ctx: &Context, attempt: SignInAttempt) -> Result<IssuedSession, Error> {
     let SignInAttempt { client, email, password, device_name } = attempt;
     ctx.throttle.attempt(client, &email).map_err(Error::Throttled)?;
-    let known = ctx.store.credentials_by_email(&email).await?;
-    let checked = ctx.passwords.check(password, known.as_ref().map(|known| &known.password)).await?;
-    let UserCredentials { user, password: verified } = match known {
-        None => return Err(refuse_sign_in(client, None, Refused::UnknownUser)),
-        Some(known) if !checked.matches => {
-            return Err(refuse_sign_in(client, Some(known.user.id), Refused::WrongPassword));
+    let password = Arc::new(password);
+    let signed_in = match try_sign_in(ctx, &email, &password, device_name.clone()).await {
+        // Another sign-in renewed the hash meanwhile, or it is another password now: the second look tells which.
+        Err(Refused::Changed) => try_sign_in(ctx, &email, &password, device_name).await,
+        first => first,
+    };
+    match signed_in {
+        Ok(issued) => {
+            log::info!(user:% = issued.user.id, session:% = issued.session.id, client:%; "signed in");
+            Ok(issued)
         }
+        Err(Refused::For(reason, user)) => Err(refuse_sign_in(client, user, reason)),
+        Err(Refused::Changed) => Err(refuse_sign_in(client, None, Reason::WrongPassword)),
+        Err(Refused::Failed(error)) => Err(error),
+    }
+}
+
+async fn try_sign_in(
+    ctx: &Context,
+    email: &Email,
+    password: &Arc<Password>,
+    device_name: Option<Name>,
+) -> Result<IssuedSession, Refused> {
+    let known = ctx.store.credentials_by_email(email).await?;
+    let stored = known.as_ref().map(|known| &known.password);
+    let checked = ctx.passwords.check(Arc::clone(password), stored).await?;
+    let UserCredentials { user, password: verified } = match known {
+        None => return Err(Refused::For(Reason::UnknownUser, None)),
+        Some(known) if !checked.matches => return Err(Refused::For(Reason::WrongPassword, Some(known.user.id))),
         Some(known) if known.user.disabled_at.is_some() => {
-            return Err(refuse_sign_in(client, Some(known.user.id), Refused::Disabled));
+            return Err(Refused::For(Reason::Disabled, Some(known.user.id)));
         }
         Some(known) => known,
     };
-
-    let plaintext = Plaintext::generate(CredentialKind::Session, &ctx.rules.prefixes)?;
+    let plaintext = Plaintext::generate(CredentialKind::Session, &ctx.rules.prefixes).map_err(Error::from)?;
     let now = ctx.clock.now();
     let session = Session {
         id: SessionId::new(Uuid::now_v7()),
@@ -97,22 +118,30 @@ pub async fn sign_in(ctx: &Context, attempt: SignInAttempt) -> Result<IssuedSess
         expires_at: now.plus(ctx.rules.session_lifetime),
     };
     let new = NewSession { session: session.clone(), hash: plaintext.hash() };
-    let stored = ctx.store.sign_in(SignIn { session: new, verified, rehashed: checked.rehashed }).await;
-    match stored {
-        Err(StoreError::NotFound | StoreError::Conflict(Conflict::CredentialsChanged)) => {
-            Err(refuse_sign_in(client, Some(user.id), Refused::WrongPassword))
-        }
+    match ctx.store.sign_in(SignIn { session: new, verified, rehashed: checked.rehashed }).await {
+        Ok(()) => Ok(IssuedSession { session, user, plaintext }),
+        Err(StoreError::NotFound | StoreError::Conflict(Conflict::CredentialsChanged)) => Err(Refused::Changed),
         Err(error) => Err(error.into()),
-        Ok(()) => {
-            log::info!(user:% = user.id, session:% = session.id, client:%; "signed in");
-            Ok(IssuedSession { session, user, plaintext })
-        }
+    }
+}
+
+/// Why an attempt to sign in came to nothing.
+enum Refused {
+    For(Reason, Option<UserId>),
+    /// What was checked is no longer what is stored.
+    Changed,
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
     }
 }
 
 /// Why a password was not enough: for the log alone.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-enum Refused {
+enum Reason {
     #[error("unknown user")]
     UnknownUser,
     #[error("wrong password")]
@@ -122,7 +151,7 @@ enum Refused {
 }
 
 /// The address that was tried is not logged: people type their password into that field.
-fn refuse_sign_in(client: IpAddr, user: Option<UserId>, reason: Refused) -> Error {
+fn refuse_sign_in(client: IpAddr, user: Option<UserId>, reason: Reason) -> Error {
     let user = user.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
     log::warn!(user, client:%, reason:%; "sign-in refused");
     Error::SignInRefused
@@ -143,8 +172,8 @@ pub async fn change_password(
 ) -> Result<(), Error> {
     let UserCredentials { user, password: stored } = ctx.store.credentials(session.user).await?;
     ctx.throttle.attempt(client, &user.email).map_err(Error::Throttled)?;
-    if !ctx.passwords.check(current, Some(&stored)).await?.matches {
-        log::warn!(user:% = user.id, client:%, reason:% = Refused::WrongPassword; "password change refused");
+    if !ctx.passwords.check(Arc::new(current), Some(&stored)).await?.matches {
+        log::warn!(user:% = user.id, client:%, reason:% = Reason::WrongPassword; "password change refused");
         return Err(wrong_current_password());
     }
     let password = ctx.passwords.hash_new("password", new, guessable(&user.name, &user.email)).await?;

@@ -1,8 +1,11 @@
 //! The clock by which everything is judged.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use crate::domain::time::Timestamp;
@@ -14,18 +17,35 @@ pub struct Clock(Arc<Inner>);
 
 struct Inner {
     source: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    uptime: Box<dyn Fn() -> Duration + Send + Sync>,
     latest: AtomicI64,
 }
 
 impl Clock {
     /// The clock of the operating system.
     pub fn system() -> Self {
-        Self::new(|| Timestamp::from_unix(chrono::Utc::now().timestamp()))
+        let started = Instant::now();
+        Self::of(|| Timestamp::from_unix(chrono::Utc::now().timestamp()), move || started.elapsed())
     }
 
     /// A clock that asks `source`; tests move theirs.
     pub fn new(source: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Inner { source: Box::new(source), latest: AtomicI64::new(i64::MIN) }))
+        let source = Arc::new(source);
+        let told = Arc::clone(&source);
+        Self::of(move || source(), move || told().since(Timestamp::from_unix(0)))
+    }
+
+    fn of(
+        source: impl Fn() -> Timestamp + Send + Sync + 'static,
+        uptime: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Inner { source: Box::new(source), uptime: Box::new(uptime), latest: AtomicI64::new(i64::MIN) }))
+    }
+
+    /// How long the process runs, from an arbitrary beginning: for waiting times, which must pass whatever becomes of
+    /// the time of day.
+    pub fn uptime(&self) -> Duration {
+        (self.0.uptime)()
     }
 
     /// The time now: the latest that the source has told so far.

@@ -18,6 +18,10 @@ use crate::{
 /// repetition, run or keyboard walk. It is a bound on guessing, not a rule of composition.
 const TOO_EASY_LOG10: f64 = 6.0;
 
+/// How much of a password is judged. The estimate tries every way of reading digits and signs as letters, so what it
+/// costs grows steeply with the length; at this one it costs at the worst about as much as a hash.
+const JUDGED_CHARS: usize = 32;
+
 /// Hashes passwords with argon2id, at most so many at once.
 pub(super) struct Passwords {
     argon: Argon2<'static>,
@@ -63,7 +67,8 @@ impl Passwords {
         }
         self.blocking(move |argon| {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            if zxcvbn::zxcvbn(password.expose(), &words).guesses_log10() < TOO_EASY_LOG10 {
+            let judged: String = password.expose().chars().take(JUDGED_CHARS).collect();
+            if zxcvbn::zxcvbn(&judged, &words).guesses_log10() < TOO_EASY_LOG10 {
                 return Err(
                     Violation::new(field, "is among the first that anybody would guess. Choose another.").into()
                 );
@@ -74,12 +79,14 @@ impl Passwords {
     }
 
     /// Checks a password against the hash of a user, or of nobody, with the same work.
-    pub(super) async fn check(&self, password: Password, stored: Option<&PasswordHash>) -> Result<Checked, Error> {
+    pub(super) async fn check(&self, password: Arc<Password>, stored: Option<&PasswordHash>) -> Result<Checked, Error> {
         let known = stored.is_some();
         let stored = stored.unwrap_or(&self.nobody).clone();
         self.blocking(move |argon| {
             let parsed = phc::PasswordHash::new(stored.expose()).map_err(defect)?;
-            let matches = known && argon.verify_password(password.expose().as_bytes(), &parsed).is_ok();
+            // Always the whole work: a short cut for nobody would tell which addresses are somebody's.
+            let verified = verify(argon, &password, &parsed);
+            let matches = known && verified;
             let outdated = Params::try_from(&parsed).map_err(defect)? != *argon.params();
             let rehashed = (matches && outdated).then(|| hash(argon, &password)).transpose()?;
             Ok(Checked { matches, rehashed })
@@ -100,6 +107,12 @@ impl Passwords {
         });
         task.await.map_err(|panic| Error::Internal(format!("password work failed: {panic}")))?
     }
+}
+
+fn verify(argon: &Argon2<'static>, password: &Password, stored: &phc::PasswordHash) -> bool {
+    #[cfg(test)]
+    tests::VERIFIED.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    argon.verify_password(password.expose().as_bytes(), stored).is_ok()
 }
 
 fn hash(argon: &Argon2<'static>, password: &Password) -> Result<PasswordHash, Error> {
@@ -125,4 +138,30 @@ fn unknown_password(argon: &Argon2<'static>) -> Result<PasswordHash, Error> {
 
 fn defect(error: impl std::fmt::Display) -> Error {
     Error::Internal(format!("argon2: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// How often a password was verified in this process; this test alone does so.
+    pub(super) static VERIFIED: AtomicUsize = AtomicUsize::new(0);
+
+    #[test]
+    fn nobody_takes_the_same_work_as_somebody() {
+        let mut settings = config::Config::load(config::Sources::default()).unwrap().passwords;
+        (settings.memory_kib, settings.iterations) = (8, 1);
+        let passwords = Passwords::new(&settings).unwrap();
+        let password = || Arc::new(Password::parse("correct horse battery staple").unwrap());
+        let stored = hash(&passwords.argon, &password()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for (stored, matches) in [(Some(&stored), true), (None, false)] {
+            let before = VERIFIED.load(Ordering::SeqCst);
+            let checked = runtime.block_on(passwords.check(password(), stored)).map_err(|error| error.to_string());
+            assert_eq!(checked.unwrap().matches, matches);
+            assert_eq!(VERIFIED.load(Ordering::SeqCst), before + 1);
+        }
+    }
 }

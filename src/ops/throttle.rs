@@ -102,8 +102,7 @@ impl GovernorClock for Ticks {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
-        let seconds = u64::try_from(self.0.now().unix()).unwrap_or(0);
-        Nanos::from(seconds.saturating_mul(1_000_000_000))
+        Nanos::from(u64::try_from(self.0.uptime().as_nanos()).unwrap_or(u64::MAX))
     }
 }
 

@@ -291,7 +291,8 @@ fn accept_session(ctx: &Context, SessionRecord { session, user }: SessionRecord)
     if is_past(session.expires_at, now) {
         return Err(Denied::Expired.into());
     }
-    if is_past(last_used.plus(ctx.rules.session_idle_lifetime), now) {
+    // A time from when the clock ran ahead counts as now, lest it keep the session from ever being idle.
+    if is_past(last_used.min(now).plus(ctx.rules.session_idle_lifetime), now) {
         return Err(Denied::Idle.into());
     }
     if user.disabled_at.is_some() {

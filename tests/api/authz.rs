@@ -97,7 +97,7 @@ fn a_yes_is_200_empty_and_sets_every_identity_header() {
     }
     assert!(identities.iter().all(|other| *other == identities[0]), "{identities:?}");
     assert_snapshot!(identities[0], @"
-    remote-user: ada@example.com
+    remote-user: [owner]
     remote-email: ada@example.com
     remote-name: ada
     remote-groups: 

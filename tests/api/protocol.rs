@@ -220,6 +220,38 @@ fn a_slow_head_is_dropped_within_its_limit() {
 }
 
 #[test]
+fn a_second_request_that_does_not_come_whole_ends_its_connection() {
+    let app = TestApp::with(&[("server.keep_alive", "300ms"), ("server.head_timeout", "300ms")]);
+    let started = Instant::now();
+    let mut stream = TcpStream::connect(app.address).unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    stream.write_all(b"G").unwrap();
+    let (_, took) = until_closed(stream, started);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[test]
+fn a_connection_in_use_is_not_cut_off() {
+    let app = TestApp::with(&[("server.keep_alive", "1s"), ("server.head_timeout", "1s")]);
+    let started = Instant::now();
+    let mut stream = TcpStream::connect(app.address).unwrap();
+    // Longer than an idle connection may stay.
+    while started.elapsed() < Duration::from_secs(4) {
+        stream.write_all(b"HEAD /livez HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200"));
+    }
+}
+
+#[test]
 fn a_body_that_trickles_in_is_dropped_within_its_limit_and_slows_nobody() {
     let app = TestApp::with(&[("server.body_timeout", "500ms"), ("server.workers", "1")]);
     let ada = app.sign_in("ada");
