@@ -146,6 +146,7 @@ fn new_token(owner: UserId, called: &str) -> NewToken {
         hint,
         created_at: at(1000),
         expires_at: None,
+        authority: None,
     }
 }
 
@@ -207,7 +208,7 @@ async fn an_unknown_user_is_not_found(store: &dyn Store) {
     assert_eq!(store.credentials(id).await.unwrap_err(), NOT_FOUND);
     let by_email = store.credentials_by_email(&nobody.email).await;
     assert!(by_email.unwrap().is_none());
-    let change = ProfileChange { name: Some(name("x")), email: None };
+    let change = ProfileChange { name: Some(name("x")), email: None, authority: None };
     assert_eq!(store.change_profile(id, change).await, Err(NOT_FOUND));
     for verified in [None, Some(password("old"))] {
         let change = PasswordChange { verified, password: password("new"), keep: None };
@@ -228,21 +229,21 @@ async fn an_address_is_taken_in_every_spelling(store: &dyn Store) {
     assert_eq!(store.user(other.id).await, Err(NOT_FOUND));
 
     let bob = add(store, "bob").await;
-    let change = ProfileChange { name: Some(name("Robert")), email: Some(email("ADA@example.com")) };
+    let change = ProfileChange { name: Some(name("Robert")), email: Some(email("ADA@example.com")), authority: None };
     assert_eq!(store.change_profile(bob.id, change).await, Err(EMAIL_TAKEN));
     assert_eq!(store.user(bob.id).await.unwrap(), bob);
     // One's own address in another spelling is nobody else's.
-    let respelled = ProfileChange { name: None, email: Some(email("ADA@example.com")) };
+    let respelled = ProfileChange { name: None, email: Some(email("ADA@example.com")), authority: None };
     let changed = store.change_profile(ada.id, respelled).await.unwrap();
     assert_eq!(changed.email.as_str(), "ADA@example.com");
 }
 
 async fn a_profile_changes_in_the_named_parts_alone(store: &dyn Store) {
     let mut ada = add(store, "ada").await;
-    let change = ProfileChange { name: Some(name("Ada L")), email: None };
+    let change = ProfileChange { name: Some(name("Ada L")), email: None, authority: None };
     ada.name = name("Ada L");
     assert_eq!(store.change_profile(ada.id, change).await.unwrap(), ada);
-    let change = ProfileChange { name: None, email: Some(email("new@example.com")) };
+    let change = ProfileChange { name: None, email: Some(email("new@example.com")), authority: None };
     let before = std::mem::replace(&mut ada.email, email("new@example.com"));
     assert_eq!(store.change_profile(ada.id, change).await.unwrap(), ada);
     assert_eq!(store.user(ada.id).await.unwrap(), ada);

@@ -3,7 +3,7 @@
 use super::{
     ability::Abilities,
     account::User,
-    id::{TokenId, UserId},
+    id::{SessionId, TokenId, UserId},
     secret::{Plaintext, TokenHash},
     text::Name,
     time::Timestamp,
@@ -53,6 +53,8 @@ pub struct NewToken {
     pub created_at: Timestamp,
     /// From when on it is refused; `None` is never.
     pub expires_at: Option<Timestamp>,
+    /// The session on whose authority it is made, which must not have ended; `None` is an administrator's.
+    pub authority: Option<SessionId>,
 }
 
 /// A token that was just made, with its plaintext: the only value in the program that holds both.

@@ -123,8 +123,11 @@ pub(super) async fn show(AccountReader(user): AccountReader) -> Json<UserView> {
 
 pub(super) async fn update(state: Data<AppState>, asking: SessionUser, body: Body) -> Result<Json<UserView>, ApiError> {
     let mut form = body.form(&["name", "email"]).await?;
-    let change =
-        ProfileChange { name: form.optional("name", Name::parse), email: form.optional("email", Email::parse) };
+    let change = ProfileChange {
+        name: form.optional("name", Name::parse),
+        email: form.optional("email", Email::parse),
+        authority: Some(asking.session.id),
+    };
     let change = form.finish(Some(change))?;
     Ok(Json(accounts::change_profile(&state.ops, asking.user.id, change).await?.into()))
 }

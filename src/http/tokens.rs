@@ -101,7 +101,8 @@ pub(super) async fn create(state: Data<AppState>, asking: SessionUser, body: Bod
     let abilities = abilities(&mut form);
     let expiry = expiry(&mut form);
     let name = form.finish(name)?;
-    let request = TokenRequest { owner: asking.user.id, name, abilities, expiry, grantor: Grantor::Owner };
+    let grantor = Grantor::Owner(asking.session.id);
+    let request = TokenRequest { owner: asking.user.id, name, abilities, expiry, grantor };
     let issued = tokens::create(&state.ops, request).await?;
     let location = format!("/api/v1/user/api-tokens/{}", issued.token.id);
     let view = IssuedTokenView::from(issued);

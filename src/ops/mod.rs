@@ -23,7 +23,7 @@ use verification::{Denied, PolicyDenied};
 use crate::{
     config::Config,
     domain::{ability::Ability, policy::Policy, secret::Prefixes},
-    store::{Store, StoreError},
+    store::{Conflict, Store, StoreError},
 };
 
 /// Everything that operations work with. One a process.
@@ -160,6 +160,8 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound => Self::NotFound,
+            // What began with a good session is refused like what comes after its end.
+            StoreError::Conflict(Conflict::SessionEnded) => Denied::Unknown.into(),
             other => Self::Store(other),
         }
     }

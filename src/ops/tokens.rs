@@ -8,7 +8,7 @@ use super::{Context, Error, Violation};
 use crate::{
     domain::{
         ability::{Abilities, Ability, Power},
-        id::{TokenId, UserId},
+        id::{SessionId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Presented},
         session::SessionRecord,
         text::Name,
@@ -32,8 +32,8 @@ pub enum Expiry {
 /// On whose authority a token is made, which decides what it may be granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grantor {
-    /// Its owner, over the API: no server-wide powers.
-    Owner,
+    /// Its owner, by this session over the API: no server-wide powers.
+    Owner(SessionId),
     /// Whoever holds the machine, from the command line.
     Administrator,
 }
@@ -75,6 +75,10 @@ pub async fn create(ctx: &Context, request: TokenRequest) -> Result<IssuedToken,
         hint: plaintext.hint(),
         created_at: now,
         expires_at,
+        authority: match request.grantor {
+            Grantor::Owner(session) => Some(session),
+            Grantor::Administrator => None,
+        },
     };
     let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::TooManyTokens) => too_many(ctx.rules.max_tokens_per_user),
@@ -87,7 +91,7 @@ fn judge_abilities(ctx: &Context, request: &TokenRequest) -> Result<(), Error> {
     let mut violations = Vec::new();
     for (at, ability) in request.abilities.iter().enumerate() {
         let field = format!("abilities.{at}");
-        if ability.is_reserved() && request.grantor == Grantor::Owner {
+        if ability.is_reserved() && request.grantor != Grantor::Administrator {
             violations.push(Violation::new(field, "is reserved: only the server's administrator can grant it."));
         } else if !is_known(&ctx.rules.catalogue, ability) {
             violations.push(Violation::new(field, "is not an ability that this server knows."));

@@ -49,6 +49,9 @@ pub enum Conflict {
     /// The owner has as many live tokens as are allowed.
     #[error("the owner has too many live tokens")]
     TooManyTokens,
+    /// The session on whose authority it was asked for has ended meanwhile.
+    #[error("the session ended meanwhile")]
+    SessionEnded,
     /// The password was changed, or the account disabled, since it was read.
     #[error("the credentials changed meanwhile")]
     CredentialsChanged,
@@ -87,6 +90,8 @@ pub struct ProfileChange {
     pub name: Option<Name>,
     /// The new address.
     pub email: Option<Email>,
+    /// The session on whose authority it is made, which must not have ended; `None` is an administrator's.
+    pub authority: Option<SessionId>,
 }
 
 /// A change of a password, which ends the user's sessions.
@@ -97,7 +102,8 @@ pub struct PasswordChange {
     pub verified: Option<PasswordHash>,
     /// The hash of the new password.
     pub password: PasswordHash,
-    /// The one session that goes on.
+    /// The one session that goes on, on whose authority the change is made and which must not have ended; `None` is an
+    /// administrator's, and ends them all.
     pub keep: Option<SessionId>,
 }
 
@@ -152,10 +158,10 @@ pub trait Store: Send + Sync + 'static {
     fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
     /// Up to `limit` users in the order of their ids (oldest first), from behind `after`.
     fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
-    /// Changes name or address. [`StoreError::NotFound`], [`Conflict::EmailTaken`].
+    /// Changes name or address. [`StoreError::NotFound`], [`Conflict::EmailTaken`], [`Conflict::SessionEnded`].
     fn change_profile(&self, id: UserId, change: ProfileChange) -> Reply<'_, User>;
     /// Changes a password and ends the user's sessions but [`PasswordChange::keep`].
-    /// [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
+    /// [`StoreError::NotFound`], [`Conflict::CredentialsChanged`], [`Conflict::SessionEnded`].
     fn change_password(&self, id: UserId, change: PasswordChange) -> Reply<'_, ()>;
     /// Disables a user from `at` on and ends their sessions; a second time changes nothing. [`StoreError::NotFound`].
     fn disable_user(&self, id: UserId, at: Timestamp) -> Reply<'_, User>;
@@ -175,7 +181,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds a token and gives it its number. [`StoreError::NotFound`] where the owner does not exist or is disabled,
     /// [`Conflict::TooManyTokens`] where the owner has `max_live` tokens that are neither revoked nor expired at its
-    /// `created_at`.
+    /// `created_at`, [`Conflict::SessionEnded`].
     fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token>;
     /// The token with this secret and its owner, whatever their state; `None` where there is none.
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<TokenRecord>>;

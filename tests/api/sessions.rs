@@ -1,11 +1,15 @@
 //! A person's sessions: listed, ended, and ending by themselves.
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::harness::{TestApp, email, password};
+use crate::harness::{Client, TestApp, email, password};
 
 const LOGIN: &str = "/api/v1/auth/login";
 
@@ -96,4 +100,64 @@ fn a_session_that_is_not_used_ends_earlier() {
     app.advance(Duration::from_secs(24 * 60 * 60));
     assert_eq!((ada.get("/api/user").status, idle.get("/api/user").status), (200, 401));
     assert_eq!(ada.get("/api/v1/user/sessions").body["data"].as_array().unwrap().len(), 1);
+}
+
+/// A stolen session sends the head of a request, and the rest once its owner has ended it.
+#[test]
+fn a_session_that_ends_while_its_request_is_under_way_makes_and_changes_nothing() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let requests = [
+        ("POST", "/api/v1/user/api-tokens", json!({ "name": "t" })),
+        ("PATCH", "/api/v1/user", json!({ "email": "mallory@example.com" })),
+        (
+            "PUT",
+            "/api/v1/user/password",
+            json!({ "current_password": password("ada"), "password": "quite another long one" }),
+        ),
+    ];
+    for (method, path, body) in requests {
+        let stolen = app.sign_in_again("ada");
+        app.advance(Duration::from_secs(1));
+        let body = body.to_string();
+        let mut stream = TcpStream::connect(app.address).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            stolen.token.as_ref().unwrap(),
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // The server asks for the body once it has seen the head; a moment later the handler waits for it.
+        let mut interim = [0; 25];
+        stream.read_exact(&mut interim).unwrap();
+        assert!(interim.starts_with(b"HTTP/1.1 100"));
+        stream.write_all(&body.as_bytes()[..5]).unwrap();
+        wait_until_let_in(&ada);
+        assert_eq!(ada.delete("/api/v1/user/sessions").status, 200);
+        stream.write_all(&body.as_bytes()[5..]).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401"), "{method} {path}: {answer}");
+    }
+    assert_eq!(ada.get("/api/v1/user/api-tokens").body["data"], json!([]));
+    assert_eq!(ada.get("/api/user").body["email"], "ada@example.com");
+    app.sign_in_again("ada");
+}
+
+/// Waits until the other session's request has been let in, which its last use tells.
+fn wait_until_let_in(owner: &Client<'_>) {
+    loop {
+        let list = owner.get("/api/v1/user/sessions").body;
+        let used = |current: bool| {
+            let sessions = list["data"].as_array().unwrap().iter();
+            sessions
+                .filter(|session| session["current"] == current)
+                .map(|session| session["last_used_at"].clone())
+                .max_by_key(ToString::to_string)
+        };
+        if used(true) == used(false) {
+            return;
+        }
+    }
 }

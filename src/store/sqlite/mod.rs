@@ -77,6 +77,8 @@ pub enum Access {
     Existing,
 }
 
+type Readers = r2d2::Pool<SqliteConnectionManager>;
+
 /// Users, sessions and tokens in one SQLite file.
 ///
 /// Dropping it completes the writes that were queued, then closes the file.
@@ -84,7 +86,9 @@ pub struct SqliteStore {
     // Dropped in this order: nobody watches the files any more when the log is removed, and the writer's connection is
     // the last to close, so that it can fold the log into the file.
     _watcher: Watcher,
-    pool: r2d2::Pool<SqliteConnectionManager>,
+    pool: Readers,
+    // Of their own, so that long reads, however many, leave the point reads theirs.
+    long_readers: Readers,
     writer: Writer,
     watch: Arc<Watch>,
     lock: Option<ServerLock>,
@@ -115,10 +119,13 @@ impl SqliteStore {
         migrations::migrate(&mut connection).map_err(|error| unmigrated(&path, &error))?;
         let watch = Arc::new(Watch::new(&path).map_err(failed)?);
         let watcher = Watcher::start(Arc::clone(&watch)).map_err(failed)?;
-        let pool = connect_readers(path.clone(), settings, Arc::clone(&watch))
-            .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })?;
+        let readers = |count| {
+            connect_readers(path.clone(), settings, count, Arc::clone(&watch))
+                .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })
+        };
+        let (pool, long_readers) = (readers(settings.readers)?, readers(settings.readers.div_ceil(2))?);
         let writer = Writer::start(connection, settings.write_queue, Arc::clone(&watch)).map_err(failed)?;
-        Ok(Self { pool, writer, _watcher: watcher, watch, lock, pool_timeout: settings.pool_timeout })
+        Ok(Self { pool, long_readers, writer, _watcher: watcher, watch, lock, pool_timeout: settings.pool_timeout })
     }
 
     /// A read that takes microseconds: in place, unless no connection is free at once.
@@ -132,7 +139,7 @@ impl SqliteStore {
         }
         match self.pool.try_get() {
             Some(connection) => Reply::ready(work(&connection)),
-            None => self.read_elsewhere(work),
+            None => self.read_elsewhere(&self.pool, work),
         }
     }
 
@@ -143,17 +150,17 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         match self.watch.last_seen() {
-            Ok(()) => self.read_elsewhere(work),
+            Ok(()) => self.read_elsewhere(&self.long_readers, work),
             Err(error) => Reply::ready(Err(error)),
         }
     }
 
-    fn read_elsewhere<T, F>(&self, work: F) -> Reply<'_, T>
+    fn read_elsewhere<T, F>(&self, readers: &Readers, work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (pool, timeout) = (self.pool.clone(), self.pool_timeout);
+        let (pool, timeout) = (readers.clone(), self.pool_timeout);
         let blocking = move || match pool.get_timeout(timeout) {
             Ok(connection) => work(&connection),
             Err(error) => Err(StoreError::Unavailable(format!("no read connection became free: {error}"))),
@@ -221,8 +228,9 @@ fn start_log(connection: &Connection, busy_timeout: Duration) -> rusqlite::Resul
 fn connect_readers(
     path: PathBuf,
     settings: &SqliteSettings,
+    count: u32,
     watch: Arc<Watch>,
-) -> Result<r2d2::Pool<SqliteConnectionManager>, r2d2::Error> {
+) -> Result<Readers, r2d2::Error> {
     let busy_timeout = settings.pool_timeout;
     let manager = SqliteConnectionManager::file(path)
         .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
@@ -234,8 +242,8 @@ fn connect_readers(
             watch.check().map_err(|_| cannot_open("the database file was deleted or replaced"))
         });
     r2d2::Pool::builder()
-        .max_size(settings.readers.max(1))
-        .min_idle(Some(settings.readers.clamp(1, 2)))
+        .max_size(count.max(1))
+        .min_idle(Some(count.clamp(1, 2)))
         .test_on_check_out(false)
         .max_lifetime(None)
         .idle_timeout(None)

@@ -10,7 +10,7 @@ use crate::{
         session::{Session, SessionRecord},
         time::Timestamp,
     },
-    store::{SignIn, StoreError},
+    store::{Conflict, SignIn, StoreError},
 };
 
 /// Asked for every request of a signed-in person: by two unique indexes.
@@ -18,6 +18,19 @@ pub(super) const BY_HASH: &str = "SELECT s.id, s.user_id, s.device_name, s.creat
             u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
      FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.hash = :hash";
+
+/// Fails if the session on whose authority something is asked for has ended, perhaps while the request was under way.
+pub(super) fn expect_open(
+    connection: &Connection,
+    user: UserId,
+    authority: Option<SessionId>,
+) -> Result<(), StoreError> {
+    let Some(session) = authority else { return Ok(()) };
+    let open = connection
+        .prepare_cached("SELECT 1 FROM sessions WHERE id = :id AND user_id = :user_id")?
+        .exists(named_params! {":id": session.uuid().into_bytes(), ":user_id": user.uuid().into_bytes()})?;
+    if open { Ok(()) } else { Err(StoreError::Conflict(Conflict::SessionEnded)) }
+}
 
 pub(super) fn sign_in(connection: &Connection, sign_in: &SignIn) -> Result<(), StoreError> {
     let session = &sign_in.session.session;

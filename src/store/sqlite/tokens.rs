@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{row, users};
+use super::{row, sessions, users};
 use crate::{
     domain::{
         id::{TokenId, UserId},
@@ -51,6 +51,7 @@ pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32) -> Re
     if users::by_id(connection, token.owner)?.disabled_at.is_some() {
         return Err(StoreError::NotFound);
     }
+    sessions::expect_open(connection, token.owner, token.authority)?;
     let live: u32 = connection.prepare_cached(COUNT_LIVE)?.query_row(
         named_params! {
             ":owner_id": token.owner.uuid().into_bytes(),

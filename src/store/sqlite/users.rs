@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::row;
+use super::{row, sessions};
 use crate::{
     domain::{
         account::{PasswordHash, User, UserCredentials},
@@ -80,6 +80,7 @@ pub(super) fn list(connection: &Connection, after: Option<UserId>, limit: u32) -
 }
 
 pub(super) fn change_profile(connection: &Connection, id: UserId, change: &ProfileChange) -> Result<User, StoreError> {
+    sessions::expect_open(connection, id, change.authority)?;
     connection
         .prepare_cached(
             "UPDATE users SET name = coalesce(:name, name), email = coalesce(:email, email),
@@ -105,6 +106,7 @@ pub(super) fn change_password(connection: &Connection, id: UserId, change: &Pass
         Some(verified) => expect_credentials(connection, id, verified)?,
         None => drop(by_id(connection, id)?),
     }
+    sessions::expect_open(connection, id, change.keep)?;
     set_password(connection, id, &change.password)?;
     connection.prepare_cached("DELETE FROM sessions WHERE user_id = :user_id AND id IS NOT :keep")?.execute(
         named_params! {

@@ -208,7 +208,7 @@ fn a_read_waits_for_a_connection_only_so_long() {
     let store = SqliteStore::open(&settings, Access::Server).unwrap();
     let user = person("ada");
     wait(store.add_user(user.clone(), password())).unwrap();
-    let taken = store.pool.get().unwrap();
+    let (taken, _long) = (store.pool.get().unwrap(), store.long_readers.get().unwrap());
     let start = Instant::now();
     assert!(is_outage(&wait(store.user(user.id))));
     assert!(is_outage(&wait(store.users(None, 1))));
@@ -217,6 +217,18 @@ fn a_read_waits_for_a_connection_only_so_long() {
     let waiting = store.user(user.id);
     drop(taken);
     assert_eq!(wait(waiting), Ok(user));
+}
+
+#[test]
+fn long_reads_leave_the_point_reads_their_connections() {
+    let directory = directory();
+    let settings = SqliteSettings { pool_timeout: Duration::from_millis(100), ..settings(database(&directory)) };
+    let store = SqliteStore::open(&settings, Access::Server).unwrap();
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password())).unwrap();
+    let _lists = store.long_readers.get().unwrap();
+    assert!(is_outage(&wait(store.users(None, 1))));
+    assert_eq!(wait(store.user(user.id)), Ok(user));
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn a_token_of_an_environment_is_no_personal_token() {
             hint,
             created_at: Timestamp::from_unix(1),
             expires_at: None,
+            authority: None,
         }
     };
     let token = new();
