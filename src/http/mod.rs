@@ -122,5 +122,6 @@ pub fn configure(app: &mut web::ServiceConfig, state: web::Data<AppState>) {
         .wrap(from_fn(envelope::seal))
         .configure(|scope| table().register(scope))
         .default_service(web::to(error::unknown_route));
-    app.app_data(state).service(routes);
+    // What is no path at all (`OPTIONS *`) comes to no scope.
+    app.app_data(state).service(routes).default_service(web::to(error::unknown_route));
 }

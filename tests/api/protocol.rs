@@ -80,6 +80,8 @@ fn a_path_that_is_not_there_and_a_method_that_is_not_taken_say_so() {
     let overridden = [("X-HTTP-Method-Override", "DELETE")];
     assert_eq!(app.anonymous().send_with("PUT", TOKENS, &overridden, &[]).status, 405);
     assert_eq!(app.anonymous().get(&format!("{TOKENS}/")).status, 404, "no path has two spellings");
+    let asterisk = app.raw(b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(asterisk.starts_with("HTTP/1.1 404") && asterisk.contains("not_found"), "{asterisk}");
 }
 
 #[test]
