@@ -429,7 +429,7 @@ async fn a_token_is_found_as_added(store: &dyn Store) {
         assert_eq!(token, expected);
         assert_eq!(store.token(token.id).await.unwrap(), expected);
         let record = store.token_by_hash(&new.hash).await.unwrap().unwrap();
-        assert_eq!((record.token, record.owner), (expected, ada.clone()));
+        assert_eq!((&record.token, &record.owner), (&expected, &ada));
     }
     let (unknown, _) = secret(CredentialKind::PersonalAccessToken);
     assert!(store.token_by_hash(&unknown).await.unwrap().is_none());
