@@ -5,6 +5,7 @@
 //! another database can stand behind it. Methods that look up by secret are called for every request: a store answers
 //! them without leaving the thread where it can.
 
+pub mod cached;
 pub mod sqlite;
 
 use std::{
