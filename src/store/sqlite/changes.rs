@@ -5,12 +5,16 @@
 //! never for a commit of its own. A probe may be late (a long COMMIT, another process that holds the write lock, a
 //! machine without a free core), so it does not only tell: it says for which moment it speaks, and [`Changes::vouch`]
 //! holds only for [`STALENESS`] after that. Late knowledge costs look-ups; it never makes them wrong.
+//!
+//! A tool beside a server gives it that time before it ends ([`Patience`]): when `patd token revoke` has come back, the
+//! token is refused.
 
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -31,15 +35,26 @@ pub(super) struct Changes {
     opened: Instant,
     /// In nanoseconds since `opened`; zero before the first probe.
     complete_until: AtomicU64,
+    /// When a change of one's own was last told of, likewise.
+    told: AtomicU64,
 }
 
 impl Changes {
     pub(super) fn new() -> Self {
-        Self { observers: RwLock::default(), opened: Instant::now(), complete_until: AtomicU64::new(0) }
+        Self {
+            observers: RwLock::default(),
+            opened: Instant::now(),
+            complete_until: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn observe(&self, observer: Observer) {
         self.observers.write().unwrap_or_else(PoisonError::into_inner).push(observer);
+    }
+
+    fn since_opened(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn tell(&self, change: Change) {
@@ -51,7 +66,7 @@ impl Changes {
     /// Whether the observers know of every change that is older than [`STALENESS`].
     pub(super) fn vouch(&self) -> bool {
         let until = self.complete_until.load(Ordering::SeqCst);
-        until != 0 && self.opened.elapsed().saturating_sub(Duration::from_nanos(until)) <= STALENESS
+        until != 0 && Duration::from_nanos(self.since_opened().saturating_sub(until)) <= STALENESS
     }
 }
 
@@ -65,6 +80,20 @@ impl Drop for Notice {
     fn drop(&mut self) {
         for change in &self.of {
             self.changes.tell(*change);
+            self.changes.told.fetch_max(self.changes.since_opened(), Ordering::SeqCst);
+        }
+    }
+}
+
+/// Waits, when it is dropped, until the last change is too old for any server on the file not to know it.
+pub(super) struct Patience(pub(super) Arc<Changes>);
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        let told = self.0.told.load(Ordering::SeqCst);
+        if told != 0 {
+            let passed = Duration::from_nanos(self.0.since_opened().saturating_sub(told));
+            thread::sleep(STALENESS.saturating_sub(passed));
         }
     }
 }
@@ -85,7 +114,7 @@ impl Probe {
     /// Looks, in or outside of a transaction. Where it cannot, nobody vouches for anything soon.
     pub(super) fn look(&mut self, connection: &Connection) {
         // The moment comes first: what is committed after it may be missed.
-        let until = self.changes.opened.elapsed();
+        let until = self.changes.since_opened();
         if self.watch.check().is_err() {
             return;
         }
@@ -100,7 +129,6 @@ impl Probe {
             self.changes.tell(Change::Anything);
         }
         // Only now, so that whoever finds the later moment finds what was told, too.
-        let until = u64::try_from(until.as_nanos()).unwrap_or(u64::MAX);
         self.changes.complete_until.fetch_max(until, Ordering::SeqCst);
     }
 }

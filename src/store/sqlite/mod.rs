@@ -30,7 +30,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
 
 pub use self::error::OpenError;
 use self::{
-    changes::Changes,
+    changes::{Changes, Patience},
     file::{ServerLock, Watch, Watcher},
     inspection::Found,
     migrations::MigrationError,
@@ -84,7 +84,7 @@ pub enum Access {
 /// Dropping it completes the writes that were queued, then closes the file.
 pub struct SqliteStore {
     // Dropped in this order: nobody watches the files any more when the log is removed, and the writer's connection is
-    // the last to close, so that it can fold the log into the file.
+    // the last to close, so that it can fold the log into the file. Then a tool waits for servers to know what it did.
     _watcher: Watcher,
     pool: r2d2::Pool<SqliteConnectionManager>,
     writer: Writer,
@@ -92,6 +92,7 @@ pub struct SqliteStore {
     changes: Arc<Changes>,
     lock: Option<ServerLock>,
     pool_timeout: Duration,
+    _patience: Option<Patience>,
 }
 
 impl SqliteStore {
@@ -123,7 +124,9 @@ impl SqliteStore {
         let changes = Arc::new(Changes::new());
         let writer = Writer::start(connection, settings.write_queue, Arc::clone(&watch), Arc::clone(&changes))
             .map_err(failed)?;
-        Ok(Self { pool, writer, _watcher: watcher, watch, changes, lock, pool_timeout: settings.pool_timeout })
+        let patience = lock.is_none().then(|| Patience(Arc::clone(&changes)));
+        let pool_timeout = settings.pool_timeout;
+        Ok(Self { _watcher: watcher, pool, writer, watch, changes, lock, pool_timeout, _patience: patience })
     }
 
     /// A read that takes microseconds: in place, unless no connection is free at once.
