@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed case is told by its panic")]
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, join_all};
 use patd::{
@@ -20,6 +20,7 @@ use patd::{
     },
     store::{
         Conflict, PasswordChange, ProfileChange, SignIn, Store, StoreError, TokenQuery, Uses,
+        cached::{Cached, Capacity},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
 };
@@ -32,7 +33,15 @@ macro_rules! cases {
         const CASES: &[(&str, Case)] = &[$((stringify!($name), |store| Box::pin($name(store)))),*];
 
         mod on_sqlite {
-            $(#[test] fn $name() { super::run_on_sqlite(stringify!($name)); })*
+            $(#[test] fn $name() { super::run(stringify!($name), |store| store); })*
+        }
+
+        mod on_sqlite_with_a_cache {
+            $(#[test] fn $name() { super::run(stringify!($name), |store| std::sync::Arc::new(super::cached(store))); })*
+        }
+
+        mod on_sqlite_with_a_cache_for_one {
+            $(#[test] fn $name() { super::run(stringify!($name), |store| std::sync::Arc::new(super::tiny(store))); })*
         }
     };
 }
@@ -68,7 +77,15 @@ cases! {
     a_refused_change_changes_nothing,
 }
 
-fn run_on_sqlite(name: &str) {
+fn cached(store: Arc<dyn Store>) -> Cached {
+    Cached::new(store, Capacity { tokens: 1000, sessions: 1000, unknown: 1000 })
+}
+
+fn tiny(store: Arc<dyn Store>) -> Cached {
+    Cached::new(store, Capacity { tokens: 1, sessions: 1, unknown: 0 })
+}
+
+fn run(name: &str, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
     let directory = tempfile::tempdir().unwrap();
     let settings = SqliteSettings {
         path: directory.path().join("patd.db"),
@@ -77,10 +94,10 @@ fn run_on_sqlite(name: &str) {
         busy_timeout: Duration::from_secs(5),
         write_queue: 4096,
     };
-    let store = SqliteStore::open(&settings, Access::Server).unwrap();
+    let store = wrap(Arc::new(SqliteStore::open(&settings, Access::Server).unwrap()));
     let (_, case) = CASES.iter().find(|(case, _)| *case == name).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(case(&store));
+    runtime.block_on(case(&*store));
 }
 
 const NOT_FOUND: StoreError = StoreError::NotFound;
@@ -430,7 +447,7 @@ async fn a_token_is_found_as_added(store: &dyn Store) {
         assert_eq!(token, expected);
         assert_eq!(store.token(token.id).await.unwrap(), expected);
         let record = store.token_by_hash(&new.hash).await.unwrap().unwrap();
-        assert_eq!((record.token, record.owner), (expected, ada.clone()));
+        assert_eq!((&record.token, &record.owner), (&expected, &ada));
     }
     let (unknown, _) = secret(CredentialKind::PersonalAccessToken);
     assert!(store.token_by_hash(&unknown).await.unwrap().is_none());

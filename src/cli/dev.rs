@@ -11,7 +11,7 @@ use log::LevelFilter;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::{Failure, Shared, context, open_store, output, serve};
+use super::{Failure, Shared, context, open_server_store, output, serve};
 use crate::{
     config::{Config, Sources},
     domain::{
@@ -25,7 +25,7 @@ use crate::{
         tokens::{self, Expiry, Grantor, TokenRequest},
     },
     server::{self, Server},
-    store::sqlite::{Access, SqliteStore},
+    store::Store,
 };
 
 const EMAIL: &str = "demo@example.com";
@@ -92,7 +92,7 @@ async fn dev(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let directory =
         tempfile::Builder::new().prefix("patd-dev-").tempdir().map_err(|error| temporary("made", &error))?;
     config.database.path = directory.path().join("patd.db");
-    let store = open_store(&config, Access::Server)?;
+    let store = open_server_store(&config)?;
     let ctx = context(&config, Arc::clone(&store))?;
     let mut demo = demo(&config, &ctx).await?;
     let server = listen(&config, arguments.port, ctx, store)?;
@@ -116,7 +116,7 @@ fn temporary(what: &str, error: &io::Error) -> Failure {
     Failure::Unavailable(format!("the temporary directory cannot be {what}: {error}"))
 }
 
-fn listen(config: &Config, port: Option<u16>, ctx: Context, store: Arc<SqliteStore>) -> Result<Server, Failure> {
+fn listen(config: &Config, port: Option<u16>, ctx: Context, store: Arc<dyn Store>) -> Result<Server, Failure> {
     let start = |port, ctx| {
         let mut config = config.clone();
         config.server.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

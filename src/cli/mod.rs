@@ -22,10 +22,14 @@ use log::LevelFilter;
 
 pub use self::failure::Failure;
 use crate::{
-    config::{Config, ConfigError, Sources},
+    config::{Cache, Config, ConfigError, Sources},
     logging,
     ops::{Context, clock::Clock},
-    store::sqlite::{Access, SqliteSettings, SqliteStore},
+    store::{
+        Store,
+        cached::{Cached, Capacity},
+        sqlite::{Access, SqliteSettings, SqliteStore},
+    },
 };
 
 const EXIT_CODES: &str = "\
@@ -137,7 +141,17 @@ impl Shared {
     }
 }
 
-fn open_store(config: &Config, access: Access) -> Result<Arc<SqliteStore>, Failure> {
+/// The store of a server: with a memory, unless the settings say none. A command asks too little to need one.
+fn open_server_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let store = open_store(config, Access::Server)?;
+    let Cache { tokens, sessions, unknown } = config.cache;
+    match tokens {
+        0 => Ok(store),
+        _ => Ok(Arc::new(Cached::new(store, Capacity { tokens, sessions, unknown }))),
+    }
+}
+
+fn open_store(config: &Config, access: Access) -> Result<Arc<dyn Store>, Failure> {
     let database = &config.database;
     let settings = SqliteSettings {
         path: database.path.clone(),
@@ -150,6 +164,6 @@ fn open_store(config: &Config, access: Access) -> Result<Arc<SqliteStore>, Failu
     Ok(Arc::new(store))
 }
 
-fn context(config: &Config, store: Arc<SqliteStore>) -> Result<Context, Failure> {
+fn context(config: &Config, store: Arc<dyn Store>) -> Result<Context, Failure> {
     Ok(Context::new(config, store, Clock::system())?)
 }

@@ -8,13 +8,12 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use super::{Failure, Shared, USING_FOUND_FILE, context, open_store};
+use super::{Failure, Shared, USING_FOUND_FILE, context, open_server_store};
 use crate::{
     config::Config,
     logging,
     ops::{Context, accounts},
     server::{self, Server},
-    store::sqlite::Access,
 };
 
 #[derive(Debug, Args)]
@@ -38,7 +37,7 @@ pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<(), Failure> 
 
 async fn serve(config: &Config, first_user: &str) -> Result<(), Failure> {
     let stop = stop_signals()?;
-    let ctx = context(config, open_store(config, Access::Server)?)?;
+    let ctx = context(config, open_server_store(config)?)?;
     let empty = has_no_user(&ctx).await?;
     let bind = config.server.bind;
     let server = Server::start(config, ctx).map_err(|error| cannot_listen(bind, &error))?;

@@ -42,6 +42,8 @@ pub struct Config {
     pub server: Server,
     /// The SQLite file and the way to it.
     pub database: Database,
+    /// What is kept in memory.
+    pub cache: Cache,
     /// Who may make an account.
     pub accounts: Accounts,
     /// What a password must be and how it is hashed.
@@ -120,6 +122,21 @@ pub struct Database {
     /// Writes that may wait for the disk.
     #[serde(deserialize_with = "values::count")]
     pub write_queue: usize,
+}
+
+/// The section `[cache]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// The most tokens; zero is no cache at all.
+    #[serde(deserialize_with = "values::count")]
+    pub tokens: usize,
+    /// The most sessions.
+    #[serde(deserialize_with = "values::count")]
+    pub sessions: usize,
+    /// The most secrets that are known to be nobody's, of tokens and of sessions each.
+    #[serde(deserialize_with = "values::count")]
+    pub unknown: usize,
 }
 
 /// The section `[accounts]`.

@@ -2,7 +2,7 @@
 //!
 //! A credential is read from one `Authorization: Bearer` header and from nowhere else (RFC 6750, section 2.1).
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -11,7 +11,12 @@ use uuid::Uuid;
 
 use super::{AppState, error::ApiError};
 use crate::{
-    domain::{ability::Power, account::User, secret::CredentialKind, session::Session},
+    domain::{
+        ability::Power,
+        account::User,
+        secret::CredentialKind,
+        session::{Session, SessionRecord},
+    },
     ops::{
         self,
         verification::{self, Denied, Principal},
@@ -61,7 +66,10 @@ impl FromRequest for SessionUser {
         let request = request.clone();
         Box::pin(async move {
             match authenticate(&request).await? {
-                Principal::Session { session, user } => Ok(Self { session, user }),
+                Principal::Session { record } => {
+                    let SessionRecord { session, user } = Arc::unwrap_or_clone(record);
+                    Ok(Self { session, user })
+                }
                 Principal::PersonalAccessToken { .. } => Err(ops::Error::SessionRequired.into()),
             }
         })

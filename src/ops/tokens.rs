@@ -10,10 +10,9 @@ use crate::{
         ability::{Abilities, Ability, Power},
         id::{SessionId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Presented},
-        session::SessionRecord,
         text::Name,
         time::Timestamp,
-        token::{IssuedToken, NewToken, Token, TokenRecord, TokenState},
+        token::{IssuedToken, NewToken, Token, TokenState},
     },
     store::{Conflict, StoreError, TokenQuery},
 };
@@ -181,12 +180,12 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str) -> Result<(),
     let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
     let ended = match presented.kind {
         CredentialKind::Session => match ctx.store.session_by_hash(&presented.hash).await? {
-            Some(SessionRecord { session, .. }) => ctx.store.end_session(session.user, session.id).await,
+            Some(record) => ctx.store.end_session(record.session.user, record.session.id).await,
             None => Ok(()),
         },
         CredentialKind::PersonalAccessToken => match ctx.store.token_by_hash(&presented.hash).await? {
-            Some(TokenRecord { token, .. }) if presented.number.is_none_or(|number| number == token.number) => {
-                ctx.store.revoke_token(token.owner, token.id, ctx.clock.now()).await
+            Some(record) if presented.number.is_none_or(|number| number == record.token.number) => {
+                ctx.store.revoke_token(record.token.owner, record.token.id, ctx.clock.now()).await
             }
             _ => Ok(()),
         },

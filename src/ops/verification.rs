@@ -2,7 +2,7 @@
 //!
 //! Every way of asking comes through here, with the same clock, and anything short of a clear yes is a no or an outage.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use uuid::Uuid;
 
@@ -13,10 +13,10 @@ use crate::domain::{
     path::RequestPath,
     policy::{Access, Policy, Rule},
     secret::{CredentialKind, Presented},
-    session::{Session, SessionRecord},
+    session::SessionRecord,
     text::Name,
     time::Timestamp,
-    token::{Token, TokenRecord},
+    token::TokenRecord,
 };
 
 /// Why a credential is not accepted: for logs and metrics. Outside, all of these are one 401.
@@ -48,22 +48,18 @@ pub enum Denied {
     OwnerDisabled,
 }
 
-/// Who is asking, by a credential that was accepted.
+/// Who is asking, by a credential that was accepted. The record is shared with whoever keeps it in memory.
 #[derive(Clone, Debug)]
 pub enum Principal {
     /// A signed-in person.
     Session {
-        /// Their session.
-        session: Session,
-        /// The person.
-        user: User,
+        /// Their session, and the person.
+        record: Arc<SessionRecord>,
     },
     /// Software with a person's token.
     PersonalAccessToken {
-        /// The token.
-        token: Token,
-        /// Whose it is.
-        owner: User,
+        /// The token, and whose it is.
+        record: Arc<TokenRecord>,
     },
 }
 
@@ -92,32 +88,32 @@ impl Principal {
     /// The identifier of the session or token.
     pub fn id(&self) -> Uuid {
         match self {
-            Self::Session { session, .. } => session.id.uuid(),
-            Self::PersonalAccessToken { token, .. } => token.id.uuid(),
+            Self::Session { record } => record.session.id.uuid(),
+            Self::PersonalAccessToken { record } => record.token.id.uuid(),
         }
     }
 
     /// What its owner called it.
     pub fn name(&self) -> Option<&Name> {
         match self {
-            Self::Session { session, .. } => session.device_name.as_ref(),
-            Self::PersonalAccessToken { token, .. } => Some(&token.name),
+            Self::Session { record } => record.session.device_name.as_ref(),
+            Self::PersonalAccessToken { record } => Some(&record.token.name),
         }
     }
 
     /// When it was made, and from when on it is refused.
     pub fn lifetime(&self) -> (Timestamp, Option<Timestamp>) {
         match self {
-            Self::Session { session, .. } => (session.created_at, Some(session.expires_at)),
-            Self::PersonalAccessToken { token, .. } => (token.created_at, token.expires_at),
+            Self::Session { record } => (record.session.created_at, Some(record.session.expires_at)),
+            Self::PersonalAccessToken { record } => (record.token.created_at, record.token.expires_at),
         }
     }
 
     /// The person behind it.
     pub fn user(&self) -> &User {
         match self {
-            Self::Session { user, .. } => user,
-            Self::PersonalAccessToken { owner, .. } => owner,
+            Self::Session { record } => &record.user,
+            Self::PersonalAccessToken { record } => &record.owner,
         }
     }
 
@@ -125,7 +121,7 @@ impl Principal {
     pub fn abilities(&self) -> Abilities {
         match self {
             Self::Session { .. } => Abilities::full(),
-            Self::PersonalAccessToken { token, .. } => token.abilities.clone(),
+            Self::PersonalAccessToken { record } => record.token.abilities.clone(),
         }
     }
 
@@ -138,7 +134,7 @@ impl Principal {
     pub fn holds(&self, needed: &str) -> bool {
         match self {
             Self::Session { .. } => Ability::FULL.covers(needed),
-            Self::PersonalAccessToken { token, .. } => token.abilities.cover(needed),
+            Self::PersonalAccessToken { record } => record.token.abilities.cover(needed),
         }
     }
 }
@@ -285,7 +281,8 @@ pub async fn verify(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
     })
 }
 
-fn accept_session(ctx: &Context, SessionRecord { session, user }: SessionRecord) -> Result<Principal, Error> {
+fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal, Error> {
+    let SessionRecord { session, user } = &*record;
     let now = ctx.clock.now();
     let last_used = ctx.uses.latest_session(session.id, session.last_used_at);
     if is_past(session.expires_at, now) {
@@ -299,14 +296,11 @@ fn accept_session(ctx: &Context, SessionRecord { session, user }: SessionRecord)
         return Err(Denied::OwnerDisabled.into());
     }
     ctx.uses.note_session(session.id, now);
-    Ok(Principal::Session { session, user })
+    Ok(Principal::Session { record })
 }
 
-fn accept_token(
-    ctx: &Context,
-    TokenRecord { token, owner }: TokenRecord,
-    number: Option<i64>,
-) -> Result<Principal, Error> {
+fn accept_token(ctx: &Context, record: Arc<TokenRecord>, number: Option<i64>) -> Result<Principal, Error> {
+    let TokenRecord { token, owner } = &*record;
     let now = ctx.clock.now();
     if number.is_some_and(|number| number != token.number) {
         return Err(Denied::WrongNumber.into());
@@ -321,7 +315,7 @@ fn accept_token(
         return Err(Denied::OwnerDisabled.into());
     }
     ctx.uses.note_token(token.id, now);
-    Ok(Principal::PersonalAccessToken { token, owner })
+    Ok(Principal::PersonalAccessToken { record })
 }
 
 /// At the very second of its end, a thing is over.

@@ -5,11 +5,13 @@
 //! another database can stand behind it. Methods that look up by secret are called for every request: a store answers
 //! them without leaving the thread where it can.
 
+pub mod cached;
 pub mod sqlite;
 
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -141,6 +143,26 @@ pub struct Uses {
     pub sessions: Vec<(SessionId, Timestamp)>,
 }
 
+/// What a write may have changed of that which [`Store::token_by_hash`] and [`Store::session_by_hash`] answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This secret stands for something now.
+    Added(TokenHash),
+    /// This token, or that it is there.
+    Token(TokenId),
+    /// This session, or that it is there.
+    Session(SessionId),
+    /// This user, or which sessions they have.
+    User(UserId),
+    /// Which sessions there are.
+    Sessions,
+    /// Anything: somebody else wrote.
+    Anything,
+}
+
+/// Told of changes. It is called on the thread that writes, so it must not wait for anything.
+pub type Observer = Box<dyn Fn(Change) + Send + Sync>;
+
 /// The storage of users, sessions and tokens.
 ///
 /// Every method may also answer [`StoreError::Unavailable`] or [`StoreError::Internal`]; only further errors are named.
@@ -171,7 +193,7 @@ pub trait Store: Send + Sync + 'static {
     /// Signs somebody in. [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
     fn sign_in(&self, sign_in: SignIn) -> Reply<'_, ()>;
     /// The session with this secret and its user, whatever their state; `None` where there is none.
-    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<SessionRecord>>;
+    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>>;
     /// The user's sessions that have not passed `expires_at` by `now`, newest first.
     fn sessions_of(&self, user: UserId, now: Timestamp) -> Reply<'_, Vec<Session>>;
     /// Ends a session of the user. [`StoreError::NotFound`].
@@ -184,7 +206,7 @@ pub trait Store: Send + Sync + 'static {
     /// `created_at`, [`Conflict::SessionEnded`].
     fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token>;
     /// The token with this secret and its owner, whatever their state; `None` where there is none.
-    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<TokenRecord>>;
+    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>>;
     /// A token that is not revoked, whoever owns it. [`StoreError::NotFound`].
     fn token(&self, id: TokenId) -> Reply<'_, Token>;
     /// The owner's tokens, narrowed and paged; states are judged at `now`.
@@ -198,4 +220,12 @@ pub trait Store: Send + Sync + 'static {
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
     /// Deletes the sessions that passed `expires_at` by `now`; answers how many.
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
+
+    /// Has `observer` told of every [`Change`] from now on, once it can be read and before whoever asked for it is
+    /// answered: also where it failed or nobody knows, and also where the caller has left. A change that did not happen
+    /// may be told of. What others changed, past this store, is told of as soon as it is seen.
+    fn observe(&self, observer: Observer);
+    /// Whether the store answers now, and its observers were told of every change, by whomever, that is more than a
+    /// tenth of a second old. Asked for every request. Where a store cannot know, it says no.
+    fn vouches(&self) -> bool;
 }

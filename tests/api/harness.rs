@@ -22,6 +22,7 @@ use patd::{
     server::Server,
     store::{
         Store,
+        cached::{Cached, Capacity},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
 };
@@ -56,7 +57,7 @@ impl TestApp {
         Self::with_store(settings, |store| store)
     }
 
-    /// The same with something between the server and its store.
+    /// The same with something between the server and its store, its memory included.
     pub fn with_store(settings: &[(&'static str, &str)], wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
         Self::with_file_and_store("", settings, wrap)
     }
@@ -90,7 +91,7 @@ impl TestApp {
             flags.push((*key, (*value).to_owned()));
         }
         let config = Config::load(Sources { file: Some(written), environment: Vec::new(), flags }).unwrap();
-        let store: Arc<dyn Store> = wrap(Arc::new(open(&config)));
+        let store: Arc<dyn Store> = wrap(cached(&config, Arc::new(open(&config))));
         let time = Arc::new(AtomicI64::new(Timestamp::parse(START).unwrap().unix()));
         let told = Arc::clone(&time);
         let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::SeqCst)));
@@ -207,6 +208,15 @@ pub fn open(config: &Config) -> SqliteStore {
         write_queue: config.database.write_queue,
     };
     SqliteStore::open(&settings, Access::Server).unwrap()
+}
+
+fn cached(config: &Config, store: Arc<dyn Store>) -> Arc<dyn Store> {
+    let cache = &config.cache;
+    let capacity = Capacity { tokens: cache.tokens, sessions: cache.sessions, unknown: cache.unknown };
+    match cache.tokens {
+        0 => store,
+        _ => Arc::new(Cached::new(store, capacity)),
+    }
 }
 
 pub fn email(name: &str) -> String {

@@ -15,7 +15,7 @@ use patd::{
         time::Timestamp,
         token::{NewToken, Token, TokenRecord},
     },
-    store::{PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses},
+    store::{Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses},
 };
 use serde_json::json;
 
@@ -64,6 +64,14 @@ macro_rules! delegate {
             $($(fn $name(&self $(, $arg: $type)*) -> Reply<'_, $reply> {
                 self.unless($mode, || self.store.$name($($arg),*))
             })*)*
+
+            fn observe(&self, observer: Observer) {
+                self.store.observe(observer);
+            }
+
+            fn vouches(&self) -> bool {
+                self.store.vouches()
+            }
         }
     };
 }
@@ -75,9 +83,9 @@ delegate! {
         fn credentials(&self, id: UserId) -> UserCredentials;
         fn credentials_by_email(&self, email: &Email) -> Option<UserCredentials>;
         fn users(&self, after: Option<UserId>, limit: u32) -> Vec<User>;
-        fn session_by_hash(&self, hash: &TokenHash) -> Option<SessionRecord>;
+        fn session_by_hash(&self, hash: &TokenHash) -> Option<Arc<SessionRecord>>;
         fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session>;
-        fn token_by_hash(&self, hash: &TokenHash) -> Option<TokenRecord>;
+        fn token_by_hash(&self, hash: &TokenHash) -> Option<Arc<TokenRecord>>;
         fn token(&self, id: TokenId) -> Token;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
     }

@@ -4,6 +4,7 @@
 //! the calling thread, since a cached statement takes less time than a change of thread; lists go to Tokio's blocking
 //! threads, writes to the writer's.
 
+mod changes;
 mod error;
 mod file;
 mod inspection;
@@ -29,12 +30,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
 
 pub use self::error::OpenError;
 use self::{
+    changes::{Changes, Patience},
     file::{ServerLock, Watch, Watcher},
     inspection::Found,
     migrations::MigrationError,
     writer::Writer,
 };
-use super::{PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses};
+use super::{Change, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses};
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
     id::{SessionId, TokenId, UserId},
@@ -84,15 +86,17 @@ type Readers = r2d2::Pool<SqliteConnectionManager>;
 /// Dropping it completes the writes that were queued, then closes the file.
 pub struct SqliteStore {
     // Dropped in this order: nobody watches the files any more when the log is removed, and the writer's connection is
-    // the last to close, so that it can fold the log into the file.
+    // the last to close, so that it can fold the log into the file. Then a tool waits for servers to know what it did.
     _watcher: Watcher,
     pool: Readers,
     // Of their own, so that long reads, however many, leave the point reads theirs.
     long_readers: Readers,
     writer: Writer,
     watch: Arc<Watch>,
+    changes: Arc<Changes>,
     lock: Option<ServerLock>,
     pool_timeout: Duration,
+    _patience: Option<Patience>,
 }
 
 impl SqliteStore {
@@ -124,8 +128,22 @@ impl SqliteStore {
                 .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })
         };
         let (pool, long_readers) = (readers(settings.readers)?, readers(settings.readers.div_ceil(2))?);
-        let writer = Writer::start(connection, settings.write_queue, Arc::clone(&watch)).map_err(failed)?;
-        Ok(Self { pool, long_readers, writer, _watcher: watcher, watch, lock, pool_timeout: settings.pool_timeout })
+        let changes = Arc::new(Changes::new());
+        let writer = Writer::start(connection, settings.write_queue, Arc::clone(&watch), Arc::clone(&changes))
+            .map_err(failed)?;
+        let patience = lock.is_none().then(|| Patience(Arc::clone(&changes)));
+        let pool_timeout = settings.pool_timeout;
+        Ok(Self {
+            _watcher: watcher,
+            pool,
+            long_readers,
+            writer,
+            watch,
+            changes,
+            lock,
+            pool_timeout,
+            _patience: patience,
+        })
     }
 
     /// A read that takes microseconds: in place, unless no connection is free at once.
@@ -174,13 +192,14 @@ impl SqliteStore {
         }))
     }
 
-    /// A change: on the writer's thread, answered after its COMMIT.
-    fn write<T, F>(&self, work: F) -> Reply<'_, T>
+    /// A change: on the writer's thread, answered after its COMMIT, and after observers were told `of` what it may have
+    /// changed.
+    fn write<T, F>(&self, of: Vec<Change>, work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.writer.submit(work)
+        self.writer.submit(of, work)
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -286,7 +305,8 @@ impl Store for SqliteStore {
     }
 
     fn add_user(&self, user: User, password: PasswordHash) -> Reply<'_, ()> {
-        self.write(move |connection| users::add(connection, &user, &password))
+        // Nobody has a secret of theirs yet.
+        self.write(Vec::new(), move |connection| users::add(connection, &user, &password))
     }
 
     fn user(&self, id: UserId) -> Reply<'_, User> {
@@ -307,26 +327,26 @@ impl Store for SqliteStore {
     }
 
     fn change_profile(&self, id: UserId, change: ProfileChange) -> Reply<'_, User> {
-        self.write(move |connection| users::change_profile(connection, id, &change))
+        self.write(vec![Change::User(id)], move |connection| users::change_profile(connection, id, &change))
     }
 
     fn change_password(&self, id: UserId, change: PasswordChange) -> Reply<'_, ()> {
-        self.write(move |connection| users::change_password(connection, id, &change))
+        self.write(vec![Change::User(id)], move |connection| users::change_password(connection, id, &change))
     }
 
     fn disable_user(&self, id: UserId, at: Timestamp) -> Reply<'_, User> {
-        self.write(move |connection| users::disable(connection, id, at))
+        self.write(vec![Change::User(id)], move |connection| users::disable(connection, id, at))
     }
 
     fn enable_user(&self, id: UserId) -> Reply<'_, User> {
-        self.write(move |connection| users::enable(connection, id))
+        self.write(vec![Change::User(id)], move |connection| users::enable(connection, id))
     }
 
     fn sign_in(&self, sign_in: SignIn) -> Reply<'_, ()> {
-        self.write(move |connection| sessions::sign_in(connection, &sign_in))
+        self.write(vec![Change::Added(sign_in.session.hash)], move |connection| sessions::sign_in(connection, &sign_in))
     }
 
-    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<SessionRecord>> {
+    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
         let hash = *hash;
         self.read(move |connection| sessions::by_hash(connection, &hash))
     }
@@ -336,18 +356,18 @@ impl Store for SqliteStore {
     }
 
     fn end_session(&self, user: UserId, id: SessionId) -> Reply<'_, ()> {
-        self.write(move |connection| sessions::end(connection, user, id))
+        self.write(vec![Change::Session(id)], move |connection| sessions::end(connection, user, id))
     }
 
     fn end_other_sessions(&self, user: UserId, keep: SessionId) -> Reply<'_, u64> {
-        self.write(move |connection| sessions::end_others(connection, user, keep))
+        self.write(vec![Change::User(user)], move |connection| sessions::end_others(connection, user, keep))
     }
 
     fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token> {
-        self.write(move |connection| tokens::add(connection, token, max_live))
+        self.write(vec![Change::Added(token.hash)], move |connection| tokens::add(connection, token, max_live))
     }
 
-    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<TokenRecord>> {
+    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
         let hash = *hash;
         self.read(move |connection| tokens::by_hash(connection, &hash))
     }
@@ -361,21 +381,32 @@ impl Store for SqliteStore {
     }
 
     fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Reply<'_, Token> {
-        self.write(move |connection| tokens::rename(connection, owner, id, &name))
+        self.write(vec![Change::Token(id)], move |connection| tokens::rename(connection, owner, id, &name))
     }
 
     fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()> {
-        self.write(move |connection| tokens::revoke(connection, owner, id, at))
+        self.write(vec![Change::Token(id)], move |connection| tokens::revoke(connection, owner, id, at))
     }
 
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()> {
-        self.write(move |connection| {
+        // Whether a session is idle is judged by its record; the last use of a token is for lists alone, and those are
+        // read here.
+        let changes = uses.sessions.iter().map(|(id, _)| Change::Session(*id)).collect();
+        self.write(changes, move |connection| {
             tokens::record_uses(connection, &uses.tokens)?;
             sessions::record_uses(connection, &uses.sessions)
         })
     }
 
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64> {
-        self.write(move |connection| sessions::prune(connection, now))
+        self.write(vec![Change::Sessions], move |connection| sessions::prune(connection, now))
+    }
+
+    fn observe(&self, observer: Observer) {
+        self.changes.observe(observer);
+    }
+
+    fn vouches(&self) -> bool {
+        self.watch.last_seen().is_ok() && self.changes.vouch()
     }
 }

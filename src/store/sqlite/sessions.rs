@@ -1,5 +1,7 @@
 //! SQL on sessions. Each function runs inside one transaction of its caller.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{row, users};
@@ -54,11 +56,11 @@ pub(super) fn sign_in(connection: &Connection, sign_in: &SignIn) -> Result<(), S
     Ok(())
 }
 
-pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Option<SessionRecord>, StoreError> {
+pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Option<Arc<SessionRecord>>, StoreError> {
     let found = connection
         .prepare_cached(BY_HASH)?
         .query_row(named_params! {":hash": hash.as_bytes()}, |row| {
-            Ok(SessionRecord { session: row::session(row)?, user: row::user(row, row::SESSION_COLUMNS)? })
+            Ok(Arc::new(SessionRecord { session: row::session(row)?, user: row::user(row, row::SESSION_COLUMNS)? }))
         })
         .optional()?;
     Ok(found)

@@ -2,6 +2,8 @@
 //!
 //! A row with an `environment_id` is another kind of token: nothing here finds, counts or changes one.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{row, sessions, users};
@@ -92,11 +94,11 @@ pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32) -> Re
     })
 }
 
-pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Option<TokenRecord>, StoreError> {
+pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     let found = connection
         .prepare_cached(BY_HASH)?
         .query_row(named_params! {":hash": hash.as_bytes()}, |row| {
-            Ok(TokenRecord { token: row::token(row)?, owner: row::user(row, row::TOKEN_COLUMNS)? })
+            Ok(Arc::new(TokenRecord { token: row::token(row)?, owner: row::user(row, row::TOKEN_COLUMNS)? }))
         })
         .optional()?;
     Ok(found)

@@ -1,6 +1,7 @@
 //! The one thread that writes: it takes all jobs that wait, runs them in one transaction and answers after its COMMIT.
 //!
-//! A job knows nothing of its neighbours: it runs in a savepoint of its own. What jobs do is not decided here.
+//! A job knows nothing of its neighbours: it runs in a savepoint of its own. What jobs do is not decided here. Between
+//! COMMIT and answer, observers are told of what changed; and between jobs, of what others changed.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -8,12 +9,15 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::file::Watch;
-use crate::store::{Reply, StoreError};
+use super::{
+    changes::{Changes, Notice, PROBE_INTERVAL, Probe},
+    file::Watch,
+};
+use crate::store::{Change, Reply, StoreError};
 
 /// Bounds how long the first job of a batch waits for the last.
 const MAX_BATCH: usize = 512;
@@ -22,25 +26,34 @@ const MAX_BATCH: usize = 512;
 pub(super) struct Writer {
     queue: Option<Sender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
+    changes: Arc<Changes>,
 }
 
 impl Writer {
     /// Starts the thread; at most `capacity` jobs wait for it.
-    pub(super) fn start(connection: Connection, capacity: usize, watch: Arc<Watch>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        capacity: usize,
+        watch: Arc<Watch>,
+        changes: Arc<Changes>,
+    ) -> std::io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::bounded(capacity.max(1));
+        let probe = Probe::new(Arc::clone(&changes), Arc::clone(&watch));
         let thread =
-            thread::Builder::new().name("patd-writer".into()).spawn(move || run(&connection, &jobs, &watch))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+            thread::Builder::new().name("patd-writer".into()).spawn(move || run(&connection, &jobs, &watch, probe))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), changes })
     }
 
-    /// Queues `work`. It happens in full or, when it answers `Err` or panics, not at all.
-    pub(super) fn submit<T, F>(&self, work: F) -> Reply<'static, T>
+    /// Queues `work`, which may change what `of` says. It happens in full or, when it answers `Err` or panics, not at
+    /// all.
+    pub(super) fn submit<T, F>(&self, of: Vec<Change>, work: F) -> Reply<'static, T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Task { work: Some(work), result: None, reply });
+        let notice = Notice { changes: Arc::clone(&self.changes), of };
+        let job = Box::new(Task { work: Some(work), result: None, notice, reply });
         let refusal = match self.queue.as_ref().map(|queue| queue.try_send(job)) {
             Some(Ok(())) => {
                 return Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) }));
@@ -82,6 +95,8 @@ trait Job: Send {
 struct Task<T, F> {
     work: Option<F>,
     result: Option<Result<T, StoreError>>,
+    // Before the reply, since a task that is dropped lets its caller go with that.
+    notice: Notice,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
@@ -106,23 +121,34 @@ where
     }
 
     fn answer(self: Box<Self>, fate: &Result<(), StoreError>) {
-        let result = match (fate, self.result) {
+        let Self { result, notice, reply, .. } = *self;
+        drop(notice);
+        let result = match (fate, result) {
             (Err(error), _) => Err(error.clone()),
             (Ok(()), Some(result)) => result,
             (Ok(()), None) => return,
         };
         // A caller that left meanwhile learns nothing, as with any lost answer.
-        drop(self.reply.send(result));
+        drop(reply.send(result));
     }
 }
 
-fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, watch: &Watch) {
-    while let Ok(first) = jobs.recv() {
+fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, watch: &Watch, mut probe: Probe) {
+    probe.look(connection);
+    loop {
+        let first = match jobs.recv_timeout(PROBE_INTERVAL) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => {
+                probe.look(connection);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let mut batch = vec![first];
         batch.extend(jobs.try_iter().take(MAX_BATCH - 1));
         // Whatever goes wrong, the thread lives on: who waits in the queue would otherwise wait for ever. The callers of
         // this batch are let go as it is dropped.
-        let served = catch_unwind(AssertUnwindSafe(|| serve(connection, batch, watch)));
+        let served = catch_unwind(AssertUnwindSafe(|| serve(connection, batch, watch, &mut probe)));
         if served.is_err() {
             log::error!("store: the writer panicked; the writes of its batch are unknown");
             undo(connection);
@@ -130,8 +156,8 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, watch: &Watch) {
     }
 }
 
-fn serve(connection: &Connection, mut batch: Vec<Box<dyn Job>>, watch: &Watch) {
-    let fate = commit_together(connection, &mut batch, watch);
+fn serve(connection: &Connection, mut batch: Vec<Box<dyn Job>>, watch: &Watch, probe: &mut Probe) {
+    let fate = commit_together(connection, &mut batch, watch, probe);
     if let Err(error) = &fate {
         log::error!("store: {} writes were not made: {error}", batch.len());
         undo(connection);
@@ -142,9 +168,16 @@ fn serve(connection: &Connection, mut batch: Vec<Box<dyn Job>>, watch: &Watch) {
 }
 
 /// `Err` is the fate of all of them: then no job may be answered with its own result.
-fn commit_together(connection: &Connection, batch: &mut [Box<dyn Job>], watch: &Watch) -> Result<(), StoreError> {
+fn commit_together(
+    connection: &Connection,
+    batch: &mut [Box<dyn Job>],
+    watch: &Watch,
+    probe: &mut Probe,
+) -> Result<(), StoreError> {
     watch.check()?;
     execute(connection, "BEGIN IMMEDIATE")?;
+    // A writer that is never idle looks here.
+    probe.look(connection);
     let mut changed = false;
     for job in batch {
         if !job.is_abandoned() {
@@ -198,10 +231,10 @@ mod tests {
     #[test]
     fn a_writer_whose_thread_died_refuses_at_once() {
         let (queue, jobs) = crossbeam_channel::bounded(1);
-        let writer = Writer { queue: Some(queue), thread: None };
+        let writer = Writer { queue: Some(queue), thread: None, changes: Arc::new(Changes::new()) };
         drop(jobs);
         assert!(!writer.is_alive());
-        let refused = writer.submit(|_| Ok(())).now_or_never();
+        let refused = writer.submit(Vec::new(), |_| Ok(())).now_or_never();
         assert_eq!(refused, Some(Err(stopped())));
     }
 }

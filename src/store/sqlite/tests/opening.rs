@@ -68,7 +68,7 @@ fn a_new_file_is_private_and_ours() {
     for suffix in ["", "-wal", "-shm", ".lock"] {
         assert_eq!(mode(&file::beside(&path, suffix)), 0o600, "{suffix}");
     }
-    let pragmas = wait(store.write(|connection| {
+    let pragmas = wait(store.write(Vec::new(), |connection| {
         let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         Ok([
             number("PRAGMA application_id")?,

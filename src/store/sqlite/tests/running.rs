@@ -16,7 +16,7 @@ use super::*;
 fn gate(store: &SqliteStore) -> (mpsc::Sender<()>, Reply<'_, ()>) {
     let (opened, held) = mpsc::channel();
     let (open, opens) = mpsc::channel::<()>();
-    let reply = store.write(move |_| {
+    let reply = store.write(Vec::new(), move |_| {
         let _ = opened.send(());
         let _ = opens.recv();
         Ok(())
@@ -27,7 +27,7 @@ fn gate(store: &SqliteStore) -> (mpsc::Sender<()>, Reply<'_, ()>) {
 
 fn add(store: &SqliteStore, name: &str) -> Reply<'static, ()> {
     let user = person(name);
-    store.writer.submit(move |connection| users::add(connection, &user, &password()))
+    store.writer.submit(Vec::new(), move |connection| users::add(connection, &user, &password()))
 }
 
 fn count(store: &SqliteStore) -> usize {
@@ -50,11 +50,11 @@ fn a_failed_or_panicking_write_does_not_hurt_its_neighbours() {
     let store = open(&directory);
     let (open, gate) = gate(&store);
     let first = add(&store, "first");
-    let failed: Reply<'_, ()> = store.write(|connection| {
+    let failed: Reply<'_, ()> = store.write(Vec::new(), |connection| {
         users::add(connection, &person("failed"), &password())?;
         Err(StoreError::NotFound)
     });
-    let panicked: Reply<'_, ()> = store.write(|connection| {
+    let panicked: Reply<'_, ()> = store.write(Vec::new(), |connection| {
         users::add(connection, &person("panicked"), &password())?;
         panic!("on purpose")
     });
@@ -76,7 +76,7 @@ fn nothing_is_answered_or_seen_before_the_commit() {
     let mut first = add(&store, "first");
     let (reached, first_has_run) = mpsc::channel();
     let (go_on, waits) = mpsc::channel::<()>();
-    let second = store.write(move |_| {
+    let second = store.write(Vec::new(), move |_| {
         let _ = reached.send(());
         let _ = waits.recv();
         Ok(())
@@ -109,7 +109,7 @@ fn a_transaction_that_sqlite_undid_is_nobodys_success() {
     let store = open(&directory);
     let (open, gate) = gate(&store);
     let before = add(&store, "before");
-    let culprit = store.write(|connection| {
+    let culprit = store.write(Vec::new(), |connection| {
         connection.execute_batch("ROLLBACK")?;
         Ok(())
     });
@@ -129,8 +129,8 @@ fn a_commit_that_fails_is_nobodys_success() {
     let store = open(&directory);
     let (open, gate) = gate(&store);
     let first = add(&store, "first");
-    let refused: Reply<'_, ()> = store.write(|_| Err(StoreError::NotFound));
-    let culprit = store.write(|connection| {
+    let refused: Reply<'_, ()> = store.write(Vec::new(), |_| Err(StoreError::NotFound));
+    let culprit = store.write(Vec::new(), |connection| {
         connection.execute_batch(
             "PRAGMA defer_foreign_keys = ON;
              INSERT INTO sessions VALUES (zeroblob(16), zeroblob(16), zeroblob(32), NULL, 1, 1, 2);",
@@ -158,7 +158,7 @@ fn the_writer_survives_what_panics_outside_of_a_write() {
     let store = open(&directory);
     let (reached, runs) = mpsc::channel();
     let (go_on, waits) = mpsc::channel::<()>();
-    let abandoned = store.write(move |_| {
+    let abandoned = store.write(Vec::new(), move |_| {
         let _ = reached.send(());
         let _ = waits.recv();
         Ok(PanicsWhenDropped)
@@ -277,7 +277,7 @@ fn a_file_that_vanishes_under_a_transaction_takes_it_along() {
     let directory = directory();
     let store = open(&directory);
     let (path, elsewhere) = (database(&directory), directory.path().join("moved"));
-    let moved = store.write(move |connection| {
+    let moved = store.write(Vec::new(), move |connection| {
         users::add(connection, &person("lost"), &password())?;
         fs::rename(&path, &elsewhere).unwrap();
         Ok(())
@@ -300,7 +300,7 @@ fn a_full_disk_refuses_writes_and_answers_reads_and_heals() {
     let user = person("ada");
     wait(store.add_user(user.clone(), password())).unwrap();
     let allow_pages = |pages: i64| {
-        wait(store.write(move |connection| {
+        wait(store.write(Vec::new(), move |connection| {
             connection.pragma_update(None, "max_page_count", pages)?;
             Ok(())
         }))

@@ -84,7 +84,7 @@ fn a_token_of_an_environment_is_no_personal_token() {
     };
     let token = new();
     wait(store.add_token(token.clone(), 1)).unwrap();
-    wait(store.write(|connection| {
+    wait(store.write(Vec::new(), |connection| {
         let sql = "UPDATE tokens SET environment_id = zeroblob(16)";
         Ok(connection.execute(sql, [])?)
     }))
@@ -107,7 +107,8 @@ fn a_row_that_the_domain_would_refuse_is_a_defect_and_not_shown() {
     let store = open(&directory);
     let user = person("ada");
     wait(store.add_user(user.clone(), password())).unwrap();
-    wait(store.write(|connection| Ok(connection.execute("UPDATE users SET email = 'canary'", [])?))).unwrap();
+    wait(store.write(Vec::new(), |connection| Ok(connection.execute("UPDATE users SET email = 'canary'", [])?)))
+        .unwrap();
     match wait(store.user(user.id)) {
         Err(StoreError::Internal(text)) => assert!(!text.contains("canary"), "{text}"),
         other => panic!("{other:?}"),

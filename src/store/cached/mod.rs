@@ -1,0 +1,224 @@
+//! A store with a memory: it keeps the *records* that look-ups by secret answered, and that there are none.
+//!
+//! Never a verdict: expiry, abilities and the owner's state are judged at each use. A record is served only while it is
+//! what the store would answer. Three things see to that:
+//!
+//! 1. Every change is told of by the store that makes it ([`Store::observe`]), once it can be read and before its answer,
+//!    whoever asked for it and whether they still wait. [`epochs`] then voids what was read before, be it in the cache
+//!    or still on its way into it. No write can go round this, since the store itself tells.
+//! 2. What others change, past this store, is told of as well; and where that may be more than a tenth of a second late,
+//!    the store does not vouch ([`Store::vouches`]), and every look-up is the store's.
+//! 3. A look-up that fails is kept nowhere.
+//!
+//! Memory is bounded by [`Capacity`]; beyond it, the records that are asked for least are forgotten, and what is
+//! forgotten is looked up again.
+
+mod epochs;
+mod flights;
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+
+use self::{epochs::Epochs, flights::Flights};
+use super::{Change, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses};
+use crate::domain::{
+    account::{Email, PasswordHash, User, UserCredentials},
+    id::{SessionId, TokenId, UserId},
+    secret::TokenHash,
+    session::{Session, SessionRecord},
+    text::Name,
+    time::Timestamp,
+    token::{NewToken, Token, TokenRecord},
+};
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Tokens, with their owners.
+    pub tokens: usize,
+    /// Sessions, with their persons.
+    pub sessions: usize,
+    /// Secrets that no token has, and as many that no session has.
+    pub unknown: usize,
+}
+
+/// A store that remembers what it was asked by secret.
+pub struct Cached {
+    store: Arc<dyn Store>,
+    epochs: Arc<Epochs>,
+    tokens: Shelf<TokenRecord>,
+    sessions: Shelf<SessionRecord>,
+}
+
+impl Cached {
+    /// Puts a memory before `store`.
+    pub fn new(store: Arc<dyn Store>, capacity: Capacity) -> Self {
+        let epochs = Arc::new(Epochs::new());
+        let told = Arc::clone(&epochs);
+        store.observe(Box::new(move |change| told.changed(change)));
+        Self {
+            store,
+            epochs,
+            tokens: Shelf::new(capacity.tokens, capacity.unknown),
+            sessions: Shelf::new(capacity.sessions, capacity.unknown),
+        }
+    }
+
+    fn look_up<'s, R: Record>(
+        &'s self,
+        shelf: &'s Shelf<R>,
+        hash: &TokenHash,
+        ask: Ask<'s, R>,
+    ) -> Reply<'s, Option<Arc<R>>> {
+        // The store vouches for what it told until then, so it is asked before the epochs are.
+        if self.store.vouches()
+            && let Some(found) = shelf.find(hash, &self.epochs)
+        {
+            return Reply::ready(Ok(found));
+        }
+        let since = self.epochs.now();
+        match ask(&*self.store, hash) {
+            // A look-up that is answered in place is over before another could join it.
+            Reply::Ready(answer) => {
+                if let Some(Ok(found)) = &answer {
+                    shelf.keep(*hash, found, since);
+                }
+                Reply::Ready(answer)
+            }
+            // Nothing has begun yet: a future does nothing before it is polled.
+            pending => Reply::Pending(Box::pin(self.look_up_together(shelf, *hash, since, pending, ask))),
+        }
+    }
+
+    async fn look_up_together<'s, R: Record>(
+        &'s self,
+        shelf: &'s Shelf<R>,
+        hash: TokenHash,
+        since: u64,
+        own: Reply<'s, Option<Arc<R>>>,
+        ask: Ask<'s, R>,
+    ) -> Result<Option<Arc<R>>, StoreError> {
+        let seat = shelf.flights.join(hash, since);
+        let mut is_own = false;
+        let answer = seat.flight.answer.get_or_init(|| {
+            is_own = true;
+            own
+        });
+        let found = answer.await.clone()?;
+        let since = seat.flight.since;
+        // Somebody else's look-up may have begun before a change that was answered before this one began.
+        if is_own || self.store.vouches() && R::holds(found.as_deref(), &hash, since, &self.epochs) {
+            shelf.keep(hash, &found, since);
+            return Ok(found);
+        }
+        drop(seat);
+        ask(&*self.store, &hash).await
+    }
+}
+
+type Ask<'s, R> = fn(&'s dyn Store, &TokenHash) -> Reply<'s, Option<Arc<R>>>;
+
+/// What can be kept.
+trait Record: Send + Sync + 'static {
+    /// Whether what was read since the epoch `since` is what would be read now.
+    fn holds(found: Option<&Self>, hash: &TokenHash, since: u64, epochs: &Epochs) -> bool;
+}
+
+impl Record for TokenRecord {
+    fn holds(found: Option<&Self>, hash: &TokenHash, since: u64, epochs: &Epochs) -> bool {
+        match found {
+            Some(Self { token, owner }) => {
+                epochs.hold(since, [Change::Token(token.id), Change::User(owner.id), Change::Anything])
+            }
+            None => epochs.hold(since, [Change::Added(*hash), Change::Anything]),
+        }
+    }
+}
+
+impl Record for SessionRecord {
+    fn holds(found: Option<&Self>, hash: &TokenHash, since: u64, epochs: &Epochs) -> bool {
+        match found {
+            Some(Self { session, user }) => epochs
+                .hold(since, [Change::Session(session.id), Change::User(user.id), Change::Sessions, Change::Anything]),
+            None => epochs.hold(since, [Change::Added(*hash), Change::Anything]),
+        }
+    }
+}
+
+/// The records of one kind, each with the epoch before it was read. Those that no longer hold stay until they are read
+/// anew or make room.
+struct Shelf<R> {
+    known: Cache<TokenHash, (Arc<R>, u64)>,
+    /// Apart, so that a flood of made-up tokens pushes no real one out.
+    unknown: Cache<TokenHash, u64>,
+    flights: Flights<Option<Arc<R>>>,
+}
+
+impl<R: Record> Shelf<R> {
+    fn new(known: usize, unknown: usize) -> Self {
+        Self { known: Cache::new(known), unknown: Cache::new(unknown), flights: Flights::default() }
+    }
+
+    /// What is kept and holds: a record, or that there is none.
+    fn find(&self, hash: &TokenHash, epochs: &Epochs) -> Option<Option<Arc<R>>> {
+        if let Some((record, since)) = self.known.get(hash)
+            && R::holds(Some(&record), hash, since, epochs)
+        {
+            return Some(Some(record));
+        }
+        let since = self.unknown.get(hash)?;
+        R::holds(None, hash, since, epochs).then_some(None)
+    }
+
+    fn keep(&self, hash: TokenHash, found: &Option<Arc<R>>, since: u64) {
+        match found {
+            Some(record) => self.known.insert(hash, (Arc::clone(record), since)),
+            None => self.unknown.insert(hash, since),
+        }
+    }
+}
+
+macro_rules! ask_the_store {
+    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty;)*) => {
+        $(fn $name(&self $(, $arg: $type)*) -> $answer {
+            self.store.$name($($arg),*)
+        })*
+    };
+}
+
+impl Store for Cached {
+    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
+        self.look_up(&self.sessions, hash, |store, hash| store.session_by_hash(hash))
+    }
+
+    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
+        self.look_up(&self.tokens, hash, |store, hash| store.token_by_hash(hash))
+    }
+
+    ask_the_store! {
+        fn ready(&self) -> Reply<'_, ()>;
+        fn add_user(&self, user: User, password: PasswordHash) -> Reply<'_, ()>;
+        fn user(&self, id: UserId) -> Reply<'_, User>;
+        fn credentials(&self, id: UserId) -> Reply<'_, UserCredentials>;
+        fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
+        fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
+        fn change_profile(&self, id: UserId, change: ProfileChange) -> Reply<'_, User>;
+        fn change_password(&self, id: UserId, change: PasswordChange) -> Reply<'_, ()>;
+        fn disable_user(&self, id: UserId, at: Timestamp) -> Reply<'_, User>;
+        fn enable_user(&self, id: UserId) -> Reply<'_, User>;
+        fn sign_in(&self, sign_in: SignIn) -> Reply<'_, ()>;
+        fn sessions_of(&self, user: UserId, now: Timestamp) -> Reply<'_, Vec<Session>>;
+        fn end_session(&self, user: UserId, id: SessionId) -> Reply<'_, ()>;
+        fn end_other_sessions(&self, user: UserId, keep: SessionId) -> Reply<'_, u64>;
+        fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token>;
+        fn token(&self, id: TokenId) -> Reply<'_, Token>;
+        fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
+        fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Reply<'_, Token>;
+        fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()>;
+        fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
+        fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
+        fn observe(&self, observer: Observer) -> ();
+        fn vouches(&self) -> bool;
+    }
+}

@@ -1,0 +1,134 @@
+//! Who is told of changes, and until when that knowledge is complete.
+//!
+//! Own writes are told of by the job that made them, on the writer's thread ([`Notice`]). Others' are found by the
+//! [`Probe`], which asks the writer's connection: `PRAGMA data_version` moves there when somebody else committed, and
+//! never for a commit of its own. A probe may be late (a long COMMIT, another process that holds the write lock, a
+//! machine without a free core), so it does not only tell: it says for which moment it speaks, and [`Changes::vouch`]
+//! holds only for [`STALENESS`] after that. Late knowledge costs look-ups; it never makes them wrong.
+//!
+//! A tool beside a server gives it that time before it ends ([`Patience`]): when `patd token revoke` has come back, the
+//! token is refused.
+
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::Connection;
+
+use super::file::Watch;
+use crate::store::{Change, Observer};
+
+/// How often an idle writer looks: often enough that a look may be late and still in time for [`STALENESS`].
+pub(super) const PROBE_INTERVAL: Duration = Duration::from_millis(30);
+
+/// The oldest knowledge of others' changes that still counts.
+const STALENESS: Duration = Duration::from_millis(100);
+
+/// The observers, and the latest moment of which they know everything.
+pub(super) struct Changes {
+    observers: RwLock<Vec<Observer>>,
+    opened: Instant,
+    /// In nanoseconds since `opened`; zero before the first probe.
+    complete_until: AtomicU64,
+    /// When a change of one's own was last told of, likewise.
+    told: AtomicU64,
+}
+
+impl Changes {
+    pub(super) fn new() -> Self {
+        Self {
+            observers: RwLock::default(),
+            opened: Instant::now(),
+            complete_until: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn observe(&self, observer: Observer) {
+        self.observers.write().unwrap_or_else(PoisonError::into_inner).push(observer);
+    }
+
+    fn since_opened(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn tell(&self, change: Change) {
+        for observer in &*self.observers.read().unwrap_or_else(PoisonError::into_inner) {
+            observer(change);
+        }
+    }
+
+    /// Whether the observers know of every change that is older than [`STALENESS`].
+    pub(super) fn vouch(&self) -> bool {
+        let until = self.complete_until.load(Ordering::SeqCst);
+        until != 0 && Duration::from_nanos(self.since_opened().saturating_sub(until)) <= STALENESS
+    }
+}
+
+/// Tells of a write's changes when it is dropped, so that no end of a write, not even a panic, goes untold.
+pub(super) struct Notice {
+    pub(super) changes: Arc<Changes>,
+    pub(super) of: Vec<Change>,
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        for change in &self.of {
+            self.changes.tell(*change);
+            self.changes.told.fetch_max(self.changes.since_opened(), Ordering::SeqCst);
+        }
+    }
+}
+
+/// Waits, when it is dropped, until the last change is too old for any server on the file not to know it.
+pub(super) struct Patience(pub(super) Arc<Changes>);
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        let told = self.0.told.load(Ordering::SeqCst);
+        if told != 0 {
+            let passed = Duration::from_nanos(self.0.since_opened().saturating_sub(told));
+            thread::sleep(STALENESS.saturating_sub(passed));
+        }
+    }
+}
+
+/// Finds others' changes; lives with the writer's connection.
+pub(super) struct Probe {
+    changes: Arc<Changes>,
+    watch: Arc<Watch>,
+    /// What the connection answered last. Not known at first, which counts as a change.
+    version: Option<i64>,
+}
+
+impl Probe {
+    pub(super) fn new(changes: Arc<Changes>, watch: Arc<Watch>) -> Self {
+        Self { changes, watch, version: None }
+    }
+
+    /// Looks, in or outside of a transaction. Where it cannot, nobody vouches for anything soon.
+    pub(super) fn look(&mut self, connection: &Connection) {
+        // The moment comes first: what is committed after it may be missed.
+        let until = self.changes.since_opened();
+        if self.watch.check().is_err() {
+            return;
+        }
+        let version = connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+        let version: i64 = match version {
+            Ok(version) => version,
+            Err(error) => return log::debug!("store: others' changes cannot be seen: {error}"),
+        };
+        if self.version.replace(version) != Some(version) {
+            self.changes.tell(Change::Anything);
+        }
+        // Only now, so that whoever finds the later moment finds what was told, too.
+        self.changes.complete_until.fetch_max(until, Ordering::SeqCst);
+    }
+}
