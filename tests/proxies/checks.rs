@@ -48,6 +48,7 @@ pub fn abilities_decide(kind: Kind) {
         (Request::get("/calls/2"), 401),
         (Request::get("/calls/2").bearer("pat_nonsense"), 401),
         (Request::get("/me"), 401),
+        (Request::get(&format!("/calls/2?access_token={}", reader.text)), 401),
         (Request::get("/calls/3").bearer(&none.text), 403),
         (Request::new("POST", "/calls").bearer(&reader.text), 403),
         (Request::get("/settings").bearer(&reader.text), 403),
