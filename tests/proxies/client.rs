@@ -1,0 +1,104 @@
+//! A client that sends exactly the bytes it is given.
+
+use std::{
+    io::{BufReader, Write},
+    net::{SocketAddr, TcpStream},
+};
+
+use crate::{
+    application::{read_body, read_headers, read_line},
+    patd::DEADLINE,
+};
+
+/// A request that is sent as it stands: nothing is folded, escaped or refused.
+#[derive(Clone, Debug)]
+pub struct Request {
+    head: String,
+    connection: String,
+    body: Vec<u8>,
+}
+
+impl Request {
+    pub fn new(method: &str, target: &str) -> Self {
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: application.example\r\n");
+        Self { head, connection: "close".to_owned(), body: Vec::new() }
+    }
+
+    pub fn get(target: &str) -> Self {
+        Self::new("GET", target)
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.head += &format!("{name}: {value}\r\n");
+        self
+    }
+
+    pub fn headers(self, headers: &[(&str, &str)]) -> Self {
+        headers.iter().fold(self, |request, (name, value)| request.header(name, value))
+    }
+
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {token}"))
+    }
+
+    /// Has proxies that believe it drop those headers (RFC 9110, section 7.6.1).
+    pub fn hop_by_hop(mut self, names: &[&str]) -> Self {
+        self.connection = ["close"].iter().chain(names).copied().collect::<Vec<_>>().join(", ");
+        self
+    }
+
+    pub fn body(mut self, body: &[u8]) -> Self {
+        self = self.header("Content-Length", &body.len().to_string());
+        self.body = body.to_vec();
+        self
+    }
+
+    pub fn chunked(mut self, body: &[u8]) -> Self {
+        self = self.header("Transfer-Encoding", "chunked");
+        for chunk in body.chunks(10_000) {
+            self.body.extend(format!("{:x}\r\n", chunk.len()).as_bytes());
+            self.body.extend([chunk, b"\r\n"].concat());
+        }
+        self.body.extend(b"0\r\n\r\n");
+        self
+    }
+
+    /// Sends it on a connection of its own. A connection that is closed without an answer is no yes either.
+    pub fn send(&self, to: SocketAddr) -> Answer {
+        let mut stream = TcpStream::connect(to).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let head = format!("{}Connection: {}\r\n\r\n", self.head, self.connection);
+        let bytes = [head.as_bytes(), &self.body].concat();
+        // Who has refused a request need not read all of it.
+        let _ = stream.write_all(&bytes);
+        read_answer(stream).unwrap_or_default()
+    }
+}
+
+/// What came back; status 0 is nothing.
+#[derive(Debug, Default)]
+pub struct Answer {
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(present, _)| present.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+fn read_answer(stream: TcpStream) -> Option<Answer> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let status = read_line(&mut reader)?.split(' ').nth(1)?.parse().ok()?;
+        let headers = read_headers(&mut reader)?;
+        if status == 100 {
+            continue;
+        }
+        let body = read_body(&mut reader, &headers, Vec::new())?;
+        return Some(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() });
+    }
+}

@@ -1,0 +1,210 @@
+//! patd with a user, the application, and one proxy between: all on loopback, all ended with the test.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{
+    application::{Application, Received},
+    client::{Answer, Request},
+    patd::{DEADLINE, EMAIL, Place, Server},
+    proxies::Kind,
+};
+
+/// A token and the identifier by which it is revoked.
+pub struct Token {
+    pub id: String,
+    pub text: String,
+}
+
+/// What patd says of the user.
+pub const NAME: &str = "Ada";
+
+pub struct Patd {
+    // Before its directory, so that it is dropped first.
+    pub server: Server,
+    pub place: Place,
+    user: Value,
+}
+
+impl Patd {
+    pub fn start() -> Self {
+        let place = Place::new().with_user();
+        fs::copy(deploy("patd.toml"), place.path("patd.toml")).unwrap();
+        let user: Value = serde_json::from_str(&place.run(&["user", "list", "--json"]).stdout).unwrap();
+        // A free port and not the file's: the one thing that is other than in the file.
+        let server = place.serve_with(&["--config", "patd.toml"]);
+        Self { place, server, user: user[0].clone() }
+    }
+
+    pub fn token(&self, abilities: &[&str]) -> Token {
+        let mut arguments = vec!["token", "create", "--user", EMAIL, "--name", "CI", "--json"];
+        abilities.iter().for_each(|ability| arguments.extend(["--ability", ability]));
+        if abilities.is_empty() {
+            arguments.push("--no-abilities");
+        }
+        let made = self.place.run(&arguments);
+        let made: Value = serde_json::from_str(&made.stdout).unwrap();
+        let text = |key: &str| made[key].as_str().unwrap().to_owned();
+        Token { id: text("id"), text: text("token") }
+    }
+
+    pub fn revoke(&self, token: &Token) {
+        assert_eq!(self.place.run(&["token", "revoke", &token.id]).code, Some(0));
+    }
+
+    pub fn user_id(&self) -> &str {
+        self.user["id"].as_str().unwrap()
+    }
+}
+
+pub struct World {
+    // First, so that it is dropped first: a proxy complains when what is behind it goes.
+    _proxy: Program,
+    pub kind: Kind,
+    pub patd: Patd,
+    pub application: Application,
+    pub address: SocketAddr,
+    log: PathBuf,
+}
+
+impl World {
+    pub fn start(kind: Kind) -> Self {
+        let (patd, application) = (Patd::start(), Application::start());
+        for attempts_left in (0..3).rev() {
+            let address = free_address();
+            let ends = Ends { proxy: address, application: application.address, patd: address_of(&patd.server.url) };
+            let (command, log) = kind.command(&patd, &ends);
+            match Program::start(command, &patd.place.path("proxy.out"), address) {
+                Ok(proxy) => {
+                    application.take();
+                    return Self { _proxy: proxy, kind, patd, application, address, log };
+                }
+                // Another program may have taken the port in the meantime.
+                Err(said) => assert!(attempts_left > 0, "{kind:?} ended: {said}"),
+            }
+        }
+        unreachable!("the last attempt asserts");
+    }
+
+    pub fn send(&self, request: &Request) -> Answer {
+        request.send(self.address)
+    }
+
+    /// The answer, and what the application got of it.
+    pub fn ask(&self, request: &Request) -> (Answer, Option<Received>) {
+        let answer = self.send(request);
+        let mut received = self.application.take();
+        assert!(received.len() <= 1, "{received:?}");
+        (answer, received.pop())
+    }
+
+    /// Waits until the proxy's own log has a line with all of `words`.
+    pub fn await_log(&self, words: &[&str]) {
+        let end = Instant::now() + DEADLINE;
+        while !self.log().lines().any(|line| words.iter().all(|word| line.contains(word))) {
+            assert!(Instant::now() < end, "no line with {words:?} in {}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+/// Where everything listens.
+pub struct Ends {
+    pub proxy: SocketAddr,
+    pub application: SocketAddr,
+    pub patd: SocketAddr,
+}
+
+/// A file of `deploy/`.
+pub fn deploy(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
+}
+
+/// A copy of a file of `deploy/`, with nothing else changed than each `from` to its `to`. Every `from` must be there.
+pub fn adapt(place: &Place, name: &str, changes: &[(&str, String)]) -> PathBuf {
+    let mut text = fs::read_to_string(deploy(name)).unwrap();
+    for (from, to) in changes {
+        assert!(text.contains(from), "deploy/{name} has no {from}");
+        text = text.replace(from, to);
+    }
+    let copy = place.path(Path::new(name).file_name().unwrap().to_str().unwrap());
+    fs::write(&copy, text).unwrap();
+    copy
+}
+
+/// Where a program is; a test without it fails, since it would prove nothing.
+pub fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = [environment()].into_iter().chain(std::env::split_paths(&path)).chain([PathBuf::from("/usr/sbin")]);
+    let mut candidates = places.map(|place| place.join(name));
+    candidates.find(|candidate| candidate.is_file()).unwrap_or_else(|| panic!("{name} is missing: run tests/run"))
+}
+
+/// The Python that has what `tests/run` installs.
+pub fn python() -> PathBuf {
+    let python = environment().join("python");
+    assert!(python.is_file(), "{} is missing: run tests/run", python.display());
+    python
+}
+
+/// Where the virtual environment's programs are.
+fn environment() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("venv").join("bin")
+}
+
+/// An address that nobody listened on a moment ago.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn address_of(url: &str) -> SocketAddr {
+    url.strip_prefix("http://").unwrap().parse().unwrap()
+}
+
+/// A proxy, which is killed and reaped when this is dropped.
+struct Program(Child);
+
+impl Program {
+    /// Starts it and waits until it lets a request through that needs no token: some listen before they know any route.
+    /// Where it ends instead, this is what it said.
+    fn start(mut command: Command, output: &Path, address: SocketAddr) -> Result<Self, String> {
+        let out = fs::File::create(output).unwrap();
+        command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
+        let mut program = Self(command.spawn().unwrap());
+        let said = || fs::read_to_string(output).unwrap();
+        let end = Instant::now() + DEADLINE;
+        while TcpStream::connect(address).is_err() || Request::get("/health").send(address).status != 200 {
+            if program.0.try_wait().unwrap().is_some() {
+                return Err(said());
+            }
+            assert!(Instant::now() < end, "it never served: {}", said());
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(program)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // A proxy with processes of its own ends them when it is asked to end.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let end = Instant::now() + DEADLINE;
+        while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
