@@ -151,7 +151,7 @@ pub fn spellings_lead_nowhere(kind: Kind) {
     let (reader, writer) = (world.patd.token(&["calls:read"]), world.patd.token(&["settings:write"]));
     // The locked door opens with the key, and other paths arrive as they were sent.
     assert!(world.ask(&Request::get("/settings/1").bearer(&writer.text)).1.is_some());
-    for target in ["/calls/a%20b", "/calls/%C3%A9?next=/../settings//", "/calls/", "/public/..x/...;a"] {
+    for target in ["/calls/a%20b", "/calls/%C3%A9?next=/../settings//", "/calls/", "/public/..x/..."] {
         let (answer, received) = world.ask(&Request::get(target).bearer(&reader.text));
         assert_eq!(received.map(|received| received.target).as_deref(), Some(target), "{answer:?}");
     }
@@ -310,7 +310,7 @@ fn secret(token: &Token) -> &str {
 /// The application sees each of the true values, once, and nothing else under any spelling of the names.
 fn assert_identity(world: &World, received: &Received, token: &Token, abilities: &str) {
     for (name, value) in [
-        ("Remote-User", EMAIL),
+        ("Remote-User", world.patd.user_id()),
         ("Remote-Email", EMAIL),
         ("Remote-Name", NAME),
         ("Remote-Groups", ""),
