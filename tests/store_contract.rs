@@ -74,6 +74,7 @@ cases! {
     the_list_is_paged_newest_first,
     a_search_takes_every_character_literally,
     uses_never_move_back,
+    look_ups_by_secret_follow_every_change,
     a_refused_change_changes_nothing,
 }
 
@@ -623,6 +624,50 @@ async fn uses_never_move_back(store: &dyn Store) {
         assert_eq!(stored.unwrap().session.last_used_at, at(expected));
     }
     store.record_uses(Uses::default()).await.unwrap();
+}
+
+/// Each is asked before and after, so that a store which remembers has something to forget.
+async fn look_ups_by_secret_follow_every_change(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let new = new_token(ada.id, "ci");
+    let (id, hash) = (new.id, new.hash);
+    let token = async || store.token_by_hash(&hash).await.unwrap();
+    assert!(token().await.is_none() && token().await.is_none());
+    store.add_token(new, 10).await.unwrap();
+    assert_eq!(token().await.unwrap().token.name, name("ci"));
+    store.rename_token(ada.id, id, name("deploy")).await.unwrap();
+    assert_eq!(token().await.unwrap().token.name, name("deploy"));
+    let change = ProfileChange { name: Some(name("Ada L")), email: None };
+    store.change_profile(ada.id, change).await.unwrap();
+    assert_eq!(token().await.unwrap().owner.name, name("Ada L"));
+    store.disable_user(ada.id, at(5)).await.unwrap();
+    assert_eq!(token().await.unwrap().owner.disabled_at, Some(at(5)));
+    store.enable_user(ada.id).await.unwrap();
+    assert_eq!(token().await.unwrap().owner.disabled_at, None);
+    store.revoke_token(ada.id, id, at(6)).await.unwrap();
+    assert_eq!(token().await.unwrap().token.revoked_at, Some(at(6)));
+
+    let sessions = [session(&ada, 1, 9), session(&ada, 2, 9), session(&ada, 3, 9), session(&ada, 4, 9)];
+    let live = async || {
+        let mut live = Vec::new();
+        for session in &sessions {
+            live.push(is_signed_in(store, session).await);
+        }
+        live
+    };
+    assert_eq!(live().await, [false; 4]);
+    for session in &sessions {
+        let sign_in = SignIn { session: session.clone(), verified: password("old"), rehashed: None };
+        store.sign_in(sign_in).await.unwrap();
+    }
+    assert_eq!(live().await, [true; 4]);
+    store.end_session(ada.id, sessions[0].session.id).await.unwrap();
+    assert_eq!(live().await, [false, true, true, true]);
+    let change = PasswordChange { verified: None, password: password("new"), keep: Some(sessions[2].session.id) };
+    store.change_password(ada.id, change).await.unwrap();
+    assert_eq!(live().await, [false, false, true, false]);
+    store.prune_sessions(at(9)).await.unwrap();
+    assert_eq!(live().await, [false; 4]);
 }
 
 /// Changes that are refused in one breath with changes that are made.

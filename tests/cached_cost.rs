@@ -1,0 +1,130 @@
+//! What a kept record costs: the numbers that config.toml states. Run by hand, optimised, one test at a time:
+//! `cargo test --release --test cached_cost -- --ignored --nocapture --test-threads 1`
+
+#![expect(clippy::unwrap_used, reason = "a failed measurement is told by its panic")]
+#![expect(clippy::print_stdout, reason = "a measurement is read")]
+
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use patd::{
+    domain::{
+        ability::{Abilities, Ability},
+        account::{Email, PasswordHash, User},
+        id::{TokenId, UserId},
+        secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
+        text::Name,
+        time::Timestamp,
+        token::NewToken,
+    },
+    store::{
+        Reply, Store,
+        cached::{Cached, Capacity},
+        sqlite::{Access, SqliteSettings, SqliteStore},
+    },
+};
+use uuid::Uuid;
+
+const RECORDS: usize = 100_000;
+
+/// A cache over a store of [`RECORDS`] tokens, a hundred a user, of which it knows none.
+fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = SqliteSettings {
+        path: directory.path().join("patd.db"),
+        readers: 2,
+        pool_timeout: Duration::from_secs(2),
+        busy_timeout: Duration::from_secs(5),
+        write_queue: 4096,
+    };
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings, Access::Server).unwrap());
+    let cached = Cached::new(store, Capacity { tokens: 2 * RECORDS, sessions: 1, unknown: 2 * RECORDS });
+    let abilities = Abilities::new(["calls:read", "calls:write"].map(|text| Ability::parse(text).unwrap())).unwrap();
+    let mut hashes = Vec::with_capacity(RECORDS);
+    block_on(async {
+        for n in 0..RECORDS / 100 {
+            let owner = User {
+                id: UserId::new(Uuid::now_v7()),
+                name: Name::parse("Ada Lovelace").unwrap(),
+                email: Email::parse(&format!("ada{n}@example.com")).unwrap(),
+                created_at: Timestamp::from_unix(1),
+                disabled_at: None,
+                current_environment: None,
+            };
+            cached.add_user(owner.clone(), PasswordHash::new("$argon2id$".into())).await.unwrap();
+            let tokens = (0..100).map(|_| {
+                let plaintext = secret();
+                hashes.push(plaintext.hash());
+                let token = NewToken {
+                    id: TokenId::new(Uuid::now_v7()),
+                    owner: owner.id,
+                    name: Name::parse("CI Pipeline").unwrap(),
+                    abilities: abilities.clone(),
+                    hash: plaintext.hash(),
+                    hint: plaintext.hint(),
+                    created_at: Timestamp::from_unix(1),
+                    expires_at: None,
+                };
+                cached.add_token(token, u32::MAX)
+            });
+            join_all(tokens).await.into_iter().for_each(|added| drop(added.unwrap()));
+        }
+    });
+    (directory, cached, hashes)
+}
+
+fn secret() -> Plaintext {
+    Plaintext::generate(CredentialKind::PersonalAccessToken, &Prefixes::new("ses_", "pat_", "talq_").unwrap()).unwrap()
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// The memory that this process holds, in bytes.
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+fn look_up(cached: &Cached, hash: &TokenHash) -> bool {
+    match cached.token_by_hash(hash) {
+        Reply::Ready(Some(found)) => found.unwrap().is_some(),
+        _ => panic!("a look-up that did not answer in place"),
+    }
+}
+
+fn nanoseconds_each(times: usize, mut work: impl FnMut(usize)) -> f64 {
+    let start = Instant::now();
+    (0..times).for_each(&mut work);
+    start.elapsed().as_nanos() as f64 / times as f64
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn bytes_and_nanoseconds() {
+    let (_directory, cached, hashes) = filled();
+    let unknown: Vec<TokenHash> = (0..RECORDS).map(|_| secret().hash()).collect();
+    let mut before = resident();
+    let mut grown = || {
+        let grown = resident() - before;
+        before += grown;
+        grown / RECORDS
+    };
+    let cold = nanoseconds_each(RECORDS, |n| assert!(look_up(&cached, &hashes[n])));
+    println!("a token: {} bytes, {cold:.0} ns when it is looked up first", grown());
+    let cold = nanoseconds_each(RECORDS, |n| assert!(!look_up(&cached, &unknown[n])));
+    println!("an unknown secret: {} bytes, {cold:.0} ns when it is looked up first", grown());
+
+    for hot in [1, 1000, RECORDS / 2] {
+        let known = nanoseconds_each(5_000_000, |n| assert!(look_up(&cached, &hashes[n % hot])));
+        let unknown = nanoseconds_each(5_000_000, |n| assert!(!look_up(&cached, &unknown[n % hot])));
+        println!("of {hot}: {known:.0} ns a known one, {unknown:.0} ns an unknown one");
+    }
+    let vouch = nanoseconds_each(5_000_000, |_| assert!(black_box(cached.vouches())));
+    println!("of which the question whether the store vouches: {vouch:.0} ns");
+}
