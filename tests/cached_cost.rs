@@ -68,6 +68,7 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
                     hint: plaintext.hint(),
                     created_at: Timestamp::from_unix(1),
                     expires_at: None,
+                    authority: None,
                 };
                 cached.add_token(token, u32::MAX)
             });

@@ -637,7 +637,7 @@ async fn look_ups_by_secret_follow_every_change(store: &dyn Store) {
     assert_eq!(token().await.unwrap().token.name, name("ci"));
     store.rename_token(ada.id, id, name("deploy")).await.unwrap();
     assert_eq!(token().await.unwrap().token.name, name("deploy"));
-    let change = ProfileChange { name: Some(name("Ada L")), email: None };
+    let change = ProfileChange { name: Some(name("Ada L")), email: None, authority: None };
     store.change_profile(ada.id, change).await.unwrap();
     assert_eq!(token().await.unwrap().owner.name, name("Ada L"));
     store.disable_user(ada.id, at(5)).await.unwrap();
