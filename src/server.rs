@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpServer,
+    HttpServer,
     dev::{Server as HttpService, ServerHandle},
     rt, web,
 };
@@ -55,7 +55,7 @@ impl Server {
         let connections = Connections::default();
         let patience = settings.keep_alive + settings.head_timeout;
         let shared = state.clone();
-        let service = HttpServer::new(move || App::new().configure(|app| http::configure(app, shared.clone())))
+        let service = HttpServer::new(move || http::app(shared.clone()))
             .workers(settings.workers)
             .max_connections(settings.max_connections.div_ceil(settings.workers))
             .keep_alive(settings.keep_alive)

@@ -154,6 +154,19 @@ impl Abilities {
     }
 }
 
+/// Joined by spaces, which no ability contains, as OAuth writes scopes (RFC 6749, section 3.3).
+impl fmt::Display for Abilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, ability) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(ability.as_str())?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

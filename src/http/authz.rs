@@ -4,7 +4,7 @@
 //! A proxy's word for method and path is believed from its configured address alone, and no ability is ever taken from
 //! a request.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
@@ -13,7 +13,7 @@ use actix_web::{
         StatusCode,
         header::{HeaderName, HeaderValue},
     },
-    web::Data,
+    web::{BytesMut, Data},
 };
 
 use super::{
@@ -81,32 +81,63 @@ fn header<'r>(request: &'r HttpRequest, name: &str) -> Result<&'r str, ApiError>
 
 /// 200, and who it is under the names that upstreams read already (Authelia's and oauth2-proxy's) and under our own.
 fn yes(principal: Option<&Principal>) -> Result<HttpResponse, ApiError> {
-    let user = principal.map(Principal::user);
-    let text = |value: Option<String>| value.unwrap_or_default();
-    let email = text(user.map(|user| user.email.to_string()));
-    let abilities =
-        principal.map(|principal| principal.abilities().iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
-    let id = text(user.map(|user| user.id.to_string()));
-    let identity = [
-        // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
-        ("remote-user", id.clone()),
-        ("remote-email", email.clone()),
-        ("remote-name", text(user.map(|user| user.name.to_string()))),
-        ("remote-groups", String::new()),
-        ("x-auth-request-user", id),
-        ("x-auth-request-email", email),
-        ("x-auth-token-id", text(principal.map(|principal| principal.id().to_string()))),
-        ("x-auth-token-kind", text(principal.map(|principal| principal.kind().as_str().to_owned()))),
-        ("x-auth-abilities", text(abilities)),
-        ("x-auth-environment-id", String::new()),
-    ];
-    let mut response = HttpResponse::Ok();
-    for (name, value) in identity {
-        let value = HeaderValue::from_bytes(value.as_bytes())
-            .map_err(|error| ops::Error::Internal(format!("{name} cannot be sent: {error}")))?;
-        response.insert_header((HeaderName::from_static(name), value));
+    let mut response = HttpResponse::new(StatusCode::OK);
+    let headers = response.headers_mut();
+    for name in IDENTITY {
+        headers.insert(name, HeaderValue::from_static(""));
     }
-    Ok(response.finish())
+    let Some(principal) = principal else { return Ok(response) };
+    let user = principal.user();
+    // One buffer for all the values: this is done for every request of every application.
+    let mut values = Values(BytesMut::with_capacity(512));
+    // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
+    let id = values.write(user.id)?;
+    headers.insert(REMOTE_USER, id.clone());
+    headers.insert(X_AUTH_REQUEST_USER, id);
+    let email = values.write(&user.email)?;
+    headers.insert(REMOTE_EMAIL, email.clone());
+    headers.insert(X_AUTH_REQUEST_EMAIL, email);
+    headers.insert(REMOTE_NAME, values.write(&user.name)?);
+    headers.insert(X_AUTH_TOKEN_ID, values.write(principal.id())?);
+    headers.insert(X_AUTH_TOKEN_KIND, HeaderValue::from_static(principal.kind().as_str()));
+    headers.insert(X_AUTH_ABILITIES, values.write(principal.abilities())?);
+    Ok(response)
+}
+
+const REMOTE_USER: HeaderName = HeaderName::from_static("remote-user");
+const REMOTE_EMAIL: HeaderName = HeaderName::from_static("remote-email");
+const REMOTE_NAME: HeaderName = HeaderName::from_static("remote-name");
+const REMOTE_GROUPS: HeaderName = HeaderName::from_static("remote-groups");
+const X_AUTH_REQUEST_USER: HeaderName = HeaderName::from_static("x-auth-request-user");
+const X_AUTH_REQUEST_EMAIL: HeaderName = HeaderName::from_static("x-auth-request-email");
+const X_AUTH_TOKEN_ID: HeaderName = HeaderName::from_static("x-auth-token-id");
+const X_AUTH_TOKEN_KIND: HeaderName = HeaderName::from_static("x-auth-token-kind");
+const X_AUTH_ABILITIES: HeaderName = HeaderName::from_static("x-auth-abilities");
+const X_AUTH_ENVIRONMENT_ID: HeaderName = HeaderName::from_static("x-auth-environment-id");
+
+/// All that a yes sets, so that nothing that a client sent under these names survives.
+const IDENTITY: [HeaderName; 10] = [
+    REMOTE_USER,
+    REMOTE_EMAIL,
+    REMOTE_NAME,
+    REMOTE_GROUPS,
+    X_AUTH_REQUEST_USER,
+    X_AUTH_REQUEST_EMAIL,
+    X_AUTH_TOKEN_ID,
+    X_AUTH_TOKEN_KIND,
+    X_AUTH_ABILITIES,
+    X_AUTH_ENVIRONMENT_ID,
+];
+
+/// Header values cut from one buffer.
+struct Values(BytesMut);
+
+impl Values {
+    fn write(&mut self, value: impl fmt::Display) -> Result<HeaderValue, ApiError> {
+        let unsendable = |error: &dyn fmt::Display| ops::Error::Internal(format!("a header cannot be sent: {error}"));
+        write!(self.0, "{value}").map_err(|error| unsendable(&error))?;
+        Ok(HeaderValue::from_maybe_shared(self.0.split().freeze()).map_err(|error| unsendable(&error))?)
+    }
 }
 
 /// Whether a request is a proxy's question.

@@ -51,7 +51,12 @@ pub(super) async fn seal<B: MessageBody + 'static>(
     match outcome {
         Ok(Ok(mut response)) => {
             add_headers(response.headers_mut(), line.id.value());
-            if logged == LoggedChecks::All || (logged == LoggedChecks::Refused && response.status() != StatusCode::OK) {
+            let is_logged = match logged {
+                LoggedChecks::All => true,
+                LoggedChecks::Refused => response.status() != StatusCode::OK && state.refused_checks.allows(),
+                LoggedChecks::None => false,
+            };
+            if is_logged {
                 line.write_answered(&response);
             }
             Ok(match held {

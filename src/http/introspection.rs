@@ -52,10 +52,9 @@ const ISSUER: &str = "patd";
 
 impl From<Principal> for Details {
     fn from(principal: Principal) -> Self {
-        let abilities: Vec<String> = principal.abilities().iter().map(ToString::to_string).collect();
         let (issued, expires) = principal.lifetime();
         Self {
-            scope: abilities.join(" "),
+            scope: principal.abilities().to_string(),
             client_id: principal.id().to_string(),
             username: principal.user().email.to_string(),
             token_type: "Bearer",

@@ -13,6 +13,7 @@ mod form;
 mod guard;
 mod health;
 mod introspection;
+mod sampling;
 mod sessions;
 mod table;
 mod tokens;
@@ -21,7 +22,14 @@ mod view;
 
 use std::{net::IpAddr, sync::atomic::AtomicBool, time::Duration};
 
-use actix_web::{http::Method, middleware::from_fn, web};
+use actix_web::{
+    App,
+    body::MessageBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    http::Method,
+    middleware::from_fn,
+    web,
+};
 use ipnet::IpNet;
 
 use crate::{
@@ -29,11 +37,16 @@ use crate::{
     ops::Context,
 };
 pub use connections::Connections;
+use sampling::Sampler;
 use table::Table;
 
 /// Every route with its methods, readable top to bottom. Who may call it stands in the handler's signature.
 fn table() -> Table {
     Table::default()
+        // What a reverse proxy asks of every request, a dialect each. First, since routes are tried in their order.
+        .at("/api/authz/auth-request/{policy}", |route| route.get(authz::auth_request))
+        .at("/api/authz/forward-auth/{policy}", |route| route.get(authz::forward_auth))
+        .at("/api/authz/ext-authz/{policy}/{tail:.*}", |route| route.any(authz::ext_authz))
         // Signing in and out.
         .at("/api/v1/auth/register", |route| route.post(accounts::register))
         .at("/api/v1/auth/login", |route| route.post(accounts::login))
@@ -56,10 +69,6 @@ fn table() -> Table {
         .at("/api/v1/revoke", |route| route.post(introspection::revoke))
         .at("/api/v1/tokens/verify", |route| route.post(introspection::verify))
         .at("/api/v1/tokens/verify-batch", |route| route.post(introspection::verify_batch))
-        // What a reverse proxy asks of every request, a dialect each.
-        .at("/api/authz/auth-request/{policy}", |route| route.get(authz::auth_request))
-        .at("/api/authz/forward-auth/{policy}", |route| route.get(authz::forward_auth))
-        .at("/api/authz/ext-authz/{policy}/{tail:.*}", |route| route.any(authz::ext_authz))
         // Whether this process lives, and whether it can do its work.
         .at("/livez", |route| route.get(health::live))
         .at("/readyz", |route| route.get(health::ready))
@@ -80,6 +89,7 @@ pub struct AppState {
     limits: Limits,
     trusted_proxies: Vec<IpNet>,
     logged_checks: LoggedChecks,
+    refused_checks: Sampler,
 }
 
 struct Limits {
@@ -104,6 +114,7 @@ impl AppState {
             },
             trusted_proxies: settings.trusted_proxies.clone(),
             logged_checks: config.log.checks,
+            refused_checks: Sampler::new(),
         }
     }
 }
@@ -116,12 +127,21 @@ impl AppState {
     }
 }
 
-/// Puts the routes and what surrounds them into an application.
-pub fn configure(app: &mut web::ServiceConfig, state: web::Data<AppState>) {
-    let routes = web::scope("")
+/// The application: the routes and what surrounds them.
+pub fn app(
+    state: web::Data<AppState>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(state)
+        .configure(|app| table().register(app))
+        .default_service(web::to(error::unknown_route))
         .wrap(from_fn(envelope::seal))
-        .configure(|scope| table().register(scope))
-        .default_service(web::to(error::unknown_route));
-    // What is no path at all (`OPTIONS *`) comes to no scope.
-    app.app_data(state).service(routes).default_service(web::to(error::unknown_route));
 }

@@ -12,6 +12,9 @@ use crate::{
     store::{Store, StoreError, Uses},
 };
 
+/// The most uses of one write.
+const WRITTEN_AT_ONCE: usize = 256;
+
 /// The uses that are not on disk yet, each id with its latest time.
 #[derive(Default)]
 pub(super) struct Recorder {
@@ -38,18 +41,20 @@ impl Recorder {
         self.sessions.get(id, id.uuid().as_bytes()[15]).map_or(stored, |noted| noted.max(stored))
     }
 
-    /// Writes what is noted. It is forgotten only once it is on disk, so that a reader finds it in one of the two places.
+    /// Writes what is noted, a little at a time so that no other write waits long behind it. A use is forgotten only once
+    /// it is on disk, so that a reader finds it in one of the two places.
     pub(super) async fn flush(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let uses = Uses { tokens: self.tokens.all(), sessions: self.sessions.all() };
-        if uses.tokens.is_empty() && uses.sessions.is_empty() {
-            return Ok(());
+        for tokens in self.tokens.all().chunks(WRITTEN_AT_ONCE) {
+            store.record_uses(Uses { tokens: tokens.to_vec(), sessions: Vec::new() }).await?;
+            for (id, at) in tokens {
+                self.tokens.forget(*id, id.uuid().as_bytes()[15], *at);
+            }
         }
-        store.record_uses(uses.clone()).await?;
-        for (id, at) in uses.tokens {
-            self.tokens.forget(id, id.uuid().as_bytes()[15], at);
-        }
-        for (id, at) in uses.sessions {
-            self.sessions.forget(id, id.uuid().as_bytes()[15], at);
+        for sessions in self.sessions.all().chunks(WRITTEN_AT_ONCE) {
+            store.record_uses(Uses { tokens: Vec::new(), sessions: sessions.to_vec() }).await?;
+            for (id, at) in sessions {
+                self.sessions.forget(*id, id.uuid().as_bytes()[15], *at);
+            }
         }
         Ok(())
     }

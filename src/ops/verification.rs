@@ -2,7 +2,7 @@
 //!
 //! Every way of asking comes through here, with the same clock, and anything short of a clear yes is a no or an outage.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use uuid::Uuid;
 
@@ -118,10 +118,10 @@ impl Principal {
     }
 
     /// What it may do; a session may do whatever its person may.
-    pub fn abilities(&self) -> Abilities {
+    pub fn abilities(&self) -> Cow<'_, Abilities> {
         match self {
-            Self::Session { .. } => Abilities::full(),
-            Self::PersonalAccessToken { record } => record.token.abilities.clone(),
+            Self::Session { .. } => Cow::Owned(Abilities::full()),
+            Self::PersonalAccessToken { record } => Cow::Borrowed(&record.token.abilities),
         }
     }
 

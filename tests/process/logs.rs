@@ -103,6 +103,7 @@ fn audit(format: &'static str, parse: fn(&str) -> Line) {
     let place = Place::new(&[
         ("PATD__LOG__LEVEL", "trace"),
         ("PATD__LOG__FORMAT", format),
+        ("PATD__LOG__CHECKS", "all"),
         ("PATD__ACCOUNTS__REGISTRATION", "true"),
     ]);
     // A configuration file that is found by itself has its line too.
