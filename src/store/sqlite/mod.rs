@@ -5,6 +5,7 @@
 //! threads, writes to the writer's.
 
 mod changes;
+mod connect;
 mod error;
 mod file;
 mod inspection;
@@ -21,16 +22,15 @@ mod tests;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
+use rusqlite::{Connection, ErrorCode};
 
 pub use self::error::OpenError;
 use self::{
     changes::{Changes, Patience},
+    connect::Readers,
     file::{ServerLock, Watch, Watcher},
     inspection::Found,
     migrations::MigrationError,
@@ -46,12 +46,6 @@ use crate::domain::{
     time::Timestamp,
     token::{NewToken, Token, TokenRecord},
 };
-
-/// More than there are statements, so that none is ever prepared twice.
-const CACHED_STATEMENTS: usize = 64;
-
-/// A log that a long read let grow is cut back to this when it starts anew.
-const LOG_SIZE_LIMIT: i64 = 16 << 20;
 
 /// How the database is opened and shared.
 #[derive(Clone, Debug)]
@@ -78,8 +72,6 @@ pub enum Access {
     /// A tool that refuses a missing file. It works beside a server.
     Existing,
 }
-
-type Readers = r2d2::Pool<SqliteConnectionManager>;
 
 /// Users, sessions and tokens in one SQLite file.
 ///
@@ -119,12 +111,12 @@ impl SqliteStore {
         let refused =
             |error: rusqlite::Error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() };
         let failed = |error| file::inaccessible(&path, &error);
-        let mut connection = connect_writer(&path, settings.busy_timeout).map_err(refused)?;
+        let mut connection = connect::writer(&path, settings.busy_timeout).map_err(refused)?;
         migrations::migrate(&mut connection).map_err(|error| unmigrated(&path, &error))?;
         let watch = Arc::new(Watch::new(&path).map_err(failed)?);
         let watcher = Watcher::start(Arc::clone(&watch)).map_err(failed)?;
         let readers = |count| {
-            connect_readers(path.clone(), settings, count, Arc::clone(&watch))
+            connect::readers(path.clone(), settings, count, Arc::clone(&watch))
                 .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })
         };
         let (pool, long_readers) = (readers(settings.readers)?, readers(settings.readers.div_ceil(2))?);
@@ -213,71 +205,6 @@ impl SqliteStore {
             false => Err(StoreError::Unavailable("the writer has stopped".to_owned())),
         }
     }
-}
-
-fn connect_writer(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    prepare(&connection, busy_timeout)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    if start_log(&connection, busy_timeout)? != "wal" {
-        return Err(cannot_open("its file system has no shared memory, which a write-ahead log needs"));
-    }
-    // FULL makes COMMIT wait for the disk, so that what was answered survives a power cut.
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
-    connection.pragma_update(None, "journal_size_limit", LOG_SIZE_LIMIT)?;
-    Ok(connection)
-}
-
-/// For this statement SQLite does not wait by itself while another process opens the same new file.
-fn start_log(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<String> {
-    let start = Instant::now();
-    loop {
-        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
-            Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && start.elapsed() < busy_timeout =>
-            {
-                thread::sleep(Duration::from_millis(5));
-            }
-            answer => return answer,
-        }
-    }
-}
-
-fn connect_readers(
-    path: PathBuf,
-    settings: &SqliteSettings,
-    count: u32,
-    watch: Arc<Watch>,
-) -> Result<Readers, r2d2::Error> {
-    let busy_timeout = settings.pool_timeout;
-    let manager = SqliteConnectionManager::file(path)
-        .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .with_init(move |connection| {
-            prepare(connection, busy_timeout)?;
-            connection.pragma_update(None, "query_only", true)?;
-            // The log is opened by the first read; only then is it known that every file is the right one.
-            connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
-            watch.check().map_err(|_| cannot_open("the database file was deleted or replaced"))
-        });
-    r2d2::Pool::builder()
-        .max_size(count.max(1))
-        .min_idle(Some(count.clamp(1, 2)))
-        .test_on_check_out(false)
-        .max_lifetime(None)
-        .idle_timeout(None)
-        .connection_timeout(settings.pool_timeout)
-        .build(manager)
-}
-
-fn prepare(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
-    connection.busy_timeout(busy_timeout)?;
-    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
-}
-
-fn cannot_open(reason: &str) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(reason.to_owned()))
 }
 
 fn unmigrated(path: &Path, error: &MigrationError) -> OpenError {

@@ -5,6 +5,8 @@ mod opening;
 mod running;
 mod statements;
 
+use std::{thread, time::Instant};
+
 use tempfile::TempDir;
 use uuid::Uuid;
 

@@ -1,0 +1,88 @@
+//! How connections are made: the one that writes, the pools that read, and what each of them is told to start with.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
+
+use super::{SqliteSettings, file::Watch};
+
+/// More than there are statements, so that none is ever prepared twice.
+const CACHED_STATEMENTS: usize = 64;
+
+/// A log that a long read let grow is cut back to this when it starts anew.
+const LOG_SIZE_LIMIT: i64 = 16 << 20;
+
+pub(super) type Readers = r2d2::Pool<SqliteConnectionManager>;
+
+/// The one connection that writes.
+pub(super) fn writer(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    prepare(&connection, busy_timeout)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    if start_log(&connection, busy_timeout)? != "wal" {
+        return Err(cannot_open("its file system has no shared memory, which a write-ahead log needs"));
+    }
+    // FULL makes COMMIT wait for the disk, so that what was answered survives a power cut.
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    connection.pragma_update(None, "journal_size_limit", LOG_SIZE_LIMIT)?;
+    Ok(connection)
+}
+
+/// For this statement SQLite does not wait by itself while another process opens the same new file.
+fn start_log(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<String> {
+    let start = Instant::now();
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && start.elapsed() < busy_timeout =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// A pool of `count` connections that only read.
+pub(super) fn readers(
+    path: PathBuf,
+    settings: &SqliteSettings,
+    count: u32,
+    watch: Arc<Watch>,
+) -> Result<Readers, r2d2::Error> {
+    let busy_timeout = settings.pool_timeout;
+    let manager = SqliteConnectionManager::file(path)
+        .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .with_init(move |connection| {
+            prepare(connection, busy_timeout)?;
+            connection.pragma_update(None, "query_only", true)?;
+            // The log is opened by the first read; only then is it known that every file is the right one.
+            connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
+            watch.check().map_err(|_| cannot_open("the database file was deleted or replaced"))
+        });
+    r2d2::Pool::builder()
+        .max_size(count.max(1))
+        .min_idle(Some(count.clamp(1, 2)))
+        .test_on_check_out(false)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connection_timeout(settings.pool_timeout)
+        .build(manager)
+}
+
+fn prepare(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
+}
+
+fn cannot_open(reason: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(reason.to_owned()))
+}
