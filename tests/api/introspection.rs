@@ -307,3 +307,27 @@ fn an_outage_is_no_inactive_token() {
     let body = format!("token={}", secret.replace('|', "%7C"));
     assert_eq!(caller.send_as("POST", "/api/v1/revoke", FORM, body.as_bytes()).status, 503);
 }
+
+#[test]
+fn a_warm_token_gains_nothing_for_another_ability() {
+    let app = TestApp::spawn();
+    let service = introspector(&app);
+    let ada = app.sign_in("ada");
+    let created = ada.create_token(json!({ "name": "t", "abilities": ["calls:read"] }));
+    let token = created["token"].as_str().unwrap();
+    let code = |ability: &str| {
+        let answer = service.post("/api/v1/tokens/verify", json!({ "token": token, "abilities": [ability] }));
+        answer.body["data"]["code"].as_str().unwrap().to_owned()
+    };
+    for _ in 0..3 {
+        assert_eq!((code("calls:read"), code("calls:write")), ("valid".into(), "missing_ability".into()));
+        let batch = json!({ "tokens": [{ "token": token }, { "token": token, "abilities": ["user:read"] }] });
+        let answer = service.post("/api/v1/tokens/verify-batch", batch);
+        assert_eq!(answer.body["data"][0]["code"], "valid");
+        assert_eq!(answer.body["data"][1]["code"], "missing_ability");
+        assert_eq!(introspect(&service, token).body["scope"], "calls:read");
+        assert_eq!(app.bearer(token).post("/api/v1/auth/identify", json!({})).status, 200);
+        assert_eq!(app.bearer(token).get("/api/user").status, 403);
+        assert_eq!(introspect(&app.bearer(token), token).status, 403);
+    }
+}
