@@ -37,6 +37,7 @@ pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<(), Failure> 
 
 async fn serve(config: &Config, first_user: &str) -> Result<(), Failure> {
     let stop = stop_signals()?;
+    allow_files(config.server.max_connections);
     let ctx = context(config, open_server_store(config)?)?;
     let empty = has_no_user(&ctx).await?;
     let bind = config.server.bind;
@@ -50,6 +51,22 @@ async fn serve(config: &Config, first_user: &str) -> Result<(), Failure> {
         log::warn!("there is no user yet; make the first with: {first_user}");
     }
     server.run(stop).await.map_err(ended)
+}
+
+/// Files beside those of connections: the database's, the log, the libraries.
+const OTHER_FILES: u64 = 256;
+
+/// Asks the system for as many open files as the connections need, two each; many systems give a process 1,024 unless
+/// it asks.
+fn allow_files(connections: usize) {
+    let wanted = (connections as u64).saturating_mul(2).saturating_add(OTHER_FILES);
+    let allowed = rlimit::increase_nofile_limit(wanted).unwrap_or(0);
+    if allowed < wanted {
+        log::warn!(
+            allowed, wanted;
+            "the system allows fewer open files than server.max_connections needs: raise its limit (ulimit -n) or lower that"
+        );
+    }
 }
 
 async fn has_no_user(ctx: &Context) -> Result<bool, Failure> {
