@@ -4,9 +4,11 @@
 //! could disagree about where it leads is refused here, so that no rule is ever matched against another path than the
 //! one that is served.
 
+use std::borrow::Cow;
+
 /// A path that every parser reads alike: decoded once, in segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestPath(Vec<String>);
+pub struct RequestPath<'t>(Vec<Cow<'t, str>>);
 
 /// Two parsers could read the path in two ways, so nobody gets anywhere by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,9 +39,9 @@ pub enum AmbiguousPath {
     Encoding,
 }
 
-impl RequestPath {
+impl<'t> RequestPath<'t> {
     /// Reads a path as it stood in the request line, with its query if it has one.
-    pub fn parse(target: &str) -> Result<Self, AmbiguousPath> {
+    pub fn parse(target: &'t str) -> Result<Self, AmbiguousPath> {
         let path = target.split('?').next().unwrap_or_default();
         let segments = path.strip_prefix('/').ok_or(AmbiguousPath::NotAbsolute)?;
         let last = segments.matches('/').count();
@@ -48,13 +50,13 @@ impl RequestPath {
     }
 
     /// The decoded segments; a trailing slash is an empty last one.
-    pub fn segments(&self) -> &[String] {
+    pub fn segments(&self) -> &[Cow<'t, str>] {
         &self.0
     }
 }
 
 /// Only the last segment may be empty: that is a trailing slash, which leads elsewhere than without.
-fn segment(raw: &str, is_last: bool) -> Result<String, AmbiguousPath> {
+fn segment(raw: &str, is_last: bool) -> Result<Cow<'_, str>, AmbiguousPath> {
     if raw.is_empty() && !is_last {
         return Err(AmbiguousPath::EmptySegment);
     }
@@ -79,7 +81,10 @@ fn segment(raw: &str, is_last: bool) -> Result<String, AmbiguousPath> {
     if twice { Err(AmbiguousPath::Encoding) } else { Ok(decoded) }
 }
 
-fn decode(raw: &str) -> Result<String, AmbiguousPath> {
+fn decode(raw: &str) -> Result<Cow<'_, str>, AmbiguousPath> {
+    if !raw.contains('%') {
+        return Ok(Cow::Borrowed(raw));
+    }
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
@@ -92,7 +97,7 @@ fn decode(raw: &str) -> Result<String, AmbiguousPath> {
         bytes.push(hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).ok_or(AmbiguousPath::Encoding)?);
         rest = &behind[2..];
     }
-    String::from_utf8(bytes).map_err(|_| AmbiguousPath::Encoding)
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| AmbiguousPath::Encoding)
 }
 
 fn is_hex(text: &str) -> bool {

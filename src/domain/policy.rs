@@ -58,13 +58,13 @@ impl Policy {
     }
 
     /// The rule that decides over a request, with its place in the list; `None` denies.
-    pub fn rule_for(&self, method: &str, path: &RequestPath) -> Option<(usize, &Rule)> {
+    pub fn rule_for(&self, method: &str, path: &RequestPath<'_>) -> Option<(usize, &Rule)> {
         self.rules.iter().enumerate().find(|(_, rule)| rule.is_for(method, path))
     }
 }
 
 impl Rule {
-    fn is_for(&self, method: &str, path: &RequestPath) -> bool {
+    fn is_for(&self, method: &str, path: &RequestPath<'_>) -> bool {
         let method_fits = self.methods.is_empty() || self.methods.iter().any(|named| named == method);
         method_fits && self.paths.iter().any(|pattern| pattern.matches(path))
     }
@@ -110,7 +110,7 @@ impl PathPattern {
         let segments = segments.into_iter().map(|segment| match &*segment {
             "*" => Ok(Segment::AnyOne),
             text if text.contains('*') => Err(NotAPattern),
-            _ => Ok(Segment::Exactly(segment)),
+            _ => Ok(Segment::Exactly(segment.into_owned())),
         });
         Ok(Self { segments: segments.collect::<Result<_, _>>()?, and_below, written: text.to_owned() })
     }
@@ -120,7 +120,7 @@ impl PathPattern {
         &self.written
     }
 
-    fn matches(&self, path: &RequestPath) -> bool {
+    fn matches(&self, path: &RequestPath<'_>) -> bool {
         let path = path.segments();
         let long_enough = match self.and_below {
             true => path.len() >= self.segments.len(),

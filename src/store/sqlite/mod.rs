@@ -86,6 +86,7 @@ pub struct SqliteStore {
     writer: Writer,
     watch: Arc<Watch>,
     changes: Arc<Changes>,
+    room: Arc<tokens::Room>,
     lock: Option<ServerLock>,
     pool_timeout: Duration,
     _patience: Option<Patience>,
@@ -121,6 +122,15 @@ impl SqliteStore {
         };
         let (pool, long_readers) = (readers(settings.readers)?, readers(settings.readers.div_ceil(2))?);
         let changes = Arc::new(Changes::new());
+        let room = Arc::new(tokens::Room::default());
+        changes.observe(Box::new({
+            let room = Arc::clone(&room);
+            move |change| {
+                if change == Change::Anything {
+                    room.forget();
+                }
+            }
+        }));
         let writer = Writer::start(connection, settings.write_queue, Arc::clone(&watch), Arc::clone(&changes))
             .map_err(failed)?;
         let patience = lock.is_none().then(|| Patience(Arc::clone(&changes)));
@@ -132,6 +142,7 @@ impl SqliteStore {
             writer,
             watch,
             changes,
+            room,
             lock,
             pool_timeout,
             _patience: patience,
@@ -291,7 +302,8 @@ impl Store for SqliteStore {
     }
 
     fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token> {
-        self.write(vec![Change::Added(token.hash)], move |connection| tokens::add(connection, token, max_live))
+        let room = Arc::clone(&self.room);
+        self.write(vec![Change::Added(token.hash)], move |connection| tokens::add(connection, token, max_live, &room))
     }
 
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {

@@ -4,6 +4,11 @@
 
 use std::sync::Arc;
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{row, sessions, users};
@@ -49,21 +54,17 @@ pub(super) const LIST: &str =
        AND (:search IS NULL OR instr(lower(name), lower(:search)) > 0)
      ORDER BY number DESC LIMIT :limit";
 
-pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32) -> Result<Token, StoreError> {
+pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32, room: &Room) -> Result<Token, StoreError> {
     if users::by_id(connection, token.owner)?.disabled_at.is_some() {
         return Err(StoreError::NotFound);
     }
     sessions::expect_open(connection, token.owner, token.authority)?;
-    let live: u32 = connection.prepare_cached(COUNT_LIVE)?.query_row(
-        named_params! {
-            ":owner_id": token.owner.uuid().into_bytes(),
-            ":now": token.created_at.unix(),
-            ":max_live": max_live,
-        },
-        |row| row.get(0),
-    )?;
-    if live >= max_live {
-        return Err(StoreError::Conflict(Conflict::TooManyTokens));
+    if !room.take(token.owner, max_live) {
+        let left = max_live.saturating_sub(count_live(connection, &token, max_live)?);
+        if left == 0 {
+            return Err(StoreError::Conflict(Conflict::TooManyTokens));
+        }
+        room.note(token.owner, max_live, left - 1);
     }
     connection
         .prepare_cached(
@@ -92,6 +93,62 @@ pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32) -> Re
         last_used_at: None,
         revoked_at: None,
     })
+}
+
+fn count_live(connection: &Connection, token: &NewToken, max_live: u32) -> Result<u32, StoreError> {
+    let live = connection.prepare_cached(COUNT_LIVE)?.query_row(
+        named_params! {
+            ":owner_id": token.owner.uuid().into_bytes(),
+            ":now": token.created_at.unix(),
+            ":max_live": max_live,
+        },
+        |row| row.get(0),
+    )?;
+    Ok(live)
+}
+
+/// How many more tokens an owner may have at the least, so that their live ones are not counted at every creation.
+///
+/// Revocation and expiry make room that is not noted here; when what is noted is used up, the count tells. Only
+/// another process could use up room unnoticed, and then all of this is forgotten before the next write.
+#[derive(Default)]
+pub(super) struct Room(Mutex<HashMap<UserId, Noted>>);
+
+struct Noted {
+    max_live: u32,
+    left: u32,
+}
+
+impl Room {
+    /// Owners whose room is noted; beyond, all are forgotten.
+    const MOST: usize = 10_000;
+
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
+    /// Takes one place of those that are noted.
+    fn take(&self, owner: UserId, max_live: u32) -> bool {
+        match self.lock().get_mut(&owner) {
+            Some(noted) if noted.max_live == max_live && noted.left > 0 => {
+                noted.left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn note(&self, owner: UserId, max_live: u32, left: u32) {
+        let mut noted = self.lock();
+        if noted.len() >= Self::MOST {
+            noted.clear();
+        }
+        noted.insert(owner, Noted { max_live, left });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Noted>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Option<Arc<TokenRecord>>, StoreError> {

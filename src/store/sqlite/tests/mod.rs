@@ -11,6 +11,10 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
+use crate::{
+    domain::secret::{CredentialKind, Plaintext, Prefixes},
+    store::Conflict,
+};
 
 fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -96,5 +100,26 @@ fn killed_after(path: &Path, work: impl FnOnce(&Connection)) {
         if from.exists() {
             std::fs::copy(from, file::beside(path, suffix)).unwrap();
         }
+    }
+}
+
+fn secret() -> (TokenHash, String) {
+    let prefixes = Prefixes::new("ses_", "pat_", "talq_").unwrap();
+    let secret = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes).unwrap();
+    (secret.hash(), secret.hint())
+}
+
+fn new_token(owner: UserId) -> NewToken {
+    let (hash, hint) = secret();
+    NewToken {
+        id: TokenId::new(Uuid::now_v7()),
+        owner,
+        name: Name::parse("ci").unwrap(),
+        abilities: crate::domain::ability::Abilities::full(),
+        hash,
+        hint,
+        created_at: Timestamp::from_unix(1),
+        expires_at: None,
+        authority: None,
     }
 }

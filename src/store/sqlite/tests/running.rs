@@ -232,6 +232,23 @@ fn long_reads_leave_the_point_reads_their_connections() {
 }
 
 #[test]
+fn room_that_another_process_used_up_is_not_given_twice() {
+    let directory = directory();
+    let (server, tool) =
+        (open(&directory), SqliteStore::open(&settings(database(&directory)), Access::Existing).unwrap());
+    let user = person("ada");
+    wait(server.add_user(user.clone(), password())).unwrap();
+    let add = |store: &SqliteStore| wait(store.add_token(new_token(user.id), 3));
+    let first = add(&server).unwrap();
+    add(&tool).unwrap();
+    add(&tool).unwrap();
+    assert_eq!(add(&server), Err(StoreError::Conflict(Conflict::TooManyTokens)));
+    wait(server.revoke_token(user.id, first.id, Timestamp::from_unix(2))).unwrap();
+    add(&server).unwrap();
+    assert_eq!(add(&tool), Err(StoreError::Conflict(Conflict::TooManyTokens)));
+}
+
+#[test]
 fn a_file_that_vanished_takes_no_write_and_answers_no_read_until_it_is_back() {
     for suffix in ["", "-wal", "-shm"] {
         let directory = directory();

@@ -1,7 +1,6 @@
 //! How statements are planned, where reads run, and what must stay out of sight.
 
 use super::*;
-use crate::domain::secret::{CredentialKind, Plaintext, Prefixes};
 
 fn plan(store: &SqliteStore, sql: &str) -> Vec<String> {
     let connection = store.pool.get().unwrap();
@@ -68,20 +67,7 @@ fn a_token_of_an_environment_is_no_personal_token() {
     let store = open(&directory);
     let user = person("ada");
     wait(store.add_user(user.clone(), password())).unwrap();
-    let new = || {
-        let (hash, hint) = secret();
-        NewToken {
-            id: TokenId::new(Uuid::now_v7()),
-            owner: user.id,
-            name: Name::parse("ci").unwrap(),
-            abilities: crate::domain::ability::Abilities::full(),
-            hash,
-            hint,
-            created_at: Timestamp::from_unix(1),
-            expires_at: None,
-            authority: None,
-        }
-    };
+    let new = || new_token(user.id);
     let token = new();
     wait(store.add_token(token.clone(), 1)).unwrap();
     wait(store.write(Vec::new(), |connection| {
@@ -113,10 +99,4 @@ fn a_row_that_the_domain_would_refuse_is_a_defect_and_not_shown() {
         Err(StoreError::Internal(text)) => assert!(!text.contains("canary"), "{text}"),
         other => panic!("{other:?}"),
     }
-}
-
-fn secret() -> (TokenHash, String) {
-    let prefixes = Prefixes::new("ses_", "pat_", "talq_").unwrap();
-    let secret = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes).unwrap();
-    (secret.hash(), secret.hint())
 }
