@@ -5,10 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use patd::cli::CommandLine;
 
-/// Faster than the system's where every request makes and drops a few dozen small things (`benches/run`).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match CommandLine::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
