@@ -25,6 +25,8 @@ pub(super) enum ApiError {
     MalformedAuthorization(&'static str),
     /// The body or the query cannot be read.
     Malformed(String),
+    /// The form of an OAuth endpoint cannot be read (RFC 6749, section 5.2).
+    MalformedForm(String),
     /// A proxy's question from an address that is no proxy's.
     UntrustedProxy,
     /// A proxy's question that does not say what is to be decided.
@@ -79,6 +81,9 @@ struct ErrorView {
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<BTreeMap<String, Vec<String>>>,
     code: &'static str,
+    /// OAuth's word, where an OAuth client reads the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
 }
 
 /// What an error looks like outside.
@@ -140,7 +145,9 @@ impl ApiError {
                 of(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "Server Error")
             }
             Self::MalformedAuthorization(message) => of(StatusCode::BAD_REQUEST, "malformed_request", message),
-            Self::Malformed(message) => of(StatusCode::BAD_REQUEST, "malformed_request", message),
+            Self::Malformed(message) | Self::MalformedForm(message) => {
+                of(StatusCode::BAD_REQUEST, "malformed_request", message)
+            }
             Self::UnknownRoute => of(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path."),
             Self::MethodNotAllowed(allowed) => {
                 let message = format!("This path takes {allowed}.");
@@ -227,7 +234,8 @@ impl ResponseError for ApiError {
         };
         let mut response = HttpResponse::build(status);
         self.add_headers(&mut response);
-        response.json(ErrorView { message, errors, code })
+        let error = matches!(self, Self::MalformedForm(_)).then_some("invalid_request");
+        response.json(ErrorView { message, errors, code, error })
     }
 }
 

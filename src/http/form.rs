@@ -62,12 +62,12 @@ impl Body {
     pub(super) async fn parameter(self, name: &'static str) -> Result<String, ApiError> {
         let bytes = self.read_as("application/x-www-form-urlencoded").await?;
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes)
-            .map_err(|_| ApiError::Malformed("The body is not a sound form.".to_owned()))?;
+            .map_err(|_| ApiError::MalformedForm("The body is not a sound form.".to_owned()))?;
         let mut values = pairs.into_iter().filter(|(key, _)| key == name).map(|(_, value)| value);
         match (values.next(), values.next()) {
             (Some(value), None) if !value.is_empty() => Ok(value),
-            (Some(_), Some(_)) => Err(ApiError::Malformed(format!("The parameter {name} stands twice."))),
-            _ => Err(ApiError::Malformed(format!("The parameter {name} is required."))),
+            (Some(_), Some(_)) => Err(ApiError::MalformedForm(format!("The parameter {name} stands twice."))),
+            _ => Err(ApiError::MalformedForm(format!("The parameter {name} is required."))),
         }
     }
 

@@ -237,8 +237,7 @@ pub async fn inspect(ctx: &Context, credential: &str) -> Result<Result<Principal
     }
 }
 
-/// What an application wants to know of a credential that was presented to it.
-#[derive(Debug)]
+/// What an application wants to know of a credential that was presented to it. It holds a secret, hence no Debug.
 pub struct Check {
     /// The credential as it was presented.
     pub token: String,

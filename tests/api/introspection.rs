@@ -100,7 +100,8 @@ fn a_hint_changes_nothing_and_a_missing_or_repeated_token_is_400() {
         assert_eq!(service.send_as("POST", "/api/v1/introspect", FORM, body.as_bytes()).text, plain, "{hint}");
     }
     for bad in ["", "token=", "token=a&token=b", "x=y"] {
-        assert_eq!(service.send_as("POST", "/api/v1/introspect", FORM, bad.as_bytes()).status, 400, "{bad}");
+        let answer = service.send_as("POST", "/api/v1/introspect", FORM, bad.as_bytes());
+        assert_eq!((answer.status, &answer.body["error"]), (400, &json!("invalid_request")), "{bad}");
     }
     assert_eq!(service.post("/api/v1/introspect", json!({ "token": session })).status, 415);
 }
