@@ -3,5 +3,6 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod crash;
+mod drive;
 mod harness;
 mod logs;
