@@ -14,14 +14,14 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("config", &["config", "domain"], &[]),
     ("logging.rs", &["config"], &[]),
     ("ops", &["ops", "store", "domain", "config"], &[]),
-    ("http", &["http", "ops", "store", "domain", "config"], &["actix_web"]),
+    ("http", &["http", "ops", "store", "domain", "config"], &["actix_web", "actix_http", "actix_service"]),
     ("server.rs", &["http", "ops", "store", "domain", "config"], &["actix_web"]),
     ("cli", &["cli", "server", "ops", "store", "domain", "config", "logging"], &["anyhow"]),
     ("main.rs", &[], &["anyhow"]),
     ("lib.rs", &[], &[]),
 ];
 
-const GUARDED: [&str; 5] = ["rusqlite", "r2d2", "r2d2_sqlite", "actix_web", "anyhow"];
+const GUARDED: [&str; 7] = ["rusqlite", "r2d2", "r2d2_sqlite", "actix_web", "actix_http", "actix_service", "anyhow"];
 
 /// Below these, the store's implementation may not be named: they know the trait alone.
 const BEHIND_THE_TRAIT: [&str; 2] = ["ops", "http"];

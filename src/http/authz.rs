@@ -3,85 +3,171 @@
 //! A yes is exactly 200 with an empty body, and sets every identity header, so that nothing a client forged survives.
 //! A proxy's word for method and path is believed from its configured address alone, and no ability is ever taken from
 //! a request.
+//!
+//! These are asked for every request of every application, so they stand in front of the route table and its
+//! extractors ([`super::envelope`]): nothing is done for them that they do not need.
 
 use std::fmt::{self, Write};
 
+use actix_http::Request;
 use actix_web::{
-    HttpRequest, HttpResponse, ResponseError,
-    dev::ServiceRequest,
+    HttpMessage, ResponseError,
+    body::BoxBody,
+    dev::Response,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{HeaderName, HeaderValue},
     },
-    web::{BytesMut, Data},
+    web::BytesMut,
 };
 
 use super::{
     AppState,
     error::ApiError,
-    guard::{bearer_or_basic, note},
+    guard::{Asker, bearer_or_basic},
+    table::EVERY_METHOD,
 };
 use crate::ops::{
     self,
     verification::{self, Passage, PolicyDenied, Principal},
 };
 
-const CHECKS: &str = "/api/authz/";
-const AUTH_REQUEST: &str = "/api/authz/auth-request/";
+/// A way in which proxies ask.
+pub(super) struct Dialect {
+    /// What the path begins with; the policy's name follows.
+    prefix: &'static str,
+    /// The whole path, as the route table writes paths.
+    pattern: &'static str,
+    /// The methods that it is asked with; `None` is any.
+    methods: Option<&'static [Method]>,
+    /// Whether the path of the request that is to pass follows the policy's name.
+    path_follows: bool,
+    /// Whether it makes an error of its own of everything but 200, 401 and 403.
+    three_statuses: bool,
+    /// Where it tells method and path of the request that is to pass.
+    told: fn(&Request) -> Result<(&str, &str), ApiError>,
+}
+
+const READING: Option<&[Method]> = Some(&[Method::GET, Method::HEAD]);
+
 const EXT_AUTHZ: &str = "/api/authz/ext-authz/";
 
-/// nginx's `auth_request`, which takes 200, 401 and 403 and makes 500 of the rest.
-pub(super) async fn auth_request(state: Data<AppState>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let told = || Ok((header(&request, "X-Original-Method")?, header(&request, "X-Original-URI")?));
-    let decided = decide(&state, &request, told).await;
-    decided.map_err(|error| Refusal { error, three_statuses: true })
+static DIALECTS: [Dialect; 3] = [
+    // nginx's `auth_request`, which takes 200, 401 and 403 and makes 500 of the rest.
+    Dialect {
+        prefix: "/api/authz/auth-request/",
+        pattern: "/api/authz/auth-request/{policy}",
+        methods: READING,
+        path_follows: false,
+        three_statuses: true,
+        told: |request| Ok((header(request, &X_ORIGINAL_METHOD)?, header(request, &X_ORIGINAL_URI)?)),
+    },
+    // Traefik's `forwardAuth` and Caddy's `forward_auth`, which hand any refusal on to the client.
+    Dialect {
+        prefix: "/api/authz/forward-auth/",
+        pattern: "/api/authz/forward-auth/{policy}",
+        methods: READING,
+        path_follows: false,
+        three_statuses: false,
+        told: |request| Ok((header(request, &X_FORWARDED_METHOD)?, header(request, &X_FORWARDED_URI)?)),
+    },
+    // Envoy's HTTP `ext_authz`, which asks with the client's own method and with its path behind the endpoint's.
+    Dialect {
+        prefix: EXT_AUTHZ,
+        pattern: "/api/authz/ext-authz/{policy}/{tail:.*}",
+        methods: None,
+        path_follows: true,
+        three_statuses: false,
+        told: |request| {
+            let behind = request.uri().path_and_query().and_then(|target| target.as_str().strip_prefix(EXT_AUTHZ));
+            let slash = behind.and_then(|behind| behind.find('/').map(|at| &behind[at..]));
+            Ok((request.method().as_str(), slash.ok_or(ApiError::IncompletePassage)?))
+        },
+    },
+];
+
+impl Dialect {
+    /// The one in which a request to `path` asks, if it asks.
+    pub(super) fn of(path: &str) -> Option<&'static Self> {
+        DIALECTS.iter().find(|dialect| dialect.policy(path).is_some())
+    }
+
+    /// Every path with its methods, for the list of routes.
+    pub(super) fn routes() -> impl Iterator<Item = (Method, &'static str)> {
+        DIALECTS.iter().flat_map(|dialect| {
+            let methods = dialect.methods.unwrap_or(&EVERY_METHOD);
+            methods.iter().map(|method| (method.clone(), dialect.pattern))
+        })
+    }
+
+    /// The path as the route table would write it.
+    pub(super) fn pattern(&self) -> &'static str {
+        self.pattern
+    }
+
+    /// The name of the policy in `path`, if that is a path of this dialect.
+    fn policy<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let rest = path.strip_prefix(self.prefix)?;
+        let (policy, follows) = rest.split_once('/').map_or((rest, false), |(policy, _)| (policy, true));
+        (!policy.is_empty() && follows == self.path_follows).then_some(policy)
+    }
+
+    /// A no, in this dialect, with its code in `X-Auth-Error`.
+    pub(super) fn refuse(&self, error: &ApiError) -> Response<BoxBody> {
+        let mut response = error.error_response();
+        let status = response.status();
+        let taken = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) || status.is_server_error();
+        if self.three_statuses && !taken {
+            *response.status_mut() = StatusCode::FORBIDDEN;
+        }
+        response.headers_mut().insert(X_AUTH_ERROR, HeaderValue::from_static(error.code()));
+        response.into()
+    }
 }
 
-/// Traefik's `forwardAuth` and Caddy's `forward_auth`, which hand any refusal on to the client.
-pub(super) async fn forward_auth(state: Data<AppState>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let told = || Ok((header(&request, "X-Forwarded-Method")?, header(&request, "X-Forwarded-Uri")?));
-    decide(&state, &request, told).await.map_err(|error| Refusal { error, three_statuses: false })
-}
-
-/// Envoy's HTTP `ext_authz`, which asks with the client's own method and with its path behind the endpoint's.
-pub(super) async fn ext_authz(state: Data<AppState>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let told = || {
-        let behind = request.uri().path_and_query().and_then(|target| target.as_str().strip_prefix(EXT_AUTHZ));
-        let slash = behind.and_then(|behind| behind.find('/').map(|at| &behind[at..]));
-        Ok((request.method().as_str(), slash.ok_or(ApiError::IncompletePassage)?))
-    };
-    decide(&state, &request, told).await.map_err(|error| Refusal { error, three_statuses: false })
-}
-
-async fn decide<'r>(
+/// Answers what a proxy asks, and says who passes (nobody, by a public rule) or why nobody does.
+pub(super) async fn answer(
     state: &AppState,
-    request: &'r HttpRequest,
-    told: impl FnOnce() -> Result<(&'r str, &'r str), ApiError>,
-) -> Result<HttpResponse, ApiError> {
+    dialect: &Dialect,
+    request: &Request,
+) -> (Response<BoxBody>, Result<Option<Asker>, ApiError>) {
+    if let Some(methods) = dialect.methods.filter(|methods| !methods.contains(request.method())) {
+        let error = ApiError::method_not_allowed(methods);
+        return (error.error_response().into(), Err(error));
+    }
+    match decide(state, dialect, request).await.and_then(|principal| Ok((yes(principal.as_ref())?, principal))) {
+        Ok((yes, principal)) => (yes, Ok(principal.as_ref().map(Asker::of))),
+        Err(error) => (dialect.refuse(&error), Err(error)),
+    }
+}
+
+async fn decide(state: &AppState, dialect: &Dialect, request: &Request) -> Result<Option<Principal>, ApiError> {
     let peer = request.peer_addr().ok_or(ApiError::UntrustedProxy)?;
     if !state.trusts(peer.ip()) {
         return Err(ApiError::UntrustedProxy);
     }
-    let policy = request.match_info().get("policy").ok_or(PolicyDenied::UnknownPolicy)?;
-    let (method, target) = told()?;
+    let policy = dialect.policy(request.path()).ok_or(PolicyDenied::UnknownPolicy)?;
+    let (method, target) = (dialect.told)(request)?;
     let passage = Passage { policy, method, target };
-    let principal = verification::authorize(&state.ops, passage, || bearer_or_basic(request)).await?;
-    if let Some(principal) = &principal {
-        note(request, principal);
-    }
-    yes(principal.as_ref())
+    verification::authorize(&state.ops, passage, || bearer_or_basic(request.headers())).await
 }
 
 /// A header that must be there once, as text.
-fn header<'r>(request: &'r HttpRequest, name: &str) -> Result<&'r str, ApiError> {
+fn header<'r>(request: &'r Request, name: &HeaderName) -> Result<&'r str, ApiError> {
     let mut values = request.headers().get_all(name);
     let value = values.next().and_then(|value| value.to_str().ok()).ok_or(ApiError::IncompletePassage)?;
     if values.next().is_some() { Err(ApiError::IncompletePassage) } else { Ok(value) }
 }
 
+const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+const X_AUTH_ERROR: HeaderName = HeaderName::from_static("x-auth-error");
+
 /// 200, and who it is under the names that upstreams read already (Authelia's and oauth2-proxy's) and under our own.
-fn yes(principal: Option<&Principal>) -> Result<HttpResponse, ApiError> {
-    let mut response = HttpResponse::new(StatusCode::OK);
+fn yes(principal: Option<&Principal>) -> Result<Response<BoxBody>, ApiError> {
+    let mut response = Response::new(StatusCode::OK);
     let headers = response.headers_mut();
     for name in IDENTITY {
         headers.insert(name, HeaderValue::from_static(""));
@@ -137,53 +223,5 @@ impl Values {
         let unsendable = |error: &dyn fmt::Display| ops::Error::Internal(format!("a header cannot be sent: {error}"));
         write!(self.0, "{value}").map_err(|error| unsendable(&error))?;
         Ok(HeaderValue::from_maybe_shared(self.0.split().freeze()).map_err(|error| unsendable(&error))?)
-    }
-}
-
-/// Whether a request is a proxy's question.
-pub(super) fn is_check(request: &ServiceRequest) -> bool {
-    request.path().starts_with(CHECKS)
-}
-
-/// Whether it is nginx's.
-pub(super) fn asks_for_nginx(request: &ServiceRequest) -> bool {
-    request.path().starts_with(AUTH_REQUEST)
-}
-
-/// How an error that no handler saw is answered: in nginx's terms where nginx asks.
-pub(super) fn in_dialect(asks_for_nginx: bool, error: ApiError) -> HttpResponse {
-    match asks_for_nginx {
-        true => Refusal { error, three_statuses: true }.error_response(),
-        false => error.error_response(),
-    }
-}
-
-/// A no in a proxy's dialect, with its code in `X-Auth-Error`.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    error: ApiError,
-    three_statuses: bool,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl ResponseError for Refusal {
-    fn status_code(&self) -> StatusCode {
-        let status = self.error.status_code();
-        let taken = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) || status.is_server_error();
-        if self.three_statuses && !taken { StatusCode::FORBIDDEN } else { status }
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let mut response = self.error.error_response();
-        *response.status_mut() = self.status_code();
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static("x-auth-error"), HeaderValue::from_static(self.error.code()));
-        response
     }
 }

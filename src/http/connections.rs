@@ -15,10 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{
-    dev::{Extensions, ServiceRequest},
-    rt,
-};
+use actix_http::Request;
+use actix_web::{dev::Extensions, rt};
 
 /// A request is under way, so whatever takes long is timed elsewhere.
 const BUSY: u64 = u64::MAX;
@@ -86,7 +84,7 @@ impl Connections {
 }
 
 /// Notes that the request's connection is busy until this is dropped.
-pub(super) fn under_way(request: &ServiceRequest) -> Option<UnderWay> {
+pub(super) fn under_way(request: &Request) -> Option<UnderWay> {
     let connection = request.conn_data::<Arc<Connection>>()?;
     connection.idle_since.store(BUSY, Ordering::Relaxed);
     Some(UnderWay(Arc::clone(connection)))

@@ -1,93 +1,183 @@
 //! What surrounds every request: an id, the limit of its head, a deadline, the headers of every answer, one log line.
 
 use std::{
+    future::{Future, poll_fn, ready},
     panic::AssertUnwindSafe,
+    pin::pin,
+    task::Poll,
     time::{Duration, Instant},
 };
 
+use actix_http::Request;
 use actix_web::{
-    Error, HttpMessage, HttpResponse,
-    body::{BoxBody, EitherBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
-    error::InternalError,
+    Error, HttpMessage, ResponseError,
+    body::BoxBody,
+    dev::{AppConfig, Response, Service, ServiceFactory, ServiceResponse, forward_ready},
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
-    middleware::Next,
-    web,
+    web::Data,
 };
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::LocalBoxFuture};
 use log::Level;
 use uuid::Uuid;
 
 use super::{
-    AppState, authz, connections,
+    AppState,
+    authz::{self, Dialect},
+    connections::{self, UnderWay},
     error::ApiError,
     guard::Asker,
     unread::{Held, Outlasting},
 };
 use crate::config::LoggedChecks;
 
-/// Lets a request through to its handler and seals what comes back.
-pub(super) async fn seal<B: MessageBody + 'static>(
-    mut request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B, Outlasting<B>>>, Error> {
-    let line = Line { id: RequestId::new(), method: named_method(&request), started: Instant::now() };
-    let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application").clone();
-    let asks_for_nginx = authz::asks_for_nginx(&request);
-    let logged = match authz::is_check(&request) {
-        true => state.logged_checks,
-        false => LoggedChecks::All,
-    };
+/// The routes and the checks, sealed.
+pub(super) struct Envelope<F> {
+    routes: F,
+    state: Data<AppState>,
+}
 
-    let _under_way = connections::under_way(&request);
-    let held = Held::of(&mut request);
-    let outcome = match head_size(&request) > state.limits.head {
-        true => Err(ApiError::HeadTooLarge(state.limits.head)),
-        false => run(state.limits.deadline, request, next).await,
-    };
-    match outcome {
-        Ok(Ok(mut response)) => {
-            add_headers(response.headers_mut(), line.id.value());
-            let is_logged = match logged {
-                LoggedChecks::All => true,
-                LoggedChecks::Refused => response.status() != StatusCode::OK && state.refused_checks.allows(),
-                LoggedChecks::None => false,
-            };
-            if is_logged {
-                line.write_answered(&response);
-            }
-            Ok(match held {
-                None => response.map_into_left_body(),
-                held => response.map_body(|_, body| EitherBody::right(Outlasting::new(body, held))),
-            })
+impl<F> Envelope<F> {
+    pub(super) fn new(routes: F, state: Data<AppState>) -> Self {
+        Self { routes, state }
+    }
+}
+
+impl<F> ServiceFactory<Request> for Envelope<F>
+where
+    F: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse, Error = Error, InitError = ()>,
+    F::Future: 'static,
+    <F::Service as Service<Request>>::Future: 'static,
+{
+    type Response = Response<BoxBody>;
+    type Error = Error;
+    type Config = AppConfig;
+    type Service = Sealed<F::Service>;
+    type InitError = ();
+    type Future = LocalBoxFuture<'static, Result<Self::Service, ()>>;
+
+    fn new_service(&self, config: AppConfig) -> Self::Future {
+        let (routes, state) = (self.routes.new_service(config), self.state.clone());
+        Box::pin(async move { Ok(Sealed { routes: routes.await?, state }) })
+    }
+}
+
+/// An [`Envelope`] on one worker.
+pub(super) struct Sealed<S> {
+    routes: S,
+    state: Data<AppState>,
+}
+
+impl<S> Service<Request> for Sealed<S>
+where
+    S: Service<Request, Response = ServiceResponse, Error = Error>,
+    S::Future: 'static,
+{
+    type Response = Response<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Response<BoxBody>, Error>>;
+
+    forward_ready!(routes);
+
+    fn call(&self, mut request: Request) -> Self::Future {
+        let seal = Seal {
+            line: Line { id: RequestId::new(), method: named_method(request.method()), started: Instant::now() },
+            state: self.state.clone(),
+            held: Held::of(&mut request),
+            _under_way: connections::under_way(&request),
+        };
+        let dialect = Dialect::of(request.path());
+        if head_size(&request) > self.state.limits.head {
+            let refused = seal.refuse(&ApiError::HeadTooLarge(self.state.limits.head), dialect);
+            return Box::pin(ready(Ok(refused)));
         }
-        Ok(Err(error)) => Err(line.refuse(error.error_response(), &error.to_string(), held)),
-        Err(error) => {
-            let reason = error.to_string();
-            Err(line.refuse(authz::in_dialect(asks_for_nginx, error), &reason, held))
+        match dialect {
+            Some(dialect) => Box::pin(seal.check(dialect, request)),
+            None => Box::pin(seal.route(self.routes.call(request))),
         }
     }
 }
 
-/// A handler that hangs or panics is answered for.
-async fn run<B: MessageBody + 'static>(
-    deadline: Duration,
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<Result<ServiceResponse<B>, Error>, ApiError> {
-    let handled = AssertUnwindSafe(next.call(request)).catch_unwind();
-    match tokio::time::timeout(deadline, handled).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(_)) => Err(ApiError::Panicked),
-        Err(_) => Err(ApiError::Deadline),
+/// What is known of a request before anybody handles it, and kept until it is answered.
+struct Seal {
+    line: Line,
+    state: Data<AppState>,
+    held: Option<Held>,
+    _under_way: Option<UnderWay>,
+}
+
+impl Seal {
+    async fn check(self, dialect: &'static Dialect, request: Request) -> Result<Response<BoxBody>, Error> {
+        let answered = within(self.state.limits.deadline, authz::answer(&self.state, dialect, &request)).await;
+        let (response, passed) = match answered {
+            Ok(answer) => answer,
+            Err(error) => return Ok(self.refuse(&error, Some(dialect))),
+        };
+        let is_logged = match self.state.logged_checks {
+            LoggedChecks::All => true,
+            LoggedChecks::Refused => response.status() != StatusCode::OK && self.state.refused_checks.allows(),
+            LoggedChecks::None => false,
+        };
+        if is_logged {
+            let reason = passed.as_ref().err().map(ToString::to_string);
+            self.line.write(response.status(), Some(dialect.pattern()), passed.ok().flatten(), reason.as_deref());
+        }
+        Ok(self.close(response))
     }
+
+    async fn route(
+        self,
+        handled: impl Future<Output = Result<ServiceResponse, Error>>,
+    ) -> Result<Response<BoxBody>, Error> {
+        match within(self.state.limits.deadline, handled).await {
+            Ok(Ok(response)) => {
+                self.line.write_answered(&response);
+                let (_request, response) = response.into_parts();
+                Ok(self.close(response.into()))
+            }
+            Ok(Err(error)) => {
+                let response = error.error_response();
+                self.line.write(response.status(), None, None, Some(&error.to_string()));
+                Ok(self.close(response.into()))
+            }
+            Err(error) => Ok(self.refuse(&error, None)),
+        }
+    }
+
+    /// The answer to a request that no handler answered.
+    fn refuse(self, error: &ApiError, dialect: Option<&Dialect>) -> Response<BoxBody> {
+        let response = match dialect {
+            Some(dialect) => dialect.refuse(error),
+            None => error.error_response().into(),
+        };
+        self.line.write(response.status(), None, None, Some(&error.to_string()));
+        self.close(response)
+    }
+
+    /// The headers of every answer.
+    fn close(self, mut response: Response<BoxBody>) -> Response<BoxBody> {
+        add_headers(response.headers_mut(), self.line.id.value());
+        match self.held {
+            None => response,
+            held => response.map_body(|_, body| BoxBody::new(Outlasting::new(body, held))),
+        }
+    }
+}
+
+/// A handler that hangs or panics is answered for. Most answer at once, and for those no timer is made.
+async fn within<T>(deadline: Duration, handled: impl Future<Output = T>) -> Result<T, ApiError> {
+    let mut handled = pin!(AssertUnwindSafe(handled).catch_unwind());
+    let answer = match poll_fn(|cx| Poll::Ready(handled.as_mut().poll(cx))).await {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => tokio::time::timeout(deadline, handled).await.map_err(|_| ApiError::Deadline)?,
+    };
+    answer.map_err(|_| ApiError::Panicked)
 }
 
 /// As it came over the wire, to within the spaces: request line and header fields.
-fn head_size(request: &ServiceRequest) -> usize {
+fn head_size(request: &Request) -> usize {
     let target = request.uri().path().len() + request.uri().query().map_or(0, |query| query.len() + 1);
     let line = request.method().as_str().len() + target + "  HTTP/1.1\r\n".len();
     let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
@@ -124,8 +214,8 @@ impl RequestId {
 /// The methods that a log line names. Any word can be sent as a method, a token too.
 const KNOWN_METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 
-fn named_method(request: &ServiceRequest) -> Option<&'static str> {
-    KNOWN_METHODS.into_iter().find(|known| *known == request.method().as_str())
+fn named_method(method: &Method) -> Option<&'static str> {
+    KNOWN_METHODS.into_iter().find(|known| *known == method.as_str())
 }
 
 /// The log line of a request. It names the route's pattern and not the path, which may hold anything.
@@ -139,29 +229,21 @@ impl Line {
     fn write_answered<B>(&self, response: &ServiceResponse<B>) {
         let asker = response.request().extensions().get::<Asker>().copied();
         let reason = response.response().error().map(ToString::to_string);
-        self.write(response.status(), response.request().match_pattern(), asker, reason);
+        self.write(response.status(), response.request().match_pattern().as_deref(), asker, reason.as_deref());
     }
 
-    fn write(&self, status: StatusCode, route: Option<String>, asker: Option<Asker>, reason: Option<String>) {
+    fn write(&self, status: StatusCode, route: Option<&str>, asker: Option<Asker>, reason: Option<&str>) {
         let level = if status.is_server_error() { Level::Error } else { Level::Info };
         log::log!(
             target: "patd::request", level,
             method = self.method.unwrap_or("-"),
-            route = route.as_deref().unwrap_or("-"),
+            route = route.unwrap_or("-"),
             status = status.as_u16(),
             elapsed_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             request_id = self.id.as_str(),
             principal = asker.map_or_else(|| "-".to_owned(), |asker| asker.to_string()),
-            reason = reason.as_deref().unwrap_or("-");
+            reason = reason.unwrap_or("-");
             "request"
         );
-    }
-
-    /// An answer for a request that is gone, and with it what an ordinary answer is made from.
-    fn refuse(&self, mut response: HttpResponse, reason: &str, held: Option<Held>) -> Error {
-        add_headers(response.headers_mut(), self.id.value());
-        self.write(response.status(), None, None, Some(reason.to_owned()));
-        let response = response.map_body(|_, body| BoxBody::new(Outlasting::new(body, held)));
-        InternalError::from_response(reason.to_owned(), response).into()
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
 };
 use serde::Serialize;
 
@@ -174,6 +174,12 @@ impl ApiError {
             }
             Self::Draining => of(StatusCode::SERVICE_UNAVAILABLE, "draining", "The server is shutting down."),
         }
+    }
+
+    /// The refusal of a path that takes `methods`.
+    pub(super) fn method_not_allowed(methods: &[Method]) -> Self {
+        let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
+        Self::MethodNotAllowed(allowed.join(", "))
     }
 
     /// The code for machines.

@@ -4,7 +4,12 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::header::{self, HeaderMap},
+    web,
+};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
@@ -40,6 +45,12 @@ pub(super) struct AccountReader(pub(super) User);
 pub(super) struct Asker {
     kind: CredentialKind,
     id: Uuid,
+}
+
+impl Asker {
+    pub(super) fn of(principal: &Principal) -> Self {
+        Self { kind: principal.kind(), id: principal.id() }
+    }
 }
 
 impl fmt::Display for Asker {
@@ -101,40 +112,35 @@ impl FromRequest for Introspector {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let principal = accept(&request, &bearer_or_basic(&request)?).await?;
+            let principal = accept(&request, &bearer_or_basic(request.headers())?).await?;
             principal.require(Power::TokensIntrospect)?;
             Ok(Self)
         })
     }
 }
 
-/// Notes who asks, for the log line.
-pub(super) fn note(request: &HttpRequest, principal: &Principal) {
-    request.extensions_mut().insert(Asker { kind: principal.kind(), id: principal.id() });
-}
-
 async fn authenticate(request: &HttpRequest) -> Result<Principal, ApiError> {
-    accept(request, bearer(request)?).await
+    accept(request, bearer(request.headers())?).await
 }
 
 async fn accept(request: &HttpRequest, credential: &str) -> Result<Principal, ApiError> {
     let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
     let principal = verification::authenticate(&state.ops, credential).await?;
-    note(request, &principal);
+    request.extensions_mut().insert(Asker::of(&principal));
     Ok(principal)
 }
 
 /// The bearer token of the request. Another scheme is as good as none; an unreadable header is the client's mistake.
-fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
-    match authorization(request)? {
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+    match authorization(headers)? {
         (scheme, rest) if scheme.eq_ignore_ascii_case(b"bearer") => token(rest),
         _ => Err(Denied::Missing.into()),
     }
 }
 
 /// The same, or the password of Basic (RFC 7617), whose user name may be anything: git and curl send tokens that way.
-pub(super) fn bearer_or_basic(request: &HttpRequest) -> Result<Cow<'_, str>, ApiError> {
-    match authorization(request)? {
+pub(super) fn bearer_or_basic(headers: &HeaderMap) -> Result<Cow<'_, str>, ApiError> {
+    match authorization(headers)? {
         (scheme, rest) if scheme.eq_ignore_ascii_case(b"basic") => {
             let decoded = BASE64_STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             let pair =
@@ -142,15 +148,15 @@ pub(super) fn bearer_or_basic(request: &HttpRequest) -> Result<Cow<'_, str>, Api
             let (_, password) = pair.split_once(':').unwrap_or_default();
             token(password.as_bytes()).map(|token| Cow::Owned(token.to_owned()))
         }
-        _ => bearer(request).map(Cow::Borrowed),
+        _ => bearer(headers).map(Cow::Borrowed),
     }
 }
 
 /// The scheme and what follows it, of the one header that there may be.
-fn authorization(request: &HttpRequest) -> Result<(&[u8], &[u8]), ApiError> {
-    let mut headers = request.headers().get_all(header::AUTHORIZATION);
-    let value = headers.next().ok_or(Denied::Missing)?.as_bytes();
-    if headers.next().is_some() {
+fn authorization(headers: &HeaderMap) -> Result<(&[u8], &[u8]), ApiError> {
+    let mut values = headers.get_all(header::AUTHORIZATION);
+    let value = values.next().ok_or(Denied::Missing)?.as_bytes();
+    if values.next().is_some() {
         return Err(ApiError::MalformedAuthorization("There must be one Authorization header."));
     }
     let end_of_scheme = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());

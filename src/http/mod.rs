@@ -1,7 +1,8 @@
 //! What goes over the wire: the route table, and behind it one file a noun.
 //!
 //! A request's way: [`envelope`] (request id, deadline, log line), [`guard`] (who is asking), a handler of one of the
-//! noun files (parse the [`form`], call one operation of [`crate::ops`], answer a view), [`error`] where it fails.
+//! noun files (parse the [`form`], call one operation of [`crate::ops`], answer a view), [`error`] where it fails. What a
+//! proxy asks of every request leaves it behind the envelope: [`authz`].
 
 mod accounts;
 mod authz;
@@ -22,13 +23,14 @@ mod view;
 
 use std::{net::IpAddr, sync::atomic::AtomicBool, time::Duration};
 
+use actix_http::Request;
+use actix_service::IntoServiceFactory;
 use actix_web::{
-    App,
-    body::MessageBody,
-    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    App, Error,
+    body::BoxBody,
+    dev::{AppConfig, Response, Service, ServiceFactory},
     http::Method,
-    middleware::from_fn,
-    web,
+    web::{self, Data},
 };
 use ipnet::IpNet;
 
@@ -36,17 +38,16 @@ use crate::{
     config::{Config, LoggedChecks},
     ops::Context,
 };
+use authz::Dialect;
 pub use connections::Connections;
+use envelope::Envelope;
 use sampling::Sampler;
 use table::Table;
 
-/// Every route with its methods, readable top to bottom. Who may call it stands in the handler's signature.
+/// Every route with its methods, readable top to bottom; what proxies ask stands in front of it ([`authz`]). Who may call
+/// a route stands in its handler's signature.
 fn table() -> Table {
     Table::default()
-        // What a reverse proxy asks of every request, a dialect each. First, since routes are tried in their order.
-        .at("/api/authz/auth-request/{policy}", |route| route.get(authz::auth_request))
-        .at("/api/authz/forward-auth/{policy}", |route| route.get(authz::forward_auth))
-        .at("/api/authz/ext-authz/{policy}/{tail:.*}", |route| route.any(authz::ext_authz))
         // Signing in and out.
         .at("/api/v1/auth/register", |route| route.post(accounts::register))
         .at("/api/v1/auth/login", |route| route.post(accounts::login))
@@ -77,7 +78,7 @@ fn table() -> Table {
 
 /// The method and path pattern of every route, so that a test can see that each has its row in the access table.
 pub fn routes() -> Vec<(Method, &'static str)> {
-    table().routes()
+    Dialect::routes().chain(table().routes()).collect()
 }
 
 /// Everything that handlers share.
@@ -127,21 +128,20 @@ impl AppState {
     }
 }
 
-/// The application: the routes and what surrounds them.
+/// The application: the routes, and what surrounds them and the questions of proxies.
 pub fn app(
-    state: web::Data<AppState>,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<impl MessageBody>,
-        Error = actix_web::Error,
-        InitError = (),
-    >,
+    state: Data<AppState>,
+) -> impl ServiceFactory<
+    Request,
+    Config = AppConfig,
+    Response = Response<BoxBody>,
+    Error = Error,
+    InitError = (),
+    Service: Service<Request, Future: 'static>,
 > {
-    App::new()
-        .app_data(state)
+    let routes = App::new()
+        .app_data(state.clone())
         .configure(|app| table().register(app))
-        .default_service(web::to(error::unknown_route))
-        .wrap(from_fn(envelope::seal))
+        .default_service(web::to(error::unknown_route));
+    Envelope::new(routes.into_factory(), state)
 }

@@ -1,5 +1,7 @@
 //! The making of the route table: a path, its handlers by method, HEAD beside GET, and 405 with `Allow` for the rest.
 
+use std::future::ready;
+
 use actix_web::{
     FromRequest, Handler, Resource, Responder,
     http::Method,
@@ -9,7 +11,8 @@ use actix_web::{
 use super::error::ApiError;
 
 /// The methods that are asked for by name; a route for any takes others too.
-const EVERY_METHOD: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+pub(super) const EVERY_METHOD: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// Routes in the order in which they were named.
 #[derive(Default)]
@@ -86,18 +89,6 @@ impl Endpoint {
         self.method(Method::DELETE, handler)
     }
 
-    /// The same handler for every method.
-    pub(super) fn any<F, Args>(mut self, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.resource = self.resource.route(web::route().to(handler));
-        self.methods.extend(EVERY_METHOD);
-        self
-    }
-
     fn method<F, Args>(mut self, method: Method, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -110,11 +101,7 @@ impl Endpoint {
     }
 
     fn finish(self) -> Resource {
-        let allowed: Vec<String> = self.methods.iter().map(ToString::to_string).collect();
-        let allowed = allowed.join(", ");
-        self.resource.default_service(web::to(move || {
-            let refusal = ApiError::MethodNotAllowed(allowed.clone());
-            async move { Err::<(), _>(refusal) }
-        }))
+        let refusal = ApiError::method_not_allowed(&self.methods);
+        self.resource.default_service(web::to(move || ready(Err::<(), _>(refusal.clone()))))
     }
 }

@@ -11,10 +11,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use actix_http::Request;
 use actix_web::{
     HttpMessage,
     body::{BodySize, MessageBody},
-    dev::{Payload, ServiceRequest},
+    dev::Payload,
     error::PayloadError,
     http::header::TRANSFER_ENCODING,
     web::Bytes,
@@ -27,10 +28,10 @@ pub(super) struct Held(Rc<RefCell<Payload>>);
 
 impl Held {
     /// Takes hold of the body, if it is chunked.
-    pub(super) fn of(request: &mut ServiceRequest) -> Option<Self> {
+    pub(super) fn of(request: &mut Request) -> Option<Self> {
         request.headers().contains_key(TRANSFER_ENCODING).then(|| {
             let held = Self(Rc::new(RefCell::new(request.take_payload())));
-            request.set_payload(Payload::Stream { payload: Box::pin(held.clone()) });
+            *request.payload() = Payload::Stream { payload: Box::pin(held.clone()) };
             held
         })
     }
