@@ -60,6 +60,10 @@ fn segment(raw: &str, is_last: bool) -> Result<Cow<'_, str>, AmbiguousPath> {
     if raw.is_empty() && !is_last {
         return Err(AmbiguousPath::EmptySegment);
     }
+    // Nearly every segment, for every request: nothing in it to decode or to doubt.
+    if !raw.starts_with('.') && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)) {
+        return Ok(Cow::Borrowed(raw));
+    }
     let decoded = decode(raw)?;
     if decoded.contains('/') {
         return Err(AmbiguousPath::EncodedSlash);

@@ -7,8 +7,6 @@
 //! These are asked for every request of every application, so they stand in front of the route table and its
 //! extractors ([`super::envelope`]): nothing is done for them that they do not need.
 
-use std::fmt::{self, Write};
-
 use actix_http::Request;
 use actix_web::{
     HttpMessage, ResponseError,
@@ -176,17 +174,23 @@ fn yes(principal: Option<&Principal>) -> Result<Response<BoxBody>, ApiError> {
     let user = principal.user();
     // One buffer for all the values: this is done for every request of every application.
     let mut values = Values(BytesMut::with_capacity(512));
+    let mut identifier = uuid::Uuid::encode_buffer();
     // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
-    let id = values.write(user.id)?;
+    let id = values.take(user.id.uuid().hyphenated().encode_lower(&mut identifier))?;
     headers.insert(REMOTE_USER, id.clone());
     headers.insert(X_AUTH_REQUEST_USER, id);
-    let email = values.write(&user.email)?;
+    let email = values.take(user.email.as_str())?;
     headers.insert(REMOTE_EMAIL, email.clone());
     headers.insert(X_AUTH_REQUEST_EMAIL, email);
-    headers.insert(REMOTE_NAME, values.write(&user.name)?);
-    headers.insert(X_AUTH_TOKEN_ID, values.write(principal.id())?);
+    headers.insert(REMOTE_NAME, values.take(user.name.as_str())?);
+    headers.insert(X_AUTH_TOKEN_ID, values.take(principal.id().hyphenated().encode_lower(&mut identifier))?);
     headers.insert(X_AUTH_TOKEN_KIND, HeaderValue::from_static(principal.kind().as_str()));
-    headers.insert(X_AUTH_ABILITIES, values.write(principal.abilities())?);
+    let abilities = principal.abilities();
+    for (at, ability) in abilities.iter().enumerate() {
+        values.0.extend_from_slice(if at > 0 { b" " } else { b"" });
+        values.0.extend_from_slice(ability.as_str().as_bytes());
+    }
+    headers.insert(X_AUTH_ABILITIES, values.take("")?);
     Ok(response)
 }
 
@@ -219,9 +223,10 @@ const IDENTITY: [HeaderName; 10] = [
 struct Values(BytesMut);
 
 impl Values {
-    fn write(&mut self, value: impl fmt::Display) -> Result<HeaderValue, ApiError> {
-        let unsendable = |error: &dyn fmt::Display| ops::Error::Internal(format!("a header cannot be sent: {error}"));
-        write!(self.0, "{value}").map_err(|error| unsendable(&error))?;
-        Ok(HeaderValue::from_maybe_shared(self.0.split().freeze()).map_err(|error| unsendable(&error))?)
+    /// What was added since the last one, and `text`.
+    fn take(&mut self, text: &str) -> Result<HeaderValue, ApiError> {
+        self.0.extend_from_slice(text.as_bytes());
+        let value = HeaderValue::from_maybe_shared(self.0.split().freeze());
+        Ok(value.map_err(|error| ops::Error::Internal(format!("a header cannot be sent: {error}")))?)
     }
 }
