@@ -110,7 +110,11 @@ struct Seal {
 
 impl Seal {
     async fn check(self, dialect: &'static Dialect, request: Request) -> Result<Response<BoxBody>, Error> {
-        let answered = within(self.state.limits.deadline, authz::answer(&self.state, dialect, &request)).await;
+        let answered = {
+            // Pinned where it is made: it is large, and moving it costs.
+            let answer = pin!(authz::answer(&self.state, dialect, &request));
+            within(self.state.limits.deadline, answer).await
+        };
         let (response, passed) = match answered {
             Ok(answer) => answer,
             Err(error) => return Ok(self.refuse(&error, Some(dialect))),

@@ -1,6 +1,6 @@
 //! The only file that knows status codes: errors as answers (the contract, "Answers").
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
@@ -77,7 +77,7 @@ impl fmt::Display for ApiError {
 /// The body of an error, with Laravel's keys and a code for machines.
 #[derive(Serialize)]
 struct ErrorView {
-    message: String,
+    message: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<BTreeMap<String, Vec<String>>>,
     code: &'static str,
@@ -90,13 +90,14 @@ struct ErrorView {
 struct Answer {
     status: StatusCode,
     code: &'static str,
-    message: String,
+    message: Cow<'static, str>,
 }
 
 impl ApiError {
     fn answer(&self) -> Answer {
         use ops::Error as Ops;
-        let of = |status, code, message: &str| Answer { status, code, message: message.to_owned() };
+        let of = |status, code, message: &'static str| Answer { status, code, message: message.into() };
+        let with = |status, code, message: String| Answer { status, code, message: message.into() };
         match self {
             Self::Ops(Ops::Denied(_) | Ops::SignInRefused) => {
                 of(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated.")
@@ -129,7 +130,7 @@ impl ApiError {
                 of(StatusCode::NOT_FOUND, "not_found", message)
             }
             Self::Ops(Ops::Invalid(violations)) => {
-                of(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", &summary(violations))
+                with(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", summary(violations))
             }
             Self::Ops(Ops::Throttled(_)) => {
                 of(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", "Too Many Attempts.")
@@ -146,24 +147,24 @@ impl ApiError {
             }
             Self::MalformedAuthorization(message) => of(StatusCode::BAD_REQUEST, "malformed_request", message),
             Self::Malformed(message) | Self::MalformedForm(message) => {
-                of(StatusCode::BAD_REQUEST, "malformed_request", message)
+                with(StatusCode::BAD_REQUEST, "malformed_request", message.clone())
             }
             Self::UnknownRoute => of(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path."),
             Self::MethodNotAllowed(allowed) => {
                 let message = format!("This path takes {allowed}.");
-                of(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &message)
+                with(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
             }
             Self::HeadTooLarge(limit) => {
                 let message = format!("The request's head must not exceed {limit} bytes.");
-                of(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", &message)
+                with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", message)
             }
             Self::BodyTooLarge(limit) => {
                 let message = format!("The request's body must not exceed {limit} bytes.");
-                of(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &message)
+                with(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
             }
             Self::WrongMediaType(wanted) => {
                 let message = format!("The body must be sent uncompressed, with the header Content-Type: {wanted}.");
-                of(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", &message)
+                with(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
             }
             Self::BodyTimeout => {
                 of(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request's body did not arrive in time.")
