@@ -292,3 +292,28 @@ fn a_disabled_owner_passes_no_more() {
         assert_eq!(dialect.ask(&full, "GET", "/calls").status, 401);
     }
 }
+
+#[test]
+fn the_paths_that_proxies_ask_take_their_methods_and_nothing_beside_them() {
+    let app = app();
+    let posted = app.anonymous().send("POST", "/api/authz/auth-request/app", None);
+    assert_eq!((posted.status, posted.header("allow")), (405, Some("GET, HEAD")), "{}", posted.shown());
+    for no_such in [
+        "/api/authz/auth-request",
+        "/api/authz/auth-request/",
+        "/api/authz/auth-request/app/",
+        "/api/authz/auth-request/app/calls",
+        "/api/authz/forward-auth/app/calls",
+        "/api/authz/ext-authz/app",
+        "/api/authz/ext-authz//calls",
+        "/api/authz/other/app",
+    ] {
+        let answer = app.anonymous().get(no_such);
+        assert_eq!((answer.status, answer.body["code"].as_str()), (404, Some("not_found")), "{no_such}");
+    }
+    let asked = Dialect::Nginx.ask_with(&app.anonymous(), "app", "GET", "/health", &[]);
+    for (header, expected) in [("cache-control", "no-store"), ("x-content-type-options", "nosniff")] {
+        assert_eq!(asked.header(header), Some(expected));
+    }
+    assert_eq!(asked.header("x-request-id").map(str::len), Some(36));
+}
