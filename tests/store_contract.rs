@@ -614,7 +614,7 @@ async fn uses_never_move_back(store: &dyn Store) {
     for (noted, expected) in [(200, 200), (150, 200), (201, 201)] {
         let gone = Uuid::now_v7();
         let uses = Uses {
-            tokens: vec![(TokenId::new(gone), at(noted)), (token.id, at(noted))],
+            tokens: vec![(i64::MAX, at(noted)), (token.number, at(noted))],
             sessions: vec![(SessionId::new(gone), at(noted)), (session.session.id, at(noted))],
         };
         store.record_uses(uses).await.unwrap();

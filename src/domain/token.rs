@@ -4,6 +4,7 @@ use super::{
     ability::Abilities,
     account::User,
     id::{SessionId, TokenId, UserId},
+    last_use::LastUse,
     secret::{Plaintext, TokenHash},
     text::Name,
     time::Timestamp,
@@ -73,6 +74,9 @@ pub struct TokenRecord {
     pub token: Token,
     /// Its owner.
     pub owner: User,
+    /// Its latest use that those who share this record know of. It was not used later by any other than who holds another
+    /// record of it: who would refuse a token for not being used asks the store first.
+    pub last_use: LastUse,
 }
 
 /// The states by which a list can be narrowed. A token is in exactly one at any time.

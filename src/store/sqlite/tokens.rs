@@ -15,6 +15,7 @@ use super::{row, sessions, users};
 use crate::{
     domain::{
         id::{TokenId, UserId},
+        last_use::LastUse,
         secret::TokenHash,
         text::Name,
         time::Timestamp,
@@ -155,7 +156,9 @@ pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Optio
     let found = connection
         .prepare_cached(BY_HASH)?
         .query_row(named_params! {":hash": hash.as_bytes()}, |row| {
-            Ok(Arc::new(TokenRecord { token: row::token(row)?, owner: row::user(row, row::TOKEN_COLUMNS)? }))
+            let token = row::token(row)?;
+            let last_use = LastUse::new(token.last_used_at);
+            Ok(Arc::new(TokenRecord { token, owner: row::user(row, row::TOKEN_COLUMNS)?, last_use }))
         })
         .optional()?;
     Ok(found)
@@ -234,13 +237,15 @@ pub(super) fn revoke(connection: &Connection, owner: UserId, id: TokenId, at: Ti
     }
 }
 
-/// A time that is not later than the noted one writes nothing.
-pub(super) fn record_uses(connection: &Connection, uses: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "UPDATE tokens SET last_used_at = :at WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :at)",
-    )?;
-    for (id, at) in uses {
-        statement.execute(named_params! {":id": id.uuid().into_bytes(), ":at": at.unix()})?;
+/// By the row's number, and no index holds the time, so that one page is found and written a token. A time that is not
+/// later than the stored one writes nothing.
+pub(super) const RECORD_USE: &str = "UPDATE tokens SET last_used_at = :at
+     WHERE number = :number AND (last_used_at IS NULL OR last_used_at < :at)";
+
+pub(super) fn record_uses(connection: &Connection, uses: &[(i64, Timestamp)]) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(RECORD_USE)?;
+    for (number, at) in uses {
+        statement.execute(named_params! {":number": number, ":at": at.unix()})?;
     }
     Ok(())
 }

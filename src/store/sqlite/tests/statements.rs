@@ -24,6 +24,17 @@ fn a_look_up_by_secret_is_two_searches_of_unique_indexes() {
 }
 
 #[test]
+fn the_use_of_a_token_is_written_to_one_page_and_no_index() {
+    let directory = directory();
+    let store = open(&directory);
+    assert_eq!(plan(&store, tokens::RECORD_USE), ["SEARCH tokens USING INTEGER PRIMARY KEY (rowid=?)"]);
+    let connection = store.pool.get().unwrap();
+    let mut program = connection.prepare(&format!("EXPLAIN {}", tokens::RECORD_USE)).unwrap();
+    let steps: Vec<String> = program.raw_query().mapped(|row| row.get("opcode")).map(Result::unwrap).collect();
+    assert_eq!(steps.iter().filter(|step| *step == "OpenWrite").count(), 1, "{steps:?}");
+}
+
+#[test]
 fn the_count_of_live_tokens_stays_within_its_index() {
     let directory = directory();
     let plan = plan(&open(&directory), tokens::COUNT_LIVE);
