@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use patd::{
     config::{Config, Sources},
     domain::{
@@ -119,14 +120,12 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 #[test]
 fn all_turns_together_write_every_use_though_its_record_was_forgotten() {
     block_on(async {
-        // The memory has room for few of them.
+        // The memory has room for few of them, and there are enough that each turn has some.
         let rig = Rig::new(10).await;
         let mut used = Vec::new();
-        for _ in 0..300 {
-            let (id, token) = rig.token().await;
+        for (id, token) in join_all((0..1100).map(|_| rig.token())).await {
+            used.push((id, rig.later()));
             rig.check(&token).await;
-            used.push((id, rig.time.load(Ordering::SeqCst)));
-            rig.later();
         }
         for (id, at) in &used {
             assert_eq!((rig.shown(*id).await, rig.stored(*id).await), (Some(*at), None));

@@ -98,7 +98,7 @@ impl Used for TokenRecord {
 
     /// Neighbours stay together, so that a write of them touches few pages.
     fn part(number: i64) -> usize {
-        (number / 64).unsigned_abs() as usize % PARTS
+        (number / 16).unsigned_abs() as usize % PARTS
     }
 
     fn last_use(&self) -> &LastUse {

@@ -11,7 +11,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{row, sessions, users};
+use super::{row, sessions, shared::Shared, users};
 use crate::{
     domain::{
         id::{TokenId, UserId},
@@ -76,7 +76,7 @@ pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32, room:
             ":id": token.id.uuid().into_bytes(),
             ":owner_id": token.owner.uuid().into_bytes(),
             ":hash": token.hash.as_bytes(),
-            ":hint": token.hint,
+            ":hint": token.hint.to_string(),
             ":name": token.name.as_str(),
             ":abilities": row::joined(&token.abilities),
             ":created_at": token.created_at.unix(),
@@ -152,13 +152,17 @@ impl Room {
     }
 }
 
-pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+pub(super) fn by_hash(
+    connection: &Connection,
+    hash: &TokenHash,
+    shared: &Shared,
+) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     let found = connection
         .prepare_cached(BY_HASH)?
         .query_row(named_params! {":hash": hash.as_bytes()}, |row| {
-            let token = row::token(row)?;
+            let token = row::token_with(row, shared.abilities(row, row::TOKEN_ABILITIES)?)?;
             let last_use = LastUse::new(token.last_used_at);
-            Ok(Arc::new(TokenRecord { token, owner: row::user(row, row::TOKEN_COLUMNS)?, last_use }))
+            Ok(Arc::new(TokenRecord { token, owner: shared.owner(row, row::TOKEN_COLUMNS)?, last_use }))
         })
         .optional()?;
     Ok(found)

@@ -99,6 +99,42 @@ fn a_token_of_an_environment_is_no_personal_token() {
 }
 
 #[test]
+fn records_share_an_owner_and_abilities_only_while_they_say_the_same() {
+    let directory = directory();
+    let store = open(&directory);
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password())).unwrap();
+    let tokens = [new_token(user.id), new_token(user.id)];
+    for token in &tokens {
+        wait(store.add_token(token.clone(), 9)).unwrap();
+    }
+    let owner = |token: &NewToken| {
+        let record = wait(store.token_by_hash(&token.hash)).unwrap().unwrap();
+        assert_eq!(*record.owner, wait(store.user(user.id)).unwrap());
+        Arc::clone(&record.owner)
+    };
+    let changes = [
+        "name = 'Ada L'",
+        "email = 'Ada@example.com'",
+        "created_at = created_at + 1",
+        "disabled_at = 5",
+        "disabled_at = NULL",
+        "current_environment_id = zeroblob(16)",
+    ];
+    for change in changes {
+        let before = owner(&tokens[0]);
+        assert!(Arc::ptr_eq(&before, &owner(&tokens[1])));
+        let sql = format!("UPDATE users SET {change}");
+        wait(store.write(Vec::new(), move |connection| Ok(connection.execute(&sql, [])?))).unwrap();
+        assert_ne!(before, owner(&tokens[1]), "{change}");
+    }
+    let sql = "UPDATE tokens SET abilities = 'calls:read' WHERE number = 2";
+    wait(store.write(Vec::new(), move |connection| Ok(connection.execute(sql, [])?))).unwrap();
+    let held = tokens.map(|token| wait(store.token_by_hash(&token.hash)).unwrap().unwrap().token.abilities.to_string());
+    assert_eq!(held, ["*", "calls:read"]);
+}
+
+#[test]
 fn a_row_that_the_domain_would_refuse_is_a_defect_and_not_shown() {
     let directory = directory();
     let store = open(&directory);
