@@ -91,9 +91,9 @@ impl Context {
         self.uses.flush(&*self.store).await
     }
 
-    /// Notes some of the uses on disk; after [`uses::TURNS`] times, all that were unwritten at the first are.
+    /// Notes some of the uses on disk; after [`uses::TURNS`] times, all that were due at the first are.
     pub async fn flush_some_uses(&self) -> Result<(), StoreError> {
-        self.uses.flush_some(&*self.store).await
+        self.uses.flush_some(&*self.store, self.clock.now()).await
     }
 }
 

@@ -1,17 +1,17 @@
 //! When tokens and sessions were last used: noted in memory by the check, written to the store little by little.
 //!
-//! A check never waits for a write, nor, once a record is listed, for another check. What is lost in a crash is at most
-//! the last ten seconds of these times.
+//! A check never waits for a write, nor, once a record is listed, for another check. A use is on disk after ten seconds
+//! at most, unless the disk knows of one in the same minute: what is used all the time is written once a minute, and a
+//! crash makes no time wrong by more than that minute and ten seconds.
 
 use std::{
     array,
     collections::BTreeMap,
-    mem,
-    ops::Bound,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
 pub const TURNS: u32 = PARTS as u32;
 
 const PARTS: usize = 64;
+
+/// What is on disk needs to be no finer while the server serves.
+const UNIT: Duration = Duration::from_secs(60);
 
 /// The most uses of one write while the server serves: about a millisecond of the writer's time.
 const WRITTEN_AT_ONCE: usize = 128;
@@ -57,25 +60,31 @@ impl Recorder {
         self.sessions.latest(id).map_or(stored, |noted| noted.max(stored))
     }
 
-    /// Writes the part whose turn it is.
-    pub(super) async fn flush_some(&self, store: &dyn Store) -> Result<(), StoreError> {
+    /// Writes what is due at `now` in the part whose turn it is.
+    pub(super) async fn flush_some(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
         let part = self.turn.fetch_add(1, Ordering::Relaxed) % PARTS;
-        self.flush_part(store, part, WRITTEN_AT_ONCE).await
+        self.flush_part(store, part, Some(now), WRITTEN_AT_ONCE).await
     }
 
     /// Writes all.
     pub(super) async fn flush(&self, store: &dyn Store) -> Result<(), StoreError> {
         for part in 0..PARTS {
-            self.flush_part(store, part, WRITTEN_AT_ONCE_AT_LAST).await?;
+            self.flush_part(store, part, None, WRITTEN_AT_ONCE_AT_LAST).await?;
         }
         Ok(())
     }
 
-    async fn flush_part(&self, store: &dyn Store, part: usize, most: usize) -> Result<(), StoreError> {
+    async fn flush_part(
+        &self,
+        store: &dyn Store,
+        part: usize,
+        due_at: Option<Timestamp>,
+        most: usize,
+    ) -> Result<(), StoreError> {
         let write = |tokens| store.record_uses(Uses { tokens, sessions: Vec::new() });
-        self.tokens.flush(part, most, write).await?;
+        self.tokens.flush(part, due_at, most, write).await?;
         let write = |sessions| store.record_uses(Uses { tokens: Vec::new(), sessions });
-        self.sessions.flush(part, most, write).await
+        self.sessions.flush(part, due_at, most, write).await
     }
 }
 
@@ -128,25 +137,25 @@ impl Used for SessionRecord {
 /// A record is shared with whoever keeps it, but it does not depend on that: one that is forgotten there stays here until
 /// it is written. Where there are two of one token, since it was read twice, the one that was used last is listed and
 /// knows of both.
-struct Lists<R: Used>([Mutex<List<R>>; PARTS]);
+struct Lists<R: Used>([Mutex<BTreeMap<R::Key, Entry<R>>>; PARTS]);
 
-struct List<R: Used> {
-    unwritten: BTreeMap<R::Key, Arc<R>>,
-    /// What was written at the latest turn. It stays for another one, so that somebody who read the store before that,
-    /// and looks here after, still finds it.
-    written: BTreeMap<R::Key, Timestamp>,
+struct Entry<R> {
+    /// The record, while it knows of a use that is not on disk.
+    unwritten: Option<Arc<R>>,
+    /// The use that was written last. It stays for a while, so that the next one of the same minute can wait, and so that
+    /// somebody who read the store before the write, and looks here after it, still finds it.
+    written: Option<Timestamp>,
 }
 
 impl<R: Used> Default for Lists<R> {
     fn default() -> Self {
-        let list = || List { unwritten: BTreeMap::new(), written: BTreeMap::new() };
-        Self(array::from_fn(|_| Mutex::new(list())))
+        Self(array::from_fn(|_| Mutex::default()))
     }
 }
 
 impl<R: Used> Lists<R> {
     /// A list is sound whatever a thread that panicked was doing, so a poisoned lock is taken all the same.
-    fn lock(&self, part: usize) -> MutexGuard<'_, List<R>> {
+    fn lock(&self, part: usize) -> MutexGuard<'_, BTreeMap<R::Key, Entry<R>>> {
         self.0[part].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -161,7 +170,8 @@ impl<R: Used> Lists<R> {
     fn list(&self, record: &Arc<R>, now: Timestamp) {
         let key = record.key();
         let mut list = self.lock(R::part(key));
-        let other = list.unwritten.insert(key, Arc::clone(record)).filter(|other| !Arc::ptr_eq(other, record));
+        let entry = list.entry(key).or_insert(Entry { unwritten: None, written: None });
+        let other = entry.unwritten.replace(Arc::clone(record)).filter(|other| !Arc::ptr_eq(other, record));
         // Whoever still uses the other one finds it on no list, and comes here again.
         let other = other.and_then(|other| other.last_use().unlist());
         record.last_use().list(other.map_or(now, |at| at.max(now)));
@@ -169,44 +179,54 @@ impl<R: Used> Lists<R> {
 
     fn latest(&self, key: R::Key) -> Option<Timestamp> {
         let list = self.lock(R::part(key));
-        let unwritten = list.unwritten.get(&key).and_then(|record| record.last_use().at());
-        unwritten.max(list.written.get(&key).copied())
+        let entry = list.get(&key)?;
+        entry.unwritten.as_ref().and_then(|record| record.last_use().at()).max(entry.written)
     }
 
-    /// Writes a part in the order of its keys, at most `most` at once. What cannot be written stays listed.
+    /// Writes what is due in a part, in the order of its keys, at most `most` at once. What cannot be written stays.
     async fn flush<W>(
         &self,
         part: usize,
+        due_at: Option<Timestamp>,
         most: usize,
         write: impl Fn(Vec<(R::Key, Timestamp)>) -> W,
     ) -> Result<(), StoreError>
     where
         W: Future<Output = Result<(), StoreError>>,
     {
-        drop(mem::take(&mut self.lock(part).written));
-        let mut from = Bound::Unbounded;
-        loop {
-            let uses = self.some(part, from, most);
-            let Some((last, _)) = uses.last() else { return Ok(()) };
-            from = Bound::Excluded(*last);
-            write(uses.clone()).await?;
-            self.note_written(part, &uses);
+        for uses in self.due(part, due_at).chunks(most) {
+            write(uses.to_vec()).await?;
+            self.note_written(part, uses);
         }
+        Ok(())
     }
 
-    fn some(&self, part: usize, from: Bound<R::Key>, most: usize) -> Vec<(R::Key, Timestamp)> {
-        let list = self.lock(part);
-        let records = list.unwritten.range((from, Bound::Unbounded)).take(most);
-        records.filter_map(|(key, record)| Some((*key, record.last_use().at()?))).collect()
+    /// What is to be written at `now`, where `None` is the end; forgets what was written long before.
+    fn due(&self, part: usize, now: Option<Timestamp>) -> Vec<(R::Key, Timestamp)> {
+        // Each part has its own minutes, lest all that is used all the time be due at once.
+        let minute = |at: Timestamp| (at.unix() + part as i64).div_euclid(UNIT.as_secs() as i64);
+        let mut due = Vec::new();
+        self.lock(part).retain(|key, entry| {
+            entry.written = entry.written.filter(|written| now.is_some_and(|now| now.since(*written) < UNIT));
+            let unwritten = entry.unwritten.as_ref().and_then(|record| record.last_use().at());
+            if let Some(at) = unwritten
+                && entry.written.is_none_or(|written| minute(written) < minute(at))
+            {
+                due.push((*key, at));
+            }
+            unwritten.is_some() || entry.written.is_some()
+        });
+        due
     }
 
     fn note_written(&self, part: usize, uses: &[(R::Key, Timestamp)]) {
         let mut list = self.lock(part);
         for (key, at) in uses {
+            let Some(entry) = list.get_mut(key) else { continue };
+            entry.written = Some(*at);
             // One that was used again meanwhile, or gave way to another of the same token, is not done with.
-            if list.unwritten.get(key).is_some_and(|record| record.last_use().unlist_at(*at)) {
-                list.unwritten.remove(key);
-                list.written.insert(*key, *at);
+            if entry.unwritten.as_ref().is_some_and(|record| record.last_use().unlist_at(*at)) {
+                entry.unwritten = None;
             }
         }
     }
@@ -245,18 +265,18 @@ mod tests {
         Arc::new(Thing { key, last_use: LastUse::new(None) })
     }
 
-    const fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_unix(seconds)
+    const fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_unix(minutes * 60)
     }
 
-    /// What one turn writes, write by write.
-    fn turn(lists: &Lists<Thing>, most: usize) -> Vec<Vec<(i64, i64)>> {
+    /// What one turn writes, write by write, with the minutes of its times.
+    fn turn(lists: &Lists<Thing>, now: Option<Timestamp>, most: usize) -> Vec<Vec<(i64, i64)>> {
         let written = RefCell::new(Vec::new());
         let write = |uses: Vec<(i64, Timestamp)>| {
-            written.borrow_mut().push(uses.into_iter().map(|(key, at)| (key, at.unix())).collect());
+            written.borrow_mut().push(uses.into_iter().map(|(key, at)| (key, at.unix() / 60)).collect());
             ready(Ok(()))
         };
-        lists.flush(0, most, write).now_or_never().unwrap().unwrap();
+        lists.flush(0, now, most, write).now_or_never().unwrap().unwrap();
         written.into_inner()
     }
 
@@ -266,8 +286,8 @@ mod tests {
         for key in [3, 1, 2, 1] {
             lists.note(&thing(key), at(5));
         }
-        assert_eq!(turn(&lists, 2), [vec![(1, 5), (2, 5)], vec![(3, 5)]]);
-        assert!(turn(&lists, 2).is_empty());
+        assert_eq!(turn(&lists, Some(at(5)), 2), [vec![(1, 5), (2, 5)], vec![(3, 5)]]);
+        assert!(turn(&lists, Some(at(5)), 2).is_empty());
     }
 
     #[test]
@@ -280,9 +300,9 @@ mod tests {
         lists.note(&one, at(8));
         assert_eq!(lists.latest(1), Some(at(8)));
         lists.note(&other, at(9));
-        assert_eq!(turn(&lists, 9), [vec![(1, 9)]]);
+        assert_eq!(turn(&lists, Some(at(9)), 9), [vec![(1, 9)]]);
         lists.note(&one, at(10));
-        assert_eq!(turn(&lists, 9), [vec![(1, 10)]]);
+        assert_eq!(turn(&lists, Some(at(10)), 9), [vec![(1, 10)]]);
     }
 
     #[test]
@@ -296,9 +316,9 @@ mod tests {
             lists.note(&thing(2), at(7));
             ready(Ok(()))
         };
-        lists.flush(0, 9, write).now_or_never().unwrap().unwrap();
+        lists.flush(0, Some(at(5)), 9, write).now_or_never().unwrap().unwrap();
         assert_eq!((lists.latest(1), lists.latest(2)), (Some(at(6)), Some(at(7))));
-        assert_eq!(turn(&lists, 9), [vec![(1, 6), (2, 7)]]);
+        assert_eq!(turn(&lists, Some(at(7)), 9), [vec![(1, 6), (2, 7)]]);
     }
 
     #[test]
@@ -306,20 +326,43 @@ mod tests {
         let lists = Lists::default();
         lists.note(&thing(1), at(5));
         let failure = StoreError::Unavailable("on purpose".into());
-        let failed = lists.flush(0, 9, |_| ready(Err(failure.clone()))).now_or_never().unwrap();
+        let failed = lists.flush(0, Some(at(5)), 9, |_| ready(Err(failure.clone()))).now_or_never().unwrap();
         assert_eq!(failed, Err(failure));
         assert_eq!(lists.latest(1), Some(at(5)));
-        assert_eq!(turn(&lists, 9), [vec![(1, 5)]]);
+        assert_eq!(turn(&lists, Some(at(5)), 9), [vec![(1, 5)]]);
     }
 
     #[test]
     fn what_was_written_is_still_found_by_who_read_the_store_before() {
         let lists = Lists::default();
         lists.note(&thing(1), at(5));
-        turn(&lists, 9);
-        assert_eq!(lists.latest(1), Some(at(5)));
-        turn(&lists, 9);
+        for _ in 0..2 {
+            turn(&lists, Some(at(5)), 9);
+            assert_eq!(lists.latest(1), Some(at(5)));
+        }
+        turn(&lists, Some(at(6)), 9);
         assert_eq!(lists.latest(1), None, "and not for ever");
+    }
+
+    #[test]
+    fn what_is_used_all_the_time_is_written_once_a_minute_and_the_last_use_after_it() {
+        let (lists, record) = (Lists::default(), thing(1));
+        let stored = RefCell::new(Vec::new());
+        let write = |uses: Vec<(i64, Timestamp)>| {
+            stored.borrow_mut().extend(uses.into_iter().map(|(_, at)| at.unix()));
+            ready(Ok(()))
+        };
+        for second in 0..600 {
+            let now = Timestamp::from_unix(second);
+            if second < 500 {
+                lists.note(&record, now);
+                assert_eq!(lists.latest(1), Some(now));
+            }
+            if second % 8 == 0 {
+                lists.flush(0, Some(now), 9, write).now_or_never().unwrap().unwrap();
+            }
+        }
+        assert_eq!(stored.into_inner(), [0, 64, 120, 184, 240, 304, 360, 424, 480, 499]);
     }
 
     #[test]
@@ -328,7 +371,7 @@ mod tests {
         let shared: Vec<_> = (0..8).map(thing).collect();
         let stored = RefCell::new([0; 8]);
         let turn = || {
-            for (key, at) in turn(&lists, 3).concat() {
+            for (key, at) in turn(&lists, None, 3).concat() {
                 let stored = &mut stored.borrow_mut()[key as usize];
                 *stored = at.max(*stored);
             }
