@@ -29,7 +29,7 @@ use super::priority::step_back;
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// More than the writer, whose callers wait.
-const STEP_BACK: i32 = 10;
+const STEP_BACK: i32 = 15;
 
 /// Lengths of the log in pages of 4 KiB.
 #[derive(Clone, Copy, Debug)]

@@ -27,7 +27,7 @@ use crate::store::{Change, Reply, StoreError};
 const MAX_BATCH: usize = 512;
 
 /// A batch grows while the threads that fill it go first, and a check never waits for one to be written.
-const STEP_BACK: i32 = 5;
+const STEP_BACK: i32 = 10;
 
 /// The writer thread's handle. Dropping it lets the thread finish what was queued, and waits for that.
 pub(super) struct Writer {
