@@ -131,6 +131,14 @@ impl Log {
         }
     }
 
+    /// Has the log folded however short it is: on a full disk, a log that begins anew needs no room.
+    pub(super) fn fold_soon(&self) {
+        if let Some(wanted) = &self.wanted {
+            // If a wish is waiting already, it is this one.
+            let _ = wanted.try_send(());
+        }
+    }
+
     /// Asks once for each time that the thread says so.
     fn is_nearly_folded(&self, length: u32) -> bool {
         let folded = self.shared.nearly_all.swap(0, Ordering::Relaxed);
