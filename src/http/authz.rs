@@ -19,6 +19,8 @@ use actix_web::{
     web::BytesMut,
 };
 
+use uuid::Uuid;
+
 use super::{
     AppState,
     error::ApiError,
@@ -118,7 +120,7 @@ impl Dialect {
         if self.three_statuses && !taken {
             *response.status_mut() = StatusCode::FORBIDDEN;
         }
-        response.headers_mut().insert(X_AUTH_ERROR, HeaderValue::from_static(error.code()));
+        response.headers_mut().append(X_AUTH_ERROR, HeaderValue::from_static(error.code()));
         response.into()
     }
 }
@@ -165,35 +167,39 @@ const X_AUTH_ERROR: HeaderName = HeaderName::from_static("x-auth-error");
 
 /// 200, and who it is under the names that upstreams read already (Authelia's and oauth2-proxy's) and under our own.
 fn yes(principal: Option<&Principal>) -> Result<Response<BoxBody>, ApiError> {
+    let values = match principal {
+        Some(principal) => identity(principal)?,
+        None => IDENTITY.map(|_| NOTHING),
+    };
     let mut response = Response::new(StatusCode::OK);
     let headers = response.headers_mut();
-    for name in IDENTITY {
-        headers.insert(name, HeaderValue::from_static(""));
+    for (name, value) in IDENTITY.into_iter().zip(values) {
+        headers.append(name, value);
     }
-    let Some(principal) = principal else { return Ok(response) };
-    let user = principal.user();
-    // One buffer for all the values: this is done for every request of every application.
-    let mut values = Values(BytesMut::with_capacity(512));
-    let mut identifier = uuid::Uuid::encode_buffer();
-    // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
-    let id = values.take(user.id.uuid().hyphenated().encode_lower(&mut identifier))?;
-    headers.insert(REMOTE_USER, id.clone());
-    headers.insert(X_AUTH_REQUEST_USER, id);
-    let email = values.take(user.email.as_str())?;
-    headers.insert(REMOTE_EMAIL, email.clone());
-    headers.insert(X_AUTH_REQUEST_EMAIL, email);
-    headers.insert(REMOTE_NAME, values.take(user.name.as_str())?);
-    headers.insert(X_AUTH_TOKEN_ID, values.take(principal.id().hyphenated().encode_lower(&mut identifier))?);
-    headers.insert(X_AUTH_TOKEN_KIND, HeaderValue::from_static(principal.kind().as_str()));
-    let abilities = principal.abilities();
-    for (at, ability) in abilities.iter().enumerate() {
-        values.0.extend_from_slice(if at > 0 { b" " } else { b"" });
-        values.0.extend_from_slice(ability.as_str().as_bytes());
-    }
-    headers.insert(X_AUTH_ABILITIES, values.take("")?);
     Ok(response)
 }
 
+/// The values of [`IDENTITY`].
+fn identity(principal: &Principal) -> Result<[HeaderValue; 10], ApiError> {
+    let user = principal.user();
+    // One buffer for all the values: this is done for every request of every application.
+    let mut values = Values(BytesMut::with_capacity(512));
+    let mut identifier = Uuid::encode_buffer();
+    // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
+    let id = values.take(user.id.uuid().hyphenated().encode_lower(&mut identifier))?;
+    let email = values.take(user.email.as_str())?;
+    let name = values.take(user.name.as_str())?;
+    let token = values.take(principal.id().hyphenated().encode_lower(&mut identifier))?;
+    let kind = HeaderValue::from_static(principal.kind().as_str());
+    for (at, ability) in principal.abilities().iter().enumerate() {
+        values.0.extend_from_slice(if at > 0 { b" " } else { b"" });
+        values.0.extend_from_slice(ability.as_str().as_bytes());
+    }
+    let abilities = values.take("")?;
+    Ok([id.clone(), email.clone(), name, NOTHING, id, email, token, kind, abilities, NOTHING])
+}
+
+const NOTHING: HeaderValue = HeaderValue::from_static("");
 const REMOTE_USER: HeaderName = HeaderName::from_static("remote-user");
 const REMOTE_EMAIL: HeaderName = HeaderName::from_static("remote-email");
 const REMOTE_NAME: HeaderName = HeaderName::from_static("remote-name");
