@@ -147,7 +147,7 @@ fn commit(connection: &mut Connection, batch: &[Creation], owner: &[u8]) -> rusq
              VALUES (?1, ?2, ?3, ?4, ?5, 'calls:read', 0)",
         )?;
         let id = Uuid::now_v7();
-        insert.execute(params![id.as_bytes(), owner, secret.hash().as_bytes(), secret.hint(), name])?;
+        insert.execute(params![id.as_bytes(), owner, secret.hash().as_bytes(), secret.hint().to_string(), name])?;
         numbers.push(transaction.last_insert_rowid());
     }
     transaction.commit()?;

@@ -79,7 +79,7 @@ fn main() -> anyhow::Result<()> {
                 Uuid::now_v7().as_bytes(),
                 owner.as_bytes(),
                 secret.hash().as_bytes(),
-                secret.hint(),
+                secret.hint().to_string(),
                 format!("token {number}"),
                 now,
                 now + YEAR

@@ -4,7 +4,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::{
@@ -12,21 +12,23 @@ use actix_web::{
     dev::{Server as HttpService, ServerHandle},
     rt, web,
 };
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::{sync::mpsc::UnboundedReceiver, time::MissedTickBehavior};
 
 use crate::{
     config::Config,
     http::{self, AppState, Connections},
-    ops::Context,
+    ops::{Context, uses},
     store::StoreError,
 };
 
-/// How often the uses of tokens and sessions are noted on disk.
-const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// In how long the uses of tokens and sessions that are noted in memory are noted on disk, all in turn.
+const FLUSH_IN: Duration = Duration::from_secs(8);
+/// How long no flush is tried after one failed.
+const FLUSH_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How long the last flush may take.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
-/// How many flushes lie between two rounds of tidying.
-const FLUSHES_A_TIDY: u32 = 12;
+/// How often it is tidied up.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 /// Runs `future` to its end on this thread, in the actix system that a [`Server`] needs.
 pub fn block_on<F: Future>(future: F) -> F::Output {
@@ -112,11 +114,21 @@ async fn drain(handle: &ServerHandle, delay: Duration) {
 }
 
 async fn keep_house(state: Arc<AppState>) {
-    for round in 1_u32.. {
-        rt::time::sleep(FLUSH_EVERY).await;
-        report("noting uses", state.ops.flush_uses().await);
-        if round % FLUSHES_A_TIDY == 0 {
+    // A little at a time rather than all at once: so no check waits behind a flood of writes.
+    let mut turns = rt::time::interval(FLUSH_IN / uses::TURNS);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tidied = Instant::now();
+    loop {
+        turns.tick().await;
+        let flushed = state.ops.flush_some_uses().await;
+        let failed = flushed.is_err();
+        report("noting uses", flushed);
+        if tidied.elapsed() >= TIDY_EVERY {
+            tidied = Instant::now();
             report("tidying", state.ops.tidy().await);
+        }
+        if failed {
+            rt::time::sleep(FLUSH_AGAIN_AFTER).await;
         }
     }
 }

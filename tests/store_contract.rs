@@ -12,7 +12,7 @@ use patd::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
         id::{SessionId, TokenId, UserId},
-        secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
+        secret::{CredentialKind, Hint, Plaintext, Prefixes, TokenHash},
         session::{NewSession, Session},
         text::Name,
         time::Timestamp,
@@ -133,7 +133,7 @@ fn person(text: &str) -> User {
     }
 }
 
-fn secret(kind: CredentialKind) -> (TokenHash, String) {
+fn secret(kind: CredentialKind) -> (TokenHash, Hint) {
     let prefixes = Prefixes::new("ses_", "pat_", "talq_").unwrap();
     let plaintext = Plaintext::generate(kind, &prefixes).unwrap();
     (plaintext.hash(), plaintext.hint())
@@ -448,7 +448,7 @@ async fn a_token_is_found_as_added(store: &dyn Store) {
         assert_eq!(token, expected);
         assert_eq!(store.token(token.id).await.unwrap(), expected);
         let record = store.token_by_hash(&new.hash).await.unwrap().unwrap();
-        assert_eq!((&record.token, &record.owner), (&expected, &ada));
+        assert_eq!((&record.token, &*record.owner), (&expected, &ada));
     }
     let (unknown, _) = secret(CredentialKind::PersonalAccessToken);
     assert!(store.token_by_hash(&unknown).await.unwrap().is_none());
@@ -614,7 +614,7 @@ async fn uses_never_move_back(store: &dyn Store) {
     for (noted, expected) in [(200, 200), (150, 200), (201, 201)] {
         let gone = Uuid::now_v7();
         let uses = Uses {
-            tokens: vec![(TokenId::new(gone), at(noted)), (token.id, at(noted))],
+            tokens: vec![(i64::MAX, at(noted)), (token.number, at(noted))],
             sessions: vec![(SessionId::new(gone), at(noted)), (session.session.id, at(noted))],
         };
         store.record_uses(uses).await.unwrap();

@@ -115,7 +115,7 @@ impl From<IssuedToken> for IssuedTokenView {
             token: plaintext.expose().to_owned(),
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|at| at.to_string()),
-            hint: token.hint,
+            hint: token.hint.to_string(),
         }
     }
 }
@@ -153,7 +153,7 @@ impl TokenView {
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|at| at.to_string()),
             revoked_at: token.revoked_at.map(|at| at.to_string()),
-            hint: token.hint,
+            hint: token.hint.to_string(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a token may do: abilities, their matching, and the powers that this server itself understands.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 /// One ability: `*`, or words of `[A-Za-z0-9_.-]` joined by `:`, of which the last may be `*` (the contract, "Abilities").
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -107,8 +107,9 @@ impl Power {
 }
 
 /// The abilities of one token, in the order given, without repetitions. Empty means: proves identity, may do nothing.
+/// A copy shares them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Abilities(Vec<Ability>);
+pub struct Abilities(Arc<[Ability]>);
 
 /// More than [`Abilities::MAX`] abilities. The message reads on from "The abilities field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,17 +131,17 @@ impl Abilities {
                 unique.push(ability);
             }
         }
-        Ok(Self(unique))
+        Ok(Self(unique.into()))
     }
 
     /// `["*"]`: full access, but for server-wide powers.
     pub fn full() -> Self {
-        Self(vec![Ability::FULL])
+        Self(Arc::new([Ability::FULL]))
     }
 
     /// `[]`: proves identity, may do nothing.
-    pub const fn none() -> Self {
-        Self(Vec::new())
+    pub fn none() -> Self {
+        Self(Arc::new([]))
     }
 
     /// Whether one of these covers `needed` ([`Ability::covers`]).

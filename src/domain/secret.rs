@@ -4,7 +4,7 @@
 //! those 40. The store keeps BLAKE3 of it. A fast hash is right here, since nobody can guess 238 random bits; it would
 //! be wrong for a password ([`super::account::PasswordHash`]).
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -119,10 +119,10 @@ impl Plaintext {
         TokenHash(blake3::hash(self.expose().as_bytes()))
     }
 
-    /// The last four characters, by which an owner tells it from others.
-    pub fn hint(&self) -> String {
-        let text = self.expose();
-        text[text.len() - 4..].to_owned()
+    /// Its hint.
+    pub fn hint(&self) -> Hint {
+        let [.., a, b, c, d] = self.expose().as_bytes() else { unreachable!("every secret ends in a checksum") };
+        Hint([*a, *b, *c, *d])
     }
 
     /// The form in which a personal access token is handed out: `N|pat_…`.
@@ -139,6 +139,35 @@ impl Plaintext {
 impl fmt::Debug for Plaintext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Plaintext([redacted])")
+    }
+}
+
+/// The last four characters of a secret, by which its owner tells it from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint([u8; 4]);
+
+/// The text is not four characters of ASCII.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be four characters of ASCII")]
+pub struct NotAHint;
+
+impl Hint {
+    /// Takes the hint of a secret that is not at hand.
+    pub fn parse(text: &str) -> Result<Self, NotAHint> {
+        let bytes: [u8; 4] = text.as_bytes().try_into().map_err(|_| NotAHint)?;
+        if bytes.is_ascii() { Ok(Self(bytes)) } else { Err(NotAHint) }
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| f.write_char(char::from(*byte)))
+    }
+}
+
+impl PartialEq<str> for Hint {
+    fn eq(&self, text: &str) -> bool {
+        self.0 == text.as_bytes()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{
     account::User,
     id::{SessionId, UserId},
+    last_use::LastUse,
     secret::TokenHash,
     text::Name,
     time::Timestamp,
@@ -41,4 +42,6 @@ pub struct SessionRecord {
     pub session: Session,
     /// The person.
     pub user: User,
+    /// Its latest use that those who share this record know of.
+    pub last_use: LastUse,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A human-readable name: 1 to 255 characters after trimming, no control characters, otherwise kept as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name(String);
+pub struct Name(Box<str>);
 
 /// Why a text is not a [`Name`]. The message reads on from "The name field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +36,7 @@ impl Name {
         if text.chars().count() > Self::MAX_CHARS {
             return Err(NotAName::TooLong);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// The name as text.

@@ -1,10 +1,13 @@
 //! Personal access tokens: a person's key for software, limited to its abilities.
 
+use std::sync::Arc;
+
 use super::{
     ability::Abilities,
     account::User,
     id::{SessionId, TokenId, UserId},
-    secret::{Plaintext, TokenHash},
+    last_use::LastUse,
+    secret::{Hint, Plaintext, TokenHash},
     text::Name,
     time::Timestamp,
 };
@@ -22,8 +25,8 @@ pub struct Token {
     pub name: Name,
     /// What it may do.
     pub abilities: Abilities,
-    /// The last four characters of its secret, so that the owner can tell it from others.
-    pub hint: String,
+    /// The last four characters of its secret.
+    pub hint: Hint,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it is refused; `None` is never.
@@ -48,7 +51,7 @@ pub struct NewToken {
     /// The hash of its secret.
     pub hash: TokenHash,
     /// The last four characters of its secret.
-    pub hint: String,
+    pub hint: Hint,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it is refused; `None` is never.
@@ -71,8 +74,11 @@ pub struct IssuedToken {
 pub struct TokenRecord {
     /// The token.
     pub token: Token,
-    /// Its owner.
-    pub owner: User,
+    /// Its owner, as they were when the token was; perhaps shared with other records that say the same.
+    pub owner: Arc<User>,
+    /// Its latest use that those who share this record know of. It was not used later by any other than who holds another
+    /// record of it: who would refuse a token for not being used asks the store first.
+    pub last_use: LastUse,
 }
 
 /// The states by which a list can be narrowed. A token is in exactly one at any time.

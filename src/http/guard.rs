@@ -78,7 +78,7 @@ impl FromRequest for SessionUser {
         Box::pin(async move {
             match authenticate(&request).await? {
                 Principal::Session { record } => {
-                    let SessionRecord { session, user } = Arc::unwrap_or_clone(record);
+                    let SessionRecord { session, user, .. } = Arc::unwrap_or_clone(record);
                     Ok(Self { session, user })
                 }
                 Principal::PersonalAccessToken { .. } => Err(ops::Error::SessionRequired.into()),

@@ -55,7 +55,7 @@ impl From<Token> for TokenView {
             last_used_at: token.last_used_at.map(|at| at.to_string()),
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|at| at.to_string()),
-            hint: token.hint,
+            hint: token.hint.to_string(),
         }
     }
 }

@@ -86,9 +86,14 @@ impl Context {
         self.store.prune_sessions(self.clock.now()).await.map(|_| ())
     }
 
-    /// Notes the uses since the last time on disk; due every few seconds and at shutdown.
+    /// Notes all uses that are not on disk yet there; due at shutdown.
     pub async fn flush_uses(&self) -> Result<(), StoreError> {
         self.uses.flush(&*self.store).await
+    }
+
+    /// Notes some of the uses on disk; after [`uses::TURNS`] times, all that were due at the first are.
+    pub async fn flush_some_uses(&self) -> Result<(), StoreError> {
+        self.uses.flush_some(&*self.store, self.clock.now()).await
     }
 }
 

@@ -199,7 +199,7 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str) -> Result<(),
 }
 
 fn freshen(ctx: &Context, token: &mut Token) {
-    token.last_used_at = ctx.uses.latest_token(token.id, token.last_used_at);
+    token.last_used_at = ctx.uses.latest_token(token.number, token.last_used_at);
 }
 
 /// A cursor is a row number and a tag of its owner. The tag is no secret: it keeps a cursor from being used with

@@ -1,98 +1,400 @@
-//! When tokens and sessions were last used: noted in memory by the check, written to the store now and then.
+//! When tokens and sessions were last used: noted in memory by the check, written to the store little by little.
 //!
-//! A check never waits for a write. What is lost in a crash is at most the last few seconds of these times.
+//! A check never waits for a write, nor, once a record is listed, for another check. A use is on disk after ten seconds
+//! at most, unless the disk knows of one in the same minute: what is used all the time is written once a minute, and a
+//! crash makes no time wrong by more than that minute and ten seconds.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    array,
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::{
-    domain::{
-        id::{SessionId, TokenId},
-        time::Timestamp,
-    },
+    domain::{id::SessionId, last_use::LastUse, session::SessionRecord, time::Timestamp, token::TokenRecord},
     store::{Store, StoreError, Uses},
 };
 
-/// The most uses of one write.
-const WRITTEN_AT_ONCE: usize = 256;
+/// In how many turns everything that is noted is written once ([`super::Context::flush_some_uses`]).
+pub const TURNS: u32 = PARTS as u32;
 
-/// The uses that are not on disk yet, each id with its latest time.
+const PARTS: usize = 64;
+
+/// What is on disk needs to be no finer while the server serves.
+const UNIT: Duration = Duration::from_secs(60);
+
+/// The most uses of one write while the server serves: about a millisecond of the writer's time.
+const WRITTEN_AT_ONCE: usize = 128;
+
+/// The same when it stops, and nobody else writes.
+const WRITTEN_AT_ONCE_AT_LAST: usize = 4096;
+
+/// The uses that are not on disk yet.
 #[derive(Default)]
 pub(super) struct Recorder {
-    tokens: Shards<TokenId>,
-    sessions: Shards<SessionId>,
+    tokens: Lists<TokenRecord>,
+    sessions: Lists<SessionRecord>,
+    turn: AtomicUsize,
 }
 
 impl Recorder {
-    pub(super) fn note_token(&self, id: TokenId, now: Timestamp) {
-        self.tokens.note(id, id.uuid().as_bytes()[15], now);
+    pub(super) fn note_token(&self, record: &Arc<TokenRecord>, now: Timestamp) {
+        self.tokens.note(record, now);
     }
 
-    pub(super) fn note_session(&self, id: SessionId, now: Timestamp) {
-        self.sessions.note(id, id.uuid().as_bytes()[15], now);
+    pub(super) fn note_session(&self, record: &Arc<SessionRecord>, now: Timestamp) {
+        self.sessions.note(record, now);
     }
 
-    /// The later of `stored` and what is noted here.
-    pub(super) fn latest_token(&self, id: TokenId, stored: Option<Timestamp>) -> Option<Timestamp> {
-        self.tokens.get(id, id.uuid().as_bytes()[15]).max(stored)
+    /// The later of what is noted here of the token with that row number and what the store answered just now.
+    pub(super) fn latest_token(&self, number: i64, stored: Option<Timestamp>) -> Option<Timestamp> {
+        self.tokens.latest(number).max(stored)
     }
 
-    /// The later of `stored` and what is noted here.
+    /// The later of what is noted here and what the store answered just now.
     pub(super) fn latest_session(&self, id: SessionId, stored: Timestamp) -> Timestamp {
-        self.sessions.get(id, id.uuid().as_bytes()[15]).map_or(stored, |noted| noted.max(stored))
+        self.sessions.latest(id).map_or(stored, |noted| noted.max(stored))
     }
 
-    /// Writes what is noted, a little at a time so that no other write waits long behind it. A use is forgotten only once
-    /// it is on disk, so that a reader finds it in one of the two places.
+    /// Writes what is due at `now` in the part whose turn it is.
+    pub(super) async fn flush_some(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+        let part = self.turn.fetch_add(1, Ordering::Relaxed) % PARTS;
+        self.flush_part(store, part, Some(now), WRITTEN_AT_ONCE).await
+    }
+
+    /// Writes all.
     pub(super) async fn flush(&self, store: &dyn Store) -> Result<(), StoreError> {
-        for tokens in self.tokens.all().chunks(WRITTEN_AT_ONCE) {
-            store.record_uses(Uses { tokens: tokens.to_vec(), sessions: Vec::new() }).await?;
-            for (id, at) in tokens {
-                self.tokens.forget(*id, id.uuid().as_bytes()[15], *at);
-            }
-        }
-        for sessions in self.sessions.all().chunks(WRITTEN_AT_ONCE) {
-            store.record_uses(Uses { tokens: Vec::new(), sessions: sessions.to_vec() }).await?;
-            for (id, at) in sessions {
-                self.sessions.forget(*id, id.uuid().as_bytes()[15], *at);
-            }
+        for part in 0..PARTS {
+            self.flush_part(store, part, None, WRITTEN_AT_ONCE_AT_LAST).await?;
         }
         Ok(())
     }
+
+    async fn flush_part(
+        &self,
+        store: &dyn Store,
+        part: usize,
+        due_at: Option<Timestamp>,
+        most: usize,
+    ) -> Result<(), StoreError> {
+        let write = |tokens| store.record_uses(Uses { tokens, sessions: Vec::new() });
+        self.tokens.flush(part, due_at, most, write).await?;
+        let write = |sessions| store.record_uses(Uses { tokens: Vec::new(), sessions });
+        self.sessions.flush(part, due_at, most, write).await
+    }
 }
 
-/// A map in sixteen parts, so that checks on different threads seldom meet.
-struct Shards<Id>([Mutex<HashMap<Id, Timestamp>>; 16]);
+/// A record that knows when it was last used.
+trait Used {
+    /// What the store finds it by. Neighbours lie together on disk.
+    type Key: Copy + Ord + Send;
+    fn key(&self) -> Self::Key;
+    /// Which part of the list it is in.
+    fn part(key: Self::Key) -> usize;
+    fn last_use(&self) -> &LastUse;
+}
 
-impl<Id> Default for Shards<Id> {
+impl Used for TokenRecord {
+    type Key = i64;
+
+    fn key(&self) -> i64 {
+        self.token.number
+    }
+
+    /// Neighbours stay together, so that a write of them touches few pages.
+    fn part(number: i64) -> usize {
+        (number / 16).unsigned_abs() as usize % PARTS
+    }
+
+    fn last_use(&self) -> &LastUse {
+        &self.last_use
+    }
+}
+
+impl Used for SessionRecord {
+    type Key = SessionId;
+
+    fn key(&self) -> SessionId {
+        self.session.id
+    }
+
+    /// The last bytes of a UUIDv7 are random.
+    fn part(id: SessionId) -> usize {
+        usize::from(id.uuid().as_bytes()[15]) % PARTS
+    }
+
+    fn last_use(&self) -> &LastUse {
+        &self.last_use
+    }
+}
+
+/// The records that were used since they were last written, in parts: whoever takes a part's lock holds up few.
+///
+/// A record is shared with whoever keeps it, but it does not depend on that: one that is forgotten there stays here until
+/// it is written. Where there are two of one token, since it was read twice, the one that was used last is listed and
+/// knows of both.
+struct Lists<R: Used>([Mutex<BTreeMap<R::Key, Entry<R>>>; PARTS]);
+
+struct Entry<R> {
+    /// The record, while it knows of a use that is not on disk.
+    unwritten: Option<Arc<R>>,
+    /// The use that was written last. It stays for a while, so that the next one of the same minute can wait, and so that
+    /// somebody who read the store before the write, and looks here after it, still finds it.
+    written: Option<Timestamp>,
+}
+
+impl<R: Used> Default for Lists<R> {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| Mutex::default()))
+        Self(array::from_fn(|_| Mutex::default()))
     }
 }
 
-impl<Id: Copy + Eq + std::hash::Hash> Shards<Id> {
-    /// The map is sound whatever a thread that panicked was doing, so a poisoned lock is taken all the same.
-    fn shard(&self, random: u8) -> std::sync::MutexGuard<'_, HashMap<Id, Timestamp>> {
-        self.0[usize::from(random % 16)].lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+impl<R: Used> Lists<R> {
+    /// A list is sound whatever a thread that panicked was doing, so a poisoned lock is taken all the same.
+    fn lock(&self, part: usize) -> MutexGuard<'_, BTreeMap<R::Key, Entry<R>>> {
+        self.0[part].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, id: Id, random: u8, now: Timestamp) {
-        let mut shard = self.shard(random);
-        let noted = shard.entry(id).or_insert(now);
-        *noted = now.max(*noted);
-    }
-
-    fn get(&self, id: Id, random: u8) -> Option<Timestamp> {
-        self.shard(random).get(&id).copied()
-    }
-
-    fn forget(&self, id: Id, random: u8, written: Timestamp) {
-        let mut shard = self.shard(random);
-        if shard.get(&id) == Some(&written) {
-            shard.remove(&id);
+    fn note(&self, record: &Arc<R>, now: Timestamp) {
+        if !record.last_use().advance(now) {
+            self.list(record, now);
         }
     }
 
-    fn all(&self) -> Vec<(Id, Timestamp)> {
-        (0..16).flat_map(|part| self.shard(part).iter().map(|(id, at)| (*id, *at)).collect::<Vec<_>>()).collect()
+    /// Once a record and turn, or where somebody else lists it at the same moment.
+    #[cold]
+    fn list(&self, record: &Arc<R>, now: Timestamp) {
+        let key = record.key();
+        let mut list = self.lock(R::part(key));
+        let entry = list.entry(key).or_insert(Entry { unwritten: None, written: None });
+        let other = entry.unwritten.replace(Arc::clone(record)).filter(|other| !Arc::ptr_eq(other, record));
+        // Whoever still uses the other one finds it on no list, and comes here again.
+        let other = other.and_then(|other| other.last_use().unlist());
+        record.last_use().list(other.map_or(now, |at| at.max(now)));
+    }
+
+    fn latest(&self, key: R::Key) -> Option<Timestamp> {
+        let list = self.lock(R::part(key));
+        let entry = list.get(&key)?;
+        entry.unwritten.as_ref().and_then(|record| record.last_use().at()).max(entry.written)
+    }
+
+    /// Writes what is due in a part, in the order of its keys, at most `most` at once. What cannot be written stays.
+    async fn flush<W>(
+        &self,
+        part: usize,
+        due_at: Option<Timestamp>,
+        most: usize,
+        write: impl Fn(Vec<(R::Key, Timestamp)>) -> W,
+    ) -> Result<(), StoreError>
+    where
+        W: Future<Output = Result<(), StoreError>>,
+    {
+        for uses in self.due(part, due_at).chunks(most) {
+            write(uses.to_vec()).await?;
+            self.note_written(part, uses);
+        }
+        Ok(())
+    }
+
+    /// What is to be written at `now`, where `None` is the end; forgets what was written long before.
+    fn due(&self, part: usize, now: Option<Timestamp>) -> Vec<(R::Key, Timestamp)> {
+        // Each part has its own minutes, lest all that is used all the time be due at once.
+        let minute = |at: Timestamp| (at.unix() + part as i64).div_euclid(UNIT.as_secs() as i64);
+        let mut due = Vec::new();
+        self.lock(part).retain(|key, entry| {
+            entry.written = entry.written.filter(|written| now.is_some_and(|now| now.since(*written) < UNIT));
+            let unwritten = entry.unwritten.as_ref().and_then(|record| record.last_use().at());
+            if let Some(at) = unwritten
+                && entry.written.is_none_or(|written| minute(written) < minute(at))
+            {
+                due.push((*key, at));
+            }
+            unwritten.is_some() || entry.written.is_some()
+        });
+        due
+    }
+
+    fn note_written(&self, part: usize, uses: &[(R::Key, Timestamp)]) {
+        let mut list = self.lock(part);
+        for (key, at) in uses {
+            let Some(entry) = list.get_mut(key) else { continue };
+            entry.written = Some(*at);
+            // One that was used again meanwhile, or gave way to another of the same token, is not done with.
+            if entry.unwritten.as_ref().is_some_and(|record| record.last_use().unlist_at(*at)) {
+                entry.unwritten = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, future::ready, thread};
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    struct Thing {
+        key: i64,
+        last_use: LastUse,
+    }
+
+    impl Used for Thing {
+        type Key = i64;
+
+        fn key(&self) -> i64 {
+            self.key
+        }
+
+        fn part(_: i64) -> usize {
+            0
+        }
+
+        fn last_use(&self) -> &LastUse {
+            &self.last_use
+        }
+    }
+
+    fn thing(key: i64) -> Arc<Thing> {
+        Arc::new(Thing { key, last_use: LastUse::new(None) })
+    }
+
+    const fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_unix(minutes * 60)
+    }
+
+    /// What one turn writes, write by write, with the minutes of its times.
+    fn turn(lists: &Lists<Thing>, now: Option<Timestamp>, most: usize) -> Vec<Vec<(i64, i64)>> {
+        let written = RefCell::new(Vec::new());
+        let write = |uses: Vec<(i64, Timestamp)>| {
+            written.borrow_mut().push(uses.into_iter().map(|(key, at)| (key, at.unix() / 60)).collect());
+            ready(Ok(()))
+        };
+        lists.flush(0, now, most, write).now_or_never().unwrap().unwrap();
+        written.into_inner()
+    }
+
+    #[test]
+    fn uses_are_written_once_in_order_and_a_few_at_a_time() {
+        let lists = Lists::default();
+        for key in [3, 1, 2, 1] {
+            lists.note(&thing(key), at(5));
+        }
+        assert_eq!(turn(&lists, Some(at(5)), 2), [vec![(1, 5), (2, 5)], vec![(3, 5)]]);
+        assert!(turn(&lists, Some(at(5)), 2).is_empty());
+    }
+
+    #[test]
+    fn of_two_records_of_one_token_neither_loses_a_use() {
+        let lists = Lists::default();
+        let (one, other) = (thing(1), thing(1));
+        lists.note(&one, at(7));
+        lists.note(&other, at(5));
+        assert_eq!(lists.latest(1), Some(at(7)));
+        lists.note(&one, at(8));
+        assert_eq!(lists.latest(1), Some(at(8)));
+        lists.note(&other, at(9));
+        assert_eq!(turn(&lists, Some(at(9)), 9), [vec![(1, 9)]]);
+        lists.note(&one, at(10));
+        assert_eq!(turn(&lists, Some(at(10)), 9), [vec![(1, 10)]]);
+    }
+
+    #[test]
+    fn a_use_while_it_is_written_is_written_at_the_next_turn() {
+        let lists = Lists::default();
+        let (same, read_again) = (thing(1), thing(2));
+        lists.note(&same, at(5));
+        lists.note(&read_again, at(5));
+        let write = |_| {
+            lists.note(&same, at(6));
+            lists.note(&thing(2), at(7));
+            ready(Ok(()))
+        };
+        lists.flush(0, Some(at(5)), 9, write).now_or_never().unwrap().unwrap();
+        assert_eq!((lists.latest(1), lists.latest(2)), (Some(at(6)), Some(at(7))));
+        assert_eq!(turn(&lists, Some(at(7)), 9), [vec![(1, 6), (2, 7)]]);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_at_the_next_turn() {
+        let lists = Lists::default();
+        lists.note(&thing(1), at(5));
+        let failure = StoreError::Unavailable("on purpose".into());
+        let failed = lists.flush(0, Some(at(5)), 9, |_| ready(Err(failure.clone()))).now_or_never().unwrap();
+        assert_eq!(failed, Err(failure));
+        assert_eq!(lists.latest(1), Some(at(5)));
+        assert_eq!(turn(&lists, Some(at(5)), 9), [vec![(1, 5)]]);
+    }
+
+    #[test]
+    fn what_was_written_is_still_found_by_who_read_the_store_before() {
+        let lists = Lists::default();
+        lists.note(&thing(1), at(5));
+        for _ in 0..2 {
+            turn(&lists, Some(at(5)), 9);
+            assert_eq!(lists.latest(1), Some(at(5)));
+        }
+        turn(&lists, Some(at(6)), 9);
+        assert_eq!(lists.latest(1), None, "and not for ever");
+    }
+
+    #[test]
+    fn what_is_used_all_the_time_is_written_once_a_minute_and_the_last_use_after_it() {
+        let (lists, record) = (Lists::default(), thing(1));
+        let stored = RefCell::new(Vec::new());
+        let write = |uses: Vec<(i64, Timestamp)>| {
+            stored.borrow_mut().extend(uses.into_iter().map(|(_, at)| at.unix()));
+            ready(Ok(()))
+        };
+        for second in 0..600 {
+            let now = Timestamp::from_unix(second);
+            if second < 500 {
+                lists.note(&record, now);
+                assert_eq!(lists.latest(1), Some(now));
+            }
+            if second % 8 == 0 {
+                lists.flush(0, Some(now), 9, write).now_or_never().unwrap().unwrap();
+            }
+        }
+        assert_eq!(stored.into_inner(), [0, 64, 120, 184, 240, 304, 360, 424, 480, 499]);
+    }
+
+    #[test]
+    fn under_load_every_latest_use_is_written() {
+        let lists = Lists::default();
+        let shared: Vec<_> = (0..8).map(thing).collect();
+        let stored = RefCell::new([0; 8]);
+        let turn = || {
+            for (key, at) in turn(&lists, None, 3).concat() {
+                let stored = &mut stored.borrow_mut()[key as usize];
+                *stored = at.max(*stored);
+            }
+        };
+        thread::scope(|scope| {
+            let checks: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(|| {
+                        for now in 1..=5000 {
+                            for record in &shared {
+                                lists.note(record, at(now));
+                            }
+                            // One that was read anew, and is given up at once.
+                            lists.note(&thing(now % 8), at(now));
+                        }
+                    })
+                })
+                .collect();
+            while !checks.iter().all(thread::ScopedJoinHandle::is_finished) {
+                turn();
+            }
+        });
+        turn();
+        assert_eq!(stored.into_inner(), [5000; 8]);
     }
 }

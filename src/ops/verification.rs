@@ -281,25 +281,26 @@ pub async fn verify(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
 }
 
 fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal, Error> {
-    let SessionRecord { session, user } = &*record;
+    let SessionRecord { session, user, last_use } = &*record;
     let now = ctx.clock.now();
-    let last_used = ctx.uses.latest_session(session.id, session.last_used_at);
+    // A time from when the clock ran ahead counts as now, lest it keep the session from ever being idle.
+    let is_idle = |at: Timestamp| is_past(at.min(now).plus(ctx.rules.session_idle_lifetime), now);
     if is_past(session.expires_at, now) {
         return Err(Denied::Expired.into());
     }
-    // A time from when the clock ran ahead counts as now, lest it keep the session from ever being idle.
-    if is_past(last_used.min(now).plus(ctx.rules.session_idle_lifetime), now) {
+    // A use that was noted in an earlier record of the session is in none of this one.
+    if last_use.at().is_none_or(is_idle) && is_idle(ctx.uses.latest_session(session.id, session.last_used_at)) {
         return Err(Denied::Idle.into());
     }
     if user.disabled_at.is_some() {
         return Err(Denied::OwnerDisabled.into());
     }
-    ctx.uses.note_session(session.id, now);
+    ctx.uses.note_session(&record, now);
     Ok(Principal::Session { record })
 }
 
 fn accept_token(ctx: &Context, record: Arc<TokenRecord>, number: Option<i64>) -> Result<Principal, Error> {
-    let TokenRecord { token, owner } = &*record;
+    let TokenRecord { token, owner, .. } = &*record;
     let now = ctx.clock.now();
     if number.is_some_and(|number| number != token.number) {
         return Err(Denied::WrongNumber.into());
@@ -313,7 +314,7 @@ fn accept_token(ctx: &Context, record: Arc<TokenRecord>, number: Option<i64>) ->
     if owner.disabled_at.is_some() {
         return Err(Denied::OwnerDisabled.into());
     }
-    ctx.uses.note_token(token.id, now);
+    ctx.uses.note_token(&record, now);
     Ok(Principal::PersonalAccessToken { record })
 }
 

@@ -134,11 +134,11 @@ pub struct TokenQuery {
     pub limit: u32,
 }
 
-/// Uses of tokens and sessions since the last report, each id once with its latest time.
+/// Uses of tokens and sessions since the last report, each once with its latest time.
 #[derive(Clone, Debug, Default)]
 pub struct Uses {
-    /// When tokens were last used.
-    pub tokens: Vec<(TokenId, Timestamp)>,
+    /// When tokens were last used, by their row numbers.
+    pub tokens: Vec<(i64, Timestamp)>,
     /// When sessions were last used.
     pub sessions: Vec<(SessionId, Timestamp)>,
 }
@@ -216,7 +216,7 @@ pub trait Store: Send + Sync + 'static {
     /// Revokes a token of the owner for good. [`StoreError::NotFound`], also the second time.
     fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()>;
 
-    /// Notes uses; a time never moves back, an id that is gone is passed over.
+    /// Notes uses; a time never moves back, what is gone is passed over.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
     /// Deletes the sessions that passed `expires_at` by `now`; answers how many.
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;

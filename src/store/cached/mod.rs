@@ -128,7 +128,7 @@ trait Record: Send + Sync + 'static {
 impl Record for TokenRecord {
     fn holds(found: Option<&Self>, hash: &TokenHash, since: u64, epochs: &Epochs) -> bool {
         match found {
-            Some(Self { token, owner }) => {
+            Some(Self { token, owner, .. }) => {
                 epochs.hold(since, [Change::Token(token.id), Change::User(owner.id), Change::Anything])
             }
             None => epochs.hold(since, [Change::Added(*hash), Change::Anything]),
@@ -139,7 +139,7 @@ impl Record for TokenRecord {
 impl Record for SessionRecord {
     fn holds(found: Option<&Self>, hash: &TokenHash, since: u64, epochs: &Epochs) -> bool {
         match found {
-            Some(Self { session, user }) => epochs
+            Some(Self { session, user, .. }) => epochs
                 .hold(since, [Change::Session(session.id), Change::User(user.id), Change::Sessions, Change::Anything]),
             None => epochs.hold(since, [Change::Added(*hash), Change::Anything]),
         }

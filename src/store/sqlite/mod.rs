@@ -12,6 +12,7 @@ mod inspection;
 mod migrations;
 mod row;
 mod sessions;
+mod shared;
 mod tokens;
 mod users;
 mod writer;
@@ -34,6 +35,7 @@ use self::{
     file::{ServerLock, Watch, Watcher},
     inspection::Found,
     migrations::MigrationError,
+    shared::Shared,
     writer::Writer,
 };
 use super::{Change, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses};
@@ -87,6 +89,7 @@ pub struct SqliteStore {
     watch: Arc<Watch>,
     changes: Arc<Changes>,
     room: Arc<tokens::Room>,
+    shared: Arc<Shared>,
     lock: Option<ServerLock>,
     pool_timeout: Duration,
     _patience: Option<Patience>,
@@ -143,6 +146,7 @@ impl SqliteStore {
             watch,
             changes,
             room,
+            shared: Arc::new(Shared::new()),
             lock,
             pool_timeout,
             _patience: patience,
@@ -307,8 +311,8 @@ impl Store for SqliteStore {
     }
 
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
-        let hash = *hash;
-        self.read(move |connection| tokens::by_hash(connection, &hash))
+        let (hash, shared) = (*hash, Arc::clone(&self.shared));
+        self.read(move |connection| tokens::by_hash(connection, &hash, &shared))
     }
 
     fn token(&self, id: TokenId) -> Reply<'_, Token> {

@@ -11,6 +11,7 @@ use crate::domain::{
     ability::{Abilities, Ability},
     account::{Email, PasswordHash, User, UserCredentials},
     id::{EnvironmentId, SessionId, TokenId, UserId},
+    secret::Hint,
     session::Session,
     text::Name,
     time::Timestamp,
@@ -19,6 +20,7 @@ use crate::domain::{
 
 /// How many columns [`token`] and [`session`] read: where a joined user begins.
 pub(super) const TOKEN_COLUMNS: usize = 10;
+pub(super) const TOKEN_ABILITIES: usize = 4;
 pub(super) const SESSION_COLUMNS: usize = 6;
 
 /// id, name, email, created_at, disabled_at, current_environment_id
@@ -52,15 +54,31 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     })
 }
 
+/// Whether the columns of [`user`] say the same as `user`. The address decides over its canonical form.
+pub(super) fn is_user(row: &Row<'_>, at: usize, user: &User) -> rusqlite::Result<bool> {
+    let environment: Option<[u8; 16]> = row.get(at + 5)?;
+    Ok(identifier(row, at)? == user.id.uuid()
+        && row.get_ref(at + 1)?.as_str()? == user.name.as_str()
+        && row.get_ref(at + 2)?.as_str()? == user.email.as_str()
+        && time(row, at + 3)? == user.created_at
+        && optional_time(row, at + 4)? == user.disabled_at
+        && environment == user.current_environment.map(|id| id.uuid().into_bytes()))
+}
+
 /// id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
 pub(super) fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
+    token_with(row, abilities(row, TOKEN_ABILITIES)?)
+}
+
+/// The same columns, with the abilities that were made of theirs.
+pub(super) fn token_with(row: &Row<'_>, abilities: Abilities) -> rusqlite::Result<Token> {
     Ok(Token {
         id: TokenId::new(identifier(row, 0)?),
         number: row.get(1)?,
         owner: UserId::new(identifier(row, 2)?),
         name: name(row, 3)?,
-        abilities: abilities(row, 4)?,
-        hint: row.get(5)?,
+        abilities,
+        hint: parsed(row, 5, Hint::parse)?,
         created_at: time(row, 6)?,
         expires_at: optional_time(row, 7)?,
         last_used_at: optional_time(row, 8)?,
@@ -74,7 +92,7 @@ pub(super) fn joined(abilities: &Abilities) -> String {
     words.join(" ")
 }
 
-fn abilities(row: &Row<'_>, at: usize) -> rusqlite::Result<Abilities> {
+pub(super) fn abilities(row: &Row<'_>, at: usize) -> rusqlite::Result<Abilities> {
     let text = row.get_ref(at)?.as_str()?;
     let words: Result<Vec<Ability>, _> = text.split_terminator(' ').map(Ability::parse).collect();
     Abilities::new(words.map_err(|error| unfit(at, error))?).map_err(|error| unfit(at, error))
@@ -92,7 +110,7 @@ fn parsed<T, E: Error + Send + Sync + 'static>(
     parse(row.get_ref(at)?.as_str()?).map_err(|error| unfit(at, error))
 }
 
-fn identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {
+pub(super) fn identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {
     row.get(at).map(Uuid::from_bytes)
 }
 

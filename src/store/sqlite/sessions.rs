@@ -8,6 +8,7 @@ use super::{row, users};
 use crate::{
     domain::{
         id::{SessionId, UserId},
+        last_use::LastUse,
         secret::TokenHash,
         session::{Session, SessionRecord},
         time::Timestamp,
@@ -60,7 +61,9 @@ pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Optio
     let found = connection
         .prepare_cached(BY_HASH)?
         .query_row(named_params! {":hash": hash.as_bytes()}, |row| {
-            Ok(Arc::new(SessionRecord { session: row::session(row)?, user: row::user(row, row::SESSION_COLUMNS)? }))
+            let session = row::session(row)?;
+            let last_use = LastUse::new(Some(session.last_used_at));
+            Ok(Arc::new(SessionRecord { session, user: row::user(row, row::SESSION_COLUMNS)?, last_use }))
         })
         .optional()?;
     Ok(found)

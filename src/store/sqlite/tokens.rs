@@ -11,10 +11,11 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{row, sessions, users};
+use super::{row, sessions, shared::Shared, users};
 use crate::{
     domain::{
         id::{TokenId, UserId},
+        last_use::LastUse,
         secret::TokenHash,
         text::Name,
         time::Timestamp,
@@ -75,7 +76,7 @@ pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32, room:
             ":id": token.id.uuid().into_bytes(),
             ":owner_id": token.owner.uuid().into_bytes(),
             ":hash": token.hash.as_bytes(),
-            ":hint": token.hint,
+            ":hint": token.hint.to_string(),
             ":name": token.name.as_str(),
             ":abilities": row::joined(&token.abilities),
             ":created_at": token.created_at.unix(),
@@ -151,11 +152,17 @@ impl Room {
     }
 }
 
-pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+pub(super) fn by_hash(
+    connection: &Connection,
+    hash: &TokenHash,
+    shared: &Shared,
+) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     let found = connection
         .prepare_cached(BY_HASH)?
         .query_row(named_params! {":hash": hash.as_bytes()}, |row| {
-            Ok(Arc::new(TokenRecord { token: row::token(row)?, owner: row::user(row, row::TOKEN_COLUMNS)? }))
+            let token = row::token_with(row, shared.abilities(row, row::TOKEN_ABILITIES)?)?;
+            let last_use = LastUse::new(token.last_used_at);
+            Ok(Arc::new(TokenRecord { token, owner: shared.owner(row, row::TOKEN_COLUMNS)?, last_use }))
         })
         .optional()?;
     Ok(found)
@@ -234,13 +241,15 @@ pub(super) fn revoke(connection: &Connection, owner: UserId, id: TokenId, at: Ti
     }
 }
 
-/// A time that is not later than the noted one writes nothing.
-pub(super) fn record_uses(connection: &Connection, uses: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "UPDATE tokens SET last_used_at = :at WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :at)",
-    )?;
-    for (id, at) in uses {
-        statement.execute(named_params! {":id": id.uuid().into_bytes(), ":at": at.unix()})?;
+/// By the row's number, and no index holds the time, so that one page is found and written a token. A time that is not
+/// later than the stored one writes nothing.
+pub(super) const RECORD_USE: &str = "UPDATE tokens SET last_used_at = :at
+     WHERE number = :number AND (last_used_at IS NULL OR last_used_at < :at)";
+
+pub(super) fn record_uses(connection: &Connection, uses: &[(i64, Timestamp)]) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(RECORD_USE)?;
+    for (number, at) in uses {
+        statement.execute(named_params! {":number": number, ":at": at.unix()})?;
     }
     Ok(())
 }

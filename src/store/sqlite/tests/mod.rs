@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    domain::secret::{CredentialKind, Plaintext, Prefixes},
+    domain::secret::{CredentialKind, Hint, Plaintext, Prefixes},
     store::Conflict,
 };
 
@@ -103,7 +103,7 @@ fn killed_after(path: &Path, work: impl FnOnce(&Connection)) {
     }
 }
 
-fn secret() -> (TokenHash, String) {
+fn secret() -> (TokenHash, Hint) {
     let prefixes = Prefixes::new("ses_", "pat_", "talq_").unwrap();
     let secret = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes).unwrap();
     (secret.hash(), secret.hint())

@@ -24,6 +24,17 @@ fn a_look_up_by_secret_is_two_searches_of_unique_indexes() {
 }
 
 #[test]
+fn the_use_of_a_token_is_written_to_one_page_and_no_index() {
+    let directory = directory();
+    let store = open(&directory);
+    assert_eq!(plan(&store, tokens::RECORD_USE), ["SEARCH tokens USING INTEGER PRIMARY KEY (rowid=?)"]);
+    let connection = store.pool.get().unwrap();
+    let mut program = connection.prepare(&format!("EXPLAIN {}", tokens::RECORD_USE)).unwrap();
+    let steps: Vec<String> = program.raw_query().mapped(|row| row.get("opcode")).map(Result::unwrap).collect();
+    assert_eq!(steps.iter().filter(|step| *step == "OpenWrite").count(), 1, "{steps:?}");
+}
+
+#[test]
 fn the_count_of_live_tokens_stays_within_its_index() {
     let directory = directory();
     let plan = plan(&open(&directory), tokens::COUNT_LIVE);
@@ -85,6 +96,42 @@ fn a_token_of_an_environment_is_no_personal_token() {
     let revoked = store.revoke_token(user.id, token.id, now);
     assert_eq!(wait(revoked), Err(StoreError::NotFound));
     wait(store.add_token(new(), 1)).unwrap();
+}
+
+#[test]
+fn records_share_an_owner_and_abilities_only_while_they_say_the_same() {
+    let directory = directory();
+    let store = open(&directory);
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password())).unwrap();
+    let tokens = [new_token(user.id), new_token(user.id)];
+    for token in &tokens {
+        wait(store.add_token(token.clone(), 9)).unwrap();
+    }
+    let owner = |token: &NewToken| {
+        let record = wait(store.token_by_hash(&token.hash)).unwrap().unwrap();
+        assert_eq!(*record.owner, wait(store.user(user.id)).unwrap());
+        Arc::clone(&record.owner)
+    };
+    let changes = [
+        "name = 'Ada L'",
+        "email = 'Ada@example.com'",
+        "created_at = created_at + 1",
+        "disabled_at = 5",
+        "disabled_at = NULL",
+        "current_environment_id = zeroblob(16)",
+    ];
+    for change in changes {
+        let before = owner(&tokens[0]);
+        assert!(Arc::ptr_eq(&before, &owner(&tokens[1])));
+        let sql = format!("UPDATE users SET {change}");
+        wait(store.write(Vec::new(), move |connection| Ok(connection.execute(&sql, [])?))).unwrap();
+        assert_ne!(before, owner(&tokens[1]), "{change}");
+    }
+    let sql = "UPDATE tokens SET abilities = 'calls:read' WHERE number = 2";
+    wait(store.write(Vec::new(), move |connection| Ok(connection.execute(sql, [])?))).unwrap();
+    let held = tokens.map(|token| wait(store.token_by_hash(&token.hash)).unwrap().unwrap().token.abilities.to_string());
+    assert_eq!(held, ["*", "calls:read"]);
 }
 
 #[test]

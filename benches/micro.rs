@@ -1,0 +1,194 @@
+//! What the steps of a check cost, each by itself: `cargo bench --bench micro`.
+
+#![expect(clippy::unwrap_used, reason = "a failed measurement is told by its panic")]
+
+use std::{
+    hint::black_box,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use patd::{
+    config::{Config, Sources},
+    domain::{
+        ability::{Abilities, Ability},
+        account::{Email, PasswordHash, User},
+        id::{TokenId, UserId},
+        path::RequestPath,
+        policy::{Access, PathPattern, Policy, Rule},
+        secret::{CredentialKind, Plaintext, Prefixes, Presented, TokenHash},
+        text::Name,
+        time::Timestamp,
+        token::NewToken,
+    },
+    ops::{self, clock::Clock, verification},
+    store::{
+        Store,
+        cached::{Cached, Capacity},
+        sqlite::{Access as OpenedBy, SqliteSettings, SqliteStore},
+    },
+};
+use uuid::Uuid;
+
+criterion_group!(benches, credentials, matching, look_ups, checks);
+criterion_main!(benches);
+
+fn credentials(criterion: &mut Criterion) {
+    let (prefixes, secret) = (prefixes(), secret());
+    let numbered = secret.numbered(1_234_567);
+    criterion.bench_function("parse and hash a credential", |bencher| {
+        bencher.iter(|| Presented::parse(black_box(numbered.expose()), &prefixes).unwrap());
+    });
+    let rubbish = format!("pat_{}", "0".repeat(48));
+    criterion.bench_function("refuse a credential by its checksum", |bencher| {
+        bencher.iter(|| Presented::parse(black_box(&rubbish), &prefixes).unwrap_err());
+    });
+    criterion.bench_function("hash a secret", |bencher| bencher.iter(|| black_box(&secret).hash()));
+}
+
+fn matching(criterion: &mut Criterion) {
+    let held = abilities(["agents:*", "calls:write", "calls:read"]);
+    criterion.bench_function("match an ability, the third of three", |bencher| {
+        bencher.iter(|| held.cover(black_box("calls:read")));
+    });
+    let policy = policy();
+    criterion.bench_function("parse a path and find its rule, the last of 20", |bencher| {
+        bencher.iter(|| {
+            let path = RequestPath::parse(black_box("/area19/calls/42?page=7")).unwrap();
+            policy.rule_for("GET", &path).unwrap().0
+        });
+    });
+}
+
+fn look_ups(criterion: &mut Criterion) {
+    let rig = Rig::new();
+    let known = rig.token();
+    criterion.bench_function("look up a kept token", |bencher| {
+        bencher.iter(|| ready(&mut rig.cached.token_by_hash(black_box(&known.hash()))).unwrap().unwrap());
+    });
+    let hash = known.hash();
+    criterion.bench_function("look up a kept token, its hash at hand", |bencher| {
+        bencher.iter(|| ready(&mut rig.cached.token_by_hash(black_box(&hash))).unwrap().unwrap());
+    });
+    let unknown = secret().hash();
+    criterion.bench_function("look up a secret that is known to be nobody's", |bencher| {
+        bencher.iter(|| ready(&mut rig.cached.token_by_hash(black_box(&unknown))).unwrap());
+    });
+    criterion.bench_function("look up a token in the store", |bencher| {
+        bencher.iter(|| ready(&mut rig.store.token_by_hash(black_box(&hash))).unwrap().unwrap());
+    });
+}
+
+/// A check as HTTP asks for it, without HTTP. The difference of the two is what it costs to note a use.
+fn checks(criterion: &mut Criterion) {
+    let rig = Rig::new();
+    let token = rig.token();
+    let time = Arc::new(AtomicI64::new(1_000_000));
+    let told = Arc::clone(&time);
+    let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::Relaxed)));
+    let config = Config::load(Sources::default()).unwrap();
+    let ctx = ops::Context::new(&config, rig.cached, clock).unwrap();
+    let mut check = || ready(&mut Box::pin(verification::authenticate(&ctx, black_box(token.expose())))).unwrap();
+    criterion.bench_function("check a token, again in the same second", |bencher| bencher.iter(&mut check));
+    criterion.bench_function("check a token, each time a second later", |bencher| {
+        bencher.iter(|| {
+            time.fetch_add(1, Ordering::Relaxed);
+            check()
+        });
+    });
+}
+
+/// A cache over a store in a temporary directory, with one user.
+struct Rig {
+    store: Arc<dyn Store>,
+    cached: Arc<Cached>,
+    owner: UserId,
+    _directory: tempfile::TempDir,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = SqliteSettings {
+            path: directory.path().join("patd.db"),
+            readers: 2,
+            pool_timeout: Duration::from_secs(2),
+            busy_timeout: Duration::from_secs(5),
+            write_queue: 64,
+        };
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings, OpenedBy::Server).unwrap());
+        let capacity = Capacity { tokens: 1000, sessions: 1000, unknown: 1000 };
+        let cached = Arc::new(Cached::new(Arc::clone(&store), capacity));
+        let owner = User {
+            id: UserId::new(Uuid::now_v7()),
+            name: Name::parse("Ada Lovelace").unwrap(),
+            email: Email::parse("ada@example.com").unwrap(),
+            created_at: Timestamp::from_unix(1),
+            disabled_at: None,
+            current_environment: None,
+        };
+        let id = owner.id;
+        block_on(store.add_user(owner, PasswordHash::new("$argon2id$".to_owned()))).unwrap();
+        Self { store, cached, owner: id, _directory: directory }
+    }
+
+    fn token(&self) -> Plaintext {
+        let secret = secret();
+        let hash: TokenHash = secret.hash();
+        let token = NewToken {
+            id: TokenId::new(Uuid::now_v7()),
+            owner: self.owner,
+            name: Name::parse("CI Pipeline").unwrap(),
+            abilities: abilities(["calls:read", "calls:write"]),
+            hash,
+            hint: secret.hint(),
+            created_at: Timestamp::from_unix(1),
+            expires_at: None,
+            authority: None,
+        };
+        block_on(self.store.add_token(token, 1000)).unwrap();
+        secret
+    }
+}
+
+fn policy() -> Policy {
+    let rule = |area| Rule {
+        methods: vec!["GET".to_owned()],
+        paths: vec![PathPattern::parse(&format!("/area{area}/calls/**")).unwrap()],
+        access: Access::Credential {
+            kinds: vec![CredentialKind::PersonalAccessToken],
+            abilities: vec![Ability::parse("calls:read").unwrap()],
+        },
+    };
+    Policy::new("bench", (0..20).map(rule).collect()).unwrap()
+}
+
+fn abilities<const N: usize>(texts: [&str; N]) -> Abilities {
+    Abilities::new(texts.map(|text| Ability::parse(text).unwrap())).unwrap()
+}
+
+fn prefixes() -> Prefixes {
+    Prefixes::new("ses_", "pat_", "talq_").unwrap()
+}
+
+fn secret() -> Plaintext {
+    Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes()).unwrap()
+}
+
+/// The answer of what must be there already.
+fn ready<F: Future + Unpin>(future: &mut F) -> F::Output {
+    match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("it did not answer in place"),
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}

@@ -1,0 +1,162 @@
+//! Times of last use: shown at once, on disk a little later, and lost by no forgetting in between.
+
+#![expect(clippy::unwrap_used, reason = "a failed test is told by its panic")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use patd::{
+    config::{Config, Sources},
+    domain::{
+        ability::Abilities,
+        account::{Email, PasswordHash, User},
+        id::{TokenId, UserId},
+        secret::{CredentialKind, Plaintext, Prefixes},
+        text::Name,
+        time::Timestamp,
+        token::NewToken,
+    },
+    ops::{Context, clock::Clock, tokens, uses, verification},
+    store::{
+        Store,
+        cached::{Cached, Capacity},
+        sqlite::{Access, SqliteSettings, SqliteStore},
+    },
+};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// Operations over a store with a memory of so many tokens, and a clock that is moved by hand.
+struct Rig {
+    ctx: Context,
+    /// The same store without the memory.
+    store: Arc<SqliteStore>,
+    owner: UserId,
+    time: Arc<AtomicI64>,
+    _directory: TempDir,
+}
+
+impl Rig {
+    async fn new(kept: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = SqliteSettings {
+            path: directory.path().join("patd.db"),
+            readers: 2,
+            pool_timeout: Duration::from_secs(2),
+            busy_timeout: Duration::from_secs(5),
+            write_queue: 4096,
+        };
+        let store = Arc::new(SqliteStore::open(&settings, Access::Server).unwrap());
+        let capacity = Capacity { tokens: kept, sessions: 1, unknown: 1 };
+        let cached = Arc::new(Cached::new(Arc::clone(&store) as Arc<dyn Store>, capacity));
+        let config = Config::load(Sources {
+            flags: vec![("passwords.memory_kib", "8".into()), ("passwords.iterations", "1".into())],
+            ..Sources::default()
+        })
+        .unwrap();
+        let time = Arc::new(AtomicI64::new(1_000_000));
+        let told = Arc::clone(&time);
+        let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::SeqCst)));
+        let owner = User {
+            id: UserId::new(Uuid::now_v7()),
+            name: Name::parse("Ada").unwrap(),
+            email: Email::parse("ada@example.com").unwrap(),
+            created_at: Timestamp::from_unix(1),
+            disabled_at: None,
+            current_environment: None,
+        };
+        store.add_user(owner.clone(), PasswordHash::new("$argon2id$".to_owned())).await.unwrap();
+        let ctx = Context::new(&config, cached, clock).unwrap();
+        Self { ctx, store, owner: owner.id, time, _directory: directory }
+    }
+
+    async fn token(&self) -> (TokenId, Plaintext) {
+        let prefixes = Prefixes::new("ses_", "pat_", "talq_").unwrap();
+        let plaintext = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes).unwrap();
+        let id = TokenId::new(Uuid::now_v7());
+        let token = NewToken {
+            id,
+            owner: self.owner,
+            name: Name::parse("ci").unwrap(),
+            abilities: Abilities::full(),
+            hash: plaintext.hash(),
+            hint: plaintext.hint(),
+            created_at: Timestamp::from_unix(1),
+            expires_at: None,
+            authority: None,
+        };
+        self.store.add_token(token, u32::MAX).await.unwrap();
+        (id, plaintext)
+    }
+
+    async fn check(&self, token: &Plaintext) {
+        verification::authenticate(&self.ctx, token.expose()).await.unwrap();
+    }
+
+    /// Moves the clock and answers the new time.
+    fn later(&self) -> i64 {
+        self.time.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    async fn shown(&self, id: TokenId) -> Option<i64> {
+        tokens::get(&self.ctx, self.owner, id).await.unwrap().last_used_at.map(Timestamp::unix)
+    }
+
+    async fn stored(&self, id: TokenId) -> Option<i64> {
+        self.store.token(id).await.unwrap().last_used_at.map(Timestamp::unix)
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+fn all_turns_together_write_every_use_though_its_record_was_forgotten() {
+    block_on(async {
+        // The memory has room for few of them, and there are enough that each turn has some.
+        let rig = Rig::new(10).await;
+        let mut used = Vec::new();
+        for (id, token) in join_all((0..1100).map(|_| rig.token())).await {
+            used.push((id, rig.later()));
+            rig.check(&token).await;
+        }
+        for (id, at) in &used {
+            assert_eq!((rig.shown(*id).await, rig.stored(*id).await), (Some(*at), None));
+        }
+        for _ in 0..uses::TURNS {
+            rig.ctx.flush_some_uses().await.unwrap();
+        }
+        for (id, at) in &used {
+            assert_eq!((rig.shown(*id).await, rig.stored(*id).await), (Some(*at), Some(*at)));
+        }
+    });
+}
+
+#[test]
+fn a_use_outlives_a_change_of_its_token() {
+    block_on(async {
+        let rig = Rig::new(10).await;
+        let (id, token) = rig.token().await;
+        rig.check(&token).await;
+        let before = rig.later();
+        rig.check(&token).await;
+        let renamed = tokens::rename(&rig.ctx, rig.owner, id, Name::parse("renamed").unwrap()).await.unwrap();
+        assert_eq!(renamed.last_used_at.map(Timestamp::unix), Some(before));
+        assert_eq!(rig.shown(id).await, Some(before));
+        rig.ctx.flush_uses().await.unwrap();
+        assert_eq!(rig.stored(id).await, Some(before));
+        // The record that was read anew goes on where the old one ended.
+        let after = rig.later();
+        rig.check(&token).await;
+        assert_eq!(rig.shown(id).await, Some(after));
+        rig.ctx.flush_uses().await.unwrap();
+        assert_eq!(rig.stored(id).await, Some(after));
+    });
+}
