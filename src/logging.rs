@@ -1,6 +1,9 @@
 //! The form of log lines: text for people, or JSON, one object a line, both with UTC times and escaped control characters.
 
-use std::io::{self, Write};
+use std::{
+    fmt::{self, Write as _},
+    io::{self, Write as _},
+};
 
 use chrono::{SecondsFormat, Utc};
 use env_logger::{Builder, Target, fmt::Formatter};
@@ -28,17 +31,11 @@ pub fn start(settings: &Log) {
 fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let style = out.default_level_style(record.level());
     let level = record.level();
-    write!(out, "{} {style}{level:<5}{style:#} {}", now(), escaped(&record.args().to_string()))?;
-    let mut pairs = Pairs::default();
-    record.key_values().visit(&mut pairs).map_err(io::Error::other)?;
-    for (key, value) in pairs.0 {
-        let text = escaped(&value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        match text.contains([' ', '"', '=']) || text.is_empty() {
-            true => write!(out, " {key}={text:?}")?,
-            false => write!(out, " {key}={text}")?,
-        }
-    }
-    writeln!(out)
+    let mut text = String::new();
+    // Into a string, writing cannot fail.
+    let _ = write!(Escaped(&mut text), "{}", record.args());
+    record.key_values().visit(&mut TextPairs(&mut text)).map_err(io::Error::other)?;
+    writeln!(out, "{} {style}{level:<5}{style:#} {text}", now())
 }
 
 fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
@@ -57,9 +54,41 @@ fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// A control character in a line could pass for another line, or drive a terminal.
-fn escaped(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+/// Writes with control characters escaped: one in a line could pass for another line, or drive a terminal.
+///
+/// Every request has its line, so nothing is copied that need not be.
+struct Escaped<'t>(&'t mut String);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((at, control)) = rest.char_indices().find(|(_, c)| c.is_control()) {
+            self.0.push_str(&rest[..at]);
+            self.0.extend(control.escape_default());
+            rest = &rest[at + control.len_utf8()..];
+        }
+        self.0.push_str(rest);
+        Ok(())
+    }
+}
+
+/// Writes the key-value pairs of a record as ` key=value`, quoted where the value could be misread.
+struct TextPairs<'t>(&'t mut String);
+
+impl<'kvs> VisitSource<'kvs> for TextPairs<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        self.0.push(' ');
+        self.0.push_str(key.as_str());
+        self.0.push('=');
+        let start = self.0.len();
+        write!(Escaped(self.0), "{value}")?;
+        let written = &self.0[start..];
+        if written.is_empty() || written.contains([' ', '"', '=']) {
+            let quoted = format!("{written:?}");
+            self.0.replace_range(start.., &quoted);
+        }
+        Ok(())
+    }
 }
 
 /// The key-value pairs of a record as JSON values.
@@ -83,6 +112,16 @@ mod tests {
 
     #[test]
     fn control_characters_cannot_forge_a_line() {
-        assert_eq!(escaped("a\r\nERROR b\u{1b}[31m"), "a\\r\\nERROR b\\u{1b}[31m");
+        let mut text = String::new();
+        write!(Escaped(&mut text), "a\r\nERROR b\u{1b}[31mé\u{9b}").unwrap();
+        assert_eq!(text, "a\\r\\nERROR b\\u{1b}[31mé\\u{9b}");
+    }
+
+    #[test]
+    fn a_value_that_could_be_misread_is_quoted() {
+        let pairs = [("route", "/api/user"), ("agent", "a \"b\"\nc"), ("none", ""), ("sum", "1=1")];
+        let mut text = String::new();
+        kv::Source::visit(&pairs[..], &mut TextPairs(&mut text)).unwrap();
+        assert_eq!(text, r#" route=/api/user agent="a \"b\"\\nc" none="" sum="1=1""#);
     }
 }

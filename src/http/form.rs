@@ -214,6 +214,9 @@ impl Form {
     }
 
     fn refuse_unknown(&mut self) {
+        if self.fields.is_empty() {
+            return;
+        }
         let known = self.known.join(", ");
         for (field, _) in std::mem::take(&mut self.fields) {
             self.refuse(&field, format!("is unknown. The fields here are: {known}."));

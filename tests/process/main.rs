@@ -4,5 +4,6 @@
 
 mod crash;
 mod drive;
+mod flood;
 mod harness;
 mod logs;

@@ -32,6 +32,22 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Co
     // FULL makes COMMIT wait for the disk, so that what was answered survives a power cut.
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
     connection.pragma_update(None, "journal_size_limit", LOG_SIZE_LIMIT)?;
+    // Otherwise every commit that finds a thousand pages in the log would fold them before it is answered.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+/// The connection that folds the log into the file. It may never truncate the log: the writer's could not tell that from
+/// a change by another process.
+pub(super) fn checkpoints(path: &Path, watch: &Watch) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    prepare(&connection, Duration::ZERO)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.execute_batch("PRAGMA synchronous = FULL;")?;
+    // The log is opened by the first read; only then is it known that every file is the right one.
+    connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
+    watch.check().map_err(|_| cannot_open("the database file was deleted or replaced"))?;
     Ok(connection)
 }
 

@@ -1,15 +1,17 @@
-//! The SQLite store: one file, one thread that writes, a pool of connections that read.
+//! The SQLite store: one file, one thread that writes, one that folds the log, a pool of connections that read.
 //!
 //! Owns how a database is opened and where work blocks; the SQL stands in one file a noun. Point reads run in place on
 //! the calling thread, since a cached statement takes less time than a change of thread; lists go to Tokio's blocking
 //! threads, writes to the writer's.
 
 mod changes;
+mod checkpoints;
 mod connect;
 mod error;
 mod file;
 mod inspection;
 mod migrations;
+mod priority;
 mod row;
 mod sessions;
 mod shared;
@@ -31,6 +33,7 @@ use rusqlite::{Connection, ErrorCode};
 pub use self::error::OpenError;
 use self::{
     changes::{Changes, Patience},
+    checkpoints::{Limits, Log},
     connect::Readers,
     file::{ServerLock, Watch, Watcher},
     inspection::Found,
@@ -99,6 +102,10 @@ impl SqliteStore {
     /// Opens the database, creates it or brings it to this release's schema. What is not a sound database of patd is
     /// refused and left as it is.
     pub fn open(settings: &SqliteSettings, access: Access) -> Result<Self, OpenError> {
+        Self::open_within(settings, access, Limits::default())
+    }
+
+    fn open_within(settings: &SqliteSettings, access: Access, limits: Limits) -> Result<Self, OpenError> {
         let path = file::canonical(&settings.path)?;
         let found = inspection::inspect(&path, settings.busy_timeout)?;
         if found == Found::Nothing && access == Access::Existing {
@@ -134,7 +141,9 @@ impl SqliteStore {
                 }
             }
         }));
-        let writer = Writer::start(connection, settings.write_queue, Arc::clone(&watch), Arc::clone(&changes))
+        let log = Log::start(connect::checkpoints(&path, &watch).map_err(refused)?, settings.busy_timeout, limits)
+            .map_err(failed)?;
+        let writer = Writer::start(connection, log, settings.write_queue, Arc::clone(&watch), Arc::clone(&changes))
             .map_err(failed)?;
         let patience = lock.is_none().then(|| Patience(Arc::clone(&changes)));
         let pool_timeout = settings.pool_timeout;
@@ -204,7 +213,7 @@ impl SqliteStore {
     fn write<T, F>(&self, of: Vec<Change>, work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         self.writer.submit(of, work)
     }
@@ -307,7 +316,7 @@ impl Store for SqliteStore {
 
     fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token> {
         let room = Arc::clone(&self.room);
-        self.write(vec![Change::Added(token.hash)], move |connection| tokens::add(connection, token, max_live, &room))
+        self.write(vec![Change::Added(token.hash)], move |connection| tokens::add(connection, &token, max_live, &room))
     }
 
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {

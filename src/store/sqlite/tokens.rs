@@ -55,13 +55,11 @@ pub(super) const LIST: &str =
        AND (:search IS NULL OR instr(lower(name), lower(:search)) > 0)
      ORDER BY number DESC LIMIT :limit";
 
-pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32, room: &Room) -> Result<Token, StoreError> {
-    if users::by_id(connection, token.owner)?.disabled_at.is_some() {
-        return Err(StoreError::NotFound);
-    }
+pub(super) fn add(connection: &Connection, token: &NewToken, max_live: u32, room: &Room) -> Result<Token, StoreError> {
+    users::expect_enabled(connection, token.owner)?;
     sessions::expect_open(connection, token.owner, token.authority)?;
     if !room.take(token.owner, max_live) {
-        let left = max_live.saturating_sub(count_live(connection, &token, max_live)?);
+        let left = max_live.saturating_sub(count_live(connection, token, max_live)?);
         if left == 0 {
             return Err(StoreError::Conflict(Conflict::TooManyTokens));
         }
@@ -86,9 +84,9 @@ pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32, room:
         id: token.id,
         number: connection.last_insert_rowid(),
         owner: token.owner,
-        name: token.name,
-        abilities: token.abilities,
-        hint: token.hint,
+        name: token.name.clone(),
+        abilities: token.abilities.clone(),
+        hint: token.hint.clone(),
         created_at: token.created_at,
         expires_at: token.expires_at,
         last_used_at: None,

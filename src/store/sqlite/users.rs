@@ -43,6 +43,14 @@ pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<User, StoreEr
         .ok_or(StoreError::NotFound)
 }
 
+/// Fails where nobody has this id, or their account is disabled.
+pub(super) fn expect_enabled(connection: &Connection, id: UserId) -> Result<(), StoreError> {
+    let enabled = connection
+        .prepare_cached("SELECT 1 FROM users WHERE id = :id AND disabled_at IS NULL")?
+        .exists(named_params! {":id": id.uuid().into_bytes()})?;
+    if enabled { Ok(()) } else { Err(StoreError::NotFound) }
+}
+
 pub(super) fn credentials(connection: &Connection, id: UserId) -> Result<UserCredentials, StoreError> {
     connection
         .prepare_cached(

@@ -1,7 +1,9 @@
 //! The one thread that writes: it takes all jobs that wait, runs them in one transaction and answers after its COMMIT.
 //!
-//! A job knows nothing of its neighbours: it runs in a savepoint of its own. What jobs do is not decided here. Between
-//! COMMIT and answer, observers are told of what changed; and between jobs, of what others changed.
+//! A job knows nothing of its neighbours. Most jobs that fail do so before they change anything, so jobs run without
+//! savepoints (each would copy every page that its job touches); when one fails after a change, the whole batch is undone
+//! and runs again, each job in a savepoint of its own. What jobs do is not decided here. Between COMMIT and answer,
+//! observers are told of what changed; and between jobs, of what others changed.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,12 +17,17 @@ use tokio::sync::oneshot;
 
 use super::{
     changes::{Changes, Notice, PROBE_INTERVAL, Probe},
+    checkpoints::Log,
     file::Watch,
+    priority::step_back,
 };
 use crate::store::{Change, Reply, StoreError};
 
 /// Bounds how long the first job of a batch waits for the last.
 const MAX_BATCH: usize = 512;
+
+/// A batch grows while the threads that fill it go first, and a check never waits for one to be written.
+const STEP_BACK: i32 = 5;
 
 /// The writer thread's handle. Dropping it lets the thread finish what was queued, and waits for that.
 pub(super) struct Writer {
@@ -33,27 +40,30 @@ impl Writer {
     /// Starts the thread; at most `capacity` jobs wait for it.
     pub(super) fn start(
         connection: Connection,
+        log: Log,
         capacity: usize,
         watch: Arc<Watch>,
         changes: Arc<Changes>,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::bounded(capacity.max(1));
         let probe = Probe::new(Arc::clone(&changes), Arc::clone(&watch));
-        let thread =
-            thread::Builder::new().name("patd-writer".into()).spawn(move || run(&connection, &jobs, &watch, probe))?;
+        let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
+            step_back(STEP_BACK);
+            run(&connection, log, &jobs, &watch, probe);
+        })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), changes })
     }
 
     /// Queues `work`, which may change what `of` says. It happens in full or, when it answers `Err` or panics, not at
-    /// all.
+    /// all. It may run twice, of which only the second time counts.
     pub(super) fn submit<T, F>(&self, of: Vec<Change>, work: F) -> Reply<'static, T>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let notice = Notice { changes: Arc::clone(&self.changes), of };
-        let job = Box::new(Task { work: Some(work), result: None, notice, reply });
+        let job = Box::new(Task { work, result: None, notice, reply });
         let refusal = match self.queue.as_ref().map(|queue| queue.try_send(job)) {
             Some(Ok(())) => {
                 return Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) }));
@@ -93,7 +103,7 @@ trait Job: Send {
 }
 
 struct Task<T, F> {
-    work: Option<F>,
+    work: F,
     result: Option<Result<T, StoreError>>,
     // Before the reply, since a task that is dropped lets its caller go with that.
     notice: Notice,
@@ -103,17 +113,14 @@ struct Task<T, F> {
 impl<T, F> Job for Task<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    F: FnMut(&Connection) -> Result<T, StoreError> + Send,
 {
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
 
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let Some(work) = self.work.take() else {
-            return Err(StoreError::Internal("a write ran twice".into()));
-        };
-        let result = catch_unwind(AssertUnwindSafe(|| work(connection)))
+        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(connection)))
             .unwrap_or_else(|_| Err(StoreError::Internal("a write panicked".into())));
         let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.result = Some(result);
@@ -133,7 +140,8 @@ where
     }
 }
 
-fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, watch: &Watch, mut probe: Probe) {
+fn run(connection: &Connection, mut log: Log, jobs: &Receiver<Box<dyn Job>>, watch: &Watch, mut probe: Probe) {
+    Log::watch(connection);
     probe.look(connection);
     loop {
         let first = match jobs.recv_timeout(PROBE_INTERVAL) {
@@ -153,6 +161,7 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, watch: &Watch, mu
             log::error!("store: the writer panicked; the writes of its batch are unknown");
             undo(connection);
         }
+        log.keep_short(connection);
     }
 }
 
@@ -178,31 +187,77 @@ fn commit_together(
     execute(connection, "BEGIN IMMEDIATE")?;
     // A writer that is never idle looks here.
     probe.look(connection);
-    let mut changed = false;
-    for job in batch {
-        if !job.is_abandoned() {
-            changed |= run_alone(connection, job.as_mut())?;
+    let changed = match run_all(connection, batch, run_bare)? {
+        Some(changed) => changed,
+        None => {
+            execute(connection, "ROLLBACK")?;
+            execute(connection, "BEGIN IMMEDIATE")?;
+            probe.look(connection);
+            run_all(connection, batch, run_in_savepoint)?.unwrap_or_default()
         }
-    }
+    };
     execute(connection, if changed { "COMMIT" } else { "ROLLBACK" })?;
     // A file that was deleted meanwhile took the commit with it.
     watch.check()
 }
 
-/// Whether the job is to be committed; `Err` when the whole transaction is lost.
-fn run_alone(connection: &Connection, job: &mut dyn Job) -> Result<bool, StoreError> {
+/// What a job that ran leaves in the transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Change,
+    Nothing,
+    /// Part of what it would have done.
+    Debris,
+}
+
+type Run = fn(&Connection, &mut dyn Job) -> Result<Left, StoreError>;
+
+/// Whether anything is to be committed; `None` when a job left what only undoing the transaction removes, `Err` when the
+/// whole transaction is lost.
+fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>], run: Run) -> Result<Option<bool>, StoreError> {
+    let mut changed = false;
+    for job in batch {
+        if !job.is_abandoned() {
+            match run(connection, job.as_mut())? {
+                Left::Change => changed = true,
+                Left::Nothing => {}
+                Left::Debris => return Ok(None),
+            }
+        }
+    }
+    Ok(Some(changed))
+}
+
+fn run_bare(connection: &Connection, job: &mut dyn Job) -> Result<Left, StoreError> {
+    let before = connection.total_changes();
+    let outcome = job.run(connection);
+    expect_transaction(connection, &outcome)?;
+    Ok(match outcome {
+        Ok(()) => Left::Change,
+        // A statement that fails undoes itself.
+        Err(_) if connection.total_changes() == before => Left::Nothing,
+        Err(_) => Left::Debris,
+    })
+}
+
+fn run_in_savepoint(connection: &Connection, job: &mut dyn Job) -> Result<Left, StoreError> {
     execute(connection, "SAVEPOINT job")?;
     let outcome = job.run(connection);
-    // On a full disk or an I/O error SQLite may undo the whole transaction, and with it the neighbours' work.
-    if connection.is_autocommit() {
-        let cause = outcome.map_or_else(|error| error.to_string(), |()| "no error".into());
-        return Err(StoreError::Unavailable(format!("SQLite undid the transaction: {cause}")));
-    }
+    expect_transaction(connection, &outcome)?;
     if outcome.is_err() {
         execute(connection, "ROLLBACK TO job")?;
     }
     execute(connection, "RELEASE job")?;
-    Ok(outcome.is_ok())
+    Ok(if outcome.is_ok() { Left::Change } else { Left::Nothing })
+}
+
+/// On a full disk or an I/O error SQLite may undo the whole transaction, and with it the neighbours' work.
+fn expect_transaction(connection: &Connection, outcome: &Result<(), StoreError>) -> Result<(), StoreError> {
+    if !connection.is_autocommit() {
+        return Ok(());
+    }
+    let cause = outcome.as_ref().map_or_else(ToString::to_string, |()| "no error".into());
+    Err(StoreError::Unavailable(format!("SQLite undid the transaction: {cause}")))
 }
 
 /// Any failure between BEGIN and COMMIT leaves the change undone or unknown, which is an outage and never a defect.

@@ -1,6 +1,7 @@
 //! What only SQLite can do wrong: files, locks, plans, the writer's batches. The trait's own promises are in
 //! tests/store_contract.rs.
 
+mod log;
 mod opening;
 mod running;
 mod statements;

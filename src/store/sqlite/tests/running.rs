@@ -3,7 +3,7 @@
 use std::{
     fs,
     sync::{
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
 };
@@ -65,6 +65,32 @@ fn a_failed_or_panicking_write_does_not_hurt_its_neighbours() {
     assert_eq!(wait(failed), Err(StoreError::NotFound));
     assert!(matches!(wait(panicked), Err(StoreError::Internal(_))));
     assert_eq!(wait(last), Ok(()));
+    assert_eq!(count(&store), 2);
+}
+
+#[test]
+fn only_a_write_that_fails_halfway_makes_its_neighbours_run_again() {
+    let directory = directory();
+    let store = open(&directory);
+    for (spoils, runs_expected) in [(false, 1), (true, 2)] {
+        let (open, _gate) = gate(&store);
+        let runs = Arc::new(AtomicUsize::new(0));
+        let (counted, user) = (Arc::clone(&runs), person(&format!("neighbour-{spoils}")));
+        let neighbour = store.write(Vec::new(), move |connection| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            users::add(connection, &user, &password())
+        });
+        let refused: Reply<'_, ()> = store.write(Vec::new(), move |connection| {
+            if spoils {
+                users::add(connection, &person("spoilt"), &password())?;
+            }
+            Err(StoreError::NotFound)
+        });
+        drop(open);
+        assert_eq!(wait(neighbour), Ok(()));
+        assert_eq!(wait(refused), Err(StoreError::NotFound));
+        assert_eq!(runs.load(Ordering::SeqCst), runs_expected);
+    }
     assert_eq!(count(&store), 2);
 }
 

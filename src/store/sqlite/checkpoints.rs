@@ -1,0 +1,234 @@
+//! Checkpoints: how the write-ahead log gets into the file, and stays short.
+//!
+//! A thread with a connection of its own folds the log while the writer goes on. It folds passively: that waits for
+//! nobody, and it leaves `PRAGMA data_version` on the writer's connection alone, so that it voids nothing that is
+//! remembered of the database. (A checkpoint that truncates the log would.)
+//!
+//! Under a steady load such a thread is never quite done, and only a log that is folded to its last page can start anew.
+//! So when little is left, the writer folds the rest itself, between two commits and after it has answered the first.
+//! What grows in spite of that, because somebody reads for a long time or the disk is slow, stops at
+//! [`Limits::bound`]: there the writer makes room, and lets a reader hinder it no longer than [`PATIENCE`].
+
+use std::{
+    cell::Cell,
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender};
+use rusqlite::Connection;
+
+use super::priority::step_back;
+
+/// How long the writer waits, once the log has reached its bound, for those who still read its beginning.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// More than the writer, whose callers wait.
+const STEP_BACK: i32 = 10;
+
+/// Lengths of the log in pages of 4 KiB.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// From here on the thread folds.
+    pub(super) fold: u32,
+    /// What the writer may be left to fold.
+    pub(super) rest: u32,
+    /// From here on the writer makes room before anything else.
+    pub(super) bound: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { fold: 2048, rest: 512, bound: 16 * 1024 }
+    }
+}
+
+thread_local! {
+    /// How long the log was after the last commit of this thread: its hook is a plain function.
+    static LENGTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The log as the writer sees it. Dropping it ends the thread, so that the writer's connection can be the last to close.
+pub(super) struct Log {
+    limits: Limits,
+    busy_timeout: Duration,
+    wanted: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    /// The length at which the thread is woken next; it moves up while the log cannot start anew.
+    fold_at: u32,
+    /// The same for the writer's own effort.
+    bound_at: u32,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Held by whoever folds.
+    folding: Mutex<()>,
+    /// How much of the log the thread has folded, where so little is left that the writer is to fold it; else zero.
+    nearly_all: AtomicU32,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.folding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    /// Starts the thread, which folds with `connection`. `busy_timeout` is the writer's own.
+    pub(super) fn start(connection: Connection, busy_timeout: Duration, limits: Limits) -> io::Result<Self> {
+        let (wanted, wishes) = crossbeam_channel::bounded(1);
+        let shared = Arc::new(Shared::default());
+        let thread = thread::Builder::new().name("patd-checkpoint".into()).spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                step_back(STEP_BACK);
+                run(&connection, &wishes, &shared, limits);
+            }
+        })?;
+        Ok(Self {
+            limits,
+            busy_timeout,
+            wanted: Some(wanted),
+            thread: Some(thread),
+            shared,
+            fold_at: limits.fold,
+            bound_at: limits.bound,
+        })
+    }
+
+    /// Makes the writer's connection report to this thread, which is to be the one that calls [`Log::keep_short`].
+    pub(super) fn watch(connection: &Connection) {
+        LENGTH.set(0);
+        connection.wal_hook(Some(|_, pages| {
+            LENGTH.set(u32::try_from(pages).unwrap_or(0));
+            Ok(())
+        }));
+    }
+
+    /// Does what the length of the log asks for. Called by the writer between two transactions.
+    pub(super) fn keep_short(&mut self, connection: &Connection) {
+        let length = LENGTH.get();
+        if length < self.limits.fold {
+            // It began anew, and what was said of it before is void.
+            (self.fold_at, self.bound_at) = (self.limits.fold, self.limits.bound);
+            self.shared.nearly_all.store(0, Ordering::Relaxed);
+        } else if length >= self.bound_at {
+            self.make_room(connection, length);
+        } else if self.is_nearly_folded(length) {
+            self.fold_rest(connection);
+        } else if length >= self.fold_at
+            && let Some(wanted) = &self.wanted
+            && wanted.try_send(()).is_ok()
+        {
+            self.fold_at = length + self.limits.rest;
+        }
+    }
+
+    /// Asks once for each time that the thread says so.
+    fn is_nearly_folded(&self, length: u32) -> bool {
+        let folded = self.shared.nearly_all.swap(0, Ordering::Relaxed);
+        // Twice as much as the thread left, for what came since.
+        folded > 0 && length.saturating_sub(folded) <= 2 * self.limits.rest
+    }
+
+    fn fold_rest(&self, connection: &Connection) {
+        // If the thread is at it again, it will say so again.
+        if let Ok(_turn) = self.shared.folding.try_lock()
+            && let Err(error) = fold(connection, PASSIVE)
+        {
+            log::warn!("store: the log could not be folded into the file: {error}");
+        }
+    }
+
+    fn make_room(&mut self, connection: &Connection, length: u32) {
+        let _turn = self.shared.lock();
+        self.shared.nearly_all.store(0, Ordering::Relaxed);
+        let restarted = connection.busy_timeout(PATIENCE).and_then(|()| fold(connection, RESTART));
+        if let Err(error) = connection.busy_timeout(self.busy_timeout) {
+            log::error!("store: {error}");
+        }
+        self.bound_at = match restarted {
+            Ok(Folded { hindered: false, .. }) => {
+                LENGTH.set(0);
+                self.limits.bound
+            }
+            Ok(_) => {
+                log::warn!("store: the log is {} MiB long, and somebody still reads its beginning", length / 256);
+                length + self.limits.bound / 4
+            }
+            Err(error) => {
+                log::warn!("store: the log is {} MiB long and cannot be folded: {error}", length / 256);
+                length + self.limits.bound / 4
+            }
+        };
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.wanted = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("store: the checkpoint thread had died");
+        }
+    }
+}
+
+fn run(connection: &Connection, wishes: &Receiver<()>, shared: &Shared, limits: Limits) {
+    while wishes.recv().is_ok() {
+        let mut before = u32::MAX;
+        loop {
+            let _turn = shared.lock();
+            let Folded { length, folded, .. } = match fold(connection, PASSIVE) {
+                Ok(done) => done,
+                Err(error) => {
+                    log::warn!("store: the log could not be folded into the file: {error}");
+                    break;
+                }
+            };
+            let left = length.saturating_sub(folded);
+            if left <= limits.rest {
+                shared.nearly_all.store(folded, Ordering::Relaxed);
+                break;
+            }
+            // What came meanwhile takes another pass, as long as that leads somewhere.
+            if left >= before {
+                break;
+            }
+            before = left;
+        }
+    }
+}
+
+/// What a checkpoint did, in pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Folded {
+    /// Whether a reader or another checkpoint was in its way.
+    pub(super) hindered: bool,
+    /// How long the log is.
+    pub(super) length: u32,
+    /// How much of it is in the file.
+    pub(super) folded: u32,
+}
+
+/// Waits for nobody, and folds what it can.
+pub(super) const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+/// Waits for readers, and makes the next commit begin the log anew.
+pub(super) const RESTART: &str = "PRAGMA wal_checkpoint(RESTART)";
+
+pub(super) fn fold(connection: &Connection, mode: &'static str) -> rusqlite::Result<Folded> {
+    let mut statement = connection.prepare_cached(mode)?;
+    statement.query_row([], |row| {
+        // -1 where there is no log.
+        let pages = |at| row.get(at).map(|pages: i64| u32::try_from(pages).unwrap_or(0));
+        Ok(Folded { hindered: row.get(0)?, length: pages(1)?, folded: pages(2)? })
+    })
+}

@@ -1,0 +1,153 @@
+//! The write-ahead log: it is folded beside the writer, stays short, and none of that is taken for a change.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use super::*;
+use crate::store::sqlite::checkpoints::{Folded, PASSIVE, RESTART, fold};
+
+const PAGE: u64 = 4096 + 24;
+/// Far more than one batch of [`flood`] adds.
+const SMALL: Limits = Limits { fold: 64, rest: 48, bound: 400 };
+
+fn open_within(directory: &TempDir, limits: Limits) -> SqliteStore {
+    SqliteStore::open_within(&settings(database(directory)), Access::Server, limits).unwrap()
+}
+
+fn log_of(directory: &TempDir) -> PathBuf {
+    file::beside(&database(directory), "-wal")
+}
+
+fn pages(directory: &TempDir) -> u64 {
+    fs::metadata(log_of(directory)).unwrap().len() / PAGE
+}
+
+/// How many times the log began anew: SQLite counts it in the log's head.
+fn restarts(directory: &TempDir) -> u32 {
+    let log = fs::read(log_of(directory)).unwrap();
+    log.get(12..16).map_or(0, |count| u32::from_be_bytes(count.try_into().unwrap()))
+}
+
+/// Writes so many times, with a few more always waiting. Answers the longest time between two answers.
+fn flood(store: &SqliteStore, writes: usize) -> Duration {
+    let write = || {
+        let user = person(&Uuid::now_v7().to_string());
+        store.add_user(user, password())
+    };
+    let mut waiting: std::collections::VecDeque<_> = (0..4).map(|_| write()).collect();
+    let mut longest = Duration::ZERO;
+    for _ in 0..writes {
+        waiting.push_back(write());
+        let start = Instant::now();
+        wait(waiting.pop_front().unwrap()).unwrap();
+        longest = longest.max(start.elapsed());
+    }
+    waiting.into_iter().for_each(|reply| wait(reply).unwrap());
+    longest
+}
+
+#[test]
+fn only_a_log_cut_off_from_elsewhere_looks_like_a_change_by_others() {
+    let directory = directory();
+    let path = made(&directory);
+    let writer = connect::writer(&path, Duration::from_secs(1)).unwrap();
+    let version = || -> i64 { writer.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap() };
+    let write = || assert_eq!(writer.execute("UPDATE users SET name = name || 'x'", []), Ok(1));
+    write();
+    let before = version();
+    let watch = Watch::new(&path).unwrap();
+    let other = connect::checkpoints(&path, &watch).unwrap();
+    let folded = |connection, mode| {
+        let Folded { hindered, length, folded } = fold(connection, mode).unwrap();
+        assert!(!hindered && length == folded, "{mode}");
+        version()
+    };
+    assert_eq!(folded(&other, PASSIVE), before);
+    write();
+    write();
+    assert_eq!(folded(&writer, PASSIVE), before);
+    write();
+    assert_eq!(folded(&writer, RESTART), before);
+    write();
+    write();
+    assert_ne!(folded(&other, "PRAGMA wal_checkpoint(TRUNCATE)"), before);
+}
+
+#[test]
+fn folding_voids_nothing_that_is_remembered() {
+    let directory = directory();
+    for limits in [SMALL, Limits { fold: 64, rest: 0, bound: 65 }] {
+        let store = open_within(&directory, limits);
+        while !store.vouches() {
+            thread::yield_now();
+        }
+        let voided = Arc::new(AtomicU32::new(0));
+        let told = Arc::clone(&voided);
+        store.observe(Box::new(move |change| {
+            if change == Change::Anything {
+                told.fetch_add(1, Ordering::SeqCst);
+            }
+        }));
+        let before = restarts(&directory);
+        flood(&store, 300);
+        assert!(restarts(&directory) > before);
+        assert_eq!(voided.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[test]
+fn a_log_that_is_written_without_a_pause_begins_anew_all_the_same() {
+    let directory = directory();
+    let store = open_within(&directory, Limits { bound: u32::MAX, ..SMALL });
+    flood(&store, 1000);
+    assert!(restarts(&directory) > 2, "{}", restarts(&directory));
+}
+
+#[test]
+fn a_log_that_the_thread_cannot_keep_short_stops_at_its_bound() {
+    let directory = directory();
+    // The thread is never woken.
+    let store = open_within(&directory, Limits { fold: 64, rest: 0, bound: 64 });
+    flood(&store, 500);
+    assert!(pages(&directory) < 64 + 64, "{} pages", pages(&directory));
+    assert!(restarts(&directory) > 2);
+}
+
+#[test]
+fn a_reader_of_the_logs_beginning_delays_no_write_for_long_and_the_log_shrinks_after_it() {
+    let directory = directory();
+    let store = open_within(&directory, SMALL);
+    flood(&store, 1);
+    let reader = Connection::open(database(&directory)).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM users;").unwrap();
+    let before = restarts(&directory);
+    while pages(&directory) < 2 * u64::from(SMALL.bound) {
+        let longest = flood(&store, 50);
+        assert!(longest < Duration::from_secs(2), "{longest:?}");
+    }
+    assert_eq!(restarts(&directory), before);
+
+    drop(reader);
+    flood(&store, 300);
+    assert!(restarts(&directory) > before);
+}
+
+#[test]
+fn a_long_log_that_a_killed_process_left_is_folded() {
+    let directory = directory();
+    let path = made(&directory);
+    killed_after(&path, |connection| {
+        connection.execute_batch("PRAGMA wal_autocheckpoint = 0;").unwrap();
+        for number in 0..SMALL.bound {
+            connection.execute("UPDATE users SET name = ?", [number.to_string()]).unwrap();
+        }
+    });
+    assert!(pages(&directory) >= u64::from(SMALL.bound));
+    let before = restarts(&directory);
+    let store = open_within(&directory, SMALL);
+    flood(&store, 50);
+    assert!(restarts(&directory) > before);
+    assert_eq!(wait(store.users(None, 1000)).unwrap().len(), 1 + 54);
+}
