@@ -15,7 +15,7 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
-        id::{TokenId, UserId},
+        id::{EnvironmentId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
         text::Name,
         time::Timestamp,
@@ -53,7 +53,7 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
                 email: Email::parse(&format!("ada{n}@example.com")).unwrap(),
                 created_at: Timestamp::from_unix(1),
                 disabled_at: None,
-                current_environment: None,
+                current_environment: EnvironmentId::new(Uuid::now_v7()),
             };
             cached.add_user(owner.clone(), PasswordHash::new("$argon2id$".into())).await.unwrap();
             let tokens = (0..100).map(|_| {
@@ -68,6 +68,7 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
                     hint: plaintext.hint(),
                     created_at: Timestamp::from_unix(1),
                     expires_at: None,
+                    limits: None,
                     authority: None,
                 };
                 cached.add_token(token, u32::MAX)

@@ -20,12 +20,12 @@ use patd::{
     domain::{
         ability::Abilities,
         account::{Email, PasswordHash, User, UserCredentials},
-        id::{SessionId, TokenId, UserId},
+        id::{EnvironmentId, SessionId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
         session::{NewSession, Session, SessionRecord},
         text::Name,
         time::Timestamp,
-        token::{NewToken, Token, TokenRecord},
+        token::{NewToken, Revocation, RevocationReason, Token, TokenRecord},
     },
     ops::{self, clock::Clock, verification},
     store::{
@@ -113,7 +113,7 @@ impl Store for Inner {
         fn token(&self, id: TokenId) -> Reply<'_, Token>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Reply<'_, Token>;
-        fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()>;
+        fn revoke_token(&self, owner: UserId, id: TokenId, revocation: Revocation) -> Reply<'_, ()>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
         fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
         fn observe(&self, observer: Observer) -> ();
@@ -149,7 +149,7 @@ impl Rig {
             email: Email::parse("ada@example.com").unwrap(),
             created_at: at(1),
             disabled_at: None,
-            current_environment: None,
+            current_environment: EnvironmentId::new(Uuid::now_v7()),
         };
         wait(cached.add_user(ada.clone(), password())).unwrap();
         let rig = Self { cached, inner, ada, directory };
@@ -177,6 +177,7 @@ impl Rig {
             hint: plaintext.hint(),
             created_at: at(1),
             expires_at: None,
+            limits: None,
             authority: None,
         }
     }
@@ -198,7 +199,7 @@ impl Rig {
 
     fn is_live(&self, hash: &TokenHash) -> bool {
         let found = wait(self.cached.token_by_hash(hash)).unwrap();
-        found.is_some_and(|record| record.token.revoked_at.is_none() && record.owner.disabled_at.is_none())
+        found.is_some_and(|record| record.token.revoked.is_none() && record.owner.disabled_at.is_none())
     }
 
     fn look_ups(&self, work: impl FnOnce()) -> usize {
@@ -208,7 +209,7 @@ impl Rig {
     }
 
     fn revoke(&self, id: TokenId) {
-        wait(self.cached.revoke_token(self.ada.id, id, at(2))).unwrap();
+        wait(self.cached.revoke_token(self.ada.id, id, revocation())).unwrap();
     }
 
     /// Waits until the store vouches, without which nothing is served from memory.
@@ -229,6 +230,10 @@ fn settings(path: PathBuf) -> SqliteSettings {
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(seconds)
+}
+
+fn revocation() -> Revocation {
+    Revocation { at: at(2), reason: RevocationReason::RevokedByOwner }
 }
 
 fn password() -> PasswordHash {
@@ -312,7 +317,7 @@ fn a_record_that_was_read_before_another_process_changed_it_is_not_served_for_lo
     let rig = Rig::new();
     let (id, hash) = rig.token();
     let other = rig.command_line();
-    while_a_look_up_is_held(&rig, &hash, || wait(other.revoke_token(rig.ada.id, id, at(2))).unwrap());
+    while_a_look_up_is_held(&rig, &hash, || wait(other.revoke_token(rig.ada.id, id, revocation())).unwrap());
     ends_in_time(Instant::now(), || rig.is_live(&hash));
 }
 
@@ -350,7 +355,7 @@ fn a_revocation_whose_caller_left_counts_once_it_is_made() {
     for patience in [Duration::ZERO, Duration::from_micros(50), Duration::from_micros(300), Duration::from_millis(1)] {
         for _ in 0..25 {
             let (id, hash) = rig.warm_token();
-            let mut revocation = rig.cached.revoke_token(rig.ada.id, id, at(2));
+            let mut revocation = rig.cached.revoke_token(rig.ada.id, id, revocation());
             let begun = Instant::now();
             let mut cx = Context::from_waker(Waker::noop());
             let mut answered = false;
@@ -404,13 +409,13 @@ fn who_asks_after_a_revocation_does_not_get_the_answer_of_a_look_up_before_it() 
     block_on(async {
         let mut before = Box::pin(rig.cached.token_by_hash(&hash));
         assert!((&mut before).now_or_never().is_none());
-        rig.cached.revoke_token(rig.ada.id, id, at(2)).await.unwrap();
+        rig.cached.revoke_token(rig.ada.id, id, revocation()).await.unwrap();
         let mut after = Box::pin(rig.cached.token_by_hash(&hash));
         assert!((&mut after).now_or_never().is_none(), "it waits for the one before");
         gate.add_permits(2);
         let (before, after) = tokio::join!(before, after);
-        assert!(before.unwrap().unwrap().token.revoked_at.is_none(), "it was asked for before");
-        assert!(after.unwrap().unwrap().token.revoked_at.is_some());
+        assert!(before.unwrap().unwrap().token.revoked.is_none(), "it was asked for before");
+        assert!(after.unwrap().unwrap().token.revoked.is_some());
     });
 }
 
@@ -439,7 +444,7 @@ fn what_another_process_changes_is_seen_in_a_tenth_of_a_second() {
         let ((id, revoked), added) = (rig.warm_token(), rig.new_token());
         let hash = added.hash;
         assert!(!rig.is_live(&hash));
-        wait(other.revoke_token(rig.ada.id, id, at(2))).unwrap();
+        wait(other.revoke_token(rig.ada.id, id, revocation())).unwrap();
         ends_in_time(Instant::now(), || rig.is_live(&revoked));
         wait(other.add_token(added, 1000)).unwrap();
         ends_in_time(Instant::now(), || !rig.is_live(&hash));

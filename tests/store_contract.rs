@@ -11,12 +11,13 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
-        id::{SessionId, TokenId, UserId},
+        id::{EnvironmentId, SessionId, TokenId, UserId},
+        limits::{Allowlist, Limits},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
         session::{NewSession, Session},
         text::Name,
         time::Timestamp,
-        token::{NewToken, Token, TokenState},
+        token::{NewToken, Revocation, RevocationReason, Token, TokenState},
     },
     store::{
         Conflict, PasswordChange, ProfileChange, SignIn, Store, StoreError, TokenQuery, Uses,
@@ -110,6 +111,10 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(seconds)
 }
 
+fn revoked(seconds: i64) -> Revocation {
+    Revocation { at: at(seconds), reason: RevocationReason::RevokedByOwner }
+}
+
 fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
@@ -129,7 +134,7 @@ fn person(text: &str) -> User {
         email: email(&format!("{text}@example.com")),
         created_at: at(1000),
         disabled_at: None,
-        current_environment: None,
+        current_environment: EnvironmentId::new(Uuid::now_v7()),
     }
 }
 
@@ -164,6 +169,7 @@ fn new_token(owner: UserId, called: &str) -> NewToken {
         hint,
         created_at: at(1000),
         expires_at: None,
+        limits: None,
         authority: None,
     }
 }
@@ -428,22 +434,36 @@ async fn a_token_is_found_as_added(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let several = ["calls:read", "a", "user:read"].map(|text| Ability::parse(text).unwrap());
     let sets = [Abilities::full(), Abilities::new([]).unwrap(), Abilities::new(several).unwrap()];
-    for (abilities, expires_at) in sets.into_iter().zip([None, Some(at(5000)), Some(at(1))]) {
+    let allowlist = ["192.0.2.0/24", "2001:db8::1"].map(|text| Allowlist::parse_network(text).unwrap());
+    let limits = [
+        None,
+        Limits { quota: Some(u32::MAX), ..Limits::default() }.boxed(),
+        Limits { allowlist: Allowlist::new(allowlist).unwrap(), requests_per_minute: Some(60), quota: None }.boxed(),
+    ];
+    let expiries = [None, Some(at(5000)), Some(at(1))];
+    for ((abilities, expires_at), limits) in sets.into_iter().zip(expiries).zip(limits) {
         let mut new = new_token(ada.id, "naïve 🦀 name");
         new.abilities = abilities.clone();
         new.expires_at = expires_at;
+        new.limits = limits;
         let token = store.add_token(new.clone(), 10).await.unwrap();
         let expected = Token {
             id: new.id,
             number: token.number,
             owner: ada.id,
+            environment: None,
             name: new.name,
             abilities,
             hint: new.hint,
             created_at: new.created_at,
             expires_at,
             last_used_at: None,
-            revoked_at: None,
+            family: new.id,
+            rotated_from: None,
+            grace: None,
+            disabled_at: None,
+            revoked: None,
+            limits: new.limits,
         };
         assert_eq!(token, expected);
         assert_eq!(store.token(token.id).await.unwrap(), expected);
@@ -477,7 +497,7 @@ async fn the_limit_counts_live_tokens_alone(store: &dyn Store) {
     assert_eq!(third().await, Err(TOO_MANY));
     let foreign = store.add_token(new_token(bob.id, "bob's"), 2).await;
     foreign.unwrap();
-    let revoked = store.revoke_token(ada.id, endless.id, at(1000)).await;
+    let revoked = store.revoke_token(ada.id, endless.id, revoked(1000)).await;
     revoked.unwrap();
     third().await.unwrap();
     assert_eq!(third().await, Err(TOO_MANY));
@@ -503,7 +523,7 @@ async fn a_hundred_creations_at_once_stop_at_the_limit(store: &dyn Store) {
 async fn numbers_are_never_given_twice(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let first = add_token(store, &ada, "first").await;
-    store.revoke_token(ada.id, first.id, at(1)).await.unwrap();
+    store.revoke_token(ada.id, first.id, revoked(1)).await.unwrap();
     let second = add_token(store, &ada, "second").await;
     assert!(second.number > first.number);
 }
@@ -513,13 +533,13 @@ async fn a_revoked_token_stays_revoked(store: &dyn Store) {
     let new = new_token(ada.id, "ci");
     let (id, hash) = (new.id, new.hash);
     store.add_token(new, 10).await.unwrap();
-    store.revoke_token(ada.id, id, at(5)).await.unwrap();
-    assert_eq!(store.revoke_token(ada.id, id, at(6)).await, Err(NOT_FOUND));
+    store.revoke_token(ada.id, id, revoked(5)).await.unwrap();
+    assert_eq!(store.revoke_token(ada.id, id, revoked(6)).await, Err(NOT_FOUND));
     assert_eq!(store.token(id).await, Err(NOT_FOUND));
     let renamed = store.rename_token(ada.id, id, name("other")).await;
     assert_eq!(renamed, Err(NOT_FOUND));
     let record = store.token_by_hash(&hash).await.unwrap().unwrap();
-    assert_eq!(record.token.revoked_at, Some(at(5)));
+    assert_eq!(record.token.revoked, Some(revoked(5)));
     assert_eq!(record.token.name, name("ci"));
 }
 
@@ -528,7 +548,7 @@ async fn a_token_is_changed_by_its_owner_alone(store: &dyn Store) {
     let mut token = add_token(store, &ada, "ci").await;
     let stolen = store.rename_token(bob.id, token.id, name("mine")).await;
     assert_eq!(stolen, Err(NOT_FOUND));
-    let revoked = store.revoke_token(bob.id, token.id, at(5)).await;
+    let revoked = store.revoke_token(bob.id, token.id, revoked(5)).await;
     assert_eq!(revoked, Err(NOT_FOUND));
     assert_eq!(store.token(token.id).await.unwrap(), token);
     let renamed = store.rename_token(ada.id, token.id, name("deploy")).await;
@@ -544,12 +564,12 @@ async fn a_state_narrows_the_list(store: &dyn Store) {
     expiring.expires_at = Some(at(2000));
     store.add_token(expiring, 10).await.unwrap();
     add_token(store, &ada, "endless").await;
-    let revoked = add_token(store, &ada, "revoked").await;
-    store.revoke_token(ada.id, revoked.id, at(5)).await.unwrap();
+    let gone = add_token(store, &ada, "revoked").await;
+    store.revoke_token(ada.id, gone.id, revoked(5)).await.unwrap();
     let mut both = new_token(ada.id, "revoked and expired");
     both.expires_at = Some(at(1500));
     let both = store.add_token(both, 10).await.unwrap();
-    store.revoke_token(ada.id, both.id, at(5)).await.unwrap();
+    store.revoke_token(ada.id, both.id, revoked(5)).await.unwrap();
     let by_state = async |state, now| {
         let query = TokenQuery { state, ..all() };
         names(store, &ada, query, now).await
@@ -644,8 +664,8 @@ async fn look_ups_by_secret_follow_every_change(store: &dyn Store) {
     assert_eq!(token().await.unwrap().owner.disabled_at, Some(at(5)));
     store.enable_user(ada.id).await.unwrap();
     assert_eq!(token().await.unwrap().owner.disabled_at, None);
-    store.revoke_token(ada.id, id, at(6)).await.unwrap();
-    assert_eq!(token().await.unwrap().token.revoked_at, Some(at(6)));
+    store.revoke_token(ada.id, id, revoked(6)).await.unwrap();
+    assert_eq!(token().await.unwrap().token.revoked, Some(revoked(6)));
 
     let sessions = [session(&ada, 1, 9), session(&ada, 2, 9), session(&ada, 3, 9), session(&ada, 4, 9)];
     let live = async || {

@@ -145,14 +145,14 @@ impl TokenView {
             name: token.name.to_string(),
             abilities: token.abilities.iter().map(ToString::to_string).collect(),
             state: match token {
-                Token { revoked_at: Some(_), .. } => "revoked",
+                Token { revoked: Some(_), .. } => "revoked",
                 Token { expires_at: Some(end), .. } if now >= end => "expired",
                 _ => "active",
             },
             last_used_at: token.last_used_at.map(|at| at.to_string()),
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|at| at.to_string()),
-            revoked_at: token.revoked_at.map(|at| at.to_string()),
+            revoked_at: token.revoked.map(|revocation| revocation.at.to_string()),
             hint: token.hint,
         }
     }

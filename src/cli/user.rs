@@ -78,7 +78,7 @@ struct UserView {
     id: String,
     name: String,
     email: String,
-    current_environment_id: Option<String>,
+    current_environment_id: String,
     created_at: String,
     disabled_at: Option<String>,
 }
@@ -89,7 +89,7 @@ impl From<User> for UserView {
             id: user.id.to_string(),
             name: user.name.to_string(),
             email: user.email.to_string(),
-            current_environment_id: user.current_environment.map(|id| id.to_string()),
+            current_environment_id: user.current_environment.to_string(),
             created_at: user.created_at.to_string(),
             disabled_at: user.disabled_at.map(|at| at.to_string()),
         }

@@ -6,6 +6,7 @@
 pub mod ability;
 pub mod account;
 pub mod id;
+pub mod limits;
 pub mod path;
 pub mod policy;
 pub mod secret;

@@ -28,7 +28,7 @@ pub(super) struct UserView {
     id: String,
     name: String,
     email: String,
-    current_environment_id: Option<String>,
+    current_environment_id: String,
     created_at: String,
 }
 
@@ -38,7 +38,7 @@ impl From<User> for UserView {
             id: user.id.to_string(),
             name: user.name.to_string(),
             email: user.email.to_string(),
-            current_environment_id: user.current_environment.map(|id| id.to_string()),
+            current_environment_id: user.current_environment.to_string(),
             created_at: user.created_at.to_string(),
         }
     }

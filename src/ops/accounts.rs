@@ -8,7 +8,7 @@ use super::{Context, Error, Violation, sessions::IssuedSession};
 use crate::{
     domain::{
         account::{Email, Password, User, UserCredentials},
-        id::{SessionId, UserId},
+        id::{EnvironmentId, SessionId, UserId},
         secret::{CredentialKind, Plaintext},
         session::{NewSession, Session},
         text::Name,
@@ -49,7 +49,7 @@ pub async fn create(ctx: &Context, account: NewAccount) -> Result<User, Error> {
         email,
         created_at: ctx.clock.now(),
         disabled_at: None,
-        current_environment: None,
+        current_environment: EnvironmentId::new(Uuid::now_v7()),
     };
     ctx.store.add_user(user.clone(), password).await.map_err(email_taken)?;
     Ok(user)

@@ -12,7 +12,7 @@ use crate::{
         secret::{CredentialKind, Plaintext, Presented},
         text::Name,
         time::Timestamp,
-        token::{IssuedToken, NewToken, Token, TokenState},
+        token::{IssuedToken, NewToken, Revocation, RevocationReason, Token, TokenState},
     },
     store::{Conflict, StoreError, TokenQuery},
 };
@@ -74,6 +74,7 @@ pub async fn create(ctx: &Context, request: TokenRequest) -> Result<IssuedToken,
         hint: plaintext.hint(),
         created_at: now,
         expires_at,
+        limits: None,
         authority: match request.grantor {
             Grantor::Owner(session) => Some(session),
             Grantor::Administrator => None,
@@ -171,7 +172,7 @@ pub async fn rename(ctx: &Context, owner: UserId, id: TokenId, name: Name) -> Re
 
 /// Revokes a token of the owner: at once and for good. A check that starts after the answer is refused.
 pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId) -> Result<(), Error> {
-    Ok(ctx.store.revoke_token(owner, id, ctx.clock.now()).await?)
+    Ok(ctx.store.revoke_token(owner, id, revocation(ctx)).await?)
 }
 
 /// Ends the token or session whose secret this is, whatever its state (RFC 7009): whoever holds it may. A secret of
@@ -185,7 +186,7 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str) -> Result<(),
         },
         CredentialKind::PersonalAccessToken => match ctx.store.token_by_hash(&presented.hash).await? {
             Some(record) if presented.number.is_none_or(|number| number == record.token.number) => {
-                ctx.store.revoke_token(record.token.owner, record.token.id, ctx.clock.now()).await
+                ctx.store.revoke_token(record.token.owner, record.token.id, revocation(ctx)).await
             }
             _ => Ok(()),
         },
@@ -196,6 +197,10 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str) -> Result<(),
         Err(StoreError::NotFound) => Ok(()),
         ended => Ok(ended?),
     }
+}
+
+fn revocation(ctx: &Context) -> Revocation {
+    Revocation { at: ctx.clock.now(), reason: RevocationReason::RevokedByOwner }
 }
 
 fn freshen(ctx: &Context, token: &mut Token) {

@@ -22,7 +22,7 @@ use crate::domain::{
     session::{NewSession, Session, SessionRecord},
     text::Name,
     time::Timestamp,
-    token::{NewToken, Token, TokenRecord, TokenState},
+    token::{NewToken, Revocation, Token, TokenRecord, TokenState},
 };
 
 /// Why the store did not do what was asked. An outage is never absence.
@@ -170,7 +170,7 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the store can read and write at this moment.
     fn ready(&self) -> Reply<'_, ()>;
 
-    /// Adds a user. [`Conflict::EmailTaken`] where the canonical address exists.
+    /// Adds a user, and with them their environment "Default", which is their current one. [`Conflict::EmailTaken`] where the canonical address exists.
     fn add_user(&self, user: User, password: PasswordHash) -> Reply<'_, ()>;
     /// A user. [`StoreError::NotFound`].
     fn user(&self, id: UserId) -> Reply<'_, User>;
@@ -214,7 +214,7 @@ pub trait Store: Send + Sync + 'static {
     /// Renames a token of the owner that is not revoked. [`StoreError::NotFound`].
     fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Reply<'_, Token>;
     /// Revokes a token of the owner for good. [`StoreError::NotFound`], also the second time.
-    fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()>;
+    fn revoke_token(&self, owner: UserId, id: TokenId, revocation: Revocation) -> Reply<'_, ()>;
 
     /// Notes uses; a time never moves back, an id that is gone is passed over.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;

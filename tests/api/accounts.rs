@@ -22,7 +22,7 @@ fn a_person_signs_in_is_identified_and_signs_out() {
         "token": "ses_[secret]",
         "user": {
           "created_at": "2024-01-15T19:00:00Z",
-          "current_environment_id": null,
+          "current_environment_id": "[uuid]",
           "email": "ada@example.com",
           "id": "[uuid]",
           "name": "ada"
@@ -36,7 +36,7 @@ fn a_person_signs_in_is_identified_and_signs_out() {
     200
     {
       "created_at": "2024-01-15T19:00:00Z",
-      "current_environment_id": null,
+      "current_environment_id": "[uuid]",
       "email": "ada@example.com",
       "id": "[uuid]",
       "name": "ada"
@@ -166,7 +166,7 @@ fn registration_is_off_by_default_and_makes_an_account_where_it_is_on() {
     {
       "data": {
         "created_at": "2024-01-15T19:00:00Z",
-        "current_environment_id": null,
+        "current_environment_id": "[uuid]",
         "email": "ada@example.com",
         "id": "[uuid]",
         "name": "Ada"
@@ -220,7 +220,7 @@ fn a_profile_changes_by_session_alone() {
     200
     {
       "created_at": "2024-01-15T19:00:00Z",
-      "current_environment_id": null,
+      "current_environment_id": "[uuid]",
       "email": "ada@new.example",
       "id": "[uuid]",
       "name": "Ada L."

@@ -13,7 +13,7 @@ use patd::{
         session::{Session, SessionRecord},
         text::Name,
         time::Timestamp,
-        token::{NewToken, Token, TokenRecord},
+        token::{NewToken, Revocation, Token, TokenRecord},
     },
     store::{Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses},
 };
@@ -100,7 +100,7 @@ delegate! {
         fn end_other_sessions(&self, user: UserId, keep: SessionId) -> u64;
         fn add_token(&self, token: NewToken, max_live: u32) -> Token;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Token;
-        fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> ();
+        fn revoke_token(&self, owner: UserId, id: TokenId, revocation: Revocation) -> ();
         fn record_uses(&self, uses: Uses) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
     }

@@ -29,7 +29,7 @@ use crate::domain::{
     session::{Session, SessionRecord},
     text::Name,
     time::Timestamp,
-    token::{NewToken, Token, TokenRecord},
+    token::{NewToken, Revocation, Token, TokenRecord},
 };
 
 /// How much is kept.
@@ -215,7 +215,7 @@ impl Store for Cached {
         fn token(&self, id: TokenId) -> Reply<'_, Token>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Reply<'_, Token>;
-        fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()>;
+        fn revoke_token(&self, owner: UserId, id: TokenId, revocation: Revocation) -> Reply<'_, ()>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
         fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
         fn observe(&self, observer: Observer) -> ();

@@ -44,7 +44,7 @@ use crate::domain::{
     session::{Session, SessionRecord},
     text::Name,
     time::Timestamp,
-    token::{NewToken, Token, TokenRecord},
+    token::{NewToken, Revocation, Token, TokenRecord},
 };
 
 /// How the database is opened and shared.
@@ -226,7 +226,9 @@ fn unmigrated(path: &Path, error: &MigrationError) -> OpenError {
         MigrationError::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
             OpenError::Corrupt { path, detail: error.to_string() }
         }
-        MigrationError::Sqlite(error) => OpenError::Migration { path, detail: error.to_string() },
+        MigrationError::Sqlite(_) | MigrationError::Dangling(_) => {
+            OpenError::Migration { path, detail: error.to_string() }
+        }
     }
 }
 
@@ -323,8 +325,8 @@ impl Store for SqliteStore {
         self.write(vec![Change::Token(id)], move |connection| tokens::rename(connection, owner, id, &name))
     }
 
-    fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()> {
-        self.write(vec![Change::Token(id)], move |connection| tokens::revoke(connection, owner, id, at))
+    fn revoke_token(&self, owner: UserId, id: TokenId, revocation: Revocation) -> Reply<'_, ()> {
+        self.write(vec![Change::Token(id)], move |connection| tokens::revoke(connection, owner, id, revocation))
     }
 
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()> {

@@ -11,26 +11,26 @@ use crate::domain::{
     ability::{Abilities, Ability},
     account::{Email, PasswordHash, User, UserCredentials},
     id::{EnvironmentId, SessionId, TokenId, UserId},
+    limits::{Allowlist, Limits},
     session::Session,
     text::Name,
     time::Timestamp,
-    token::Token,
+    token::{Grace, Revocation, RevocationReason, Token},
 };
 
 /// How many columns [`token`] and [`session`] read: where a joined user begins.
-pub(super) const TOKEN_COLUMNS: usize = 10;
+pub(super) const TOKEN_COLUMNS: usize = 20;
 pub(super) const SESSION_COLUMNS: usize = 6;
 
 /// id, name, email, created_at, disabled_at, current_environment_id
 pub(super) fn user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
-    let environment: Option<[u8; 16]> = row.get(at + 5)?;
     Ok(User {
         id: UserId::new(identifier(row, at)?),
         name: name(row, at + 1)?,
         email: parsed(row, at + 2, Email::parse)?,
         created_at: time(row, at + 3)?,
         disabled_at: optional_time(row, at + 4)?,
-        current_environment: environment.map(|id| EnvironmentId::new(Uuid::from_bytes(id))),
+        current_environment: EnvironmentId::new(identifier(row, at + 5)?),
     })
 }
 
@@ -52,20 +52,55 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     })
 }
 
-/// id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
+/// id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at, revoked_reason,
+/// environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use, disabled_at, ip_allowlist,
+/// requests_per_minute, quota
 pub(super) fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
     Ok(Token {
         id: TokenId::new(identifier(row, 0)?),
         number: row.get(1)?,
         owner: UserId::new(identifier(row, 2)?),
+        environment: optional_identifier(row, 11)?.map(EnvironmentId::new),
         name: name(row, 3)?,
         abilities: abilities(row, 4)?,
         hint: row.get(5)?,
         created_at: time(row, 6)?,
         expires_at: optional_time(row, 7)?,
         last_used_at: optional_time(row, 8)?,
-        revoked_at: optional_time(row, 9)?,
+        family: TokenId::new(identifier(row, 12)?),
+        rotated_from: optional_identifier(row, 13)?.map(TokenId::new),
+        grace: optional_time(row, 14)?.map(|ends_at| grace(row, ends_at)).transpose()?,
+        disabled_at: optional_time(row, 16)?,
+        revoked: optional_time(row, 9)?.map(|at| revocation(row, at)).transpose()?,
+        limits: limits(row, 17)?,
     })
+}
+
+fn revocation(row: &Row<'_>, at: Timestamp) -> rusqlite::Result<Revocation> {
+    Ok(Revocation { at, reason: parsed(row, 10, RevocationReason::parse)? })
+}
+
+fn grace(row: &Row<'_>, ends_at: Timestamp) -> rusqlite::Result<Grace> {
+    Ok(Grace { ends_at, on_first_use: row.get(15)? })
+}
+
+/// ip_allowlist, requests_per_minute, quota
+fn limits(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<Limits>>> {
+    let networks = row.get_ref(at)?.as_str_or_null()?.unwrap_or_default();
+    let networks: Result<Vec<_>, _> = networks.split_terminator(' ').map(Allowlist::parse_network).collect();
+    let networks = networks.map_err(|error| unfit(at, error))?;
+    let limits = Limits {
+        allowlist: Allowlist::new(networks).map_err(|error| unfit(at, error))?,
+        requests_per_minute: row.get(at + 1)?,
+        quota: row.get(at + 2)?,
+    };
+    Ok(limits.boxed())
+}
+
+/// The text in which the column `ip_allowlist` keeps them.
+pub(super) fn joined_networks(allowlist: &Allowlist) -> Option<String> {
+    let networks: Vec<String> = allowlist.networks().iter().map(ToString::to_string).collect();
+    (!networks.is_empty()).then(|| networks.join(" "))
 }
 
 /// The text in which the column `abilities` keeps them.
@@ -94,6 +129,11 @@ fn parsed<T, E: Error + Send + Sync + 'static>(
 
 fn identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {
     row.get(at).map(Uuid::from_bytes)
+}
+
+fn optional_identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Uuid>> {
+    let bytes: Option<[u8; 16]> = row.get(at)?;
+    Ok(bytes.map(Uuid::from_bytes))
 }
 
 fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {

@@ -18,7 +18,7 @@ use crate::{
         secret::TokenHash,
         text::Name,
         time::Timestamp,
-        token::{NewToken, Token, TokenRecord, TokenState},
+        token::{NewToken, Revocation, Token, TokenRecord, TokenState},
     },
     store::{Conflict, StoreError, TokenQuery},
 };
@@ -26,7 +26,9 @@ use crate::{
 /// Asked for every request of a token: by two unique indexes.
 pub(super) const BY_HASH: &str =
     "SELECT t.id, t.number, t.owner_id, t.name, t.abilities, t.hint, t.created_at, t.expires_at, t.last_used_at,
-            t.revoked_at, u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
+            t.revoked_at, t.revoked_reason, t.environment_id, t.family_id, t.rotated_from, t.grace_ends_at,
+            t.ends_on_first_use, t.disabled_at, t.ip_allowlist, t.requests_per_minute, t.quota,
+            u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
      FROM tokens t JOIN users u ON u.id = t.owner_id
      WHERE t.hash = :hash AND t.environment_id IS NULL";
 
@@ -42,7 +44,9 @@ pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
 
 /// Unlike LIKE, instr takes every character literally and a needle of any length; lower() folds ASCII alone.
 pub(super) const LIST: &str =
-    "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
+    "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
+            revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use, disabled_at,
+            ip_allowlist, requests_per_minute, quota
      FROM tokens
      WHERE owner_id = :owner_id AND number < :before AND environment_id IS NULL
        AND CASE :state
@@ -66,10 +70,13 @@ pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32, room:
         }
         room.note(token.owner, max_live, left - 1);
     }
+    let limits = token.limits.as_deref();
     connection
         .prepare_cached(
-            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at)
-             VALUES (:id, :owner_id, :hash, :hint, :name, :abilities, :created_at, :expires_at)",
+            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, family_id,
+                                 ip_allowlist, requests_per_minute, quota)
+             VALUES (:id, :owner_id, :hash, :hint, :name, :abilities, :created_at, :expires_at, :id,
+                     :ip_allowlist, :requests_per_minute, :quota)",
         )?
         .execute(named_params! {
             ":id": token.id.uuid().into_bytes(),
@@ -80,18 +87,27 @@ pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32, room:
             ":abilities": row::joined(&token.abilities),
             ":created_at": token.created_at.unix(),
             ":expires_at": token.expires_at.map(Timestamp::unix),
+            ":ip_allowlist": limits.and_then(|limits| row::joined_networks(&limits.allowlist)),
+            ":requests_per_minute": limits.and_then(|limits| limits.requests_per_minute),
+            ":quota": limits.and_then(|limits| limits.quota),
         })?;
     Ok(Token {
         id: token.id,
         number: connection.last_insert_rowid(),
         owner: token.owner,
+        environment: None,
         name: token.name,
         abilities: token.abilities,
         hint: token.hint,
         created_at: token.created_at,
         expires_at: token.expires_at,
         last_used_at: None,
-        revoked_at: None,
+        family: token.id,
+        rotated_from: None,
+        grace: None,
+        disabled_at: None,
+        revoked: None,
+        limits: token.limits,
     })
 }
 
@@ -164,7 +180,9 @@ pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Optio
 pub(super) fn by_id(connection: &Connection, id: TokenId) -> Result<Token, StoreError> {
     connection
         .prepare_cached(
-            "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
+            "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
+                    revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
+                    disabled_at, ip_allowlist, requests_per_minute, quota
              FROM tokens WHERE id = :id AND revoked_at IS NULL AND environment_id IS NULL",
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, row::token)
@@ -203,7 +221,9 @@ pub(super) fn rename(connection: &Connection, owner: UserId, id: TokenId, name: 
         .prepare_cached(
             "UPDATE tokens SET name = :name
              WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL
-             RETURNING id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at",
+             RETURNING id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
+                       revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
+                       disabled_at, ip_allowlist, requests_per_minute, quota",
         )?
         .query_row(
             named_params! {
@@ -217,16 +237,22 @@ pub(super) fn rename(connection: &Connection, owner: UserId, id: TokenId, name: 
         .ok_or(StoreError::NotFound)
 }
 
-pub(super) fn revoke(connection: &Connection, owner: UserId, id: TokenId, at: Timestamp) -> Result<(), StoreError> {
+pub(super) fn revoke(
+    connection: &Connection,
+    owner: UserId,
+    id: TokenId,
+    revocation: Revocation,
+) -> Result<(), StoreError> {
     let revoked = connection
         .prepare_cached(
-            "UPDATE tokens SET revoked_at = :at
+            "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason
              WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL",
         )?
         .execute(named_params! {
             ":id": id.uuid().into_bytes(),
             ":owner_id": owner.uuid().into_bytes(),
-            ":at": at.unix(),
+            ":at": revocation.at.unix(),
+            ":reason": revocation.reason.as_str(),
         })?;
     match revoked {
         0 => Err(StoreError::NotFound),

@@ -28,7 +28,17 @@ pub(super) fn add(connection: &Connection, user: &User, password: &PasswordHash)
             ":password_hash": password.expose(),
             ":created_at": user.created_at.unix(),
             ":disabled_at": user.disabled_at.map(Timestamp::unix),
-            ":current_environment_id": user.current_environment.map(|id| id.uuid().into_bytes()),
+            ":current_environment_id": user.current_environment.uuid().into_bytes(),
+        })?;
+    connection
+        .prepare_cached(
+            "INSERT INTO environments (id, owner_id, name, is_default, created_at)
+             VALUES (:id, :owner_id, 'Default', 1, :created_at)",
+        )?
+        .execute(named_params! {
+            ":id": user.current_environment.uuid().into_bytes(),
+            ":owner_id": user.id.uuid().into_bytes(),
+            ":created_at": user.created_at.unix(),
         })?;
     Ok(())
 }

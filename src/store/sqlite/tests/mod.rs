@@ -12,7 +12,11 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    domain::secret::{CredentialKind, Plaintext, Prefixes},
+    domain::{
+        id::EnvironmentId,
+        secret::{CredentialKind, Plaintext, Prefixes},
+        token::RevocationReason,
+    },
     store::Conflict,
 };
 
@@ -77,8 +81,12 @@ fn person(name: &str) -> User {
         email: Email::parse(&format!("{name}@example.com")).unwrap(),
         created_at: Timestamp::from_unix(1),
         disabled_at: None,
-        current_environment: None,
+        current_environment: EnvironmentId::new(Uuid::now_v7()),
     }
+}
+
+fn revocation() -> Revocation {
+    Revocation { at: Timestamp::from_unix(2), reason: RevocationReason::RevokedByOwner }
 }
 
 fn password() -> PasswordHash {
@@ -120,6 +128,7 @@ fn new_token(owner: UserId) -> NewToken {
         hint,
         created_at: Timestamp::from_unix(1),
         expires_at: None,
+        limits: None,
         authority: None,
     }
 }

@@ -243,7 +243,7 @@ fn room_that_another_process_used_up_is_not_given_twice() {
     add(&tool).unwrap();
     add(&tool).unwrap();
     assert_eq!(add(&server), Err(StoreError::Conflict(Conflict::TooManyTokens)));
-    wait(server.revoke_token(user.id, first.id, Timestamp::from_unix(2))).unwrap();
+    wait(server.revoke_token(user.id, first.id, revocation())).unwrap();
     add(&server).unwrap();
     assert_eq!(add(&tool), Err(StoreError::Conflict(Conflict::TooManyTokens)));
 }

@@ -71,7 +71,7 @@ fn a_token_of_an_environment_is_no_personal_token() {
     let token = new();
     wait(store.add_token(token.clone(), 1)).unwrap();
     wait(store.write(Vec::new(), |connection| {
-        let sql = "UPDATE tokens SET environment_id = zeroblob(16)";
+        let sql = "UPDATE tokens SET environment_id = (SELECT id FROM environments)";
         Ok(connection.execute(sql, [])?)
     }))
     .unwrap();
@@ -82,7 +82,7 @@ fn a_token_of_an_environment_is_no_personal_token() {
     assert!(wait(store.tokens_of(user.id, list, now)).unwrap().is_empty());
     let renamed = store.rename_token(user.id, token.id, token.name);
     assert_eq!(wait(renamed), Err(StoreError::NotFound));
-    let revoked = store.revoke_token(user.id, token.id, now);
+    let revoked = store.revoke_token(user.id, token.id, revocation());
     assert_eq!(wait(revoked), Err(StoreError::NotFound));
     wait(store.add_token(new(), 1)).unwrap();
 }
