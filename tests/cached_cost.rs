@@ -15,6 +15,7 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
+        audit::{By, Origin},
         id::{EnvironmentId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
         text::Name,
@@ -55,7 +56,8 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
                 disabled_at: None,
                 current_environment: EnvironmentId::new(Uuid::now_v7()),
             };
-            cached.add_user(owner.clone(), PasswordHash::new("$argon2id$".into())).await.unwrap();
+            let by = By { origin: Origin::COMMAND_LINE, at: Timestamp::from_unix(1) };
+            cached.add_user(owner.clone(), PasswordHash::new("$argon2id$".into()), by.clone()).await.unwrap();
             let tokens = (0..100).map(|_| {
                 let plaintext = secret();
                 hashes.push(plaintext.hash());
@@ -69,9 +71,8 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
                     created_at: Timestamp::from_unix(1),
                     expires_at: None,
                     limits: None,
-                    authority: None,
                 };
-                cached.add_token(token, u32::MAX)
+                cached.add_token(token, u32::MAX, by.clone())
             });
             join_all(tokens).await.into_iter().for_each(|added| drop(added.unwrap()));
         }

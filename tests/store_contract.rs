@@ -11,6 +11,7 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
+        audit::{Action, Actor, By, Entry, Event, Origin, Outcome, Target},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         limits::{Allowlist, Limits},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
@@ -77,6 +78,11 @@ cases! {
     uses_never_move_back,
     look_ups_by_secret_follow_every_change,
     a_refused_change_changes_nothing,
+    every_change_leaves_its_event,
+    what_changes_nothing_leaves_no_event,
+    what_is_refused_is_noted_in_its_trail_or_in_nobodys,
+    a_session_that_has_ended_changes_nothing_more,
+    events_are_paged_newest_first,
 }
 
 fn cached(store: Arc<dyn Store>) -> Cached {
@@ -105,6 +111,7 @@ fn run(name: &str, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
 const NOT_FOUND: StoreError = StoreError::NotFound;
 const CREDENTIALS_CHANGED: StoreError = StoreError::Conflict(Conflict::CredentialsChanged);
 const EMAIL_TAKEN: StoreError = StoreError::Conflict(Conflict::EmailTaken);
+const REASON: RevocationReason = RevocationReason::RevokedByOwner;
 const TOO_MANY: StoreError = StoreError::Conflict(Conflict::TooManyTokens);
 
 fn at(seconds: i64) -> Timestamp {
@@ -112,7 +119,17 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn revoked(seconds: i64) -> Revocation {
-    Revocation { at: at(seconds), reason: RevocationReason::RevokedByOwner }
+    Revocation { at: at(seconds), reason: REASON }
+}
+
+/// Whoever holds the machine, at this time.
+fn by(seconds: i64) -> By {
+    By { origin: Origin::COMMAND_LINE, at: at(seconds) }
+}
+
+fn by_session(session: &NewSession, seconds: i64) -> By {
+    let origin = Origin { actor: Actor::Session(session.session.id), address: None, request_id: None };
+    By { origin, at: at(seconds) }
 }
 
 fn name(text: &str) -> Name {
@@ -170,21 +187,20 @@ fn new_token(owner: UserId, called: &str) -> NewToken {
         created_at: at(1000),
         expires_at: None,
         limits: None,
-        authority: None,
     }
 }
 
 /// A user whose password hash is `password("old")`.
 async fn add(store: &dyn Store, text: &str) -> User {
     let user = person(text);
-    store.add_user(user.clone(), password("old")).await.unwrap();
+    store.add_user(user.clone(), password("old"), by(1000)).await.unwrap();
     user
 }
 
 async fn sign_in(store: &dyn Store, user: &User, created_at: i64, expires_at: i64) -> NewSession {
     let session = session(user, created_at, expires_at);
     let sign_in = SignIn { session: session.clone(), verified: password("old"), rehashed: None };
-    store.sign_in(sign_in).await.unwrap();
+    store.sign_in(sign_in, by(1)).await.unwrap();
     session
 }
 
@@ -195,7 +211,7 @@ async fn is_signed_in(store: &dyn Store, session: &NewSession) -> bool {
 
 async fn add_token(store: &dyn Store, owner: &User, called: &str) -> Token {
     let token = new_token(owner.id, called);
-    store.add_token(token, 1000).await.unwrap()
+    store.add_token(token, 1000, by(1000)).await.unwrap()
 }
 
 async fn names(store: &dyn Store, owner: &User, query: TokenQuery, now: i64) -> Vec<String> {
@@ -214,7 +230,7 @@ async fn is_ready(store: &dyn Store) {
 async fn a_user_is_found_as_added(store: &dyn Store) {
     let mut ada = person("ada");
     ada.email = email("Ada@Example.COM");
-    store.add_user(ada.clone(), password("old")).await.unwrap();
+    store.add_user(ada.clone(), password("old"), by(1000)).await.unwrap();
     assert_eq!(store.user(ada.id).await.unwrap(), ada);
     let by_id = store.credentials(ada.id).await.unwrap();
     let by_email = store.credentials_by_email(&email("ada@example.com")).await;
@@ -232,50 +248,50 @@ async fn an_unknown_user_is_not_found(store: &dyn Store) {
     assert_eq!(store.credentials(id).await.unwrap_err(), NOT_FOUND);
     let by_email = store.credentials_by_email(&nobody.email).await;
     assert!(by_email.unwrap().is_none());
-    let change = ProfileChange { name: Some(name("x")), email: None, authority: None };
-    assert_eq!(store.change_profile(id, change).await, Err(NOT_FOUND));
+    let change = ProfileChange { name: Some(name("x")), email: None };
+    assert_eq!(store.change_profile(id, change, by(5)).await, Err(NOT_FOUND));
     for verified in [None, Some(password("old"))] {
-        let change = PasswordChange { verified, password: password("new"), keep: None };
-        assert_eq!(store.change_password(id, change).await, Err(NOT_FOUND));
+        let change = PasswordChange { verified, password: password("new") };
+        assert_eq!(store.change_password(id, change, by(5)).await, Err(NOT_FOUND));
     }
-    assert_eq!(store.disable_user(id, at(1)).await, Err(NOT_FOUND));
-    assert_eq!(store.enable_user(id).await, Err(NOT_FOUND));
+    assert_eq!(store.disable_user(id, by(1)).await, Err(NOT_FOUND));
+    assert_eq!(store.enable_user(id, by(6)).await, Err(NOT_FOUND));
     let sign_in = SignIn { session: session(&nobody, 1, 2), verified: password("old"), rehashed: None };
-    assert_eq!(store.sign_in(sign_in).await, Err(NOT_FOUND));
+    assert_eq!(store.sign_in(sign_in, by(1)).await, Err(NOT_FOUND));
 }
 
 async fn an_address_is_taken_in_every_spelling(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let mut other = person("other");
     other.email = email("ＡＤＡ@EXAMPLE.com");
-    let added = store.add_user(other.clone(), password("x")).await;
+    let added = store.add_user(other.clone(), password("x"), by(1000)).await;
     assert_eq!(added, Err(EMAIL_TAKEN));
     assert_eq!(store.user(other.id).await, Err(NOT_FOUND));
 
     let bob = add(store, "bob").await;
-    let change = ProfileChange { name: Some(name("Robert")), email: Some(email("ADA@example.com")), authority: None };
-    assert_eq!(store.change_profile(bob.id, change).await, Err(EMAIL_TAKEN));
+    let change = ProfileChange { name: Some(name("Robert")), email: Some(email("ADA@example.com")) };
+    assert_eq!(store.change_profile(bob.id, change, by(5)).await, Err(EMAIL_TAKEN));
     assert_eq!(store.user(bob.id).await.unwrap(), bob);
     // One's own address in another spelling is nobody else's.
-    let respelled = ProfileChange { name: None, email: Some(email("ADA@example.com")), authority: None };
-    let changed = store.change_profile(ada.id, respelled).await.unwrap();
+    let respelled = ProfileChange { name: None, email: Some(email("ADA@example.com")) };
+    let changed = store.change_profile(ada.id, respelled, by(5)).await.unwrap();
     assert_eq!(changed.email.as_str(), "ADA@example.com");
 }
 
 async fn a_profile_changes_in_the_named_parts_alone(store: &dyn Store) {
     let mut ada = add(store, "ada").await;
-    let change = ProfileChange { name: Some(name("Ada L")), email: None, authority: None };
+    let change = ProfileChange { name: Some(name("Ada L")), email: None };
     ada.name = name("Ada L");
-    assert_eq!(store.change_profile(ada.id, change).await.unwrap(), ada);
-    let change = ProfileChange { name: None, email: Some(email("new@example.com")), authority: None };
+    assert_eq!(store.change_profile(ada.id, change, by(5)).await.unwrap(), ada);
+    let change = ProfileChange { name: None, email: Some(email("new@example.com")) };
     let before = std::mem::replace(&mut ada.email, email("new@example.com"));
-    assert_eq!(store.change_profile(ada.id, change).await.unwrap(), ada);
+    assert_eq!(store.change_profile(ada.id, change, by(5)).await.unwrap(), ada);
     assert_eq!(store.user(ada.id).await.unwrap(), ada);
     let by_old = store.credentials_by_email(&before).await.unwrap();
     assert!(by_old.is_none());
     let by_new = store.credentials_by_email(&ada.email).await.unwrap();
     assert_eq!(by_new.unwrap().user, ada);
-    let nothing = store.change_profile(ada.id, ProfileChange::default()).await;
+    let nothing = store.change_profile(ada.id, ProfileChange::default(), by(5)).await;
     assert_eq!(nothing.unwrap(), ada);
 }
 
@@ -298,9 +314,8 @@ async fn a_password_change_keeps_one_session_and_ends_the_others(store: &dyn Sto
     let kept = sign_in(store, &ada, 1, 9).await;
     let ended = sign_in(store, &ada, 2, 9).await;
     let foreign = sign_in(store, &bob, 3, 9).await;
-    let change =
-        PasswordChange { verified: Some(password("old")), password: password("new"), keep: Some(kept.session.id) };
-    store.change_password(ada.id, change).await.unwrap();
+    let change = PasswordChange { verified: Some(password("old")), password: password("new") };
+    store.change_password(ada.id, change, by_session(&kept, 5)).await.unwrap();
     assert!(is_signed_in(store, &kept).await);
     assert!(!is_signed_in(store, &ended).await);
     assert!(is_signed_in(store, &foreign).await);
@@ -311,28 +326,27 @@ async fn a_password_change_keeps_one_session_and_ends_the_others(store: &dyn Sto
 async fn a_password_change_on_a_stale_hash_conflicts(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let session = sign_in(store, &ada, 1, 9).await;
-    let change =
-        |verified| PasswordChange { verified: Some(password(verified)), password: password("new"), keep: None };
-    let changed = store.change_password(ada.id, change("older")).await;
+    let change = |verified| PasswordChange { verified: Some(password(verified)), password: password("new") };
+    let changed = store.change_password(ada.id, change("older"), by(5)).await;
     assert_eq!(changed, Err(CREDENTIALS_CHANGED));
     assert!(is_signed_in(store, &session).await);
     let stored = store.credentials(ada.id).await.unwrap().password;
     assert_eq!(stored, password("old"));
 
     // Somebody who was disabled while the hash was computed may do nothing any more.
-    store.disable_user(ada.id, at(5)).await.unwrap();
-    let changed = store.change_password(ada.id, change("old")).await;
+    store.disable_user(ada.id, by(5)).await.unwrap();
+    let changed = store.change_password(ada.id, change("old"), by(5)).await;
     assert_eq!(changed, Err(CREDENTIALS_CHANGED));
 }
 
 async fn an_administrator_changes_a_password_without_the_old_one(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let session = sign_in(store, &ada, 1, 9).await;
-    let change = |text| PasswordChange { verified: None, password: password(text), keep: None };
-    store.change_password(ada.id, change("new")).await.unwrap();
+    let change = |text| PasswordChange { verified: None, password: password(text) };
+    store.change_password(ada.id, change("new"), by(5)).await.unwrap();
     assert!(!is_signed_in(store, &session).await);
-    store.disable_user(ada.id, at(5)).await.unwrap();
-    store.change_password(ada.id, change("newer")).await.unwrap();
+    store.disable_user(ada.id, by(5)).await.unwrap();
+    store.change_password(ada.id, change("newer"), by(5)).await.unwrap();
     let stored = store.credentials(ada.id).await.unwrap();
     assert_eq!(stored.password, password("newer"));
     assert_eq!(stored.user.disabled_at, Some(at(5)));
@@ -344,17 +358,17 @@ async fn disabling_ends_the_sessions_and_says_since_when(store: &dyn Store) {
     let foreign = sign_in(store, &bob, 1, 9).await;
     let new = new_token(ada.id, "ci");
     let hash = new.hash;
-    store.add_token(new, 10).await.unwrap();
-    let disabled = store.disable_user(ada.id, at(5)).await.unwrap();
+    store.add_token(new, 10, by(1000)).await.unwrap();
+    let disabled = store.disable_user(ada.id, by(5)).await.unwrap();
     assert_eq!(disabled.disabled_at, Some(at(5)));
     assert!(!is_signed_in(store, &session).await);
     assert!(is_signed_in(store, &foreign).await);
     let record = store.token_by_hash(&hash).await.unwrap().unwrap();
     assert_eq!(record.owner.disabled_at, Some(at(5)));
-    let again = store.disable_user(ada.id, at(7)).await.unwrap();
+    let again = store.disable_user(ada.id, by(7)).await.unwrap();
     assert_eq!(again.disabled_at, Some(at(5)));
-    assert_eq!(store.enable_user(ada.id).await.unwrap(), ada);
-    assert_eq!(store.enable_user(ada.id).await.unwrap(), ada);
+    assert_eq!(store.enable_user(ada.id, by(6)).await.unwrap(), ada);
+    assert_eq!(store.enable_user(ada.id, by(6)).await.unwrap(), ada);
     assert_eq!(store.user(ada.id).await.unwrap(), ada);
 }
 
@@ -363,7 +377,7 @@ async fn a_sign_in_stores_a_session_and_may_renew_the_hash(store: &dyn Store) {
     let mut new = session(&ada, 1, 9);
     new.session.device_name = None;
     let sign_in = SignIn { session: new.clone(), verified: password("old"), rehashed: Some(password("stronger")) };
-    store.sign_in(sign_in).await.unwrap();
+    store.sign_in(sign_in, by(1)).await.unwrap();
     let record = store.session_by_hash(&new.hash).await.unwrap().unwrap();
     assert_eq!(record.session, new.session);
     assert_eq!(record.user, ada);
@@ -375,12 +389,12 @@ async fn a_sign_in_stores_a_session_and_may_renew_the_hash(store: &dyn Store) {
 
 async fn a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts(store: &dyn Store) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
-    store.disable_user(bob.id, at(5)).await.unwrap();
+    store.disable_user(bob.id, by(5)).await.unwrap();
     for (user, verified) in [(&ada, "older"), (&bob, "old")] {
         let new = session(user, 1, 9);
         let sign_in =
             SignIn { session: new.clone(), verified: password(verified), rehashed: Some(password("stronger")) };
-        assert_eq!(store.sign_in(sign_in).await, Err(CREDENTIALS_CHANGED));
+        assert_eq!(store.sign_in(sign_in, by(1)).await, Err(CREDENTIALS_CHANGED));
         assert!(!is_signed_in(store, &new).await);
         let stored = store.credentials(user.id).await.unwrap().password;
         assert_eq!(stored, password("old"));
@@ -401,11 +415,11 @@ async fn a_session_is_ended_by_its_user_alone(store: &dyn Store) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let session = sign_in(store, &ada, 1, 9).await;
     let id = session.session.id;
-    assert_eq!(store.end_session(bob.id, id).await, Err(NOT_FOUND));
+    assert_eq!(store.end_session(bob.id, id, by(7)).await, Err(NOT_FOUND));
     assert!(is_signed_in(store, &session).await);
-    store.end_session(ada.id, id).await.unwrap();
+    store.end_session(ada.id, id, by(7)).await.unwrap();
     assert!(!is_signed_in(store, &session).await);
-    assert_eq!(store.end_session(ada.id, id).await, Err(NOT_FOUND));
+    assert_eq!(store.end_session(ada.id, id, by(7)).await, Err(NOT_FOUND));
 }
 
 async fn the_other_sessions_end_and_are_counted(store: &dyn Store) {
@@ -414,7 +428,7 @@ async fn the_other_sessions_end_and_are_counted(store: &dyn Store) {
     sign_in(store, &ada, 2, 9).await;
     sign_in(store, &ada, 3, 9).await;
     let foreign = sign_in(store, &bob, 4, 9).await;
-    let end = || store.end_other_sessions(ada.id, kept.session.id);
+    let end = || store.end_other_sessions(ada.id, kept.session.id, by(7));
     assert_eq!(end().await, Ok(2));
     assert_eq!(end().await, Ok(0));
     assert!(is_signed_in(store, &kept).await && is_signed_in(store, &foreign).await);
@@ -446,7 +460,7 @@ async fn a_token_is_found_as_added(store: &dyn Store) {
         new.abilities = abilities.clone();
         new.expires_at = expires_at;
         new.limits = limits;
-        let token = store.add_token(new.clone(), 10).await.unwrap();
+        let token = store.add_token(new.clone(), 10, by(1000)).await.unwrap();
         let expected = Token {
             id: new.id,
             number: token.number,
@@ -478,11 +492,11 @@ async fn a_token_is_found_as_added(store: &dyn Store) {
 
 async fn a_token_needs_an_enabled_owner(store: &dyn Store) {
     let nobody = new_token(person("nobody").id, "ci");
-    assert_eq!(store.add_token(nobody, 10).await, Err(NOT_FOUND));
+    assert_eq!(store.add_token(nobody, 10, by(1000)).await, Err(NOT_FOUND));
     let ada = add(store, "ada").await;
-    store.disable_user(ada.id, at(1)).await.unwrap();
+    store.disable_user(ada.id, by(1)).await.unwrap();
     let disabled = new_token(ada.id, "ci");
-    assert_eq!(store.add_token(disabled, 10).await, Err(NOT_FOUND));
+    assert_eq!(store.add_token(disabled, 10, by(1000)).await, Err(NOT_FOUND));
 }
 
 async fn the_limit_counts_live_tokens_alone(store: &dyn Store) {
@@ -490,27 +504,27 @@ async fn the_limit_counts_live_tokens_alone(store: &dyn Store) {
     for expires_at in [1000, 1001] {
         let mut expiring = new_token(ada.id, "expiring");
         expiring.expires_at = Some(at(expires_at));
-        store.add_token(expiring, 2).await.unwrap();
+        store.add_token(expiring, 2, by(1000)).await.unwrap();
     }
-    let third = || store.add_token(new_token(ada.id, "third"), 2);
+    let third = || store.add_token(new_token(ada.id, "third"), 2, by(1000));
     let endless = third().await.unwrap();
     assert_eq!(third().await, Err(TOO_MANY));
-    let foreign = store.add_token(new_token(bob.id, "bob's"), 2).await;
+    let foreign = store.add_token(new_token(bob.id, "bob's"), 2, by(1000)).await;
     foreign.unwrap();
-    let revoked = store.revoke_token(ada.id, endless.id, revoked(1000)).await;
+    let revoked = store.revoke_token(ada.id, endless.id, REASON, by(1000)).await;
     revoked.unwrap();
     third().await.unwrap();
     assert_eq!(third().await, Err(TOO_MANY));
     let mut later = new_token(ada.id, "later");
     later.created_at = at(1001);
-    store.add_token(later, 2).await.unwrap();
-    let none_allowed = store.add_token(new_token(bob.id, "x"), 0).await;
+    store.add_token(later, 2, by(1000)).await.unwrap();
+    let none_allowed = store.add_token(new_token(bob.id, "x"), 0, by(1000)).await;
     assert_eq!(none_allowed, Err(TOO_MANY));
 }
 
 async fn a_hundred_creations_at_once_stop_at_the_limit(store: &dyn Store) {
     let ada = add(store, "ada").await;
-    let attempts = (0..100).map(|n| store.add_token(new_token(ada.id, &format!("t{n}")), 10));
+    let attempts = (0..100).map(|n| store.add_token(new_token(ada.id, &format!("t{n}")), 10, by(1000)));
     let answers = join_all(attempts).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     assert_eq!(made.len(), 10);
@@ -523,7 +537,7 @@ async fn a_hundred_creations_at_once_stop_at_the_limit(store: &dyn Store) {
 async fn numbers_are_never_given_twice(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let first = add_token(store, &ada, "first").await;
-    store.revoke_token(ada.id, first.id, revoked(1)).await.unwrap();
+    store.revoke_token(ada.id, first.id, REASON, by(1)).await.unwrap();
     let second = add_token(store, &ada, "second").await;
     assert!(second.number > first.number);
 }
@@ -532,11 +546,11 @@ async fn a_revoked_token_stays_revoked(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let new = new_token(ada.id, "ci");
     let (id, hash) = (new.id, new.hash);
-    store.add_token(new, 10).await.unwrap();
-    store.revoke_token(ada.id, id, revoked(5)).await.unwrap();
-    assert_eq!(store.revoke_token(ada.id, id, revoked(6)).await, Err(NOT_FOUND));
+    store.add_token(new, 10, by(1000)).await.unwrap();
+    store.revoke_token(ada.id, id, REASON, by(5)).await.unwrap();
+    assert_eq!(store.revoke_token(ada.id, id, REASON, by(6)).await, Err(NOT_FOUND));
     assert_eq!(store.token(id).await, Err(NOT_FOUND));
-    let renamed = store.rename_token(ada.id, id, name("other")).await;
+    let renamed = store.rename_token(ada.id, id, name("other"), by(5)).await;
     assert_eq!(renamed, Err(NOT_FOUND));
     let record = store.token_by_hash(&hash).await.unwrap().unwrap();
     assert_eq!(record.token.revoked, Some(revoked(5)));
@@ -546,12 +560,12 @@ async fn a_revoked_token_stays_revoked(store: &dyn Store) {
 async fn a_token_is_changed_by_its_owner_alone(store: &dyn Store) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let mut token = add_token(store, &ada, "ci").await;
-    let stolen = store.rename_token(bob.id, token.id, name("mine")).await;
+    let stolen = store.rename_token(bob.id, token.id, name("mine"), by(5)).await;
     assert_eq!(stolen, Err(NOT_FOUND));
-    let revoked = store.revoke_token(bob.id, token.id, revoked(5)).await;
+    let revoked = store.revoke_token(bob.id, token.id, REASON, by(5)).await;
     assert_eq!(revoked, Err(NOT_FOUND));
     assert_eq!(store.token(token.id).await.unwrap(), token);
-    let renamed = store.rename_token(ada.id, token.id, name("deploy")).await;
+    let renamed = store.rename_token(ada.id, token.id, name("deploy"), by(5)).await;
     token.name = name("deploy");
     assert_eq!(renamed.unwrap(), token);
     assert_eq!(store.token(token.id).await.unwrap(), token);
@@ -562,14 +576,14 @@ async fn a_state_narrows_the_list(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let mut expiring = new_token(ada.id, "expiring");
     expiring.expires_at = Some(at(2000));
-    store.add_token(expiring, 10).await.unwrap();
+    store.add_token(expiring, 10, by(1000)).await.unwrap();
     add_token(store, &ada, "endless").await;
     let gone = add_token(store, &ada, "revoked").await;
-    store.revoke_token(ada.id, gone.id, revoked(5)).await.unwrap();
+    store.revoke_token(ada.id, gone.id, REASON, by(5)).await.unwrap();
     let mut both = new_token(ada.id, "revoked and expired");
     both.expires_at = Some(at(1500));
-    let both = store.add_token(both, 10).await.unwrap();
-    store.revoke_token(ada.id, both.id, revoked(5)).await.unwrap();
+    let both = store.add_token(both, 10, by(1000)).await.unwrap();
+    store.revoke_token(ada.id, both.id, REASON, by(5)).await.unwrap();
     let by_state = async |state, now| {
         let query = TokenQuery { state, ..all() };
         names(store, &ada, query, now).await
@@ -653,18 +667,18 @@ async fn look_ups_by_secret_follow_every_change(store: &dyn Store) {
     let (id, hash) = (new.id, new.hash);
     let token = async || store.token_by_hash(&hash).await.unwrap();
     assert!(token().await.is_none() && token().await.is_none());
-    store.add_token(new, 10).await.unwrap();
+    store.add_token(new, 10, by(1000)).await.unwrap();
     assert_eq!(token().await.unwrap().token.name, name("ci"));
-    store.rename_token(ada.id, id, name("deploy")).await.unwrap();
+    store.rename_token(ada.id, id, name("deploy"), by(5)).await.unwrap();
     assert_eq!(token().await.unwrap().token.name, name("deploy"));
-    let change = ProfileChange { name: Some(name("Ada L")), email: None, authority: None };
-    store.change_profile(ada.id, change).await.unwrap();
+    let change = ProfileChange { name: Some(name("Ada L")), email: None };
+    store.change_profile(ada.id, change, by(5)).await.unwrap();
     assert_eq!(token().await.unwrap().owner.name, name("Ada L"));
-    store.disable_user(ada.id, at(5)).await.unwrap();
+    store.disable_user(ada.id, by(5)).await.unwrap();
     assert_eq!(token().await.unwrap().owner.disabled_at, Some(at(5)));
-    store.enable_user(ada.id).await.unwrap();
+    store.enable_user(ada.id, by(6)).await.unwrap();
     assert_eq!(token().await.unwrap().owner.disabled_at, None);
-    store.revoke_token(ada.id, id, revoked(6)).await.unwrap();
+    store.revoke_token(ada.id, id, REASON, by(6)).await.unwrap();
     assert_eq!(token().await.unwrap().token.revoked, Some(revoked(6)));
 
     let sessions = [session(&ada, 1, 9), session(&ada, 2, 9), session(&ada, 3, 9), session(&ada, 4, 9)];
@@ -678,13 +692,13 @@ async fn look_ups_by_secret_follow_every_change(store: &dyn Store) {
     assert_eq!(live().await, [false; 4]);
     for session in &sessions {
         let sign_in = SignIn { session: session.clone(), verified: password("old"), rehashed: None };
-        store.sign_in(sign_in).await.unwrap();
+        store.sign_in(sign_in, by(1)).await.unwrap();
     }
     assert_eq!(live().await, [true; 4]);
-    store.end_session(ada.id, sessions[0].session.id).await.unwrap();
+    store.end_session(ada.id, sessions[0].session.id, by(7)).await.unwrap();
     assert_eq!(live().await, [false, true, true, true]);
-    let change = PasswordChange { verified: None, password: password("new"), keep: Some(sessions[2].session.id) };
-    store.change_password(ada.id, change).await.unwrap();
+    let change = PasswordChange { verified: None, password: password("new") };
+    store.change_password(ada.id, change, by_session(&sessions[2], 5)).await.unwrap();
     assert_eq!(live().await, [false, false, true, false]);
     store.prune_sessions(at(9)).await.unwrap();
     assert_eq!(live().await, [false; 4]);
@@ -698,11 +712,155 @@ async fn a_refused_change_changes_nothing(store: &dyn Store) {
         if n % 2 == 1 {
             user.email = ada.email.clone();
         }
-        store.add_user(user, password("x"))
+        store.add_user(user, password("x"), by(1000))
     }));
     for (n, answer) in added.await.into_iter().enumerate() {
         let expected = if n % 2 == 1 { Err(EMAIL_TAKEN) } else { Ok(()) };
         assert_eq!(answer, expected);
     }
     assert_eq!(store.users(None, 100).await.unwrap().len(), 11);
+}
+
+/// The user's trail, oldest first, as "action of target: detail".
+async fn trail(store: &dyn Store, user: &User) -> Vec<String> {
+    let mut events = store.events_of(user.id, None, 100).await.unwrap();
+    events.reverse();
+    let told = |Event { entry, .. }: Event| {
+        let detail = entry.detail.map_or_else(String::new, |detail| format!(": {detail}"));
+        format!("{} of {}{detail}", entry.action.as_str(), entry.target.kind())
+    };
+    events.into_iter().map(told).collect()
+}
+
+async fn every_change_leaves_its_event(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    let sessions =
+        [sign_in(store, &ada, 1, 9).await, sign_in(store, &ada, 2, 9).await, sign_in(store, &ada, 3, 9).await];
+    let token = add_token(store, &ada, "ci").await;
+    store.rename_token(ada.id, token.id, name("deploy"), by(5)).await.unwrap();
+    store.revoke_token(ada.id, token.id, RevocationReason::Leaked, by(5)).await.unwrap();
+    let change = ProfileChange { name: Some(name("Ada L")), email: Some(email("new@example.com")) };
+    store.change_profile(ada.id, change, by(5)).await.unwrap();
+    store.end_session(ada.id, sessions[0].session.id, by(5)).await.unwrap();
+    store.end_other_sessions(ada.id, sessions[1].session.id, by(5)).await.unwrap();
+    let change = PasswordChange { verified: None, password: password("new") };
+    store.change_password(ada.id, change, by(5)).await.unwrap();
+    store.disable_user(ada.id, by(5)).await.unwrap();
+    store.enable_user(ada.id, by(5)).await.unwrap();
+    assert_eq!(
+        trail(store, &ada).await,
+        [
+            "user.created of user",
+            "session.created of session",
+            "session.created of session",
+            "session.created of session",
+            "token.created of personal_access_token",
+            "token.renamed of personal_access_token",
+            "token.revoked of personal_access_token: leaked",
+            "user.updated of user: name, email",
+            "session.ended of session",
+            "session.ended of session",
+            "user.password_changed of user",
+            "session.ended of session",
+            "user.disabled of user",
+            "user.enabled of user",
+        ]
+    );
+    assert_eq!(trail(store, &bob).await, ["user.created of user"]);
+
+    let acting = Origin {
+        actor: Actor::PersonalAccessToken(token.id),
+        address: Some("2001:db8::1".parse().unwrap()),
+        request_id: Some("a request".to_owned()),
+    };
+    let told = By { origin: acting, at: at(77) };
+    store.disable_user(bob.id, told.clone()).await.unwrap();
+    let last = store.events_of(bob.id, None, 1).await.unwrap().remove(0);
+    assert_eq!(last.by, told);
+    assert_eq!(last.entry, Entry::done(bob.id, Action::UserDisabled, Target::User(bob.id)));
+}
+
+async fn what_changes_nothing_leaves_no_event(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    let token = add_token(store, &ada, "ci").await;
+    let before = (trail(store, &ada).await, trail(store, &bob).await);
+
+    let taken = store.add_user(User { id: UserId::new(Uuid::now_v7()), ..ada.clone() }, password("x"), by(5)).await;
+    assert_eq!(taken, Err(EMAIL_TAKEN));
+    let change = ProfileChange { name: Some(name("Robert")), email: Some(ada.email.clone()) };
+    assert_eq!(store.change_profile(bob.id, change, by(5)).await, Err(EMAIL_TAKEN));
+    let same = ProfileChange { name: Some(ada.name.clone()), email: Some(ada.email.clone()) };
+    store.change_profile(ada.id, same, by(5)).await.unwrap();
+    store.change_profile(ada.id, ProfileChange::default(), by(5)).await.unwrap();
+    let change = PasswordChange { verified: Some(password("older")), password: password("new") };
+    assert_eq!(store.change_password(ada.id, change, by(5)).await, Err(CREDENTIALS_CHANGED));
+    let sign_in = SignIn { session: session(&ada, 1, 9), verified: password("older"), rehashed: None };
+    assert_eq!(store.sign_in(sign_in, by(5)).await, Err(CREDENTIALS_CHANGED));
+    store.enable_user(ada.id, by(5)).await.unwrap();
+    let nothing = SessionId::new(Uuid::now_v7());
+    assert_eq!(store.end_session(ada.id, nothing, by(5)).await, Err(NOT_FOUND));
+    assert_eq!(store.end_other_sessions(ada.id, nothing, by(5)).await, Ok(0));
+    assert_eq!(store.add_token(new_token(ada.id, "x"), 1, by(1000)).await, Err(TOO_MANY));
+    assert_eq!(store.rename_token(bob.id, token.id, name("mine"), by(5)).await, Err(NOT_FOUND));
+    assert_eq!(store.revoke_token(bob.id, token.id, REASON, by(5)).await, Err(NOT_FOUND));
+    store.record_uses(Uses { tokens: vec![(token.id, at(9))], sessions: Vec::new() }).await.unwrap();
+    store.prune_sessions(at(9)).await.unwrap();
+    assert_eq!((trail(store, &ada).await, trail(store, &bob).await), before);
+
+    store.disable_user(ada.id, by(5)).await.unwrap();
+    let once = trail(store, &ada).await;
+    store.disable_user(ada.id, by(6)).await.unwrap();
+    assert_eq!(trail(store, &ada).await, once);
+}
+
+async fn what_is_refused_is_noted_in_its_trail_or_in_nobodys(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let refused = |user| Entry::refused(user, Action::SignInRefused, "why");
+    store.record_refusal(refused(Some(ada.id)), by(5)).await.unwrap();
+    store.record_refusal(refused(None), by(6)).await.unwrap();
+    let events = store.events_of(ada.id, None, 9).await.unwrap();
+    assert_eq!(events.len(), 2, "the other is nobody's");
+    assert_eq!((events[0].entry.outcome, events[0].entry.target), (Outcome::Refused, Target::User(ada.id)));
+    assert_eq!(events[0].by.at, at(5));
+}
+
+async fn a_session_that_has_ended_changes_nothing_more(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let token = add_token(store, &ada, "ci").await;
+    let (ended, kept) = (sign_in(store, &ada, 1, 9).await, sign_in(store, &ada, 1, 9).await);
+    store.end_session(ada.id, ended.session.id, by_session(&ended, 2)).await.unwrap();
+    let (before, now) = (trail(store, &ada).await, || by_session(&ended, 3));
+    let ended = Err(StoreError::Conflict(Conflict::SessionEnded));
+    let change = ProfileChange { name: Some(name("never")), email: None };
+    assert_eq!(store.change_profile(ada.id, change, now()).await.map(drop), ended);
+    let change = PasswordChange { verified: Some(password("old")), password: password("never") };
+    assert_eq!(store.change_password(ada.id, change, now()).await, ended);
+    assert_eq!(store.end_session(ada.id, kept.session.id, now()).await, ended);
+    assert_eq!(store.end_other_sessions(ada.id, kept.session.id, now()).await.map(drop), ended);
+    assert_eq!(store.add_token(new_token(ada.id, "never"), 10, now()).await.map(drop), ended);
+    assert_eq!(store.rename_token(ada.id, token.id, name("never"), now()).await.map(drop), ended);
+    assert_eq!(store.revoke_token(ada.id, token.id, REASON, now()).await, ended);
+    assert_eq!(trail(store, &ada).await, before);
+    assert_eq!(store.user(ada.id).await.unwrap(), ada);
+    assert_eq!(store.token(token.id).await.unwrap(), token);
+    assert!(is_signed_in(store, &kept).await);
+}
+
+async fn events_are_paged_newest_first(store: &dyn Store) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    for n in 0..4 {
+        add_token(store, &ada, &format!("t{n}")).await;
+        add_token(store, &bob, "other").await;
+    }
+    let (mut seen, mut before) = (Vec::new(), None);
+    for _ in 0..9 {
+        let page = store.events_of(ada.id, before, 2).await.unwrap();
+        assert!(page.len() <= 2);
+        let Some(last) = page.last() else { break };
+        before = Some(last.seq);
+        seen.extend(page);
+    }
+    assert_eq!(seen.len(), 5);
+    assert!(seen.is_sorted_by(|newer, older| newer.seq > older.seq));
+    assert_eq!(seen[4].entry.action, Action::UserCreated);
 }

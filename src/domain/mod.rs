@@ -5,6 +5,7 @@
 
 pub mod ability;
 pub mod account;
+pub mod audit;
 pub mod id;
 pub mod limits;
 pub mod path;

@@ -3,7 +3,7 @@
 use super::{
     ability::Abilities,
     account::User,
-    id::{EnvironmentId, SessionId, TokenId, UserId},
+    id::{EnvironmentId, TokenId, UserId},
     limits::Limits,
     secret::{Plaintext, TokenHash},
     text::Name,
@@ -131,8 +131,6 @@ pub struct NewToken {
     pub expires_at: Option<Timestamp>,
     /// From where and how much it may be used; `None` is without limits.
     pub limits: Option<Box<Limits>>,
-    /// The session on whose authority it is made, which must not have ended; `None` is an administrator's.
-    pub authority: Option<SessionId>,
 }
 
 /// A token that was just made, with its plaintext: the only value in the program that holds both.

@@ -36,6 +36,7 @@ pub(super) async fn seal<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B, Outlasting<B>>>, Error> {
     let line = Line { id: RequestId::new(), method: named_method(&request), started: Instant::now() };
     let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application").clone();
+    request.extensions_mut().insert(line.id);
     let asks_for_nginx = authz::asks_for_nginx(&request);
     let logged = match authz::is_check(&request) {
         true => state.logged_checks,
@@ -103,7 +104,8 @@ fn add_headers(headers: &mut HeaderMap, id: HeaderValue) {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The identifier of a request: a UUIDv7 in its hyphenated form.
-struct RequestId([u8; uuid::fmt::Hyphenated::LENGTH]);
+#[derive(Clone, Copy)]
+pub(super) struct RequestId([u8; uuid::fmt::Hyphenated::LENGTH]);
 
 impl RequestId {
     fn new() -> Self {
@@ -112,7 +114,7 @@ impl RequestId {
         Self(text)
     }
 
-    fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 

@@ -6,3 +6,4 @@ mod crash;
 mod drive;
 mod harness;
 mod logs;
+mod upgrade;

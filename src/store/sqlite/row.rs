@@ -2,7 +2,7 @@
 //!
 //! What the domain would refuse should never have been stored: it is answered as a defect, without the value.
 
-use std::error::Error;
+use std::{borrow::Cow, error::Error, net::AddrParseError};
 
 use rusqlite::{Row, types::Type};
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::domain::{
     ability::{Abilities, Ability},
     account::{Email, PasswordHash, User, UserCredentials},
+    audit::{Action, Actor, By, Entry, Event, Origin, Outcome, Target},
     id::{EnvironmentId, SessionId, TokenId, UserId},
     limits::{Allowlist, Limits},
     session::Session,
@@ -50,6 +51,11 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         last_used_at: time(row, 4)?,
         expires_at: time(row, 5)?,
     })
+}
+
+/// id
+pub(super) fn session_id(row: &Row<'_>) -> rusqlite::Result<SessionId> {
+    identifier(row, 0).map(SessionId::new)
 }
 
 /// id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at, revoked_reason,
@@ -101,6 +107,32 @@ fn limits(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<Limits>>> {
 pub(super) fn joined_networks(allowlist: &Allowlist) -> Option<String> {
     let networks: Vec<String> = allowlist.networks().iter().map(ToString::to_string).collect();
     (!networks.is_empty()).then(|| networks.join(" "))
+}
+
+/// seq, at, user_id, actor_kind, actor_id, action, target_kind, target_id, address, request_id, outcome, detail
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let actor = Actor::parse(row.get_ref(3)?.as_str()?, optional_identifier(row, 4)?);
+    let target = Target::parse(row.get_ref(6)?.as_str()?, optional_identifier(row, 7)?);
+    let address = row.get_ref(8)?.as_str_or_null()?.map(str::parse).transpose();
+    let detail: Option<String> = row.get(11)?;
+    Ok(Event {
+        seq: row.get(0)?,
+        by: By {
+            origin: Origin {
+                actor: actor.map_err(|error| unfit(3, error))?,
+                address: address.map_err(|error: AddrParseError| unfit(8, error))?,
+                request_id: row.get(9)?,
+            },
+            at: time(row, 1)?,
+        },
+        entry: Entry {
+            user: optional_identifier(row, 2)?.map(UserId::new),
+            action: parsed(row, 5, Action::parse)?,
+            target: target.map_err(|error| unfit(6, error))?,
+            outcome: parsed(row, 10, Outcome::parse)?,
+            detail: detail.map(Cow::Owned),
+        },
+    })
 }
 
 /// The text in which the column `abilities` keeps them.

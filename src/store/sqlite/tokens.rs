@@ -11,14 +11,15 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{row, sessions, users};
+use super::{audit, row, users};
 use crate::{
     domain::{
+        audit::{Action, By, Entry, Target},
         id::{TokenId, UserId},
         secret::TokenHash,
         text::Name,
         time::Timestamp,
-        token::{NewToken, Revocation, Token, TokenRecord, TokenState},
+        token::{NewToken, RevocationReason, Token, TokenRecord, TokenState},
     },
     store::{Conflict, StoreError, TokenQuery},
 };
@@ -58,11 +59,16 @@ pub(super) const LIST: &str =
        AND (:search IS NULL OR instr(lower(name), lower(:search)) > 0)
      ORDER BY number DESC LIMIT :limit";
 
-pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32, room: &Room) -> Result<Token, StoreError> {
+pub(super) fn add(
+    connection: &Connection,
+    token: NewToken,
+    max_live: u32,
+    room: &Room,
+    by: &By,
+) -> Result<Token, StoreError> {
     if users::by_id(connection, token.owner)?.disabled_at.is_some() {
         return Err(StoreError::NotFound);
     }
-    sessions::expect_open(connection, token.owner, token.authority)?;
     if !room.take(token.owner, max_live) {
         let left = max_live.saturating_sub(count_live(connection, &token, max_live)?);
         if left == 0 {
@@ -91,9 +97,11 @@ pub(super) fn add(connection: &Connection, token: NewToken, max_live: u32, room:
             ":requests_per_minute": limits.and_then(|limits| limits.requests_per_minute),
             ":quota": limits.and_then(|limits| limits.quota),
         })?;
+    let number = connection.last_insert_rowid();
+    audit::record(connection, by, &event(token.owner, Action::TokenCreated, token.id))?;
     Ok(Token {
         id: token.id,
-        number: connection.last_insert_rowid(),
+        number,
         owner: token.owner,
         environment: None,
         name: token.name,
@@ -216,8 +224,14 @@ pub(super) fn list(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn rename(connection: &Connection, owner: UserId, id: TokenId, name: &Name) -> Result<Token, StoreError> {
-    connection
+pub(super) fn rename(
+    connection: &Connection,
+    owner: UserId,
+    id: TokenId,
+    name: &Name,
+    by: &By,
+) -> Result<Token, StoreError> {
+    let token = connection
         .prepare_cached(
             "UPDATE tokens SET name = :name
              WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL
@@ -234,14 +248,17 @@ pub(super) fn rename(connection: &Connection, owner: UserId, id: TokenId, name: 
             row::token,
         )
         .optional()?
-        .ok_or(StoreError::NotFound)
+        .ok_or(StoreError::NotFound)?;
+    audit::record(connection, by, &event(owner, Action::TokenRenamed, id))?;
+    Ok(token)
 }
 
 pub(super) fn revoke(
     connection: &Connection,
     owner: UserId,
     id: TokenId,
-    revocation: Revocation,
+    reason: RevocationReason,
+    by: &By,
 ) -> Result<(), StoreError> {
     let revoked = connection
         .prepare_cached(
@@ -251,13 +268,17 @@ pub(super) fn revoke(
         .execute(named_params! {
             ":id": id.uuid().into_bytes(),
             ":owner_id": owner.uuid().into_bytes(),
-            ":at": revocation.at.unix(),
-            ":reason": revocation.reason.as_str(),
+            ":at": by.at.unix(),
+            ":reason": reason.as_str(),
         })?;
     match revoked {
         0 => Err(StoreError::NotFound),
-        _ => Ok(()),
+        _ => audit::record(connection, by, &event(owner, Action::TokenRevoked, id).with(reason.as_str())),
     }
+}
+
+const fn event(owner: UserId, action: Action, id: TokenId) -> Entry {
+    Entry::done(owner, action, Target::PersonalAccessToken(id))
 }
 
 /// A time that is not later than the noted one writes nothing.

@@ -1,6 +1,7 @@
 //! What only SQLite can do wrong: files, locks, plans, the writer's batches. The trait's own promises are in
 //! tests/store_contract.rs.
 
+mod audit_trail;
 mod opening;
 mod running;
 mod statements;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::{
+        audit::Origin,
         id::EnvironmentId,
         secret::{CredentialKind, Plaintext, Prefixes},
         token::RevocationReason,
@@ -46,7 +48,7 @@ fn open(directory: &TempDir) -> SqliteStore {
 fn made(directory: &TempDir) -> PathBuf {
     let path = database(directory);
     let store = SqliteStore::open(&settings(&path), Access::Create).unwrap();
-    wait(store.add_user(person("ada"), password())).unwrap();
+    wait(store.add_user(person("ada"), password(), by())).unwrap();
     drop(store);
     settle(&path);
     path
@@ -85,8 +87,8 @@ fn person(name: &str) -> User {
     }
 }
 
-fn revocation() -> Revocation {
-    Revocation { at: Timestamp::from_unix(2), reason: RevocationReason::RevokedByOwner }
+fn by() -> By {
+    By { origin: Origin::COMMAND_LINE, at: Timestamp::from_unix(2) }
 }
 
 fn password() -> PasswordHash {
@@ -129,6 +131,5 @@ fn new_token(owner: UserId) -> NewToken {
         created_at: Timestamp::from_unix(1),
         expires_at: None,
         limits: None,
-        authority: None,
     }
 }

@@ -111,7 +111,7 @@ fn what_was_closed_or_killed_opens_with_all_that_was_committed() {
     killed_after(&path, |connection| {
         // User and environment refer to each other, so that neither can be committed alone.
         let transaction = connection.unchecked_transaction().unwrap();
-        users::add(&transaction, &user, &password()).unwrap();
+        users::add(&transaction, &user, &password(), &by()).unwrap();
         transaction.commit().unwrap();
     });
     assert!(fs::metadata(file::beside(&path, "-wal")).unwrap().len() > 0);
@@ -274,7 +274,7 @@ fn a_second_server_is_refused_by_every_name_of_the_file() {
     }
     let tool = SqliteStore::open(&settings(&alias), Access::Existing).unwrap();
     let user = person("bob");
-    wait(tool.add_user(user.clone(), password())).unwrap();
+    wait(tool.add_user(user.clone(), password(), by())).unwrap();
     drop(tool);
     assert_eq!(wait(store.user(user.id)), Ok(user));
     wait(store.ready()).unwrap();
@@ -292,7 +292,7 @@ fn several_processes_may_create_the_same_file_at_once() {
             start.wait();
             let store = SqliteStore::open(&settings(&path), Access::Create)?;
             let name = Uuid::now_v7().to_string();
-            wait(store.add_user(person(&name), password())).unwrap();
+            wait(store.add_user(person(&name), password(), by())).unwrap();
             Ok::<_, OpenError>(())
         };
         thread::scope(|scope| {
@@ -311,7 +311,7 @@ fn a_killed_server_keeps_what_it_acknowledged_and_releases_its_lock() {
     if let Some(path) = env::var_os(VICTIM) {
         let store = SqliteStore::open(&settings(path), Access::Server).unwrap();
         for n in 0.. {
-            wait(store.add_user(person(&format!("user{n}")), password())).unwrap();
+            wait(store.add_user(person(&format!("user{n}")), password(), by())).unwrap();
             writeln!(io::stdout(), "acknowledged user{n}").unwrap();
         }
     }
@@ -350,7 +350,7 @@ fn refusing_a_second_server_leaves_the_first_at_work() {
     for _ in 0..3 {
         let second = SqliteStore::open(&settings(database(&directory)), Access::Server);
         assert!(second.is_err());
-        wait(store.add_user(person(&Uuid::now_v7().to_string()), password())).unwrap();
+        wait(store.add_user(person(&Uuid::now_v7().to_string()), password(), by())).unwrap();
     }
     wait(store.ready()).unwrap();
     assert_eq!(wait(store.users(None, 9)).unwrap().len(), 3);
