@@ -61,8 +61,12 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
             let tokens = (0..100).map(|_| {
                 let plaintext = secret();
                 hashes.push(plaintext.hash());
+                let id = TokenId::new(Uuid::now_v7());
                 let token = NewToken {
-                    id: TokenId::new(Uuid::now_v7()),
+                    id,
+                    environment: None,
+                    family: id,
+                    rotated_from: None,
                     owner: owner.id,
                     name: Name::parse("CI Pipeline").unwrap(),
                     abilities: abilities.clone(),

@@ -171,8 +171,12 @@ impl Rig {
 
     fn new_token(&self) -> NewToken {
         let plaintext = secret(CredentialKind::PersonalAccessToken);
+        let id = TokenId::new(Uuid::now_v7());
         NewToken {
-            id: TokenId::new(Uuid::now_v7()),
+            id,
+            environment: None,
+            family: id,
+            rotated_from: None,
             owner: self.ada.id,
             name: Name::parse("ci").unwrap(),
             abilities: Abilities::full(),

@@ -177,8 +177,12 @@ fn session(user: &User, created_at: i64, expires_at: i64) -> NewSession {
 
 fn new_token(owner: UserId, called: &str) -> NewToken {
     let (hash, hint) = secret(CredentialKind::PersonalAccessToken);
+    let id = TokenId::new(Uuid::now_v7());
     NewToken {
-        id: TokenId::new(Uuid::now_v7()),
+        id,
+        environment: None,
+        family: id,
+        rotated_from: None,
         owner,
         name: name(called),
         abilities: Abilities::full(),

@@ -217,6 +217,14 @@ pub enum Target {
 }
 
 impl Target {
+    /// A token, of an environment or of a person.
+    pub const fn token(id: TokenId, environment: Option<EnvironmentId>) -> Self {
+        match environment {
+            Some(_) => Self::EnvironmentToken(id),
+            None => Self::PersonalAccessToken(id),
+        }
+    }
+
     /// The word for its kind, on the wire and in the store.
     pub const fn kind(self) -> &'static str {
         match self {

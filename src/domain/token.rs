@@ -115,8 +115,10 @@ impl RevocationReason {
 pub struct NewToken {
     /// Its identifier.
     pub id: TokenId,
-    /// Whose it is.
+    /// Whose it is; of an environment's token, the environment's owner.
     pub owner: UserId,
+    /// The environment that it stands for; `None` is a personal token.
+    pub environment: Option<EnvironmentId>,
     /// What the owner called it.
     pub name: Name,
     /// What it may do.
@@ -129,6 +131,10 @@ pub struct NewToken {
     pub created_at: Timestamp,
     /// From when on it is refused; `None` is never.
     pub expires_at: Option<Timestamp>,
+    /// The first of the chain of rotations that led to it: its own id where it is not made by rotation.
+    pub family: TokenId,
+    /// Which one it is made to replace.
+    pub rotated_from: Option<TokenId>,
     /// From where and how much it may be used; `None` is without limits.
     pub limits: Option<Box<Limits>>,
 }

@@ -57,15 +57,19 @@ pub async fn create(ctx: &Context, request: TokenRequest, origin: Origin) -> Res
         Expiry::After(lifetime) => Some(now.plus(lifetime)),
     };
     let plaintext = Plaintext::generate(CredentialKind::PersonalAccessToken, &ctx.rules.prefixes)?;
+    let id = TokenId::new(Uuid::now_v7());
     let new = NewToken {
-        id: TokenId::new(Uuid::now_v7()),
+        id,
         owner: request.owner,
+        environment: None,
         name: request.name,
         abilities: request.abilities,
         hash: plaintext.hash(),
         hint: plaintext.hint(),
         created_at: now,
         expires_at,
+        family: id,
+        rotated_from: None,
         limits: None,
     };
     let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user, by).await.map_err(|error| match error {

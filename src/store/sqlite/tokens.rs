@@ -69,20 +69,27 @@ pub(super) fn add(
     if users::by_id(connection, token.owner)?.disabled_at.is_some() {
         return Err(StoreError::NotFound);
     }
-    if !room.take(token.owner, max_live) {
+    // What an environment may have is counted apart.
+    if token.environment.is_none() && !room.take(token.owner, max_live) {
         let left = max_live.saturating_sub(count_live(connection, &token, max_live)?);
         if left == 0 {
             return Err(StoreError::Conflict(Conflict::TooManyTokens));
         }
         room.note(token.owner, max_live, left - 1);
     }
+    let token = insert(connection, token)?;
+    audit::record(connection, by, &event(&token, Action::TokenCreated))?;
+    Ok(token)
+}
+
+fn insert(connection: &Connection, token: NewToken) -> Result<Token, StoreError> {
     let limits = token.limits.as_deref();
     connection
         .prepare_cached(
-            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, family_id,
-                                 ip_allowlist, requests_per_minute, quota)
-             VALUES (:id, :owner_id, :hash, :hint, :name, :abilities, :created_at, :expires_at, :id,
-                     :ip_allowlist, :requests_per_minute, :quota)",
+            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, environment_id,
+                                 family_id, rotated_from, ip_allowlist, requests_per_minute, quota)
+             VALUES (:id, :owner_id, :hash, :hint, :name, :abilities, :created_at, :expires_at, :environment_id,
+                     :family_id, :rotated_from, :ip_allowlist, :requests_per_minute, :quota)",
         )?
         .execute(named_params! {
             ":id": token.id.uuid().into_bytes(),
@@ -93,25 +100,26 @@ pub(super) fn add(
             ":abilities": row::joined(&token.abilities),
             ":created_at": token.created_at.unix(),
             ":expires_at": token.expires_at.map(Timestamp::unix),
+            ":environment_id": token.environment.map(|id| id.uuid().into_bytes()),
+            ":family_id": token.family.uuid().into_bytes(),
+            ":rotated_from": token.rotated_from.map(|id| id.uuid().into_bytes()),
             ":ip_allowlist": limits.and_then(|limits| row::joined_networks(&limits.allowlist)),
             ":requests_per_minute": limits.and_then(|limits| limits.requests_per_minute),
             ":quota": limits.and_then(|limits| limits.quota),
         })?;
-    let number = connection.last_insert_rowid();
-    audit::record(connection, by, &event(token.owner, Action::TokenCreated, token.id))?;
     Ok(Token {
         id: token.id,
-        number,
+        number: connection.last_insert_rowid(),
         owner: token.owner,
-        environment: None,
+        environment: token.environment,
         name: token.name,
         abilities: token.abilities,
         hint: token.hint,
         created_at: token.created_at,
         expires_at: token.expires_at,
         last_used_at: None,
-        family: token.id,
-        rotated_from: None,
+        family: token.family,
+        rotated_from: token.rotated_from,
         grace: None,
         disabled_at: None,
         revoked: None,
@@ -249,7 +257,7 @@ pub(super) fn rename(
         )
         .optional()?
         .ok_or(StoreError::NotFound)?;
-    audit::record(connection, by, &event(owner, Action::TokenRenamed, id))?;
+    audit::record(connection, by, &event(&token, Action::TokenRenamed))?;
     Ok(token)
 }
 
@@ -273,12 +281,15 @@ pub(super) fn revoke(
         })?;
     match revoked {
         0 => Err(StoreError::NotFound),
-        _ => audit::record(connection, by, &event(owner, Action::TokenRevoked, id).with(reason.as_str())),
+        _ => {
+            let revoked = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id));
+            audit::record(connection, by, &revoked.with(reason.as_str()))
+        }
     }
 }
 
-const fn event(owner: UserId, action: Action, id: TokenId) -> Entry {
-    Entry::done(owner, action, Target::PersonalAccessToken(id))
+const fn event(token: &Token, action: Action) -> Entry {
+    Entry::done(token.owner, action, Target::token(token.id, token.environment))
 }
 
 /// A time that is not later than the noted one writes nothing.

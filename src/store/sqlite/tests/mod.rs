@@ -2,6 +2,7 @@
 //! tests/store_contract.rs.
 
 mod audit_trail;
+mod life;
 mod opening;
 mod running;
 mod statements;
@@ -17,7 +18,7 @@ use crate::{
         audit::Origin,
         id::EnvironmentId,
         secret::{CredentialKind, Plaintext, Prefixes},
-        token::RevocationReason,
+        token::{RevocationReason, TokenState},
     },
     store::Conflict,
 };
@@ -121,8 +122,12 @@ fn secret() -> (TokenHash, String) {
 
 fn new_token(owner: UserId) -> NewToken {
     let (hash, hint) = secret();
+    let id = TokenId::new(Uuid::now_v7());
     NewToken {
-        id: TokenId::new(Uuid::now_v7()),
+        id,
+        environment: None,
+        family: id,
+        rotated_from: None,
         owner,
         name: Name::parse("ci").unwrap(),
         abilities: crate::domain::ability::Abilities::full(),
