@@ -10,9 +10,9 @@ use crate::harness::Place;
 const V2: &str = include_str!("../../src/store/sqlite/v2.sql");
 const VERSION: i64 = 3;
 
-const TOKENS: u32 = 12_000;
+const TOKENS: u32 = 8_000;
 /// The most that the log grows between two of the moments at which the server is killed.
-const STRIDE: u64 = 768 << 10;
+const STRIDE: u64 = 192 << 10;
 
 /// All that version 2 kept, row by row.
 const KEPT: [&str; 4] = [
