@@ -84,7 +84,7 @@ pub(super) async fn what_changes_nothing_leaves_no_event(store: &dyn Store) {
     assert_eq!(store.add_token(new_token(ada.id, "x"), 1, by(1000)).await, Err(TOO_MANY));
     assert_eq!(store.rename_token(bob.id, token.id, name("mine"), by(5)).await, Err(NOT_FOUND));
     assert_eq!(store.revoke_token(bob.id, token.id, REASON, by(5)).await, Err(NOT_FOUND));
-    store.record_uses(Uses { tokens: vec![(token.id, at(9))], sessions: Vec::new() }).await.unwrap();
+    store.record_uses(Uses { tokens: vec![(token.number, at(9))], sessions: Vec::new() }).await.unwrap();
     store.prune_sessions(at(9)).await.unwrap();
     assert_eq!((trail(store, &ada).await, trail(store, &bob).await), before);
 
