@@ -1,8 +1,7 @@
 //! When tokens and sessions were last used: noted in memory by the check, written to the store little by little.
 //!
 //! A check never waits for a write, nor, once a record is listed, for another check. A use is on disk after ten seconds
-//! at most, unless the disk knows of one in the same minute: what is used all the time is written once a minute, and a
-//! crash makes no time wrong by more than that minute and ten seconds.
+//! at most, so a crash makes no time wrong by more than that.
 
 use std::{
     array,
@@ -24,8 +23,8 @@ pub const TURNS: u32 = PARTS as u32;
 
 const PARTS: usize = 64;
 
-/// What is on disk needs to be no finer while the server serves.
-const UNIT: Duration = Duration::from_secs(60);
+/// How long it is remembered what was written last: longer than anybody takes who read the store before.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// The most uses of one write while the server serves: about a millisecond of the writer's time.
 const WRITTEN_AT_ONCE: usize = 128;
@@ -142,8 +141,7 @@ struct Lists<R: Used>([Mutex<BTreeMap<R::Key, Entry<R>>>; PARTS]);
 struct Entry<R> {
     /// The record, while it knows of a use that is not on disk.
     unwritten: Option<Arc<R>>,
-    /// The use that was written last. It stays for a while, so that the next one of the same minute can wait, and so that
-    /// somebody who read the store before the write, and looks here after it, still finds it.
+    /// The use that was written last. It stays for a while, so that somebody who read the store before the write, and looks here after it, still finds it.
     written: Option<Timestamp>,
 }
 
@@ -203,17 +201,11 @@ impl<R: Used> Lists<R> {
 
     /// What is to be written at `now`, where `None` is the end; forgets what was written long before.
     fn due(&self, part: usize, now: Option<Timestamp>) -> Vec<(R::Key, Timestamp)> {
-        // Each part has its own minutes, lest all that is used all the time be due at once.
-        let minute = |at: Timestamp| (at.unix() + part as i64).div_euclid(UNIT.as_secs() as i64);
         let mut due = Vec::new();
         self.lock(part).retain(|key, entry| {
-            entry.written = entry.written.filter(|written| now.is_some_and(|now| now.since(*written) < UNIT));
+            entry.written = entry.written.filter(|written| now.is_some_and(|now| now.since(*written) < REMEMBERED));
             let unwritten = entry.unwritten.as_ref().and_then(|record| record.last_use().at());
-            if let Some(at) = unwritten
-                && entry.written.is_none_or(|written| minute(written) < minute(at))
-            {
-                due.push((*key, at));
-            }
+            due.extend(unwritten.map(|at| (*key, at)));
             unwritten.is_some() || entry.written.is_some()
         });
         due
@@ -345,16 +337,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_all_the_time_is_written_once_a_minute_and_the_last_use_after_it() {
+    fn what_is_used_all_the_time_is_written_at_every_turn_and_the_last_use_after_it() {
         let (lists, record) = (Lists::default(), thing(1));
         let stored = RefCell::new(Vec::new());
         let write = |uses: Vec<(i64, Timestamp)>| {
             stored.borrow_mut().extend(uses.into_iter().map(|(_, at)| at.unix()));
             ready(Ok(()))
         };
-        for second in 0..600 {
+        for second in 0..60 {
             let now = Timestamp::from_unix(second);
-            if second < 500 {
+            if second < 37 {
                 lists.note(&record, now);
                 assert_eq!(lists.latest(1), Some(now));
             }
@@ -362,7 +354,7 @@ mod tests {
                 lists.flush(0, Some(now), 9, write).now_or_never().unwrap().unwrap();
             }
         }
-        assert_eq!(stored.into_inner(), [0, 64, 120, 184, 240, 304, 360, 424, 480, 499]);
+        assert_eq!(stored.into_inner(), [0, 8, 16, 24, 32, 36]);
     }
 
     #[test]
