@@ -113,7 +113,7 @@ fn insert(connection: &Connection, token: &NewToken) -> Result<Token, StoreError
         environment: token.environment,
         name: token.name.clone(),
         abilities: token.abilities.clone(),
-        hint: token.hint.clone(),
+        hint: token.hint,
         created_at: token.created_at,
         expires_at: token.expires_at,
         last_used_at: None,
