@@ -20,7 +20,9 @@ use crate::{
 
 /// Clients that each wait for their answer.
 const CLIENTS: usize = 8;
-/// The log that the release is never to exceed by more than one commit's pages.
+/// More than each of them makes before the log began anew.
+const PLENTY: usize = 10_000;
+/// What the log never exceeds by more than one commit.
 const BOUND: u64 = 64 << 20;
 
 #[test]
@@ -64,7 +66,8 @@ fn create_until_killed_amid_checkpoints(place: &Place, server: &Server, session:
             let (acknowledged, killed, name) = (&acknowledged, &killed, &name);
             scope.spawn(move || {
                 let body = json!({ "name": name });
-                while let Ok(answer) = connection.ask("POST", TOKENS, Some(session), Some(&body)) {
+                for _ in 0..PLENTY {
+                    let Ok(answer) = connection.ask("POST", TOKENS, Some(session), Some(&body)) else { return };
                     assert_eq!(answer.status, 201, "{answer:?}");
                     acknowledged.lock().unwrap().push(answer.data("token"));
                     if restarts(place) > first && !killed.swap(true, Ordering::SeqCst) {

@@ -29,7 +29,7 @@ use super::priority::step_back;
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// More than the writer, whose callers wait.
-const STEP_BACK: i32 = 10;
+const STEP_BACK: i32 = 15;
 
 /// Lengths of the log in pages of 4 KiB.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +128,14 @@ impl Log {
             && wanted.try_send(()).is_ok()
         {
             self.fold_at = length + self.limits.rest;
+        }
+    }
+
+    /// Has the log folded however short it is: on a full disk, a log that begins anew needs no room.
+    pub(super) fn fold_soon(&self) {
+        if let Some(wanted) = &self.wanted {
+            // If a wish is waiting already, it is this one.
+            let _ = wanted.try_send(());
         }
     }
 

@@ -27,7 +27,7 @@ use crate::store::{Change, Reply, StoreError};
 const MAX_BATCH: usize = 512;
 
 /// A batch grows while the threads that fill it go first, and a check never waits for one to be written.
-const STEP_BACK: i32 = 5;
+const STEP_BACK: i32 = 10;
 
 /// The writer thread's handle. Dropping it lets the thread finish what was queued, and waits for that.
 pub(super) struct Writer {
@@ -157,15 +157,20 @@ fn run(connection: &Connection, mut log: Log, jobs: &Receiver<Box<dyn Job>>, wat
         // Whatever goes wrong, the thread lives on: who waits in the queue would otherwise wait for ever. The callers of
         // this batch are let go as it is dropped.
         let served = catch_unwind(AssertUnwindSafe(|| serve(connection, batch, watch, &mut probe)));
-        if served.is_err() {
+        let committed = served.unwrap_or_else(|_| {
             log::error!("store: the writer panicked; the writes of its batch are unknown");
             undo(connection);
+            false
+        });
+        match committed {
+            true => log.keep_short(connection),
+            false => log.fold_soon(),
         }
-        log.keep_short(connection);
     }
 }
 
-fn serve(connection: &Connection, mut batch: Vec<Box<dyn Job>>, watch: &Watch, probe: &mut Probe) {
+/// Answers whether the transaction was completed.
+fn serve(connection: &Connection, mut batch: Vec<Box<dyn Job>>, watch: &Watch, probe: &mut Probe) -> bool {
     let fate = commit_together(connection, &mut batch, watch, probe);
     if let Err(error) = &fate {
         log::error!("store: {} writes were not made: {error}", batch.len());
@@ -174,6 +179,7 @@ fn serve(connection: &Connection, mut batch: Vec<Box<dyn Job>>, watch: &Watch, p
     for job in batch {
         job.answer(&fate);
     }
+    fate.is_ok()
 }
 
 /// `Err` is the fate of all of them: then no job may be answered with its own result.

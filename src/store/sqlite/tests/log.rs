@@ -151,3 +151,20 @@ fn a_long_log_that_a_killed_process_left_is_folded() {
     assert!(restarts(&directory) > before);
     assert_eq!(wait(store.users(None, 1000)).unwrap().len(), 1 + 54);
 }
+
+#[test]
+fn a_transaction_that_failed_has_the_log_folded_so_that_the_next_needs_no_room() {
+    let directory = directory();
+    let store = open(&directory);
+    flood(&store, 5);
+    let before = restarts(&directory);
+    let start = Instant::now();
+    while restarts(&directory) == before {
+        assert!(start.elapsed() < Duration::from_secs(10), "it never began anew");
+        let failed = store.write(Vec::new(), |connection| Ok(connection.execute_batch("ROLLBACK")?));
+        assert!(is_outage(&wait(failed)));
+        // The thread folds when it is given the time.
+        thread::sleep(Duration::from_millis(20));
+        flood(&store, 1);
+    }
+}
