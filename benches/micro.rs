@@ -19,7 +19,8 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
-        id::{TokenId, UserId},
+        audit::{By, Origin},
+        id::{EnvironmentId, TokenId, UserId},
         path::RequestPath,
         policy::{Access, PathPattern, Policy, Rule},
         secret::{CredentialKind, Plaintext, Prefixes, Presented, TokenHash},
@@ -131,18 +132,19 @@ impl Rig {
             email: Email::parse("ada@example.com").unwrap(),
             created_at: Timestamp::from_unix(1),
             disabled_at: None,
-            current_environment: None,
+            current_environment: EnvironmentId::new(Uuid::now_v7()),
         };
         let id = owner.id;
-        block_on(store.add_user(owner, PasswordHash::new("$argon2id$".to_owned()))).unwrap();
+        block_on(store.add_user(owner, PasswordHash::new("$argon2id$".to_owned()), by())).unwrap();
         Self { store, cached, owner: id, _directory: directory }
     }
 
     fn token(&self) -> Plaintext {
         let secret = secret();
         let hash: TokenHash = secret.hash();
+        let id = TokenId::new(Uuid::now_v7());
         let token = NewToken {
-            id: TokenId::new(Uuid::now_v7()),
+            id,
             owner: self.owner,
             name: Name::parse("CI Pipeline").unwrap(),
             abilities: abilities(["calls:read", "calls:write"]),
@@ -150,11 +152,18 @@ impl Rig {
             hint: secret.hint(),
             created_at: Timestamp::from_unix(1),
             expires_at: None,
-            authority: None,
+            environment: None,
+            family: id,
+            rotated_from: None,
+            limits: None,
         };
-        block_on(self.store.add_token(token, 1000)).unwrap();
+        block_on(self.store.add_token(token, 1000, by())).unwrap();
         secret
     }
+}
+
+fn by() -> By {
+    By { origin: Origin::COMMAND_LINE, at: Timestamp::from_unix(1) }
 }
 
 fn policy() -> Policy {

@@ -143,8 +143,8 @@ fn commit(connection: &mut Connection, batch: &[Creation], owner: &[u8]) -> rusq
     let mut numbers = Vec::with_capacity(batch.len());
     for Creation { secret, name, .. } in batch {
         let mut insert = transaction.prepare_cached(
-            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'calls:read', 0)",
+            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, family_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'calls:read', 0, ?1)",
         )?;
         let id = Uuid::now_v7();
         insert.execute(params![id.as_bytes(), owner, secret.hash().as_bytes(), secret.hint().to_string(), name])?;

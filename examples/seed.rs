@@ -54,11 +54,17 @@ fn main() -> anyhow::Result<()> {
     let transaction = connection.transaction()?;
     {
         let mut user = transaction.prepare(
-            "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at)
-             VALUES (?1, ?2, ?3, ?3, '$argon2id$nobody signs in$', ?4)",
+            "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at, current_environment_id)
+             VALUES (?1, ?2, ?3, ?3, '$argon2id$nobody signs in$', ?4, ?5)",
+        )?;
+        let mut environment = transaction.prepare(
+            "INSERT INTO environments (id, owner_id, name, is_default, created_at) VALUES (?1, ?2, 'Default', 1, ?3)",
         )?;
         for (number, id) in users.iter().enumerate() {
-            user.execute(params![id.as_bytes(), format!("User {number}"), format!("user{number}@example.com"), now])?;
+            let (name, email) = (format!("User {number}"), format!("user{number}@example.com"));
+            let current = Uuid::now_v7();
+            user.execute(params![id.as_bytes(), name, email, now, current.as_bytes()])?;
+            environment.execute(params![current.as_bytes(), id.as_bytes(), now])?;
         }
         let session = Plaintext::generate(CredentialKind::Session, &prefixes)?;
         transaction.execute(
@@ -69,8 +75,8 @@ fn main() -> anyhow::Result<()> {
         std::fs::write(arguments.plaintexts.with_extension("session"), session.expose())?;
 
         let mut token = transaction.prepare(
-            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'calls:read', ?6, ?7)",
+            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, family_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'calls:read', ?6, ?7, ?1)",
         )?;
         for number in 0..arguments.tokens {
             let secret = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes)?;

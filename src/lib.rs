@@ -14,6 +14,7 @@
 //! 2. A check that starts after a revocation was answered is refused: [`ops::verification`] is the only judge, and it
 //!    judges at each use a record that no answered change has touched since it was read ([`store::cached`]).
 //! 3. Who cannot decide says so: a [`store::StoreError`] becomes 503, never a yes and never a 401.
+//! 4. What changed has its event in the audit trail ([`domain::audit`]), written in the same transaction.
 //!
 //! # In reading order
 //!

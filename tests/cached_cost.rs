@@ -15,7 +15,8 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
-        id::{TokenId, UserId},
+        audit::{By, Origin},
+        id::{EnvironmentId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
         text::Name,
         time::Timestamp,
@@ -53,14 +54,19 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
                 email: Email::parse(&format!("ada{n}@example.com")).unwrap(),
                 created_at: Timestamp::from_unix(1),
                 disabled_at: None,
-                current_environment: None,
+                current_environment: EnvironmentId::new(Uuid::now_v7()),
             };
-            cached.add_user(owner.clone(), PasswordHash::new("$argon2id$".into())).await.unwrap();
+            let by = By { origin: Origin::COMMAND_LINE, at: Timestamp::from_unix(1) };
+            cached.add_user(owner.clone(), PasswordHash::new("$argon2id$".into()), by.clone()).await.unwrap();
             let tokens = (0..100).map(|_| {
                 let plaintext = secret();
                 hashes.push(plaintext.hash());
+                let id = TokenId::new(Uuid::now_v7());
                 let token = NewToken {
-                    id: TokenId::new(Uuid::now_v7()),
+                    id,
+                    environment: None,
+                    family: id,
+                    rotated_from: None,
                     owner: owner.id,
                     name: Name::parse("CI Pipeline").unwrap(),
                     abilities: abilities.clone(),
@@ -68,9 +74,9 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
                     hint: plaintext.hint(),
                     created_at: Timestamp::from_unix(1),
                     expires_at: None,
-                    authority: None,
+                    limits: None,
                 };
-                cached.add_token(token, u32::MAX)
+                cached.add_token(token, u32::MAX, by.clone())
             });
             join_all(tokens).await.into_iter().for_each(|added| drop(added.unwrap()));
         }

@@ -20,12 +20,13 @@ use patd::{
     domain::{
         ability::Abilities,
         account::{Email, PasswordHash, User, UserCredentials},
-        id::{SessionId, TokenId, UserId},
+        audit::{By, Entry, Event, Origin},
+        id::{EnvironmentId, SessionId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
         session::{NewSession, Session, SessionRecord},
         text::Name,
         time::Timestamp,
-        token::{NewToken, Token, TokenRecord},
+        token::{NewToken, RevocationReason, Token, TokenRecord},
     },
     ops::{self, clock::Clock, verification},
     store::{
@@ -96,24 +97,26 @@ impl Store for Inner {
 
     delegate! {
         fn ready(&self) -> Reply<'_, ()>;
-        fn add_user(&self, user: User, password: PasswordHash) -> Reply<'_, ()>;
+        fn add_user(&self, user: User, password: PasswordHash, by: By) -> Reply<'_, ()>;
         fn user(&self, id: UserId) -> Reply<'_, User>;
         fn credentials(&self, id: UserId) -> Reply<'_, UserCredentials>;
         fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
         fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
-        fn change_profile(&self, id: UserId, change: ProfileChange) -> Reply<'_, User>;
-        fn change_password(&self, id: UserId, change: PasswordChange) -> Reply<'_, ()>;
-        fn disable_user(&self, id: UserId, at: Timestamp) -> Reply<'_, User>;
-        fn enable_user(&self, id: UserId) -> Reply<'_, User>;
-        fn sign_in(&self, sign_in: SignIn) -> Reply<'_, ()>;
+        fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User>;
+        fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> Reply<'_, ()>;
+        fn disable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
+        fn enable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
+        fn sign_in(&self, sign_in: SignIn, by: By) -> Reply<'_, ()>;
         fn sessions_of(&self, user: UserId, now: Timestamp) -> Reply<'_, Vec<Session>>;
-        fn end_session(&self, user: UserId, id: SessionId) -> Reply<'_, ()>;
-        fn end_other_sessions(&self, user: UserId, keep: SessionId) -> Reply<'_, u64>;
-        fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token>;
+        fn end_session(&self, user: UserId, id: SessionId, by: By) -> Reply<'_, ()>;
+        fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> Reply<'_, u64>;
+        fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
         fn token(&self, id: TokenId) -> Reply<'_, Token>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
-        fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Reply<'_, Token>;
-        fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()>;
+        fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
+        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
+        fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
+        fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
         fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
         fn observe(&self, observer: Observer) -> ();
@@ -149,9 +152,9 @@ impl Rig {
             email: Email::parse("ada@example.com").unwrap(),
             created_at: at(1),
             disabled_at: None,
-            current_environment: None,
+            current_environment: EnvironmentId::new(Uuid::now_v7()),
         };
-        wait(cached.add_user(ada.clone(), password())).unwrap();
+        wait(cached.add_user(ada.clone(), password(), by())).unwrap();
         let rig = Self { cached, inner, ada, directory };
         rig.vouched();
         rig
@@ -168,8 +171,12 @@ impl Rig {
 
     fn new_token(&self) -> NewToken {
         let plaintext = secret(CredentialKind::PersonalAccessToken);
+        let id = TokenId::new(Uuid::now_v7());
         NewToken {
-            id: TokenId::new(Uuid::now_v7()),
+            id,
+            environment: None,
+            family: id,
+            rotated_from: None,
             owner: self.ada.id,
             name: Name::parse("ci").unwrap(),
             abilities: Abilities::full(),
@@ -177,14 +184,14 @@ impl Rig {
             hint: plaintext.hint(),
             created_at: at(1),
             expires_at: None,
-            authority: None,
+            limits: None,
         }
     }
 
     fn token(&self) -> (TokenId, TokenHash) {
         let token = self.new_token();
         let (id, hash) = (token.id, token.hash);
-        wait(self.cached.add_token(token, 1000)).unwrap();
+        wait(self.cached.add_token(token, 1000, by())).unwrap();
         (id, hash)
     }
 
@@ -198,7 +205,7 @@ impl Rig {
 
     fn is_live(&self, hash: &TokenHash) -> bool {
         let found = wait(self.cached.token_by_hash(hash)).unwrap();
-        found.is_some_and(|record| record.token.revoked_at.is_none() && record.owner.disabled_at.is_none())
+        found.is_some_and(|record| record.token.revoked.is_none() && record.owner.disabled_at.is_none())
     }
 
     fn look_ups(&self, work: impl FnOnce()) -> usize {
@@ -208,7 +215,7 @@ impl Rig {
     }
 
     fn revoke(&self, id: TokenId) {
-        wait(self.cached.revoke_token(self.ada.id, id, at(2))).unwrap();
+        wait(self.cached.revoke_token(self.ada.id, id, REASON, by())).unwrap();
     }
 
     /// Waits until the store vouches, without which nothing is served from memory.
@@ -229,6 +236,12 @@ fn settings(path: PathBuf) -> SqliteSettings {
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(seconds)
+}
+
+const REASON: RevocationReason = RevocationReason::RevokedByOwner;
+
+fn by() -> By {
+    By { origin: Origin::COMMAND_LINE, at: at(2) }
 }
 
 fn password() -> PasswordHash {
@@ -295,7 +308,7 @@ fn an_absence_that_was_read_before_an_addition_is_never_served_after_its_answer(
     let rig = Rig::new();
     let token = rig.new_token();
     let hash = token.hash;
-    while_a_look_up_is_held(&rig, &hash, || drop(wait(rig.cached.add_token(token, 1000)).unwrap()));
+    while_a_look_up_is_held(&rig, &hash, || drop(wait(rig.cached.add_token(token, 1000, by())).unwrap()));
     assert!(rig.is_live(&hash));
 }
 
@@ -303,7 +316,7 @@ fn an_absence_that_was_read_before_an_addition_is_never_served_after_its_answer(
 fn a_record_that_was_read_before_its_owner_was_disabled_is_never_served_after_the_answer() {
     let rig = Rig::new();
     let (_, hash) = rig.token();
-    while_a_look_up_is_held(&rig, &hash, || drop(wait(rig.cached.disable_user(rig.ada.id, at(2))).unwrap()));
+    while_a_look_up_is_held(&rig, &hash, || drop(wait(rig.cached.disable_user(rig.ada.id, by())).unwrap()));
     assert!(!rig.is_live(&hash));
 }
 
@@ -312,7 +325,7 @@ fn a_record_that_was_read_before_another_process_changed_it_is_not_served_for_lo
     let rig = Rig::new();
     let (id, hash) = rig.token();
     let other = rig.command_line();
-    while_a_look_up_is_held(&rig, &hash, || wait(other.revoke_token(rig.ada.id, id, at(2))).unwrap());
+    while_a_look_up_is_held(&rig, &hash, || wait(other.revoke_token(rig.ada.id, id, REASON, by())).unwrap());
     ends_in_time(Instant::now(), || rig.is_live(&hash));
 }
 
@@ -337,7 +350,7 @@ fn a_change_costs_a_look_up_of_what_it_touched_alone() {
     let unknown = secret(CredentialKind::PersonalAccessToken).hash();
     assert!(!rig.is_live(&unknown));
     let name = Name::parse("renamed").unwrap();
-    wait(rig.cached.rename_token(rig.ada.id, id, name.clone())).unwrap();
+    wait(rig.cached.rename_token(rig.ada.id, id, name.clone(), by())).unwrap();
     assert_eq!(rig.look_ups(|| assert!(rig.is_live(&other) && !rig.is_live(&unknown))), 0);
     let found = wait(rig.cached.token_by_hash(&touched)).unwrap().unwrap();
     assert_eq!(found.token.name, name);
@@ -350,7 +363,7 @@ fn a_revocation_whose_caller_left_counts_once_it_is_made() {
     for patience in [Duration::ZERO, Duration::from_micros(50), Duration::from_micros(300), Duration::from_millis(1)] {
         for _ in 0..25 {
             let (id, hash) = rig.warm_token();
-            let mut revocation = rig.cached.revoke_token(rig.ada.id, id, at(2));
+            let mut revocation = rig.cached.revoke_token(rig.ada.id, id, REASON, by());
             let begun = Instant::now();
             let mut cx = Context::from_waker(Waker::noop());
             let mut answered = false;
@@ -404,13 +417,13 @@ fn who_asks_after_a_revocation_does_not_get_the_answer_of_a_look_up_before_it() 
     block_on(async {
         let mut before = Box::pin(rig.cached.token_by_hash(&hash));
         assert!((&mut before).now_or_never().is_none());
-        rig.cached.revoke_token(rig.ada.id, id, at(2)).await.unwrap();
+        rig.cached.revoke_token(rig.ada.id, id, REASON, by()).await.unwrap();
         let mut after = Box::pin(rig.cached.token_by_hash(&hash));
         assert!((&mut after).now_or_never().is_none(), "it waits for the one before");
         gate.add_permits(2);
         let (before, after) = tokio::join!(before, after);
-        assert!(before.unwrap().unwrap().token.revoked_at.is_none(), "it was asked for before");
-        assert!(after.unwrap().unwrap().token.revoked_at.is_some());
+        assert!(before.unwrap().unwrap().token.revoked.is_none(), "it was asked for before");
+        assert!(after.unwrap().unwrap().token.revoked.is_some());
     });
 }
 
@@ -439,13 +452,13 @@ fn what_another_process_changes_is_seen_in_a_tenth_of_a_second() {
         let ((id, revoked), added) = (rig.warm_token(), rig.new_token());
         let hash = added.hash;
         assert!(!rig.is_live(&hash));
-        wait(other.revoke_token(rig.ada.id, id, at(2))).unwrap();
+        wait(other.revoke_token(rig.ada.id, id, REASON, by())).unwrap();
         ends_in_time(Instant::now(), || rig.is_live(&revoked));
-        wait(other.add_token(added, 1000)).unwrap();
+        wait(other.add_token(added, 1000, by())).unwrap();
         ends_in_time(Instant::now(), || !rig.is_live(&hash));
     }
     let (_, hash) = rig.warm_token();
-    wait(other.disable_user(rig.ada.id, at(2))).unwrap();
+    wait(other.disable_user(rig.ada.id, by())).unwrap();
     ends_in_time(Instant::now(), || rig.is_live(&hash));
 }
 
@@ -467,7 +480,7 @@ fn where_the_writer_is_held_up_nothing_is_served_from_memory_for_long() {
     let other = rusqlite::Connection::open(rig.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     // The server's own write waits for it, and with it the thread that looks for others' changes.
-    let waiting = rig.cached.rename_token(rig.ada.id, id, Name::parse("later").unwrap());
+    let waiting = rig.cached.rename_token(rig.ada.id, id, Name::parse("later").unwrap(), by());
     ends_in_time(Instant::now(), || rig.cached.vouches());
     for _ in 0..3 {
         assert_eq!(rig.look_ups(|| assert!(rig.is_live(&hash))), 1, "the store is asked each time");
@@ -514,7 +527,7 @@ fn a_session_that_is_used_stays_alive_however_long_its_record_is_kept() {
     let sign_in =
         SignIn { session: NewSession { session, hash: plaintext.hash() }, verified: password(), rehashed: None };
     block_on(async {
-        ctx.store.sign_in(sign_in).await.unwrap();
+        ctx.store.sign_in(sign_in, by()).await.unwrap();
         let advance = |days: i64| time.fetch_add(days * 86_400, Ordering::SeqCst);
         // It is idle after seven days.
         for _ in 0..4 {

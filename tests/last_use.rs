@@ -16,7 +16,8 @@ use patd::{
     domain::{
         ability::Abilities,
         account::{Email, PasswordHash, User},
-        id::{TokenId, UserId},
+        audit::{By, Origin},
+        id::{EnvironmentId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes},
         text::Name,
         time::Timestamp,
@@ -31,6 +32,10 @@ use patd::{
 };
 use tempfile::TempDir;
 use uuid::Uuid;
+
+fn by() -> By {
+    By { origin: Origin::COMMAND_LINE, at: Timestamp::from_unix(1) }
+}
 
 /// Operations over a store with a memory of so many tokens, and a clock that is moved by hand.
 struct Rig {
@@ -69,9 +74,9 @@ impl Rig {
             email: Email::parse("ada@example.com").unwrap(),
             created_at: Timestamp::from_unix(1),
             disabled_at: None,
-            current_environment: None,
+            current_environment: EnvironmentId::new(Uuid::now_v7()),
         };
-        store.add_user(owner.clone(), PasswordHash::new("$argon2id$".to_owned())).await.unwrap();
+        store.add_user(owner.clone(), PasswordHash::new("$argon2id$".to_owned()), by()).await.unwrap();
         let ctx = Context::new(&config, cached, clock).unwrap();
         Self { ctx, store, owner: owner.id, time, _directory: directory }
     }
@@ -89,9 +94,12 @@ impl Rig {
             hint: plaintext.hint(),
             created_at: Timestamp::from_unix(1),
             expires_at: None,
-            authority: None,
+            environment: None,
+            family: id,
+            rotated_from: None,
+            limits: None,
         };
-        self.store.add_token(token, u32::MAX).await.unwrap();
+        self.store.add_token(token, u32::MAX, by()).await.unwrap();
         (id, plaintext)
     }
 
@@ -147,7 +155,9 @@ fn a_use_outlives_a_change_of_its_token() {
         rig.check(&token).await;
         let before = rig.later();
         rig.check(&token).await;
-        let renamed = tokens::rename(&rig.ctx, rig.owner, id, Name::parse("renamed").unwrap()).await.unwrap();
+        let renamed = tokens::rename(&rig.ctx, rig.owner, id, Name::parse("renamed").unwrap(), Origin::COMMAND_LINE)
+            .await
+            .unwrap();
         assert_eq!(renamed.last_used_at.map(Timestamp::unix), Some(before));
         assert_eq!(rig.shown(id).await, Some(before));
         rig.ctx.flush_uses().await.unwrap();

@@ -4,6 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed case is told by its panic")]
 
+#[path = "store_contract/audit.rs"]
+mod audit;
+
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, join_all};
@@ -11,12 +14,14 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
-        id::{SessionId, TokenId, UserId},
+        audit::{Action, Actor, By, Entry, Event, Origin, Outcome, Target},
+        id::{EnvironmentId, SessionId, TokenId, UserId},
+        limits::{Allowlist, Limits},
         secret::{CredentialKind, Hint, Plaintext, Prefixes, TokenHash},
         session::{NewSession, Session},
         text::Name,
         time::Timestamp,
-        token::{NewToken, Token, TokenState},
+        token::{NewToken, Revocation, RevocationReason, Token, TokenState},
     },
     store::{
         Conflict, PasswordChange, ProfileChange, SignIn, Store, StoreError, TokenQuery, Uses,
@@ -25,6 +30,11 @@ use patd::{
     },
 };
 use uuid::Uuid;
+
+use audit::{
+    a_session_that_has_ended_changes_nothing_more, events_are_paged_newest_first, every_change_leaves_its_event,
+    what_changes_nothing_leaves_no_event, what_is_refused_is_noted_in_its_trail_or_in_nobodys,
+};
 
 type Case = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
 
@@ -76,6 +86,11 @@ cases! {
     uses_never_move_back,
     look_ups_by_secret_follow_every_change,
     a_refused_change_changes_nothing,
+    every_change_leaves_its_event,
+    what_changes_nothing_leaves_no_event,
+    what_is_refused_is_noted_in_its_trail_or_in_nobodys,
+    a_session_that_has_ended_changes_nothing_more,
+    events_are_paged_newest_first,
 }
 
 fn cached(store: Arc<dyn Store>) -> Cached {
@@ -104,10 +119,25 @@ fn run(name: &str, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
 const NOT_FOUND: StoreError = StoreError::NotFound;
 const CREDENTIALS_CHANGED: StoreError = StoreError::Conflict(Conflict::CredentialsChanged);
 const EMAIL_TAKEN: StoreError = StoreError::Conflict(Conflict::EmailTaken);
+const REASON: RevocationReason = RevocationReason::RevokedByOwner;
 const TOO_MANY: StoreError = StoreError::Conflict(Conflict::TooManyTokens);
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(seconds)
+}
+
+fn revoked(seconds: i64) -> Revocation {
+    Revocation { at: at(seconds), reason: REASON }
+}
+
+/// Whoever holds the machine, at this time.
+fn by(seconds: i64) -> By {
+    By { origin: Origin::COMMAND_LINE, at: at(seconds) }
+}
+
+fn by_session(session: &NewSession, seconds: i64) -> By {
+    let origin = Origin { actor: Actor::Session(session.session.id), address: None, request_id: None };
+    By { origin, at: at(seconds) }
 }
 
 fn name(text: &str) -> Name {
@@ -129,7 +159,7 @@ fn person(text: &str) -> User {
         email: email(&format!("{text}@example.com")),
         created_at: at(1000),
         disabled_at: None,
-        current_environment: None,
+        current_environment: EnvironmentId::new(Uuid::now_v7()),
     }
 }
 
@@ -155,8 +185,12 @@ fn session(user: &User, created_at: i64, expires_at: i64) -> NewSession {
 
 fn new_token(owner: UserId, called: &str) -> NewToken {
     let (hash, hint) = secret(CredentialKind::PersonalAccessToken);
+    let id = TokenId::new(Uuid::now_v7());
     NewToken {
-        id: TokenId::new(Uuid::now_v7()),
+        id,
+        environment: None,
+        family: id,
+        rotated_from: None,
         owner,
         name: name(called),
         abilities: Abilities::full(),
@@ -164,21 +198,21 @@ fn new_token(owner: UserId, called: &str) -> NewToken {
         hint,
         created_at: at(1000),
         expires_at: None,
-        authority: None,
+        limits: None,
     }
 }
 
 /// A user whose password hash is `password("old")`.
 async fn add(store: &dyn Store, text: &str) -> User {
     let user = person(text);
-    store.add_user(user.clone(), password("old")).await.unwrap();
+    store.add_user(user.clone(), password("old"), by(1000)).await.unwrap();
     user
 }
 
 async fn sign_in(store: &dyn Store, user: &User, created_at: i64, expires_at: i64) -> NewSession {
     let session = session(user, created_at, expires_at);
     let sign_in = SignIn { session: session.clone(), verified: password("old"), rehashed: None };
-    store.sign_in(sign_in).await.unwrap();
+    store.sign_in(sign_in, by(1)).await.unwrap();
     session
 }
 
@@ -189,7 +223,7 @@ async fn is_signed_in(store: &dyn Store, session: &NewSession) -> bool {
 
 async fn add_token(store: &dyn Store, owner: &User, called: &str) -> Token {
     let token = new_token(owner.id, called);
-    store.add_token(token, 1000).await.unwrap()
+    store.add_token(token, 1000, by(1000)).await.unwrap()
 }
 
 async fn names(store: &dyn Store, owner: &User, query: TokenQuery, now: i64) -> Vec<String> {
@@ -208,7 +242,7 @@ async fn is_ready(store: &dyn Store) {
 async fn a_user_is_found_as_added(store: &dyn Store) {
     let mut ada = person("ada");
     ada.email = email("Ada@Example.COM");
-    store.add_user(ada.clone(), password("old")).await.unwrap();
+    store.add_user(ada.clone(), password("old"), by(1000)).await.unwrap();
     assert_eq!(store.user(ada.id).await.unwrap(), ada);
     let by_id = store.credentials(ada.id).await.unwrap();
     let by_email = store.credentials_by_email(&email("ada@example.com")).await;
@@ -226,50 +260,50 @@ async fn an_unknown_user_is_not_found(store: &dyn Store) {
     assert_eq!(store.credentials(id).await.unwrap_err(), NOT_FOUND);
     let by_email = store.credentials_by_email(&nobody.email).await;
     assert!(by_email.unwrap().is_none());
-    let change = ProfileChange { name: Some(name("x")), email: None, authority: None };
-    assert_eq!(store.change_profile(id, change).await, Err(NOT_FOUND));
+    let change = ProfileChange { name: Some(name("x")), email: None };
+    assert_eq!(store.change_profile(id, change, by(5)).await, Err(NOT_FOUND));
     for verified in [None, Some(password("old"))] {
-        let change = PasswordChange { verified, password: password("new"), keep: None };
-        assert_eq!(store.change_password(id, change).await, Err(NOT_FOUND));
+        let change = PasswordChange { verified, password: password("new") };
+        assert_eq!(store.change_password(id, change, by(5)).await, Err(NOT_FOUND));
     }
-    assert_eq!(store.disable_user(id, at(1)).await, Err(NOT_FOUND));
-    assert_eq!(store.enable_user(id).await, Err(NOT_FOUND));
+    assert_eq!(store.disable_user(id, by(1)).await, Err(NOT_FOUND));
+    assert_eq!(store.enable_user(id, by(6)).await, Err(NOT_FOUND));
     let sign_in = SignIn { session: session(&nobody, 1, 2), verified: password("old"), rehashed: None };
-    assert_eq!(store.sign_in(sign_in).await, Err(NOT_FOUND));
+    assert_eq!(store.sign_in(sign_in, by(1)).await, Err(NOT_FOUND));
 }
 
 async fn an_address_is_taken_in_every_spelling(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let mut other = person("other");
     other.email = email("ＡＤＡ@EXAMPLE.com");
-    let added = store.add_user(other.clone(), password("x")).await;
+    let added = store.add_user(other.clone(), password("x"), by(1000)).await;
     assert_eq!(added, Err(EMAIL_TAKEN));
     assert_eq!(store.user(other.id).await, Err(NOT_FOUND));
 
     let bob = add(store, "bob").await;
-    let change = ProfileChange { name: Some(name("Robert")), email: Some(email("ADA@example.com")), authority: None };
-    assert_eq!(store.change_profile(bob.id, change).await, Err(EMAIL_TAKEN));
+    let change = ProfileChange { name: Some(name("Robert")), email: Some(email("ADA@example.com")) };
+    assert_eq!(store.change_profile(bob.id, change, by(5)).await, Err(EMAIL_TAKEN));
     assert_eq!(store.user(bob.id).await.unwrap(), bob);
     // One's own address in another spelling is nobody else's.
-    let respelled = ProfileChange { name: None, email: Some(email("ADA@example.com")), authority: None };
-    let changed = store.change_profile(ada.id, respelled).await.unwrap();
+    let respelled = ProfileChange { name: None, email: Some(email("ADA@example.com")) };
+    let changed = store.change_profile(ada.id, respelled, by(5)).await.unwrap();
     assert_eq!(changed.email.as_str(), "ADA@example.com");
 }
 
 async fn a_profile_changes_in_the_named_parts_alone(store: &dyn Store) {
     let mut ada = add(store, "ada").await;
-    let change = ProfileChange { name: Some(name("Ada L")), email: None, authority: None };
+    let change = ProfileChange { name: Some(name("Ada L")), email: None };
     ada.name = name("Ada L");
-    assert_eq!(store.change_profile(ada.id, change).await.unwrap(), ada);
-    let change = ProfileChange { name: None, email: Some(email("new@example.com")), authority: None };
+    assert_eq!(store.change_profile(ada.id, change, by(5)).await.unwrap(), ada);
+    let change = ProfileChange { name: None, email: Some(email("new@example.com")) };
     let before = std::mem::replace(&mut ada.email, email("new@example.com"));
-    assert_eq!(store.change_profile(ada.id, change).await.unwrap(), ada);
+    assert_eq!(store.change_profile(ada.id, change, by(5)).await.unwrap(), ada);
     assert_eq!(store.user(ada.id).await.unwrap(), ada);
     let by_old = store.credentials_by_email(&before).await.unwrap();
     assert!(by_old.is_none());
     let by_new = store.credentials_by_email(&ada.email).await.unwrap();
     assert_eq!(by_new.unwrap().user, ada);
-    let nothing = store.change_profile(ada.id, ProfileChange::default()).await;
+    let nothing = store.change_profile(ada.id, ProfileChange::default(), by(5)).await;
     assert_eq!(nothing.unwrap(), ada);
 }
 
@@ -292,9 +326,8 @@ async fn a_password_change_keeps_one_session_and_ends_the_others(store: &dyn Sto
     let kept = sign_in(store, &ada, 1, 9).await;
     let ended = sign_in(store, &ada, 2, 9).await;
     let foreign = sign_in(store, &bob, 3, 9).await;
-    let change =
-        PasswordChange { verified: Some(password("old")), password: password("new"), keep: Some(kept.session.id) };
-    store.change_password(ada.id, change).await.unwrap();
+    let change = PasswordChange { verified: Some(password("old")), password: password("new") };
+    store.change_password(ada.id, change, by_session(&kept, 5)).await.unwrap();
     assert!(is_signed_in(store, &kept).await);
     assert!(!is_signed_in(store, &ended).await);
     assert!(is_signed_in(store, &foreign).await);
@@ -305,28 +338,27 @@ async fn a_password_change_keeps_one_session_and_ends_the_others(store: &dyn Sto
 async fn a_password_change_on_a_stale_hash_conflicts(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let session = sign_in(store, &ada, 1, 9).await;
-    let change =
-        |verified| PasswordChange { verified: Some(password(verified)), password: password("new"), keep: None };
-    let changed = store.change_password(ada.id, change("older")).await;
+    let change = |verified| PasswordChange { verified: Some(password(verified)), password: password("new") };
+    let changed = store.change_password(ada.id, change("older"), by(5)).await;
     assert_eq!(changed, Err(CREDENTIALS_CHANGED));
     assert!(is_signed_in(store, &session).await);
     let stored = store.credentials(ada.id).await.unwrap().password;
     assert_eq!(stored, password("old"));
 
     // Somebody who was disabled while the hash was computed may do nothing any more.
-    store.disable_user(ada.id, at(5)).await.unwrap();
-    let changed = store.change_password(ada.id, change("old")).await;
+    store.disable_user(ada.id, by(5)).await.unwrap();
+    let changed = store.change_password(ada.id, change("old"), by(5)).await;
     assert_eq!(changed, Err(CREDENTIALS_CHANGED));
 }
 
 async fn an_administrator_changes_a_password_without_the_old_one(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let session = sign_in(store, &ada, 1, 9).await;
-    let change = |text| PasswordChange { verified: None, password: password(text), keep: None };
-    store.change_password(ada.id, change("new")).await.unwrap();
+    let change = |text| PasswordChange { verified: None, password: password(text) };
+    store.change_password(ada.id, change("new"), by(5)).await.unwrap();
     assert!(!is_signed_in(store, &session).await);
-    store.disable_user(ada.id, at(5)).await.unwrap();
-    store.change_password(ada.id, change("newer")).await.unwrap();
+    store.disable_user(ada.id, by(5)).await.unwrap();
+    store.change_password(ada.id, change("newer"), by(5)).await.unwrap();
     let stored = store.credentials(ada.id).await.unwrap();
     assert_eq!(stored.password, password("newer"));
     assert_eq!(stored.user.disabled_at, Some(at(5)));
@@ -338,17 +370,17 @@ async fn disabling_ends_the_sessions_and_says_since_when(store: &dyn Store) {
     let foreign = sign_in(store, &bob, 1, 9).await;
     let new = new_token(ada.id, "ci");
     let hash = new.hash;
-    store.add_token(new, 10).await.unwrap();
-    let disabled = store.disable_user(ada.id, at(5)).await.unwrap();
+    store.add_token(new, 10, by(1000)).await.unwrap();
+    let disabled = store.disable_user(ada.id, by(5)).await.unwrap();
     assert_eq!(disabled.disabled_at, Some(at(5)));
     assert!(!is_signed_in(store, &session).await);
     assert!(is_signed_in(store, &foreign).await);
     let record = store.token_by_hash(&hash).await.unwrap().unwrap();
     assert_eq!(record.owner.disabled_at, Some(at(5)));
-    let again = store.disable_user(ada.id, at(7)).await.unwrap();
+    let again = store.disable_user(ada.id, by(7)).await.unwrap();
     assert_eq!(again.disabled_at, Some(at(5)));
-    assert_eq!(store.enable_user(ada.id).await.unwrap(), ada);
-    assert_eq!(store.enable_user(ada.id).await.unwrap(), ada);
+    assert_eq!(store.enable_user(ada.id, by(6)).await.unwrap(), ada);
+    assert_eq!(store.enable_user(ada.id, by(6)).await.unwrap(), ada);
     assert_eq!(store.user(ada.id).await.unwrap(), ada);
 }
 
@@ -357,7 +389,7 @@ async fn a_sign_in_stores_a_session_and_may_renew_the_hash(store: &dyn Store) {
     let mut new = session(&ada, 1, 9);
     new.session.device_name = None;
     let sign_in = SignIn { session: new.clone(), verified: password("old"), rehashed: Some(password("stronger")) };
-    store.sign_in(sign_in).await.unwrap();
+    store.sign_in(sign_in, by(1)).await.unwrap();
     let record = store.session_by_hash(&new.hash).await.unwrap().unwrap();
     assert_eq!(record.session, new.session);
     assert_eq!(record.user, ada);
@@ -369,12 +401,12 @@ async fn a_sign_in_stores_a_session_and_may_renew_the_hash(store: &dyn Store) {
 
 async fn a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts(store: &dyn Store) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
-    store.disable_user(bob.id, at(5)).await.unwrap();
+    store.disable_user(bob.id, by(5)).await.unwrap();
     for (user, verified) in [(&ada, "older"), (&bob, "old")] {
         let new = session(user, 1, 9);
         let sign_in =
             SignIn { session: new.clone(), verified: password(verified), rehashed: Some(password("stronger")) };
-        assert_eq!(store.sign_in(sign_in).await, Err(CREDENTIALS_CHANGED));
+        assert_eq!(store.sign_in(sign_in, by(1)).await, Err(CREDENTIALS_CHANGED));
         assert!(!is_signed_in(store, &new).await);
         let stored = store.credentials(user.id).await.unwrap().password;
         assert_eq!(stored, password("old"));
@@ -395,11 +427,11 @@ async fn a_session_is_ended_by_its_user_alone(store: &dyn Store) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let session = sign_in(store, &ada, 1, 9).await;
     let id = session.session.id;
-    assert_eq!(store.end_session(bob.id, id).await, Err(NOT_FOUND));
+    assert_eq!(store.end_session(bob.id, id, by(7)).await, Err(NOT_FOUND));
     assert!(is_signed_in(store, &session).await);
-    store.end_session(ada.id, id).await.unwrap();
+    store.end_session(ada.id, id, by(7)).await.unwrap();
     assert!(!is_signed_in(store, &session).await);
-    assert_eq!(store.end_session(ada.id, id).await, Err(NOT_FOUND));
+    assert_eq!(store.end_session(ada.id, id, by(7)).await, Err(NOT_FOUND));
 }
 
 async fn the_other_sessions_end_and_are_counted(store: &dyn Store) {
@@ -408,7 +440,7 @@ async fn the_other_sessions_end_and_are_counted(store: &dyn Store) {
     sign_in(store, &ada, 2, 9).await;
     sign_in(store, &ada, 3, 9).await;
     let foreign = sign_in(store, &bob, 4, 9).await;
-    let end = || store.end_other_sessions(ada.id, kept.session.id);
+    let end = || store.end_other_sessions(ada.id, kept.session.id, by(7));
     assert_eq!(end().await, Ok(2));
     assert_eq!(end().await, Ok(0));
     assert!(is_signed_in(store, &kept).await && is_signed_in(store, &foreign).await);
@@ -428,22 +460,36 @@ async fn a_token_is_found_as_added(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let several = ["calls:read", "a", "user:read"].map(|text| Ability::parse(text).unwrap());
     let sets = [Abilities::full(), Abilities::new([]).unwrap(), Abilities::new(several).unwrap()];
-    for (abilities, expires_at) in sets.into_iter().zip([None, Some(at(5000)), Some(at(1))]) {
+    let allowlist = ["192.0.2.0/24", "2001:db8::1"].map(|text| Allowlist::parse_network(text).unwrap());
+    let limits = [
+        None,
+        Limits { quota: Some(u32::MAX), ..Limits::default() }.boxed(),
+        Limits { allowlist: Allowlist::new(allowlist).unwrap(), requests_per_minute: Some(60), quota: None }.boxed(),
+    ];
+    let expiries = [None, Some(at(5000)), Some(at(1))];
+    for ((abilities, expires_at), limits) in sets.into_iter().zip(expiries).zip(limits) {
         let mut new = new_token(ada.id, "naïve 🦀 name");
         new.abilities = abilities.clone();
         new.expires_at = expires_at;
-        let token = store.add_token(new.clone(), 10).await.unwrap();
+        new.limits = limits;
+        let token = store.add_token(new.clone(), 10, by(1000)).await.unwrap();
         let expected = Token {
             id: new.id,
             number: token.number,
             owner: ada.id,
+            environment: None,
             name: new.name,
             abilities,
             hint: new.hint,
             created_at: new.created_at,
             expires_at,
             last_used_at: None,
-            revoked_at: None,
+            family: new.id,
+            rotated_from: None,
+            grace: None,
+            disabled_at: None,
+            revoked: None,
+            limits: new.limits,
         };
         assert_eq!(token, expected);
         assert_eq!(store.token(token.id).await.unwrap(), expected);
@@ -458,11 +504,11 @@ async fn a_token_is_found_as_added(store: &dyn Store) {
 
 async fn a_token_needs_an_enabled_owner(store: &dyn Store) {
     let nobody = new_token(person("nobody").id, "ci");
-    assert_eq!(store.add_token(nobody, 10).await, Err(NOT_FOUND));
+    assert_eq!(store.add_token(nobody, 10, by(1000)).await, Err(NOT_FOUND));
     let ada = add(store, "ada").await;
-    store.disable_user(ada.id, at(1)).await.unwrap();
+    store.disable_user(ada.id, by(1)).await.unwrap();
     let disabled = new_token(ada.id, "ci");
-    assert_eq!(store.add_token(disabled, 10).await, Err(NOT_FOUND));
+    assert_eq!(store.add_token(disabled, 10, by(1000)).await, Err(NOT_FOUND));
 }
 
 async fn the_limit_counts_live_tokens_alone(store: &dyn Store) {
@@ -470,27 +516,27 @@ async fn the_limit_counts_live_tokens_alone(store: &dyn Store) {
     for expires_at in [1000, 1001] {
         let mut expiring = new_token(ada.id, "expiring");
         expiring.expires_at = Some(at(expires_at));
-        store.add_token(expiring, 2).await.unwrap();
+        store.add_token(expiring, 2, by(1000)).await.unwrap();
     }
-    let third = || store.add_token(new_token(ada.id, "third"), 2);
+    let third = || store.add_token(new_token(ada.id, "third"), 2, by(1000));
     let endless = third().await.unwrap();
     assert_eq!(third().await, Err(TOO_MANY));
-    let foreign = store.add_token(new_token(bob.id, "bob's"), 2).await;
+    let foreign = store.add_token(new_token(bob.id, "bob's"), 2, by(1000)).await;
     foreign.unwrap();
-    let revoked = store.revoke_token(ada.id, endless.id, at(1000)).await;
+    let revoked = store.revoke_token(ada.id, endless.id, REASON, by(1000)).await;
     revoked.unwrap();
     third().await.unwrap();
     assert_eq!(third().await, Err(TOO_MANY));
     let mut later = new_token(ada.id, "later");
     later.created_at = at(1001);
-    store.add_token(later, 2).await.unwrap();
-    let none_allowed = store.add_token(new_token(bob.id, "x"), 0).await;
+    store.add_token(later, 2, by(1000)).await.unwrap();
+    let none_allowed = store.add_token(new_token(bob.id, "x"), 0, by(1000)).await;
     assert_eq!(none_allowed, Err(TOO_MANY));
 }
 
 async fn a_hundred_creations_at_once_stop_at_the_limit(store: &dyn Store) {
     let ada = add(store, "ada").await;
-    let attempts = (0..100).map(|n| store.add_token(new_token(ada.id, &format!("t{n}")), 10));
+    let attempts = (0..100).map(|n| store.add_token(new_token(ada.id, &format!("t{n}")), 10, by(1000)));
     let answers = join_all(attempts).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     assert_eq!(made.len(), 10);
@@ -503,7 +549,7 @@ async fn a_hundred_creations_at_once_stop_at_the_limit(store: &dyn Store) {
 async fn numbers_are_never_given_twice(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let first = add_token(store, &ada, "first").await;
-    store.revoke_token(ada.id, first.id, at(1)).await.unwrap();
+    store.revoke_token(ada.id, first.id, REASON, by(1)).await.unwrap();
     let second = add_token(store, &ada, "second").await;
     assert!(second.number > first.number);
 }
@@ -512,26 +558,26 @@ async fn a_revoked_token_stays_revoked(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let new = new_token(ada.id, "ci");
     let (id, hash) = (new.id, new.hash);
-    store.add_token(new, 10).await.unwrap();
-    store.revoke_token(ada.id, id, at(5)).await.unwrap();
-    assert_eq!(store.revoke_token(ada.id, id, at(6)).await, Err(NOT_FOUND));
+    store.add_token(new, 10, by(1000)).await.unwrap();
+    store.revoke_token(ada.id, id, REASON, by(5)).await.unwrap();
+    assert_eq!(store.revoke_token(ada.id, id, REASON, by(6)).await, Err(NOT_FOUND));
     assert_eq!(store.token(id).await, Err(NOT_FOUND));
-    let renamed = store.rename_token(ada.id, id, name("other")).await;
+    let renamed = store.rename_token(ada.id, id, name("other"), by(5)).await;
     assert_eq!(renamed, Err(NOT_FOUND));
     let record = store.token_by_hash(&hash).await.unwrap().unwrap();
-    assert_eq!(record.token.revoked_at, Some(at(5)));
+    assert_eq!(record.token.revoked, Some(revoked(5)));
     assert_eq!(record.token.name, name("ci"));
 }
 
 async fn a_token_is_changed_by_its_owner_alone(store: &dyn Store) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let mut token = add_token(store, &ada, "ci").await;
-    let stolen = store.rename_token(bob.id, token.id, name("mine")).await;
+    let stolen = store.rename_token(bob.id, token.id, name("mine"), by(5)).await;
     assert_eq!(stolen, Err(NOT_FOUND));
-    let revoked = store.revoke_token(bob.id, token.id, at(5)).await;
+    let revoked = store.revoke_token(bob.id, token.id, REASON, by(5)).await;
     assert_eq!(revoked, Err(NOT_FOUND));
     assert_eq!(store.token(token.id).await.unwrap(), token);
-    let renamed = store.rename_token(ada.id, token.id, name("deploy")).await;
+    let renamed = store.rename_token(ada.id, token.id, name("deploy"), by(5)).await;
     token.name = name("deploy");
     assert_eq!(renamed.unwrap(), token);
     assert_eq!(store.token(token.id).await.unwrap(), token);
@@ -542,14 +588,14 @@ async fn a_state_narrows_the_list(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let mut expiring = new_token(ada.id, "expiring");
     expiring.expires_at = Some(at(2000));
-    store.add_token(expiring, 10).await.unwrap();
+    store.add_token(expiring, 10, by(1000)).await.unwrap();
     add_token(store, &ada, "endless").await;
-    let revoked = add_token(store, &ada, "revoked").await;
-    store.revoke_token(ada.id, revoked.id, at(5)).await.unwrap();
+    let gone = add_token(store, &ada, "revoked").await;
+    store.revoke_token(ada.id, gone.id, REASON, by(5)).await.unwrap();
     let mut both = new_token(ada.id, "revoked and expired");
     both.expires_at = Some(at(1500));
-    let both = store.add_token(both, 10).await.unwrap();
-    store.revoke_token(ada.id, both.id, at(5)).await.unwrap();
+    let both = store.add_token(both, 10, by(1000)).await.unwrap();
+    store.revoke_token(ada.id, both.id, REASON, by(5)).await.unwrap();
     let by_state = async |state, now| {
         let query = TokenQuery { state, ..all() };
         names(store, &ada, query, now).await
@@ -633,19 +679,19 @@ async fn look_ups_by_secret_follow_every_change(store: &dyn Store) {
     let (id, hash) = (new.id, new.hash);
     let token = async || store.token_by_hash(&hash).await.unwrap();
     assert!(token().await.is_none() && token().await.is_none());
-    store.add_token(new, 10).await.unwrap();
+    store.add_token(new, 10, by(1000)).await.unwrap();
     assert_eq!(token().await.unwrap().token.name, name("ci"));
-    store.rename_token(ada.id, id, name("deploy")).await.unwrap();
+    store.rename_token(ada.id, id, name("deploy"), by(5)).await.unwrap();
     assert_eq!(token().await.unwrap().token.name, name("deploy"));
-    let change = ProfileChange { name: Some(name("Ada L")), email: None, authority: None };
-    store.change_profile(ada.id, change).await.unwrap();
+    let change = ProfileChange { name: Some(name("Ada L")), email: None };
+    store.change_profile(ada.id, change, by(5)).await.unwrap();
     assert_eq!(token().await.unwrap().owner.name, name("Ada L"));
-    store.disable_user(ada.id, at(5)).await.unwrap();
+    store.disable_user(ada.id, by(5)).await.unwrap();
     assert_eq!(token().await.unwrap().owner.disabled_at, Some(at(5)));
-    store.enable_user(ada.id).await.unwrap();
+    store.enable_user(ada.id, by(6)).await.unwrap();
     assert_eq!(token().await.unwrap().owner.disabled_at, None);
-    store.revoke_token(ada.id, id, at(6)).await.unwrap();
-    assert_eq!(token().await.unwrap().token.revoked_at, Some(at(6)));
+    store.revoke_token(ada.id, id, REASON, by(6)).await.unwrap();
+    assert_eq!(token().await.unwrap().token.revoked, Some(revoked(6)));
 
     let sessions = [session(&ada, 1, 9), session(&ada, 2, 9), session(&ada, 3, 9), session(&ada, 4, 9)];
     let live = async || {
@@ -658,13 +704,13 @@ async fn look_ups_by_secret_follow_every_change(store: &dyn Store) {
     assert_eq!(live().await, [false; 4]);
     for session in &sessions {
         let sign_in = SignIn { session: session.clone(), verified: password("old"), rehashed: None };
-        store.sign_in(sign_in).await.unwrap();
+        store.sign_in(sign_in, by(1)).await.unwrap();
     }
     assert_eq!(live().await, [true; 4]);
-    store.end_session(ada.id, sessions[0].session.id).await.unwrap();
+    store.end_session(ada.id, sessions[0].session.id, by(7)).await.unwrap();
     assert_eq!(live().await, [false, true, true, true]);
-    let change = PasswordChange { verified: None, password: password("new"), keep: Some(sessions[2].session.id) };
-    store.change_password(ada.id, change).await.unwrap();
+    let change = PasswordChange { verified: None, password: password("new") };
+    store.change_password(ada.id, change, by_session(&sessions[2], 5)).await.unwrap();
     assert_eq!(live().await, [false, false, true, false]);
     store.prune_sessions(at(9)).await.unwrap();
     assert_eq!(live().await, [false; 4]);
@@ -678,7 +724,7 @@ async fn a_refused_change_changes_nothing(store: &dyn Store) {
         if n % 2 == 1 {
             user.email = ada.email.clone();
         }
-        store.add_user(user, password("x"))
+        store.add_user(user, password("x"), by(1000))
     }));
     for (n, answer) in added.await.into_iter().enumerate() {
         let expected = if n % 2 == 1 { Err(EMAIL_TAKEN) } else { Ok(()) };

@@ -17,12 +17,13 @@ use crate::{
     domain::{
         ability::Abilities,
         account::{Email, Password},
+        audit::Origin,
         text::Name,
     },
     logging,
     ops::{
         Context, accounts,
-        tokens::{self, Expiry, Grantor, TokenRequest},
+        tokens::{self, Expiry, TokenRequest},
     },
     server::{self, Server},
     store::Store,
@@ -142,22 +143,16 @@ async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
         email: email.clone(),
         password: Password::parse(&text).map_err(defect)?,
     };
-    let user = accounts::create(ctx, account).await?;
+    let user = accounts::create(ctx, account, Origin::COMMAND_LINE).await?;
     let attempt = accounts::SignInAttempt {
         client: Ipv4Addr::LOCALHOST.into(),
         email,
         password: Password::parse(&text).map_err(defect)?,
         device_name: Some(name.clone()),
     };
-    let session = accounts::sign_in(ctx, attempt).await?;
-    let request = TokenRequest {
-        owner: user.id,
-        name,
-        abilities: Abilities::full(),
-        expiry: Expiry::Never,
-        grantor: Grantor::Administrator,
-    };
-    let issued = tokens::create(ctx, request).await?;
+    let session = accounts::sign_in(ctx, attempt, Origin::COMMAND_LINE).await?;
+    let request = TokenRequest { owner: user.id, name, abilities: Abilities::full(), expiry: Expiry::Never };
+    let issued = tokens::create(ctx, request, Origin::COMMAND_LINE).await?;
     Ok(Demo {
         url: String::new(),
         email: EMAIL,

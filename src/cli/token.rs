@@ -13,6 +13,7 @@ use crate::{
     domain::{
         ability::{Abilities, Ability},
         account::User,
+        audit::Origin,
         id::TokenId,
         text::Name,
         time::Timestamp,
@@ -20,7 +21,7 @@ use crate::{
     },
     ops::{
         self, Context, Violation,
-        tokens::{self, Expiry, Grantor, ListRequest, TokenRequest},
+        tokens::{self, Expiry, ListRequest, TokenRequest},
     },
     server,
     store::sqlite::Access,
@@ -145,14 +146,14 @@ impl TokenView {
             name: token.name.to_string(),
             abilities: token.abilities.iter().map(ToString::to_string).collect(),
             state: match token {
-                Token { revoked_at: Some(_), .. } => "revoked",
+                Token { revoked: Some(_), .. } => "revoked",
                 Token { expires_at: Some(end), .. } if now >= end => "expired",
                 _ => "active",
             },
             last_used_at: token.last_used_at.map(|at| at.to_string()),
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|at| at.to_string()),
-            revoked_at: token.revoked_at.map(|at| at.to_string()),
+            revoked_at: token.revoked.map(|revocation| revocation.at.to_string()),
             hint: token.hint.to_string(),
         }
     }
@@ -200,9 +201,8 @@ async fn create(ctx: &Context, arguments: &Create) -> Result<(), Failure> {
         name,
         abilities,
         expiry: arguments.expires_in.map_or(Expiry::Never, Expiry::After),
-        grantor: Grantor::Administrator,
     };
-    let issued = IssuedTokenView::from(tokens::create(ctx, request).await?);
+    let issued = IssuedTokenView::from(tokens::create(ctx, request, Origin::COMMAND_LINE).await?);
     let id = issued.id.clone();
     let printed = match arguments.format.json {
         true => output::print_json(&issued),
@@ -281,7 +281,7 @@ async fn revoke(ctx: &Context, text: &str) -> Result<(), Failure> {
         other => other.into(),
     };
     let token = tokens::find(ctx, id).await.map_err(not_found)?;
-    tokens::revoke(ctx, token.owner, id).await.map_err(not_found)?;
+    tokens::revoke(ctx, token.owner, id, Origin::COMMAND_LINE).await.map_err(not_found)?;
     output::note(&format!("{} is revoked", output::escaped(token.name.as_str())));
     Ok(())
 }

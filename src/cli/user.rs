@@ -7,6 +7,7 @@ use super::{Failure, Shared, output, password::PasswordSource};
 use crate::{
     domain::{
         account::{Email, User},
+        audit::Origin,
         text::Name,
     },
     ops::{self, Context, Violation, accounts},
@@ -78,7 +79,7 @@ struct UserView {
     id: String,
     name: String,
     email: String,
-    current_environment_id: Option<String>,
+    current_environment_id: String,
     created_at: String,
     disabled_at: Option<String>,
 }
@@ -89,7 +90,7 @@ impl From<User> for UserView {
             id: user.id.to_string(),
             name: user.name.to_string(),
             email: user.email.to_string(),
-            current_environment_id: user.current_environment.map(|id| id.to_string()),
+            current_environment_id: user.current_environment.to_string(),
             created_at: user.created_at.to_string(),
             disabled_at: user.disabled_at.map(|at| at.to_string()),
         }
@@ -108,19 +109,19 @@ pub(super) fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
             Command::Show { user, format } => show(find(&ctx, &user.user).await?, format),
             Command::Disable(user) => {
                 let user = find(&ctx, &user.user).await?;
-                accounts::disable(&ctx, user.id).await?;
+                accounts::disable(&ctx, user.id, Origin::COMMAND_LINE).await?;
                 said(&user, "is disabled");
                 Ok(())
             }
             Command::Enable(user) => {
                 let user = find(&ctx, &user.user).await?;
-                accounts::enable(&ctx, user.id).await?;
+                accounts::enable(&ctx, user.id, Origin::COMMAND_LINE).await?;
                 said(&user, "is enabled");
                 Ok(())
             }
             Command::SetPassword { user, password } => {
                 let user = find(&ctx, &user.user).await?;
-                accounts::set_password(&ctx, &user, password.read()?).await?;
+                accounts::set_password(&ctx, &user, password.read()?, Origin::COMMAND_LINE).await?;
                 said(&user, "has a new password; all sessions have ended");
                 Ok(())
             }
@@ -140,7 +141,7 @@ fn create(shared: &Shared, arguments: &Create) -> Result<(), Failure> {
     };
     let account = accounts::NewAccount { name, email, password: arguments.password.read()? };
     let ctx = shared.open(Access::Create)?;
-    let user = server::block_on(accounts::create(&ctx, account))?;
+    let user = server::block_on(accounts::create(&ctx, account, Origin::COMMAND_LINE))?;
     said(&user, "was made");
     match arguments.format.json {
         true => output::print_json(&UserView::from(user)),

@@ -24,8 +24,8 @@ pub struct User {
     pub created_at: Timestamp,
     /// Since when the account may do nothing; `None` is an account in good standing.
     pub disabled_at: Option<Timestamp>,
-    /// The environment they work in; always `None` until environments exist.
-    pub current_environment: Option<EnvironmentId>,
+    /// The environment they work in.
+    pub current_environment: EnvironmentId,
 }
 
 /// An e-mail address: kept as written, told apart by its canonical form.

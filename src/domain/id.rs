@@ -1,4 +1,4 @@
-//! The identifiers of users, sessions and tokens: UUIDv7 (RFC 9562), a type each so that none stands for another.
+//! The identifiers of users, sessions, tokens and environments: UUIDv7 (RFC 9562), a type each so that none stands for another.
 
 use std::fmt;
 
@@ -49,6 +49,6 @@ identifier!(
     TokenId
 );
 identifier!(
-    /// Names an environment. Nothing makes one yet; the schema and the token type leave room for it.
+    /// Names an environment.
     EnvironmentId
 );

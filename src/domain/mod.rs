@@ -5,8 +5,10 @@
 
 pub mod ability;
 pub mod account;
+pub mod audit;
 pub mod id;
 pub mod last_use;
+pub mod limits;
 pub mod path;
 pub mod policy;
 pub mod secret;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::{
     ability::Abilities,
     account::User,
-    id::{SessionId, TokenId, UserId},
+    id::{EnvironmentId, TokenId, UserId},
     last_use::LastUse,
+    limits::Limits,
     secret::{Hint, Plaintext, TokenHash},
     text::Name,
     time::Timestamp,
@@ -19,8 +20,10 @@ pub struct Token {
     pub id: TokenId,
     /// Its row number, the `N` of `N|pat_…`; never given twice.
     pub number: i64,
-    /// Whose it is.
+    /// Whose it is; of an environment's token, the environment's owner.
     pub owner: UserId,
+    /// The environment that it stands for; `None` is a personal token.
+    pub environment: Option<EnvironmentId>,
     /// What the owner called it.
     pub name: Name,
     /// What it may do.
@@ -33,8 +36,81 @@ pub struct Token {
     pub expires_at: Option<Timestamp>,
     /// When it was last used, as far as that is on disk.
     pub last_used_at: Option<Timestamp>,
-    /// When it was revoked, for good.
-    pub revoked_at: Option<Timestamp>,
+    /// The first of the chain of rotations that led to it: its own id where it was not made by rotation.
+    pub family: TokenId,
+    /// Which one it was made to replace.
+    pub rotated_from: Option<TokenId>,
+    /// How long it goes on after it was rotated; `None` was not.
+    pub grace: Option<Grace>,
+    /// Since when it is refused until somebody enables it.
+    pub disabled_at: Option<Timestamp>,
+    /// That it was revoked, for good.
+    pub revoked: Option<Revocation>,
+    /// From where and how much it may be used; `None` is without limits.
+    pub limits: Option<Box<Limits>>,
+}
+
+/// How long a token that was rotated goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grace {
+    /// From when on it is refused.
+    pub ends_at: Timestamp,
+    /// Whether the first use of its successor ends it before that.
+    pub on_first_use: bool,
+}
+
+/// The end of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: RevocationReason,
+}
+
+/// Why a token was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationReason {
+    /// Its owner, or whoever may act for them, wanted it so.
+    RevokedByOwner,
+    /// Its successor has taken its place.
+    Rotated,
+    /// Its secret was found where it should not be.
+    Leaked,
+    /// Its owner was disabled. Disabling alone refuses tokens and revokes none.
+    OwnerDisabled,
+    /// A token of its family was used after its end.
+    ReuseDetected,
+    /// It was past its expiry.
+    Expired,
+}
+
+/// The text is no reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a reason why a token was revoked")]
+pub struct NotAReason;
+
+impl RevocationReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] =
+        [Self::RevokedByOwner, Self::Rotated, Self::Leaked, Self::OwnerDisabled, Self::ReuseDetected, Self::Expired];
+
+    /// Reads the word for it.
+    pub fn parse(text: &str) -> Result<Self, NotAReason> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(NotAReason)
+    }
+
+    /// The word for it, on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RevokedByOwner => "revoked_by_owner",
+            Self::Rotated => "rotated",
+            Self::Leaked => "leaked",
+            Self::OwnerDisabled => "owner_disabled",
+            Self::ReuseDetected => "reuse_detected",
+            Self::Expired => "expired",
+        }
+    }
 }
 
 /// A token to be stored; the store gives it its number.
@@ -42,8 +118,10 @@ pub struct Token {
 pub struct NewToken {
     /// Its identifier.
     pub id: TokenId,
-    /// Whose it is.
+    /// Whose it is; of an environment's token, the environment's owner.
     pub owner: UserId,
+    /// The environment that it stands for; `None` is a personal token.
+    pub environment: Option<EnvironmentId>,
     /// What the owner called it.
     pub name: Name,
     /// What it may do.
@@ -56,8 +134,12 @@ pub struct NewToken {
     pub created_at: Timestamp,
     /// From when on it is refused; `None` is never.
     pub expires_at: Option<Timestamp>,
-    /// The session on whose authority it is made, which must not have ended; `None` is an administrator's.
-    pub authority: Option<SessionId>,
+    /// The first of the chain of rotations that led to it: its own id where it is not made by rotation.
+    pub family: TokenId,
+    /// Which one it is made to replace.
+    pub rotated_from: Option<TokenId>,
+    /// From where and how much it may be used; `None` is without limits.
+    pub limits: Option<Box<Limits>>,
 }
 
 /// A token that was just made, with its plaintext: the only value in the program that holds both.

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::{
     AppState,
-    client::ClientAddress,
     error::ApiError,
     form::Body,
     guard::{AccountReader, AnyCredential, SessionUser},
+    origin::Source,
     view::{DataView, MessageView},
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(super) struct UserView {
     id: String,
     name: String,
     email: String,
-    current_environment_id: Option<String>,
+    current_environment_id: String,
     created_at: String,
 }
 
@@ -38,7 +38,7 @@ impl From<User> for UserView {
             id: user.id.to_string(),
             name: user.name.to_string(),
             email: user.email.to_string(),
-            current_environment_id: user.current_environment.map(|id| id.to_string()),
+            current_environment_id: user.current_environment.to_string(),
             created_at: user.created_at.to_string(),
         }
     }
@@ -70,40 +70,37 @@ pub(super) struct Identity {
     abilities: Vec<String>,
 }
 
-pub(super) async fn register(
-    state: Data<AppState>,
-    ClientAddress(client): ClientAddress,
-    body: Body,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn register(state: Data<AppState>, source: Source, body: Body) -> Result<HttpResponse, ApiError> {
     accounts::registration_open(&state.ops)?;
     let mut form = body.form(&["name", "email", "password"]).await?;
     let name = form.required("name", Name::parse);
     let email = form.required("email", Email::parse);
     let password = form.required("password", Password::parse);
     let ((name, email), password) = form.finish(name.zip(email).zip(password))?;
-    let user = accounts::register(&state.ops, client, accounts::NewAccount { name, email, password }).await?;
+    let account = accounts::NewAccount { name, email, password };
+    let user = accounts::register(&state.ops, source.address, account, source.anonymous()).await?;
     Ok(HttpResponse::Created()
         .insert_header(("Location", "/api/v1/user"))
         .json(DataView { data: UserView::from(user) }))
 }
 
-pub(super) async fn login(
-    state: Data<AppState>,
-    ClientAddress(client): ClientAddress,
-    body: Body,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn login(state: Data<AppState>, source: Source, body: Body) -> Result<HttpResponse, ApiError> {
     let mut form = body.form(&["email", "password", "device_name"]).await?;
     let email = form.required("email", Email::parse);
     let password = form.required("password", Password::parse);
     let device_name = form.optional("device_name", Name::parse);
     let (email, password) = form.finish(email.zip(password))?;
-    let attempt = accounts::SignInAttempt { client, email, password, device_name };
-    let issued = accounts::sign_in(&state.ops, attempt).await?;
+    let attempt = accounts::SignInAttempt { client: source.address, email, password, device_name };
+    let issued = accounts::sign_in(&state.ops, attempt, source.anonymous()).await?;
     Ok(HttpResponse::Created().json(DataView { data: SignedIn::from(issued) }))
 }
 
-pub(super) async fn logout(state: Data<AppState>, asking: SessionUser) -> Result<Json<MessageView>, ApiError> {
-    sessions::end(&state.ops, asking.user.id, asking.session.id).await?;
+pub(super) async fn logout(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+) -> Result<Json<MessageView>, ApiError> {
+    sessions::end(&state.ops, asking.user.id, asking.session.id, source.by(&asking)).await?;
     Ok(Json(MessageView { message: "Signed out" }))
 }
 
@@ -121,27 +118,30 @@ pub(super) async fn show(AccountReader(user): AccountReader) -> Json<UserView> {
     Json(user.into())
 }
 
-pub(super) async fn update(state: Data<AppState>, asking: SessionUser, body: Body) -> Result<Json<UserView>, ApiError> {
+pub(super) async fn update(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+    body: Body,
+) -> Result<Json<UserView>, ApiError> {
     let mut form = body.form(&["name", "email"]).await?;
-    let change = ProfileChange {
-        name: form.optional("name", Name::parse),
-        email: form.optional("email", Email::parse),
-        authority: Some(asking.session.id),
-    };
+    let change =
+        ProfileChange { name: form.optional("name", Name::parse), email: form.optional("email", Email::parse) };
     let change = form.finish(Some(change))?;
-    Ok(Json(accounts::change_profile(&state.ops, asking.user.id, change).await?.into()))
+    Ok(Json(accounts::change_profile(&state.ops, asking.user.id, change, source.by(&asking)).await?.into()))
 }
 
 pub(super) async fn change_password(
     state: Data<AppState>,
     asking: SessionUser,
-    ClientAddress(client): ClientAddress,
+    source: Source,
     body: Body,
 ) -> Result<Json<MessageView>, ApiError> {
     let mut form = body.form(&["current_password", "password"]).await?;
     let current = form.required("current_password", Password::parse);
     let new = form.required("password", Password::parse);
     let (current, new) = form.finish(current.zip(new))?;
-    accounts::change_password(&state.ops, &asking.session, client, current, new).await?;
+    let (client, origin) = (source.address, source.by(&asking));
+    accounts::change_password(&state.ops, &asking.session, client, current, new, origin).await?;
     Ok(Json(MessageView { message: "Password changed" }))
 }

@@ -95,7 +95,10 @@ where
         }
         match dialect {
             Some(dialect) => Box::pin(seal.check(dialect, request)),
-            None => Box::pin(seal.route(self.routes.call(request))),
+            None => {
+                request.extensions_mut().insert(seal.line.id);
+                Box::pin(seal.route(self.routes.call(request)))
+            }
         }
     }
 }
@@ -198,7 +201,8 @@ fn add_headers(headers: &mut HeaderMap, id: HeaderValue) {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The identifier of a request: a UUIDv7 in its hyphenated form.
-struct RequestId([u8; uuid::fmt::Hyphenated::LENGTH]);
+#[derive(Clone, Copy)]
+pub(super) struct RequestId([u8; uuid::fmt::Hyphenated::LENGTH]);
 
 impl RequestId {
     fn new() -> Self {
@@ -207,7 +211,7 @@ impl RequestId {
         Self(text)
     }
 
-    fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 

@@ -11,6 +11,7 @@ use super::{
     error::ApiError,
     form::{Body, Form},
     guard::Introspector,
+    origin::Source,
     view::{DataView, MessageView},
 };
 use crate::{
@@ -79,9 +80,9 @@ pub(super) async fn introspect(
     Ok(Json(Introspection { active: details.is_some(), details }))
 }
 
-pub(super) async fn revoke(state: Data<AppState>, body: Body) -> Result<Json<MessageView>, ApiError> {
+pub(super) async fn revoke(state: Data<AppState>, source: Source, body: Body) -> Result<Json<MessageView>, ApiError> {
     let credential = body.parameter("token").await?;
-    tokens::revoke_by_possession(&state.ops, &credential).await?;
+    tokens::revoke_by_possession(&state.ops, &credential, source.anonymous()).await?;
     Ok(Json(MessageView { message: "Token revoked" }))
 }
 

@@ -5,6 +5,7 @@
 //! proxy asks of every request leaves it behind the envelope: [`authz`].
 
 mod accounts;
+mod audit;
 mod authz;
 mod client;
 mod connections;
@@ -14,6 +15,8 @@ mod form;
 mod guard;
 mod health;
 mod introspection;
+mod origin;
+mod page;
 mod sampling;
 mod sessions;
 mod table;
@@ -60,6 +63,8 @@ fn table() -> Table {
         // Its sessions.
         .at("/api/v1/user/sessions", |route| route.get(sessions::list).delete(sessions::end_others))
         .at("/api/v1/user/sessions/{id}", |route| route.delete(sessions::end))
+        // What was done in it and to it.
+        .at("/api/v1/user/audit", |route| route.get(audit::list))
         // Its personal access tokens.
         .at("/api/v1/user/api-tokens", |route| route.get(tokens::list).post(tokens::create))
         .at("/api/v1/user/api-tokens/{id}", |route| {

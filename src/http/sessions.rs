@@ -7,6 +7,7 @@ use super::{
     AppState,
     error::ApiError,
     guard::SessionUser,
+    origin::Source,
     view::{DataView, MessageView},
 };
 use crate::{
@@ -49,14 +50,19 @@ pub(super) async fn list(
 pub(super) async fn end(
     state: Data<AppState>,
     asking: SessionUser,
+    source: Source,
     id: Path<String>,
 ) -> Result<Json<MessageView>, ApiError> {
     let id = SessionId::parse(&id).ok_or(ops::Error::NotFound)?;
-    sessions::end(&state.ops, asking.user.id, id).await?;
+    sessions::end(&state.ops, asking.user.id, id, source.by(&asking)).await?;
     Ok(Json(MessageView { message: "Session revoked" }))
 }
 
-pub(super) async fn end_others(state: Data<AppState>, asking: SessionUser) -> Result<Json<MessageView>, ApiError> {
-    sessions::end_others(&state.ops, &asking.session).await?;
+pub(super) async fn end_others(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+) -> Result<Json<MessageView>, ApiError> {
+    sessions::end_others(&state.ops, &asking.session, source.by(&asking)).await?;
     Ok(Json(MessageView { message: "Other sessions revoked" }))
 }

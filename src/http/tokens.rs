@@ -14,6 +14,8 @@ use super::{
     error::ApiError,
     form::{Body, Form},
     guard::SessionUser,
+    origin::Source,
+    page,
     view::{DataView, MessageView},
 };
 use crate::{
@@ -26,12 +28,10 @@ use crate::{
     },
     ops::{
         self, Violation,
-        tokens::{self, Expiry, Grantor, ListRequest, TokenRequest},
+        tokens::{self, Expiry, ListRequest, TokenRequest},
     },
 };
 
-/// The most tokens on a page, and as many as there are without `?limit=`.
-const PAGE: u32 = 100;
 /// The longest lifetime in days that can be asked for: a hundred years.
 const MAX_DAYS: u64 = 36_500;
 
@@ -95,15 +95,19 @@ pub(super) struct ListQuery {
     state: Option<String>,
 }
 
-pub(super) async fn create(state: Data<AppState>, asking: SessionUser, body: Body) -> Result<HttpResponse, ApiError> {
+pub(super) async fn create(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
     let mut form = body.form(&["name", "abilities", "expires_at", "expires_in_days"]).await?;
     let name = form.required("name", Name::parse);
     let abilities = abilities(&mut form);
     let expiry = expiry(&mut form);
     let name = form.finish(name)?;
-    let grantor = Grantor::Owner(asking.session.id);
-    let request = TokenRequest { owner: asking.user.id, name, abilities, expiry, grantor };
-    let issued = tokens::create(&state.ops, request).await?;
+    let request = TokenRequest { owner: asking.user.id, name, abilities, expiry };
+    let issued = tokens::create(&state.ops, request, source.by(&asking)).await?;
     let location = format!("/api/v1/user/api-tokens/{}", issued.token.id);
     let view = IssuedTokenView::from(issued);
     Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view }))
@@ -139,17 +143,13 @@ pub(super) async fn list(
     asking: SessionUser,
     query: Result<Query<ListQuery>, actix_web::Error>,
 ) -> Result<Json<PageView>, ApiError> {
-    let query = query.map_err(|error| ApiError::Malformed(format!("The query cannot be read: {error}.")))?;
-    let page = tokens::list(&state.ops, asking.user.id, list_request(query.into_inner())?).await?;
+    let page = tokens::list(&state.ops, asking.user.id, list_request(page::read(query)?)?).await?;
     let data = page.tokens.into_iter().map(TokenView::from).collect();
     Ok(Json(PageView { data, next_cursor: page.next_cursor }))
 }
 
 fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
-    let limit = query.limit.map_or(Ok(PAGE), |limit| {
-        let limit = limit.parse().ok().filter(|limit| (1..=PAGE).contains(limit));
-        limit.ok_or_else(|| Violation::new("limit", format!("must be a whole number from 1 to {PAGE}.")))
-    })?;
+    let limit = page::limit(query.limit)?;
     let state = query.state.map(|state| match &*state {
         "active" => Ok(TokenState::Active),
         "expired" => Ok(TokenState::Expired),
@@ -175,6 +175,7 @@ pub(super) async fn show(
 pub(super) async fn rename(
     state: Data<AppState>,
     asking: SessionUser,
+    source: Source,
     id: Path<String>,
     body: Body,
 ) -> Result<Json<DataView<TokenView>>, ApiError> {
@@ -182,16 +183,17 @@ pub(super) async fn rename(
     let mut form = body.form(&["name"]).await?;
     let name = form.required("name", Name::parse);
     let name = form.finish(name)?;
-    let token = tokens::rename(&state.ops, asking.user.id, id, name).await?;
+    let token = tokens::rename(&state.ops, asking.user.id, id, name, source.by(&asking)).await?;
     Ok(Json(DataView { data: token.into() }))
 }
 
 pub(super) async fn revoke(
     state: Data<AppState>,
     asking: SessionUser,
+    source: Source,
     id: Path<String>,
 ) -> Result<Json<MessageView>, ApiError> {
-    tokens::revoke(&state.ops, asking.user.id, token_id(&id)?).await?;
+    tokens::revoke(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
     Ok(Json(MessageView { message: "Token revoked" }))
 }
 

@@ -8,7 +8,8 @@ use super::{Context, Error, Violation, sessions::IssuedSession};
 use crate::{
     domain::{
         account::{Email, Password, User, UserCredentials},
-        id::{SessionId, UserId},
+        audit::{Action, Entry, Origin},
+        id::{EnvironmentId, SessionId, UserId},
         secret::{CredentialKind, Plaintext},
         session::{NewSession, Session},
         text::Name,
@@ -33,25 +34,26 @@ pub fn registration_open(ctx: &Context) -> Result<(), Error> {
 }
 
 /// Makes an account for a stranger at `client`, where the configuration lets strangers in.
-pub async fn register(ctx: &Context, client: IpAddr, account: NewAccount) -> Result<User, Error> {
+pub async fn register(ctx: &Context, client: IpAddr, account: NewAccount, origin: Origin) -> Result<User, Error> {
     registration_open(ctx)?;
     ctx.throttle.attempt(client, &account.email).map_err(Error::Throttled)?;
-    create(ctx, account).await
+    create(ctx, account, origin).await
 }
 
 /// Makes an account.
-pub async fn create(ctx: &Context, account: NewAccount) -> Result<User, Error> {
+pub async fn create(ctx: &Context, account: NewAccount, origin: Origin) -> Result<User, Error> {
     let NewAccount { name, email, password } = account;
     let password = ctx.passwords.hash_new("password", password, guessable(&name, &email)).await?;
+    let by = ctx.by(origin);
     let user = User {
         id: UserId::new(Uuid::now_v7()),
         name,
         email,
-        created_at: ctx.clock.now(),
+        created_at: by.at,
         disabled_at: None,
-        current_environment: None,
+        current_environment: EnvironmentId::new(Uuid::now_v7()),
     };
-    ctx.store.add_user(user.clone(), password).await.map_err(email_taken)?;
+    ctx.store.add_user(user.clone(), password, by).await.map_err(email_taken)?;
     Ok(user)
 }
 
@@ -68,26 +70,34 @@ pub struct SignInAttempt {
     pub device_name: Option<Name>,
 }
 
-/// Signs a person in. An unknown address, a disabled account and a wrong password take the same work and are one
-/// [`Error::SignInRefused`].
-pub async fn sign_in(ctx: &Context, attempt: SignInAttempt) -> Result<IssuedSession, Error> {
+/// Signs a person in. An unknown address, a disabled account and a wrong password take the same work, leave one event
+/// each, and are one [`Error::SignInRefused`]. Where that event cannot be written, the store is out and says so.
+///
+/// An attempt that is throttled leaves no event, lest a flood of them fill the disk.
+pub async fn sign_in(ctx: &Context, attempt: SignInAttempt, origin: Origin) -> Result<IssuedSession, Error> {
     let SignInAttempt { client, email, password, device_name } = attempt;
     ctx.throttle.attempt(client, &email).map_err(Error::Throttled)?;
     let password = Arc::new(password);
-    let signed_in = match try_sign_in(ctx, &email, &password, device_name.clone()).await {
+    let signed_in = match try_sign_in(ctx, &email, &password, device_name.clone(), &origin).await {
         // Another sign-in renewed the hash meanwhile, or it is another password now: the second look tells which.
-        Err(Refused::Changed) => try_sign_in(ctx, &email, &password, device_name).await,
+        Err(Refused::Changed(_)) => try_sign_in(ctx, &email, &password, device_name, &origin).await,
         first => first,
     };
-    match signed_in {
+    let (reason, user) = match signed_in {
         Ok(issued) => {
             log::info!(user:% = issued.user.id, session:% = issued.session.id, client:%; "signed in");
-            Ok(issued)
+            return Ok(issued);
         }
-        Err(Refused::For(reason, user)) => Err(refuse_sign_in(client, user, reason)),
-        Err(Refused::Changed) => Err(refuse_sign_in(client, None, Reason::WrongPassword)),
-        Err(Refused::Failed(error)) => Err(error),
-    }
+        Err(Refused::For(reason, user)) => (reason, user),
+        Err(Refused::Changed(user)) => (Reason::WrongPassword, Some(user)),
+        Err(Refused::Failed(error)) => return Err(error),
+    };
+    // The address that was tried is neither logged nor kept: people type their password into that field.
+    let known = user.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
+    log::warn!(user = known, client:%, reason:%; "sign-in refused");
+    let refused = Entry::refused(user, Action::SignInRefused, reason.code());
+    ctx.store.record_refusal(refused, ctx.by(origin)).await?;
+    Err(Error::SignInRefused)
 }
 
 async fn try_sign_in(
@@ -95,6 +105,7 @@ async fn try_sign_in(
     email: &Email,
     password: &Arc<Password>,
     device_name: Option<Name>,
+    origin: &Origin,
 ) -> Result<IssuedSession, Refused> {
     let known = ctx.store.credentials_by_email(email).await?;
     let stored = known.as_ref().map(|known| &known.password);
@@ -108,19 +119,21 @@ async fn try_sign_in(
         Some(known) => known,
     };
     let plaintext = Plaintext::generate(CredentialKind::Session, &ctx.rules.prefixes).map_err(Error::from)?;
-    let now = ctx.clock.now();
+    let by = ctx.by(origin.clone());
     let session = Session {
         id: SessionId::new(Uuid::now_v7()),
         user: user.id,
         device_name,
-        created_at: now,
-        last_used_at: now,
-        expires_at: now.plus(ctx.rules.session_lifetime),
+        created_at: by.at,
+        last_used_at: by.at,
+        expires_at: by.at.plus(ctx.rules.session_lifetime),
     };
     let new = NewSession { session: session.clone(), hash: plaintext.hash() };
-    match ctx.store.sign_in(SignIn { session: new, verified, rehashed: checked.rehashed }).await {
+    match ctx.store.sign_in(SignIn { session: new, verified, rehashed: checked.rehashed }, by).await {
         Ok(()) => Ok(IssuedSession { session, user, plaintext }),
-        Err(StoreError::NotFound | StoreError::Conflict(Conflict::CredentialsChanged)) => Err(Refused::Changed),
+        Err(StoreError::NotFound | StoreError::Conflict(Conflict::CredentialsChanged)) => {
+            Err(Refused::Changed(user.id))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -129,7 +142,7 @@ async fn try_sign_in(
 enum Refused {
     For(Reason, Option<UserId>),
     /// What was checked is no longer what is stored.
-    Changed,
+    Changed(UserId),
     Failed(Error),
 }
 
@@ -139,7 +152,7 @@ impl<E: Into<Error>> From<E> for Refused {
     }
 }
 
-/// Why a password was not enough: for the log alone.
+/// Why a password was not enough: for the log and the audit trail alone.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum Reason {
     #[error("unknown user")]
@@ -150,16 +163,19 @@ enum Reason {
     Disabled,
 }
 
-/// The address that was tried is not logged: people type their password into that field.
-fn refuse_sign_in(client: IpAddr, user: Option<UserId>, reason: Reason) -> Error {
-    let user = user.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
-    log::warn!(user, client:%, reason:%; "sign-in refused");
-    Error::SignInRefused
+impl Reason {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownUser => "unknown_user",
+            Self::WrongPassword => "wrong_password",
+            Self::Disabled => "disabled",
+        }
+    }
 }
 
 /// Changes the name or the address of a user.
-pub async fn change_profile(ctx: &Context, user: UserId, change: ProfileChange) -> Result<User, Error> {
-    ctx.store.change_profile(user, change).await.map_err(email_taken)
+pub async fn change_profile(ctx: &Context, user: UserId, change: ProfileChange, origin: Origin) -> Result<User, Error> {
+    ctx.store.change_profile(user, change, ctx.by(origin)).await.map_err(email_taken)
 }
 
 /// Changes a person's password on their own request, which ends all their sessions but `session`.
@@ -169,25 +185,29 @@ pub async fn change_password(
     client: IpAddr,
     current: Password,
     new: Password,
+    origin: Origin,
 ) -> Result<(), Error> {
     let UserCredentials { user, password: stored } = ctx.store.credentials(session.user).await?;
     ctx.throttle.attempt(client, &user.email).map_err(Error::Throttled)?;
     if !ctx.passwords.check(Arc::new(current), Some(&stored)).await?.matches {
         log::warn!(user:% = user.id, client:%, reason:% = Reason::WrongPassword; "password change refused");
+        let refused = Entry::refused(Some(user.id), Action::UserPasswordChanged, Reason::WrongPassword.code());
+        ctx.store.record_refusal(refused, ctx.by(origin)).await?;
         return Err(wrong_current_password());
     }
     let password = ctx.passwords.hash_new("password", new, guessable(&user.name, &user.email)).await?;
-    let change = PasswordChange { verified: Some(stored), password, keep: Some(session.id) };
-    match ctx.store.change_password(user.id, change).await {
+    let change = PasswordChange { verified: Some(stored), password };
+    match ctx.store.change_password(user.id, change, ctx.by(origin)).await {
         Err(StoreError::Conflict(Conflict::CredentialsChanged)) => Err(wrong_current_password()),
         changed => Ok(changed?),
     }
 }
 
 /// Sets a user's password without asking for the current one, which ends all their sessions.
-pub async fn set_password(ctx: &Context, user: &User, new: Password) -> Result<(), Error> {
+pub async fn set_password(ctx: &Context, user: &User, new: Password, origin: Origin) -> Result<(), Error> {
     let password = ctx.passwords.hash_new("password", new, guessable(&user.name, &user.email)).await?;
-    Ok(ctx.store.change_password(user.id, PasswordChange { verified: None, password, keep: None }).await?)
+    let change = PasswordChange { verified: None, password };
+    Ok(ctx.store.change_password(user.id, change, ctx.by(origin)).await?)
 }
 
 /// Finds a user by identifier or e-mail address, as a person would type either.
@@ -205,13 +225,13 @@ pub async fn list(ctx: &Context, after: Option<UserId>, limit: u32) -> Result<Ve
 }
 
 /// Disables a user: their sessions end for good, and their tokens are refused for as long as they are disabled.
-pub async fn disable(ctx: &Context, user: UserId) -> Result<User, Error> {
-    Ok(ctx.store.disable_user(user, ctx.clock.now()).await?)
+pub async fn disable(ctx: &Context, user: UserId, origin: Origin) -> Result<User, Error> {
+    Ok(ctx.store.disable_user(user, ctx.by(origin)).await?)
 }
 
 /// Enables a user: they may sign in, and their tokens are accepted again.
-pub async fn enable(ctx: &Context, user: UserId) -> Result<User, Error> {
-    Ok(ctx.store.enable_user(user).await?)
+pub async fn enable(ctx: &Context, user: UserId, origin: Origin) -> Result<User, Error> {
+    Ok(ctx.store.enable_user(user, ctx.by(origin)).await?)
 }
 
 /// What a guesser would try first: the person's names, as one word and as several, and the address.

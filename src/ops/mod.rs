@@ -4,7 +4,9 @@
 //! printed tables are no business of this layer.
 
 pub mod accounts;
+pub mod audit;
 pub mod clock;
+mod cursor;
 pub mod passwords;
 pub mod sessions;
 pub mod throttle;
@@ -22,7 +24,12 @@ use verification::{Denied, PolicyDenied};
 
 use crate::{
     config::Config,
-    domain::{ability::Ability, policy::Policy, secret::Prefixes},
+    domain::{
+        ability::Ability,
+        audit::{By, Origin},
+        policy::Policy,
+        secret::Prefixes,
+    },
     store::{Conflict, Store, StoreError},
 };
 
@@ -77,6 +84,11 @@ impl Context {
             store,
             clock,
         })
+    }
+
+    /// By whom and when: now.
+    fn by(&self, origin: Origin) -> By {
+        By { origin, at: self.clock.now() }
     }
 
     /// The housekeeping that is due every minute or so: forgets throttle keys at rest, deletes expired sessions. A

@@ -3,6 +3,7 @@
 use super::{Context, Error};
 use crate::domain::{
     account::User,
+    audit::Origin,
     id::{SessionId, UserId},
     secret::Plaintext,
     session::Session,
@@ -31,11 +32,11 @@ pub async fn list(ctx: &Context, user: UserId) -> Result<Vec<Session>, Error> {
 }
 
 /// Ends one session of the person, perhaps the one that asks.
-pub async fn end(ctx: &Context, user: UserId, id: SessionId) -> Result<(), Error> {
-    Ok(ctx.store.end_session(user, id).await?)
+pub async fn end(ctx: &Context, user: UserId, id: SessionId, origin: Origin) -> Result<(), Error> {
+    Ok(ctx.store.end_session(user, id, ctx.by(origin)).await?)
 }
 
 /// Ends all sessions of the person but `keep`; answers how many.
-pub async fn end_others(ctx: &Context, keep: &Session) -> Result<u64, Error> {
-    Ok(ctx.store.end_other_sessions(keep.user, keep.id).await?)
+pub async fn end_others(ctx: &Context, keep: &Session, origin: Origin) -> Result<u64, Error> {
+    Ok(ctx.store.end_other_sessions(keep.user, keep.id, ctx.by(origin)).await?)
 }

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Context, Error, Violation};
+use super::{Context, Error, Violation, cursor::List};
 use crate::{
     domain::{
         ability::{Abilities, Ability, Power},
-        id::{SessionId, TokenId, UserId},
+        audit::{Actor, Origin},
+        id::{TokenId, UserId},
         secret::{CredentialKind, Plaintext, Presented},
         text::Name,
         time::Timestamp,
-        token::{IssuedToken, NewToken, Token, TokenState},
+        token::{IssuedToken, NewToken, RevocationReason, Token, TokenState},
     },
     store::{Conflict, StoreError, TokenQuery},
 };
@@ -28,15 +29,6 @@ pub enum Expiry {
     After(Duration),
 }
 
-/// On whose authority a token is made, which decides what it may be granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grantor {
-    /// Its owner, by this session over the API: no server-wide powers.
-    Owner(SessionId),
-    /// Whoever holds the machine, from the command line.
-    Administrator,
-}
-
 /// What makes a token.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
@@ -48,14 +40,14 @@ pub struct TokenRequest {
     pub abilities: Abilities,
     /// When it ends.
     pub expiry: Expiry,
-    /// Who makes it.
-    pub grantor: Grantor,
 }
 
-/// Makes a token. Its plaintext is in the answer and nowhere else, and it is valid from the moment it is on disk.
-pub async fn create(ctx: &Context, request: TokenRequest) -> Result<IssuedToken, Error> {
-    let now = ctx.clock.now();
-    judge_abilities(ctx, &request)?;
+/// Makes a token. Its plaintext is in the answer and nowhere else, and it is valid from the moment it is on disk. Nobody
+/// but the administrator may grant server-wide powers.
+pub async fn create(ctx: &Context, request: TokenRequest, origin: Origin) -> Result<IssuedToken, Error> {
+    let by = ctx.by(origin);
+    let now = by.at;
+    judge_abilities(ctx, &request, by.origin.actor)?;
     let expires_at = match request.expiry {
         Expiry::Never => None,
         Expiry::At(end) if end > now => Some(end),
@@ -65,32 +57,33 @@ pub async fn create(ctx: &Context, request: TokenRequest) -> Result<IssuedToken,
         Expiry::After(lifetime) => Some(now.plus(lifetime)),
     };
     let plaintext = Plaintext::generate(CredentialKind::PersonalAccessToken, &ctx.rules.prefixes)?;
+    let id = TokenId::new(Uuid::now_v7());
     let new = NewToken {
-        id: TokenId::new(Uuid::now_v7()),
+        id,
         owner: request.owner,
+        environment: None,
         name: request.name,
         abilities: request.abilities,
         hash: plaintext.hash(),
         hint: plaintext.hint(),
         created_at: now,
         expires_at,
-        authority: match request.grantor {
-            Grantor::Owner(session) => Some(session),
-            Grantor::Administrator => None,
-        },
+        family: id,
+        rotated_from: None,
+        limits: None,
     };
-    let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user).await.map_err(|error| match error {
+    let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user, by).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::TooManyTokens) => too_many(ctx.rules.max_tokens_per_user),
         other => other.into(),
     })?;
     Ok(IssuedToken { plaintext: plaintext.numbered(token.number), token })
 }
 
-fn judge_abilities(ctx: &Context, request: &TokenRequest) -> Result<(), Error> {
+fn judge_abilities(ctx: &Context, request: &TokenRequest, actor: Actor) -> Result<(), Error> {
     let mut violations = Vec::new();
     for (at, ability) in request.abilities.iter().enumerate() {
         let field = format!("abilities.{at}");
-        if ability.is_reserved() && request.grantor != Grantor::Administrator {
+        if ability.is_reserved() && actor != Actor::CommandLine {
             violations.push(Violation::new(field, "is reserved: only the server's administrator can grant it."));
         } else if !is_known(&ctx.rules.catalogue, ability) {
             violations.push(Violation::new(field, "is not an ability that this server knows."));
@@ -135,12 +128,12 @@ pub struct Page {
 
 /// Lists the owner's tokens, newest first, with their latest use.
 pub async fn list(ctx: &Context, owner: UserId, request: ListRequest) -> Result<Page, Error> {
-    let before = request.cursor.map(|cursor| parse_cursor(owner, &cursor)).transpose()?;
+    let before = request.cursor.map(|cursor| List::Tokens.parse_cursor(owner, &cursor)).transpose()?;
     let query = TokenQuery { search: request.search, state: request.state, before, limit: request.limit + 1 };
     let mut tokens = ctx.store.tokens_of(owner, query, ctx.clock.now()).await?;
     let more = tokens.len() > request.limit as usize;
     tokens.truncate(request.limit as usize);
-    let next_cursor = tokens.last().filter(|_| more).map(|last| write_cursor(owner, last.number));
+    let next_cursor = tokens.last().filter(|_| more).map(|last| List::Tokens.write_cursor(owner, last.number));
     for token in &mut tokens {
         freshen(ctx, token);
     }
@@ -163,29 +156,35 @@ pub async fn find(ctx: &Context, id: TokenId) -> Result<Token, Error> {
 }
 
 /// Gives a token of the owner another name.
-pub async fn rename(ctx: &Context, owner: UserId, id: TokenId, name: Name) -> Result<Token, Error> {
-    let mut token = ctx.store.rename_token(owner, id, name).await?;
+pub async fn rename(ctx: &Context, owner: UserId, id: TokenId, name: Name, origin: Origin) -> Result<Token, Error> {
+    let mut token = ctx.store.rename_token(owner, id, name, ctx.by(origin)).await?;
     freshen(ctx, &mut token);
     Ok(token)
 }
 
 /// Revokes a token of the owner: at once and for good. A check that starts after the answer is refused.
-pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId) -> Result<(), Error> {
-    Ok(ctx.store.revoke_token(owner, id, ctx.clock.now()).await?)
+pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<(), Error> {
+    let reason = RevocationReason::RevokedByOwner;
+    Ok(ctx.store.revoke_token(owner, id, reason, ctx.by(origin)).await?)
 }
 
-/// Ends the token or session whose secret this is, whatever its state (RFC 7009): whoever holds it may. A secret of
-/// nothing is no error, so that the answer tells nobody what exists.
-pub async fn revoke_by_possession(ctx: &Context, credential: &str) -> Result<(), Error> {
+/// Ends the token or session whose secret this is, whatever its state (RFC 7009): whoever holds it may, and so it is the
+/// one that acts. A secret of nothing is no error, so that the answer tells nobody what exists.
+pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Origin) -> Result<(), Error> {
     let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
+    let by = |actor| ctx.by(Origin { actor, ..origin });
     let ended = match presented.kind {
         CredentialKind::Session => match ctx.store.session_by_hash(&presented.hash).await? {
-            Some(record) => ctx.store.end_session(record.session.user, record.session.id).await,
+            Some(record) => {
+                let id = record.session.id;
+                ctx.store.end_session(record.session.user, id, by(Actor::Session(id))).await
+            }
             None => Ok(()),
         },
         CredentialKind::PersonalAccessToken => match ctx.store.token_by_hash(&presented.hash).await? {
             Some(record) if presented.number.is_none_or(|number| number == record.token.number) => {
-                ctx.store.revoke_token(record.token.owner, record.token.id, ctx.clock.now()).await
+                let (id, reason) = (record.token.id, RevocationReason::RevokedByOwner);
+                ctx.store.revoke_token(record.token.owner, id, reason, by(Actor::PersonalAccessToken(id))).await
             }
             _ => Ok(()),
         },
@@ -193,7 +192,7 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str) -> Result<(),
     };
     match ended {
         // Somebody else ended it meanwhile, or it was ended before.
-        Err(StoreError::NotFound) => Ok(()),
+        Err(StoreError::NotFound | StoreError::Conflict(Conflict::SessionEnded)) => Ok(()),
         ended => Ok(ended?),
     }
 }
@@ -202,39 +201,9 @@ fn freshen(ctx: &Context, token: &mut Token) {
     token.last_used_at = ctx.uses.latest_token(token.number, token.last_used_at);
 }
 
-/// A cursor is a row number and a tag of its owner. The tag is no secret: it keeps a cursor from being used with
-/// another account by mistake, and the query looks at the owner's rows alone in any case.
-fn write_cursor(owner: UserId, number: i64) -> String {
-    format!("{number:016x}{}", cursor_tag(owner, number))
-}
-
-fn parse_cursor(owner: UserId, text: &str) -> Result<i64, Error> {
-    text.get(..16)
-        .and_then(|number| i64::from_str_radix(number, 16).ok())
-        .filter(|number| write_cursor(owner, *number) == text)
-        .ok_or_else(|| Violation::new("cursor", "must be a next_cursor that was answered to you.").into())
-}
-
-fn cursor_tag(owner: UserId, number: i64) -> String {
-    let mut hasher = blake3::Hasher::new_derive_key("patd token list cursor v1");
-    hasher.update(owner.uuid().as_bytes()).update(&number.to_be_bytes());
-    hasher.finalize().to_hex()[..16].to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cursor_comes_back_for_its_owner_alone() {
-        let (ada, bob) = (UserId::new(Uuid::from_u128(1)), UserId::new(Uuid::from_u128(2)));
-        let cursor = write_cursor(ada, 42);
-        assert_eq!(parse_cursor(ada, &cursor), Ok(42));
-        assert!(parse_cursor(bob, &cursor).is_err());
-        for bad in ["", "x", &cursor[1..], &cursor.to_uppercase(), "é".repeat(16).as_str()] {
-            assert!(parse_cursor(ada, bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_catalogue_knows_its_own_words_and_the_wildcards_above_them() {

@@ -305,7 +305,7 @@ fn accept_token(ctx: &Context, record: Arc<TokenRecord>, number: Option<i64>) ->
     if number.is_some_and(|number| number != token.number) {
         return Err(Denied::WrongNumber.into());
     }
-    if token.revoked_at.is_some() {
+    if token.revoked.is_some() {
         return Err(Denied::Revoked.into());
     }
     if token.expires_at.is_some_and(|end| is_past(end, now)) {

@@ -17,12 +17,13 @@ use std::{
 
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
+    audit::{By, Entry, Event},
     id::{SessionId, TokenId, UserId},
     secret::TokenHash,
     session::{NewSession, Session, SessionRecord},
     text::Name,
     time::Timestamp,
-    token::{NewToken, Token, TokenRecord, TokenState},
+    token::{NewToken, RevocationReason, Token, TokenRecord, TokenState},
 };
 
 /// Why the store did not do what was asked. An outage is never absence.
@@ -51,7 +52,7 @@ pub enum Conflict {
     /// The owner has as many live tokens as are allowed.
     #[error("the owner has too many live tokens")]
     TooManyTokens,
-    /// The session on whose authority it was asked for has ended meanwhile.
+    /// The session that acts has ended meanwhile.
     #[error("the session ended meanwhile")]
     SessionEnded,
     /// The password was changed, or the account disabled, since it was read.
@@ -92,11 +93,9 @@ pub struct ProfileChange {
     pub name: Option<Name>,
     /// The new address.
     pub email: Option<Email>,
-    /// The session on whose authority it is made, which must not have ended; `None` is an administrator's.
-    pub authority: Option<SessionId>,
 }
 
-/// A change of a password, which ends the user's sessions.
+/// A change of a password, which ends the user's sessions but the one that acts.
 #[derive(Clone, Debug)]
 pub struct PasswordChange {
     /// The hash that the current password was checked against; `None` where an administrator asked for no password.
@@ -104,9 +103,6 @@ pub struct PasswordChange {
     pub verified: Option<PasswordHash>,
     /// The hash of the new password.
     pub password: PasswordHash,
-    /// The one session that goes on, on whose authority the change is made and which must not have ended; `None` is an
-    /// administrator's, and ends them all.
-    pub keep: Option<SessionId>,
 }
 
 /// A sign-in: a session for somebody whose password was checked.
@@ -166,12 +162,16 @@ pub type Observer = Box<dyn Fn(Change) + Send + Sync>;
 /// The storage of users, sessions and tokens.
 ///
 /// Every method may also answer [`StoreError::Unavailable`] or [`StoreError::Internal`]; only further errors are named.
+///
+/// Whatever is told [`By`] whom it is done leaves its event in the audit trail, in the same moment: both are on disk, or
+/// neither is, and what changes nothing leaves none. Where a session acts that has ended meanwhile, it answers
+/// [`Conflict::SessionEnded`], and nothing happens.
 pub trait Store: Send + Sync + 'static {
     /// Whether the store can read and write at this moment.
     fn ready(&self) -> Reply<'_, ()>;
 
-    /// Adds a user. [`Conflict::EmailTaken`] where the canonical address exists.
-    fn add_user(&self, user: User, password: PasswordHash) -> Reply<'_, ()>;
+    /// Adds a user, and with them their environment "Default", which is their current one. [`Conflict::EmailTaken`] where the canonical address exists.
+    fn add_user(&self, user: User, password: PasswordHash, by: By) -> Reply<'_, ()>;
     /// A user. [`StoreError::NotFound`].
     fn user(&self, id: UserId) -> Reply<'_, User>;
     /// A user with the hash of their password. [`StoreError::NotFound`].
@@ -180,31 +180,31 @@ pub trait Store: Send + Sync + 'static {
     fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
     /// Up to `limit` users in the order of their ids (oldest first), from behind `after`.
     fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
-    /// Changes name or address. [`StoreError::NotFound`], [`Conflict::EmailTaken`], [`Conflict::SessionEnded`].
-    fn change_profile(&self, id: UserId, change: ProfileChange) -> Reply<'_, User>;
-    /// Changes a password and ends the user's sessions but [`PasswordChange::keep`].
-    /// [`StoreError::NotFound`], [`Conflict::CredentialsChanged`], [`Conflict::SessionEnded`].
-    fn change_password(&self, id: UserId, change: PasswordChange) -> Reply<'_, ()>;
-    /// Disables a user from `at` on and ends their sessions; a second time changes nothing. [`StoreError::NotFound`].
-    fn disable_user(&self, id: UserId, at: Timestamp) -> Reply<'_, User>;
+    /// Changes name or address. [`StoreError::NotFound`], [`Conflict::EmailTaken`].
+    fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User>;
+    /// Changes a password and ends the user's sessions but the one that acts.
+    /// [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
+    fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> Reply<'_, ()>;
+    /// Disables a user from now on and ends their sessions; a second time changes nothing. [`StoreError::NotFound`].
+    fn disable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
     /// Enables a user; where they are enabled, nothing changes. [`StoreError::NotFound`].
-    fn enable_user(&self, id: UserId) -> Reply<'_, User>;
+    fn enable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
 
     /// Signs somebody in. [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
-    fn sign_in(&self, sign_in: SignIn) -> Reply<'_, ()>;
+    fn sign_in(&self, sign_in: SignIn, by: By) -> Reply<'_, ()>;
     /// The session with this secret and its user, whatever their state; `None` where there is none.
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>>;
     /// The user's sessions that have not passed `expires_at` by `now`, newest first.
     fn sessions_of(&self, user: UserId, now: Timestamp) -> Reply<'_, Vec<Session>>;
     /// Ends a session of the user. [`StoreError::NotFound`].
-    fn end_session(&self, user: UserId, id: SessionId) -> Reply<'_, ()>;
+    fn end_session(&self, user: UserId, id: SessionId, by: By) -> Reply<'_, ()>;
     /// Ends the user's sessions but `keep`; answers how many.
-    fn end_other_sessions(&self, user: UserId, keep: SessionId) -> Reply<'_, u64>;
+    fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> Reply<'_, u64>;
 
     /// Adds a token and gives it its number. [`StoreError::NotFound`] where the owner does not exist or is disabled,
     /// [`Conflict::TooManyTokens`] where the owner has `max_live` tokens that are neither revoked nor expired at its
-    /// `created_at`, [`Conflict::SessionEnded`].
-    fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token>;
+    /// `created_at`.
+    fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
     /// The token with this secret and its owner, whatever their state; `None` where there is none.
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>>;
     /// A token that is not revoked, whoever owns it. [`StoreError::NotFound`].
@@ -212,13 +212,18 @@ pub trait Store: Send + Sync + 'static {
     /// The owner's tokens, narrowed and paged; states are judged at `now`.
     fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
     /// Renames a token of the owner that is not revoked. [`StoreError::NotFound`].
-    fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Reply<'_, Token>;
+    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
     /// Revokes a token of the owner for good. [`StoreError::NotFound`], also the second time.
-    fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()>;
+    fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
+
+    /// Notes in the audit trail what was refused, and so changed nothing that would be noted by itself.
+    fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
+    /// The events of the user's trail before `before`, newest first, at most `limit`.
+    fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
 
     /// Notes uses; a time never moves back, what is gone is passed over.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
-    /// Deletes the sessions that passed `expires_at` by `now`; answers how many.
+    /// Deletes the sessions that passed `expires_at` by `now`; answers how many. What has ended by itself leaves no event.
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
 
     /// Has `observer` told of every [`Change`] from now on, once it can be read and before whoever asked for it is

@@ -49,6 +49,8 @@ const TABLE: &[Row] = &[
     Row("HEAD", "/api/v1/user", ACCOUNT_READER),
     Row("PATCH", "/api/v1/user", SESSION_ONLY),
     Row("PUT", "/api/v1/user/password", SESSION_ONLY),
+    Row("GET", "/api/v1/user/audit", SESSION_ONLY),
+    Row("HEAD", "/api/v1/user/audit", SESSION_ONLY),
     Row("GET", "/api/v1/user/sessions", SESSION_ONLY),
     Row("HEAD", "/api/v1/user/sessions", SESSION_ONLY),
     Row("DELETE", "/api/v1/user/sessions", SESSION_ONLY),
@@ -157,7 +159,12 @@ fn outsiders(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
     let oscar = app.sign_in("oscar");
     let disabled_token = token(app, &oscar, json!(["*"]));
     let user = crate::harness::block_on(patd::ops::accounts::find(&app.ops, "oscar@example.com")).unwrap();
-    crate::harness::block_on(patd::ops::accounts::disable(&app.ops, user.id)).unwrap();
+    crate::harness::block_on(patd::ops::accounts::disable(
+        &app.ops,
+        user.id,
+        patd::domain::audit::Origin::COMMAND_LINE,
+    ))
+    .unwrap();
 
     let good = token(app, &mallory, json!(["*"])).token.unwrap();
     let (number, secret) = good.split_once('|').unwrap();

@@ -15,6 +15,7 @@ use patd::{
     config::{Config, Sources},
     domain::{
         account::{Email, Password, User},
+        audit::Origin,
         text::Name,
         time::Timestamp,
     },
@@ -134,7 +135,7 @@ impl TestApp {
             email: Email::parse(&email(name)).unwrap(),
             password: Password::parse(&password(name)).unwrap(),
         };
-        block_on(accounts::create(&self.ops, account)).unwrap()
+        block_on(accounts::create(&self.ops, account, Origin::COMMAND_LINE)).unwrap()
     }
 
     /// Somebody without a credential.

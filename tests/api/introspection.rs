@@ -6,7 +6,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use insta::assert_snapshot;
 use patd::{
     domain::{ability::Abilities, ability::Ability, text::Name},
-    ops::tokens::{self, Expiry, Grantor, TokenRequest},
+    ops::tokens::{self, Expiry, TokenRequest},
 };
 use serde_json::json;
 
@@ -25,9 +25,8 @@ fn introspector(app: &TestApp) -> Client<'_> {
         name: Name::parse("introspection").unwrap(),
         abilities: Abilities::new([Ability::parse("tokens:introspect").unwrap()]).unwrap(),
         expiry: Expiry::Never,
-        grantor: Grantor::Administrator,
     };
-    let issued = block_on(tokens::create(&app.ops, request)).unwrap();
+    let issued = block_on(tokens::create(&app.ops, request, patd::domain::audit::Origin::COMMAND_LINE)).unwrap();
     app.bearer(issued.plaintext.expose())
 }
 
@@ -242,7 +241,7 @@ fn an_application_is_told_what_is_wrong_with_a_token() {
     app.advance(Duration::from_secs(24 * 60 * 60));
     assert_eq!(code(short["token"].as_str().unwrap()), "expired");
     let user = block_on(patd::ops::accounts::find(&app.ops, "ada@example.com")).unwrap();
-    block_on(patd::ops::accounts::disable(&app.ops, user.id)).unwrap();
+    block_on(patd::ops::accounts::disable(&app.ops, user.id, patd::domain::audit::Origin::COMMAND_LINE)).unwrap();
     assert_eq!(code(good), "owner_disabled");
 }
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod audit;
 mod authz;
 mod harness;
 mod introspection;

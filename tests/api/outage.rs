@@ -8,12 +8,13 @@ use std::sync::{
 use patd::{
     domain::{
         account::{Email, PasswordHash, User, UserCredentials},
+        audit::{By, Entry, Event},
         id::{SessionId, TokenId, UserId},
         secret::TokenHash,
         session::{Session, SessionRecord},
         text::Name,
         time::Timestamp,
-        token::{NewToken, Token, TokenRecord},
+        token::{NewToken, RevocationReason, Token, TokenRecord},
     },
     store::{Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses},
 };
@@ -83,6 +84,7 @@ delegate! {
         fn credentials(&self, id: UserId) -> UserCredentials;
         fn credentials_by_email(&self, email: &Email) -> Option<UserCredentials>;
         fn users(&self, after: Option<UserId>, limit: u32) -> Vec<User>;
+        fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Vec<Event>;
         fn session_by_hash(&self, hash: &TokenHash) -> Option<Arc<SessionRecord>>;
         fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session>;
         fn token_by_hash(&self, hash: &TokenHash) -> Option<Arc<TokenRecord>>;
@@ -90,17 +92,18 @@ delegate! {
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
     }
     WRITES_FAIL {
-        fn add_user(&self, user: User, password: PasswordHash) -> ();
-        fn change_profile(&self, id: UserId, change: ProfileChange) -> User;
-        fn change_password(&self, id: UserId, change: PasswordChange) -> ();
-        fn disable_user(&self, id: UserId, at: Timestamp) -> User;
-        fn enable_user(&self, id: UserId) -> User;
-        fn sign_in(&self, sign_in: SignIn) -> ();
-        fn end_session(&self, user: UserId, id: SessionId) -> ();
-        fn end_other_sessions(&self, user: UserId, keep: SessionId) -> u64;
-        fn add_token(&self, token: NewToken, max_live: u32) -> Token;
-        fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Token;
-        fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> ();
+        fn add_user(&self, user: User, password: PasswordHash, by: By) -> ();
+        fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> User;
+        fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> ();
+        fn disable_user(&self, id: UserId, by: By) -> User;
+        fn enable_user(&self, id: UserId, by: By) -> User;
+        fn sign_in(&self, sign_in: SignIn, by: By) -> ();
+        fn end_session(&self, user: UserId, id: SessionId, by: By) -> ();
+        fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> u64;
+        fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Token;
+        fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Token;
+        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> ();
+        fn record_refusal(&self, refused: Entry, by: By) -> ();
         fn record_uses(&self, uses: Uses) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
     }
@@ -171,6 +174,10 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
         ada.delete("/api/v1/user/sessions"),
         ada.post("/api/v1/auth/logout", json!({})),
         app.anonymous().post("/api/v1/auth/login", json!({ "email": email("ada"), "password": password("ada") })),
+        // What is refused cannot be noted, so that nothing is refused either.
+        app.anonymous().post("/api/v1/auth/login", json!({ "email": email("ada"), "password": "wrong" })),
+        app.anonymous().post("/api/v1/auth/login", json!({ "email": email("nobody"), "password": "wrong" })),
+        ada.put("/api/v1/user/password", json!({ "current_password": "wrong", "password": new })),
         app.anonymous()
             .post("/api/v1/auth/register", json!({ "name": "n", "email": "n@example.com", "password": new })),
     ];

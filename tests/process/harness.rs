@@ -75,6 +75,21 @@ impl Place {
         Server { address: address[..end].parse().unwrap(), running }
     }
 
+    /// Starts a command and kills it as soon as `moment` has come, or when it has said `done`; answers whether the moment
+    /// came first.
+    pub fn kill_when(&self, arguments: &[&str], done: &str, moment: impl Fn() -> bool) -> bool {
+        let mut running = self.start(arguments);
+        let end = Instant::now() + DEADLINE;
+        while !moment() {
+            assert!(Instant::now() < end, "neither came in time");
+            if running.stderr.has_said(done) {
+                return false;
+            }
+            thread::yield_now();
+        }
+        true
+    }
+
     fn start(&self, arguments: &[&str]) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_patd"));
         command.args(arguments).current_dir(self.directory.path()).env_clear().envs(self.settings.iter().copied());
@@ -155,6 +170,13 @@ impl Stream {
             }
         }
         panic!("no line with {text:?} in {}", String::from_utf8_lossy(&self.seen));
+    }
+
+    /// Whether a line that holds `text` has come since the last look.
+    fn has_said(&mut self, text: &str) -> bool {
+        let line = self.lines.try_recv().unwrap_or_default();
+        self.seen.extend(&line);
+        String::from_utf8(line).unwrap().contains(text)
     }
 
     /// Waits for the end of the stream; answers all of it, from its first byte.

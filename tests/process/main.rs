@@ -7,3 +7,4 @@ mod drive;
 mod flood;
 mod harness;
 mod logs;
+mod upgrade;

@@ -24,12 +24,13 @@ use self::{epochs::Epochs, flights::Flights};
 use super::{Change, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses};
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
+    audit::{By, Entry, Event},
     id::{SessionId, TokenId, UserId},
     secret::TokenHash,
     session::{Session, SessionRecord},
     text::Name,
     time::Timestamp,
-    token::{NewToken, Token, TokenRecord},
+    token::{NewToken, RevocationReason, Token, TokenRecord},
 };
 
 /// How much is kept.
@@ -198,24 +199,26 @@ impl Store for Cached {
 
     ask_the_store! {
         fn ready(&self) -> Reply<'_, ()>;
-        fn add_user(&self, user: User, password: PasswordHash) -> Reply<'_, ()>;
+        fn add_user(&self, user: User, password: PasswordHash, by: By) -> Reply<'_, ()>;
         fn user(&self, id: UserId) -> Reply<'_, User>;
         fn credentials(&self, id: UserId) -> Reply<'_, UserCredentials>;
         fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
         fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
-        fn change_profile(&self, id: UserId, change: ProfileChange) -> Reply<'_, User>;
-        fn change_password(&self, id: UserId, change: PasswordChange) -> Reply<'_, ()>;
-        fn disable_user(&self, id: UserId, at: Timestamp) -> Reply<'_, User>;
-        fn enable_user(&self, id: UserId) -> Reply<'_, User>;
-        fn sign_in(&self, sign_in: SignIn) -> Reply<'_, ()>;
+        fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User>;
+        fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> Reply<'_, ()>;
+        fn disable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
+        fn enable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
+        fn sign_in(&self, sign_in: SignIn, by: By) -> Reply<'_, ()>;
         fn sessions_of(&self, user: UserId, now: Timestamp) -> Reply<'_, Vec<Session>>;
-        fn end_session(&self, user: UserId, id: SessionId) -> Reply<'_, ()>;
-        fn end_other_sessions(&self, user: UserId, keep: SessionId) -> Reply<'_, u64>;
-        fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token>;
+        fn end_session(&self, user: UserId, id: SessionId, by: By) -> Reply<'_, ()>;
+        fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> Reply<'_, u64>;
+        fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
         fn token(&self, id: TokenId) -> Reply<'_, Token>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
-        fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Reply<'_, Token>;
-        fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()>;
+        fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
+        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
+        fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
+        fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
         fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
         fn observe(&self, observer: Observer) -> ();

@@ -2,7 +2,7 @@
 //!
 //! A step that was released is never edited: what it made is on somebody's disk.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::inspection::APPLICATION_ID;
 
@@ -10,7 +10,7 @@ use super::inspection::APPLICATION_ID;
 const SCHEMA: &str = include_str!("../../../schema.sql");
 
 /// The step at index `n` leads from version `n + 1` to the next.
-const STEPS: &[&str] = &[ROOM_FOR_ENVIRONMENTS];
+const STEPS: &[&str] = &[ROOM_FOR_ENVIRONMENTS, include_str!("step_2_to_3.sql")];
 
 /// The version of the current schema.
 pub(super) const VERSION: i64 = version(STEPS);
@@ -32,6 +32,8 @@ pub(super) enum MigrationError {
     Newer(i64),
     #[error("it is a database of another program")]
     Foreign,
+    #[error("rows of {0} refer to what is not there")]
+    Dangling(String),
 }
 
 /// Does whatever is missing. Two processes may do so at once.
@@ -43,7 +45,16 @@ const fn version(steps: &[&str]) -> i64 {
     steps.len() as i64 + 1
 }
 
+/// Foreign keys are switched off meanwhile, which no transaction can do: where a step replaces a table, its DROP would
+/// delete the rows that refer to it. Each step checks them all instead.
 fn migrate_to(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<(), MigrationError> {
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let migrated = advance_to_the_end(connection, schema, steps);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    migrated
+}
+
+fn advance_to_the_end(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<(), MigrationError> {
     while advance(connection, schema, steps)? {}
     Ok(())
 }
@@ -59,6 +70,7 @@ fn advance(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<
         return Ok(false);
     };
     transaction.execute_batch(sql)?;
+    expect_no_dangling_rows(&transaction)?;
     transaction.pragma_update(None, "user_version", to)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()?;
@@ -87,6 +99,11 @@ fn missing<'s>(
     }
 }
 
+fn expect_no_dangling_rows(connection: &Connection) -> Result<(), MigrationError> {
+    let dangling = connection.query_row("PRAGMA foreign_key_check", [], |row| row.get(0)).optional()?;
+    dangling.map_or(Ok(()), |table| Err(MigrationError::Dangling(table)))
+}
+
 fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
@@ -95,8 +112,9 @@ fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
 mod tests {
     use super::*;
 
-    /// Version 1 as it was released.
+    /// Versions 1 and 2 as they were released.
     const V1: &str = include_str!("v1.sql");
+    const V2: &str = include_str!("v2.sql");
 
     fn memory() -> Connection {
         Connection::open_in_memory().unwrap()
@@ -108,7 +126,14 @@ mod tests {
         connection
     }
 
-    /// Every object with its definition, comments and white space aside, and every column as SQLite understands it.
+    fn at_version_2() -> Connection {
+        let mut connection = memory();
+        migrate_to(&mut connection, V2, &STEPS[..1]).unwrap();
+        connection
+    }
+
+    /// Every object with its definition, comments, white space and the quotes of a renamed table aside, and every column
+    /// as SQLite understands it.
     fn shape(connection: &Connection) -> Vec<String> {
         let list = |sql: &str| -> Vec<String> {
             let mut statement = connection.prepare(sql).unwrap();
@@ -121,7 +146,7 @@ mod tests {
         .iter()
         .map(|object| {
             let code = object.lines().map(|line| line.split("--").next().unwrap());
-            code.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect()
+            code.flat_map(str::chars).filter(|c| !c.is_whitespace() && *c != '"').collect()
         })
         .collect();
         shape.sort();
@@ -136,13 +161,18 @@ mod tests {
 
     #[test]
     fn a_fresh_schema_is_a_fully_upgraded_one() {
-        let (mut fresh, mut upgraded) = (memory(), at_version_1());
+        let mut fresh = memory();
         migrate(&mut fresh).unwrap();
-        assert_ne!(shape(&fresh), shape(&upgraded));
-        migrate(&mut upgraded).unwrap();
-        assert_eq!(shape(&fresh), shape(&upgraded));
-        for connection in [fresh, upgraded] {
+        let mut all = vec![at_version_1(), at_version_2()];
+        for upgraded in &mut all {
+            assert_ne!(shape(&fresh), shape(upgraded));
+            migrate(upgraded).unwrap();
+            assert_eq!(shape(&fresh), shape(upgraded));
+        }
+        all.push(fresh);
+        for connection in all {
             assert_eq!(user_version(&connection), Ok(VERSION));
+            assert_eq!(connection.query_row("PRAGMA foreign_keys", [], |row| row.get(0)), Ok(true));
             let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).unwrap();
             assert_eq!(id, APPLICATION_ID);
         }
@@ -164,13 +194,67 @@ mod tests {
         migrate(&mut connection).unwrap();
         let kept: (String, i64, String, bool) = connection
             .query_row(
-                "SELECT u.email, s.expires_at, t.name, t.environment_id IS NULL AND u.current_environment_id IS NULL
+                "SELECT u.email, s.expires_at, t.name, t.environment_id IS NULL AND t.family_id = t.id
                  FROM users u JOIN sessions s ON s.user_id = u.id JOIN tokens t ON t.owner_id = u.id",
                 [],
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
             )
             .unwrap();
         assert_eq!(kept, ("Ada@x".into(), 2, "ci".into(), true));
+    }
+
+    /// What version 3 makes of three users, of whom one has tokens in every state.
+    #[test]
+    fn an_older_file_gains_environments_families_and_reasons() {
+        let mut connection = at_version_2();
+        connection
+            .execute_batch(
+                "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at)
+                     SELECT randomblob(16), 'n', value || '@x', value || '@x', '$argon2id$', 1700000000
+                     FROM (SELECT 'a' AS value UNION SELECT 'b' UNION SELECT 'c');
+                 INSERT INTO tokens (number, id, owner_id, hash, hint, name, abilities, created_at, revoked_at)
+                     SELECT value, randomblob(16), (SELECT id FROM users WHERE email = 'a@x'), randomblob(32), 'abcd',
+                            'ci', '*', 1, nullif(value, 3)
+                     FROM (SELECT 3 AS value UNION SELECT 7 UNION SELECT 9);
+                 DELETE FROM tokens WHERE number = 9;",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let list = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| row.get(0)).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        assert_eq!(
+            list(
+                "SELECT u.email || ' ' || e.name || e.is_default FROM users u
+                 JOIN environments e ON e.id = u.current_environment_id AND e.owner_id = u.id ORDER BY u.email"
+            ),
+            ["a@x Default1", "b@x Default1", "c@x Default1"]
+        );
+        for id in list("SELECT hex(id) FROM environments") {
+            let id = uuid::Uuid::parse_str(&id).unwrap();
+            assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
+            assert_eq!(id.get_timestamp().unwrap().to_unix(), (1_700_000_000, 0));
+        }
+        assert_eq!(
+            list("SELECT number || ' ' || coalesce(revoked_reason, 'live') FROM tokens WHERE family_id = id"),
+            ["3 live", "7 revoked_by_owner"]
+        );
+        let next = "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, family_id)
+                    SELECT randomblob(16), id, randomblob(32), 'abcd', 'ci', '*', 1, randomblob(16) FROM users LIMIT 1
+                    RETURNING cast(number AS TEXT)";
+        assert_eq!(list(next), ["10"], "9 was given before");
+    }
+
+    #[test]
+    fn a_step_that_leaves_a_row_without_what_it_refers_to_is_undone() {
+        let mut connection = at_version_2();
+        let steps = [STEPS[0], "INSERT INTO sessions VALUES (zeroblob(16), zeroblob(16), zeroblob(32), NULL, 1, 1, 2)"];
+        let refused = migrate_to(&mut connection, SCHEMA, &steps);
+        assert!(matches!(refused, Err(MigrationError::Dangling(table)) if table == "sessions"));
+        assert_eq!(user_version(&connection), Ok(2));
+        migrate(&mut connection).unwrap();
     }
 
     #[test]
@@ -198,19 +282,5 @@ mod tests {
         migrate(&mut connection).unwrap();
         let known = &STEPS[..STEPS.len() - 1];
         assert!(matches!(migrate_to(&mut connection, SCHEMA, known), Err(MigrationError::Newer(VERSION))));
-    }
-
-    #[test]
-    fn the_environment_columns_hold_an_identifier_or_nothing() {
-        let mut connection = memory();
-        migrate(&mut connection).unwrap();
-        let insert = |environment: &str| {
-            connection.execute_batch(&format!(
-                "INSERT INTO users VALUES (randomblob(16), 'a', 'a@b', hex(randomblob(9)), '$argon2id$', 1, NULL, {environment})"
-            ))
-        };
-        insert("NULL").unwrap();
-        insert("zeroblob(16)").unwrap();
-        assert!(insert("zeroblob(15)").is_err());
     }
 }

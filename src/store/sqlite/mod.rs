@@ -4,6 +4,7 @@
 //! the calling thread, since a cached statement takes less time than a change of thread; lists go to Tokio's blocking
 //! threads, writes to the writer's.
 
+mod audit;
 mod changes;
 mod checkpoints;
 mod connect;
@@ -44,12 +45,13 @@ use self::{
 use super::{Change, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses};
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
+    audit::{By, Entry, Event},
     id::{SessionId, TokenId, UserId},
     secret::TokenHash,
     session::{Session, SessionRecord},
     text::Name,
     time::Timestamp,
-    token::{NewToken, Token, TokenRecord},
+    token::{NewToken, RevocationReason, Token, TokenRecord},
 };
 
 /// How the database is opened and shared.
@@ -218,6 +220,18 @@ impl SqliteStore {
         self.writer.submit(of, work)
     }
 
+    /// The same by somebody, who must not have lost the right to it while it waited.
+    fn change<T, F>(&self, of: Vec<Change>, by: By, mut work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, &By) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.write(of, move |connection| {
+            sessions::expect_open(connection, &by)?;
+            work(connection, &by)
+        })
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         self.watch.check()?;
         self.watch.check_writable()?;
@@ -239,7 +253,9 @@ fn unmigrated(path: &Path, error: &MigrationError) -> OpenError {
         MigrationError::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
             OpenError::Corrupt { path, detail: error.to_string() }
         }
-        MigrationError::Sqlite(error) => OpenError::Migration { path, detail: error.to_string() },
+        MigrationError::Sqlite(_) | MigrationError::Dangling(_) => {
+            OpenError::Migration { path, detail: error.to_string() }
+        }
     }
 }
 
@@ -255,9 +271,9 @@ impl Store for SqliteStore {
         })
     }
 
-    fn add_user(&self, user: User, password: PasswordHash) -> Reply<'_, ()> {
+    fn add_user(&self, user: User, password: PasswordHash, by: By) -> Reply<'_, ()> {
         // Nobody has a secret of theirs yet.
-        self.write(Vec::new(), move |connection| users::add(connection, &user, &password))
+        self.change(Vec::new(), by, move |connection, by| users::add(connection, &user, &password, by))
     }
 
     fn user(&self, id: UserId) -> Reply<'_, User> {
@@ -277,24 +293,29 @@ impl Store for SqliteStore {
         self.read_long(move |connection| users::list(connection, after, limit))
     }
 
-    fn change_profile(&self, id: UserId, change: ProfileChange) -> Reply<'_, User> {
-        self.write(vec![Change::User(id)], move |connection| users::change_profile(connection, id, &change))
+    fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User> {
+        self.change(vec![Change::User(id)], by, move |connection, by| {
+            users::change_profile(connection, id, &change, by)
+        })
     }
 
-    fn change_password(&self, id: UserId, change: PasswordChange) -> Reply<'_, ()> {
-        self.write(vec![Change::User(id)], move |connection| users::change_password(connection, id, &change))
+    fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> Reply<'_, ()> {
+        self.change(vec![Change::User(id)], by, move |connection, by| {
+            users::change_password(connection, id, &change, by)
+        })
     }
 
-    fn disable_user(&self, id: UserId, at: Timestamp) -> Reply<'_, User> {
-        self.write(vec![Change::User(id)], move |connection| users::disable(connection, id, at))
+    fn disable_user(&self, id: UserId, by: By) -> Reply<'_, User> {
+        self.change(vec![Change::User(id)], by, move |connection, by| users::disable(connection, id, by))
     }
 
-    fn enable_user(&self, id: UserId) -> Reply<'_, User> {
-        self.write(vec![Change::User(id)], move |connection| users::enable(connection, id))
+    fn enable_user(&self, id: UserId, by: By) -> Reply<'_, User> {
+        self.change(vec![Change::User(id)], by, move |connection, by| users::enable(connection, id, by))
     }
 
-    fn sign_in(&self, sign_in: SignIn) -> Reply<'_, ()> {
-        self.write(vec![Change::Added(sign_in.session.hash)], move |connection| sessions::sign_in(connection, &sign_in))
+    fn sign_in(&self, sign_in: SignIn, by: By) -> Reply<'_, ()> {
+        let of = vec![Change::Added(sign_in.session.hash)];
+        self.change(of, by, move |connection, by| sessions::sign_in(connection, &sign_in, by))
     }
 
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
@@ -306,17 +327,20 @@ impl Store for SqliteStore {
         self.read_long(move |connection| sessions::list(connection, user, now))
     }
 
-    fn end_session(&self, user: UserId, id: SessionId) -> Reply<'_, ()> {
-        self.write(vec![Change::Session(id)], move |connection| sessions::end(connection, user, id))
+    fn end_session(&self, user: UserId, id: SessionId, by: By) -> Reply<'_, ()> {
+        self.change(vec![Change::Session(id)], by, move |connection, by| sessions::end(connection, user, id, by))
     }
 
-    fn end_other_sessions(&self, user: UserId, keep: SessionId) -> Reply<'_, u64> {
-        self.write(vec![Change::User(user)], move |connection| sessions::end_others(connection, user, keep))
+    fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> Reply<'_, u64> {
+        self.change(vec![Change::User(user)], by, move |connection, by| {
+            sessions::end_all(connection, user, Some(keep), by)
+        })
     }
 
-    fn add_token(&self, token: NewToken, max_live: u32) -> Reply<'_, Token> {
+    fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token> {
         let room = Arc::clone(&self.room);
-        self.write(vec![Change::Added(token.hash)], move |connection| tokens::add(connection, &token, max_live, &room))
+        let of = vec![Change::Added(token.hash)];
+        self.change(of, by, move |connection, by| tokens::add(connection, &token, max_live, &room, by))
     }
 
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
@@ -332,12 +356,22 @@ impl Store for SqliteStore {
         self.read_long(move |connection| tokens::list(connection, owner, &query, now))
     }
 
-    fn rename_token(&self, owner: UserId, id: TokenId, name: Name) -> Reply<'_, Token> {
-        self.write(vec![Change::Token(id)], move |connection| tokens::rename(connection, owner, id, &name))
+    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token> {
+        self.change(vec![Change::Token(id)], by, move |connection, by| tokens::rename(connection, owner, id, &name, by))
     }
 
-    fn revoke_token(&self, owner: UserId, id: TokenId, at: Timestamp) -> Reply<'_, ()> {
-        self.write(vec![Change::Token(id)], move |connection| tokens::revoke(connection, owner, id, at))
+    fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()> {
+        self.change(vec![Change::Token(id)], by, move |connection, by| {
+            tokens::revoke(connection, owner, id, reason, by)
+        })
+    }
+
+    fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()> {
+        self.change(Vec::new(), by, move |connection, by| audit::record(connection, by, &refused))
+    }
+
+    fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>> {
+        self.read_long(move |connection| audit::list(connection, user, before, limit))
     }
 
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()> {

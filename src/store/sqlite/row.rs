@@ -2,7 +2,7 @@
 //!
 //! What the domain would refuse should never have been stored: it is answered as a defect, without the value.
 
-use std::error::Error;
+use std::{borrow::Cow, error::Error, net::AddrParseError};
 
 use rusqlite::{Row, types::Type};
 use uuid::Uuid;
@@ -10,29 +10,30 @@ use uuid::Uuid;
 use crate::domain::{
     ability::{Abilities, Ability},
     account::{Email, PasswordHash, User, UserCredentials},
+    audit::{Action, Actor, By, Entry, Event, Origin, Outcome, Target},
     id::{EnvironmentId, SessionId, TokenId, UserId},
+    limits::{Allowlist, Limits},
     secret::Hint,
     session::Session,
     text::Name,
     time::Timestamp,
-    token::Token,
+    token::{Grace, Revocation, RevocationReason, Token},
 };
 
 /// How many columns [`token`] and [`session`] read: where a joined user begins.
-pub(super) const TOKEN_COLUMNS: usize = 10;
+pub(super) const TOKEN_COLUMNS: usize = 20;
 pub(super) const TOKEN_ABILITIES: usize = 4;
 pub(super) const SESSION_COLUMNS: usize = 6;
 
 /// id, name, email, created_at, disabled_at, current_environment_id
 pub(super) fn user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
-    let environment: Option<[u8; 16]> = row.get(at + 5)?;
     Ok(User {
         id: UserId::new(identifier(row, at)?),
         name: name(row, at + 1)?,
         email: parsed(row, at + 2, Email::parse)?,
         created_at: time(row, at + 3)?,
         disabled_at: optional_time(row, at + 4)?,
-        current_environment: environment.map(|id| EnvironmentId::new(Uuid::from_bytes(id))),
+        current_environment: EnvironmentId::new(identifier(row, at + 5)?),
     })
 }
 
@@ -56,16 +57,23 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
 
 /// Whether the columns of [`user`] say the same as `user`. The address decides over its canonical form.
 pub(super) fn is_user(row: &Row<'_>, at: usize, user: &User) -> rusqlite::Result<bool> {
-    let environment: Option<[u8; 16]> = row.get(at + 5)?;
     Ok(identifier(row, at)? == user.id.uuid()
         && row.get_ref(at + 1)?.as_str()? == user.name.as_str()
         && row.get_ref(at + 2)?.as_str()? == user.email.as_str()
         && time(row, at + 3)? == user.created_at
         && optional_time(row, at + 4)? == user.disabled_at
-        && environment == user.current_environment.map(|id| id.uuid().into_bytes()))
+        && identifier(row, at + 5)? == user.current_environment.uuid())
 }
 
 /// id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
+/// id
+pub(super) fn session_id(row: &Row<'_>) -> rusqlite::Result<SessionId> {
+    identifier(row, 0).map(SessionId::new)
+}
+
+/// id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at, revoked_reason,
+/// environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use, disabled_at, ip_allowlist,
+/// requests_per_minute, quota
 pub(super) fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
     token_with(row, abilities(row, TOKEN_ABILITIES)?)
 }
@@ -76,13 +84,72 @@ pub(super) fn token_with(row: &Row<'_>, abilities: Abilities) -> rusqlite::Resul
         id: TokenId::new(identifier(row, 0)?),
         number: row.get(1)?,
         owner: UserId::new(identifier(row, 2)?),
+        environment: optional_identifier(row, 11)?.map(EnvironmentId::new),
         name: name(row, 3)?,
         abilities,
         hint: parsed(row, 5, Hint::parse)?,
         created_at: time(row, 6)?,
         expires_at: optional_time(row, 7)?,
         last_used_at: optional_time(row, 8)?,
-        revoked_at: optional_time(row, 9)?,
+        family: TokenId::new(identifier(row, 12)?),
+        rotated_from: optional_identifier(row, 13)?.map(TokenId::new),
+        grace: optional_time(row, 14)?.map(|ends_at| grace(row, ends_at)).transpose()?,
+        disabled_at: optional_time(row, 16)?,
+        revoked: optional_time(row, 9)?.map(|at| revocation(row, at)).transpose()?,
+        limits: limits(row, 17)?,
+    })
+}
+
+fn revocation(row: &Row<'_>, at: Timestamp) -> rusqlite::Result<Revocation> {
+    Ok(Revocation { at, reason: parsed(row, 10, RevocationReason::parse)? })
+}
+
+fn grace(row: &Row<'_>, ends_at: Timestamp) -> rusqlite::Result<Grace> {
+    Ok(Grace { ends_at, on_first_use: row.get(15)? })
+}
+
+/// ip_allowlist, requests_per_minute, quota
+fn limits(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<Limits>>> {
+    let networks = row.get_ref(at)?.as_str_or_null()?.unwrap_or_default();
+    let networks: Result<Vec<_>, _> = networks.split_terminator(' ').map(Allowlist::parse_network).collect();
+    let networks = networks.map_err(|error| unfit(at, error))?;
+    let limits = Limits {
+        allowlist: Allowlist::new(networks).map_err(|error| unfit(at, error))?,
+        requests_per_minute: row.get(at + 1)?,
+        quota: row.get(at + 2)?,
+    };
+    Ok(limits.boxed())
+}
+
+/// The text in which the column `ip_allowlist` keeps them.
+pub(super) fn joined_networks(allowlist: &Allowlist) -> Option<String> {
+    let networks: Vec<String> = allowlist.networks().iter().map(ToString::to_string).collect();
+    (!networks.is_empty()).then(|| networks.join(" "))
+}
+
+/// seq, at, user_id, actor_kind, actor_id, action, target_kind, target_id, address, request_id, outcome, detail
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let actor = Actor::parse(row.get_ref(3)?.as_str()?, optional_identifier(row, 4)?);
+    let target = Target::parse(row.get_ref(6)?.as_str()?, optional_identifier(row, 7)?);
+    let address = row.get_ref(8)?.as_str_or_null()?.map(str::parse).transpose();
+    let detail: Option<String> = row.get(11)?;
+    Ok(Event {
+        seq: row.get(0)?,
+        by: By {
+            origin: Origin {
+                actor: actor.map_err(|error| unfit(3, error))?,
+                address: address.map_err(|error: AddrParseError| unfit(8, error))?,
+                request_id: row.get(9)?,
+            },
+            at: time(row, 1)?,
+        },
+        entry: Entry {
+            user: optional_identifier(row, 2)?.map(UserId::new),
+            action: parsed(row, 5, Action::parse)?,
+            target: target.map_err(|error| unfit(6, error))?,
+            outcome: parsed(row, 10, Outcome::parse)?,
+            detail: detail.map(Cow::Owned),
+        },
     })
 }
 
@@ -112,6 +179,11 @@ fn parsed<T, E: Error + Send + Sync + 'static>(
 
 pub(super) fn identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {
     row.get(at).map(Uuid::from_bytes)
+}
+
+fn optional_identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Uuid>> {
+    let bytes: Option<[u8; 16]> = row.get(at)?;
+    Ok(bytes.map(Uuid::from_bytes))
 }
 
 fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{row, users};
+use super::{audit, row, users};
 use crate::{
     domain::{
+        audit::{Action, By, Entry, Target},
         id::{SessionId, UserId},
         last_use::LastUse,
         secret::TokenHash,
@@ -22,20 +23,16 @@ pub(super) const BY_HASH: &str = "SELECT s.id, s.user_id, s.device_name, s.creat
      FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.hash = :hash";
 
-/// Fails if the session on whose authority something is asked for has ended, perhaps while the request was under way.
-pub(super) fn expect_open(
-    connection: &Connection,
-    user: UserId,
-    authority: Option<SessionId>,
-) -> Result<(), StoreError> {
-    let Some(session) = authority else { return Ok(()) };
+/// Fails if the session that acts has ended, perhaps while the request was under way.
+pub(super) fn expect_open(connection: &Connection, by: &By) -> Result<(), StoreError> {
+    let Some(session) = by.session() else { return Ok(()) };
     let open = connection
-        .prepare_cached("SELECT 1 FROM sessions WHERE id = :id AND user_id = :user_id")?
-        .exists(named_params! {":id": session.uuid().into_bytes(), ":user_id": user.uuid().into_bytes()})?;
+        .prepare_cached("SELECT 1 FROM sessions WHERE id = :id")?
+        .exists(named_params! {":id": session.uuid().into_bytes()})?;
     if open { Ok(()) } else { Err(StoreError::Conflict(Conflict::SessionEnded)) }
 }
 
-pub(super) fn sign_in(connection: &Connection, sign_in: &SignIn) -> Result<(), StoreError> {
+pub(super) fn sign_in(connection: &Connection, sign_in: &SignIn, by: &By) -> Result<(), StoreError> {
     let session = &sign_in.session.session;
     users::expect_credentials(connection, session.user, &sign_in.verified)?;
     if let Some(rehashed) = &sign_in.rehashed {
@@ -54,7 +51,7 @@ pub(super) fn sign_in(connection: &Connection, sign_in: &SignIn) -> Result<(), S
             ":created_at": session.created_at.unix(),
             ":expires_at": session.expires_at.unix(),
         })?;
-    Ok(())
+    audit::record(connection, by, &Entry::done(session.user, Action::SessionCreated, Target::Session(session.id)))
 }
 
 pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Option<Arc<SessionRecord>>, StoreError> {
@@ -80,7 +77,7 @@ pub(super) fn list(connection: &Connection, user: UserId, now: Timestamp) -> Res
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn end(connection: &Connection, user: UserId, id: SessionId) -> Result<(), StoreError> {
+pub(super) fn end(connection: &Connection, user: UserId, id: SessionId, by: &By) -> Result<(), StoreError> {
     let ended = connection.prepare_cached("DELETE FROM sessions WHERE id = :id AND user_id = :user_id")?.execute(
         named_params! {
             ":id": id.uuid().into_bytes(),
@@ -89,18 +86,35 @@ pub(super) fn end(connection: &Connection, user: UserId, id: SessionId) -> Resul
     )?;
     match ended {
         0 => Err(StoreError::NotFound),
-        _ => Ok(()),
+        _ => audit::record(connection, by, &ended_event(user, id)),
     }
 }
 
-pub(super) fn end_others(connection: &Connection, user: UserId, keep: SessionId) -> Result<u64, StoreError> {
-    let ended = connection.prepare_cached("DELETE FROM sessions WHERE user_id = :user_id AND id <> :keep")?.execute(
+/// Ends the user's sessions but `keep`, and answers how many.
+pub(super) fn end_all(
+    connection: &Connection,
+    user: UserId,
+    keep: Option<SessionId>,
+    by: &By,
+) -> Result<u64, StoreError> {
+    let mut statement =
+        connection.prepare_cached("DELETE FROM sessions WHERE user_id = :user_id AND id IS NOT :keep RETURNING id")?;
+    let rows = statement.query_map(
         named_params! {
             ":user_id": user.uuid().into_bytes(),
-            ":keep": keep.uuid().into_bytes(),
+            ":keep": keep.map(|keep| keep.uuid().into_bytes()),
         },
+        row::session_id,
     )?;
-    Ok(ended as u64)
+    let ended: Vec<SessionId> = rows.collect::<Result<_, _>>()?;
+    for id in &ended {
+        audit::record(connection, by, &ended_event(user, *id))?;
+    }
+    Ok(ended.len() as u64)
+}
+
+const fn ended_event(user: UserId, id: SessionId) -> Entry {
+    Entry::done(user, Action::SessionEnded, Target::Session(id))
 }
 
 /// A time that is not later than the noted one writes nothing.

@@ -11,15 +11,16 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{row, sessions, shared::Shared, users};
+use super::{audit, row, shared::Shared, users};
 use crate::{
     domain::{
+        audit::{Action, By, Entry, Target},
         id::{TokenId, UserId},
         last_use::LastUse,
         secret::TokenHash,
         text::Name,
         time::Timestamp,
-        token::{NewToken, Token, TokenRecord, TokenState},
+        token::{NewToken, RevocationReason, Token, TokenRecord, TokenState},
     },
     store::{Conflict, StoreError, TokenQuery},
 };
@@ -27,7 +28,9 @@ use crate::{
 /// Asked for every request of a token: by two unique indexes.
 pub(super) const BY_HASH: &str =
     "SELECT t.id, t.number, t.owner_id, t.name, t.abilities, t.hint, t.created_at, t.expires_at, t.last_used_at,
-            t.revoked_at, u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
+            t.revoked_at, t.revoked_reason, t.environment_id, t.family_id, t.rotated_from, t.grace_ends_at,
+            t.ends_on_first_use, t.disabled_at, t.ip_allowlist, t.requests_per_minute, t.quota,
+            u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
      FROM tokens t JOIN users u ON u.id = t.owner_id
      WHERE t.hash = :hash AND t.environment_id IS NULL";
 
@@ -43,7 +46,9 @@ pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
 
 /// Unlike LIKE, instr takes every character literally and a needle of any length; lower() folds ASCII alone.
 pub(super) const LIST: &str =
-    "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
+    "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
+            revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use, disabled_at,
+            ip_allowlist, requests_per_minute, quota
      FROM tokens
      WHERE owner_id = :owner_id AND number < :before AND environment_id IS NULL
        AND CASE :state
@@ -55,20 +60,35 @@ pub(super) const LIST: &str =
        AND (:search IS NULL OR instr(lower(name), lower(:search)) > 0)
      ORDER BY number DESC LIMIT :limit";
 
-pub(super) fn add(connection: &Connection, token: &NewToken, max_live: u32, room: &Room) -> Result<Token, StoreError> {
+pub(super) fn add(
+    connection: &Connection,
+    token: &NewToken,
+    max_live: u32,
+    room: &Room,
+    by: &By,
+) -> Result<Token, StoreError> {
     users::expect_enabled(connection, token.owner)?;
-    sessions::expect_open(connection, token.owner, token.authority)?;
-    if !room.take(token.owner, max_live) {
+    // What an environment may have is counted apart.
+    if token.environment.is_none() && !room.take(token.owner, max_live) {
         let left = max_live.saturating_sub(count_live(connection, token, max_live)?);
         if left == 0 {
             return Err(StoreError::Conflict(Conflict::TooManyTokens));
         }
         room.note(token.owner, max_live, left - 1);
     }
+    let token = insert(connection, token)?;
+    audit::record(connection, by, &event(&token, Action::TokenCreated))?;
+    Ok(token)
+}
+
+fn insert(connection: &Connection, token: &NewToken) -> Result<Token, StoreError> {
+    let limits = token.limits.as_deref();
     connection
         .prepare_cached(
-            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at)
-             VALUES (:id, :owner_id, :hash, :hint, :name, :abilities, :created_at, :expires_at)",
+            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, environment_id,
+                                 family_id, rotated_from, ip_allowlist, requests_per_minute, quota)
+             VALUES (:id, :owner_id, :hash, :hint, :name, :abilities, :created_at, :expires_at, :environment_id,
+                     :family_id, :rotated_from, :ip_allowlist, :requests_per_minute, :quota)",
         )?
         .execute(named_params! {
             ":id": token.id.uuid().into_bytes(),
@@ -79,18 +99,30 @@ pub(super) fn add(connection: &Connection, token: &NewToken, max_live: u32, room
             ":abilities": row::joined(&token.abilities),
             ":created_at": token.created_at.unix(),
             ":expires_at": token.expires_at.map(Timestamp::unix),
+            ":environment_id": token.environment.map(|id| id.uuid().into_bytes()),
+            ":family_id": token.family.uuid().into_bytes(),
+            ":rotated_from": token.rotated_from.map(|id| id.uuid().into_bytes()),
+            ":ip_allowlist": limits.and_then(|limits| row::joined_networks(&limits.allowlist)),
+            ":requests_per_minute": limits.and_then(|limits| limits.requests_per_minute),
+            ":quota": limits.and_then(|limits| limits.quota),
         })?;
     Ok(Token {
         id: token.id,
         number: connection.last_insert_rowid(),
         owner: token.owner,
+        environment: token.environment,
         name: token.name.clone(),
         abilities: token.abilities.clone(),
-        hint: token.hint.clone(),
+        hint: token.hint,
         created_at: token.created_at,
         expires_at: token.expires_at,
         last_used_at: None,
-        revoked_at: None,
+        family: token.family,
+        rotated_from: token.rotated_from,
+        grace: None,
+        disabled_at: None,
+        revoked: None,
+        limits: token.limits.clone(),
     })
 }
 
@@ -169,7 +201,9 @@ pub(super) fn by_hash(
 pub(super) fn by_id(connection: &Connection, id: TokenId) -> Result<Token, StoreError> {
     connection
         .prepare_cached(
-            "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
+            "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
+                    revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
+                    disabled_at, ip_allowlist, requests_per_minute, quota
              FROM tokens WHERE id = :id AND revoked_at IS NULL AND environment_id IS NULL",
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, row::token)
@@ -203,12 +237,20 @@ pub(super) fn list(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn rename(connection: &Connection, owner: UserId, id: TokenId, name: &Name) -> Result<Token, StoreError> {
-    connection
+pub(super) fn rename(
+    connection: &Connection,
+    owner: UserId,
+    id: TokenId,
+    name: &Name,
+    by: &By,
+) -> Result<Token, StoreError> {
+    let token = connection
         .prepare_cached(
             "UPDATE tokens SET name = :name
              WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL
-             RETURNING id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at",
+             RETURNING id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
+                       revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
+                       disabled_at, ip_allowlist, requests_per_minute, quota",
         )?
         .query_row(
             named_params! {
@@ -219,24 +261,40 @@ pub(super) fn rename(connection: &Connection, owner: UserId, id: TokenId, name: 
             row::token,
         )
         .optional()?
-        .ok_or(StoreError::NotFound)
+        .ok_or(StoreError::NotFound)?;
+    audit::record(connection, by, &event(&token, Action::TokenRenamed))?;
+    Ok(token)
 }
 
-pub(super) fn revoke(connection: &Connection, owner: UserId, id: TokenId, at: Timestamp) -> Result<(), StoreError> {
+pub(super) fn revoke(
+    connection: &Connection,
+    owner: UserId,
+    id: TokenId,
+    reason: RevocationReason,
+    by: &By,
+) -> Result<(), StoreError> {
     let revoked = connection
         .prepare_cached(
-            "UPDATE tokens SET revoked_at = :at
+            "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason
              WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL",
         )?
         .execute(named_params! {
             ":id": id.uuid().into_bytes(),
             ":owner_id": owner.uuid().into_bytes(),
-            ":at": at.unix(),
+            ":at": by.at.unix(),
+            ":reason": reason.as_str(),
         })?;
     match revoked {
         0 => Err(StoreError::NotFound),
-        _ => Ok(()),
+        _ => {
+            let revoked = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id));
+            audit::record(connection, by, &revoked.with(reason.as_str()))
+        }
     }
+}
+
+const fn event(token: &Token, action: Action) -> Entry {
+    Entry::done(token.owner, action, Target::token(token.id, token.environment))
 }
 
 /// By the row's number, and no index holds the time, so that one page is found and written a token. A time that is not

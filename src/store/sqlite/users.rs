@@ -2,17 +2,18 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{row, sessions};
+use super::{audit, row, sessions};
 use crate::{
     domain::{
         account::{PasswordHash, User, UserCredentials},
+        audit::{Action, By, Entry, Target},
         id::UserId,
         time::Timestamp,
     },
     store::{Conflict, PasswordChange, ProfileChange, StoreError},
 };
 
-pub(super) fn add(connection: &Connection, user: &User, password: &PasswordHash) -> Result<(), StoreError> {
+pub(super) fn add(connection: &Connection, user: &User, password: &PasswordHash, by: &By) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at, disabled_at,
@@ -28,9 +29,19 @@ pub(super) fn add(connection: &Connection, user: &User, password: &PasswordHash)
             ":password_hash": password.expose(),
             ":created_at": user.created_at.unix(),
             ":disabled_at": user.disabled_at.map(Timestamp::unix),
-            ":current_environment_id": user.current_environment.map(|id| id.uuid().into_bytes()),
+            ":current_environment_id": user.current_environment.uuid().into_bytes(),
         })?;
-    Ok(())
+    connection
+        .prepare_cached(
+            "INSERT INTO environments (id, owner_id, name, is_default, created_at)
+             VALUES (:id, :owner_id, 'Default', 1, :created_at)",
+        )?
+        .execute(named_params! {
+            ":id": user.current_environment.uuid().into_bytes(),
+            ":owner_id": user.id.uuid().into_bytes(),
+            ":created_at": user.created_at.unix(),
+        })?;
+    audit::record(connection, by, &event(user.id, Action::UserCreated))
 }
 
 pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<User, StoreError> {
@@ -87,9 +98,14 @@ pub(super) fn list(connection: &Connection, after: Option<UserId>, limit: u32) -
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn change_profile(connection: &Connection, id: UserId, change: &ProfileChange) -> Result<User, StoreError> {
-    sessions::expect_open(connection, id, change.authority)?;
-    connection
+pub(super) fn change_profile(
+    connection: &Connection,
+    id: UserId,
+    change: &ProfileChange,
+    by: &By,
+) -> Result<User, StoreError> {
+    let before = by_id(connection, id)?;
+    let after = connection
         .prepare_cached(
             "UPDATE users SET name = coalesce(:name, name), email = coalesce(:email, email),
                               email_canonical = coalesce(:email_canonical, email_canonical)
@@ -104,24 +120,30 @@ pub(super) fn change_profile(connection: &Connection, id: UserId, change: &Profi
                 ":email_canonical": change.email.as_ref().map(|email| email.canonical()),
             },
             |row| row::user(row, 0),
-        )
-        .optional()?
-        .ok_or(StoreError::NotFound)
+        )?;
+    let changed = match (before.name != after.name, before.email != after.email) {
+        (false, false) => return Ok(after),
+        (true, false) => "name",
+        (false, true) => "email",
+        (true, true) => "name, email",
+    };
+    audit::record(connection, by, &event(id, Action::UserUpdated).with(changed))?;
+    Ok(after)
 }
 
-pub(super) fn change_password(connection: &Connection, id: UserId, change: &PasswordChange) -> Result<(), StoreError> {
+pub(super) fn change_password(
+    connection: &Connection,
+    id: UserId,
+    change: &PasswordChange,
+    by: &By,
+) -> Result<(), StoreError> {
     match &change.verified {
         Some(verified) => expect_credentials(connection, id, verified)?,
         None => drop(by_id(connection, id)?),
     }
-    sessions::expect_open(connection, id, change.keep)?;
     set_password(connection, id, &change.password)?;
-    connection.prepare_cached("DELETE FROM sessions WHERE user_id = :user_id AND id IS NOT :keep")?.execute(
-        named_params! {
-            ":user_id": id.uuid().into_bytes(),
-            ":keep": change.keep.map(|keep| keep.uuid().into_bytes()),
-        },
-    )?;
+    audit::record(connection, by, &event(id, Action::UserPasswordChanged))?;
+    sessions::end_all(connection, id, by.session(), by)?;
     Ok(())
 }
 
@@ -148,28 +170,33 @@ pub(super) fn set_password(connection: &Connection, id: UserId, password: &Passw
     Ok(())
 }
 
-pub(super) fn disable(connection: &Connection, id: UserId, at: Timestamp) -> Result<User, StoreError> {
-    let user = connection
+pub(super) fn disable(connection: &Connection, id: UserId, by: &By) -> Result<User, StoreError> {
+    let disabled = connection
         .prepare_cached(
-            "UPDATE users SET disabled_at = coalesce(disabled_at, :at) WHERE id = :id
+            "UPDATE users SET disabled_at = :at WHERE id = :id AND disabled_at IS NULL
              RETURNING id, name, email, created_at, disabled_at, current_environment_id",
         )?
-        .query_row(named_params! {":id": id.uuid().into_bytes(), ":at": at.unix()}, |row| row::user(row, 0))
-        .optional()?
-        .ok_or(StoreError::NotFound)?;
-    connection
-        .prepare_cached("DELETE FROM sessions WHERE user_id = :user_id")?
-        .execute(named_params! {":user_id": id.uuid().into_bytes()})?;
+        .query_row(named_params! {":id": id.uuid().into_bytes(), ":at": by.at.unix()}, |row| row::user(row, 0))
+        .optional()?;
+    let Some(user) = disabled else { return by_id(connection, id) };
+    audit::record(connection, by, &event(id, Action::UserDisabled))?;
+    sessions::end_all(connection, id, None, by)?;
     Ok(user)
 }
 
-pub(super) fn enable(connection: &Connection, id: UserId) -> Result<User, StoreError> {
-    connection
+pub(super) fn enable(connection: &Connection, id: UserId, by: &By) -> Result<User, StoreError> {
+    let enabled = connection
         .prepare_cached(
-            "UPDATE users SET disabled_at = NULL WHERE id = :id
+            "UPDATE users SET disabled_at = NULL WHERE id = :id AND disabled_at IS NOT NULL
              RETURNING id, name, email, created_at, disabled_at, current_environment_id",
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row::user(row, 0))
-        .optional()?
-        .ok_or(StoreError::NotFound)
+        .optional()?;
+    let Some(user) = enabled else { return by_id(connection, id) };
+    audit::record(connection, by, &event(id, Action::UserEnabled))?;
+    Ok(user)
+}
+
+const fn event(user: UserId, action: Action) -> Entry {
+    Entry::done(user, action, Target::User(user))
 }

@@ -34,7 +34,7 @@ fn restarts(directory: &TempDir) -> u32 {
 fn flood(store: &SqliteStore, writes: usize) -> Duration {
     let write = || {
         let user = person(&Uuid::now_v7().to_string());
-        store.add_user(user, password())
+        store.add_user(user, password(), by())
     };
     let mut waiting: std::collections::VecDeque<_> = (0..4).map(|_| write()).collect();
     let mut longest = Duration::ZERO;

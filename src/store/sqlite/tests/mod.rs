@@ -1,6 +1,8 @@
 //! What only SQLite can do wrong: files, locks, plans, the writer's batches. The trait's own promises are in
 //! tests/store_contract.rs.
 
+mod audit_trail;
+mod life;
 mod log;
 mod opening;
 mod running;
@@ -13,7 +15,12 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    domain::secret::{CredentialKind, Hint, Plaintext, Prefixes},
+    domain::{
+        audit::Origin,
+        id::EnvironmentId,
+        secret::{CredentialKind, Hint, Plaintext, Prefixes},
+        token::{RevocationReason, TokenState},
+    },
     store::Conflict,
 };
 
@@ -43,7 +50,7 @@ fn open(directory: &TempDir) -> SqliteStore {
 fn made(directory: &TempDir) -> PathBuf {
     let path = database(directory);
     let store = SqliteStore::open(&settings(&path), Access::Create).unwrap();
-    wait(store.add_user(person("ada"), password())).unwrap();
+    wait(store.add_user(person("ada"), password(), by())).unwrap();
     drop(store);
     settle(&path);
     path
@@ -78,8 +85,12 @@ fn person(name: &str) -> User {
         email: Email::parse(&format!("{name}@example.com")).unwrap(),
         created_at: Timestamp::from_unix(1),
         disabled_at: None,
-        current_environment: None,
+        current_environment: EnvironmentId::new(Uuid::now_v7()),
     }
+}
+
+fn by() -> By {
+    By { origin: Origin::COMMAND_LINE, at: Timestamp::from_unix(2) }
 }
 
 fn password() -> PasswordHash {
@@ -112,8 +123,12 @@ fn secret() -> (TokenHash, Hint) {
 
 fn new_token(owner: UserId) -> NewToken {
     let (hash, hint) = secret();
+    let id = TokenId::new(Uuid::now_v7());
     NewToken {
-        id: TokenId::new(Uuid::now_v7()),
+        id,
+        environment: None,
+        family: id,
+        rotated_from: None,
         owner,
         name: Name::parse("ci").unwrap(),
         abilities: crate::domain::ability::Abilities::full(),
@@ -121,6 +136,6 @@ fn new_token(owner: UserId) -> NewToken {
         hint,
         created_at: Timestamp::from_unix(1),
         expires_at: None,
-        authority: None,
+        limits: None,
     }
 }

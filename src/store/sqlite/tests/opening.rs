@@ -78,7 +78,7 @@ fn a_new_file_is_private_and_ours() {
             number("PRAGMA trusted_schema")?,
         ])
     }));
-    assert_eq!(pragmas, Ok([0x7061_7464, 2, 2, 1, 0]));
+    assert_eq!(pragmas, Ok([0x7061_7464, migrations::VERSION, 2, 1, 0]));
     let journal = store.pool.get().unwrap().query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0));
     assert_eq!(journal.unwrap(), "wal");
     let written = store.pool.get().unwrap().execute("DELETE FROM users", []);
@@ -109,7 +109,10 @@ fn what_was_closed_or_killed_opens_with_all_that_was_committed() {
     let path = made(&directory);
     let user = person("bob");
     killed_after(&path, |connection| {
-        users::add(connection, &user, &password()).unwrap();
+        // User and environment refer to each other, so that neither can be committed alone.
+        let transaction = connection.unchecked_transaction().unwrap();
+        users::add(&transaction, &user, &password(), &by()).unwrap();
+        transaction.commit().unwrap();
     });
     assert!(fs::metadata(file::beside(&path, "-wal")).unwrap().len() > 0);
     let store = open(&directory);
@@ -190,7 +193,7 @@ fn a_newer_file_is_refused_untouched() {
     let at_rest = directory();
     let path = made(&at_rest);
     let connection = Connection::open(&path).unwrap();
-    connection.pragma_update(None, "user_version", 3).unwrap();
+    connection.pragma_update(None, "user_version", migrations::VERSION + 1).unwrap();
     drop(connection);
     refused(&path, is_newer);
 
@@ -198,7 +201,7 @@ fn a_newer_file_is_refused_untouched() {
     let with_log = directory();
     let path = made(&with_log);
     killed_after(&path, |connection| {
-        connection.pragma_update(None, "user_version", 3).unwrap();
+        connection.pragma_update(None, "user_version", migrations::VERSION + 1).unwrap();
     });
     assert!(file::beside(&path, "-wal").exists());
     refused(&path, is_newer);
@@ -245,8 +248,10 @@ fn damage_at_a_root_shows_in_a_large_file_too() {
         .execute_batch(
             "PRAGMA synchronous = OFF;
              WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1800)
-             INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at)
-             SELECT randomblob(16), (SELECT id FROM users), randomblob(32), 'abcd', 'n', hex(zeroblob(5000)), 1 FROM n;",
+             INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, family_id)
+             SELECT randomblob(16), (SELECT id FROM users), randomblob(32), 'abcd', 'n', hex(zeroblob(5000)), 1,
+                    zeroblob(16)
+             FROM n;",
         )
         .unwrap();
     drop(connection);
@@ -269,7 +274,7 @@ fn a_second_server_is_refused_by_every_name_of_the_file() {
     }
     let tool = SqliteStore::open(&settings(&alias), Access::Existing).unwrap();
     let user = person("bob");
-    wait(tool.add_user(user.clone(), password())).unwrap();
+    wait(tool.add_user(user.clone(), password(), by())).unwrap();
     drop(tool);
     assert_eq!(wait(store.user(user.id)), Ok(user));
     wait(store.ready()).unwrap();
@@ -287,7 +292,7 @@ fn several_processes_may_create_the_same_file_at_once() {
             start.wait();
             let store = SqliteStore::open(&settings(&path), Access::Create)?;
             let name = Uuid::now_v7().to_string();
-            wait(store.add_user(person(&name), password())).unwrap();
+            wait(store.add_user(person(&name), password(), by())).unwrap();
             Ok::<_, OpenError>(())
         };
         thread::scope(|scope| {
@@ -306,7 +311,7 @@ fn a_killed_server_keeps_what_it_acknowledged_and_releases_its_lock() {
     if let Some(path) = env::var_os(VICTIM) {
         let store = SqliteStore::open(&settings(path), Access::Server).unwrap();
         for n in 0.. {
-            wait(store.add_user(person(&format!("user{n}")), password())).unwrap();
+            wait(store.add_user(person(&format!("user{n}")), password(), by())).unwrap();
             writeln!(io::stdout(), "acknowledged user{n}").unwrap();
         }
     }
@@ -345,7 +350,7 @@ fn refusing_a_second_server_leaves_the_first_at_work() {
     for _ in 0..3 {
         let second = SqliteStore::open(&settings(database(&directory)), Access::Server);
         assert!(second.is_err());
-        wait(store.add_user(person(&Uuid::now_v7().to_string()), password())).unwrap();
+        wait(store.add_user(person(&Uuid::now_v7().to_string()), password(), by())).unwrap();
     }
     wait(store.ready()).unwrap();
     assert_eq!(wait(store.users(None, 9)).unwrap().len(), 3);

@@ -27,7 +27,7 @@ fn gate(store: &SqliteStore) -> (mpsc::Sender<()>, Reply<'_, ()>) {
 
 fn add(store: &SqliteStore, name: &str) -> Reply<'static, ()> {
     let user = person(name);
-    store.writer.submit(Vec::new(), move |connection| users::add(connection, &user, &password()))
+    store.writer.submit(Vec::new(), move |connection| users::add(connection, &user, &password(), &by()))
 }
 
 fn count(store: &SqliteStore) -> usize {
@@ -51,11 +51,11 @@ fn a_failed_or_panicking_write_does_not_hurt_its_neighbours() {
     let (open, gate) = gate(&store);
     let first = add(&store, "first");
     let failed: Reply<'_, ()> = store.write(Vec::new(), |connection| {
-        users::add(connection, &person("failed"), &password())?;
+        users::add(connection, &person("failed"), &password(), &by())?;
         Err(StoreError::NotFound)
     });
     let panicked: Reply<'_, ()> = store.write(Vec::new(), |connection| {
-        users::add(connection, &person("panicked"), &password())?;
+        users::add(connection, &person("panicked"), &password(), &by())?;
         panic!("on purpose")
     });
     let last = add(&store, "last");
@@ -78,11 +78,11 @@ fn only_a_write_that_fails_halfway_makes_its_neighbours_run_again() {
         let (counted, user) = (Arc::clone(&runs), person(&format!("neighbour-{spoils}")));
         let neighbour = store.write(Vec::new(), move |connection| {
             counted.fetch_add(1, Ordering::SeqCst);
-            users::add(connection, &user, &password())
+            users::add(connection, &user, &password(), &by())
         });
         let refused: Reply<'_, ()> = store.write(Vec::new(), move |connection| {
             if spoils {
-                users::add(connection, &person("spoilt"), &password())?;
+                users::add(connection, &person("spoilt"), &password(), &by())?;
             }
             Err(StoreError::NotFound)
         });
@@ -233,7 +233,7 @@ fn a_read_waits_for_a_connection_only_so_long() {
         SqliteSettings { readers: 1, pool_timeout: Duration::from_millis(100), ..settings(database(&directory)) };
     let store = SqliteStore::open(&settings, Access::Server).unwrap();
     let user = person("ada");
-    wait(store.add_user(user.clone(), password())).unwrap();
+    wait(store.add_user(user.clone(), password(), by())).unwrap();
     let (taken, _long) = (store.pool.get().unwrap(), store.long_readers.get().unwrap());
     let start = Instant::now();
     assert!(is_outage(&wait(store.user(user.id))));
@@ -251,7 +251,7 @@ fn long_reads_leave_the_point_reads_their_connections() {
     let settings = SqliteSettings { pool_timeout: Duration::from_millis(100), ..settings(database(&directory)) };
     let store = SqliteStore::open(&settings, Access::Server).unwrap();
     let user = person("ada");
-    wait(store.add_user(user.clone(), password())).unwrap();
+    wait(store.add_user(user.clone(), password(), by())).unwrap();
     let _lists = store.long_readers.get().unwrap();
     assert!(is_outage(&wait(store.users(None, 1))));
     assert_eq!(wait(store.user(user.id)), Ok(user));
@@ -263,13 +263,13 @@ fn room_that_another_process_used_up_is_not_given_twice() {
     let (server, tool) =
         (open(&directory), SqliteStore::open(&settings(database(&directory)), Access::Existing).unwrap());
     let user = person("ada");
-    wait(server.add_user(user.clone(), password())).unwrap();
-    let add = |store: &SqliteStore| wait(store.add_token(new_token(user.id), 3));
+    wait(server.add_user(user.clone(), password(), by())).unwrap();
+    let add = |store: &SqliteStore| wait(store.add_token(new_token(user.id), 3, by()));
     let first = add(&server).unwrap();
     add(&tool).unwrap();
     add(&tool).unwrap();
     assert_eq!(add(&server), Err(StoreError::Conflict(Conflict::TooManyTokens)));
-    wait(server.revoke_token(user.id, first.id, Timestamp::from_unix(2))).unwrap();
+    wait(server.revoke_token(user.id, first.id, RevocationReason::RevokedByOwner, by())).unwrap();
     add(&server).unwrap();
     assert_eq!(add(&tool), Err(StoreError::Conflict(Conflict::TooManyTokens)));
 }
@@ -280,7 +280,7 @@ fn a_file_that_vanished_takes_no_write_and_answers_no_read_until_it_is_back() {
         let directory = directory();
         let store = open(&directory);
         let user = person("ada");
-        wait(store.add_user(user.clone(), password())).unwrap();
+        wait(store.add_user(user.clone(), password(), by())).unwrap();
         let path = file::beside(&database(&directory), suffix);
         let elsewhere = file::beside(&path, ".moved");
         fs::rename(&path, &elsewhere).unwrap();
@@ -307,7 +307,7 @@ fn reads_notice_by_themselves_that_the_file_vanished() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
-    wait(store.add_user(user.clone(), password())).unwrap();
+    wait(store.add_user(user.clone(), password(), by())).unwrap();
     let elsewhere = directory.path().join("moved");
     fs::rename(database(&directory), &elsewhere).unwrap();
     eventually(|| is_outage(&wait(store.user(user.id))));
@@ -321,7 +321,7 @@ fn a_file_that_vanishes_under_a_transaction_takes_it_along() {
     let store = open(&directory);
     let (path, elsewhere) = (database(&directory), directory.path().join("moved"));
     let moved = store.write(Vec::new(), move |connection| {
-        users::add(connection, &person("lost"), &password())?;
+        users::add(connection, &person("lost"), &password(), &by())?;
         fs::rename(&path, &elsewhere).unwrap();
         Ok(())
     });
@@ -341,7 +341,7 @@ fn a_full_disk_refuses_writes_and_answers_reads_and_heals() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
-    wait(store.add_user(user.clone(), password())).unwrap();
+    wait(store.add_user(user.clone(), password(), by())).unwrap();
     let allow_pages = |pages: i64| {
         wait(store.write(Vec::new(), move |connection| {
             connection.pragma_update(None, "max_page_count", pages)?;
@@ -371,7 +371,7 @@ fn the_log_stays_bounded_while_others_read() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
-    wait(store.add_user(user.clone(), password())).unwrap();
+    wait(store.add_user(user.clone(), password(), by())).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..2 {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn plan(store: &SqliteStore, sql: &str) -> Vec<String> {
+pub(super) fn plan(store: &SqliteStore, sql: &str) -> Vec<String> {
     let connection = store.pool.get().unwrap();
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let rows = statement.raw_query();
@@ -77,12 +77,12 @@ fn a_token_of_an_environment_is_no_personal_token() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
-    wait(store.add_user(user.clone(), password())).unwrap();
+    wait(store.add_user(user.clone(), password(), by())).unwrap();
     let new = || new_token(user.id);
     let token = new();
-    wait(store.add_token(token.clone(), 1)).unwrap();
+    wait(store.add_token(token.clone(), 1, by())).unwrap();
     wait(store.write(Vec::new(), |connection| {
-        let sql = "UPDATE tokens SET environment_id = zeroblob(16)";
+        let sql = "UPDATE tokens SET environment_id = (SELECT id FROM environments)";
         Ok(connection.execute(sql, [])?)
     }))
     .unwrap();
@@ -91,11 +91,11 @@ fn a_token_of_an_environment_is_no_personal_token() {
     assert!(wait(store.token_by_hash(&token.hash)).unwrap().is_none());
     assert_eq!(wait(store.token(token.id)), Err(StoreError::NotFound));
     assert!(wait(store.tokens_of(user.id, list, now)).unwrap().is_empty());
-    let renamed = store.rename_token(user.id, token.id, token.name);
+    let renamed = store.rename_token(user.id, token.id, token.name, by());
     assert_eq!(wait(renamed), Err(StoreError::NotFound));
-    let revoked = store.revoke_token(user.id, token.id, now);
+    let revoked = store.revoke_token(user.id, token.id, RevocationReason::RevokedByOwner, by());
     assert_eq!(wait(revoked), Err(StoreError::NotFound));
-    wait(store.add_token(new(), 1)).unwrap();
+    wait(store.add_token(new(), 1, by())).unwrap();
 }
 
 #[test]
@@ -103,10 +103,10 @@ fn records_share_an_owner_and_abilities_only_while_they_say_the_same() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
-    wait(store.add_user(user.clone(), password())).unwrap();
+    wait(store.add_user(user.clone(), password(), by())).unwrap();
     let tokens = [new_token(user.id), new_token(user.id)];
     for token in &tokens {
-        wait(store.add_token(token.clone(), 9)).unwrap();
+        wait(store.add_token(token.clone(), 9, by())).unwrap();
     }
     let owner = |token: &NewToken| {
         let record = wait(store.token_by_hash(&token.hash)).unwrap().unwrap();
@@ -139,7 +139,7 @@ fn a_row_that_the_domain_would_refuse_is_a_defect_and_not_shown() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
-    wait(store.add_user(user.clone(), password())).unwrap();
+    wait(store.add_user(user.clone(), password(), by())).unwrap();
     wait(store.write(Vec::new(), |connection| Ok(connection.execute("UPDATE users SET email = 'canary'", [])?)))
         .unwrap();
     match wait(store.user(user.id)) {

@@ -1,0 +1,83 @@
+//! That the trail and what it tells of stand and fall together, and that it is only added to.
+
+use super::*;
+use crate::domain::audit::{Action, Actor};
+
+fn count(store: &SqliteStore) -> i64 {
+    let count =
+        |connection: &Connection| Ok(connection.query_row("SELECT count(*) FROM audit_events", [], |row| row.get(0))?);
+    wait(store.read(count)).unwrap()
+}
+
+/// By whom no event can be written, which stands for whatever may go wrong there.
+fn unspeakable() -> By {
+    let origin = Origin { actor: Actor::System, address: None, request_id: Some("x".repeat(129)) };
+    By { origin, at: Timestamp::from_unix(2) }
+}
+
+#[test]
+fn an_event_is_neither_changed_nor_deleted() {
+    let directory = directory();
+    let store = open(&directory);
+    wait(store.add_user(person("ada"), password(), by())).unwrap();
+    for sql in ["UPDATE audit_events SET at = 0", "DELETE FROM audit_events", "DELETE FROM audit_events WHERE seq = 1"]
+    {
+        let done = wait(store.write(Vec::new(), move |connection| Ok(connection.execute(sql, [])?)));
+        assert!(matches!(done, Err(StoreError::Internal(_))), "{sql}: {done:?}");
+    }
+    assert_eq!(count(&store), 1);
+}
+
+#[test]
+fn a_change_whose_event_cannot_be_written_does_not_happen() {
+    let directory = directory();
+    let store = open(&directory);
+    let (ada, eve) = (person("ada"), person("eve"));
+    wait(store.add_user(ada.clone(), password(), by())).unwrap();
+    let new = new_token(ada.id);
+    let token = wait(store.add_token(new.clone(), 9, by())).unwrap();
+    let before = count(&store);
+
+    let is_defect =
+        |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Internal(_))), "{result:?}");
+    is_defect(wait(store.add_user(eve.clone(), password(), unspeakable())));
+    is_defect(wait(store.disable_user(ada.id, unspeakable())).map(drop));
+    let change = PasswordChange { verified: None, password: PasswordHash::new("$argon2id$new".to_owned()) };
+    is_defect(wait(store.change_password(ada.id, change, unspeakable())));
+    let change = ProfileChange { name: Some(eve.name), email: None };
+    is_defect(wait(store.change_profile(ada.id, change, unspeakable())).map(drop));
+    is_defect(wait(store.add_token(new_token(ada.id), 9, unspeakable())).map(drop));
+    is_defect(wait(store.revoke_token(ada.id, token.id, RevocationReason::Leaked, unspeakable())));
+
+    assert_eq!(count(&store), before);
+    assert_eq!(wait(store.user(eve.id)), Err(StoreError::NotFound));
+    let stored = wait(store.credentials(ada.id)).unwrap();
+    assert_eq!((stored.user, stored.password), (ada.clone(), password()));
+    let list = TokenQuery { limit: 9, ..TokenQuery::default() };
+    assert_eq!(wait(store.tokens_of(ada.id, list, Timestamp::from_unix(1))).unwrap(), [token]);
+}
+
+#[test]
+fn a_trail_is_read_along_its_index() {
+    let directory = directory();
+    let store = open(&directory);
+    assert_eq!(
+        statements::plan(&store, audit::LIST),
+        ["SEARCH audit_events USING INDEX audit_events_by_user (user_id=? AND seq<?)"]
+    );
+}
+
+#[test]
+fn an_event_outlives_the_user_it_tells_of() {
+    let directory = directory();
+    let store = open(&directory);
+    let ada = person("ada");
+    wait(store.add_user(ada.clone(), password(), by())).unwrap();
+    wait(store.write(Vec::new(), |connection| Ok(connection.execute("DELETE FROM users", [])?))).unwrap();
+    let events = wait(store.events_of(ada.id, None, 9)).unwrap();
+    assert_eq!(events[0].entry.action, Action::UserCreated);
+    let environments = "SELECT count(*) FROM environments";
+    let left: i64 =
+        wait(store.read(|connection| Ok(connection.query_row(environments, [], |row| row.get(0))?))).unwrap();
+    assert_eq!(left, 0);
+}
