@@ -171,18 +171,23 @@ fn yes(principal: Option<&Principal>) -> Result<Response<BoxBody>, ApiError> {
         headers.insert(name, HeaderValue::from_static(""));
     }
     let Some(principal) = principal else { return Ok(response) };
-    let user = principal.user();
     // One buffer for all the values: this is done for every request of every application.
     let mut values = Values(BytesMut::with_capacity(512));
     let mut identifier = uuid::Uuid::encode_buffer();
-    // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
-    let id = values.take(user.id.uuid().hyphenated().encode_lower(&mut identifier))?;
-    headers.insert(REMOTE_USER, id.clone());
-    headers.insert(X_AUTH_REQUEST_USER, id);
-    let email = values.take(user.email.as_str())?;
-    headers.insert(REMOTE_EMAIL, email.clone());
-    headers.insert(X_AUTH_REQUEST_EMAIL, email);
-    headers.insert(REMOTE_NAME, values.take(user.name.as_str())?);
+    if let Some(user) = principal.person() {
+        // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
+        let id = values.take(user.id.uuid().hyphenated().encode_lower(&mut identifier))?;
+        headers.insert(REMOTE_USER, id.clone());
+        headers.insert(X_AUTH_REQUEST_USER, id);
+        let email = values.take(user.email.as_str())?;
+        headers.insert(REMOTE_EMAIL, email.clone());
+        headers.insert(X_AUTH_REQUEST_EMAIL, email);
+        headers.insert(REMOTE_NAME, values.take(user.name.as_str())?);
+    }
+    if let Some(environment) = principal.environment() {
+        let id = values.take(environment.uuid().hyphenated().encode_lower(&mut identifier))?;
+        headers.insert(X_AUTH_ENVIRONMENT_ID, id);
+    }
     headers.insert(X_AUTH_TOKEN_ID, values.take(principal.id().hyphenated().encode_lower(&mut identifier))?);
     headers.insert(X_AUTH_TOKEN_KIND, HeaderValue::from_static(principal.kind().as_str()));
     let abilities = principal.abilities();

@@ -9,14 +9,17 @@ use patd::{
     domain::{
         account::{Email, PasswordHash, User, UserCredentials},
         audit::{By, Entry, Event},
-        id::{SessionId, TokenId, UserId},
+        environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
+        id::{EnvironmentId, SessionId, TokenId, UserId},
         secret::TokenHash,
         session::{Session, SessionRecord},
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
     },
-    store::{Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses},
+    store::{
+        EnvironmentQuery, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses,
+    },
 };
 use serde_json::json;
 
@@ -88,6 +91,11 @@ delegate! {
         fn session_by_hash(&self, hash: &TokenHash) -> Option<Arc<SessionRecord>>;
         fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session>;
         fn token_by_hash(&self, hash: &TokenHash) -> Option<Arc<TokenRecord>>;
+        fn environment(&self, user: UserId, id: EnvironmentId) -> SeenEnvironment;
+        fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Vec<SeenEnvironment>;
+        fn members_of(&self, user: UserId, id: EnvironmentId) -> Vec<Member>;
+        fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Token;
+        fn environment_tokens(&self, user: UserId, environment: EnvironmentId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
         fn token(&self, id: TokenId) -> Token;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
     }
@@ -100,6 +108,15 @@ delegate! {
         fn sign_in(&self, sign_in: SignIn, by: By) -> ();
         fn end_session(&self, user: UserId, id: SessionId, by: By) -> ();
         fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> u64;
+        fn add_environment(&self, environment: Environment, by: By) -> ();
+        fn choose_environment(&self, user: UserId, id: EnvironmentId, by: By) -> User;
+        fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: By) -> SeenEnvironment;
+        fn delete_environment(&self, user: UserId, id: EnvironmentId, by: By) -> ();
+        fn share_environment(&self, user: UserId, id: EnvironmentId, with: UserId, role: MemberRole, by: By) -> Member;
+        fn unshare_environment(&self, user: UserId, id: EnvironmentId, with: UserId, by: By) -> ();
+        fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: By) -> Token;
+        fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: By) -> Token;
+        fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: By) -> ();
         fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Token;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Token;
         fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> ();
@@ -132,7 +149,9 @@ fn a_read_that_fails_is_503_on_every_route_and_never_401() {
         if elsewhere.contains(&path) || path.starts_with("/api/authz/") {
             continue;
         }
-        let path = path.replace("{id}", &uuid::Uuid::now_v7().to_string());
+        let path = ["{id}", "{user_id}", "{token_id}"]
+            .iter()
+            .fold(path.to_owned(), |path, id| path.replace(id, &uuid::Uuid::now_v7().to_string()));
         let body = match &*path {
             "/api/v1/auth/login" => Some(json!({ "email": email("ada"), "password": password("ada") })),
             _ => (method != "GET" && method != "HEAD").then(|| json!({})),
