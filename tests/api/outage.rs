@@ -178,6 +178,8 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
     let created = ada.create_token(json!({ "name": "kept" }));
     let token = app.bearer(created["token"].as_str().unwrap());
     let path = format!("/api/v1/user/api-tokens/{}", created["id"].as_str().unwrap());
+    let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
+    let environment = format!("/api/v1/environments/{environment}");
     // The use is noted before, so that it does not tell the two lists apart.
     assert_eq!(token.get("/api/user").status, 200);
     let before = (ada.get("/api/v1/user").text, ada.get("/api/v1/user/api-tokens").text);
@@ -191,6 +193,9 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
         ada.patch("/api/v1/user", json!({ "name": "never" })),
         ada.put("/api/v1/user/password", json!({ "current_password": password("ada"), "password": new })),
         ada.delete("/api/v1/user/sessions"),
+        ada.post("/api/v1/environments", json!({ "name": "never" })),
+        ada.patch(&environment, json!({ "name": "never" })),
+        ada.post(&format!("{environment}/tokens"), json!({ "name": "never" })),
         ada.post("/api/v1/auth/logout", json!({})),
         app.anonymous().post("/api/v1/auth/login", json!({ "email": email("ada"), "password": password("ada") })),
         // What is refused cannot be noted, so that nothing is refused either.
