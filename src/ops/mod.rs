@@ -59,7 +59,7 @@ pub struct Rules {
     pub session_lifetime: Duration,
     /// How long a session lasts without being used.
     pub session_idle_lifetime: Duration,
-    /// The most live tokens of a user.
+    /// The most live tokens of a user, and of an environment.
     pub max_tokens_per_user: u32,
     /// The abilities that may be granted besides the server's own; empty is any.
     pub catalogue: Vec<Ability>,

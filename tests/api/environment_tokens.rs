@@ -1,9 +1,16 @@
 //! Tokens of environments: made like personal ones, and for no person.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use insta::assert_snapshot;
-use patd::{domain::audit::Origin, ops::accounts};
+use patd::{
+    config::{Config, Sources},
+    domain::audit::Origin,
+    ops::{
+        self, Context, accounts,
+        verification::{self, Denied},
+    },
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -148,6 +155,25 @@ fn it_is_no_personal_token_and_a_personal_token_is_none_of_an_environment() {
     // A number is for personal tokens, and a prefix belongs to its kind.
     for bad in [format!("1|{}", secret(&of_environment)), secret(&of_environment).replace("talq_", "pat_")] {
         assert_eq!(app.bearer(&bad).post("/api/v1/auth/identify", json!({})).status, 401);
+    }
+}
+
+#[test]
+fn settings_that_swap_the_prefixes_make_no_kind_of_the_other() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let tokens =
+        [create(&ada, &environment(&ada, "e"), json!({ "name": "t" })), ada.create_token(json!({ "name": "p" }))];
+    let swapped = [("tokens.environment_prefix", "pat_"), ("tokens.pat_prefix", "talq_")];
+    let flags = swapped.map(|(key, value)| (key, value.to_owned())).to_vec();
+    let config = Config::load(Sources { file: None, environment: Vec::new(), flags }).unwrap();
+    let ops = Context::new(&config, Arc::clone(&app.ops.store), app.ops.clock.clone()).unwrap();
+    for token in &tokens {
+        let secret = secret(token).rsplit('|').next().unwrap();
+        let refused = block_on(verification::authenticate(&ops, secret)).unwrap_err();
+        assert_eq!(refused, ops::Error::Denied(Denied::Unknown));
+        block_on(ops::tokens::revoke_by_possession(&ops, secret, Origin::COMMAND_LINE)).unwrap();
+        assert!(is_good(&app, token));
     }
 }
 
