@@ -1,4 +1,4 @@
--- The whole current schema of a patd database (SQLite, user_version 3). An older file is stepped up to exactly this
+-- The whole current schema of a patd database (SQLite, user_version 4). An older file is stepped up to exactly this
 -- by src/store/sqlite/migrations.rs. Times are Unix seconds, identifiers the 16 bytes of a UUIDv7.
 
 CREATE TABLE users (
@@ -15,6 +15,9 @@ CREATE TABLE users (
     current_environment_id BLOB NOT NULL REFERENCES environments (id) DEFERRABLE INITIALLY DEFERRED
         CHECK (length(current_environment_id) = 16)
 ) STRICT, WITHOUT ROWID;
+
+-- Without it, whoever deletes an environment would have every user read.
+CREATE INDEX users_by_current_environment ON users (current_environment_id);
 
 CREATE TABLE environments (
     id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
@@ -92,9 +95,12 @@ CREATE INDEX tokens_by_owner ON tokens (owner_id, number);
 -- condition, so that the index has to hold them although they are always NULL.
 CREATE INDEX tokens_live_by_owner ON tokens (owner_id, expires_at, revoked_at, environment_id)
     WHERE revoked_at IS NULL AND environment_id IS NULL;
--- These three hold nothing of a personal token that was never rotated, so that making one does not pay for them. The
+-- These four hold nothing of a personal token that was never rotated, so that making one does not pay for them. The
 -- first of a family is found by its id.
 CREATE INDEX tokens_by_environment ON tokens (environment_id, number) WHERE environment_id IS NOT NULL;
+-- As above, of an environment.
+CREATE INDEX tokens_live_by_environment ON tokens (environment_id, expires_at, revoked_at)
+    WHERE revoked_at IS NULL AND environment_id IS NOT NULL;
 CREATE INDEX tokens_by_family ON tokens (family_id) WHERE rotated_from IS NOT NULL;
 CREATE UNIQUE INDEX tokens_live_successor ON tokens (rotated_from)
     WHERE rotated_from IS NOT NULL AND revoked_at IS NULL;

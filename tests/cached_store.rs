@@ -21,6 +21,7 @@ use patd::{
         ability::Abilities,
         account::{Email, PasswordHash, User, UserCredentials},
         audit::{By, Entry, Event, Origin},
+        environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
         session::{NewSession, Session, SessionRecord},
@@ -30,7 +31,7 @@ use patd::{
     },
     ops::{self, clock::Clock, verification},
     store::{
-        Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses,
+        EnvironmentQuery, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses,
         cached::{Cached, Capacity},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -110,6 +111,20 @@ impl Store for Inner {
         fn sessions_of(&self, user: UserId, now: Timestamp) -> Reply<'_, Vec<Session>>;
         fn end_session(&self, user: UserId, id: SessionId, by: By) -> Reply<'_, ()>;
         fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> Reply<'_, u64>;
+        fn add_environment(&self, environment: Environment, by: By) -> Reply<'_, ()>;
+        fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, SeenEnvironment>;
+        fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<SeenEnvironment>>;
+        fn choose_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, User>;
+        fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: By) -> Reply<'_, SeenEnvironment>;
+        fn delete_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, ()>;
+        fn members_of(&self, user: UserId, id: EnvironmentId) -> Reply<'_, Vec<Member>>;
+        fn share_environment(&self, user: UserId, id: EnvironmentId, with: UserId, role: MemberRole, by: By) -> Reply<'_, Member>;
+        fn unshare_environment(&self, user: UserId, id: EnvironmentId, with: UserId, by: By) -> Reply<'_, ()>;
+        fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
+        fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Reply<'_, Token>;
+        fn environment_tokens(&self, user: UserId, environment: EnvironmentId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
+        fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: By) -> Reply<'_, Token>;
+        fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
         fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
         fn token(&self, id: TokenId) -> Reply<'_, Token>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;

@@ -6,6 +6,8 @@
 
 #[path = "store_contract/audit.rs"]
 mod audit;
+#[path = "store_contract/environments.rs"]
+mod environments;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -15,6 +17,7 @@ use patd::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
         audit::{Action, Actor, By, Entry, Event, Origin, Outcome, Target},
+        environment::{Environment, MemberRole, Role, SeenEnvironment, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         limits::{Allowlist, Limits},
         secret::{CredentialKind, Hint, Plaintext, Prefixes, TokenHash},
@@ -24,7 +27,7 @@ use patd::{
         token::{NewToken, Revocation, RevocationReason, Token, TokenState},
     },
     store::{
-        Conflict, PasswordChange, ProfileChange, SignIn, Store, StoreError, TokenQuery, Uses,
+        Conflict, EnvironmentQuery, PasswordChange, ProfileChange, SignIn, Store, StoreError, TokenQuery, Uses,
         cached::{Cached, Capacity},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -34,6 +37,14 @@ use uuid::Uuid;
 use audit::{
     a_session_that_has_ended_changes_nothing_more, events_are_paged_newest_first, every_change_leaves_its_event,
     what_changes_nothing_leaves_no_event, what_is_refused_is_noted_in_its_trail_or_in_nobodys,
+};
+
+use environments::{
+    a_deleted_environment_takes_its_tokens_along, a_successor_takes_the_place_of_its_token,
+    a_token_of_an_environment_is_apart_from_personal_ones, an_ended_session_changes_no_environment,
+    an_environment_is_renamed_shared_and_deleted_by_role, an_environment_is_seen_by_its_owner_and_its_members,
+    an_environments_limit_is_its_own, what_changes_no_environment_leaves_no_event,
+    whoever_loses_an_environment_is_back_in_their_default_one,
 };
 
 type Case = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
@@ -91,6 +102,15 @@ cases! {
     what_is_refused_is_noted_in_its_trail_or_in_nobodys,
     a_session_that_has_ended_changes_nothing_more,
     events_are_paged_newest_first,
+    an_environment_is_seen_by_its_owner_and_its_members,
+    an_environment_is_renamed_shared_and_deleted_by_role,
+    whoever_loses_an_environment_is_back_in_their_default_one,
+    a_deleted_environment_takes_its_tokens_along,
+    a_token_of_an_environment_is_apart_from_personal_ones,
+    an_environments_limit_is_its_own,
+    a_successor_takes_the_place_of_its_token,
+    an_ended_session_changes_no_environment,
+    what_changes_no_environment_leaves_no_event,
 }
 
 fn cached(store: Arc<dyn Store>) -> Cached {

@@ -90,8 +90,11 @@ fn judge(
     let decided = server::block_on(verification::authorize(&ctx, passage, || Ok::<_, ops::Error>(token)));
     Ok(match decided {
         Ok(principal) => {
-            let who = principal.map(|principal| principal.user().email.to_string()).unwrap_or_default();
-            (Some(true), format!("the token of {who} passes"))
+            let who = principal.map(|principal| match principal.person() {
+                Some(person) => person.email.to_string(),
+                None => format!("environment {}", principal.subject()),
+            });
+            (Some(true), format!("the token of {} passes", who.unwrap_or_default()))
         }
         Err(ops::Error::Denied(reason)) => (Some(false), format!("the token is not accepted: {reason}")),
         Err(ops::Error::MissingAbility) => {

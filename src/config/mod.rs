@@ -194,7 +194,7 @@ pub struct Tokens {
     /// How an environment token begins ([`Config::prefixes`]).
     #[serde(deserialize_with = "values::text")]
     pub environment_prefix: String,
-    /// The most live tokens of one user.
+    /// The most live tokens of one user, and of one environment.
     #[serde(deserialize_with = "values::count")]
     pub max_per_user: u32,
     /// The abilities that may be granted beside the server's own powers; empty is any. None is reserved.

@@ -6,6 +6,7 @@
 pub mod ability;
 pub mod account;
 pub mod audit;
+pub mod environment;
 pub mod id;
 pub mod last_use;
 pub mod limits;

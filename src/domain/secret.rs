@@ -20,7 +20,7 @@ pub enum CredentialKind {
     Session,
     /// A token that a person made for software.
     PersonalAccessToken,
-    /// A token of an environment. Nothing issues one yet.
+    /// A token of an environment.
     EnvironmentToken,
 }
 

@@ -1,4 +1,4 @@
-//! Personal access tokens: a person's key for software, limited to its abilities.
+//! Tokens: a person's or an environment's key for software, limited to its abilities.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use super::{
     id::{EnvironmentId, TokenId, UserId},
     last_use::LastUse,
     limits::Limits,
-    secret::{Hint, Plaintext, TokenHash},
+    secret::{CredentialKind, Hint, Plaintext, TokenHash},
     text::Name,
     time::Timestamp,
 };
 
-/// A personal access token as it is stored, without its secret.
+/// A token as it is stored, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Its identifier.
@@ -48,6 +48,16 @@ pub struct Token {
     pub revoked: Option<Revocation>,
     /// From where and how much it may be used; `None` is without limits.
     pub limits: Option<Box<Limits>>,
+}
+
+impl Token {
+    /// What kind of credential it is. A secret that claims to be of another kind is none of it.
+    pub const fn kind(&self) -> CredentialKind {
+        match self.environment {
+            Some(_) => CredentialKind::EnvironmentToken,
+            None => CredentialKind::PersonalAccessToken,
+        }
+    }
 }
 
 /// How long a token that was rotated goes on.
@@ -147,7 +157,7 @@ pub struct NewToken {
 pub struct IssuedToken {
     /// The stored token.
     pub token: Token,
-    /// `N|pat_…`, shown once.
+    /// `N|pat_…` or `talq_…`, shown once.
     pub plaintext: Plaintext,
 }
 

@@ -181,14 +181,22 @@ fn yes(principal: Option<&Principal>) -> Result<Response<BoxBody>, ApiError> {
 
 /// The values of [`IDENTITY`].
 fn identity(principal: &Principal) -> Result<[HeaderValue; 10], ApiError> {
-    let user = principal.user();
     // One buffer for all the values: this is done for every request of every application.
     let mut values = Values(BytesMut::with_capacity(512));
     let mut identifier = Uuid::encode_buffer();
-    // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
-    let id = values.take(user.id.uuid().hyphenated().encode_lower(&mut identifier))?;
-    let email = values.take(user.email.as_str())?;
-    let name = values.take(user.name.as_str())?;
+    let (user, email, name) = match principal.person() {
+        // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
+        Some(person) => (
+            values.take(person.id.uuid().hyphenated().encode_lower(&mut identifier))?,
+            values.take(person.email.as_str())?,
+            values.take(person.name.as_str())?,
+        ),
+        None => (NOTHING, NOTHING, NOTHING),
+    };
+    let environment = match principal.environment() {
+        Some(environment) => values.take(environment.uuid().hyphenated().encode_lower(&mut identifier))?,
+        None => NOTHING,
+    };
     let token = values.take(principal.id().hyphenated().encode_lower(&mut identifier))?;
     let kind = HeaderValue::from_static(principal.kind().as_str());
     for (at, ability) in principal.abilities().iter().enumerate() {
@@ -196,7 +204,7 @@ fn identity(principal: &Principal) -> Result<[HeaderValue; 10], ApiError> {
         values.0.extend_from_slice(ability.as_str().as_bytes());
     }
     let abilities = values.take("")?;
-    Ok([id.clone(), email.clone(), name, NOTHING, id, email, token, kind, abilities, NOTHING])
+    Ok([user.clone(), email.clone(), name, NOTHING, user, email, token, kind, abilities, environment])
 }
 
 const NOTHING: HeaderValue = HeaderValue::from_static("");

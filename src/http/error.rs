@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     ops::{
-        self, Violation,
+        self, Obstacle, Violation,
         verification::{Denied, PolicyDenied},
     },
     store::StoreError,
@@ -107,6 +107,18 @@ impl ApiError {
                 of(StatusCode::FORBIDDEN, "session_required", message)
             }
             Self::Ops(Ops::MissingAbility) => of(StatusCode::FORBIDDEN, "missing_ability", "Invalid ability provided."),
+            Self::Ops(Ops::RoleRequired) => {
+                let message = "Your role in this environment does not allow this.";
+                of(StatusCode::FORBIDDEN, "role_required", message)
+            }
+            Self::Ops(Ops::Conflict(obstacle)) => {
+                let message = match obstacle {
+                    Obstacle::DefaultEnvironment => "A default environment cannot be deleted.",
+                    Obstacle::TokenExpired => "The token has expired. Make a new one instead.",
+                    Obstacle::OwnerDisabled => "The account of this environment's owner is disabled.",
+                };
+                of(StatusCode::CONFLICT, obstacle.code(), message)
+            }
             Self::Ops(Ops::Policy(denied)) => {
                 let message = match denied {
                     PolicyDenied::UnknownPolicy => "There is no such policy.",

@@ -19,6 +19,7 @@ use crate::{
     domain::{
         ability::Power,
         account::User,
+        id::UserId,
         secret::CredentialKind,
         session::{Session, SessionRecord},
     },
@@ -81,7 +82,9 @@ impl FromRequest for SessionUser {
                     let SessionRecord { session, user, .. } = Arc::unwrap_or_clone(record);
                     Ok(Self { session, user })
                 }
-                Principal::PersonalAccessToken { .. } => Err(ops::Error::SessionRequired.into()),
+                Principal::PersonalAccessToken { .. } | Principal::EnvironmentToken { .. } => {
+                    Err(ops::Error::SessionRequired.into())
+                }
             }
         })
     }
@@ -95,10 +98,34 @@ impl FromRequest for AccountReader {
         let request = request.clone();
         Box::pin(async move {
             let principal = authenticate(&request).await?;
-            principal.require(Power::UserRead)?;
-            Ok(Self(principal.user().clone()))
+            let person = person_with(&principal, Power::UserRead)?;
+            Ok(Self(person.clone()))
         })
     }
+}
+
+/// A person, by their session or by a token that may read their environments.
+pub(super) struct EnvironmentReader(pub(super) UserId);
+
+impl FromRequest for EnvironmentReader {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let principal = authenticate(&request).await?;
+            let person = person_with(&principal, Power::EnvironmentsRead)?;
+            Ok(Self(person.id))
+        })
+    }
+}
+
+/// The person behind a credential that has `power`. Whatever an environment's token holds, it is no person's.
+fn person_with(principal: &Principal, power: Power) -> Result<&User, ops::Error> {
+    let person = principal.person().ok_or(ops::Error::SessionRequired)?;
+    principal.require(power)?;
+    Ok(person)
 }
 
 /// A caller that may ask what any credential may do: by a token that holds `tokens:introspect`, as Bearer or, as

@@ -37,12 +37,17 @@ pub(super) struct Introspection {
 struct Details {
     scope: String,
     client_id: String,
-    username: String,
+    /// A person's; an environment has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
     token_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
     iat: i64,
+    /// The person or the environment that the credential stands for.
     sub: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment_id: Option<String>,
     aud: &'static str,
     iss: &'static str,
     jti: String,
@@ -57,11 +62,12 @@ impl From<Principal> for Details {
         Self {
             scope: principal.abilities().to_string(),
             client_id: principal.id().to_string(),
-            username: principal.user().email.to_string(),
+            username: principal.person().map(|user| user.email.to_string()),
             token_type: "Bearer",
             exp: expires.map(|at| at.unix()),
             iat: issued.unix(),
-            sub: principal.user().id.to_string(),
+            sub: principal.subject().to_string(),
+            environment_id: principal.environment().map(|id| id.to_string()),
             aud: ISSUER,
             iss: ISSUER,
             jti: principal.id().to_string(),
@@ -94,6 +100,8 @@ pub(super) struct VerdictView {
     token: Option<CredentialView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<OwnerView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -116,7 +124,9 @@ struct OwnerView {
 impl From<Verdict> for VerdictView {
     fn from(verdict: Verdict) -> Self {
         let code = verdict.code();
-        let Verdict::Valid(principal) = verdict else { return Self { valid: false, code, token: None, owner: None } };
+        let Verdict::Valid(principal) = verdict else {
+            return Self { valid: false, code, token: None, owner: None, environment_id: None };
+        };
         let (created_at, expires_at) = principal.lifetime();
         let token = CredentialView {
             id: principal.id().to_string(),
@@ -126,9 +136,13 @@ impl From<Verdict> for VerdictView {
             created_at: created_at.to_string(),
             expires_at: expires_at.map(|at| at.to_string()),
         };
-        let user = principal.user();
-        let owner = OwnerView { id: user.id.to_string(), name: user.name.to_string(), email: user.email.to_string() };
-        Self { valid: true, code, token: Some(token), owner: Some(owner) }
+        let owner = principal.person().map(|user| OwnerView {
+            id: user.id.to_string(),
+            name: user.name.to_string(),
+            email: user.email.to_string(),
+        });
+        let environment_id = principal.environment().map(|id| id.to_string());
+        Self { valid: true, code, token: Some(token), owner, environment_id }
     }
 }
 

@@ -10,6 +10,8 @@ mod authz;
 mod client;
 mod connections;
 mod envelope;
+mod environment_tokens;
+mod environments;
 mod error;
 mod form;
 mod guard;
@@ -69,6 +71,26 @@ fn table() -> Table {
         .at("/api/v1/user/api-tokens", |route| route.get(tokens::list).post(tokens::create))
         .at("/api/v1/user/api-tokens/{id}", |route| {
             route.get(tokens::show).patch(tokens::rename).delete(tokens::revoke)
+        })
+        // The environment that it works in, its own ones and those that are shared with it.
+        .at("/api/v1/user/current-environment", |route| route.put(environments::choose))
+        .at("/api/v1/environments", |route| route.get(environments::list).post(environments::create))
+        .at("/api/v1/environments/{id}", |route| {
+            route.get(environments::show).patch(environments::rename).delete(environments::delete)
+        })
+        .at("/api/v1/environments/{id}/members", |route| route.get(environments::members))
+        .at("/api/v1/environments/{id}/members/{user_id}", |route| {
+            route.put(environments::share).delete(environments::unshare)
+        })
+        // Their tokens.
+        .at("/api/v1/environments/{id}/tokens", |route| {
+            route.get(environment_tokens::list).post(environment_tokens::create)
+        })
+        .at("/api/v1/environments/{id}/tokens/{token_id}", |route| {
+            route.get(environment_tokens::show).delete(environment_tokens::revoke)
+        })
+        .at("/api/v1/environments/{id}/tokens/{token_id}/regenerate", |route| {
+            route.post(environment_tokens::regenerate)
         })
         // What other software asks about a credential.
         .at("/api/v1/introspect", |route| route.post(introspection::introspect))

@@ -28,7 +28,7 @@ use crate::{
     },
     ops::{
         self, Violation,
-        tokens::{self, Expiry, ListRequest, TokenRequest},
+        tokens::{self, Expiry, ListRequest, Page, TokenRequest},
     },
 };
 
@@ -86,6 +86,12 @@ pub(super) struct PageView {
     next_cursor: Option<String>,
 }
 
+impl From<Page> for PageView {
+    fn from(page: Page) -> Self {
+        Self { data: page.tokens.into_iter().map(TokenView::from).collect(), next_cursor: page.next_cursor }
+    }
+}
+
 /// Kept as text, so that a mistake is answered like one in a form.
 #[derive(Deserialize)]
 pub(super) struct ListQuery {
@@ -101,16 +107,35 @@ pub(super) async fn create(
     source: Source,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let mut form = body.form(&["name", "abilities", "expires_at", "expires_in_days"]).await?;
-    let name = form.required("name", Name::parse);
-    let abilities = abilities(&mut form);
-    let expiry = expiry(&mut form);
-    let name = form.finish(name)?;
+    let NewTokenForm { name, abilities, expiry } = NewTokenForm::read(body).await?;
     let request = TokenRequest { owner: asking.user.id, name, abilities, expiry };
     let issued = tokens::create(&state.ops, request, source.by(&asking)).await?;
-    let location = format!("/api/v1/user/api-tokens/{}", issued.token.id);
+    Ok(created("/api/v1/user/api-tokens", issued))
+}
+
+/// The answer to whoever made a token, which is below `list` from then on.
+pub(super) fn created(list: &str, issued: IssuedToken) -> HttpResponse {
+    let location = format!("{list}/{}", issued.token.id);
     let view = IssuedTokenView::from(issued);
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view }))
+    HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view })
+}
+
+/// What makes a token, of whatever kind.
+pub(super) struct NewTokenForm {
+    pub(super) name: Name,
+    pub(super) abilities: Abilities,
+    pub(super) expiry: Expiry,
+}
+
+impl NewTokenForm {
+    pub(super) async fn read(body: Body) -> Result<Self, ApiError> {
+        let mut form = body.form(&["name", "abilities", "expires_at", "expires_in_days"]).await?;
+        let name = form.required("name", Name::parse);
+        let abilities = abilities(&mut form);
+        let expiry = expiry(&mut form);
+        let name = form.finish(name)?;
+        Ok(Self { name, abilities, expiry })
+    }
 }
 
 /// Omitted or null is full access, an empty list is none (the contract, "the seed").
@@ -144,11 +169,10 @@ pub(super) async fn list(
     query: Result<Query<ListQuery>, actix_web::Error>,
 ) -> Result<Json<PageView>, ApiError> {
     let page = tokens::list(&state.ops, asking.user.id, list_request(page::read(query)?)?).await?;
-    let data = page.tokens.into_iter().map(TokenView::from).collect();
-    Ok(Json(PageView { data, next_cursor: page.next_cursor }))
+    Ok(Json(page.into()))
 }
 
-fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
+pub(super) fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
     let limit = page::limit(query.limit)?;
     let state = query.state.map(|state| match &*state {
         "active" => Ok(TokenState::Active),
@@ -198,6 +222,6 @@ pub(super) async fn revoke(
 }
 
 /// A text that is no identifier names nothing, like an identifier that is unknown.
-fn token_id(text: &str) -> Result<TokenId, ops::Error> {
+pub(super) fn token_id(text: &str) -> Result<TokenId, ops::Error> {
     TokenId::parse(text).ok_or(ops::Error::NotFound)
 }

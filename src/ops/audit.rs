@@ -23,10 +23,10 @@ pub struct Page {
 
 /// Lists the events of the user's trail, newest first.
 pub async fn list(ctx: &Context, user: UserId, request: ListRequest) -> Result<Page, Error> {
-    let before = request.cursor.map(|cursor| List::Events.parse_cursor(user, &cursor)).transpose()?;
+    let before = request.cursor.map(|cursor| List::Events.parse_cursor(user.uuid(), &cursor)).transpose()?;
     let mut events = ctx.store.events_of(user, before, request.limit + 1).await?;
     let more = events.len() > request.limit as usize;
     events.truncate(request.limit as usize);
-    let next_cursor = events.last().filter(|_| more).map(|last| List::Events.write_cursor(user, last.seq));
+    let next_cursor = events.last().filter(|_| more).map(|last| List::Events.write_cursor(user.uuid(), last.seq));
     Ok(Page { events, next_cursor })
 }

@@ -7,6 +7,8 @@ pub mod accounts;
 pub mod audit;
 pub mod clock;
 mod cursor;
+pub mod environment_tokens;
+pub mod environments;
 pub mod passwords;
 pub mod sessions;
 pub mod throttle;
@@ -57,7 +59,7 @@ pub struct Rules {
     pub session_lifetime: Duration,
     /// How long a session lasts without being used.
     pub session_idle_lifetime: Duration,
-    /// The most live tokens of a user.
+    /// The most live tokens of a user, and of an environment.
     pub max_tokens_per_user: u32,
     /// The abilities that may be granted besides the server's own; empty is any.
     pub catalogue: Vec<Ability>,
@@ -127,9 +129,15 @@ pub enum Error {
     /// The policy lets nobody through, whatever their abilities.
     #[error("policy: {0}")]
     Policy(#[from] PolicyDenied),
+    /// The right person, but their role in the environment does not include this.
+    #[error("the role in the environment does not allow it")]
+    RoleRequired,
     /// There is no such thing, or it is somebody else's.
     #[error("not found")]
     NotFound,
+    /// It cannot be done as things are.
+    #[error("conflict: {0}")]
+    Conflict(#[from] Obstacle),
     /// The server does not take registrations.
     #[error("registration is switched off")]
     RegistrationClosed,
@@ -148,6 +156,29 @@ pub enum Error {
     /// The operating system gave no randomness, or a stored hash cannot be read.
     #[error("defect: {0}")]
     Internal(String),
+}
+
+/// Why something cannot be done as things are, though whoever asks may do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.code())]
+pub enum Obstacle {
+    /// A default environment stays as long as its owner's account.
+    DefaultEnvironment,
+    /// The token is past its expiry, and so would be what takes its place.
+    TokenExpired,
+    /// The account of the environment's owner is disabled, so that no token of it would be accepted.
+    OwnerDisabled,
+}
+
+impl Obstacle {
+    /// The word for it on the wire and in logs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::DefaultEnvironment => "default_environment",
+            Self::TokenExpired => "token_expired",
+            Self::OwnerDisabled => "owner_disabled",
+        }
+    }
 }
 
 /// A rule that a field breaks.
@@ -179,6 +210,10 @@ impl From<StoreError> for Error {
             StoreError::NotFound => Self::NotFound,
             // What began with a good session is refused like what comes after its end.
             StoreError::Conflict(Conflict::SessionEnded) => Denied::Unknown.into(),
+            StoreError::Conflict(Conflict::RoleRequired) => Self::RoleRequired,
+            StoreError::Conflict(Conflict::DefaultEnvironment) => Obstacle::DefaultEnvironment.into(),
+            StoreError::Conflict(Conflict::TokenExpired) => Obstacle::TokenExpired.into(),
+            StoreError::Conflict(Conflict::OwnerDisabled) => Obstacle::OwnerDisabled.into(),
             other => Self::Store(other),
         }
     }

@@ -1,4 +1,4 @@
-//! Personal access tokens: making, listing, renaming and revoking them.
+//! Personal access tokens: making, listing, renaming and revoking them; and the rules that tokens of environments share.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::{Context, Error, Violation, cursor::List};
 use crate::{
     domain::{
         ability::{Abilities, Ability, Power},
-        audit::{Actor, Origin},
-        id::{TokenId, UserId},
+        audit::{Actor, By, Origin},
+        id::{EnvironmentId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Presented},
         text::Name,
         time::Timestamp,
@@ -46,6 +46,21 @@ pub struct TokenRequest {
 /// but the administrator may grant server-wide powers.
 pub async fn create(ctx: &Context, request: TokenRequest, origin: Origin) -> Result<IssuedToken, Error> {
     let by = ctx.by(origin);
+    let (new, plaintext) = prepare(ctx, request, None, &by)?;
+    let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user, by).await.map_err(|error| match error {
+        StoreError::Conflict(Conflict::TooManyTokens) => too_many("You have", ctx.rules.max_tokens_per_user),
+        other => other.into(),
+    })?;
+    Ok(IssuedToken { plaintext: plaintext.numbered(token.number), token })
+}
+
+/// Judges what is asked for, and makes a secret for it: of a person, or of `environment`.
+pub(super) fn prepare(
+    ctx: &Context,
+    request: TokenRequest,
+    environment: Option<EnvironmentId>,
+    by: &By,
+) -> Result<(NewToken, Plaintext), Error> {
     let now = by.at;
     judge_abilities(ctx, &request, by.origin.actor)?;
     let expires_at = match request.expiry {
@@ -56,12 +71,16 @@ pub async fn create(ctx: &Context, request: TokenRequest, origin: Origin) -> Res
         }
         Expiry::After(lifetime) => Some(now.plus(lifetime)),
     };
-    let plaintext = Plaintext::generate(CredentialKind::PersonalAccessToken, &ctx.rules.prefixes)?;
+    let kind = match environment {
+        Some(_) => CredentialKind::EnvironmentToken,
+        None => CredentialKind::PersonalAccessToken,
+    };
+    let plaintext = Plaintext::generate(kind, &ctx.rules.prefixes)?;
     let id = TokenId::new(Uuid::now_v7());
     let new = NewToken {
         id,
         owner: request.owner,
-        environment: None,
+        environment,
         name: request.name,
         abilities: request.abilities,
         hash: plaintext.hash(),
@@ -72,11 +91,7 @@ pub async fn create(ctx: &Context, request: TokenRequest, origin: Origin) -> Res
         rotated_from: None,
         limits: None,
     };
-    let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user, by).await.map_err(|error| match error {
-        StoreError::Conflict(Conflict::TooManyTokens) => too_many(ctx.rules.max_tokens_per_user),
-        other => other.into(),
-    })?;
-    Ok(IssuedToken { plaintext: plaintext.numbered(token.number), token })
+    Ok((new, plaintext))
 }
 
 fn judge_abilities(ctx: &Context, request: &TokenRequest, actor: Actor) -> Result<(), Error> {
@@ -99,8 +114,9 @@ fn is_known(catalogue: &[Ability], ability: &Ability) -> bool {
         || Power::ALL.into_iter().any(|power| ability.covers(power.as_str()))
 }
 
-fn too_many(limit: u32) -> Error {
-    let message = format!("You have {limit} live tokens, as many as this server allows. Revoke one first.");
+/// `who` is a person with a verb: "You have".
+pub(super) fn too_many(who: &str, limit: u32) -> Error {
+    let message = format!("{who} {limit} live tokens, as many as this server allows. Revoke one first.");
     Violation { field: "name".into(), message }.into()
 }
 
@@ -128,16 +144,28 @@ pub struct Page {
 
 /// Lists the owner's tokens, newest first, with their latest use.
 pub async fn list(ctx: &Context, owner: UserId, request: ListRequest) -> Result<Page, Error> {
-    let before = request.cursor.map(|cursor| List::Tokens.parse_cursor(owner, &cursor)).transpose()?;
-    let query = TokenQuery { search: request.search, state: request.state, before, limit: request.limit + 1 };
-    let mut tokens = ctx.store.tokens_of(owner, query, ctx.clock.now()).await?;
-    let more = tokens.len() > request.limit as usize;
-    tokens.truncate(request.limit as usize);
-    let next_cursor = tokens.last().filter(|_| more).map(|last| List::Tokens.write_cursor(owner, last.number));
+    let (query, limit) = query(request, List::Tokens, owner.uuid())?;
+    let tokens = ctx.store.tokens_of(owner, query, ctx.clock.now()).await?;
+    Ok(page(ctx, tokens, limit, List::Tokens, owner.uuid()))
+}
+
+/// What to ask the store for one page of the list of `whose`, and how many tokens are on the page.
+pub(super) fn query(request: ListRequest, list: List, whose: Uuid) -> Result<(TokenQuery, u32), Error> {
+    let ListRequest { search, state, cursor, limit } = request;
+    let before = cursor.map(|cursor| list.parse_cursor(whose, &cursor)).transpose()?;
+    // One more, which tells whether there is another page.
+    Ok((TokenQuery { search, state, before, limit: limit + 1 }, limit))
+}
+
+/// The page of the tokens that the store answered.
+pub(super) fn page(ctx: &Context, mut tokens: Vec<Token>, limit: u32, list: List, whose: Uuid) -> Page {
+    let more = tokens.len() > limit as usize;
+    tokens.truncate(limit as usize);
+    let next_cursor = tokens.last().filter(|_| more).map(|last| list.write_cursor(whose, last.number));
     for token in &mut tokens {
         freshen(ctx, token);
     }
-    Ok(Page { tokens, next_cursor })
+    Page { tokens, next_cursor }
 }
 
 /// One token of the owner that is not revoked.
@@ -181,14 +209,24 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Origi
             }
             None => Ok(()),
         },
-        CredentialKind::PersonalAccessToken => match ctx.store.token_by_hash(&presented.hash).await? {
-            Some(record) if presented.number.is_none_or(|number| number == record.token.number) => {
-                let (id, reason) = (record.token.id, RevocationReason::RevokedByOwner);
-                ctx.store.revoke_token(record.token.owner, id, reason, by(Actor::PersonalAccessToken(id))).await
+        CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
+            match ctx.store.token_by_hash(&presented.hash).await? {
+                Some(record)
+                    if presented.kind == record.token.kind()
+                        && presented.number.is_none_or(|number| number == record.token.number) =>
+                {
+                    let (id, owner, reason) = (record.token.id, record.token.owner, RevocationReason::RevokedByOwner);
+                    match record.token.environment {
+                        None => ctx.store.revoke_token(owner, id, reason, by(Actor::PersonalAccessToken(id))).await,
+                        Some(environment) => {
+                            let by = by(Actor::EnvironmentToken(id));
+                            ctx.store.revoke_environment_token(owner, environment, id, reason, by).await
+                        }
+                    }
+                }
+                _ => Ok(()),
             }
-            _ => Ok(()),
-        },
-        CredentialKind::EnvironmentToken => Ok(()),
+        }
     };
     match ended {
         // Somebody else ended it meanwhile, or it was ended before.
@@ -197,7 +235,7 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Origi
     }
 }
 
-fn freshen(ctx: &Context, token: &mut Token) {
+pub(super) fn freshen(ctx: &Context, token: &mut Token) {
     token.last_used_at = ctx.uses.latest_token(token.number, token.last_used_at);
 }
 

@@ -10,6 +10,7 @@ use super::{Context, Error};
 use crate::domain::{
     ability::{Abilities, Ability, Power},
     account::User,
+    id::EnvironmentId,
     path::RequestPath,
     policy::{Access, Policy, Rule},
     secret::{CredentialKind, Presented},
@@ -61,6 +62,13 @@ pub enum Principal {
         /// The token, and whose it is.
         record: Arc<TokenRecord>,
     },
+    /// Software with an environment's token, which stands for no person.
+    EnvironmentToken {
+        /// The environment.
+        environment: EnvironmentId,
+        /// The token, and the owner of its environment.
+        record: Arc<TokenRecord>,
+    },
 }
 
 impl Denied {
@@ -82,6 +90,7 @@ impl Principal {
         match self {
             Self::Session { .. } => CredentialKind::Session,
             Self::PersonalAccessToken { .. } => CredentialKind::PersonalAccessToken,
+            Self::EnvironmentToken { .. } => CredentialKind::EnvironmentToken,
         }
     }
 
@@ -89,7 +98,7 @@ impl Principal {
     pub fn id(&self) -> Uuid {
         match self {
             Self::Session { record } => record.session.id.uuid(),
-            Self::PersonalAccessToken { record } => record.token.id.uuid(),
+            Self::PersonalAccessToken { record } | Self::EnvironmentToken { record, .. } => record.token.id.uuid(),
         }
     }
 
@@ -97,7 +106,7 @@ impl Principal {
     pub fn name(&self) -> Option<&Name> {
         match self {
             Self::Session { record } => record.session.device_name.as_ref(),
-            Self::PersonalAccessToken { record } => Some(&record.token.name),
+            Self::PersonalAccessToken { record } | Self::EnvironmentToken { record, .. } => Some(&record.token.name),
         }
     }
 
@@ -105,15 +114,35 @@ impl Principal {
     pub fn lifetime(&self) -> (Timestamp, Option<Timestamp>) {
         match self {
             Self::Session { record } => (record.session.created_at, Some(record.session.expires_at)),
-            Self::PersonalAccessToken { record } => (record.token.created_at, record.token.expires_at),
+            Self::PersonalAccessToken { record } | Self::EnvironmentToken { record, .. } => {
+                (record.token.created_at, record.token.expires_at)
+            }
         }
     }
 
-    /// The person behind it.
-    pub fn user(&self) -> &User {
+    /// The person that it stands for; an environment's token stands for none, its environment's owner included.
+    pub fn person(&self) -> Option<&User> {
         match self {
-            Self::Session { record } => &record.user,
-            Self::PersonalAccessToken { record } => &record.owner,
+            Self::Session { record } => Some(&record.user),
+            Self::PersonalAccessToken { record } => Some(&record.owner),
+            Self::EnvironmentToken { .. } => None,
+        }
+    }
+
+    /// The environment that it stands for.
+    pub fn environment(&self) -> Option<EnvironmentId> {
+        match self {
+            Self::Session { .. } | Self::PersonalAccessToken { .. } => None,
+            Self::EnvironmentToken { environment, .. } => Some(*environment),
+        }
+    }
+
+    /// The identifier of the person or the environment that it stands for.
+    pub fn subject(&self) -> Uuid {
+        match self {
+            Self::Session { record } => record.user.id.uuid(),
+            Self::PersonalAccessToken { record } => record.owner.id.uuid(),
+            Self::EnvironmentToken { environment, .. } => environment.uuid(),
         }
     }
 
@@ -121,7 +150,9 @@ impl Principal {
     pub fn abilities(&self) -> Cow<'_, Abilities> {
         match self {
             Self::Session { .. } => Cow::Owned(Abilities::full()),
-            Self::PersonalAccessToken { record } => Cow::Borrowed(&record.token.abilities),
+            Self::PersonalAccessToken { record } | Self::EnvironmentToken { record, .. } => {
+                Cow::Borrowed(&record.token.abilities)
+            }
         }
     }
 
@@ -134,7 +165,9 @@ impl Principal {
     pub fn holds(&self, needed: &str) -> bool {
         match self {
             Self::Session { .. } => Ability::FULL.covers(needed),
-            Self::PersonalAccessToken { record } => record.token.abilities.cover(needed),
+            Self::PersonalAccessToken { record } | Self::EnvironmentToken { record, .. } => {
+                record.token.abilities.cover(needed)
+            }
         }
     }
 }
@@ -149,11 +182,10 @@ pub async fn authenticate(ctx: &Context, credential: &str) -> Result<Principal, 
             let record = ctx.store.session_by_hash(&presented.hash).await?.ok_or(Denied::Unknown)?;
             accept_session(ctx, record)
         }
-        CredentialKind::PersonalAccessToken => {
+        CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
             let record = ctx.store.token_by_hash(&presented.hash).await?.ok_or(Denied::Unknown)?;
-            accept_token(ctx, record, presented.number)
+            accept_token(ctx, record, &presented)
         }
-        CredentialKind::EnvironmentToken => Err(Denied::Unknown.into()),
     }
 }
 
@@ -299,10 +331,14 @@ fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal
     Ok(Principal::Session { record })
 }
 
-fn accept_token(ctx: &Context, record: Arc<TokenRecord>, number: Option<i64>) -> Result<Principal, Error> {
+fn accept_token(ctx: &Context, record: Arc<TokenRecord>, presented: &Presented) -> Result<Principal, Error> {
     let TokenRecord { token, owner, .. } = &*record;
     let now = ctx.clock.now();
-    if number.is_some_and(|number| number != token.number) {
+    // Prefixes are settings: what one names today may be of the other kind.
+    if presented.kind != token.kind() {
+        return Err(Denied::Unknown.into());
+    }
+    if presented.number.is_some_and(|number| number != token.number) {
         return Err(Denied::WrongNumber.into());
     }
     if token.revoked.is_some() {
@@ -315,7 +351,10 @@ fn accept_token(ctx: &Context, record: Arc<TokenRecord>, number: Option<i64>) ->
         return Err(Denied::OwnerDisabled.into());
     }
     ctx.uses.note_token(&record, now);
-    Ok(Principal::PersonalAccessToken { record })
+    Ok(match token.environment {
+        Some(environment) => Principal::EnvironmentToken { environment, record },
+        None => Principal::PersonalAccessToken { record },
+    })
 }
 
 /// At the very second of its end, a thing is over.

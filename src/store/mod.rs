@@ -18,7 +18,8 @@ use std::{
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
     audit::{By, Entry, Event},
-    id::{SessionId, TokenId, UserId},
+    environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
+    id::{EnvironmentId, SessionId, TokenId, UserId},
     secret::TokenHash,
     session::{NewSession, Session, SessionRecord},
     text::Name,
@@ -49,9 +50,30 @@ pub enum Conflict {
     /// Another user has this address.
     #[error("the email address is taken")]
     EmailTaken,
-    /// The owner has as many live tokens as are allowed.
+    /// The owner, or the environment, has as many live tokens as are allowed.
     #[error("the owner has too many live tokens")]
     TooManyTokens,
+    /// Who acts is a member of the environment, but not with the role that this needs.
+    #[error("the role in the environment does not allow it")]
+    RoleRequired,
+    /// The environment is its owner's default one.
+    #[error("a default environment stays")]
+    DefaultEnvironment,
+    /// An owner would be a member of their own environment.
+    #[error("the owner is no member")]
+    OwnerIsNoMember,
+    /// The owner has as many environments as are allowed.
+    #[error("the owner has too many environments")]
+    TooManyEnvironments,
+    /// The environment is shared with as many people as are allowed.
+    #[error("the environment has too many members")]
+    TooManyMembers,
+    /// The token is past its expiry.
+    #[error("the token is past its expiry")]
+    TokenExpired,
+    /// The account of the environment's owner is disabled.
+    #[error("the environment's owner is disabled")]
+    OwnerDisabled,
     /// The session that acts has ended meanwhile.
     #[error("the session ended meanwhile")]
     SessionEnded,
@@ -130,6 +152,15 @@ pub struct TokenQuery {
     pub limit: u32,
 }
 
+/// Which of the environments that a user sees to list, newest first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EnvironmentQuery {
+    /// Only those with a smaller id: where the previous page ended.
+    pub before: Option<EnvironmentId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
 /// Uses of tokens and sessions since the last report, each once with its latest time.
 #[derive(Clone, Debug, Default)]
 pub struct Uses {
@@ -159,7 +190,7 @@ pub enum Change {
 /// Told of changes. It is called on the thread that writes, so it must not wait for anything.
 pub type Observer = Box<dyn Fn(Change) + Send + Sync>;
 
-/// The storage of users, sessions and tokens.
+/// The storage of users, sessions, environments and tokens.
 ///
 /// Every method may also answer [`StoreError::Unavailable`] or [`StoreError::Internal`]; only further errors are named.
 ///
@@ -201,19 +232,86 @@ pub trait Store: Send + Sync + 'static {
     /// Ends the user's sessions but `keep`; answers how many.
     fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> Reply<'_, u64>;
 
-    /// Adds a token and gives it its number. [`StoreError::NotFound`] where the owner does not exist or is disabled,
+    /// Adds an environment. [`StoreError::NotFound`] where the owner does not exist or is disabled,
+    /// [`Conflict::TooManyEnvironments`].
+    fn add_environment(&self, environment: Environment, by: By) -> Reply<'_, ()>;
+    /// An environment as the user sees it. [`StoreError::NotFound`] where they do not.
+    fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, SeenEnvironment>;
+    /// The environments that are the user's or shared with them.
+    fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<SeenEnvironment>>;
+    /// Makes an environment that the user sees their current one. [`StoreError::NotFound`].
+    fn choose_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, User>;
+    /// Renames an environment, as an admin or the owner. [`StoreError::NotFound`], [`Conflict::RoleRequired`].
+    fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: By) -> Reply<'_, SeenEnvironment>;
+    /// Deletes an environment and its tokens, as the owner. Whoever worked in it is back in their default one.
+    /// [`StoreError::NotFound`], [`Conflict::RoleRequired`], [`Conflict::DefaultEnvironment`].
+    fn delete_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, ()>;
+    /// With whom an environment is shared, longest first, for the owner alone.
+    /// [`StoreError::NotFound`], [`Conflict::RoleRequired`].
+    fn members_of(&self, user: UserId, id: EnvironmentId) -> Reply<'_, Vec<Member>>;
+    /// Shares an environment with somebody, or gives them another role, as the owner. [`StoreError::NotFound`] where the
+    /// user does not see the environment or nobody is `with`, [`Conflict::RoleRequired`], [`Conflict::OwnerIsNoMember`],
+    /// [`Conflict::TooManyMembers`].
+    fn share_environment(
+        &self,
+        user: UserId,
+        id: EnvironmentId,
+        with: UserId,
+        role: MemberRole,
+        by: By,
+    ) -> Reply<'_, Member>;
+    /// Shares an environment no more with `with`, as the owner or as `with` themselves, who is back in their default one
+    /// if they worked in it. [`StoreError::NotFound`], [`Conflict::RoleRequired`].
+    fn unshare_environment(&self, user: UserId, id: EnvironmentId, with: UserId, by: By) -> Reply<'_, ()>;
+
+    /// Adds a token of an environment, as an admin or the owner. Its `environment` says which, and its `owner` is that
+    /// one's. [`StoreError::NotFound`], [`Conflict::RoleRequired`], [`Conflict::OwnerDisabled`], and
+    /// [`Conflict::TooManyTokens`] where the environment has `max_live` live tokens.
+    fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
+    /// A token of an environment that the user sees, if it is not revoked. [`StoreError::NotFound`].
+    fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Reply<'_, Token>;
+    /// The tokens of an environment that the user sees, like [`Store::tokens_of`]. [`StoreError::NotFound`].
+    fn environment_tokens(
+        &self,
+        user: UserId,
+        environment: EnvironmentId,
+        query: TokenQuery,
+        now: Timestamp,
+    ) -> Reply<'_, Vec<Token>>;
+    /// Puts a successor in the place of a token, which is revoked, as an admin or the owner of its environment.
+    /// [`StoreError::NotFound`], [`Conflict::RoleRequired`], [`Conflict::OwnerDisabled`], [`Conflict::TokenExpired`].
+    fn regenerate_environment_token(
+        &self,
+        user: UserId,
+        environment: EnvironmentId,
+        id: TokenId,
+        successor: Successor,
+        by: By,
+    ) -> Reply<'_, Token>;
+    /// Revokes a token for good, as an admin or the owner of its environment. [`StoreError::NotFound`], also the second
+    /// time, [`Conflict::RoleRequired`].
+    fn revoke_environment_token(
+        &self,
+        user: UserId,
+        environment: EnvironmentId,
+        id: TokenId,
+        reason: RevocationReason,
+        by: By,
+    ) -> Reply<'_, ()>;
+
+    /// Adds a personal token and gives it its number. [`StoreError::NotFound`] where the owner does not exist or is disabled,
     /// [`Conflict::TooManyTokens`] where the owner has `max_live` tokens that are neither revoked nor expired at its
     /// `created_at`.
     fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
     /// The token with this secret and its owner, whatever their state; `None` where there is none.
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>>;
-    /// A token that is not revoked, whoever owns it. [`StoreError::NotFound`].
+    /// A personal token that is not revoked, whoever owns it. [`StoreError::NotFound`].
     fn token(&self, id: TokenId) -> Reply<'_, Token>;
-    /// The owner's tokens, narrowed and paged; states are judged at `now`.
+    /// The owner's personal tokens, narrowed and paged; states are judged at `now`.
     fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
-    /// Renames a token of the owner that is not revoked. [`StoreError::NotFound`].
+    /// Renames a personal token of the owner that is not revoked. [`StoreError::NotFound`].
     fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
-    /// Revokes a token of the owner for good. [`StoreError::NotFound`], also the second time.
+    /// Revokes a personal token of the owner for good. [`StoreError::NotFound`], also the second time.
     fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
 
     /// Notes in the audit trail what was refused, and so changed nothing that would be noted by itself.

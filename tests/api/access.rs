@@ -21,18 +21,20 @@ enum Outcome {
 
 use Outcome::{In, MissingAbility, SessionRequired, Unauthenticated, UntrustedProxy};
 
-/// Who gets in: session, a token with `*`, a token with no ability, a token of another user with `user:read`.
-struct Row(&'static str, &'static str, [Outcome; 4]);
+/// Who gets in: session, a token with `*`, a token with no ability, a token of another user with `user:read`, a token of
+/// an environment with `*`.
+struct Row(&'static str, &'static str, [Outcome; 5]);
 
-const OPEN: [Outcome; 4] = [In; 4];
-const ANY_CREDENTIAL: [Outcome; 4] = [In; 4];
-const ACCOUNT_READER: [Outcome; 4] = [In, In, MissingAbility, In];
-const SESSION_ONLY: [Outcome; 4] = [In, SessionRequired, SessionRequired, SessionRequired];
+const OPEN: [Outcome; 5] = [In; 5];
+const ANY_CREDENTIAL: [Outcome; 5] = [In; 5];
+const ACCOUNT_READER: [Outcome; 5] = [In, In, MissingAbility, In, SessionRequired];
+const ENVIRONMENT_READER: [Outcome; 5] = [In, In, MissingAbility, MissingAbility, SessionRequired];
+const SESSION_ONLY: [Outcome; 5] = [In, SessionRequired, SessionRequired, SessionRequired, SessionRequired];
 
 /// Asked with a token that holds `tokens:introspect`, which none of these does (`introspection.rs` has one).
-const NOBODY_HERE: [Outcome; 4] = [MissingAbility; 4];
+const NOBODY_HERE: [Outcome; 5] = [MissingAbility; 5];
 /// Asked by a configured proxy, which nobody here is (`authz.rs` has one).
-const PROXY_ONLY: [Outcome; 4] = [UntrustedProxy; 4];
+const PROXY_ONLY: [Outcome; 5] = [UntrustedProxy; 5];
 
 /// Routes that ask for no credential at all.
 const OPEN_ROUTES: [&str; 6] =
@@ -62,6 +64,25 @@ const TABLE: &[Row] = &[
     Row("HEAD", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("PATCH", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("DELETE", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
+    Row("PUT", "/api/v1/user/current-environment", SESSION_ONLY),
+    Row("GET", "/api/v1/environments", ENVIRONMENT_READER),
+    Row("HEAD", "/api/v1/environments", ENVIRONMENT_READER),
+    Row("POST", "/api/v1/environments", SESSION_ONLY),
+    Row("GET", "/api/v1/environments/{id}", ENVIRONMENT_READER),
+    Row("HEAD", "/api/v1/environments/{id}", ENVIRONMENT_READER),
+    Row("PATCH", "/api/v1/environments/{id}", SESSION_ONLY),
+    Row("DELETE", "/api/v1/environments/{id}", SESSION_ONLY),
+    Row("GET", "/api/v1/environments/{id}/members", SESSION_ONLY),
+    Row("HEAD", "/api/v1/environments/{id}/members", SESSION_ONLY),
+    Row("PUT", "/api/v1/environments/{id}/members/{user_id}", SESSION_ONLY),
+    Row("DELETE", "/api/v1/environments/{id}/members/{user_id}", SESSION_ONLY),
+    Row("GET", "/api/v1/environments/{id}/tokens", SESSION_ONLY),
+    Row("HEAD", "/api/v1/environments/{id}/tokens", SESSION_ONLY),
+    Row("POST", "/api/v1/environments/{id}/tokens", SESSION_ONLY),
+    Row("GET", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
+    Row("HEAD", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
+    Row("DELETE", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
+    Row("POST", "/api/v1/environments/{id}/tokens/{token_id}/regenerate", SESSION_ONLY),
     Row("POST", "/api/v1/introspect", NOBODY_HERE),
     Row("POST", "/api/v1/revoke", OPEN),
     Row("POST", "/api/v1/tokens/verify", NOBODY_HERE),
@@ -104,9 +125,15 @@ fn every_route_lets_in_whom_its_row_says() {
     let star = token(&app, ada, json!(["*"]));
     let empty = token(&app, ada, json!([]));
     let foreign = token(&app, &bob, json!(["user:read"]));
+    let environment = environment_token(&app, ada);
 
     for Row(method, path, outcomes) in TABLE {
-        let credentials = [("token *", &star), ("token []", &empty), ("another user's token", &foreign)];
+        let credentials = [
+            ("token *", &star),
+            ("token []", &empty),
+            ("another user's token", &foreign),
+            ("an environment's token", &environment),
+        ];
         for ((name, client), expected) in credentials.into_iter().zip(&outcomes[1..]) {
             assert_eq!(ask(client, method, path), *expected, "{method} {path} with {name}");
         }
@@ -158,6 +185,7 @@ fn outsiders(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
 
     let oscar = app.sign_in("oscar");
     let disabled_token = token(app, &oscar, json!(["*"]));
+    let disabled_environment = environment_token(app, &oscar);
     let user = crate::harness::block_on(patd::ops::accounts::find(&app.ops, "oscar@example.com")).unwrap();
     crate::harness::block_on(patd::ops::accounts::disable(
         &app.ops,
@@ -181,7 +209,7 @@ fn outsiders(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
         ("a token with a changed character", changed(20)),
         ("a token with a changed checksum", changed(51)),
         ("an unknown token with a good checksum", app.bearer(&unknown)),
-        ("an environment token", app.bearer(&unknown.replace("pat_", "talq_"))),
+        ("an unknown environment token", app.bearer(&unknown.replace("pat_", "talq_"))),
         ("a token's secret with a session's prefix", app.bearer(&secret.replace("pat_", "ses_"))),
         ("a token with another's number", app.bearer(&other_number)),
         ("an expired session", expired_session),
@@ -190,6 +218,7 @@ fn outsiders(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
         ("a revoked token", revoked_token),
         ("a session of a disabled user", oscar),
         ("a token of a disabled user", disabled_token),
+        ("a token of a disabled user's environment", disabled_environment),
     ]
 }
 
@@ -201,9 +230,18 @@ fn token_with<'a>(app: &'a TestApp, owner: &Client<'_>, body: serde_json::Value)
     app.bearer(owner.create_token(body)["token"].as_str().unwrap())
 }
 
+fn environment_token<'a>(app: &'a TestApp, owner: &Client<'_>) -> Client<'a> {
+    let user = owner.get("/api/user").body;
+    let path = format!("/api/v1/environments/{}/tokens", user["current_environment_id"].as_str().unwrap());
+    let answer = owner.post(&path, json!({ "name": "a token" }));
+    app.bearer(answer.body["data"]["token"].as_str().unwrap())
+}
+
 /// Calls a route with an empty form and an id that is nobody's.
 fn ask(client: &Client<'_>, method: &str, path: &str) -> Outcome {
-    let path = path.replace("{id}", &uuid::Uuid::now_v7().to_string());
+    let path = ["{id}", "{user_id}", "{token_id}"]
+        .iter()
+        .fold(path.to_owned(), |path, id| path.replace(id, &uuid::Uuid::now_v7().to_string()));
     let path = path.replace("{policy}", "app").replace("{tail:.*}", "calls");
     let body = (!["GET", "HEAD", "DELETE"].contains(&method)).then(|| json!({}));
     let answer = client.send(method, &path, body);
@@ -213,8 +251,7 @@ fn ask(client: &Client<'_>, method: &str, path: &str) -> Outcome {
         (403, Some("session_required")) => SessionRequired,
         (403, Some("missing_ability")) => MissingAbility,
         // HEAD carries no body to tell the two apart.
-        (403, None) if method == "HEAD" && path.ends_with("/user") => MissingAbility,
-        (403, None) if method == "HEAD" => SessionRequired,
+        (403, None) if method == "HEAD" => ask(client, "GET", &path),
         (500.., _) => panic!("{method} {path}: {}", answer.shown()),
         _ => In,
     }

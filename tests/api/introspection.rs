@@ -18,7 +18,7 @@ use crate::{
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A token with `tokens:introspect`, as the command line makes one.
-fn introspector(app: &TestApp) -> Client<'_> {
+pub fn introspector(app: &TestApp) -> Client<'_> {
     let owner = app.user("service");
     let request = TokenRequest {
         owner: owner.id,
@@ -30,7 +30,7 @@ fn introspector(app: &TestApp) -> Client<'_> {
     app.bearer(issued.plaintext.expose())
 }
 
-fn introspect(caller: &Client<'_>, token: &str) -> Answer {
+pub fn introspect(caller: &Client<'_>, token: &str) -> Answer {
     let body = format!("token={}", token.replace('|', "%7C"));
     caller.send_as("POST", "/api/v1/introspect", FORM, body.as_bytes())
 }

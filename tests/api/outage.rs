@@ -9,14 +9,17 @@ use patd::{
     domain::{
         account::{Email, PasswordHash, User, UserCredentials},
         audit::{By, Entry, Event},
-        id::{SessionId, TokenId, UserId},
+        environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
+        id::{EnvironmentId, SessionId, TokenId, UserId},
         secret::TokenHash,
         session::{Session, SessionRecord},
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
     },
-    store::{Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses},
+    store::{
+        EnvironmentQuery, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses,
+    },
 };
 use serde_json::json;
 
@@ -88,6 +91,11 @@ delegate! {
         fn session_by_hash(&self, hash: &TokenHash) -> Option<Arc<SessionRecord>>;
         fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session>;
         fn token_by_hash(&self, hash: &TokenHash) -> Option<Arc<TokenRecord>>;
+        fn environment(&self, user: UserId, id: EnvironmentId) -> SeenEnvironment;
+        fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Vec<SeenEnvironment>;
+        fn members_of(&self, user: UserId, id: EnvironmentId) -> Vec<Member>;
+        fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Token;
+        fn environment_tokens(&self, user: UserId, environment: EnvironmentId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
         fn token(&self, id: TokenId) -> Token;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
     }
@@ -100,6 +108,15 @@ delegate! {
         fn sign_in(&self, sign_in: SignIn, by: By) -> ();
         fn end_session(&self, user: UserId, id: SessionId, by: By) -> ();
         fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> u64;
+        fn add_environment(&self, environment: Environment, by: By) -> ();
+        fn choose_environment(&self, user: UserId, id: EnvironmentId, by: By) -> User;
+        fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: By) -> SeenEnvironment;
+        fn delete_environment(&self, user: UserId, id: EnvironmentId, by: By) -> ();
+        fn share_environment(&self, user: UserId, id: EnvironmentId, with: UserId, role: MemberRole, by: By) -> Member;
+        fn unshare_environment(&self, user: UserId, id: EnvironmentId, with: UserId, by: By) -> ();
+        fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: By) -> Token;
+        fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: By) -> Token;
+        fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: By) -> ();
         fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Token;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Token;
         fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> ();
@@ -132,7 +149,9 @@ fn a_read_that_fails_is_503_on_every_route_and_never_401() {
         if elsewhere.contains(&path) || path.starts_with("/api/authz/") {
             continue;
         }
-        let path = path.replace("{id}", &uuid::Uuid::now_v7().to_string());
+        let path = ["{id}", "{user_id}", "{token_id}"]
+            .iter()
+            .fold(path.to_owned(), |path, id| path.replace(id, &uuid::Uuid::now_v7().to_string()));
         let body = match &*path {
             "/api/v1/auth/login" => Some(json!({ "email": email("ada"), "password": password("ada") })),
             _ => (method != "GET" && method != "HEAD").then(|| json!({})),
@@ -159,6 +178,8 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
     let created = ada.create_token(json!({ "name": "kept" }));
     let token = app.bearer(created["token"].as_str().unwrap());
     let path = format!("/api/v1/user/api-tokens/{}", created["id"].as_str().unwrap());
+    let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
+    let environment = format!("/api/v1/environments/{environment}");
     // The use is noted before, so that it does not tell the two lists apart.
     assert_eq!(token.get("/api/user").status, 200);
     let before = (ada.get("/api/v1/user").text, ada.get("/api/v1/user/api-tokens").text);
@@ -172,6 +193,9 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
         ada.patch("/api/v1/user", json!({ "name": "never" })),
         ada.put("/api/v1/user/password", json!({ "current_password": password("ada"), "password": new })),
         ada.delete("/api/v1/user/sessions"),
+        ada.post("/api/v1/environments", json!({ "name": "never" })),
+        ada.patch(&environment, json!({ "name": "never" })),
+        ada.post(&format!("{environment}/tokens"), json!({ "name": "never" })),
         ada.post("/api/v1/auth/logout", json!({})),
         app.anonymous().post("/api/v1/auth/login", json!({ "email": email("ada"), "password": password("ada") })),
         // What is refused cannot be noted, so that nothing is refused either.

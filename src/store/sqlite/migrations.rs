@@ -10,7 +10,7 @@ use super::inspection::APPLICATION_ID;
 const SCHEMA: &str = include_str!("../../../schema.sql");
 
 /// The step at index `n` leads from version `n + 1` to the next.
-const STEPS: &[&str] = &[ROOM_FOR_ENVIRONMENTS, include_str!("step_2_to_3.sql")];
+const STEPS: &[&str] = &[ROOM_FOR_ENVIRONMENTS, include_str!("step_2_to_3.sql"), INDEXES_FOR_ENVIRONMENTS];
 
 /// The version of the current schema.
 pub(super) const VERSION: i64 = version(STEPS);
@@ -21,6 +21,12 @@ const ROOM_FOR_ENVIRONMENTS: &str = "
     DROP INDEX tokens_live_by_owner;
     CREATE INDEX tokens_live_by_owner ON tokens (owner_id, expires_at, revoked_at, environment_id)
         WHERE revoked_at IS NULL AND environment_id IS NULL;
+";
+
+const INDEXES_FOR_ENVIRONMENTS: &str = "
+    CREATE INDEX users_by_current_environment ON users (current_environment_id);
+    CREATE INDEX tokens_live_by_environment ON tokens (environment_id, expires_at, revoked_at)
+        WHERE revoked_at IS NULL AND environment_id IS NOT NULL;
 ";
 
 /// Why a database was not brought to the current schema.
@@ -112,9 +118,10 @@ fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
 mod tests {
     use super::*;
 
-    /// Versions 1 and 2 as they were released.
+    /// Versions 1 to 3 as they were released.
     const V1: &str = include_str!("v1.sql");
     const V2: &str = include_str!("v2.sql");
+    const V3: &str = include_str!("v3.sql");
 
     fn memory() -> Connection {
         Connection::open_in_memory().unwrap()
@@ -129,6 +136,12 @@ mod tests {
     fn at_version_2() -> Connection {
         let mut connection = memory();
         migrate_to(&mut connection, V2, &STEPS[..1]).unwrap();
+        connection
+    }
+
+    fn at_version_3() -> Connection {
+        let mut connection = memory();
+        migrate_to(&mut connection, V3, &STEPS[..2]).unwrap();
         connection
     }
 
@@ -163,7 +176,7 @@ mod tests {
     fn a_fresh_schema_is_a_fully_upgraded_one() {
         let mut fresh = memory();
         migrate(&mut fresh).unwrap();
-        let mut all = vec![at_version_1(), at_version_2()];
+        let mut all = vec![at_version_1(), at_version_2(), at_version_3()];
         for upgraded in &mut all {
             assert_ne!(shape(&fresh), shape(upgraded));
             migrate(upgraded).unwrap();

@@ -1,6 +1,6 @@
 //! The SQLite store: one file, one thread that writes, one that folds the log, a pool of connections that read.
 //!
-//! Owns how a database is opened and where work blocks; the SQL stands in one file a noun. Point reads run in place on
+//! Owns how a database is opened; [`work`] owns where work blocks, and the SQL stands in one file a noun. Point reads run in place on
 //! the calling thread, since a cached statement takes less time than a change of thread; lists go to Tokio's blocking
 //! threads, writes to the writer's.
 
@@ -8,6 +8,8 @@ mod audit;
 mod changes;
 mod checkpoints;
 mod connect;
+mod environment_tokens;
+mod environments;
 mod error;
 mod file;
 mod inspection;
@@ -18,6 +20,7 @@ mod sessions;
 mod shared;
 mod tokens;
 mod users;
+mod work;
 mod writer;
 
 #[cfg(test)]
@@ -29,7 +32,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::ErrorCode;
 
 pub use self::error::OpenError;
 use self::{
@@ -42,11 +45,14 @@ use self::{
     shared::Shared,
     writer::Writer,
 };
-use super::{Change, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses};
+use super::{
+    Change, EnvironmentQuery, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, TokenQuery, Uses,
+};
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
     audit::{By, Entry, Event},
-    id::{SessionId, TokenId, UserId},
+    environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
+    id::{EnvironmentId, SessionId, TokenId, UserId},
     secret::TokenHash,
     session::{Session, SessionRecord},
     text::Name,
@@ -163,86 +169,6 @@ impl SqliteStore {
             _patience: patience,
         })
     }
-
-    /// A read that takes microseconds: in place, unless no connection is free at once.
-    fn read<T, F>(&self, work: F) -> Reply<'_, T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    {
-        if let Err(error) = self.watch.last_seen() {
-            return Reply::ready(Err(error));
-        }
-        match self.pool.try_get() {
-            Some(connection) => Reply::ready(work(&connection)),
-            None => self.read_elsewhere(&self.pool, work),
-        }
-    }
-
-    /// A read that may take long: never on the calling thread.
-    fn read_long<T, F>(&self, work: F) -> Reply<'_, T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    {
-        match self.watch.last_seen() {
-            Ok(()) => self.read_elsewhere(&self.long_readers, work),
-            Err(error) => Reply::ready(Err(error)),
-        }
-    }
-
-    fn read_elsewhere<T, F>(&self, readers: &Readers, work: F) -> Reply<'_, T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    {
-        let (pool, timeout) = (readers.clone(), self.pool_timeout);
-        let blocking = move || match pool.get_timeout(timeout) {
-            Ok(connection) => work(&connection),
-            Err(error) => Err(StoreError::Unavailable(format!("no read connection became free: {error}"))),
-        };
-        Reply::Pending(Box::pin(async move {
-            match tokio::task::spawn_blocking(blocking).await {
-                Ok(result) => result,
-                Err(error) if error.is_panic() => Err(StoreError::Internal("a read panicked".to_owned())),
-                Err(_) => Err(StoreError::Unavailable("shutting down".to_owned())),
-            }
-        }))
-    }
-
-    /// A change: on the writer's thread, answered after its COMMIT, and after observers were told `of` what it may have
-    /// changed.
-    fn write<T, F>(&self, of: Vec<Change>, work: F) -> Reply<'_, T>
-    where
-        T: Send + 'static,
-        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.writer.submit(of, work)
-    }
-
-    /// The same by somebody, who must not have lost the right to it while it waited.
-    fn change<T, F>(&self, of: Vec<Change>, by: By, mut work: F) -> Reply<'_, T>
-    where
-        T: Send + 'static,
-        F: FnMut(&Connection, &By) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.write(of, move |connection| {
-            sessions::expect_open(connection, &by)?;
-            work(connection, &by)
-        })
-    }
-
-    fn check(&self) -> Result<(), StoreError> {
-        self.watch.check()?;
-        self.watch.check_writable()?;
-        if let Some(lock) = &self.lock {
-            lock.check()?;
-        }
-        match self.writer.is_alive() {
-            true => Ok(()),
-            false => Err(StoreError::Unavailable("the writer has stopped".to_owned())),
-        }
-    }
 }
 
 fn unmigrated(path: &Path, error: &MigrationError) -> OpenError {
@@ -337,6 +263,97 @@ impl Store for SqliteStore {
         })
     }
 
+    fn add_environment(&self, environment: Environment, by: By) -> Reply<'_, ()> {
+        self.change(Vec::new(), by, move |connection, by| environments::add(connection, &environment, by))
+    }
+
+    fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, SeenEnvironment> {
+        self.read(move |connection| environments::seen(connection, user, id))
+    }
+
+    fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<SeenEnvironment>> {
+        self.read_long(move |connection| environments::list(connection, user, query))
+    }
+
+    fn choose_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, User> {
+        self.change(vec![Change::User(user)], by, move |connection, by| environments::choose(connection, user, id, by))
+    }
+
+    fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: By) -> Reply<'_, SeenEnvironment> {
+        self.change(Vec::new(), by, move |connection, by| environments::rename(connection, user, id, &name, by))
+    }
+
+    fn delete_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, ()> {
+        self.change_telling(by, move |connection, by, changes| environments::delete(connection, user, id, by, changes))
+    }
+
+    fn members_of(&self, user: UserId, id: EnvironmentId) -> Reply<'_, Vec<Member>> {
+        self.read_long(move |connection| environments::members(connection, user, id))
+    }
+
+    fn share_environment(
+        &self,
+        user: UserId,
+        id: EnvironmentId,
+        with: UserId,
+        role: MemberRole,
+        by: By,
+    ) -> Reply<'_, Member> {
+        self.change(Vec::new(), by, move |connection, by| environments::share(connection, user, id, with, role, by))
+    }
+
+    fn unshare_environment(&self, user: UserId, id: EnvironmentId, with: UserId, by: By) -> Reply<'_, ()> {
+        self.change(vec![Change::User(with)], by, move |connection, by| {
+            environments::unshare(connection, user, id, with, by)
+        })
+    }
+
+    fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token> {
+        let of = vec![Change::Added(token.hash)];
+        self.change(of, by, move |connection, by| environment_tokens::add(connection, user, &token, max_live, by))
+    }
+
+    fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Reply<'_, Token> {
+        self.read(move |connection| environment_tokens::seen(connection, user, environment, id))
+    }
+
+    fn environment_tokens(
+        &self,
+        user: UserId,
+        environment: EnvironmentId,
+        query: TokenQuery,
+        now: Timestamp,
+    ) -> Reply<'_, Vec<Token>> {
+        self.read_long(move |connection| environment_tokens::list(connection, user, environment, &query, now))
+    }
+
+    fn regenerate_environment_token(
+        &self,
+        user: UserId,
+        environment: EnvironmentId,
+        id: TokenId,
+        successor: Successor,
+        by: By,
+    ) -> Reply<'_, Token> {
+        let of = vec![Change::Token(id), Change::Added(successor.hash)];
+        self.change(of, by, move |connection, by| {
+            environment_tokens::regenerate(connection, user, environment, id, successor, by)
+        })
+    }
+
+    fn revoke_environment_token(
+        &self,
+        user: UserId,
+        environment: EnvironmentId,
+        id: TokenId,
+        reason: RevocationReason,
+        by: By,
+    ) -> Reply<'_, ()> {
+        self.change(vec![Change::Token(id)], by, move |connection, by| {
+            environment_tokens::revoke(connection, user, environment, id, reason, by)
+        })
+    }
+
     fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token> {
         let room = Arc::clone(&self.room);
         let of = vec![Change::Added(token.hash)];
@@ -353,7 +370,7 @@ impl Store for SqliteStore {
     }
 
     fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>> {
-        self.read_long(move |connection| tokens::list(connection, owner, &query, now))
+        self.read_long(move |connection| tokens::list(connection, tokens::LIST, owner.uuid(), &query, now))
     }
 
     fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token> {

@@ -11,6 +11,7 @@ use crate::domain::{
     ability::{Abilities, Ability},
     account::{Email, PasswordHash, User, UserCredentials},
     audit::{Action, Actor, By, Entry, Event, Origin, Outcome, Target},
+    environment::{Environment, Member, MemberRole, Role, SeenEnvironment},
     id::{EnvironmentId, SessionId, TokenId, UserId},
     limits::{Allowlist, Limits},
     secret::Hint,
@@ -65,7 +66,6 @@ pub(super) fn is_user(row: &Row<'_>, at: usize, user: &User) -> rusqlite::Result
         && identifier(row, at + 5)? == user.current_environment.uuid())
 }
 
-/// id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at
 /// id
 pub(super) fn session_id(row: &Row<'_>) -> rusqlite::Result<SessionId> {
     identifier(row, 0).map(SessionId::new)
@@ -150,6 +150,30 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
             outcome: parsed(row, 10, Outcome::parse)?,
             detail: detail.map(Cow::Owned),
         },
+    })
+}
+
+/// id, owner_id, name, is_default, created_at, and the role of a member, which the owner has none of
+pub(super) fn seen_environment(row: &Row<'_>) -> rusqlite::Result<SeenEnvironment> {
+    let environment = Environment {
+        id: EnvironmentId::new(identifier(row, 0)?),
+        owner: UserId::new(identifier(row, 1)?),
+        name: name(row, 2)?,
+        is_default: row.get(3)?,
+        created_at: time(row, 4)?,
+    };
+    let is_member = row.get_ref(5)?.as_str_or_null()?.is_some();
+    let role = if is_member { parsed(row, 5, MemberRole::parse)?.into() } else { Role::Owner };
+    Ok(SeenEnvironment { environment, role })
+}
+
+/// user_id, the user's name, role, created_at
+pub(super) fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
+    Ok(Member {
+        user: UserId::new(identifier(row, 0)?),
+        name: name(row, 1)?,
+        role: parsed(row, 2, MemberRole::parse)?,
+        created_at: time(row, 3)?,
     })
 }
 

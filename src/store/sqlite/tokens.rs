@@ -1,6 +1,8 @@
-//! SQL on personal access tokens. Each function runs inside one transaction of its caller.
+//! SQL on personal access tokens, and what those of environments share with them. Each function runs inside one
+//! transaction of its caller.
 //!
-//! A row with an `environment_id` is another kind of token: nothing here finds, counts or changes one.
+//! A row with an `environment_id` is another kind of token: but for the look-up by secret, nothing that is done to
+//! personal tokens here finds, counts or changes one ([`super::environment_tokens`]).
 
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension, named_params};
+use uuid::Uuid;
 
 use super::{audit, row, shared::Shared, users};
 use crate::{
@@ -32,7 +35,7 @@ pub(super) const BY_HASH: &str =
             t.ends_on_first_use, t.disabled_at, t.ip_allowlist, t.requests_per_minute, t.quota,
             u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
      FROM tokens t JOIN users u ON u.id = t.owner_id
-     WHERE t.hash = :hash AND t.environment_id IS NULL";
+     WHERE t.hash = :hash";
 
 /// Two ranges of one index rather than an OR, so that tokens that expired cost nothing, however many they are.
 pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
@@ -45,20 +48,32 @@ pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
      )";
 
 /// Unlike LIKE, instr takes every character literally and a needle of any length; lower() folds ASCII alone.
-pub(super) const LIST: &str =
-    "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
-            revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use, disabled_at,
-            ip_allowlist, requests_per_minute, quota
-     FROM tokens
-     WHERE owner_id = :owner_id AND number < :before AND environment_id IS NULL
-       AND CASE :state
-               WHEN 'active' THEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
-               WHEN 'expired' THEN revoked_at IS NULL AND expires_at <= :now
-               WHEN 'revoked' THEN revoked_at IS NOT NULL
-               ELSE revoked_at IS NULL
-           END
-       AND (:search IS NULL OR instr(lower(name), lower(:search)) > 0)
-     ORDER BY number DESC LIMIT :limit";
+macro_rules! list {
+    ($of_whom:literal) => {
+        concat!(
+            "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
+                    revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
+                    disabled_at, ip_allowlist, requests_per_minute, quota
+             FROM tokens
+             WHERE ",
+            $of_whom,
+            " AND number < :before
+               AND CASE :state
+                       WHEN 'active' THEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+                       WHEN 'expired' THEN revoked_at IS NULL AND expires_at <= :now
+                       WHEN 'revoked' THEN revoked_at IS NOT NULL
+                       ELSE revoked_at IS NULL
+                   END
+               AND (:search IS NULL OR instr(lower(name), lower(:search)) > 0)
+             ORDER BY number DESC LIMIT :limit"
+        )
+    };
+}
+
+/// The personal tokens of a user.
+pub(super) const LIST: &str = list!("owner_id = :whose AND environment_id IS NULL");
+/// The tokens of an environment.
+pub(super) const LIST_OF_ENVIRONMENT: &str = list!("environment_id = :whose");
 
 pub(super) fn add(
     connection: &Connection,
@@ -67,9 +82,11 @@ pub(super) fn add(
     room: &Room,
     by: &By,
 ) -> Result<Token, StoreError> {
+    if token.environment.is_some() {
+        return Err(StoreError::Internal("a token of an environment".into()));
+    }
     users::expect_enabled(connection, token.owner)?;
-    // What an environment may have is counted apart.
-    if token.environment.is_none() && !room.take(token.owner, max_live) {
+    if !room.take(token.owner, max_live) {
         let left = max_live.saturating_sub(count_live(connection, token, max_live)?);
         if left == 0 {
             return Err(StoreError::Conflict(Conflict::TooManyTokens));
@@ -81,7 +98,7 @@ pub(super) fn add(
     Ok(token)
 }
 
-fn insert(connection: &Connection, token: &NewToken) -> Result<Token, StoreError> {
+pub(super) fn insert(connection: &Connection, token: &NewToken) -> Result<Token, StoreError> {
     let limits = token.limits.as_deref();
     connection
         .prepare_cached(
@@ -211,13 +228,15 @@ pub(super) fn by_id(connection: &Connection, id: TokenId) -> Result<Token, Store
         .ok_or(StoreError::NotFound)
 }
 
+/// The tokens that `statement` lists, one of [`LIST`] and [`LIST_OF_ENVIRONMENT`].
 pub(super) fn list(
     connection: &Connection,
-    owner: UserId,
+    statement: &str,
+    whose: Uuid,
     query: &TokenQuery,
     now: Timestamp,
 ) -> Result<Vec<Token>, StoreError> {
-    let mut statement = connection.prepare_cached(LIST)?;
+    let mut statement = connection.prepare_cached(statement)?;
     let state = query.state.map(|state| match state {
         TokenState::Active => "active",
         TokenState::Expired => "expired",
@@ -225,7 +244,7 @@ pub(super) fn list(
     });
     let rows = statement.query_map(
         named_params! {
-            ":owner_id": owner.uuid().into_bytes(),
+            ":whose": whose.into_bytes(),
             ":before": query.before.unwrap_or(i64::MAX),
             ":state": state,
             ":now": now.unix(),

@@ -56,10 +56,20 @@ impl Writer {
 
     /// Queues `work`, which may change what `of` says. It happens in full or, when it answers `Err` or panics, not at
     /// all. It may run twice, of which only the second time counts.
-    pub(super) fn submit<T, F>(&self, of: Vec<Change>, work: F) -> Reply<'static, T>
+    pub(super) fn submit<T, F>(&self, of: Vec<Change>, mut work: F) -> Reply<'static, T>
     where
         T: Send + 'static,
         F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.submit_telling(of, move |connection, _| work(connection))
+    }
+
+    /// The same where only `work` can find out what it changes: it adds that to what is told of. Of work that ran twice,
+    /// both times are told of.
+    pub(super) fn submit_telling<T, F>(&self, of: Vec<Change>, work: F) -> Reply<'static, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let notice = Notice { changes: Arc::clone(&self.changes), of };
@@ -113,14 +123,14 @@ struct Task<T, F> {
 impl<T, F> Job for Task<T, F>
 where
     T: Send,
-    F: FnMut(&Connection) -> Result<T, StoreError> + Send,
+    F: FnMut(&Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send,
 {
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
 
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(connection)))
+        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(connection, &mut self.notice.of)))
             .unwrap_or_else(|_| Err(StoreError::Internal("a write panicked".into())));
         let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.result = Some(result);

@@ -91,8 +91,9 @@ fn a_user_has_one_default_environment_which_goes_with_its_tokens() {
     let other = "INSERT INTO environments SELECT randomblob(16), owner_id, 'Staging', 0, created_at FROM environments";
     execute(&store, other).unwrap();
     let token = NewToken { environment: Some(ada.current_environment), ..new_token(ada.id) };
-    // It does not count among the owner's own.
-    let token = wait(store.add_token(token, 0, by())).unwrap();
+    let personal = store.add_token(token.clone(), 9, by());
+    assert!(matches!(wait(personal), Err(StoreError::Internal(_))));
+    let token = wait(store.add_environment_token(ada.id, token, 1, by())).unwrap();
     assert_eq!(token.environment, Some(ada.current_environment));
     let events = wait(store.events_of(ada.id, None, 1)).unwrap();
     assert_eq!(events[0].entry.target.kind(), "environment_token");

@@ -10,6 +10,7 @@ mod statements;
 
 use std::{thread, time::Instant};
 
+use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ use crate::{
         secret::{CredentialKind, Hint, Plaintext, Prefixes},
         token::{RevocationReason, TokenState},
     },
-    store::Conflict,
+    store::{Conflict, StoreError},
 };
 
 fn directory() -> TempDir {

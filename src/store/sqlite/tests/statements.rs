@@ -49,11 +49,65 @@ fn the_count_of_live_tokens_stays_within_its_index() {
 }
 
 #[test]
+fn the_count_of_an_environments_live_tokens_stays_within_its_index() {
+    let directory = directory();
+    let plan = plan(&open(&directory), environment_tokens::COUNT_LIVE);
+    let searches: Vec<&String> = plan.iter().filter(|step| step.contains(" tokens ")).collect();
+    assert_eq!(
+        searches,
+        [
+            "SEARCH tokens USING COVERING INDEX tokens_live_by_environment (environment_id=? AND expires_at=? AND revoked_at=?)",
+            "SEARCH tokens USING COVERING INDEX tokens_live_by_environment (environment_id=? AND expires_at>?)"
+        ]
+    );
+}
+
+#[test]
+fn an_environment_is_found_and_left_by_indexes() {
+    let directory = directory();
+    let store = open(&directory);
+    assert_eq!(
+        plan(&store, environments::SEEN),
+        ["SEARCH e USING PRIMARY KEY (id=?)", "SEARCH m USING PRIMARY KEY (environment_id=? AND user_id=?) LEFT-JOIN"]
+    );
+    let leave = plan(&store, environments::LEAVE);
+    assert_eq!(leave[0], "SEARCH users USING INDEX users_by_current_environment (current_environment_id=?)");
+    assert!(leave.iter().all(|step| !step.starts_with("SCAN")), "{leave:?}");
+}
+
+/// SQLite looks itself for whatever refers to the environment, which no plan shows.
+#[test]
+fn to_delete_an_environment_reads_no_table_from_end_to_end() {
+    let directory = directory();
+    let store = open(&directory);
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password(), by())).unwrap();
+    for n in 0..300 {
+        wait(store.add_user(person(&format!("user{n}")), password(), by())).unwrap();
+        wait(store.add_token(new_token(user.id), 1000, by())).unwrap();
+    }
+    let id = EnvironmentId::new(Uuid::now_v7());
+    let name = Name::parse("e").unwrap();
+    let at = Timestamp::from_unix(1);
+    wait(store.add_environment(Environment { id, owner: user.id, name, is_default: false, created_at: at }, by()))
+        .unwrap();
+    let steps = wait(store.write(Vec::new(), move |connection| {
+        let mut delete = connection.prepare("DELETE FROM environments WHERE id = ?1")?;
+        delete.execute([id.uuid().into_bytes()])?;
+        Ok(delete.get_status(rusqlite::StatementStatus::FullscanStep))
+    }))
+    .unwrap();
+    assert_eq!(steps, 0);
+}
+
+#[test]
 fn a_list_walks_its_index_without_sorting() {
     let directory = directory();
+    let store = open(&directory);
+    assert_eq!(plan(&store, tokens::LIST), ["SEARCH tokens USING INDEX tokens_by_owner (owner_id=? AND number<?)"]);
     assert_eq!(
-        plan(&open(&directory), tokens::LIST),
-        ["SEARCH tokens USING INDEX tokens_by_owner (owner_id=? AND number<?)"]
+        plan(&store, tokens::LIST_OF_ENVIRONMENT),
+        ["SEARCH tokens USING INDEX tokens_by_environment (environment_id=? AND number<?)"]
     );
 }
 
@@ -88,7 +142,8 @@ fn a_token_of_an_environment_is_no_personal_token() {
     .unwrap();
     let now = Timestamp::from_unix(1);
     let list = TokenQuery { limit: 9, ..TokenQuery::default() };
-    assert!(wait(store.token_by_hash(&token.hash)).unwrap().is_none());
+    let record = wait(store.token_by_hash(&token.hash)).unwrap().unwrap();
+    assert_eq!(record.token.kind(), CredentialKind::EnvironmentToken);
     assert_eq!(wait(store.token(token.id)), Err(StoreError::NotFound));
     assert!(wait(store.tokens_of(user.id, list, now)).unwrap().is_empty());
     let renamed = store.rename_token(user.id, token.id, token.name, by());
@@ -113,13 +168,16 @@ fn records_share_an_owner_and_abilities_only_while_they_say_the_same() {
         assert_eq!(*record.owner, wait(store.user(user.id)).unwrap());
         Arc::clone(&record.owner)
     };
+    let (id, at) = (EnvironmentId::new(Uuid::now_v7()), Timestamp::from_unix(1));
+    let other = Environment { id, owner: user.id, name: user.name.clone(), is_default: false, created_at: at };
+    wait(store.add_environment(other, by())).unwrap();
     let changes = [
         "name = 'Ada L'",
         "email = 'Ada@example.com'",
         "created_at = created_at + 1",
         "disabled_at = 5",
         "disabled_at = NULL",
-        "current_environment_id = zeroblob(16)",
+        "current_environment_id = (SELECT id FROM environments WHERE is_default = 0)",
     ];
     for change in changes {
         let before = owner(&tokens[0]);

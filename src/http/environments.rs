@@ -1,0 +1,202 @@
+//! A person's environments, with whom they are shared, and in which of them the person works.
+
+use actix_web::{
+    HttpResponse,
+    http::header,
+    web::{Data, Json, Path, Query},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AppState,
+    accounts::UserView,
+    error::ApiError,
+    form::Body,
+    guard::{EnvironmentReader, SessionUser},
+    origin::Source,
+    page,
+    view::{DataView, MessageView},
+};
+use crate::{
+    domain::{
+        environment::{Member, MemberRole, SeenEnvironment},
+        id::{EnvironmentId, UserId},
+        text::Name,
+    },
+    ops::{
+        self,
+        environments::{self, ListRequest},
+    },
+};
+
+/// An environment as whoever asks sees it.
+#[derive(Serialize)]
+pub(super) struct EnvironmentView {
+    id: String,
+    name: String,
+    role: &'static str,
+    is_default: bool,
+    created_at: String,
+}
+
+impl From<SeenEnvironment> for EnvironmentView {
+    fn from(SeenEnvironment { environment, role }: SeenEnvironment) -> Self {
+        Self {
+            id: environment.id.to_string(),
+            name: environment.name.to_string(),
+            role: role.as_str(),
+            is_default: environment.is_default,
+            created_at: environment.created_at.to_string(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct PageView {
+    data: Vec<EnvironmentView>,
+    next_cursor: Option<String>,
+}
+
+/// Somebody with whom an environment is shared. Their address is theirs to tell.
+#[derive(Serialize)]
+pub(super) struct MemberView {
+    user_id: String,
+    name: String,
+    role: &'static str,
+    created_at: String,
+}
+
+impl From<Member> for MemberView {
+    fn from(member: Member) -> Self {
+        Self {
+            user_id: member.user.to_string(),
+            name: member.name.to_string(),
+            role: member.role.as_str(),
+            created_at: member.created_at.to_string(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+pub(super) async fn list(
+    state: Data<AppState>,
+    EnvironmentReader(user): EnvironmentReader,
+    query: Result<Query<ListQuery>, actix_web::Error>,
+) -> Result<Json<PageView>, ApiError> {
+    let ListQuery { limit, cursor } = page::read(query)?;
+    let page = environments::list(&state.ops, user, ListRequest { cursor, limit: page::limit(limit)? }).await?;
+    let data = page.environments.into_iter().map(EnvironmentView::from).collect();
+    Ok(Json(PageView { data, next_cursor: page.next_cursor }))
+}
+
+pub(super) async fn create(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let name = read_name(body).await?;
+    let environment = environments::create(&state.ops, asking.user.id, name, source.by(&asking)).await?;
+    let data = EnvironmentView::from(environment);
+    let location = format!("/api/v1/environments/{}", data.id);
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data }))
+}
+
+async fn read_name(body: Body) -> Result<Name, ApiError> {
+    let mut form = body.form(&["name"]).await?;
+    let name = form.required("name", Name::parse);
+    form.finish(name)
+}
+
+pub(super) async fn show(
+    state: Data<AppState>,
+    EnvironmentReader(user): EnvironmentReader,
+    id: Path<String>,
+) -> Result<Json<DataView<EnvironmentView>>, ApiError> {
+    let environment = environments::get(&state.ops, user, environment_id(&id)?).await?;
+    Ok(Json(DataView { data: environment.into() }))
+}
+
+pub(super) async fn rename(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+    id: Path<String>,
+    body: Body,
+) -> Result<Json<DataView<EnvironmentView>>, ApiError> {
+    let id = environment_id(&id)?;
+    let name = read_name(body).await?;
+    let environment = environments::rename(&state.ops, asking.user.id, id, name, source.by(&asking)).await?;
+    Ok(Json(DataView { data: environment.into() }))
+}
+
+pub(super) async fn delete(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+    id: Path<String>,
+) -> Result<Json<MessageView>, ApiError> {
+    environments::delete(&state.ops, asking.user.id, environment_id(&id)?, source.by(&asking)).await?;
+    Ok(Json(MessageView { message: "Environment deleted" }))
+}
+
+pub(super) async fn choose(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+    body: Body,
+) -> Result<Json<UserView>, ApiError> {
+    let mut form = body.form(&["environment_id"]).await?;
+    let id = form.required("environment_id", |text| EnvironmentId::parse(text).ok_or("must be a UUID."));
+    let id = form.finish(id)?;
+    Ok(Json(environments::choose(&state.ops, asking.user.id, id, source.by(&asking)).await?.into()))
+}
+
+pub(super) async fn members(
+    state: Data<AppState>,
+    asking: SessionUser,
+    id: Path<String>,
+) -> Result<Json<DataView<Vec<MemberView>>>, ApiError> {
+    let members = environments::members(&state.ops, asking.user.id, environment_id(&id)?).await?;
+    Ok(Json(DataView { data: members.into_iter().map(MemberView::from).collect() }))
+}
+
+pub(super) async fn share(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+    path: Path<(String, String)>,
+    body: Body,
+) -> Result<Json<DataView<MemberView>>, ApiError> {
+    let (id, with) = (environment_id(&path.0)?, user_id(&path.1)?);
+    let mut form = body.form(&["role"]).await?;
+    let role = form.required("role", MemberRole::parse);
+    let role = form.finish(role)?;
+    let member = environments::share(&state.ops, asking.user.id, id, with, role, source.by(&asking)).await?;
+    Ok(Json(DataView { data: member.into() }))
+}
+
+pub(super) async fn unshare(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+    path: Path<(String, String)>,
+) -> Result<Json<MessageView>, ApiError> {
+    let (id, with) = (environment_id(&path.0)?, user_id(&path.1)?);
+    environments::unshare(&state.ops, asking.user.id, id, with, source.by(&asking)).await?;
+    Ok(Json(MessageView { message: "Member removed" }))
+}
+
+/// A text that is no identifier names nothing, like an identifier that is unknown.
+pub(super) fn environment_id(text: &str) -> Result<EnvironmentId, ops::Error> {
+    EnvironmentId::parse(text).ok_or(ops::Error::NotFound)
+}
+
+fn user_id(text: &str) -> Result<UserId, ops::Error> {
+    UserId::parse(text).ok_or(ops::Error::NotFound)
+}

@@ -1,0 +1,105 @@
+//! Tokens of environments: making, listing, regenerating and revoking them, by the rules of [`super::tokens`].
+//!
+//! They stand for their environment and for no person, and whoever has the role may make them.
+
+use uuid::Uuid;
+
+use super::{
+    Context, Error,
+    cursor::List,
+    tokens::{self, ListRequest, Page, TokenRequest},
+};
+use crate::{
+    domain::{
+        ability::Abilities,
+        audit::Origin,
+        environment::{Role, Successor},
+        id::{EnvironmentId, TokenId, UserId},
+        secret::{CredentialKind, Plaintext},
+        text::Name,
+        token::{IssuedToken, RevocationReason, Token},
+    },
+    store::{Conflict, StoreError},
+};
+
+/// What makes a token of an environment.
+#[derive(Clone, Debug)]
+pub struct EnvironmentTokenRequest {
+    /// What it is called.
+    pub name: Name,
+    /// What it may do.
+    pub abilities: Abilities,
+    /// When it ends.
+    pub expiry: tokens::Expiry,
+}
+
+/// Makes a token of an environment, asked by the user. Its plaintext is in the answer and nowhere else.
+pub async fn create(
+    ctx: &Context,
+    user: UserId,
+    environment: EnvironmentId,
+    request: EnvironmentTokenRequest,
+    origin: Origin,
+) -> Result<IssuedToken, Error> {
+    // For whose it is, and so that who may not ask is told nothing else; the store judges the role again.
+    let seen = ctx.store.environment(user, environment).await?;
+    if seen.role < Role::Admin {
+        return Err(Error::RoleRequired);
+    }
+    let EnvironmentTokenRequest { name, abilities, expiry } = request;
+    let request = TokenRequest { owner: seen.environment.owner, name, abilities, expiry };
+    let (by, most) = (ctx.by(origin), ctx.rules.max_tokens_per_user);
+    let (new, plaintext) = tokens::prepare(ctx, request, Some(environment), &by)?;
+    let token = ctx.store.add_environment_token(user, new, most, by).await.map_err(|error| match error {
+        StoreError::Conflict(Conflict::TooManyTokens) => tokens::too_many("This environment has", most),
+        other => other.into(),
+    })?;
+    Ok(IssuedToken { token, plaintext })
+}
+
+/// Lists the tokens of an environment that the user sees, newest first, with their latest use.
+pub async fn list(
+    ctx: &Context,
+    user: UserId,
+    environment: EnvironmentId,
+    request: ListRequest,
+) -> Result<Page, Error> {
+    let (list, whose) = (List::EnvironmentTokens, environment.uuid());
+    let (query, limit) = tokens::query(request, list, whose)?;
+    let tokens = ctx.store.environment_tokens(user, environment, query, ctx.clock.now()).await?;
+    Ok(tokens::page(ctx, tokens, limit, list, whose))
+}
+
+/// One token of an environment that the user sees, if it is not revoked.
+pub async fn get(ctx: &Context, user: UserId, environment: EnvironmentId, id: TokenId) -> Result<Token, Error> {
+    let mut token = ctx.store.environment_token(user, environment, id).await?;
+    tokens::freshen(ctx, &mut token);
+    Ok(token)
+}
+
+/// Makes a new secret for the same name, abilities, limits and expiry. The old one is refused from the answer on.
+pub async fn regenerate(
+    ctx: &Context,
+    user: UserId,
+    environment: EnvironmentId,
+    id: TokenId,
+    origin: Origin,
+) -> Result<IssuedToken, Error> {
+    let plaintext = Plaintext::generate(CredentialKind::EnvironmentToken, &ctx.rules.prefixes)?;
+    let successor = Successor { id: TokenId::new(Uuid::now_v7()), hash: plaintext.hash(), hint: plaintext.hint() };
+    let by = ctx.by(origin);
+    let token = ctx.store.regenerate_environment_token(user, environment, id, successor, by).await?;
+    Ok(IssuedToken { token, plaintext })
+}
+
+/// Revokes a token of an environment: at once and for good.
+pub async fn revoke(
+    ctx: &Context,
+    user: UserId,
+    environment: EnvironmentId,
+    id: TokenId,
+    origin: Origin,
+) -> Result<(), Error> {
+    let reason = RevocationReason::RevokedByOwner;
+    Ok(ctx.store.revoke_environment_token(user, environment, id, reason, ctx.by(origin)).await?)
+}

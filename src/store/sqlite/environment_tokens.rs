@@ -1,0 +1,185 @@
+//! SQL on the tokens of environments. Each function runs inside one transaction of its caller, and looks there at the
+//! role of whoever acts.
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::{environments, row, tokens, users};
+use crate::{
+    domain::{
+        audit::{Action, By, Entry, Target},
+        environment::{Role, Successor},
+        id::{EnvironmentId, TokenId, UserId},
+        time::Timestamp,
+        token::{NewToken, RevocationReason, Token},
+    },
+    store::{Conflict, StoreError, TokenQuery},
+};
+
+/// Like [`tokens::COUNT_LIVE`].
+pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
+         SELECT 1 FROM tokens
+         WHERE environment_id = :environment_id AND revoked_at IS NULL AND expires_at IS NULL
+         UNION ALL
+         SELECT 1 FROM tokens
+         WHERE environment_id = :environment_id AND revoked_at IS NULL AND expires_at > :now
+         LIMIT :max_live
+     )";
+
+pub(super) fn add(
+    connection: &Connection,
+    user: UserId,
+    token: &NewToken,
+    max_live: u32,
+    by: &By,
+) -> Result<Token, StoreError> {
+    let environment = token.environment.ok_or_else(|| StoreError::Internal("a personal token".into()))?;
+    expect_admin(connection, user, environment, token.owner)?;
+    let live: u32 = connection.prepare_cached(COUNT_LIVE)?.query_row(
+        named_params! {
+            ":environment_id": environment.uuid().into_bytes(),
+            ":now": token.created_at.unix(),
+            ":max_live": max_live,
+        },
+        |row| row.get(0),
+    )?;
+    if live >= max_live {
+        return Err(StoreError::Conflict(Conflict::TooManyTokens));
+    }
+    let token = tokens::insert(connection, token)?;
+    environments::record(connection, by, user, event(token.owner, Action::TokenCreated, token.id))?;
+    Ok(token)
+}
+
+/// Fails unless the user may make tokens there and the owner is `owner`, in good standing.
+fn expect_admin(
+    connection: &Connection,
+    user: UserId,
+    environment: EnvironmentId,
+    owner: UserId,
+) -> Result<(), StoreError> {
+    let seen = environments::expect_role(connection, user, environment, Role::Admin)?;
+    if seen.environment.owner != owner {
+        return Err(StoreError::Internal("the token's owner is not its environment's".into()));
+    }
+    users::expect_enabled(connection, owner).map_err(|error| match error {
+        StoreError::NotFound => StoreError::Conflict(Conflict::OwnerDisabled),
+        other => other,
+    })
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    user: UserId,
+    environment: EnvironmentId,
+    query: &TokenQuery,
+    now: Timestamp,
+) -> Result<Vec<Token>, StoreError> {
+    environments::seen(connection, user, environment)?;
+    tokens::list(connection, tokens::LIST_OF_ENVIRONMENT, environment.uuid(), query, now)
+}
+
+/// The token, if it is not revoked, for a user who sees its environment.
+pub(super) fn seen(
+    connection: &Connection,
+    user: UserId,
+    environment: EnvironmentId,
+    id: TokenId,
+) -> Result<Token, StoreError> {
+    environments::seen(connection, user, environment)?;
+    by_id(connection, environment, id)
+}
+
+fn by_id(connection: &Connection, environment: EnvironmentId, id: TokenId) -> Result<Token, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
+                    revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
+                    disabled_at, ip_allowlist, requests_per_minute, quota
+             FROM tokens WHERE id = :id AND environment_id = :environment_id AND revoked_at IS NULL",
+        )?
+        .query_row(
+            named_params! {
+                ":id": id.uuid().into_bytes(),
+                ":environment_id": environment.uuid().into_bytes(),
+            },
+            row::token,
+        )
+        .optional()?
+        .ok_or(StoreError::NotFound)
+}
+
+pub(super) fn regenerate(
+    connection: &Connection,
+    user: UserId,
+    environment: EnvironmentId,
+    id: TokenId,
+    successor: Successor,
+    by: &By,
+) -> Result<Token, StoreError> {
+    environments::expect_role(connection, user, environment, Role::Admin)?;
+    let old = by_id(connection, environment, id)?;
+    expect_admin(connection, user, environment, old.owner)?;
+    if old.expires_at.is_some_and(|end| end <= by.at) {
+        return Err(StoreError::Conflict(Conflict::TokenExpired));
+    }
+    end(connection, environment, id, RevocationReason::Rotated, by)?;
+    // One goes as one comes, so there is nothing to count.
+    let new = tokens::insert(
+        connection,
+        &NewToken {
+            id: successor.id,
+            owner: old.owner,
+            environment: Some(environment),
+            name: old.name,
+            abilities: old.abilities,
+            hash: successor.hash,
+            hint: successor.hint,
+            created_at: by.at,
+            expires_at: old.expires_at,
+            family: old.family,
+            rotated_from: Some(old.id),
+            limits: old.limits,
+        },
+    )?;
+    let rotated = event(old.owner, Action::TokenRotated, old.id).with(format!("to {}", new.id));
+    environments::record(connection, by, user, rotated)?;
+    Ok(new)
+}
+
+pub(super) fn revoke(
+    connection: &Connection,
+    user: UserId,
+    environment: EnvironmentId,
+    id: TokenId,
+    reason: RevocationReason,
+    by: &By,
+) -> Result<(), StoreError> {
+    let owner = environments::expect_role(connection, user, environment, Role::Admin)?.environment.owner;
+    end(connection, environment, id, reason, by)?;
+    environments::record(connection, by, user, event(owner, Action::TokenRevoked, id).with(reason.as_str()))
+}
+
+fn end(
+    connection: &Connection,
+    environment: EnvironmentId,
+    id: TokenId,
+    reason: RevocationReason,
+    by: &By,
+) -> Result<(), StoreError> {
+    let ended = connection
+        .prepare_cached(
+            "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason
+             WHERE id = :id AND environment_id = :environment_id AND revoked_at IS NULL",
+        )?
+        .execute(named_params! {
+            ":id": id.uuid().into_bytes(),
+            ":environment_id": environment.uuid().into_bytes(),
+            ":at": by.at.unix(),
+            ":reason": reason.as_str(),
+        })?;
+    if ended == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+}
+
+const fn event(owner: UserId, action: Action, token: TokenId) -> Entry {
+    Entry::done(owner, action, Target::EnvironmentToken(token))
+}

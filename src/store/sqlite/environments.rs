@@ -1,0 +1,325 @@
+//! SQL on environments and on those with whom they are shared. Each function runs inside one transaction of its caller,
+//! and so does its look at the role of whoever acts: a role that was taken away meanwhile allows nothing.
+//!
+//! What is done in an environment is in its owner's trail. It is in the trail of another person as well who did it, or to
+//! whom it was done; to those, it does not tell from which address.
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::{audit, row, users};
+use crate::{
+    domain::{
+        account::User,
+        audit::{Action, By, Entry, Origin, Target},
+        environment::{Environment, Member, MemberRole, Role, SeenEnvironment},
+        id::{EnvironmentId, TokenId, UserId},
+        text::Name,
+    },
+    store::{Change, Conflict, EnvironmentQuery, StoreError},
+};
+
+/// By two primary keys.
+pub(super) const SEEN: &str = "SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, m.role
+     FROM environments e
+     LEFT JOIN environment_members m ON m.environment_id = e.id AND m.user_id = :user_id AND e.owner_id <> :user_id
+     WHERE e.id = :id AND (e.owner_id = :user_id OR m.role IS NOT NULL)";
+
+/// A user sees few enough for them to be sorted.
+const LIST: &str = "SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, NULL AS role
+     FROM environments e WHERE e.owner_id = :user_id AND (:before IS NULL OR e.id < :before)
+     UNION ALL
+     SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, m.role
+     FROM environment_members m JOIN environments e ON e.id = m.environment_id
+     WHERE m.user_id = :user_id AND (:before IS NULL OR e.id < :before)
+     ORDER BY 1 DESC LIMIT :limit";
+
+/// Those who work in it, by the index on their current environment.
+pub(super) const LEAVE: &str = "UPDATE users
+     SET current_environment_id = (SELECT e.id FROM environments e WHERE e.owner_id = users.id AND e.is_default = 1)
+     WHERE current_environment_id = :id AND (:user_id IS NULL OR id = :user_id)
+     RETURNING id";
+
+pub(super) fn add(connection: &Connection, environment: &Environment, by: &By) -> Result<(), StoreError> {
+    users::expect_enabled(connection, environment.owner)?;
+    let owned: u32 = connection
+        .prepare_cached("SELECT count(*) FROM environments WHERE owner_id = :owner_id")?
+        .query_row(named_params! {":owner_id": environment.owner.uuid().into_bytes()}, |row| row.get(0))?;
+    if owned >= Environment::MAX_PER_OWNER {
+        return Err(StoreError::Conflict(Conflict::TooManyEnvironments));
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO environments (id, owner_id, name, is_default, created_at)
+             VALUES (:id, :owner_id, :name, :is_default, :created_at)",
+        )?
+        .execute(named_params! {
+            ":id": environment.id.uuid().into_bytes(),
+            ":owner_id": environment.owner.uuid().into_bytes(),
+            ":name": environment.name.as_str(),
+            ":is_default": environment.is_default,
+            ":created_at": environment.created_at.unix(),
+        })?;
+    let target = Target::Environment(environment.id);
+    audit::record(connection, by, &Entry::done(environment.owner, Action::EnvironmentCreated, target))
+}
+
+/// The environment as the user sees it; [`StoreError::NotFound`] where they do not.
+pub(super) fn seen(connection: &Connection, user: UserId, id: EnvironmentId) -> Result<SeenEnvironment, StoreError> {
+    connection
+        .prepare_cached(SEEN)?
+        .query_row(
+            named_params! {":user_id": user.uuid().into_bytes(), ":id": id.uuid().into_bytes()},
+            row::seen_environment,
+        )
+        .optional()?
+        .ok_or(StoreError::NotFound)
+}
+
+/// The same, if the user has at least that role there.
+pub(super) fn expect_role(
+    connection: &Connection,
+    user: UserId,
+    id: EnvironmentId,
+    least: Role,
+) -> Result<SeenEnvironment, StoreError> {
+    let seen = seen(connection, user, id)?;
+    if seen.role >= least { Ok(seen) } else { Err(StoreError::Conflict(Conflict::RoleRequired)) }
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    user: UserId,
+    query: EnvironmentQuery,
+) -> Result<Vec<SeenEnvironment>, StoreError> {
+    let mut statement = connection.prepare_cached(LIST)?;
+    let rows = statement.query_map(
+        named_params! {
+            ":user_id": user.uuid().into_bytes(),
+            ":before": query.before.map(|id| id.uuid().into_bytes()),
+            ":limit": query.limit,
+        },
+        row::seen_environment,
+    )?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn choose(connection: &Connection, user: UserId, id: EnvironmentId, by: &By) -> Result<User, StoreError> {
+    seen(connection, user, id)?;
+    let chosen = connection
+        .prepare_cached(
+            "UPDATE users SET current_environment_id = :environment_id
+             WHERE id = :id AND current_environment_id <> :environment_id
+             RETURNING id, name, email, created_at, disabled_at, current_environment_id",
+        )?
+        .query_row(named_params! {":id": user.uuid().into_bytes(), ":environment_id": id.uuid().into_bytes()}, |row| {
+            row::user(row, 0)
+        })
+        .optional()?;
+    let Some(chosen) = chosen else { return users::by_id(connection, user) };
+    audit::record(connection, by, &moved(user))?;
+    Ok(chosen)
+}
+
+pub(super) fn rename(
+    connection: &Connection,
+    user: UserId,
+    id: EnvironmentId,
+    name: &Name,
+    by: &By,
+) -> Result<SeenEnvironment, StoreError> {
+    let mut seen = expect_role(connection, user, id, Role::Admin)?;
+    if seen.environment.name == *name {
+        return Ok(seen);
+    }
+    connection
+        .prepare_cached("UPDATE environments SET name = :name WHERE id = :id")?
+        .execute(named_params! {":id": id.uuid().into_bytes(), ":name": name.as_str()})?;
+    seen.environment.name = name.clone();
+    record(connection, by, user, Entry::done(seen.environment.owner, Action::EnvironmentRenamed, of(id)))?;
+    Ok(seen)
+}
+
+/// Tells `changes` of everybody who has another current environment then, and of the owner, of whom the tokens were: so
+/// that no record of any is served any more.
+pub(super) fn delete(
+    connection: &Connection,
+    user: UserId,
+    id: EnvironmentId,
+    by: &By,
+    changes: &mut Vec<Change>,
+) -> Result<(), StoreError> {
+    let owner = expect_role(connection, user, id, Role::Owner)?.environment;
+    if owner.is_default {
+        return Err(StoreError::Conflict(Conflict::DefaultEnvironment));
+    }
+    changes.push(Change::User(owner.owner));
+    // The rows of its tokens go with it, so that no secret of theirs is found by any look-up; the trail keeps that each
+    // was revoked.
+    for token in live_tokens(connection, id, by)? {
+        let revoked = Entry::done(owner.owner, Action::TokenRevoked, Target::EnvironmentToken(token));
+        audit::record(connection, by, &revoked.with("environment_deleted"))?;
+    }
+    let told = without_address(by);
+    for member in member_ids(connection, id)? {
+        audit::record(connection, &told, &Entry::done(member, Action::EnvironmentUnshared, of(id)))?;
+    }
+    // Before the environment goes: at the end of the transaction, nobody may work in what is not there.
+    for moved in leave(connection, id, None, owner.owner, by)? {
+        changes.push(Change::User(moved));
+    }
+    connection
+        .prepare_cached("DELETE FROM environments WHERE id = :id")?
+        .execute(named_params! {":id": id.uuid().into_bytes()})?;
+    audit::record(connection, by, &Entry::done(owner.owner, Action::EnvironmentDeleted, of(id)))
+}
+
+fn live_tokens(connection: &Connection, id: EnvironmentId, by: &By) -> Result<Vec<TokenId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM tokens
+         WHERE environment_id = :id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+         ORDER BY number",
+    )?;
+    let rows = statement.query_map(named_params! {":id": id.uuid().into_bytes(), ":now": by.at.unix()}, |row| {
+        row::identifier(row, 0).map(TokenId::new)
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn member_ids(connection: &Connection, id: EnvironmentId) -> Result<Vec<UserId>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT user_id FROM environment_members WHERE environment_id = :id")?;
+    let rows = statement
+        .query_map(named_params! {":id": id.uuid().into_bytes()}, |row| row::identifier(row, 0).map(UserId::new))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Takes everybody who works in it back to their default environment, or `alone` them; answers whom.
+fn leave(
+    connection: &Connection,
+    id: EnvironmentId,
+    alone: Option<UserId>,
+    actor: UserId,
+    by: &By,
+) -> Result<Vec<UserId>, StoreError> {
+    let mut statement = connection.prepare_cached(LEAVE)?;
+    let rows = statement.query_map(
+        named_params! {
+            ":id": id.uuid().into_bytes(),
+            ":user_id": alone.map(|user| user.uuid().into_bytes()),
+        },
+        |row| row::identifier(row, 0).map(UserId::new),
+    )?;
+    let users: Vec<UserId> = rows.collect::<Result<_, _>>()?;
+    let told = without_address(by);
+    for user in &users {
+        audit::record(connection, if *user == actor { by } else { &told }, &moved(*user))?;
+    }
+    Ok(users)
+}
+
+pub(super) fn members(connection: &Connection, user: UserId, id: EnvironmentId) -> Result<Vec<Member>, StoreError> {
+    expect_role(connection, user, id, Role::Owner)?;
+    let mut statement = connection.prepare_cached(
+        "SELECT m.user_id, u.name, m.role, m.created_at
+         FROM environment_members m JOIN users u ON u.id = m.user_id
+         WHERE m.environment_id = :id ORDER BY m.created_at, m.user_id",
+    )?;
+    let rows = statement.query_map(named_params! {":id": id.uuid().into_bytes()}, row::member)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn member(connection: &Connection, id: EnvironmentId, user: UserId) -> Result<Option<Member>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT m.user_id, u.name, m.role, m.created_at
+             FROM environment_members m JOIN users u ON u.id = m.user_id
+             WHERE m.environment_id = :id AND m.user_id = :user_id",
+        )?
+        .query_row(named_params! {":id": id.uuid().into_bytes(), ":user_id": user.uuid().into_bytes()}, row::member)
+        .optional()?)
+}
+
+pub(super) fn share(
+    connection: &Connection,
+    user: UserId,
+    id: EnvironmentId,
+    with: UserId,
+    role: MemberRole,
+    by: &By,
+) -> Result<Member, StoreError> {
+    expect_role(connection, user, id, Role::Owner)?;
+    if with == user {
+        return Err(StoreError::Conflict(Conflict::OwnerIsNoMember));
+    }
+    let person = users::by_id(connection, with)?;
+    let known = member(connection, id, with)?;
+    if let Some(member) = known.clone().filter(|member| member.role == role) {
+        return Ok(member);
+    }
+    if known.is_none() && member_ids(connection, id)?.len() >= Environment::MAX_MEMBERS as usize {
+        return Err(StoreError::Conflict(Conflict::TooManyMembers));
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO environment_members (environment_id, user_id, role, created_at)
+             VALUES (:environment_id, :user_id, :role, :created_at)
+             ON CONFLICT (environment_id, user_id) DO UPDATE SET role = excluded.role",
+        )?
+        .execute(named_params! {
+            ":environment_id": id.uuid().into_bytes(),
+            ":user_id": with.uuid().into_bytes(),
+            ":role": role.as_str(),
+            ":created_at": by.at.unix(),
+        })?;
+    let shared = |whose| Entry::done(whose, Action::EnvironmentShared, of(id));
+    audit::record(connection, by, &shared(user).with(format!("{} to user {with}", role.as_str())))?;
+    audit::record(connection, &without_address(by), &shared(with).with(role.as_str()))?;
+    Ok(Member { user: with, name: person.name, role, created_at: known.map_or(by.at, |member| member.created_at) })
+}
+
+pub(super) fn unshare(
+    connection: &Connection,
+    user: UserId,
+    id: EnvironmentId,
+    with: UserId,
+    by: &By,
+) -> Result<(), StoreError> {
+    // Whoever leaves needs no more than to be there.
+    let least = if with == user { Role::Viewer } else { Role::Owner };
+    let owner = expect_role(connection, user, id, least)?.environment.owner;
+    let removed = connection
+        .prepare_cached("DELETE FROM environment_members WHERE environment_id = :id AND user_id = :user_id")?
+        .execute(named_params! {":id": id.uuid().into_bytes(), ":user_id": with.uuid().into_bytes()})?;
+    if removed == 0 {
+        return Err(StoreError::NotFound);
+    }
+    leave(connection, id, Some(with), user, by)?;
+    let unshared = |whose| Entry::done(whose, Action::EnvironmentUnshared, of(id));
+    let left = if with == user { by } else { &without_address(by) };
+    audit::record(connection, by, &unshared(owner).with(format!("from user {with}")))?;
+    audit::record(connection, left, &unshared(with))
+}
+
+/// Notes what `actor` did in the owner's environment: in the owner's trail, and in the actor's where that is another.
+pub(super) fn record(connection: &Connection, by: &By, actor: UserId, entry: Entry) -> Result<(), StoreError> {
+    if entry.user == Some(actor) {
+        return audit::record(connection, by, &entry);
+    }
+    let own = Entry { user: Some(actor), ..entry.clone() };
+    let detail = entry.detail.as_ref().map_or_else(String::new, |detail| format!("{detail}, "));
+    audit::record(connection, by, &entry.with(format!("{detail}by user {actor}")))?;
+    audit::record(connection, by, &own)
+}
+
+/// The same deed, as somebody is told of it whom the doer's address is no business of.
+fn without_address(by: &By) -> By {
+    By { origin: Origin { address: None, ..by.origin.clone() }, at: by.at }
+}
+
+const fn of(id: EnvironmentId) -> Target {
+    Target::Environment(id)
+}
+
+fn moved(user: UserId) -> Entry {
+    Entry::done(user, Action::UserUpdated, Target::User(user)).with("current_environment")
+}
