@@ -1,10 +1,9 @@
 //! Personal access tokens: making, listing, renaming and revoking them.
 
-use std::time::Duration;
-
 use uuid::Uuid;
 
-use super::{Context, Error, Violation, cursor::List};
+pub use super::expiry::Expiry;
+use super::{Context, Error, Violation, cursor::List, expiry};
 use crate::{
     domain::{
         ability::{Abilities, Ability, Power},
@@ -12,22 +11,10 @@ use crate::{
         id::{TokenId, UserId},
         secret::{CredentialKind, Plaintext, Presented},
         text::Name,
-        time::Timestamp,
         token::{IssuedToken, NewToken, RevocationReason, Token, TokenState},
     },
     store::{Conflict, StoreError, TokenQuery},
 };
-
-/// When a new token is to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
-    /// Only by being revoked.
-    Never,
-    /// At this time, which must lie ahead.
-    At(Timestamp),
-    /// This long after it is made.
-    After(Duration),
-}
 
 /// What makes a token.
 #[derive(Clone, Debug)]
@@ -48,14 +35,7 @@ pub async fn create(ctx: &Context, request: TokenRequest, origin: Origin) -> Res
     let by = ctx.by(origin);
     let now = by.at;
     judge_abilities(ctx, &request, by.origin.actor)?;
-    let expires_at = match request.expiry {
-        Expiry::Never => None,
-        Expiry::At(end) if end > now => Some(end),
-        Expiry::At(_) => {
-            return Err(Violation::new("expires_at", "must be a time in the future.").into());
-        }
-        Expiry::After(lifetime) => Some(now.plus(lifetime)),
-    };
+    let expires_at = expiry::of_new(&ctx.rules.token_lifetimes, request.expiry, now)?;
     let plaintext = Plaintext::generate(CredentialKind::PersonalAccessToken, &ctx.rules.prefixes)?;
     let id = TokenId::new(Uuid::now_v7());
     let new = NewToken {
@@ -129,8 +109,15 @@ pub struct Page {
 /// Lists the owner's tokens, newest first, with their latest use.
 pub async fn list(ctx: &Context, owner: UserId, request: ListRequest) -> Result<Page, Error> {
     let before = request.cursor.map(|cursor| List::Tokens.parse_cursor(owner, &cursor)).transpose()?;
-    let query = TokenQuery { search: request.search, state: request.state, before, limit: request.limit + 1 };
-    let mut tokens = ctx.store.tokens_of(owner, query, ctx.clock.now()).await?;
+    let now = ctx.clock.now();
+    let query = TokenQuery {
+        search: request.search,
+        state: request.state,
+        idle_since: ctx.rules.token_lifetimes.idle_since(now),
+        before,
+        limit: request.limit + 1,
+    };
+    let mut tokens = ctx.store.tokens_of(owner, query, now).await?;
     let more = tokens.len() > request.limit as usize;
     tokens.truncate(request.limit as usize);
     let next_cursor = tokens.last().filter(|_| more).map(|last| List::Tokens.write_cursor(owner, last.number));
@@ -197,8 +184,10 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Origi
     }
 }
 
-fn freshen(ctx: &Context, token: &mut Token) {
+/// What lists show: the latest use, also where it is not on disk, and the end that comes first.
+pub(super) fn freshen(ctx: &Context, token: &mut Token) {
     token.last_used_at = ctx.uses.latest_token(token.number, token.last_used_at);
+    token.expires_at = ctx.rules.token_lifetimes.end_of(token);
 }
 
 #[cfg(test)]

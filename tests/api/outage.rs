@@ -16,7 +16,9 @@ use patd::{
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
     },
-    store::{Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses},
+    store::{
+        Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store, StoreError, TokenQuery, Uses,
+    },
 };
 use serde_json::json;
 
@@ -103,6 +105,10 @@ delegate! {
         fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Token;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Token;
         fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> ();
+        fn rotate_token(&self, rotation: Rotation, by: By) -> Token;
+        fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> ();
+        fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> u64;
+        fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Pruned;
         fn record_refusal(&self, refused: Entry, by: By) -> ();
         fn record_uses(&self, uses: Uses) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
@@ -169,6 +175,8 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
         ada.post("/api/v1/user/api-tokens", json!({ "name": "never" })),
         ada.patch(&path, json!({ "name": "never" })),
         ada.delete(&path),
+        ada.post(&format!("{path}/rotate"), json!({})),
+        token.post("/api/v1/user/api-tokens/self/rotate", json!({})),
         ada.patch("/api/v1/user", json!({ "name": "never" })),
         ada.put("/api/v1/user/password", json!({ "current_password": password("ada"), "password": new })),
         ada.delete("/api/v1/user/sessions"),

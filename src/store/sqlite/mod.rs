@@ -13,6 +13,8 @@ mod file;
 mod inspection;
 mod migrations;
 mod priority;
+mod pruning;
+mod rotation;
 mod row;
 mod sessions;
 mod shared;
@@ -42,7 +44,10 @@ use self::{
     shared::Shared,
     writer::Writer,
 };
-use super::{Change, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses};
+use super::{
+    Change, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store, StoreError, TokenQuery,
+    Uses,
+};
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
     audit::{By, Entry, Event},
@@ -364,6 +369,37 @@ impl Store for SqliteStore {
         self.change(vec![Change::Token(id)], by, move |connection, by| {
             tokens::revoke(connection, owner, id, reason, by)
         })
+    }
+
+    fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token> {
+        let room = Arc::clone(&self.room);
+        let of = rotation::changes(&rotation);
+        self.change(of, by, move |connection, by| rotation::rotate(connection, &rotation, &room, by))
+    }
+
+    fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()> {
+        let of = vec![Change::Token(successor), Change::Token(rotated_from)];
+        self.change(of, by, move |connection, by| rotation::begin(connection, successor, by))
+    }
+
+    fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64> {
+        // Of which tokens is known only when it is done.
+        self.change(vec![Change::User(owner)], by, move |connection, by| {
+            rotation::end_family(connection, owner, family, reused, note, by)
+        })
+    }
+
+    fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned> {
+        let found = self.read_long(move |connection| pruning::find(connection, ended_by, after));
+        Reply::Pending(Box::pin(async move {
+            let pruning::Found { tokens, next } = found.await?;
+            if tokens.is_empty() {
+                return Ok(Pruned { rows: 0, next });
+            }
+            let of = tokens.iter().map(|(_, id)| Change::Token(*id)).collect();
+            let rows = self.write(of, move |connection| pruning::delete(connection, &tokens, ended_by)).await?;
+            Ok(Pruned { rows, next })
+        }))
     }
 
     fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()> {

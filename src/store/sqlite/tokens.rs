@@ -53,7 +53,9 @@ pub(super) const LIST: &str =
      WHERE owner_id = :owner_id AND number < :before AND environment_id IS NULL
        AND CASE :state
                WHEN 'active' THEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
-               WHEN 'expired' THEN revoked_at IS NULL AND expires_at <= :now
+                   AND (:idle_since IS NULL OR coalesce(last_used_at, created_at) > :idle_since)
+               WHEN 'expired' THEN revoked_at IS NULL
+                   AND (expires_at <= :now OR coalesce(last_used_at, created_at) <= :idle_since)
                WHEN 'revoked' THEN revoked_at IS NOT NULL
                ELSE revoked_at IS NULL
            END
@@ -81,7 +83,7 @@ pub(super) fn add(
     Ok(token)
 }
 
-fn insert(connection: &Connection, token: &NewToken) -> Result<Token, StoreError> {
+pub(super) fn insert(connection: &Connection, token: &NewToken) -> Result<Token, StoreError> {
     let limits = token.limits.as_deref();
     connection
         .prepare_cached(
@@ -158,6 +160,11 @@ impl Room {
         self.lock().clear();
     }
 
+    /// Forgets one owner's.
+    pub(super) fn forget_of(&self, owner: UserId) {
+        self.lock().remove(&owner);
+    }
+
     /// Takes one place of those that are noted.
     fn take(&self, owner: UserId, max_live: u32) -> bool {
         match self.lock().get_mut(&owner) {
@@ -229,6 +236,7 @@ pub(super) fn list(
             ":before": query.before.unwrap_or(i64::MAX),
             ":state": state,
             ":now": now.unix(),
+            ":idle_since": query.idle_since.map(Timestamp::unix),
             ":search": query.search,
             ":limit": query.limit,
         },
