@@ -55,16 +55,17 @@ impl Body {
 
     /// The same, where all fields may be missing, and so may the body.
     pub(super) async fn form_or_nothing(self, known: &'static [&'static str]) -> Result<Form, ApiError> {
-        if self.declared_length != Some(0) {
-            // Without a type there should be none, which is known only when it was to be read.
-            if self.media_type.as_deref() != Some("") {
-                return self.form(known).await;
-            }
-            if !self.read_in_time().await?.is_empty() {
-                return Err(ApiError::WrongMediaType(JSON));
-            }
+        let media_type = self.media_type.clone();
+        let bytes = match media_type.as_deref() {
+            // Without a type there should be no body, which is known only when it was to be read.
+            Some(JSON | "") => self.read_in_time().await?,
+            _ => return Err(ApiError::WrongMediaType(JSON)),
+        };
+        match (bytes.is_empty(), media_type.as_deref()) {
+            (true, _) => Form::read(b"{}", known),
+            (false, Some(JSON)) => Form::read(&bytes, known),
+            (false, _) => Err(ApiError::WrongMediaType(JSON)),
         }
-        Form::read(b"{}", known)
     }
 
     /// Reads the body as a form in the web's older way, in which the OAuth endpoints are asked (RFC 7662, section 2.1).
