@@ -6,6 +6,8 @@
 
 #[path = "store_contract/audit.rs"]
 mod audit;
+#[path = "store_contract/rotation.rs"]
+mod rotation;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -34,6 +36,13 @@ use uuid::Uuid;
 use audit::{
     a_session_that_has_ended_changes_nothing_more, events_are_paged_newest_first, every_change_leaves_its_event,
     what_changes_nothing_leaves_no_event, what_is_refused_is_noted_in_its_trail_or_in_nobodys,
+};
+
+use rotation::{
+    a_family_ends_together_and_no_other_with_it, a_grace_ends_no_later_than_the_token,
+    a_list_counts_the_idle_as_expired, a_successor_is_like_what_it_replaces_and_lasts_no_longer,
+    an_unused_successor_gives_way_to_one_that_lasts_no_longer, only_a_good_token_of_the_owner_is_rotated_and_once,
+    the_first_use_of_a_successor_ends_what_it_replaces, tokens_are_pruned_after_their_end_and_families_together,
 };
 
 type Case = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
@@ -91,6 +100,14 @@ cases! {
     what_is_refused_is_noted_in_its_trail_or_in_nobodys,
     a_session_that_has_ended_changes_nothing_more,
     events_are_paged_newest_first,
+    a_successor_is_like_what_it_replaces_and_lasts_no_longer,
+    a_grace_ends_no_later_than_the_token,
+    only_a_good_token_of_the_owner_is_rotated_and_once,
+    the_first_use_of_a_successor_ends_what_it_replaces,
+    an_unused_successor_gives_way_to_one_that_lasts_no_longer,
+    a_family_ends_together_and_no_other_with_it,
+    tokens_are_pruned_after_their_end_and_families_together,
+    a_list_counts_the_idle_as_expired,
 }
 
 fn cached(store: Arc<dyn Store>) -> Cached {
