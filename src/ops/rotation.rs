@@ -222,6 +222,14 @@ pub(super) fn notice_reuse(ctx: &Context, record: &TokenRecord, now: Timestamp) 
     }
 }
 
+/// Whether it is still to be noted that this secret was seen; then it is the caller's to note.
+fn take_notice(ctx: &Context, token: TokenId) -> bool {
+    let unwritten = &mut lock(&ctx.rotations.seen).unwritten;
+    let before = unwritten.len();
+    unwritten.retain(|reuse| reuse.token != token);
+    unwritten.len() < before
+}
+
 /// Writes what was noticed.
 pub(super) async fn note_reuse(ctx: &Context) -> Result<(), StoreError> {
     let noticed = mem::take(&mut lock(&ctx.rotations.seen).unwritten);
@@ -254,12 +262,8 @@ async fn end_family(ctx: &Context, credential: &str, origin: Origin) {
     let ended = match find_ended(ctx, credential).await {
         Ok(Some(record)) => {
             let Token { id, owner, family, .. } = record.token;
-            // With this change rather than apart from it.
-            let mut seen = lock(&ctx.rotations.seen);
-            let before = seen.unwritten.len();
-            seen.unwritten.retain(|reuse| reuse.token != id);
-            let note = seen.unwritten.len() < before;
-            drop(seen);
+            // In the same change rather than apart from it.
+            let note = take_notice(ctx, id);
             let by = ctx.by(Origin { actor: Actor::PersonalAccessToken(id), ..origin });
             ctx.store.end_family(owner, family, id, note, by).await.map(drop)
         }

@@ -390,16 +390,7 @@ impl Store for SqliteStore {
     }
 
     fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned> {
-        let found = self.read_long(move |connection| pruning::find(connection, ended_by, after));
-        Reply::Pending(Box::pin(async move {
-            let pruning::Found { tokens, next } = found.await?;
-            if tokens.is_empty() {
-                return Ok(Pruned { rows: 0, next });
-            }
-            let of = tokens.iter().map(|(_, id)| Change::Token(*id)).collect();
-            let rows = self.write(of, move |connection| pruning::delete(connection, &tokens, ended_by)).await?;
-            Ok(Pruned { rows, next })
-        }))
+        Reply::Pending(Box::pin(pruning::prune(self, ended_by, after)))
     }
 
     fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()> {

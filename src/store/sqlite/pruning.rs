@@ -3,20 +3,30 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::row;
+use super::{SqliteStore, row};
 use crate::{
     domain::{id::TokenId, time::Timestamp},
-    store::StoreError,
+    store::{Change, Pruned, StoreError},
 };
 
 /// The rows that are looked at, and of these the rows that are deleted in one transaction.
 const STRETCH: u32 = 5000;
 const MOST: usize = 500;
 
+pub(super) async fn prune(store: &SqliteStore, ended_by: Timestamp, after: i64) -> Result<Pruned, StoreError> {
+    let Found { tokens, next } = store.read_long(move |connection| find(connection, ended_by, after)).await?;
+    if tokens.is_empty() {
+        return Ok(Pruned { rows: 0, next });
+    }
+    let of = tokens.iter().map(|(_, id)| Change::Token(*id)).collect();
+    let rows = store.write(of, move |connection| delete(connection, &tokens, ended_by)).await?;
+    Ok(Pruned { rows, next })
+}
+
 /// What can be deleted, and the last row that was looked at; `None` is the end of the table.
-pub(super) struct Found {
-    pub(super) tokens: Vec<(i64, TokenId)>,
-    pub(super) next: Option<i64>,
+struct Found {
+    tokens: Vec<(i64, TokenId)>,
+    next: Option<i64>,
 }
 
 /// A token that somebody could present again is known for what it is as long as any of its family could be used, so that
@@ -36,7 +46,7 @@ const FIND: &str = "WITH stretch AS (
                     AND NOT (coalesce(f.revoked_at <= :ended_by, 0) OR coalesce(f.expires_at <= :ended_by, 0)))
      FROM stretch t ORDER BY t.number";
 
-pub(super) fn find(connection: &Connection, ended_by: Timestamp, after: i64) -> Result<Found, StoreError> {
+fn find(connection: &Connection, ended_by: Timestamp, after: i64) -> Result<Found, StoreError> {
     let mut statement = connection.prepare_cached(FIND)?;
     let mut rows = statement.query(named_params! {
         ":after": after,
@@ -59,11 +69,7 @@ pub(super) fn find(connection: &Connection, ended_by: Timestamp, after: i64) -> 
 
 /// Deletes those that were found. What has ended stays ended, and of a family that has none left that has not, no other
 /// can come: so what could be deleted when it was found can be still.
-pub(super) fn delete(
-    connection: &Connection,
-    tokens: &[(i64, TokenId)],
-    ended_by: Timestamp,
-) -> Result<u64, StoreError> {
+fn delete(connection: &Connection, tokens: &[(i64, TokenId)], ended_by: Timestamp) -> Result<u64, StoreError> {
     let mut statement = connection.prepare_cached(
         "DELETE FROM tokens WHERE number = :number AND (revoked_at <= :ended_by OR expires_at <= :ended_by)",
     )?;
