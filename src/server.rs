@@ -98,7 +98,11 @@ impl Server {
         housekeeping.abort();
         closing.abort();
         // A store that does not answer must not keep the process from ending.
-        let noted = rt::time::timeout(LAST_FLUSH, state.ops.flush_uses()).await;
+        let last = async {
+            state.ops.flush_uses().await?;
+            state.ops.note_reuse().await
+        };
+        let noted = rt::time::timeout(LAST_FLUSH, last).await;
         let late = |_| Err(StoreError::Unavailable("no answer at shutdown".to_owned()));
         report("noting uses", noted.unwrap_or_else(late));
         match ended {
@@ -121,8 +125,10 @@ async fn keep_house(state: Arc<AppState>) {
     loop {
         turns.tick().await;
         let flushed = state.ops.flush_some_uses().await;
-        let failed = flushed.is_err();
+        let noted = state.ops.note_reuse().await;
+        let failed = flushed.is_err() || noted.is_err();
         report("noting uses", flushed);
+        report("noting reuse of tokens", noted);
         if tidied.elapsed() >= TIDY_EVERY {
             tidied = Instant::now();
             report("tidying", state.ops.tidy().await);

@@ -31,7 +31,8 @@ use patd::{
     },
     ops::{self, clock::Clock, verification},
     store::{
-        EnvironmentQuery, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses,
+        EnvironmentQuery, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store, StoreError,
+        TokenQuery, Uses,
         cached::{Cached, Capacity},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -130,6 +131,10 @@ impl Store for Inner {
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
         fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
+        fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token>;
+        fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()>;
+        fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
+        fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned>;
         fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;

@@ -8,6 +8,8 @@
 mod audit;
 #[path = "store_contract/environments.rs"]
 mod environments;
+#[path = "store_contract/rotation.rs"]
+mod rotation;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -45,6 +47,12 @@ use environments::{
     an_environment_is_renamed_shared_and_deleted_by_role, an_environment_is_seen_by_its_owner_and_its_members,
     an_environments_limit_is_its_own, what_changes_no_environment_leaves_no_event,
     whoever_loses_an_environment_is_back_in_their_default_one,
+};
+use rotation::{
+    a_family_ends_together_and_no_other_with_it, a_grace_ends_no_later_than_the_token,
+    a_list_counts_the_idle_as_expired, a_successor_is_like_what_it_replaces_and_lasts_no_longer,
+    an_unused_successor_gives_way_to_one_that_lasts_no_longer, only_a_good_token_of_the_owner_is_rotated_and_once,
+    the_first_use_of_a_successor_ends_what_it_replaces, tokens_are_pruned_after_their_end_and_families_together,
 };
 
 type Case = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
@@ -111,6 +119,14 @@ cases! {
     a_successor_takes_the_place_of_its_token,
     an_ended_session_changes_no_environment,
     what_changes_no_environment_leaves_no_event,
+    a_successor_is_like_what_it_replaces_and_lasts_no_longer,
+    a_grace_ends_no_later_than_the_token,
+    only_a_good_token_of_the_owner_is_rotated_and_once,
+    the_first_use_of_a_successor_ends_what_it_replaces,
+    an_unused_successor_gives_way_to_one_that_lasts_no_longer,
+    a_family_ends_together_and_no_other_with_it,
+    tokens_are_pruned_after_their_end_and_families_together,
+    a_list_counts_the_idle_as_expired,
 }
 
 fn cached(store: Arc<dyn Store>) -> Cached {

@@ -151,7 +151,7 @@ async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
         device_name: Some(name.clone()),
     };
     let session = accounts::sign_in(ctx, attempt, Origin::COMMAND_LINE).await?;
-    let request = TokenRequest { owner: user.id, name, abilities: Abilities::full(), expiry: Expiry::Never };
+    let request = TokenRequest { owner: user.id, name, abilities: Abilities::full(), expiry: Expiry::Default };
     let issued = tokens::create(ctx, request, Origin::COMMAND_LINE).await?;
     Ok(Demo {
         url: String::new(),

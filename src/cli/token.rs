@@ -59,7 +59,7 @@ pub(super) struct Create {
     /// Let it prove who its owner is, and do nothing
     #[arg(long, conflicts_with = "abilities")]
     no_abilities: bool,
-    /// When it ends, for example 12h or 90d [default: never]
+    /// When it ends, for example 12h or 90d [default: as tokens.default_lifetime says, else never]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     expires_in: Option<Duration>,
     #[command(flatten)]
@@ -200,7 +200,7 @@ async fn create(ctx: &Context, arguments: &Create) -> Result<(), Failure> {
         owner: owner.id,
         name,
         abilities,
-        expiry: arguments.expires_in.map_or(Expiry::Never, Expiry::After),
+        expiry: arguments.expires_in.map_or(Expiry::Default, Expiry::After),
     };
     let issued = IssuedTokenView::from(tokens::create(ctx, request, Origin::COMMAND_LINE).await?);
     let id = issued.id.clone();

@@ -11,13 +11,18 @@ const MOST_AT_ONCE: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
 const AT_MOST_A_MILLION: &str = "from 1 to 1000000";
 const AT_LEAST_ONE: &str = "at least 1";
 const LASTING: &str = "longer than zero";
+const NEVER_OR_WHOLE_SECONDS: &str = r#""never", or at least "1s", in whole seconds"#;
+const WEEK: Duration = Duration::from_hours(7 * 24);
+const UP_TO_A_WEEK: &str = r#"from "0s" to "7d", in whole seconds"#;
 const WHOLE_SECONDS: &str = r#"at least "1s", in whole seconds"#;
 
 /// Refuses the first setting that is out of its range.
 pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
-    let Config { server, database, passwords, sessions, tokens, throttle, .. } = config;
+    let Config { server, database, passwords, sessions, tokens, rotation, throttle, .. } = config;
     let lasting = |duration: Duration| duration > Duration::ZERO;
     let whole_seconds = |duration: Duration| lasting(duration) && duration.subsec_nanos() == 0;
+
+    let lifetime = |lifetime: Option<Duration>| lifetime.is_none_or(whole_seconds);
 
     let ranges = [
         ("server.max_connections", server.max_connections >= 1, AT_LEAST_ONE),
@@ -49,6 +54,17 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
         ("throttle.per_email_burst", throttle.per_email_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("throttle.per_address_burst", throttle.per_address_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("tokens.max_per_user", tokens.max_per_user >= 1, AT_LEAST_ONE),
+        ("tokens.default_lifetime", lifetime(tokens.default_lifetime), NEVER_OR_WHOLE_SECONDS),
+        ("tokens.max_lifetime", lifetime(tokens.max_lifetime), NEVER_OR_WHOLE_SECONDS),
+        ("tokens.idle_lifetime", lifetime(tokens.idle_lifetime), NEVER_OR_WHOLE_SECONDS),
+        ("tokens.prune_after", lifetime(tokens.prune_after), NEVER_OR_WHOLE_SECONDS),
+        (
+            "tokens.allow_endless",
+            tokens.allow_endless || tokens.default_lifetime.or(tokens.max_lifetime).is_some(),
+            "true unless tokens.default_lifetime or tokens.max_lifetime says when a token ends",
+        ),
+        ("rotation.grace", rotation.grace.subsec_nanos() == 0, UP_TO_A_WEEK),
+        ("rotation.max_grace", rotation.max_grace.subsec_nanos() == 0 && rotation.max_grace <= WEEK, UP_TO_A_WEEK),
         (
             "tokens.abilities",
             !tokens.abilities.iter().any(Ability::is_reserved),
@@ -69,6 +85,13 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
             "passwords.lanes",
         ),
         ("sessions.idle_lifetime", sessions.idle_lifetime <= sessions.lifetime, "no longer than", "sessions.lifetime"),
+        (
+            "tokens.default_lifetime",
+            tokens.default_lifetime.zip(tokens.max_lifetime).is_none_or(|(default, most)| default <= most),
+            "no longer than",
+            "tokens.max_lifetime",
+        ),
+        ("rotation.grace", rotation.grace <= rotation.max_grace, "no longer than", "rotation.max_grace"),
     ];
     if let Some((key, _, wanted)) = ranges.iter().find(|(_, holds, _)| !holds) {
         return Err(layers.refuse(key, *wanted));

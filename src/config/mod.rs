@@ -52,6 +52,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// Personal access tokens and those of environments.
     pub tokens: Tokens,
+    /// How a token is replaced by a successor.
+    pub rotation: Rotation,
     /// How often somebody may try.
     pub throttle: Throttle,
     /// What is logged, and how.
@@ -200,6 +202,48 @@ pub struct Tokens {
     /// The abilities that may be granted beside the server's own powers; empty is any. None is reserved.
     #[serde(deserialize_with = "values::abilities")]
     pub abilities: Vec<Ability>,
+    /// How long a token lasts where its maker does not say, in whole seconds; `None` is for ever.
+    #[serde(deserialize_with = "values::duration_or_never")]
+    pub default_lifetime: Option<Duration>,
+    /// The longest lifetime that can be asked for, in whole seconds; `None` is any.
+    #[serde(deserialize_with = "values::duration_or_never")]
+    pub max_lifetime: Option<Duration>,
+    /// Whether a token may be made that never ends; one of the two above is set where not.
+    #[serde(deserialize_with = "values::switch")]
+    pub allow_endless: bool,
+    /// How long a token lasts without being used, in whole seconds; `None` is for ever.
+    #[serde(deserialize_with = "values::duration_or_never")]
+    pub idle_lifetime: Option<Duration>,
+    /// How long a token is kept after its end, in whole seconds; `None` is for good.
+    #[serde(deserialize_with = "values::duration_or_never")]
+    pub prune_after: Option<Duration>,
+}
+
+/// The section `[rotation]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// How long the old secret goes on where the request does not say, in whole seconds; may be zero.
+    #[serde(deserialize_with = "values::duration")]
+    pub grace: Duration,
+    /// The longest that can be asked for, in whole seconds; at least `grace`, at most a week.
+    #[serde(deserialize_with = "values::duration")]
+    pub max_grace: Duration,
+    /// Whether the first use of the new secret ends the old one, where the request does not say.
+    #[serde(deserialize_with = "values::switch")]
+    pub end_on_first_use: bool,
+    /// What happens when a secret is presented that rotation has ended.
+    #[serde(deserialize_with = "values::on_reuse")]
+    pub on_reuse: OnReuse,
+}
+
+/// What happens when a secret is presented that rotation has ended. It is refused in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnReuse {
+    /// No more than that.
+    Refuse,
+    /// Every token of its family is revoked.
+    RevokeFamily,
 }
 
 /// The section `[throttle]`.

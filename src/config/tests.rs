@@ -307,6 +307,14 @@ fn each_range_is_checked_at_both_ends() {
         ("sessions.idle_lifetime", &["0s", "1500ms"], "at least \"1s\", in whole seconds", &["1s", "30d"]),
         ("sessions.idle_lifetime", &["31d"], "no longer than sessions.lifetime (the default)", &[]),
         ("tokens.max_per_user", &["0"], "at least 1", &["1"]),
+        ("tokens.default_lifetime", &["0s", "1500ms"], "\"never\", or at least \"1s\"", &["1s", "never", "36500d"]),
+        ("tokens.max_lifetime", &["0s", "1500ms"], "\"never\", or at least \"1s\"", &["1s", "never"]),
+        ("tokens.idle_lifetime", &["0s", "1500ms"], "\"never\", or at least \"1s\"", &["1s", "never"]),
+        ("tokens.prune_after", &["0s", "1500ms"], "\"never\", or at least \"1s\"", &["1s", "never"]),
+        ("rotation.grace", &["500ms"], "from \"0s\" to \"7d\", in whole seconds", &["0s", "7d"]),
+        ("rotation.grace", &["604801s"], "no longer than rotation.max_grace (the default)", &[]),
+        ("rotation.max_grace", &["604801s", "600500ms"], "7d", &["10m", "7d"]),
+        ("rotation.on_reuse", &["allow"], "\"refuse\" and \"revoke_family\"", &["refuse", "revoke_family"]),
         (
             "tokens.abilities",
             &["tokens:introspect", "a,admin", "admin:users"],
@@ -352,4 +360,26 @@ fn settings_that_do_not_fit_each_other_name_both_sources() {
     let message = refusal(flags(&[("passwords.lanes", "4"), ("passwords.memory_kib", "31")]));
     assert_says(&message, &["passwords.memory_kib", "passwords.lanes", "integer 4"]);
     load(flags(&[("passwords.lanes", "4"), ("passwords.memory_kib", "32")]));
+}
+
+#[test]
+fn tokens_that_must_end_have_a_time_to_end() {
+    let message = refusal(flags(&[("tokens.allow_endless", "false")]));
+    assert_says(
+        &message,
+        &["tokens.allow_endless (the command line)", "tokens.default_lifetime or tokens.max_lifetime"],
+    );
+    for key in ["tokens.default_lifetime", "tokens.max_lifetime"] {
+        load(flags(&[("tokens.allow_endless", "false"), (key, "90d")]));
+    }
+    let message = refusal(flags(&[("tokens.default_lifetime", "91d"), ("tokens.max_lifetime", "90d")]));
+    assert_says(&message, &["tokens.default_lifetime", "no longer than tokens.max_lifetime"]);
+    let defaults = load(Sources::default());
+    assert_eq!((defaults.tokens.default_lifetime, defaults.tokens.max_lifetime), (None, None));
+    assert_eq!((defaults.tokens.idle_lifetime, defaults.tokens.allow_endless), (None, true));
+    assert_eq!(defaults.tokens.prune_after, Some(Duration::from_hours(30 * 24)));
+    assert_eq!(
+        (defaults.rotation.grace, defaults.rotation.max_grace),
+        (Duration::from_mins(10), Duration::from_hours(168))
+    );
 }

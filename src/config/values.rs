@@ -13,15 +13,26 @@ use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de::Error};
 use toml::Value;
 
-use super::{LogFormat, LoggedChecks};
+use super::{LogFormat, LoggedChecks, OnReuse};
 use crate::domain::ability::Ability;
 
 const DURATION: &str = r#"a duration, written "500ms", "10s", "5m", "12h" or "90d", and at most "36500d""#;
 /// A century. Far beyond any use, and far below where adding a duration to a point in time overflows.
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 
+const NEVER: &str = "never";
+
 pub(super) fn duration<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
     read(d, DURATION, |value| parse_duration(value.as_str()?))
+}
+
+pub(super) fn duration_or_never<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+    read(d, r#""never", or a duration, written "500ms", "10s", "5m", "12h" or "90d", and at most "36500d""#, |value| {
+        match value.as_str()? {
+            NEVER => Some(None),
+            text => parse_duration(text).map(Some),
+        }
+    })
 }
 
 pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
@@ -90,6 +101,15 @@ pub(super) fn checks<'de, D: Deserializer<'de>>(d: D) -> Result<LoggedChecks, D:
         "all" => Some(LoggedChecks::All),
         "refused" => Some(LoggedChecks::Refused),
         "none" => Some(LoggedChecks::None),
+        _ => None,
+    })
+}
+
+pub(super) fn on_reuse<'de, D: Deserializer<'de>>(d: D) -> Result<OnReuse, D::Error> {
+    let wanted = r#"one of the strings "refuse" and "revoke_family""#;
+    read(d, wanted, |value| match value.as_str()? {
+        "refuse" => Some(OnReuse::Refuse),
+        "revoke_family" => Some(OnReuse::RevokeFamily),
         _ => None,
     })
 }

@@ -40,6 +40,12 @@ impl Timestamp {
         Self::from_unix(self.0.saturating_add(seconds))
     }
 
+    /// This time moved earlier by `duration`, whole seconds, at least the first second that can be written.
+    pub fn minus(self, duration: Duration) -> Self {
+        let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        Self::from_unix(self.0.saturating_sub(seconds))
+    }
+
     /// How long ago `earlier` was; zero where it is not earlier.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

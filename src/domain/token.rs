@@ -32,7 +32,7 @@ pub struct Token {
     pub hint: Hint,
     /// When it was made.
     pub created_at: Timestamp,
-    /// From when on it is refused; `None` is never.
+    /// From when on it is refused; `None` is never. Of a token that was rotated, the end of its grace, where that is earlier.
     pub expires_at: Option<Timestamp>,
     /// When it was last used, as far as that is on disk.
     pub last_used_at: Option<Timestamp>,
@@ -67,6 +67,21 @@ pub struct Grace {
     pub ends_at: Timestamp,
     /// Whether the first use of its successor ends it before that.
     pub on_first_use: bool,
+}
+
+impl Token {
+    /// Whether, if it has ended, that is because a successor has taken its place: its secret must not be seen again.
+    pub fn is_rotated_away(&self) -> bool {
+        match self.revoked {
+            Some(revoked) => revoked.reason == RevocationReason::Rotated,
+            None => self.grace.is_some(),
+        }
+    }
+
+    /// Whether it replaces another one and nobody has used it so far. Its first use is on disk before it is answered.
+    pub const fn is_fresh_successor(&self) -> bool {
+        self.rotated_from.is_some() && self.last_used_at.is_none()
+    }
 }
 
 /// The end of a token.

@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::{
     AppState,
     error::ApiError,
+    expiry,
     guard::{Asker, bearer_or_basic},
     table::EVERY_METHOD,
 };
@@ -136,7 +137,11 @@ pub(super) async fn answer(
         return (error.error_response().into(), Err(error));
     }
     match decide(state, dialect, request).await.and_then(|principal| Ok((yes(principal.as_ref())?, principal))) {
-        Ok((yes, principal)) => (yes, Ok(principal.as_ref().map(Asker::of))),
+        Ok((mut yes, principal)) => {
+            let asker = principal.as_ref().map(Asker::of);
+            expiry::announce(yes.headers_mut(), asker.and_then(|asker| asker.token_end), &state.ops.clock);
+            (yes, Ok(asker))
+        }
         Err(error) => (dialect.refuse(&error), Err(error)),
     }
 }

@@ -28,6 +28,7 @@ use super::{
     authz::{self, Dialect},
     connections::{self, UnderWay},
     error::ApiError,
+    expiry,
     guard::Asker,
     unread::{Held, Outlasting},
 };
@@ -141,7 +142,11 @@ impl Seal {
         match within(self.state.limits.deadline, handled).await {
             Ok(Ok(response)) => {
                 self.line.write_answered(&response);
-                let (_request, response) = response.into_parts();
+                let asker = response.request().extensions().get::<Asker>().copied();
+                let (_request, mut response) = response.into_parts();
+                if let Some(asker) = asker {
+                    expiry::announce(response.headers_mut(), asker.token_end, &self.state.ops.clock);
+                }
                 Ok(self.close(response.into()))
             }
             Ok(Err(error)) => {

@@ -136,6 +136,10 @@ impl ApiError {
                 let message = "The proxy must name the request's method and path, once each.";
                 of(StatusCode::FORBIDDEN, "incomplete_request", message)
             }
+            Self::Ops(Ops::AlreadyRotated) => {
+                let message = "This token was rotated already, and its successor stays.";
+                of(StatusCode::CONFLICT, "already_rotated", message)
+            }
             Self::Ops(Ops::NotFound) => of(StatusCode::NOT_FOUND, "not_found", "Not found."),
             Self::Ops(Ops::RegistrationClosed) => {
                 let message = "Registration is switched off on this server. Ask its administrator for an account.";

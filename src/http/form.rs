@@ -18,6 +18,8 @@ use serde_json::{Map, Number, Value};
 use super::{AppState, error::ApiError};
 use crate::ops::{self, Violation};
 
+const JSON: &str = "application/json";
+
 /// A body that nobody has read yet.
 pub(super) struct Body {
     payload: Payload,
@@ -48,13 +50,22 @@ impl FromRequest for Body {
 impl Body {
     /// Reads the body as a JSON object of which `known` are the fields.
     pub(super) async fn form(self, known: &'static [&'static str]) -> Result<Form, ApiError> {
-        let bytes = self.read_as("application/json").await?;
-        let StrictJson(value) = serde_json::from_slice(&bytes)
-            .map_err(|error| ApiError::Malformed(format!("The body is not sound JSON: {error}.")))?;
-        let Value::Object(fields) = value else {
-            return Err(ApiError::Malformed("The body must be a JSON object.".to_owned()));
+        Form::read(&self.read_as(JSON).await?, known)
+    }
+
+    /// The same, where all fields may be missing, and so may the body.
+    pub(super) async fn form_or_nothing(self, known: &'static [&'static str]) -> Result<Form, ApiError> {
+        let media_type = self.media_type.clone();
+        let bytes = match media_type.as_deref() {
+            // Without a type there should be no body, which is known only when it was to be read.
+            Some(JSON | "") => self.read_in_time().await?,
+            _ => return Err(ApiError::WrongMediaType(JSON)),
         };
-        Ok(Form { fields, known, place: String::new(), violations: Vec::new() })
+        match (bytes.is_empty(), media_type.as_deref()) {
+            (true, _) => Form::read(b"{}", known),
+            (false, Some(JSON)) => Form::read(&bytes, known),
+            (false, _) => Err(ApiError::WrongMediaType(JSON)),
+        }
     }
 
     /// Reads the body as a form in the web's older way, in which the OAuth endpoints are asked (RFC 7662, section 2.1).
@@ -75,6 +86,10 @@ impl Body {
         if self.media_type.as_deref() != Some(media_type) {
             return Err(ApiError::WrongMediaType(media_type));
         }
+        self.read_in_time().await
+    }
+
+    async fn read_in_time(self) -> Result<BytesMut, ApiError> {
         let timeout = self.timeout;
         tokio::time::timeout(timeout, self.read()).await.map_err(|_| ApiError::BodyTimeout)?
     }
@@ -106,6 +121,20 @@ pub(super) struct Form {
 }
 
 impl Form {
+    fn read(bytes: &[u8], known: &'static [&'static str]) -> Result<Self, ApiError> {
+        let StrictJson(value) = serde_json::from_slice(bytes)
+            .map_err(|error| ApiError::Malformed(format!("The body is not sound JSON: {error}.")))?;
+        let Value::Object(fields) = value else {
+            return Err(ApiError::Malformed("The body must be a JSON object.".to_owned()));
+        };
+        Ok(Form { fields, known, place: String::new(), violations: Vec::new() })
+    }
+
+    /// Whether the field is there and null.
+    pub(super) fn says_null(&self, field: &str) -> bool {
+        self.fields.get(field).is_some_and(Value::is_null)
+    }
+
     /// A text that must be there. `None` means that a mistake was noted.
     pub(super) fn required<T, E: fmt::Display>(
         &mut self,
@@ -140,6 +169,12 @@ impl Form {
         let (least, most) = (range.start(), range.end());
         let number = value.as_u64().filter(|number| range.contains(number));
         self.checked(field, number.ok_or_else(|| format!("must be a whole number from {least} to {most}.")))
+    }
+
+    /// A yes or no that may be missing or null.
+    pub(super) fn optional_switch(&mut self, field: &str) -> Option<bool> {
+        let value = self.fields.remove(field).filter(|value| !value.is_null())?;
+        self.checked(field, value.as_bool().ok_or("must be true or false."))
     }
 
     /// A list of texts that may be missing or null. Each item that does not hold is named by its place: `abilities.0`.

@@ -22,6 +22,7 @@ use crate::{
         id::UserId,
         secret::CredentialKind,
         session::{Session, SessionRecord},
+        time::Timestamp,
     },
     ops::{
         self,
@@ -41,16 +42,24 @@ pub(super) struct SessionUser {
 /// A person, by their session or by a token that may read its owner.
 pub(super) struct AccountReader(pub(super) User);
 
-/// Who asked, for the log line.
+/// Who asked, for the log line and what every answer says.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker {
     kind: CredentialKind,
     id: Uuid,
+    /// When their token ends, which is announced; a session has no need of that.
+    pub(super) token_end: Option<Timestamp>,
 }
 
 impl Asker {
     pub(super) fn of(principal: &Principal) -> Self {
-        Self { kind: principal.kind(), id: principal.id() }
+        let token_end = match principal {
+            Principal::PersonalAccessToken { record } | Principal::EnvironmentToken { record, .. } => {
+                record.token.expires_at
+            }
+            Principal::Session { .. } => None,
+        };
+        Self { kind: principal.kind(), id: principal.id(), token_end }
     }
 }
 
@@ -158,7 +167,7 @@ async fn accept(request: &HttpRequest, credential: &str) -> Result<Principal, Ap
 }
 
 /// The bearer token of the request. Another scheme is as good as none; an unreadable header is the client's mistake.
-fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     match authorization(headers)? {
         (scheme, rest) if scheme.eq_ignore_ascii_case(b"bearer") => token(rest),
         _ => Err(Denied::Missing.into()),

@@ -13,12 +13,14 @@ mod envelope;
 mod environment_tokens;
 mod environments;
 mod error;
+mod expiry;
 mod form;
 mod guard;
 mod health;
 mod introspection;
 mod origin;
 mod page;
+mod rotation;
 mod sampling;
 mod sessions;
 mod table;
@@ -92,6 +94,9 @@ fn table() -> Table {
         .at("/api/v1/environments/{id}/tokens/{token_id}/regenerate", |route| {
             route.post(environment_tokens::regenerate)
         })
+        // Their replacement, by themselves or by the person.
+        .at("/api/v1/user/api-tokens/self/rotate", |route| route.post(rotation::rotate_self))
+        .at("/api/v1/user/api-tokens/{id}/rotate", |route| route.post(rotation::rotate))
         // What other software asks about a credential.
         .at("/api/v1/introspect", |route| route.post(introspection::introspect))
         .at("/api/v1/revoke", |route| route.post(introspection::revoke))

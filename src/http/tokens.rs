@@ -149,11 +149,14 @@ fn abilities(form: &mut Form) -> Abilities {
     })
 }
 
-fn expiry(form: &mut Form) -> Expiry {
+/// Omitted is as configured, null is never.
+pub(super) fn expiry(form: &mut Form) -> Expiry {
+    let says_never = form.says_null("expires_at") || form.says_null("expires_in_days");
     let at = form.optional("expires_at", Timestamp::parse);
     let days = form.optional_number("expires_in_days", 1..=MAX_DAYS);
     match (at, days) {
-        (None, None) => Expiry::Never,
+        (None, None) if says_never => Expiry::Never,
+        (None, None) => Expiry::Default,
         (Some(at), None) => Expiry::At(at),
         (None, Some(days)) => Expiry::After(Duration::from_secs(days * 24 * 60 * 60)),
         (Some(at), Some(_)) => {

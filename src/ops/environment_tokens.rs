@@ -65,8 +65,9 @@ pub async fn list(
     request: ListRequest,
 ) -> Result<Page, Error> {
     let (list, whose) = (List::EnvironmentTokens, environment.uuid());
-    let (query, limit) = tokens::query(request, list, whose)?;
-    let tokens = ctx.store.environment_tokens(user, environment, query, ctx.clock.now()).await?;
+    let now = ctx.clock.now();
+    let (query, limit) = tokens::query(ctx, request, list, whose, now)?;
+    let tokens = ctx.store.environment_tokens(user, environment, query, now).await?;
     Ok(tokens::page(ctx, tokens, limit, list, whose))
 }
 

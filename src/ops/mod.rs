@@ -9,7 +9,9 @@ pub mod clock;
 mod cursor;
 pub mod environment_tokens;
 pub mod environments;
+pub mod expiry;
 pub mod passwords;
+pub mod rotation;
 pub mod sessions;
 pub mod throttle;
 pub mod tokens;
@@ -19,13 +21,15 @@ pub mod verification;
 use std::{sync::Arc, time::Duration};
 
 use clock::Clock;
+use expiry::{Lifetimes, Pruning};
 use passwords::Passwords;
+use rotation::Rotations;
 use throttle::{Throttle, Throttled};
 use uses::Recorder;
 use verification::{Denied, PolicyDenied};
 
 use crate::{
-    config::Config,
+    config::{self, Config},
     domain::{
         ability::Ability,
         audit::{By, Origin},
@@ -46,6 +50,8 @@ pub struct Context {
     passwords: Passwords,
     throttle: Throttle,
     uses: Recorder,
+    rotations: Rotations,
+    pruning: Pruning,
 }
 
 /// What the configuration says about accounts, sessions and tokens.
@@ -61,6 +67,10 @@ pub struct Rules {
     pub session_idle_lifetime: Duration,
     /// The most live tokens of a user, and of an environment.
     pub max_tokens_per_user: u32,
+    /// When tokens end by themselves.
+    pub token_lifetimes: Lifetimes,
+    /// How tokens are replaced.
+    pub rotation: config::Rotation,
     /// The abilities that may be granted besides the server's own; empty is any.
     pub catalogue: Vec<Ability>,
     /// The policies by which proxies' questions are answered.
@@ -74,12 +84,16 @@ impl Context {
             passwords: Passwords::new(&config.passwords)?,
             throttle: Throttle::new(&config.throttle, &clock),
             uses: Recorder::default(),
+            rotations: Rotations::default(),
+            pruning: Pruning::default(),
             rules: Rules {
                 prefixes: config.prefixes(),
                 registration: config.accounts.registration,
                 session_lifetime: config.sessions.lifetime,
                 session_idle_lifetime: config.sessions.idle_lifetime,
                 max_tokens_per_user: config.tokens.max_per_user,
+                token_lifetimes: Lifetimes::new(&config.tokens),
+                rotation: config.rotation.clone(),
                 catalogue: config.tokens.abilities.clone(),
                 policies: config.policies.clone(),
             },
@@ -93,11 +107,20 @@ impl Context {
         By { origin, at: self.clock.now() }
     }
 
-    /// The housekeeping that is due every minute or so: forgets throttle keys at rest, deletes expired sessions. A
-    /// failure is for the log; the next turn tries again and nothing is lost.
+    /// The housekeeping that is due every minute or so: forgets throttle keys at rest, writes what a failing store did
+    /// not take, deletes expired sessions and some of the tokens that ended long ago. A failure is for the log; the next
+    /// turn tries again and nothing is lost.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
-        self.store.prune_sessions(self.clock.now()).await.map(|_| ())
+        rotation::write_first_uses(self).await?;
+        self.store.prune_sessions(self.clock.now()).await?;
+        expiry::prune(self).await
+    }
+
+    /// Notes which secrets were seen after rotation had ended them, and ends their families where the configuration says
+    /// so; due a moment later. What fails stays noted here.
+    pub async fn note_reuse(&self) -> Result<(), StoreError> {
+        rotation::note_reuse(self).await
     }
 
     /// Notes all uses that are not on disk yet there; due at shutdown.
@@ -132,6 +155,9 @@ pub enum Error {
     /// The right person, but their role in the environment does not include this.
     #[error("the role in the environment does not allow it")]
     RoleRequired,
+    /// The token has a successor already.
+    #[error("rotated already")]
+    AlreadyRotated,
     /// There is no such thing, or it is somebody else's.
     #[error("not found")]
     NotFound,
@@ -214,6 +240,7 @@ impl From<StoreError> for Error {
             StoreError::Conflict(Conflict::DefaultEnvironment) => Obstacle::DefaultEnvironment.into(),
             StoreError::Conflict(Conflict::TokenExpired) => Obstacle::TokenExpired.into(),
             StoreError::Conflict(Conflict::OwnerDisabled) => Obstacle::OwnerDisabled.into(),
+            StoreError::Conflict(Conflict::AlreadyRotated) => Self::AlreadyRotated,
             other => Self::Store(other),
         }
     }

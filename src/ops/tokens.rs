@@ -1,10 +1,9 @@
 //! Personal access tokens: making, listing, renaming and revoking them; and the rules that tokens of environments share.
 
-use std::time::Duration;
-
 use uuid::Uuid;
 
-use super::{Context, Error, Violation, cursor::List};
+pub use super::expiry::Expiry;
+use super::{Context, Error, Violation, cursor::List, expiry};
 use crate::{
     domain::{
         ability::{Abilities, Ability, Power},
@@ -17,17 +16,6 @@ use crate::{
     },
     store::{Conflict, StoreError, TokenQuery},
 };
-
-/// When a new token is to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
-    /// Only by being revoked.
-    Never,
-    /// At this time, which must lie ahead.
-    At(Timestamp),
-    /// This long after it is made.
-    After(Duration),
-}
 
 /// What makes a token.
 #[derive(Clone, Debug)]
@@ -63,14 +51,7 @@ pub(super) fn prepare(
 ) -> Result<(NewToken, Plaintext), Error> {
     let now = by.at;
     judge_abilities(ctx, &request, by.origin.actor)?;
-    let expires_at = match request.expiry {
-        Expiry::Never => None,
-        Expiry::At(end) if end > now => Some(end),
-        Expiry::At(_) => {
-            return Err(Violation::new("expires_at", "must be a time in the future.").into());
-        }
-        Expiry::After(lifetime) => Some(now.plus(lifetime)),
-    };
+    let expires_at = expiry::of_new(&ctx.rules.token_lifetimes, request.expiry, now)?;
     let kind = match environment {
         Some(_) => CredentialKind::EnvironmentToken,
         None => CredentialKind::PersonalAccessToken,
@@ -144,17 +125,25 @@ pub struct Page {
 
 /// Lists the owner's tokens, newest first, with their latest use.
 pub async fn list(ctx: &Context, owner: UserId, request: ListRequest) -> Result<Page, Error> {
-    let (query, limit) = query(request, List::Tokens, owner.uuid())?;
-    let tokens = ctx.store.tokens_of(owner, query, ctx.clock.now()).await?;
+    let now = ctx.clock.now();
+    let (query, limit) = query(ctx, request, List::Tokens, owner.uuid(), now)?;
+    let tokens = ctx.store.tokens_of(owner, query, now).await?;
     Ok(page(ctx, tokens, limit, List::Tokens, owner.uuid()))
 }
 
-/// What to ask the store for one page of the list of `whose`, and how many tokens are on the page.
-pub(super) fn query(request: ListRequest, list: List, whose: Uuid) -> Result<(TokenQuery, u32), Error> {
+/// What to ask the store at `now` for one page of the list of `whose`, and how many tokens are on the page.
+pub(super) fn query(
+    ctx: &Context,
+    request: ListRequest,
+    list: List,
+    whose: Uuid,
+    now: Timestamp,
+) -> Result<(TokenQuery, u32), Error> {
     let ListRequest { search, state, cursor, limit } = request;
     let before = cursor.map(|cursor| list.parse_cursor(whose, &cursor)).transpose()?;
+    let idle_since = ctx.rules.token_lifetimes.idle_since(now);
     // One more, which tells whether there is another page.
-    Ok((TokenQuery { search, state, before, limit: limit + 1 }, limit))
+    Ok((TokenQuery { search, state, idle_since, before, limit: limit + 1 }, limit))
 }
 
 /// The page of the tokens that the store answered.
@@ -235,8 +224,10 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Origi
     }
 }
 
+/// What lists show: the latest use, also where it is not on disk, and the end that comes first.
 pub(super) fn freshen(ctx: &Context, token: &mut Token) {
     token.last_used_at = ctx.uses.latest_token(token.number, token.last_used_at);
+    token.expires_at = ctx.rules.token_lifetimes.end_of(token);
 }
 
 #[cfg(test)]

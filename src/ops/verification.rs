@@ -6,7 +6,7 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Context, Error};
+use super::{Context, Error, expiry, rotation};
 use crate::domain::{
     ability::{Abilities, Ability, Power},
     account::User,
@@ -38,12 +38,15 @@ pub enum Denied {
     /// Past its expiry.
     #[error("expired")]
     Expired,
-    /// A session that was not used for too long.
+    /// A session or a token that was not used for too long.
     #[error("idle")]
     Idle,
     /// Revoked.
     #[error("revoked")]
     Revoked,
+    /// A token whose successor has taken its place.
+    #[error("rotated")]
+    Rotated,
     /// The account behind it is disabled.
     #[error("owner disabled")]
     OwnerDisabled,
@@ -78,7 +81,7 @@ impl Denied {
             Self::Missing | Self::Malformed => "malformed",
             Self::Unknown | Self::WrongNumber => "unknown",
             Self::Expired | Self::Idle => "expired",
-            Self::Revoked => "revoked",
+            Self::Revoked | Self::Rotated => "revoked",
             Self::OwnerDisabled => "owner_disabled",
         }
     }
@@ -184,7 +187,7 @@ pub async fn authenticate(ctx: &Context, credential: &str) -> Result<Principal, 
         }
         CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
             let record = ctx.store.token_by_hash(&presented.hash).await?.ok_or(Denied::Unknown)?;
-            accept_token(ctx, record, &presented)
+            accept_token(ctx, record, &presented).await
         }
     }
 }
@@ -331,33 +334,49 @@ fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal
     Ok(Principal::Session { record })
 }
 
-fn accept_token(ctx: &Context, record: Arc<TokenRecord>, presented: &Presented) -> Result<Principal, Error> {
-    let TokenRecord { token, owner, .. } = &*record;
+async fn accept_token(ctx: &Context, record: Arc<TokenRecord>, presented: &Presented) -> Result<Principal, Error> {
     let now = ctx.clock.now();
-    // Prefixes are settings: what one names today may be of the other kind.
-    if presented.kind != token.kind() {
-        return Err(Denied::Unknown.into());
+    if let Err(denied) = judge_token(&record, presented, now) {
+        if denied == Denied::Rotated {
+            rotation::notice_reuse(ctx, &record, now);
+        }
+        return Err(denied.into());
     }
-    if presented.number.is_some_and(|number| number != token.number) {
-        return Err(Denied::WrongNumber.into());
+    // What most tokens never come to is boxed, lest every check make room for it.
+    if expiry::seems_idle(ctx, &record, now) {
+        Box::pin(expiry::expect_in_use(ctx, &record, now)).await?;
     }
-    if token.revoked.is_some() {
-        return Err(Denied::Revoked.into());
+    if !record.token.is_fresh_successor() || Box::pin(rotation::begin(ctx, &record, now)).await? {
+        ctx.uses.note_token(&record, now);
     }
-    if token.expires_at.is_some_and(|end| is_past(end, now)) {
-        return Err(Denied::Expired.into());
-    }
-    if owner.disabled_at.is_some() {
-        return Err(Denied::OwnerDisabled.into());
-    }
-    ctx.uses.note_token(&record, now);
-    Ok(match token.environment {
+    Ok(match record.token.environment {
         Some(environment) => Principal::EnvironmentToken { environment, record },
         None => Principal::PersonalAccessToken { record },
     })
 }
 
+fn judge_token(record: &TokenRecord, presented: &Presented, now: Timestamp) -> Result<(), Denied> {
+    let TokenRecord { token, owner, .. } = record;
+    // Prefixes are settings: what one names today may be of the other kind.
+    if presented.kind != token.kind() {
+        return Err(Denied::Unknown);
+    }
+    if presented.number.is_some_and(|number| number != token.number) {
+        return Err(Denied::WrongNumber);
+    }
+    if token.revoked.is_some() {
+        return Err(if token.is_rotated_away() { Denied::Rotated } else { Denied::Revoked });
+    }
+    if token.expires_at.is_some_and(|end| is_past(end, now)) {
+        return Err(if token.is_rotated_away() { Denied::Rotated } else { Denied::Expired });
+    }
+    if owner.disabled_at.is_some() {
+        return Err(Denied::OwnerDisabled);
+    }
+    Ok(())
+}
+
 /// At the very second of its end, a thing is over.
-fn is_past(end: Timestamp, now: Timestamp) -> bool {
+pub(super) fn is_past(end: Timestamp, now: Timestamp) -> bool {
     now >= end
 }

@@ -13,6 +13,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use crate::domain::{
@@ -20,7 +21,7 @@ use crate::domain::{
     audit::{By, Entry, Event},
     environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
-    secret::TokenHash,
+    secret::{Hint, TokenHash},
     session::{NewSession, Session, SessionRecord},
     text::Name,
     time::Timestamp,
@@ -80,6 +81,12 @@ pub enum Conflict {
     /// The password was changed, or the account disabled, since it was read.
     #[error("the credentials changed meanwhile")]
     CredentialsChanged,
+    /// The token has a successor, and that is not to be replaced or was used.
+    #[error("the token was rotated before")]
+    AlreadyRotated,
+    /// The successor would last longer than the token that it replaces.
+    #[error("the successor would outlive the token that it replaces")]
+    OutlivesPredecessor,
 }
 
 /// An answer of the store, perhaps there already.
@@ -139,6 +146,40 @@ pub struct SignIn {
     pub rehashed: Option<PasswordHash>,
 }
 
+/// The replacement of a token by a successor that has its name, its abilities and its limits.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// The owner of both.
+    pub owner: UserId,
+    /// The token that is replaced.
+    pub token: TokenId,
+    /// What that one was made to replace, where it was. It ends now: of a family, no more than two are good at once.
+    pub rotated_from: Option<TokenId>,
+    /// The successor's identifier.
+    pub successor: TokenId,
+    /// The hash of the successor's secret.
+    pub hash: TokenHash,
+    /// The last four characters of the successor's secret.
+    pub hint: Hint,
+    /// When the successor ends; `None` is with the token that it replaces.
+    pub expires_at: Option<Timestamp>,
+    /// How long the replaced token goes on, if it does not end before; zero ends it now.
+    pub grace: Duration,
+    /// Whether the first use of the successor ends it before that.
+    pub end_on_first_use: bool,
+    /// Whether a successor that nobody has used may give way to this one. Then the grace stays as it was.
+    pub replace_unused: bool,
+}
+
+/// What pruning did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many rows are gone.
+    pub rows: u64,
+    /// Where to go on: the last row number that was looked at. `None` is the end of the table.
+    pub next: Option<i64>,
+}
+
 /// Which of an owner's tokens to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct TokenQuery {
@@ -146,6 +187,8 @@ pub struct TokenQuery {
     pub search: Option<String>,
     /// Only those in this state; `None` is all but the revoked.
     pub state: Option<TokenState>,
+    /// What was not used after this counts as expired; `None` is nothing.
+    pub idle_since: Option<Timestamp>,
     /// Only those with a smaller row number: where the previous page ended.
     pub before: Option<i64>,
     /// At most so many.
@@ -313,6 +356,19 @@ pub trait Store: Send + Sync + 'static {
     fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
     /// Revokes a personal token of the owner for good. [`StoreError::NotFound`], also the second time.
     fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
+
+    /// Replaces a token by a successor that lasts no longer. [`StoreError::NotFound`] where it is not the owner's, or is
+    /// not good at the time, or the owner is disabled; [`Conflict::AlreadyRotated`], [`Conflict::OutlivesPredecessor`].
+    fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token>;
+    /// Notes the first use of a successor, and ends the token that it replaces where the first use does.
+    /// [`StoreError::NotFound`] where it is revoked.
+    fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()>;
+    /// Revokes every token of the owner that is of the family, since the secret of `reused` was seen after rotation had
+    /// ended it; answers how many. That it was seen is noted if `note` says so or any was revoked.
+    fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
+    /// Deletes some of the personal tokens that had ended by `ended_by`, behind the row number `after`. One whose family
+    /// has another that had not is kept. What has ended by itself leaves no event.
+    fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned>;
 
     /// Notes in the audit trail what was refused, and so changed nothing that would be noted by itself.
     fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;

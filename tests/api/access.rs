@@ -83,6 +83,9 @@ const TABLE: &[Row] = &[
     Row("HEAD", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
     Row("DELETE", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
     Row("POST", "/api/v1/environments/{id}/tokens/{token_id}/regenerate", SESSION_ONLY),
+    // A session is no token: 404.
+    Row("POST", "/api/v1/user/api-tokens/self/rotate", [In, In, MissingAbility, MissingAbility, SessionRequired]),
+    Row("POST", "/api/v1/user/api-tokens/{id}/rotate", SESSION_ONLY),
     Row("POST", "/api/v1/introspect", NOBODY_HERE),
     Row("POST", "/api/v1/revoke", OPEN),
     Row("POST", "/api/v1/tokens/verify", NOBODY_HERE),
@@ -173,6 +176,10 @@ fn outsiders(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
     let eve = app.sign_in("eve");
     let expired_session = app.sign_in_again("eve");
     let expired_token = token_with(app, &eve, json!({ "name": "old", "expires_in_days": 1 }));
+    let created = eve.create_token(json!({ "name": "rotated" }));
+    let rotated_token = app.bearer(created["token"].as_str().unwrap());
+    let path = format!("/api/v1/user/api-tokens/{}/rotate", created["id"].as_str().unwrap());
+    assert_eq!(eve.post(&path, json!({})).status, 201);
     app.advance(std::time::Duration::from_secs(31 * 24 * 60 * 60));
 
     let mallory = app.sign_in("mallory");
@@ -216,6 +223,7 @@ fn outsiders(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
         ("an ended session", ended_session),
         ("an expired token", expired_token),
         ("a revoked token", revoked_token),
+        ("a token past the grace of its rotation", rotated_token),
         ("a session of a disabled user", oscar),
         ("a token of a disabled user", disabled_token),
         ("a token of a disabled user's environment", disabled_environment),

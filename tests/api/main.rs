@@ -14,6 +14,8 @@ mod introspection;
 mod outage;
 mod protocol;
 mod races;
+mod rotation;
+mod rotation_races;
 mod seed;
 mod sessions;
 mod throttle;

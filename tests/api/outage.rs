@@ -18,7 +18,8 @@ use patd::{
         token::{NewToken, RevocationReason, Token, TokenRecord},
     },
     store::{
-        EnvironmentQuery, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses,
+        EnvironmentQuery, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store, StoreError,
+        TokenQuery, Uses,
     },
 };
 use serde_json::json;
@@ -120,6 +121,10 @@ delegate! {
         fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Token;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Token;
         fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> ();
+        fn rotate_token(&self, rotation: Rotation, by: By) -> Token;
+        fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> ();
+        fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> u64;
+        fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Pruned;
         fn record_refusal(&self, refused: Entry, by: By) -> ();
         fn record_uses(&self, uses: Uses) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
@@ -190,6 +195,8 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
         ada.post("/api/v1/user/api-tokens", json!({ "name": "never" })),
         ada.patch(&path, json!({ "name": "never" })),
         ada.delete(&path),
+        ada.post(&format!("{path}/rotate"), json!({})),
+        token.post("/api/v1/user/api-tokens/self/rotate", json!({})),
         ada.patch("/api/v1/user", json!({ "name": "never" })),
         ada.put("/api/v1/user/password", json!({ "current_password": password("ada"), "password": new })),
         ada.delete("/api/v1/user/sessions"),
@@ -216,4 +223,25 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
     assert_eq!((ada.get("/api/v1/user").text, ada.get("/api/v1/user/api-tokens").text), before);
     assert_eq!(other.get("/api/user").status, 200, "no session was ended");
     app.sign_in_again("ada");
+}
+
+#[test]
+fn a_first_use_that_cannot_be_written_is_accepted_and_written_when_it_can_be() {
+    let (app, mode) = failing_app();
+    let ada = app.sign_in("ada");
+    let created = ada.create_token(json!({ "name": "t" }));
+    let old = app.bearer(created["token"].as_str().unwrap());
+    let rotate = |body| ada.post(&format!("/api/v1/user/api-tokens/{}/rotate", created["id"].as_str().unwrap()), body);
+    let answer = rotate(json!({}));
+    let new = app.bearer(answer.body["data"]["token"].as_str().unwrap());
+    mode.store(WRITES_FAIL, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!((new.get("/api/user").status, old.get("/api/user").status), (200, 200), "checks go on");
+    }
+    // Whether it was used is not on disk, and known all the same.
+    assert_eq!(rotate(json!({ "replace_unused": true })).status, 503);
+    mode.store(WELL, Ordering::SeqCst);
+    assert_eq!(old.get("/api/user").status, 200);
+    assert_eq!(old.post("/api/v1/user/api-tokens/self/rotate", json!({ "replace_unused": true })).status, 401);
+    assert_eq!((new.get("/api/user").status, old.get("/api/user").status), (200, 401));
 }

@@ -22,8 +22,8 @@ use quick_cache::sync::Cache;
 
 use self::{epochs::Epochs, flights::Flights};
 use super::{
-    Change, EnvironmentQuery, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery,
-    Uses,
+    Change, EnvironmentQuery, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
+    StoreError, TokenQuery, Uses,
 };
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
@@ -235,6 +235,10 @@ impl Store for Cached {
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
         fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
+        fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token>;
+        fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()>;
+        fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
+        fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned>;
         fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;

@@ -15,6 +15,8 @@ mod file;
 mod inspection;
 mod migrations;
 mod priority;
+mod pruning;
+mod rotation;
 mod row;
 mod sessions;
 mod shared;
@@ -46,7 +48,8 @@ use self::{
     writer::Writer,
 };
 use super::{
-    Change, EnvironmentQuery, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, TokenQuery, Uses,
+    Change, EnvironmentQuery, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
+    TokenQuery, Uses,
 };
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
@@ -381,6 +384,28 @@ impl Store for SqliteStore {
         self.change(vec![Change::Token(id)], by, move |connection, by| {
             tokens::revoke(connection, owner, id, reason, by)
         })
+    }
+
+    fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token> {
+        let room = Arc::clone(&self.room);
+        let of = rotation::changes(&rotation);
+        self.change(of, by, move |connection, by| rotation::rotate(connection, &rotation, &room, by))
+    }
+
+    fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()> {
+        let of = vec![Change::Token(successor), Change::Token(rotated_from)];
+        self.change(of, by, move |connection, by| rotation::begin(connection, successor, by))
+    }
+
+    fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64> {
+        // Of which tokens is known only when it is done.
+        self.change(vec![Change::User(owner)], by, move |connection, by| {
+            rotation::end_family(connection, owner, family, reused, note, by)
+        })
+    }
+
+    fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned> {
+        Reply::Pending(Box::pin(pruning::prune(self, ended_by, after)))
     }
 
     fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()> {

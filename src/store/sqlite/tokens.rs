@@ -60,7 +60,9 @@ macro_rules! list {
             " AND number < :before
                AND CASE :state
                        WHEN 'active' THEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
-                       WHEN 'expired' THEN revoked_at IS NULL AND expires_at <= :now
+                           AND (:idle_since IS NULL OR coalesce(last_used_at, created_at) > :idle_since)
+                       WHEN 'expired' THEN revoked_at IS NULL
+                           AND (expires_at <= :now OR coalesce(last_used_at, created_at) <= :idle_since)
                        WHEN 'revoked' THEN revoked_at IS NOT NULL
                        ELSE revoked_at IS NULL
                    END
@@ -175,6 +177,11 @@ impl Room {
         self.lock().clear();
     }
 
+    /// Forgets one owner's.
+    pub(super) fn forget_of(&self, owner: UserId) {
+        self.lock().remove(&owner);
+    }
+
     /// Takes one place of those that are noted.
     fn take(&self, owner: UserId, max_live: u32) -> bool {
         match self.lock().get_mut(&owner) {
@@ -248,6 +255,7 @@ pub(super) fn list(
             ":before": query.before.unwrap_or(i64::MAX),
             ":state": state,
             ":now": now.unix(),
+            ":idle_since": query.idle_since.map(Timestamp::unix),
             ":search": query.search,
             ":limit": query.limit,
         },

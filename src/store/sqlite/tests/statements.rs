@@ -205,3 +205,15 @@ fn a_row_that_the_domain_would_refuse_is_a_defect_and_not_shown() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_family_is_found_by_its_indexes() {
+    let directory = directory();
+    let store = open(&directory);
+    let successors = plan(&store, rotation::SUCCESSORS);
+    assert!(successors[0].starts_with("SEARCH tokens USING INDEX tokens_"), "{successors:?}");
+    let family = plan(&store, rotation::END_FAMILY);
+    let searches: Vec<&String> = family.iter().filter(|step| step.contains("tokens")).collect();
+    assert_eq!(searches.len(), 3, "{family:?}");
+    assert!(searches.iter().all(|step| step.starts_with("SEARCH")), "{family:?}");
+}

@@ -1,0 +1,285 @@
+//! Rotation: a token is replaced by a successor without a moment in which neither is good, and a secret that comes back
+//! after its end gives away that two parties hold it.
+//!
+//! The first use of a successor is on disk before it is answered. So whether a successor was used is known exactly, and
+//! the secret that it replaces can end in the same transaction.
+
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use uuid::Uuid;
+
+use super::{
+    Context, Error, Violation,
+    expiry::{self, Expiry},
+    tokens,
+    verification::{self, Denied, Principal, is_past},
+};
+use crate::{
+    config::OnReuse,
+    domain::{
+        ability::Power,
+        audit::{Action, Actor, By, Entry, Origin, Outcome, Target},
+        id::{TokenId, UserId},
+        secret::{CredentialKind, Plaintext, Presented},
+        time::Timestamp,
+        token::{IssuedToken, Token, TokenRecord},
+    },
+    store::{Conflict, Rotation, StoreError},
+};
+
+/// How a token is to be replaced; what is `None` is as configured.
+#[derive(Clone, Copy, Debug)]
+pub struct RotationRequest {
+    /// How long the old secret goes on, at most as long as is configured.
+    pub grace: Option<Duration>,
+    /// Whether the first use of the new secret ends the old one.
+    pub end_on_first_use: Option<bool>,
+    /// When the successor ends: not after the token that it replaces.
+    pub expiry: Expiry,
+    /// Whether a successor that nobody has used gives way to another one.
+    pub replace_unused: bool,
+}
+
+/// Replaces a token of the owner. [`Error::NotFound`] where it is not good, [`Error::AlreadyRotated`] where it has a
+/// successor that stays.
+pub async fn rotate(
+    ctx: &Context,
+    owner: UserId,
+    id: TokenId,
+    request: RotationRequest,
+    origin: Origin,
+) -> Result<IssuedToken, Error> {
+    let token = tokens::get(ctx, owner, id).await?;
+    if token.expires_at.is_some_and(|end| is_past(end, ctx.clock.now())) {
+        return Err(Error::NotFound);
+    }
+    replace(ctx, &token, request, origin).await
+}
+
+/// Accepts a credential that wants to be replaced: it must hold the power to. A secret that rotation has ended ends its
+/// whole family, and is refused like any other. A token of an environment is replaced by people ([`Error::SessionRequired`]).
+pub async fn accept_rotating(ctx: &Context, credential: &str, origin: Origin) -> Result<Principal, Error> {
+    match verification::authenticate(ctx, credential).await {
+        Ok(Principal::EnvironmentToken { .. }) => Err(Error::SessionRequired),
+        Ok(principal) => {
+            principal.require(Power::TokensRotateSelf)?;
+            Ok(principal)
+        }
+        Err(Error::Denied(Denied::Rotated)) => {
+            end_family(ctx, credential, origin).await;
+            Err(Denied::Rotated.into())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Replaces the token that asks for it. [`Error::NotFound`] where a session asks: it is no token.
+pub async fn rotate_self(
+    ctx: &Context,
+    asking: &Principal,
+    request: RotationRequest,
+    origin: Origin,
+) -> Result<IssuedToken, Error> {
+    let Principal::PersonalAccessToken { record } = asking else { return Err(Error::NotFound) };
+    let origin = Origin { actor: Actor::PersonalAccessToken(record.token.id), ..origin };
+    replace(ctx, &record.token, request, origin).await.map_err(|error| match error {
+        // It ended after it was accepted.
+        Error::NotFound => Denied::Revoked.into(),
+        other => other,
+    })
+}
+
+async fn replace(ctx: &Context, token: &Token, request: RotationRequest, origin: Origin) -> Result<IssuedToken, Error> {
+    let by = ctx.by(origin);
+    let expires_at = expiry::ahead(&ctx.rules.token_lifetimes, request.expiry, by.at)?;
+    if request.replace_unused {
+        write_first_use(ctx, token.id).await?;
+    }
+    let rules = &ctx.rules.rotation;
+    let plaintext = Plaintext::generate(CredentialKind::PersonalAccessToken, &ctx.rules.prefixes)?;
+    let rotation = Rotation {
+        owner: token.owner,
+        token: token.id,
+        rotated_from: token.rotated_from,
+        successor: TokenId::new(Uuid::now_v7()),
+        hash: plaintext.hash(),
+        hint: plaintext.hint(),
+        expires_at,
+        grace: request.grace.unwrap_or(rules.grace).min(rules.max_grace),
+        end_on_first_use: request.end_on_first_use.unwrap_or(rules.end_on_first_use),
+        replace_unused: request.replace_unused,
+    };
+    let token = ctx.store.rotate_token(rotation, by).await.map_err(|error| match error {
+        StoreError::Conflict(Conflict::OutlivesPredecessor) => {
+            let predicate = "must not be later than the end of the token that is replaced.";
+            Error::from(Violation::new(request.expiry.field(), predicate))
+        }
+        other => other.into(),
+    })?;
+    Ok(IssuedToken { plaintext: plaintext.numbered(token.number), token })
+}
+
+/// What rotation must not forget between two turns of the housekeeping.
+#[derive(Default)]
+pub(super) struct Rotations {
+    /// Successors whose first use was answered although it could not be written, by what they replace.
+    unwritten: Mutex<HashMap<TokenId, TokenId>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// When each secret that had ended was noted last.
+    noted_at: HashMap<TokenId, Duration>,
+    /// What is to be written.
+    unwritten: Vec<Reuse>,
+}
+
+#[derive(Clone, Copy)]
+struct Reuse {
+    owner: UserId,
+    family: TokenId,
+    token: TokenId,
+    at: Timestamp,
+}
+
+/// How many of each are remembered; beyond that, nothing more is noted until there is room.
+const REMEMBERED: usize = 10_000;
+/// A secret that is presented again and again is noted once in so long.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// Whatever a thread that panicked was doing, these are sound.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes the first use of a successor, by which the token that it replaces may end; answers whether that is done. A
+/// store that cannot write refuses nobody: the next use tries again.
+pub(super) async fn begin(ctx: &Context, record: &TokenRecord, now: Timestamp) -> Result<bool, Denied> {
+    let TokenRecord { token, .. } = record;
+    let Some(rotated_from) = token.rotated_from else { return Ok(true) };
+    match ctx.store.begin_successor(token.id, rotated_from, by_token(token.id, now)).await {
+        Ok(()) => {
+            lock(&ctx.rotations.unwritten).remove(&rotated_from);
+            Ok(true)
+        }
+        // It gave way to another, or was revoked, before this use.
+        Err(StoreError::NotFound) => Err(Denied::Revoked),
+        Err(error) => {
+            log::warn!(error:%; "the first use of a successor was not written, and what it replaces goes on");
+            let mut unwritten = lock(&ctx.rotations.unwritten);
+            if unwritten.len() < REMEMBERED {
+                unwritten.insert(rotated_from, token.id);
+            }
+            Ok(false)
+        }
+    }
+}
+
+/// Writes the first uses that could not be written.
+pub(super) async fn write_first_uses(ctx: &Context) -> Result<(), StoreError> {
+    let unwritten: Vec<TokenId> = lock(&ctx.rotations.unwritten).keys().copied().collect();
+    for rotated_from in unwritten {
+        write_first_use(ctx, rotated_from).await?;
+    }
+    Ok(())
+}
+
+async fn write_first_use(ctx: &Context, rotated_from: TokenId) -> Result<(), StoreError> {
+    let Some(successor) = lock(&ctx.rotations.unwritten).get(&rotated_from).copied() else { return Ok(()) };
+    match ctx.store.begin_successor(successor, rotated_from, by_token(successor, ctx.clock.now())).await {
+        Ok(()) | Err(StoreError::NotFound) => {
+            lock(&ctx.rotations.unwritten).remove(&rotated_from);
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+const fn by_token(token: TokenId, at: Timestamp) -> By {
+    By { origin: Origin { actor: Actor::PersonalAccessToken(token), address: None, request_id: None }, at }
+}
+
+/// Remembers to note that a secret was seen after its end. It takes no longer than a refusal of any other.
+pub(super) fn notice_reuse(ctx: &Context, record: &TokenRecord, now: Timestamp) {
+    let Token { id, owner, family, .. } = record.token;
+    let uptime = ctx.clock.uptime();
+    let is_recent = |at: &Duration| uptime.saturating_sub(*at) < NOTED_EVERY;
+    let mut seen = lock(&ctx.rotations.seen);
+    if seen.noted_at.get(&id).is_some_and(is_recent) {
+        return;
+    }
+    if seen.noted_at.len() >= REMEMBERED {
+        seen.noted_at.retain(|_, at| is_recent(at));
+    }
+    if seen.noted_at.len() < REMEMBERED && seen.unwritten.len() < REMEMBERED {
+        seen.noted_at.insert(id, uptime);
+        seen.unwritten.push(Reuse { owner, family, token: id, at: now });
+    }
+}
+
+/// Whether it is still to be noted that this secret was seen; then it is the caller's to note.
+fn take_notice(ctx: &Context, token: TokenId) -> bool {
+    let unwritten = &mut lock(&ctx.rotations.seen).unwritten;
+    let before = unwritten.len();
+    unwritten.retain(|reuse| reuse.token != token);
+    unwritten.len() < before
+}
+
+/// Writes what was noticed.
+pub(super) async fn note_reuse(ctx: &Context) -> Result<(), StoreError> {
+    let noticed = mem::take(&mut lock(&ctx.rotations.seen).unwritten);
+    let mut outcome = Ok(());
+    let written = join_all(noticed.iter().map(|reuse| write_reuse(ctx, *reuse))).await;
+    for (reuse, result) in noticed.into_iter().zip(written) {
+        if let Err(error) = result {
+            outcome = Err(error);
+            lock(&ctx.rotations.seen).unwritten.push(reuse);
+        }
+    }
+    outcome
+}
+
+async fn write_reuse(ctx: &Context, reuse: Reuse) -> Result<(), StoreError> {
+    let Reuse { owner, family, token, at } = reuse;
+    let by = by_token(token, at);
+    match ctx.rules.rotation.on_reuse {
+        OnReuse::Refuse => {
+            let entry = Entry::done(owner, Action::TokenReuseDetected, Target::PersonalAccessToken(token));
+            ctx.store.record_refusal(Entry { outcome: Outcome::Refused, ..entry }, by).await
+        }
+        OnReuse::RevokeFamily => ctx.store.end_family(owner, family, token, true, by).await.map(drop),
+    }
+}
+
+/// Somebody wants to go on with a secret that was replaced: one of the two who hold the family's secrets stole it, and
+/// nobody can tell which.
+async fn end_family(ctx: &Context, credential: &str, origin: Origin) {
+    let ended = match find_ended(ctx, credential).await {
+        Ok(Some(record)) => {
+            let Token { id, owner, family, .. } = record.token;
+            // In the same change rather than apart from it.
+            let note = take_notice(ctx, id);
+            let by = ctx.by(Origin { actor: Actor::PersonalAccessToken(id), ..origin });
+            ctx.store.end_family(owner, family, id, note, by).await.map(drop)
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = ended {
+        log::error!(error:%; "a token was reused after its end, and its family could not be ended");
+    }
+}
+
+async fn find_ended(ctx: &Context, credential: &str) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+    match Presented::parse(credential, &ctx.rules.prefixes) {
+        Ok(presented) => ctx.store.token_by_hash(&presented.hash).await,
+        Err(_) => Ok(None),
+    }
+}

@@ -1,0 +1,247 @@
+//! SQL on rotation: successors, their first use, and the end of families. Each function runs inside one transaction of
+//! its caller.
+//!
+//! The row of a token that was rotated has the end of its grace for its expiry, where that is earlier: whoever judges,
+//! lists, counts or prunes by the expiry need not know of rotation.
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::{
+    audit, row,
+    tokens::{self, Room},
+    users,
+};
+use crate::{
+    domain::{
+        audit::{Action, By, Entry, Outcome, Target},
+        id::{TokenId, UserId},
+        time::Timestamp,
+        token::{NewToken, RevocationReason, Token},
+    },
+    store::{Change, Conflict, Rotation, StoreError},
+};
+
+/// What a rotation may change of what look-ups by secret answer.
+pub(super) fn changes(rotation: &Rotation) -> Vec<Change> {
+    let mut changes = vec![Change::Added(rotation.hash), Change::Token(rotation.token)];
+    changes.extend(rotation.rotated_from.map(Change::Token));
+    if rotation.replace_unused {
+        // Which successor gives way is known only when it is done.
+        changes.push(Change::User(rotation.owner));
+    }
+    changes
+}
+
+pub(super) fn rotate(connection: &Connection, rotation: &Rotation, room: &Room, by: &By) -> Result<Token, StoreError> {
+    users::expect_enabled(connection, rotation.owner)?;
+    let old = tokens::by_id(connection, rotation.token)?;
+    let has_ended = old.expires_at.is_some_and(|end| by.at >= end);
+    if old.owner != rotation.owner || old.disabled_at.is_some() || has_ended {
+        return Err(StoreError::NotFound);
+    }
+    let bound = match old.grace {
+        None => old.expires_at,
+        Some(_) if !rotation.replace_unused => return Err(StoreError::Conflict(Conflict::AlreadyRotated)),
+        Some(_) => withdraw_successor(connection, &old, by)?,
+    };
+    if rotation.expires_at.is_some_and(|end| bound.is_some_and(|bound| end > bound)) {
+        return Err(StoreError::Conflict(Conflict::OutlivesPredecessor));
+    }
+    if old.grace.is_none() {
+        if let Some(before) = old.rotated_from {
+            end_replaced(connection, before, Ends::Always, by)?;
+        }
+        begin_grace(connection, &old, rotation, by)?;
+    }
+    let new = tokens::insert(
+        connection,
+        &NewToken {
+            id: rotation.successor,
+            owner: old.owner,
+            environment: old.environment,
+            name: old.name,
+            abilities: old.abilities,
+            hash: rotation.hash,
+            hint: rotation.hint,
+            created_at: by.at,
+            expires_at: rotation.expires_at.or(bound),
+            family: old.family,
+            rotated_from: Some(old.id),
+            limits: old.limits,
+        },
+    )?;
+    keep_quota_used(connection, &new, old.id)?;
+    // Until the old one ends, both count.
+    room.forget_of(new.owner);
+    let rotated = Entry::done(new.owner, Action::TokenRotated, Target::token(old.id, new.environment));
+    audit::record(connection, by, &rotated.with(format!("successor {}", new.id)))?;
+    let created = Entry::done(new.owner, Action::TokenCreated, Target::token(new.id, new.environment));
+    audit::record(connection, by, &created.with("rotation"))?;
+    Ok(new)
+}
+
+pub(super) const SUCCESSORS: &str = "SELECT id, revoked_at IS NULL, last_used_at IS NOT NULL, expires_at
+     FROM tokens WHERE family_id = :family_id AND rotated_from = :rotated_from
+     ORDER BY number";
+
+/// Revokes the successor that nobody has used, and answers when it would have ended: the next one lasts no longer.
+fn withdraw_successor(connection: &Connection, old: &Token, by: &By) -> Result<Option<Timestamp>, StoreError> {
+    let mut statement = connection.prepare_cached(SUCCESSORS)?;
+    let rows = statement.query_map(
+        named_params! {
+            ":family_id": old.family.uuid().into_bytes(),
+            ":rotated_from": old.id.uuid().into_bytes(),
+        },
+        |row| {
+            let end: Option<i64> = row.get(3)?;
+            let id = TokenId::new(row::identifier(row, 0)?);
+            Ok((id, row.get::<_, bool>(1)?, row.get::<_, bool>(2)?, end.map(Timestamp::from_unix)))
+        },
+    )?;
+    let successors = rows.collect::<Result<Vec<_>, _>>()?;
+    if successors.iter().any(|(_, _, is_used, _)| *is_used) {
+        return Err(StoreError::Conflict(Conflict::AlreadyRotated));
+    }
+    for (id, ..) in successors.iter().filter(|(_, is_live, ..)| *is_live) {
+        end_replaced(connection, *id, Ends::Always, by)?;
+    }
+    Ok(successors.last().map_or(old.expires_at, |(.., end)| *end))
+}
+
+fn begin_grace(connection: &Connection, old: &Token, rotation: &Rotation, by: &By) -> Result<(), StoreError> {
+    if rotation.grace.is_zero() {
+        return end_replaced(connection, old.id, Ends::Always, by);
+    }
+    let end = by.at.plus(rotation.grace);
+    let end = old.expires_at.map_or(end, |expiry| expiry.min(end));
+    connection
+        .prepare_cached(
+            "UPDATE tokens SET grace_ends_at = :end, expires_at = :end, ends_on_first_use = :on_first_use
+             WHERE id = :id",
+        )?
+        .execute(named_params! {
+            ":id": old.id.uuid().into_bytes(),
+            ":end": end.unix(),
+            ":on_first_use": rotation.end_on_first_use,
+        })?;
+    Ok(())
+}
+
+/// A new secret does not begin a quota anew.
+fn keep_quota_used(connection: &Connection, new: &Token, old: TokenId) -> Result<(), StoreError> {
+    if new.limits.as_ref().is_none_or(|limits| limits.quota.is_none()) {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "UPDATE tokens SET quota_used = (SELECT quota_used FROM tokens WHERE id = :old) WHERE number = :number",
+        )?
+        .execute(named_params! {":number": new.number, ":old": old.uuid().into_bytes()})?;
+    Ok(())
+}
+
+/// Whether a token that was replaced ends now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Always,
+    IfOnFirstUse,
+}
+
+fn end_replaced(connection: &Connection, id: TokenId, ends: Ends, by: &By) -> Result<(), StoreError> {
+    let ended = connection
+        .prepare_cached(
+            "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason
+             WHERE id = :id AND revoked_at IS NULL AND ends_on_first_use >= :on_first_use
+             RETURNING owner_id, environment_id IS NULL",
+        )?
+        .query_row(
+            named_params! {
+                ":id": id.uuid().into_bytes(),
+                ":at": by.at.unix(),
+                ":reason": RevocationReason::Rotated.as_str(),
+                ":on_first_use": ends == Ends::IfOnFirstUse,
+            },
+            |row| Ok((UserId::new(row::identifier(row, 0)?), row.get::<_, bool>(1)?)),
+        )
+        .optional()?;
+    match ended {
+        Some((owner, is_personal)) => note_end(connection, owner, id, is_personal, RevocationReason::Rotated, by),
+        None => Ok(()),
+    }
+}
+
+fn note_end(
+    connection: &Connection,
+    owner: UserId,
+    id: TokenId,
+    is_personal: bool,
+    reason: RevocationReason,
+    by: &By,
+) -> Result<(), StoreError> {
+    let revoked = Entry::done(owner, Action::TokenRevoked, target(id, is_personal));
+    audit::record(connection, by, &revoked.with(reason.as_str()))
+}
+
+const fn target(id: TokenId, is_personal: bool) -> Target {
+    match is_personal {
+        true => Target::PersonalAccessToken(id),
+        false => Target::EnvironmentToken(id),
+    }
+}
+
+/// The first use of a successor.
+pub(super) fn begin(connection: &Connection, successor: TokenId, by: &By) -> Result<(), StoreError> {
+    let rotated_from = connection
+        .prepare_cached(
+            "UPDATE tokens SET last_used_at = max(coalesce(last_used_at, :at), :at)
+             WHERE id = :id AND revoked_at IS NULL AND rotated_from IS NOT NULL
+             RETURNING rotated_from",
+        )?
+        .query_row(named_params! {":id": successor.uuid().into_bytes(), ":at": by.at.unix()}, |row| {
+            row::identifier(row, 0).map(TokenId::new)
+        })
+        .optional()?
+        .ok_or(StoreError::NotFound)?;
+    end_replaced(connection, rotated_from, Ends::IfOnFirstUse, by)
+}
+
+/// By the two ways in which a family is found: the first of it, and its successors.
+pub(super) const END_FAMILY: &str = "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason
+     WHERE number IN (
+         SELECT number FROM tokens WHERE id = :family_id
+         UNION ALL
+         SELECT number FROM tokens WHERE family_id = :family_id AND rotated_from IS NOT NULL
+     ) AND owner_id = :owner_id AND revoked_at IS NULL
+     RETURNING id, environment_id IS NULL";
+
+pub(super) fn end_family(
+    connection: &Connection,
+    owner: UserId,
+    family: TokenId,
+    reused: TokenId,
+    note: bool,
+    by: &By,
+) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached(END_FAMILY)?;
+    let rows = statement.query_map(
+        named_params! {
+            ":family_id": family.uuid().into_bytes(),
+            ":owner_id": owner.uuid().into_bytes(),
+            ":at": by.at.unix(),
+            ":reason": RevocationReason::ReuseDetected.as_str(),
+        },
+        |row| Ok((TokenId::new(row::identifier(row, 0)?), row.get::<_, bool>(1)?)),
+    )?;
+    let ended = rows.collect::<Result<Vec<_>, _>>()?;
+    if note || !ended.is_empty() {
+        let entry = Entry {
+            outcome: Outcome::Refused,
+            ..Entry::done(owner, Action::TokenReuseDetected, Target::PersonalAccessToken(reused))
+        };
+        audit::record(connection, by, &entry.with("rotated"))?;
+    }
+    for (id, is_personal) in &ended {
+        note_end(connection, owner, *id, *is_personal, RevocationReason::ReuseDetected, by)?;
+    }
+    Ok(ended.len() as u64)
+}
