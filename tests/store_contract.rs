@@ -6,6 +6,8 @@
 
 #[path = "store_contract/audit.rs"]
 mod audit;
+#[path = "store_contract/limits.rs"]
+mod limits;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -34,6 +36,11 @@ use uuid::Uuid;
 use audit::{
     a_session_that_has_ended_changes_nothing_more, events_are_paged_newest_first, every_change_leaves_its_event,
     what_changes_nothing_leaves_no_event, what_is_refused_is_noted_in_its_trail_or_in_nobodys,
+};
+use limits::{
+    a_token_is_disabled_and_enabled_by_its_owner_alone, many_tokens_end_in_one_moment,
+    uses_of_a_quota_are_taken_until_none_is_left, uses_taken_at_once_are_never_more_than_the_quota,
+    what_leaked_ends_and_its_owners_are_told,
 };
 
 type Case = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
@@ -91,6 +98,11 @@ cases! {
     what_is_refused_is_noted_in_its_trail_or_in_nobodys,
     a_session_that_has_ended_changes_nothing_more,
     events_are_paged_newest_first,
+    uses_of_a_quota_are_taken_until_none_is_left,
+    uses_taken_at_once_are_never_more_than_the_quota,
+    a_token_is_disabled_and_enabled_by_its_owner_alone,
+    many_tokens_end_in_one_moment,
+    what_leaked_ends_and_its_owners_are_told,
 }
 
 fn cached(store: Arc<dyn Store>) -> Cached {

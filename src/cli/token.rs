@@ -15,12 +15,15 @@ use crate::{
         account::User,
         audit::Origin,
         id::TokenId,
+        limits::{Allowlist, Limits},
         text::Name,
         time::Timestamp,
         token::{IssuedToken, Token, TokenState},
     },
     ops::{
         self, Context, Violation,
+        limits::MOST_PER_MINUTE,
+        revocation::{self, Bulk},
         tokens::{self, Expiry, ListRequest, TokenRequest},
     },
     server,
@@ -38,8 +41,15 @@ pub(super) enum Command {
     Create(Create),
     /// List tokens, those of a user or everybody's, newest first
     List(List),
-    /// Revoke a token, at once and for good
-    Revoke {
+    /// Revoke a token, or all of a user's, at once and for good
+    Revoke(Revoke),
+    /// Disable a token: it is refused until it is enabled
+    Disable {
+        /// The token's id, as `patd token list` shows it
+        id: String,
+    },
+    /// Enable a token
+    Enable {
         /// The token's id, as `patd token list` shows it
         id: String,
     },
@@ -62,8 +72,30 @@ pub(super) struct Create {
     /// When it ends, for example 12h or 90d [default: never]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     expires_in: Option<Duration>,
+    /// An address or network from which it works, for example 192.0.2.0/24; may be repeated [default: from anywhere]
+    #[arg(long = "allow-ip", value_name = "NETWORK")]
+    ip_allowlist: Vec<String>,
+    /// How often it may be used in a minute [default: as often as anybody likes]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_PER_MINUTE)))]
+    requests_per_minute: Option<u32>,
+    /// How often it may be used in all [default: for ever]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    quota: Option<u32>,
     #[command(flatten)]
     format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Revoke {
+    /// The token's id, as `patd token list` shows it
+    #[arg(required_unless_present = "all")]
+    id: Option<String>,
+    /// Whose tokens: e-mail address or id
+    #[arg(long, requires = "all")]
+    user: Option<String>,
+    /// All tokens of that user that are neither revoked nor expired
+    #[arg(long, requires = "user", conflicts_with = "id")]
+    all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +165,7 @@ struct TokenView {
     last_used_at: Option<String>,
     created_at: String,
     expires_at: Option<String>,
+    disabled_at: Option<String>,
     revoked_at: Option<String>,
     hint: String,
 }
@@ -148,11 +181,13 @@ impl TokenView {
             state: match token {
                 Token { revoked: Some(_), .. } => "revoked",
                 Token { expires_at: Some(end), .. } if now >= end => "expired",
+                Token { disabled_at: Some(_), .. } => "disabled",
                 _ => "active",
             },
             last_used_at: token.last_used_at.map(|at| at.to_string()),
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|at| at.to_string()),
+            disabled_at: token.disabled_at.map(|at| at.to_string()),
             revoked_at: token.revoked.map(|revocation| revocation.at.to_string()),
             hint: token.hint.to_string(),
         }
@@ -183,13 +218,26 @@ pub(super) fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
         match command {
             Command::Create(arguments) => create(&ctx, &arguments).await,
             Command::List(arguments) => list(&ctx, &arguments).await,
-            Command::Revoke { id } => revoke(&ctx, &id).await,
+            Command::Revoke(Revoke { id: Some(id), .. }) => revoke(&ctx, &id).await,
+            Command::Revoke(Revoke { user, .. }) => revoke_all(&ctx, &user.unwrap_or_default()).await,
+            Command::Disable { id } => {
+                let token = find(&ctx, &id).await?;
+                revocation::disable(&ctx, token.owner, token.id, Origin::COMMAND_LINE).await?;
+                said(&token, "is disabled");
+                Ok(())
+            }
+            Command::Enable { id } => {
+                let token = find(&ctx, &id).await?;
+                revocation::enable(&ctx, token.owner, token.id, Origin::COMMAND_LINE).await?;
+                said(&token, "is enabled");
+                Ok(())
+            }
         }
     })
 }
 
 async fn create(ctx: &Context, arguments: &Create) -> Result<(), Failure> {
-    let (name, abilities) = judge(arguments)?;
+    let (name, abilities, limits) = judge(arguments)?;
     let owner = user::find(ctx, &arguments.user).await?;
     let email = output::escaped(owner.email.as_str());
     if owner.disabled_at.is_some() {
@@ -201,6 +249,7 @@ async fn create(ctx: &Context, arguments: &Create) -> Result<(), Failure> {
         name,
         abilities,
         expiry: arguments.expires_in.map_or(Expiry::Never, Expiry::After),
+        limits,
     };
     let issued = IssuedTokenView::from(tokens::create(ctx, request, Origin::COMMAND_LINE).await?);
     let id = issued.id.clone();
@@ -216,7 +265,7 @@ async fn create(ctx: &Context, arguments: &Create) -> Result<(), Failure> {
     Ok(())
 }
 
-fn judge(arguments: &Create) -> Result<(Name, Abilities), Failure> {
+fn judge(arguments: &Create) -> Result<(Name, Abilities, Limits), Failure> {
     let mut violations = Vec::new();
     let name = Name::parse(&arguments.name).map_err(|error| violations.push(Violation::new("name", error))).ok();
     let mut wanted = Vec::new();
@@ -230,8 +279,20 @@ fn judge(arguments: &Create) -> Result<(Name, Abilities), Failure> {
         true => Some(Abilities::full()),
         false => Abilities::new(wanted).map_err(|error| violations.push(Violation::new("abilities", error))).ok(),
     };
-    match (name, abilities) {
-        (Some(name), Some(abilities)) if violations.is_empty() => Ok((name, abilities)),
+    let mut networks = Vec::new();
+    for (at, text) in arguments.ip_allowlist.iter().enumerate() {
+        match Allowlist::parse_network(text) {
+            Ok(network) => networks.push(network),
+            Err(error) => violations.push(Violation::new(format!("ip_allowlist.{at}"), error)),
+        }
+    }
+    let allowlist =
+        Allowlist::new(networks).map_err(|error| violations.push(Violation::new("ip_allowlist", error))).ok();
+    match (name, abilities, allowlist) {
+        (Some(name), Some(abilities), Some(allowlist)) if violations.is_empty() => {
+            let Create { requests_per_minute, quota, .. } = *arguments;
+            Ok((name, abilities, Limits { allowlist, requests_per_minute, quota }))
+        }
         _ => Err(violations.into()),
     }
 }
@@ -270,20 +331,42 @@ async fn all_of(ctx: &Context, owner: &User, state: Option<TokenState>) -> Resul
     }
 }
 
-/// The text is not shown where it is no identifier: it may be the token itself, pasted by mistake.
 async fn revoke(ctx: &Context, text: &str) -> Result<(), Failure> {
-    let missing = |which: &str| {
-        Failure::NotFound(format!("there is no live token with {which}; patd token list shows their ids"))
-    };
+    let token = find(ctx, text).await?;
+    tokens::revoke(ctx, token.owner, token.id, Origin::COMMAND_LINE)
+        .await
+        .map_err(|error| not_found(error, token.id))?;
+    said(&token, "is revoked");
+    Ok(())
+}
+
+async fn revoke_all(ctx: &Context, who: &str) -> Result<(), Failure> {
+    let owner = user::find(ctx, who).await?;
+    let revoked = revocation::revoke_many(ctx, owner.id, Bulk::All, Origin::COMMAND_LINE).await?;
+    let email = output::escaped(owner.email.as_str());
+    output::note(&format!("{email}: {revoked} {} revoked", if revoked == 1 { "token is" } else { "tokens are" }));
+    Ok(())
+}
+
+/// The text is not shown where it is no identifier: it may be the token itself, pasted by mistake.
+async fn find(ctx: &Context, text: &str) -> Result<Token, Failure> {
     let id = TokenId::parse(text).ok_or_else(|| missing("such an id"))?;
-    let not_found = |error| match error {
+    tokens::find(ctx, id).await.map_err(|error| not_found(error, id))
+}
+
+fn not_found(error: ops::Error, id: TokenId) -> Failure {
+    match error {
         ops::Error::NotFound => missing(&format!("the id {id}")),
         other => other.into(),
-    };
-    let token = tokens::find(ctx, id).await.map_err(not_found)?;
-    tokens::revoke(ctx, token.owner, id, Origin::COMMAND_LINE).await.map_err(not_found)?;
-    output::note(&format!("{} is revoked", output::escaped(token.name.as_str())));
-    Ok(())
+    }
+}
+
+fn missing(which: &str) -> Failure {
+    Failure::NotFound(format!("there is no live token with {which}; patd token list shows their ids"))
+}
+
+fn said(token: &Token, what: &str) {
+    output::note(&format!("{} {what}", output::escaped(token.name.as_str())));
 }
 
 fn parse_duration(text: &str) -> Result<Duration, &'static str> {

@@ -21,13 +21,15 @@ use actix_web::{
 
 use super::{
     AppState,
+    client::known_client,
+    envelope::add_allowance,
     error::ApiError,
     guard::{Asker, bearer_or_basic},
     table::EVERY_METHOD,
 };
 use crate::ops::{
     self,
-    verification::{self, Passage, PolicyDenied, Principal},
+    verification::{self, Caller, Passage, PolicyDenied, Principal},
 };
 
 /// A way in which proxies ask.
@@ -147,7 +149,8 @@ async fn decide(state: &AppState, dialect: &Dialect, request: &Request) -> Resul
     let policy = dialect.policy(request.path()).ok_or(PolicyDenied::UnknownPolicy)?;
     let (method, target) = (dialect.told)(request)?;
     let passage = Passage { policy, method, target };
-    verification::authorize(&state.ops, passage, || bearer_or_basic(request.headers())).await
+    let caller = Caller { address: known_client(Some(peer), request.headers(), state) };
+    verification::authorize(&state.ops, passage, caller, || bearer_or_basic(request.headers())).await
 }
 
 /// A header that must be there once, as text.
@@ -191,6 +194,9 @@ fn yes(principal: Option<&Principal>) -> Result<Response<BoxBody>, ApiError> {
         values.0.extend_from_slice(ability.as_str().as_bytes());
     }
     headers.insert(X_AUTH_ABILITIES, values.take("")?);
+    if let Some(allowance) = principal.allowance() {
+        add_allowance(headers, allowance);
+    }
     Ok(response)
 }
 

@@ -14,7 +14,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
-use super::{AppState, error::ApiError};
+use super::{AppState, client::known_client, error::ApiError};
 use crate::{
     domain::{
         ability::Power,
@@ -24,7 +24,8 @@ use crate::{
     },
     ops::{
         self,
-        verification::{self, Denied, Principal},
+        limits::Allowance,
+        verification::{self, Caller, Denied, Principal},
     },
 };
 
@@ -45,11 +46,13 @@ pub(super) struct AccountReader(pub(super) User);
 pub(super) struct Asker {
     kind: CredentialKind,
     id: Uuid,
+    /// What its answer tells of its rate, where that is limited.
+    pub(super) allowance: Option<Allowance>,
 }
 
 impl Asker {
     pub(super) fn of(principal: &Principal) -> Self {
-        Self { kind: principal.kind(), id: principal.id() }
+        Self { kind: principal.kind(), id: principal.id(), allowance: principal.allowance() }
     }
 }
 
@@ -125,7 +128,8 @@ async fn authenticate(request: &HttpRequest) -> Result<Principal, ApiError> {
 
 async fn accept(request: &HttpRequest, credential: &str) -> Result<Principal, ApiError> {
     let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
-    let principal = verification::authenticate(&state.ops, credential).await?;
+    let caller = Caller { address: known_client(request.peer_addr(), request.headers(), state) };
+    let principal = verification::authenticate(&state.ops, credential, caller).await?;
     request.extensions_mut().insert(Asker::of(&principal));
     Ok(principal)
 }

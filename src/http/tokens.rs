@@ -14,6 +14,7 @@ use super::{
     error::ApiError,
     form::{Body, Form},
     guard::SessionUser,
+    limits::{self, LimitsView},
     origin::Source,
     page,
     view::{DataView, MessageView},
@@ -28,6 +29,7 @@ use crate::{
     },
     ops::{
         self, Violation,
+        limits::{QuotasLeft, quotas_left},
         tokens::{self, Expiry, ListRequest, TokenRequest},
     },
 };
@@ -43,18 +45,23 @@ pub(super) struct TokenView {
     last_used_at: Option<String>,
     created_at: String,
     expires_at: Option<String>,
+    disabled_at: Option<String>,
     hint: String,
+    #[serde(flatten)]
+    limits: Option<LimitsView>,
 }
 
-impl From<Token> for TokenView {
-    fn from(token: Token) -> Self {
+impl TokenView {
+    pub(super) fn new(token: Token, left: &QuotasLeft) -> Self {
         Self {
+            limits: LimitsView::new(&token, left),
             id: token.id.to_string(),
             name: token.name.to_string(),
             abilities: token.abilities.iter().map(ToString::to_string).collect(),
             last_used_at: token.last_used_at.map(|at| at.to_string()),
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|at| at.to_string()),
+            disabled_at: token.disabled_at.map(|at| at.to_string()),
             hint: token.hint.to_string(),
         }
     }
@@ -70,13 +77,16 @@ pub(super) struct IssuedTokenView {
     created_at: String,
     expires_at: Option<String>,
     hint: String,
+    #[serde(flatten)]
+    limits: Option<LimitsView>,
 }
 
 impl From<IssuedToken> for IssuedTokenView {
     fn from(issued: IssuedToken) -> Self {
-        let TokenView { id, name, abilities, created_at, expires_at, hint, .. } = issued.token.into();
+        let TokenView { id, name, abilities, created_at, expires_at, hint, limits, .. } =
+            TokenView::new(issued.token, &QuotasLeft::default());
         let token = issued.plaintext.expose().to_owned();
-        Self { id, name, abilities, token, created_at, expires_at, hint }
+        Self { id, name, abilities, token, created_at, expires_at, hint, limits }
     }
 }
 
@@ -95,18 +105,22 @@ pub(super) struct ListQuery {
     state: Option<String>,
 }
 
+const CREATION_FIELDS: &[&str] =
+    &["name", "abilities", "expires_at", "expires_in_days", "ip_allowlist", "requests_per_minute", "quota"];
+
 pub(super) async fn create(
     state: Data<AppState>,
     asking: SessionUser,
     source: Source,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let mut form = body.form(&["name", "abilities", "expires_at", "expires_in_days"]).await?;
+    let mut form = body.form(CREATION_FIELDS).await?;
     let name = form.required("name", Name::parse);
     let abilities = abilities(&mut form);
     let expiry = expiry(&mut form);
+    let limits = limits::read(&mut form);
     let name = form.finish(name)?;
-    let request = TokenRequest { owner: asking.user.id, name, abilities, expiry };
+    let request = TokenRequest { owner: asking.user.id, name, abilities, expiry, limits };
     let issued = tokens::create(&state.ops, request, source.by(&asking)).await?;
     let location = format!("/api/v1/user/api-tokens/{}", issued.token.id);
     let view = IssuedTokenView::from(issued);
@@ -144,7 +158,8 @@ pub(super) async fn list(
     query: Result<Query<ListQuery>, actix_web::Error>,
 ) -> Result<Json<PageView>, ApiError> {
     let page = tokens::list(&state.ops, asking.user.id, list_request(page::read(query)?)?).await?;
-    let data = page.tokens.into_iter().map(TokenView::from).collect();
+    let left = quotas_left(&state.ops, &page.tokens).await?;
+    let data = page.tokens.into_iter().map(|token| TokenView::new(token, &left)).collect();
     Ok(Json(PageView { data, next_cursor: page.next_cursor }))
 }
 
@@ -169,7 +184,8 @@ pub(super) async fn show(
     id: Path<String>,
 ) -> Result<Json<DataView<TokenView>>, ApiError> {
     let token = tokens::get(&state.ops, asking.user.id, token_id(&id)?).await?;
-    Ok(Json(DataView { data: token.into() }))
+    let left = quotas_left(&state.ops, std::slice::from_ref(&token)).await?;
+    Ok(Json(DataView { data: TokenView::new(token, &left) }))
 }
 
 pub(super) async fn rename(
@@ -184,7 +200,8 @@ pub(super) async fn rename(
     let name = form.required("name", Name::parse);
     let name = form.finish(name)?;
     let token = tokens::rename(&state.ops, asking.user.id, id, name, source.by(&asking)).await?;
-    Ok(Json(DataView { data: token.into() }))
+    let left = quotas_left(&state.ops, std::slice::from_ref(&token)).await?;
+    Ok(Json(DataView { data: TokenView::new(token, &left) }))
 }
 
 pub(super) async fn revoke(
@@ -198,6 +215,6 @@ pub(super) async fn revoke(
 }
 
 /// A text that is no identifier names nothing, like an identifier that is unknown.
-fn token_id(text: &str) -> Result<TokenId, ops::Error> {
+pub(super) fn token_id(text: &str) -> Result<TokenId, ops::Error> {
     TokenId::parse(text).ok_or(ops::Error::NotFound)
 }

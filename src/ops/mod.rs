@@ -7,7 +7,9 @@ pub mod accounts;
 pub mod audit;
 pub mod clock;
 mod cursor;
+pub mod limits;
 pub mod passwords;
+pub mod revocation;
 pub mod sessions;
 pub mod throttle;
 pub mod tokens;
@@ -17,6 +19,7 @@ pub mod verification;
 use std::{sync::Arc, time::Duration};
 
 use clock::Clock;
+use limits::Meters;
 use passwords::Passwords;
 use throttle::{Throttle, Throttled};
 use uses::Recorder;
@@ -44,6 +47,7 @@ pub struct Context {
     passwords: Passwords,
     throttle: Throttle,
     uses: Recorder,
+    meters: Meters,
 }
 
 /// What the configuration says about accounts, sessions and tokens.
@@ -72,6 +76,7 @@ impl Context {
             passwords: Passwords::new(&config.passwords)?,
             throttle: Throttle::new(&config.throttle, &clock),
             uses: Recorder::default(),
+            meters: Meters::new(&clock),
             rules: Rules {
                 prefixes: config.prefixes(),
                 registration: config.accounts.registration,
@@ -91,16 +96,24 @@ impl Context {
         By { origin, at: self.clock.now() }
     }
 
-    /// The housekeeping that is due every minute or so: forgets throttle keys at rest, deletes expired sessions. A
-    /// failure is for the log; the next turn tries again and nothing is lost.
+    /// The housekeeping that is due every minute or so: forgets throttle keys and meters at rest, deletes expired sessions.
+    /// A failure is for the log; the next turn tries again and nothing is lost but what a token may still do of its quota.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
+        self.meters.forget_rested(&*self.store).await?;
         self.store.prune_sessions(self.clock.now()).await.map(|_| ())
     }
 
-    /// Notes all uses that are not on disk yet there; due at shutdown.
+    /// Notes all uses that are not on disk yet there, and gives back what was taken of quotas and not used; due at
+    /// shutdown.
     pub async fn flush_uses(&self) -> Result<(), StoreError> {
-        self.uses.flush(&*self.store).await
+        let given_back = self.meters.give_back_all(&*self.store).await;
+        self.uses.flush(&*self.store).await.and(given_back)
+    }
+
+    /// Gives back what was taken of quotas and not used; due where uses are not noted.
+    pub async fn give_back_leases(&self) -> Result<(), StoreError> {
+        self.meters.give_back_all(&*self.store).await
     }
 
     /// Notes some of the uses on disk; after [`uses::TURNS`] times, all that were due at the first are.

@@ -10,6 +10,7 @@ use crate::{
         ability::{Abilities, Ability, Power},
         audit::{Actor, Origin},
         id::{TokenId, UserId},
+        limits::Limits,
         secret::{CredentialKind, Plaintext, Presented},
         text::Name,
         time::Timestamp,
@@ -40,6 +41,8 @@ pub struct TokenRequest {
     pub abilities: Abilities,
     /// When it ends.
     pub expiry: Expiry,
+    /// From where and how much it may be used.
+    pub limits: Limits,
 }
 
 /// Makes a token. Its plaintext is in the answer and nowhere else, and it is valid from the moment it is on disk. Nobody
@@ -70,7 +73,7 @@ pub async fn create(ctx: &Context, request: TokenRequest, origin: Origin) -> Res
         expires_at,
         family: id,
         rotated_from: None,
-        limits: None,
+        limits: request.limits.boxed(),
     };
     let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user, by).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::TooManyTokens) => too_many(ctx.rules.max_tokens_per_user),

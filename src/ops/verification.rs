@@ -6,7 +6,7 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Context, Error};
+use super::{Context, Error, limits::Allowance, throttle::Throttled};
 use crate::domain::{
     ability::{Abilities, Ability, Power},
     account::User,
@@ -19,7 +19,8 @@ use crate::domain::{
     token::TokenRecord,
 };
 
-/// Why a credential is not accepted: for logs and metrics. Outside, all of these are one 401.
+/// Why a credential is not accepted: for logs and metrics. Outside, all of these are one 401, but that it was used too
+/// much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// None was presented.
@@ -43,9 +44,28 @@ pub enum Denied {
     /// Revoked.
     #[error("revoked")]
     Revoked,
+    /// Disabled, until somebody enables it.
+    #[error("disabled")]
+    Disabled,
     /// The account behind it is disabled.
     #[error("owner disabled")]
     OwnerDisabled,
+    /// It may not be used from there, or nobody knows from where it is used.
+    #[error("address not allowed")]
+    AddressNotAllowed,
+    /// Used more often in a minute than it may be.
+    #[error("used too often")]
+    RateLimited(Throttled),
+    /// Used as often as it may be in all.
+    #[error("quota used up")]
+    QuotaExceeded,
+}
+
+/// Who presents a credential, as far as that is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Caller {
+    /// From where. It counts for tokens that are bound to addresses.
+    pub address: Option<IpAddr>,
 }
 
 /// Who is asking, by a credential that was accepted. The record is shared with whoever keeps it in memory.
@@ -60,6 +80,8 @@ pub enum Principal {
     PersonalAccessToken {
         /// The token, and whose it is.
         record: Arc<TokenRecord>,
+        /// What is left of its rate; `None` where that is not limited.
+        allowance: Option<Allowance>,
     },
 }
 
@@ -71,7 +93,11 @@ impl Denied {
             Self::Unknown | Self::WrongNumber => "unknown",
             Self::Expired | Self::Idle => "expired",
             Self::Revoked => "revoked",
+            Self::Disabled => "disabled",
             Self::OwnerDisabled => "owner_disabled",
+            Self::AddressNotAllowed => "ip_not_allowed",
+            Self::RateLimited(_) => "rate_limited",
+            Self::QuotaExceeded => "quota_exceeded",
         }
     }
 }
@@ -89,7 +115,7 @@ impl Principal {
     pub fn id(&self) -> Uuid {
         match self {
             Self::Session { record } => record.session.id.uuid(),
-            Self::PersonalAccessToken { record } => record.token.id.uuid(),
+            Self::PersonalAccessToken { record, .. } => record.token.id.uuid(),
         }
     }
 
@@ -97,7 +123,7 @@ impl Principal {
     pub fn name(&self) -> Option<&Name> {
         match self {
             Self::Session { record } => record.session.device_name.as_ref(),
-            Self::PersonalAccessToken { record } => Some(&record.token.name),
+            Self::PersonalAccessToken { record, .. } => Some(&record.token.name),
         }
     }
 
@@ -105,7 +131,7 @@ impl Principal {
     pub fn lifetime(&self) -> (Timestamp, Option<Timestamp>) {
         match self {
             Self::Session { record } => (record.session.created_at, Some(record.session.expires_at)),
-            Self::PersonalAccessToken { record } => (record.token.created_at, record.token.expires_at),
+            Self::PersonalAccessToken { record, .. } => (record.token.created_at, record.token.expires_at),
         }
     }
 
@@ -113,7 +139,15 @@ impl Principal {
     pub fn user(&self) -> &User {
         match self {
             Self::Session { record } => &record.user,
-            Self::PersonalAccessToken { record } => &record.owner,
+            Self::PersonalAccessToken { record, .. } => &record.owner,
+        }
+    }
+
+    /// What is left of its rate, where that is limited.
+    pub fn allowance(&self) -> Option<Allowance> {
+        match self {
+            Self::Session { .. } => None,
+            Self::PersonalAccessToken { allowance, .. } => *allowance,
         }
     }
 
@@ -121,7 +155,7 @@ impl Principal {
     pub fn abilities(&self) -> Cow<'_, Abilities> {
         match self {
             Self::Session { .. } => Cow::Owned(Abilities::full()),
-            Self::PersonalAccessToken { record } => Cow::Borrowed(&record.token.abilities),
+            Self::PersonalAccessToken { record, .. } => Cow::Borrowed(&record.token.abilities),
         }
     }
 
@@ -134,15 +168,16 @@ impl Principal {
     pub fn holds(&self, needed: &str) -> bool {
         match self {
             Self::Session { .. } => Ability::FULL.covers(needed),
-            Self::PersonalAccessToken { record } => record.token.abilities.cover(needed),
+            Self::PersonalAccessToken { record, .. } => record.token.abilities.cover(needed),
         }
     }
 }
 
-/// Decides whether `credential` is accepted now, and notes its use.
+/// Decides whether `credential` is accepted now from that caller, and notes its use. A use is what is accepted here: it
+/// counts towards rate and quota also where it then turns out that the credential may not do what was asked.
 ///
 /// [`Error::Denied`] where it is not; [`Error::Store`] where that cannot be known.
-pub async fn authenticate(ctx: &Context, credential: &str) -> Result<Principal, Error> {
+pub async fn authenticate(ctx: &Context, credential: &str, caller: Caller) -> Result<Principal, Error> {
     let presented = Presented::parse(credential, &ctx.rules.prefixes).map_err(|_| Denied::Malformed)?;
     match presented.kind {
         CredentialKind::Session => {
@@ -151,7 +186,7 @@ pub async fn authenticate(ctx: &Context, credential: &str) -> Result<Principal, 
         }
         CredentialKind::PersonalAccessToken => {
             let record = ctx.store.token_by_hash(&presented.hash).await?.ok_or(Denied::Unknown)?;
-            accept_token(ctx, record, presented.number)
+            accept_token(ctx, record, presented.number, caller).await
         }
         CredentialKind::EnvironmentToken => Err(Denied::Unknown.into()),
     }
@@ -201,11 +236,12 @@ pub struct Passage<'r> {
 pub async fn authorize<C: AsRef<str>, E: From<Error>>(
     ctx: &Context,
     passage: Passage<'_>,
+    caller: Caller,
     credential: impl FnOnce() -> Result<C, E>,
 ) -> Result<Option<Principal>, E> {
     let (_, rule) = find_rule(&ctx.rules.policies, passage).map_err(Error::from)?;
     let Access::Credential { kinds, abilities } = &rule.access else { return Ok(None) };
-    let principal = authenticate(ctx, credential()?.as_ref()).await?;
+    let principal = authenticate(ctx, credential()?.as_ref(), caller).await?;
     judge_rule(&principal, kinds, abilities)?;
     Ok(Some(principal))
 }
@@ -229,8 +265,8 @@ fn judge_rule(principal: &Principal, kinds: &[CredentialKind], abilities: &[Abil
 
 /// Says of a credential that somebody else presented what it stands for, or why nothing; for callers that may know.
 /// [`Error::Store`] where that cannot be known.
-pub async fn inspect(ctx: &Context, credential: &str) -> Result<Result<Principal, Denied>, Error> {
-    match authenticate(ctx, credential).await {
+pub async fn inspect(ctx: &Context, credential: &str, caller: Caller) -> Result<Result<Principal, Denied>, Error> {
+    match authenticate(ctx, credential, caller).await {
         Ok(principal) => Ok(Ok(principal)),
         Err(Error::Denied(denied)) => Ok(Err(denied)),
         Err(error) => Err(error),
@@ -243,8 +279,8 @@ pub struct Check {
     pub token: String,
     /// What it must be able to do, all of it.
     pub abilities: Vec<Ability>,
-    /// From where it was presented. No token is bound to addresses yet.
-    pub address: Option<IpAddr>,
+    /// Who presented it. A token that is bound to addresses is refused where the address is not told.
+    pub caller: Caller,
 }
 
 /// The answer to a [`Check`].
@@ -271,7 +307,7 @@ impl Verdict {
 
 /// Judges a credential for an application. [`Error::Store`] where that cannot be known.
 pub async fn verify(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
-    Ok(match inspect(ctx, &check.token).await? {
+    Ok(match inspect(ctx, &check.token, check.caller).await? {
         Err(denied) => Verdict::Denied(denied),
         Ok(principal) if check.abilities.iter().all(|needed| principal.holds(needed.as_str())) => {
             Verdict::Valid(Box::new(principal))
@@ -299,7 +335,12 @@ fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal
     Ok(Principal::Session { record })
 }
 
-fn accept_token(ctx: &Context, record: Arc<TokenRecord>, number: Option<i64>) -> Result<Principal, Error> {
+async fn accept_token(
+    ctx: &Context,
+    record: Arc<TokenRecord>,
+    number: Option<i64>,
+    caller: Caller,
+) -> Result<Principal, Error> {
     let TokenRecord { token, owner, .. } = &*record;
     let now = ctx.clock.now();
     if number.is_some_and(|number| number != token.number) {
@@ -311,11 +352,19 @@ fn accept_token(ctx: &Context, record: Arc<TokenRecord>, number: Option<i64>) ->
     if token.expires_at.is_some_and(|end| is_past(end, now)) {
         return Err(Denied::Expired.into());
     }
+    if token.disabled_at.is_some() {
+        return Err(Denied::Disabled.into());
+    }
     if owner.disabled_at.is_some() {
         return Err(Denied::OwnerDisabled.into());
     }
+    let allowance = match &token.limits {
+        // Boxed, since most have none and would carry its room along.
+        Some(limits) => Box::pin(ctx.meters.spend(&*ctx.store, token, limits, caller.address)).await?,
+        None => None,
+    };
     ctx.uses.note_token(&record, now);
-    Ok(Principal::PersonalAccessToken { record })
+    Ok(Principal::PersonalAccessToken { record, allowance })
 }
 
 /// At the very second of its end, a thing is over.

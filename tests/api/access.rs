@@ -35,8 +35,15 @@ const NOBODY_HERE: [Outcome; 4] = [MissingAbility; 4];
 const PROXY_ONLY: [Outcome; 4] = [UntrustedProxy; 4];
 
 /// Routes that ask for no credential at all.
-const OPEN_ROUTES: [&str; 6] =
-    ["/api/v1/revoke", "/api/v1/auth/register", "/api/v1/auth/login", "/livez", "/readyz", "/healthz"];
+const OPEN_ROUTES: [&str; 7] = [
+    "/api/v1/revoke",
+    "/api/v1/tokens/revoke-leaked",
+    "/api/v1/auth/register",
+    "/api/v1/auth/login",
+    "/livez",
+    "/readyz",
+    "/healthz",
+];
 
 const TABLE: &[Row] = &[
     Row("POST", "/api/v1/auth/register", OPEN),
@@ -58,10 +65,14 @@ const TABLE: &[Row] = &[
     Row("GET", "/api/v1/user/api-tokens", SESSION_ONLY),
     Row("HEAD", "/api/v1/user/api-tokens", SESSION_ONLY),
     Row("POST", "/api/v1/user/api-tokens", SESSION_ONLY),
+    Row("POST", "/api/v1/user/api-tokens/revoke", SESSION_ONLY),
     Row("GET", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("HEAD", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("PATCH", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("DELETE", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
+    Row("POST", "/api/v1/user/api-tokens/{id}/disable", SESSION_ONLY),
+    Row("POST", "/api/v1/user/api-tokens/{id}/enable", SESSION_ONLY),
+    Row("POST", "/api/v1/tokens/revoke-leaked", OPEN),
     Row("POST", "/api/v1/introspect", NOBODY_HERE),
     Row("POST", "/api/v1/revoke", OPEN),
     Row("POST", "/api/v1/tokens/verify", NOBODY_HERE),

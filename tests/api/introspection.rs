@@ -18,9 +18,10 @@ use crate::{
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A token with `tokens:introspect`, as the command line makes one.
-fn introspector(app: &TestApp) -> Client<'_> {
+pub fn introspector(app: &TestApp) -> Client<'_> {
     let owner = app.user("service");
     let request = TokenRequest {
+        limits: Default::default(),
         owner: owner.id,
         name: Name::parse("introspection").unwrap(),
         abilities: Abilities::new([Ability::parse("tokens:introspect").unwrap()]).unwrap(),
@@ -30,7 +31,7 @@ fn introspector(app: &TestApp) -> Client<'_> {
     app.bearer(issued.plaintext.expose())
 }
 
-fn introspect(caller: &Client<'_>, token: &str) -> Answer {
+pub fn introspect(caller: &Client<'_>, token: &str) -> Answer {
     let body = format!("token={}", token.replace('|', "%7C"));
     caller.send_as("POST", "/api/v1/introspect", FORM, body.as_bytes())
 }

@@ -21,7 +21,10 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use self::{epochs::Epochs, flights::Flights};
-use super::{Change, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses};
+use super::{
+    Change, Leaked, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery,
+    TokenSelection, Uses,
+};
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
     audit::{By, Entry, Event},
@@ -217,6 +220,15 @@ impl Store for Cached {
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
         fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
+        fn revoke_tokens(
+            &self, owner: UserId, selection: TokenSelection, reason: RevocationReason, by: By
+        ) -> Reply<'_, u64>;
+        fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()>;
+        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+        fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+        fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32>;
+        fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()>;
+        fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>>;
         fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;

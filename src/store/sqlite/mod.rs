@@ -11,8 +11,10 @@ mod connect;
 mod error;
 mod file;
 mod inspection;
+mod limits;
 mod migrations;
 mod priority;
+mod revocation;
 mod row;
 mod sessions;
 mod shared;
@@ -42,7 +44,10 @@ use self::{
     shared::Shared,
     writer::Writer,
 };
-use super::{Change, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, Uses};
+use super::{
+    Change, Leaked, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery,
+    TokenSelection, Uses,
+};
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
     audit::{By, Entry, Event},
@@ -364,6 +369,45 @@ impl Store for SqliteStore {
         self.change(vec![Change::Token(id)], by, move |connection, by| {
             tokens::revoke(connection, owner, id, reason, by)
         })
+    }
+
+    fn revoke_tokens(
+        &self,
+        owner: UserId,
+        selection: TokenSelection,
+        reason: RevocationReason,
+        by: By,
+    ) -> Reply<'_, u64> {
+        self.change(vec![Change::User(owner)], by, move |connection, by| {
+            revocation::revoke_some(connection, owner, &selection, reason, by)
+        })
+    }
+
+    fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()> {
+        let tokens = leaked.tokens.iter().map(|id| Change::Token(*id));
+        let of = tokens.chain(leaked.sessions.iter().map(|id| Change::Session(*id))).collect();
+        self.change(of, by, move |connection, by| revocation::revoke_leaked(connection, &leaked, by))
+    }
+
+    fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token> {
+        self.change(vec![Change::Token(id)], by, move |connection, by| revocation::disable(connection, owner, id, by))
+    }
+
+    fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token> {
+        self.change(vec![Change::Token(id)], by, move |connection, by| revocation::enable(connection, owner, id, by))
+    }
+
+    fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32> {
+        // How much of a quota is used is in no record.
+        self.write(Vec::new(), move |connection| limits::reserve(connection, id))
+    }
+
+    fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()> {
+        self.write(Vec::new(), move |connection| limits::give_back(connection, &unused))
+    }
+
+    fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>> {
+        self.read_long(move |connection| limits::taken(connection, &ids))
     }
 
     fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()> {

@@ -181,7 +181,7 @@ pub(super) fn identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {
     row.get(at).map(Uuid::from_bytes)
 }
 
-fn optional_identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Uuid>> {
+pub(super) fn optional_identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Uuid>> {
     let bytes: Option<[u8; 16]> = row.get(at)?;
     Ok(bytes.map(Uuid::from_bytes))
 }
