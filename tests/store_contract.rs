@@ -39,8 +39,8 @@ use audit::{
 };
 use limits::{
     a_token_is_disabled_and_enabled_by_its_owner_alone, many_tokens_end_in_one_moment,
-    uses_of_a_quota_are_taken_until_none_is_left, uses_taken_at_once_are_never_more_than_the_quota,
-    what_leaked_ends_and_its_owners_are_told,
+    the_latest_five_addresses_of_a_token_are_kept, uses_of_a_quota_are_taken_until_none_is_left,
+    uses_taken_at_once_are_never_more_than_the_quota, what_leaked_ends_and_its_owners_are_told,
 };
 
 type Case = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
@@ -103,6 +103,7 @@ cases! {
     a_token_is_disabled_and_enabled_by_its_owner_alone,
     many_tokens_end_in_one_moment,
     what_leaked_ends_and_its_owners_are_told,
+    the_latest_five_addresses_of_a_token_are_kept,
 }
 
 fn cached(store: Arc<dyn Store>) -> Cached {

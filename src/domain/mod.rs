@@ -16,3 +16,4 @@ pub mod session;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod use_origin;

@@ -21,7 +21,7 @@ use actix_web::{
 
 use super::{
     AppState,
-    client::known_client,
+    client::caller,
     envelope::add_allowance,
     error::ApiError,
     guard::{Asker, bearer_or_basic},
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::ops::{
     self,
-    verification::{self, Caller, Passage, PolicyDenied, Principal},
+    verification::{self, Passage, PolicyDenied, Principal},
 };
 
 /// A way in which proxies ask.
@@ -149,7 +149,7 @@ async fn decide(state: &AppState, dialect: &Dialect, request: &Request) -> Resul
     let policy = dialect.policy(request.path()).ok_or(PolicyDenied::UnknownPolicy)?;
     let (method, target) = (dialect.told)(request)?;
     let passage = Passage { policy, method, target };
-    let caller = Caller { address: known_client(Some(peer), request.headers(), state) };
+    let caller = caller(Some(peer), request.headers(), state);
     verification::authorize(&state.ops, passage, caller, || bearer_or_basic(request.headers())).await
 }
 

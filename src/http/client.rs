@@ -9,12 +9,13 @@ use std::{
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
-    http::header::{HeaderMap, HeaderName},
+    http::header::{self, HeaderMap, HeaderName},
     web,
 };
 use ipnet::IpNet;
 
 use super::{AppState, error::ApiError};
+use crate::ops::verification::Caller;
 
 /// The address by which a client is throttled and logged.
 pub(super) struct ClientAddress(pub(super) IpAddr);
@@ -30,9 +31,15 @@ impl FromRequest for ClientAddress {
     }
 }
 
+/// Who asks, by a request that came from `peer` with these headers.
+pub(super) fn caller<'r>(peer: Option<SocketAddr>, headers: &'r HeaderMap, state: &AppState) -> Caller<'r> {
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    Caller { address: known_client(peer, headers, state), user_agent }
+}
+
 /// The address of the client whose request came from `peer` with these headers, as far as it may decide over a token:
 /// unknown where a trusted proxy does not tell for whom it asks, lest everybody pass for the proxy.
-pub(super) fn known_client(peer: Option<SocketAddr>, headers: &HeaderMap, state: &AppState) -> Option<IpAddr> {
+fn known_client(peer: Option<SocketAddr>, headers: &HeaderMap, state: &AppState) -> Option<IpAddr> {
     let peer = peer?.ip();
     // A stranger's word is not even read.
     if !state.trusts(peer) {

@@ -14,7 +14,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
-use super::{AppState, client::known_client, error::ApiError};
+use super::{AppState, client::caller, error::ApiError};
 use crate::{
     domain::{
         ability::Power,
@@ -25,7 +25,7 @@ use crate::{
     ops::{
         self,
         limits::Allowance,
-        verification::{self, Caller, Denied, Principal},
+        verification::{self, Denied, Principal},
     },
 };
 
@@ -128,7 +128,7 @@ async fn authenticate(request: &HttpRequest) -> Result<Principal, ApiError> {
 
 async fn accept(request: &HttpRequest, credential: &str) -> Result<Principal, ApiError> {
     let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
-    let caller = Caller { address: known_client(request.peer_addr(), request.headers(), state) };
+    let caller = caller(request.peer_addr(), request.headers(), state);
     let principal = verification::authenticate(&state.ops, credential, caller).await?;
     request.extensions_mut().insert(Asker::of(&principal));
     Ok(principal)

@@ -49,7 +49,7 @@ struct Details {
 }
 
 /// RFC 7662 has no word for who presented the token, so one that is bound to addresses is not active there.
-const UNTOLD: Caller = Caller { address: None };
+const UNTOLD: Caller<'static> = Caller { address: None, user_agent: None };
 
 /// Who issues the credentials, and for whom: this server.
 const ISSUER: &str = "patd";
@@ -168,5 +168,5 @@ fn read_check(form: &mut Form) -> Option<Check> {
     let token = form.required("token", |text| Ok::<_, &str>(text.to_owned()));
     let abilities = form.optional_list("abilities", Abilities::MAX, Ability::parse).unwrap_or_default();
     let address = form.optional("ip", |text| text.parse::<IpAddr>().map_err(|_| "must be an IP address."));
-    Some(Check { token: token?, abilities, caller: Caller { address } })
+    Some(Check { token: token?, abilities, caller: Caller { address, user_agent: None } })
 }

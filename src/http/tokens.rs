@@ -26,10 +26,12 @@ use crate::{
         text::Name,
         time::Timestamp,
         token::{IssuedToken, Token, TokenState},
+        use_origin::UseOrigin,
     },
     ops::{
         self, Violation,
         limits::{QuotasLeft, quotas_left},
+        origins::last_uses,
         tokens::{self, Expiry, ListRequest, TokenRequest},
     },
 };
@@ -178,14 +180,40 @@ fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
     Ok(ListRequest { search, state: state.transpose()?, cursor: query.cursor, limit })
 }
 
+/// A token by itself, with what a list leaves out.
+#[derive(Serialize)]
+pub(super) struct DetailView {
+    #[serde(flatten)]
+    token: TokenView,
+    last_uses: Vec<UseView>,
+}
+
+#[derive(Serialize)]
+struct UseView {
+    address: String,
+    user_agent: Option<String>,
+    last_used_at: String,
+}
+
+impl From<UseOrigin> for UseView {
+    fn from(origin: UseOrigin) -> Self {
+        Self {
+            address: origin.address.to_string(),
+            user_agent: origin.user_agent.map(|agent| agent.to_string()),
+            last_used_at: origin.last_used_at.to_string(),
+        }
+    }
+}
+
 pub(super) async fn show(
     state: Data<AppState>,
     asking: SessionUser,
     id: Path<String>,
-) -> Result<Json<DataView<TokenView>>, ApiError> {
+) -> Result<Json<DataView<DetailView>>, ApiError> {
     let token = tokens::get(&state.ops, asking.user.id, token_id(&id)?).await?;
     let left = quotas_left(&state.ops, std::slice::from_ref(&token)).await?;
-    Ok(Json(DataView { data: TokenView::new(token, &left) }))
+    let last_uses = last_uses(&state.ops, token.id).await?.into_iter().map(UseView::from).collect();
+    Ok(Json(DataView { data: DetailView { token: TokenView::new(token, &left), last_uses } }))
 }
 
 pub(super) async fn rename(

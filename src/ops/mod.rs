@@ -8,6 +8,7 @@ pub mod audit;
 pub mod clock;
 mod cursor;
 pub mod limits;
+pub mod origins;
 pub mod passwords;
 pub mod revocation;
 pub mod sessions;
@@ -20,6 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 use clock::Clock;
 use limits::Meters;
+use origins::Origins;
 use passwords::Passwords;
 use throttle::{Throttle, Throttled};
 use uses::Recorder;
@@ -48,6 +50,7 @@ pub struct Context {
     throttle: Throttle,
     uses: Recorder,
     meters: Meters,
+    origins: Origins,
 }
 
 /// What the configuration says about accounts, sessions and tokens.
@@ -77,6 +80,7 @@ impl Context {
             throttle: Throttle::new(&config.throttle, &clock),
             uses: Recorder::default(),
             meters: Meters::new(&clock),
+            origins: Origins::default(),
             rules: Rules {
                 prefixes: config.prefixes(),
                 registration: config.accounts.registration,
@@ -108,7 +112,8 @@ impl Context {
     /// shutdown.
     pub async fn flush_uses(&self) -> Result<(), StoreError> {
         let given_back = self.meters.give_back_all(&*self.store).await;
-        self.uses.flush(&*self.store).await.and(given_back)
+        let noted = self.uses.flush(&*self.store).await;
+        self.origins.flush(&*self.store).await.and(noted).and(given_back)
     }
 
     /// Gives back what was taken of quotas and not used; due where uses are not noted.
@@ -118,7 +123,8 @@ impl Context {
 
     /// Notes some of the uses on disk; after [`uses::TURNS`] times, all that were due at the first are.
     pub async fn flush_some_uses(&self) -> Result<(), StoreError> {
-        self.uses.flush_some(&*self.store, self.clock.now()).await
+        self.uses.flush_some(&*self.store, self.clock.now()).await?;
+        self.origins.flush_some(&*self.store).await
     }
 }
 

@@ -63,9 +63,11 @@ pub enum Denied {
 
 /// Who presents a credential, as far as that is known.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Caller {
+pub struct Caller<'r> {
     /// From where. It counts for tokens that are bound to addresses.
     pub address: Option<IpAddr>,
+    /// What they call themselves.
+    pub user_agent: Option<&'r str>,
 }
 
 /// Who is asking, by a credential that was accepted. The record is shared with whoever keeps it in memory.
@@ -177,7 +179,7 @@ impl Principal {
 /// counts towards rate and quota also where it then turns out that the credential may not do what was asked.
 ///
 /// [`Error::Denied`] where it is not; [`Error::Store`] where that cannot be known.
-pub async fn authenticate(ctx: &Context, credential: &str, caller: Caller) -> Result<Principal, Error> {
+pub async fn authenticate(ctx: &Context, credential: &str, caller: Caller<'_>) -> Result<Principal, Error> {
     let presented = Presented::parse(credential, &ctx.rules.prefixes).map_err(|_| Denied::Malformed)?;
     match presented.kind {
         CredentialKind::Session => {
@@ -236,7 +238,7 @@ pub struct Passage<'r> {
 pub async fn authorize<C: AsRef<str>, E: From<Error>>(
     ctx: &Context,
     passage: Passage<'_>,
-    caller: Caller,
+    caller: Caller<'_>,
     credential: impl FnOnce() -> Result<C, E>,
 ) -> Result<Option<Principal>, E> {
     let (_, rule) = find_rule(&ctx.rules.policies, passage).map_err(Error::from)?;
@@ -265,7 +267,7 @@ fn judge_rule(principal: &Principal, kinds: &[CredentialKind], abilities: &[Abil
 
 /// Says of a credential that somebody else presented what it stands for, or why nothing; for callers that may know.
 /// [`Error::Store`] where that cannot be known.
-pub async fn inspect(ctx: &Context, credential: &str, caller: Caller) -> Result<Result<Principal, Denied>, Error> {
+pub async fn inspect(ctx: &Context, credential: &str, caller: Caller<'_>) -> Result<Result<Principal, Denied>, Error> {
     match authenticate(ctx, credential, caller).await {
         Ok(principal) => Ok(Ok(principal)),
         Err(Error::Denied(denied)) => Ok(Err(denied)),
@@ -280,7 +282,7 @@ pub struct Check {
     /// What it must be able to do, all of it.
     pub abilities: Vec<Ability>,
     /// Who presented it. A token that is bound to addresses is refused where the address is not told.
-    pub caller: Caller,
+    pub caller: Caller<'static>,
 }
 
 /// The answer to a [`Check`].
@@ -339,7 +341,7 @@ async fn accept_token(
     ctx: &Context,
     record: Arc<TokenRecord>,
     number: Option<i64>,
-    caller: Caller,
+    caller: Caller<'_>,
 ) -> Result<Principal, Error> {
     let TokenRecord { token, owner, .. } = &*record;
     let now = ctx.clock.now();
@@ -364,6 +366,7 @@ async fn accept_token(
         None => None,
     };
     ctx.uses.note_token(&record, now);
+    ctx.origins.note(&record, caller, now);
     Ok(Principal::PersonalAccessToken { record, allowance })
 }
 

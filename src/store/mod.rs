@@ -24,6 +24,7 @@ use crate::domain::{
     text::Name,
     time::Timestamp,
     token::{NewToken, RevocationReason, Token, TokenRecord, TokenState},
+    use_origin::UseOrigin,
 };
 
 /// Why the store did not do what was asked. An outage is never absence.
@@ -265,6 +266,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes uses; a time never moves back, what is gone is passed over.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
+    /// Notes from where tokens were used, and forgets all but the latest [`UseOrigin::KEPT`] of each; what is gone is
+    /// passed over.
+    fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()>;
+    /// From where a token was used, the latest first.
+    fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>>;
     /// Deletes the sessions that passed `expires_at` by `now`; answers how many. What has ended by itself leaves no event.
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
 

@@ -8,6 +8,7 @@ mod audit;
 mod authz;
 mod harness;
 mod introspection;
+mod last_uses;
 mod limits;
 mod outage;
 mod protocol;

@@ -15,6 +15,7 @@ use patd::{
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
+        use_origin::UseOrigin,
     },
     store::{
         Leaked, Observer, PasswordChange, ProfileChange, Reply, SignIn, Store, StoreError, TokenQuery, TokenSelection,
@@ -113,6 +114,7 @@ delegate! {
         fn token_by_hash(&self, hash: &TokenHash) -> Option<Arc<TokenRecord>>;
         fn token(&self, id: TokenId) -> Token;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
+        fn origins_of(&self, id: TokenId) -> Vec<UseOrigin>;
         fn taken_uses(&self, ids: Vec<TokenId>) -> Vec<(TokenId, u32)>;
     }
     WRITES_FAIL {
@@ -135,6 +137,7 @@ delegate! {
         fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> ();
         fn record_refusal(&self, refused: Entry, by: By) -> ();
         fn record_uses(&self, uses: Uses) -> ();
+        fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
     }
 }

@@ -78,6 +78,7 @@ fn a_token_is_created_listed_read_renamed_and_revoked() {
         "hint": "[hint]",
         "id": "[uuid]",
         "last_used_at": null,
+        "last_uses": [],
         "name": "CI Pipeline"
       }
     }

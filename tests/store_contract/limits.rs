@@ -1,7 +1,10 @@
-//! Quotas, and the many ways in which tokens end or stop.
+//! Quotas, addresses, and the many ways in which tokens end or stop.
 
 use super::*;
-use patd::store::{Leaked, TokenSelection};
+use patd::{
+    domain::use_origin::{UseOrigin, UserAgent},
+    store::{Leaked, TokenSelection},
+};
 
 const NONE: u32 = 0;
 
@@ -104,4 +107,25 @@ pub(super) async fn what_leaked_ends_and_its_owners_are_told(store: &dyn Store) 
     assert_eq!(events(store, &ada).await, told(&ada, Action::TokenRevoked, Target::PersonalAccessToken(id)));
     let ended = told(&bob, Action::SessionEnded, Target::Session(session.session.id));
     assert_eq!(events(store, &bob).await, ended);
+}
+
+pub(super) async fn the_latest_five_addresses_of_a_token_are_kept(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let (token, other) = (add_token(store, &ada, "t").await, add_token(store, &ada, "other").await);
+    let origin = |last: u8, agent: &str, seconds| UseOrigin {
+        address: [192, 0, 2, last].into(),
+        user_agent: UserAgent::clean(agent),
+        last_used_at: at(seconds),
+    };
+    let gone = TokenId::new(Uuid::now_v7());
+    let used = (1..=6).map(|n| (token.id, origin(n, "a", i64::from(n))));
+    store.record_origins(used.chain([(gone, origin(1, "", 1))]).collect()).await.unwrap();
+    let latest = [origin(6, "a", 6), origin(5, "a", 5), origin(4, "a", 4), origin(3, "a", 3), origin(2, "a", 2)];
+    assert_eq!(store.origins_of(token.id).await.unwrap(), latest);
+    assert_eq!(store.origins_of(other.id).await.unwrap(), []);
+    // Again from one of them, by something else; and a time that was over already.
+    let again = vec![(token.id, origin(3, "b", 7)), (token.id, origin(6, "late", 1)), (token.id, origin(9, "a", 1))];
+    store.record_origins(again).await.unwrap();
+    let latest = [origin(3, "b", 7), origin(6, "a", 6), origin(5, "a", 5), origin(4, "a", 4), origin(2, "a", 2)];
+    assert_eq!(store.origins_of(token.id).await.unwrap(), latest);
 }

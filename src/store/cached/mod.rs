@@ -34,6 +34,7 @@ use crate::domain::{
     text::Name,
     time::Timestamp,
     token::{NewToken, RevocationReason, Token, TokenRecord},
+    use_origin::UseOrigin,
 };
 
 /// How much is kept.
@@ -232,6 +233,8 @@ impl Store for Cached {
         fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
+        fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()>;
+        fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>>;
         fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
         fn observe(&self, observer: Observer) -> ();
         fn vouches(&self) -> bool;

@@ -13,6 +13,7 @@ mod file;
 mod inspection;
 mod limits;
 mod migrations;
+mod origins;
 mod priority;
 mod revocation;
 mod row;
@@ -57,6 +58,7 @@ use crate::domain::{
     text::Name,
     time::Timestamp,
     token::{NewToken, RevocationReason, Token, TokenRecord},
+    use_origin::UseOrigin,
 };
 
 /// How the database is opened and shared.
@@ -426,6 +428,15 @@ impl Store for SqliteStore {
             tokens::record_uses(connection, &uses.tokens)?;
             sessions::record_uses(connection, &uses.sessions)
         })
+    }
+
+    fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()> {
+        // In no record.
+        self.write(Vec::new(), move |connection| origins::record(connection, &origins))
+    }
+
+    fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>> {
+        self.read(move |connection| origins::of(connection, id))
     }
 
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64> {

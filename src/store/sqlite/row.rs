@@ -195,6 +195,6 @@ fn optional_time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>
     Ok(seconds.map(Timestamp::from_unix))
 }
 
-fn unfit(at: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
+pub(super) fn unfit(at: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(error))
 }
