@@ -6,7 +6,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::{
-    Failure, Shared, output,
+    Failure, Shared,
+    limits::{LimitFlags, LimitsView},
+    output,
     user::{self, Format},
 };
 use crate::{
@@ -15,14 +17,14 @@ use crate::{
         account::User,
         audit::Origin,
         id::TokenId,
-        limits::{Allowlist, Limits},
+        limits::Limits,
         text::Name,
         time::Timestamp,
         token::{IssuedToken, Token, TokenState},
     },
     ops::{
         self, Context, Violation,
-        limits::MOST_PER_MINUTE,
+        limits::{QuotasLeft, quotas_left},
         revocation::{self, Bulk},
         tokens::{self, Expiry, ListRequest, TokenRequest},
     },
@@ -72,15 +74,8 @@ pub(super) struct Create {
     /// When it ends, for example 12h or 90d [default: never]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     expires_in: Option<Duration>,
-    /// An address or network from which it works, for example 192.0.2.0/24; may be repeated [default: from anywhere]
-    #[arg(long = "allow-ip", value_name = "NETWORK")]
-    ip_allowlist: Vec<String>,
-    /// How often it may be used in a minute [default: as often as anybody likes]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_PER_MINUTE)))]
-    requests_per_minute: Option<u32>,
-    /// How often it may be used in all [default: for ever]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-    quota: Option<u32>,
+    #[command(flatten)]
+    limits: LimitFlags,
     #[command(flatten)]
     format: Format,
 }
@@ -137,11 +132,14 @@ struct IssuedTokenView {
     created_at: String,
     expires_at: Option<String>,
     hint: String,
+    #[serde(flatten)]
+    limits: Option<LimitsView>,
 }
 
 impl From<IssuedToken> for IssuedTokenView {
     fn from(IssuedToken { token, plaintext }: IssuedToken) -> Self {
         Self {
+            limits: LimitsView::new(&token, &QuotasLeft::default()),
             id: token.id.to_string(),
             name: token.name.to_string(),
             abilities: token.abilities.iter().map(ToString::to_string).collect(),
@@ -168,11 +166,14 @@ struct TokenView {
     disabled_at: Option<String>,
     revoked_at: Option<String>,
     hint: String,
+    #[serde(flatten)]
+    limits: Option<LimitsView>,
 }
 
 impl TokenView {
-    fn new(owner: &User, token: Token, now: Timestamp) -> Self {
+    fn new(owner: &User, token: Token, left: &QuotasLeft, now: Timestamp) -> Self {
         Self {
+            limits: LimitsView::new(&token, left),
             id: token.id.to_string(),
             user_id: owner.id.to_string(),
             user_email: owner.email.to_string(),
@@ -279,20 +280,9 @@ fn judge(arguments: &Create) -> Result<(Name, Abilities, Limits), Failure> {
         true => Some(Abilities::full()),
         false => Abilities::new(wanted).map_err(|error| violations.push(Violation::new("abilities", error))).ok(),
     };
-    let mut networks = Vec::new();
-    for (at, text) in arguments.ip_allowlist.iter().enumerate() {
-        match Allowlist::parse_network(text) {
-            Ok(network) => networks.push(network),
-            Err(error) => violations.push(Violation::new(format!("ip_allowlist.{at}"), error)),
-        }
-    }
-    let allowlist =
-        Allowlist::new(networks).map_err(|error| violations.push(Violation::new("ip_allowlist", error))).ok();
-    match (name, abilities, allowlist) {
-        (Some(name), Some(abilities), Some(allowlist)) if violations.is_empty() => {
-            let Create { requests_per_minute, quota, .. } = *arguments;
-            Ok((name, abilities, Limits { allowlist, requests_per_minute, quota }))
-        }
+    let limits = arguments.limits.judge(&mut violations);
+    match (name, abilities) {
+        (Some(name), Some(abilities)) if violations.is_empty() => Ok((name, abilities, limits)),
         _ => Err(violations.into()),
     }
 }
@@ -307,7 +297,8 @@ async fn list(ctx: &Context, arguments: &List) -> Result<(), Failure> {
     let mut views = Vec::new();
     for owner in &owners {
         let tokens = all_of(ctx, owner, state).await?;
-        views.extend(tokens.into_iter().map(|token| TokenView::new(owner, token, now)));
+        let left = quotas_left(ctx, &tokens).await?;
+        views.extend(tokens.into_iter().map(|token| TokenView::new(owner, token, &left, now)));
     }
     if arguments.format.json {
         return output::print_json(&views);
