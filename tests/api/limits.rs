@@ -101,6 +101,7 @@ fn limits_are_shown_where_a_token_has_some() {
           "2001:db8::1/128"
         ],
         "last_used_at": null,
+        "last_uses": [],
         "name": "t",
         "quota": 1000,
         "quota_remaining": 1000,
