@@ -28,7 +28,11 @@ use patd::{
         time::Timestamp,
         token::NewToken,
     },
-    ops::{self, clock::Clock, verification},
+    ops::{
+        self,
+        clock::Clock,
+        verification::{self, Caller},
+    },
     store::{
         Store,
         cached::{Cached, Capacity},
@@ -95,7 +99,9 @@ fn checks(criterion: &mut Criterion) {
     let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::Relaxed)));
     let config = Config::load(Sources::default()).unwrap();
     let ctx = ops::Context::new(&config, rig.cached, clock).unwrap();
-    let mut check = || ready(&mut Box::pin(verification::authenticate(&ctx, black_box(token.expose())))).unwrap();
+    let caller = Caller { address: Some([192, 0, 2, 7].into()), user_agent: Some("curl/8.5.0") };
+    let mut check =
+        || ready(&mut Box::pin(verification::authenticate(&ctx, black_box(token.expose()), caller))).unwrap();
     criterion.bench_function("check a token, again in the same second", |bencher| bencher.iter(&mut check));
     criterion.bench_function("check a token, each time a second later", |bencher| {
         bencher.iter(|| {

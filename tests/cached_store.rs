@@ -28,11 +28,16 @@ use patd::{
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
+        use_origin::UseOrigin,
     },
-    ops::{self, clock::Clock, verification},
+    ops::{
+        self,
+        clock::Clock,
+        verification::{self, Caller},
+    },
     store::{
-        EnvironmentQuery, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store, StoreError,
-        TokenQuery, Uses,
+        EnvironmentQuery, Leaked, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
+        StoreError, TokenQuery, TokenSelection, Uses,
         cached::{Cached, Capacity},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -135,9 +140,20 @@ impl Store for Inner {
         fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()>;
         fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
         fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned>;
+        fn revoke_tokens(
+            &self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: By
+        ) -> Reply<'_, u64>;
+        fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()>;
+        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+        fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+        fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32>;
+        fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()>;
+        fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>>;
         fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
+        fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()>;
+        fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>>;
         fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
         fn observe(&self, observer: Observer) -> ();
         fn vouches(&self) -> bool;
@@ -551,13 +567,13 @@ fn a_session_that_is_used_stays_alive_however_long_its_record_is_kept() {
         let advance = |days: i64| time.fetch_add(days * 86_400, Ordering::SeqCst);
         // It is idle after seven days.
         for _ in 0..4 {
-            verification::authenticate(&ctx, plaintext.expose()).await.unwrap();
+            verification::authenticate(&ctx, plaintext.expose(), Caller::default()).await.unwrap();
             ctx.flush_uses().await.unwrap();
             advance(6);
         }
-        verification::authenticate(&ctx, plaintext.expose()).await.unwrap();
+        verification::authenticate(&ctx, plaintext.expose(), Caller::default()).await.unwrap();
         advance(7);
-        let refused = verification::authenticate(&ctx, plaintext.expose()).await.unwrap_err();
+        let refused = verification::authenticate(&ctx, plaintext.expose(), Caller::default()).await.unwrap_err();
         assert!(matches!(refused, ops::Error::Denied(_)), "{refused}");
     });
 }

@@ -23,7 +23,12 @@ use patd::{
         time::Timestamp,
         token::NewToken,
     },
-    ops::{Context, clock::Clock, tokens, uses, verification},
+    ops::{
+        Context,
+        clock::Clock,
+        tokens, uses,
+        verification::{self, Caller},
+    },
     store::{
         Store,
         cached::{Cached, Capacity},
@@ -104,7 +109,7 @@ impl Rig {
     }
 
     async fn check(&self, token: &Plaintext) {
-        verification::authenticate(&self.ctx, token.expose()).await.unwrap();
+        verification::authenticate(&self.ctx, token.expose(), Caller::default()).await.unwrap();
     }
 
     /// Moves the clock and answers the new time.

@@ -22,6 +22,7 @@ use patd::{
         account::{Email, Password, User},
         audit::{Actor, Origin},
         id::{SessionId, TokenId},
+        limits::Limits,
         text::Name,
         time::Timestamp,
     },
@@ -32,7 +33,7 @@ use patd::{
         rotation::{self, RotationRequest},
         sessions,
         tokens::{self, Expiry, TokenRequest},
-        verification,
+        verification::{self, Caller},
     },
     store::{
         Store,
@@ -181,6 +182,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                 name: Name::parse("t").unwrap(),
                 abilities: abilities(*rotates),
                 expiry: lifetime.map_or(Expiry::Never, |life| Expiry::At(Timestamp::from_unix(model.now + life))),
+                limits: Limits::default(),
             };
             let made = tokens::create(&program.ctx, request, Origin::COMMAND_LINE).await;
             assert_eq!(made.is_ok(), !model.owner_disabled, "{made:?}");
@@ -208,30 +210,36 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                 replace_unused: *replace_unused,
             };
             let (id, secret) = program.tokens[at].clone();
-            let (may, rotated) = match by_itself {
-                true => {
-                    let may = model.accepts(at);
-                    if may {
-                        model.used(at);
-                    } else if model.is_reuse(at) {
-                        model.end_family(model.tokens[at].family);
+            let (may, rotated) =
+                match by_itself {
+                    true => {
+                        let may = model.accepts(at);
+                        if may {
+                            model.used(at);
+                        } else if model.is_reuse(at) {
+                            model.end_family(model.tokens[at].family);
+                        }
+                        let ctx = &program.ctx;
+                        let rotated =
+                            match rotation::accept_rotating(ctx, &secret, Caller::default(), acting(Actor::Anonymous))
+                                .await
+                            {
+                                Ok(asking) => {
+                                    rotation::rotate_self(ctx, &asking, request, acting(Actor::Anonymous)).await
+                                }
+                                Err(error) => Err(error),
+                            };
+                        (may && model.tokens[at].rotates, rotated)
                     }
-                    let ctx = &program.ctx;
-                    let rotated = match rotation::accept_rotating(ctx, &secret, acting(Actor::Anonymous)).await {
-                        Ok(asking) => rotation::rotate_self(ctx, &asking, request, acting(Actor::Anonymous)).await,
-                        Err(error) => Err(error),
-                    };
-                    (may && model.tokens[at].rotates, rotated)
-                }
-                false => {
-                    let session = program.sessions.last().copied();
-                    let Some(session) = session else { return };
-                    let origin = acting(Actor::Session(session));
-                    let rotated = rotation::rotate(&program.ctx, program.ada.id, id, request, origin).await;
-                    // Disabling ends every session.
-                    (model.lasts(at) && *model.sessions.last().unwrap(), rotated)
-                }
-            };
+                    false => {
+                        let session = program.sessions.last().copied();
+                        let Some(session) = session else { return };
+                        let origin = acting(Actor::Session(session));
+                        let rotated = rotation::rotate(&program.ctx, program.ada.id, id, request, origin).await;
+                        // Disabling ends every session.
+                        (model.lasts(at) && *model.sessions.last().unwrap(), rotated)
+                    }
+                };
             let expected = if may { model.rotate(at, *grace, *on_first_use, *replace_unused, end) } else { None };
             assert_eq!(rotated.is_ok(), expected.is_some(), "token {at}: {rotated:?}");
             let (Ok(rotated), Some(expires_at)) = (rotated, expected) else { return };
@@ -307,12 +315,13 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
 /// Presents a secret: it is accepted exactly where the model says so, and with the rights that it was made with.
 async fn check(program: &Program, model: &mut Model, at: usize) {
     let token = &model.tokens[at];
-    let found = verification::authenticate(&program.ctx, &program.tokens[at].1).await;
+    let found = verification::authenticate(&program.ctx, &program.tokens[at].1, Caller::default()).await;
     assert_eq!(found.is_ok(), model.accepts(at), "token {at} at {}: {found:?}, modelled {token:?}", model.now);
     match found {
         Ok(principal) => {
             assert_eq!(*principal.abilities(), abilities(token.rotates));
-            assert_eq!((principal.user().id, principal.user().disabled_at), (program.ada.id, None));
+            let person = principal.person().unwrap();
+            assert_eq!((person.id, person.disabled_at), (program.ada.id, None));
             assert!(!principal.holds("calls:write") && principal.require(Power::TokensIntrospect).is_err());
             model.used(at);
         }

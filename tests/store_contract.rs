@@ -8,6 +8,8 @@
 mod audit;
 #[path = "store_contract/environments.rs"]
 mod environments;
+#[path = "store_contract/limits.rs"]
+mod limits;
 #[path = "store_contract/rotation.rs"]
 mod rotation;
 
@@ -39,6 +41,11 @@ use uuid::Uuid;
 use audit::{
     a_session_that_has_ended_changes_nothing_more, events_are_paged_newest_first, every_change_leaves_its_event,
     what_changes_nothing_leaves_no_event, what_is_refused_is_noted_in_its_trail_or_in_nobodys,
+};
+use limits::{
+    a_token_is_disabled_and_enabled_by_its_owner_alone, many_tokens_end_in_one_moment,
+    the_latest_five_addresses_of_a_token_are_kept, uses_of_a_quota_are_taken_until_none_is_left,
+    uses_taken_at_once_are_never_more_than_the_quota, what_leaked_ends_and_its_owners_are_told,
 };
 
 use environments::{
@@ -127,6 +134,12 @@ cases! {
     a_family_ends_together_and_no_other_with_it,
     tokens_are_pruned_after_their_end_and_families_together,
     a_list_counts_the_idle_as_expired,
+    uses_of_a_quota_are_taken_until_none_is_left,
+    uses_taken_at_once_are_never_more_than_the_quota,
+    a_token_is_disabled_and_enabled_by_its_owner_alone,
+    many_tokens_end_in_one_moment,
+    what_leaked_ends_and_its_owners_are_told,
+    the_latest_five_addresses_of_a_token_are_kept,
 }
 
 fn cached(store: Arc<dyn Store>) -> Cached {

@@ -18,6 +18,7 @@ use crate::{
         ability::Abilities,
         account::{Email, Password},
         audit::Origin,
+        limits::Limits,
         text::Name,
     },
     logging,
@@ -151,7 +152,13 @@ async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
         device_name: Some(name.clone()),
     };
     let session = accounts::sign_in(ctx, attempt, Origin::COMMAND_LINE).await?;
-    let request = TokenRequest { owner: user.id, name, abilities: Abilities::full(), expiry: Expiry::Default };
+    let request = TokenRequest {
+        owner: user.id,
+        name,
+        abilities: Abilities::full(),
+        expiry: Expiry::Default,
+        limits: Limits::default(),
+    };
     let issued = tokens::create(ctx, request, Origin::COMMAND_LINE).await?;
     Ok(Demo {
         url: String::new(),

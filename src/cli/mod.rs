@@ -5,6 +5,7 @@
 mod config;
 mod dev;
 mod failure;
+mod limits;
 mod output;
 mod password;
 mod policy;

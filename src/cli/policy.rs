@@ -1,6 +1,6 @@
 //! `patd policy`: the dry run of a policy, decided by the very code that answers a proxy.
 
-use std::io;
+use std::{io, net::IpAddr};
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::{
     domain::policy::{Access, Rule},
     ops::{
         self,
-        verification::{self, Passage, PolicyDenied},
+        verification::{self, Caller, Denied, Passage, PolicyDenied},
     },
     server,
     store::sqlite,
@@ -33,6 +33,9 @@ pub(super) enum Command {
         /// Read a token from stdin and say whether it would pass
         #[arg(long)]
         token_stdin: bool,
+        /// From where the request comes, for a token that is bound to addresses
+        #[arg(long, value_name = "ADDRESS", requires = "token_stdin")]
+        ip: Option<IpAddr>,
         /// Print one line of JSON instead of text
         #[arg(long)]
         json: bool,
@@ -58,7 +61,7 @@ struct Explanation {
 }
 
 pub(super) fn run(shared: &Shared, command: &Command) -> Result<(), Failure> {
-    let Command::Explain { policy, method, path, token_stdin, json } = command;
+    let Command::Explain { policy, method, path, token_stdin, ip, json } = command;
     let config = Config::load(shared.sources()?)?;
     let passage = Passage { policy, method, target: path };
     let found = verification::find_rule(&config.policies, passage);
@@ -66,7 +69,8 @@ pub(super) fn run(shared: &Shared, command: &Command) -> Result<(), Failure> {
     if *token_stdin && explanation.passes.is_none() {
         let mut token = String::new();
         io::stdin().read_line(&mut token).map_err(|error| Failure::Usage(format!("no token on stdin: {error}")))?;
-        let judged = judge(shared, passage, token.trim_end_matches(['\r', '\n']), &explanation.abilities)?;
+        let caller = Caller { address: *ip, user_agent: None };
+        let judged = judge(shared, passage, caller, token.trim_end_matches(['\r', '\n']), &explanation.abilities)?;
         (explanation.passes, explanation.reason) = judged;
     }
     match json {
@@ -83,11 +87,17 @@ pub(super) fn run(shared: &Shared, command: &Command) -> Result<(), Failure> {
 fn judge(
     shared: &Shared,
     passage: Passage<'_>,
+    caller: Caller<'_>,
     token: &str,
     needed: &[String],
 ) -> Result<(Option<bool>, String), Failure> {
     let ctx = shared.open(sqlite::Access::Existing)?;
-    let decided = server::block_on(verification::authorize(&ctx, passage, || Ok::<_, ops::Error>(token)));
+    let decided = server::block_on(async {
+        let decided = verification::authorize(&ctx, passage, caller, || Ok::<_, ops::Error>(token)).await;
+        // What it took of a quota beyond this one use.
+        ctx.give_back_leases().await?;
+        decided
+    });
     Ok(match decided {
         Ok(principal) => {
             let who = principal.map(|principal| match principal.person() {
@@ -95,6 +105,9 @@ fn judge(
                 None => format!("environment {}", principal.subject()),
             });
             (Some(true), format!("the token of {} passes", who.unwrap_or_default()))
+        }
+        Err(ops::Error::Denied(Denied::AddressNotAllowed)) if caller.address.is_none() => {
+            (Some(false), "the token is bound to addresses: say with --ip from where it is used".to_owned())
         }
         Err(ops::Error::Denied(reason)) => (Some(false), format!("the token is not accepted: {reason}")),
         Err(ops::Error::MissingAbility) => {

@@ -6,7 +6,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::{
-    Failure, Shared, output,
+    Failure, Shared,
+    limits::{LimitFlags, LimitsView},
+    output,
     user::{self, Format},
 };
 use crate::{
@@ -15,12 +17,15 @@ use crate::{
         account::User,
         audit::Origin,
         id::TokenId,
+        limits::Limits,
         text::Name,
         time::Timestamp,
         token::{IssuedToken, Token, TokenState},
     },
     ops::{
         self, Context, Violation,
+        limits::{QuotasLeft, quotas_left},
+        revocation::{self, Bulk},
         tokens::{self, Expiry, ListRequest, TokenRequest},
     },
     server,
@@ -38,8 +43,15 @@ pub(super) enum Command {
     Create(Create),
     /// List tokens, those of a user or everybody's, newest first
     List(List),
-    /// Revoke a token, at once and for good
-    Revoke {
+    /// Revoke a token, or all of a user's, at once and for good
+    Revoke(Revoke),
+    /// Disable a token: it is refused until it is enabled
+    Disable {
+        /// The token's id, as `patd token list` shows it
+        id: String,
+    },
+    /// Enable a token
+    Enable {
         /// The token's id, as `patd token list` shows it
         id: String,
     },
@@ -63,7 +75,22 @@ pub(super) struct Create {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     expires_in: Option<Duration>,
     #[command(flatten)]
+    limits: LimitFlags,
+    #[command(flatten)]
     format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Revoke {
+    /// The token's id, as `patd token list` shows it
+    #[arg(required_unless_present = "all")]
+    id: Option<String>,
+    /// Whose tokens: e-mail address or id
+    #[arg(long, requires = "all")]
+    user: Option<String>,
+    /// All tokens of that user that are neither revoked nor expired
+    #[arg(long, requires = "user", conflicts_with = "id")]
+    all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -105,11 +132,14 @@ struct IssuedTokenView {
     created_at: String,
     expires_at: Option<String>,
     hint: String,
+    #[serde(flatten)]
+    limits: Option<LimitsView>,
 }
 
 impl From<IssuedToken> for IssuedTokenView {
     fn from(IssuedToken { token, plaintext }: IssuedToken) -> Self {
         Self {
+            limits: LimitsView::new(&token, &QuotasLeft::default()),
             id: token.id.to_string(),
             name: token.name.to_string(),
             abilities: token.abilities.iter().map(ToString::to_string).collect(),
@@ -133,13 +163,17 @@ struct TokenView {
     last_used_at: Option<String>,
     created_at: String,
     expires_at: Option<String>,
+    disabled_at: Option<String>,
     revoked_at: Option<String>,
     hint: String,
+    #[serde(flatten)]
+    limits: Option<LimitsView>,
 }
 
 impl TokenView {
-    fn new(owner: &User, token: Token, now: Timestamp) -> Self {
+    fn new(owner: &User, token: Token, left: &QuotasLeft, now: Timestamp) -> Self {
         Self {
+            limits: LimitsView::new(&token, left),
             id: token.id.to_string(),
             user_id: owner.id.to_string(),
             user_email: owner.email.to_string(),
@@ -148,11 +182,13 @@ impl TokenView {
             state: match token {
                 Token { revoked: Some(_), .. } => "revoked",
                 Token { expires_at: Some(end), .. } if now >= end => "expired",
+                Token { disabled_at: Some(_), .. } => "disabled",
                 _ => "active",
             },
             last_used_at: token.last_used_at.map(|at| at.to_string()),
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|at| at.to_string()),
+            disabled_at: token.disabled_at.map(|at| at.to_string()),
             revoked_at: token.revoked.map(|revocation| revocation.at.to_string()),
             hint: token.hint.to_string(),
         }
@@ -183,13 +219,26 @@ pub(super) fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
         match command {
             Command::Create(arguments) => create(&ctx, &arguments).await,
             Command::List(arguments) => list(&ctx, &arguments).await,
-            Command::Revoke { id } => revoke(&ctx, &id).await,
+            Command::Revoke(Revoke { id: Some(id), .. }) => revoke(&ctx, &id).await,
+            Command::Revoke(Revoke { user, .. }) => revoke_all(&ctx, &user.unwrap_or_default()).await,
+            Command::Disable { id } => {
+                let token = find(&ctx, &id).await?;
+                revocation::disable(&ctx, token.owner, token.id, Origin::COMMAND_LINE).await?;
+                said(&token, "is disabled");
+                Ok(())
+            }
+            Command::Enable { id } => {
+                let token = find(&ctx, &id).await?;
+                revocation::enable(&ctx, token.owner, token.id, Origin::COMMAND_LINE).await?;
+                said(&token, "is enabled");
+                Ok(())
+            }
         }
     })
 }
 
 async fn create(ctx: &Context, arguments: &Create) -> Result<(), Failure> {
-    let (name, abilities) = judge(arguments)?;
+    let (name, abilities, limits) = judge(arguments)?;
     let owner = user::find(ctx, &arguments.user).await?;
     let email = output::escaped(owner.email.as_str());
     if owner.disabled_at.is_some() {
@@ -201,6 +250,7 @@ async fn create(ctx: &Context, arguments: &Create) -> Result<(), Failure> {
         name,
         abilities,
         expiry: arguments.expires_in.map_or(Expiry::Default, Expiry::After),
+        limits,
     };
     let issued = IssuedTokenView::from(tokens::create(ctx, request, Origin::COMMAND_LINE).await?);
     let id = issued.id.clone();
@@ -216,7 +266,7 @@ async fn create(ctx: &Context, arguments: &Create) -> Result<(), Failure> {
     Ok(())
 }
 
-fn judge(arguments: &Create) -> Result<(Name, Abilities), Failure> {
+fn judge(arguments: &Create) -> Result<(Name, Abilities, Limits), Failure> {
     let mut violations = Vec::new();
     let name = Name::parse(&arguments.name).map_err(|error| violations.push(Violation::new("name", error))).ok();
     let mut wanted = Vec::new();
@@ -230,8 +280,9 @@ fn judge(arguments: &Create) -> Result<(Name, Abilities), Failure> {
         true => Some(Abilities::full()),
         false => Abilities::new(wanted).map_err(|error| violations.push(Violation::new("abilities", error))).ok(),
     };
+    let limits = arguments.limits.judge(&mut violations);
     match (name, abilities) {
-        (Some(name), Some(abilities)) if violations.is_empty() => Ok((name, abilities)),
+        (Some(name), Some(abilities)) if violations.is_empty() => Ok((name, abilities, limits)),
         _ => Err(violations.into()),
     }
 }
@@ -246,7 +297,8 @@ async fn list(ctx: &Context, arguments: &List) -> Result<(), Failure> {
     let mut views = Vec::new();
     for owner in &owners {
         let tokens = all_of(ctx, owner, state).await?;
-        views.extend(tokens.into_iter().map(|token| TokenView::new(owner, token, now)));
+        let left = quotas_left(ctx, &tokens).await?;
+        views.extend(tokens.into_iter().map(|token| TokenView::new(owner, token, &left, now)));
     }
     if arguments.format.json {
         return output::print_json(&views);
@@ -270,20 +322,42 @@ async fn all_of(ctx: &Context, owner: &User, state: Option<TokenState>) -> Resul
     }
 }
 
-/// The text is not shown where it is no identifier: it may be the token itself, pasted by mistake.
 async fn revoke(ctx: &Context, text: &str) -> Result<(), Failure> {
-    let missing = |which: &str| {
-        Failure::NotFound(format!("there is no live token with {which}; patd token list shows their ids"))
-    };
+    let token = find(ctx, text).await?;
+    tokens::revoke(ctx, token.owner, token.id, Origin::COMMAND_LINE)
+        .await
+        .map_err(|error| not_found(error, token.id))?;
+    said(&token, "is revoked");
+    Ok(())
+}
+
+async fn revoke_all(ctx: &Context, who: &str) -> Result<(), Failure> {
+    let owner = user::find(ctx, who).await?;
+    let revoked = revocation::revoke_many(ctx, owner.id, Bulk::All, Origin::COMMAND_LINE).await?;
+    let email = output::escaped(owner.email.as_str());
+    output::note(&format!("{email}: {revoked} {} revoked", if revoked == 1 { "token is" } else { "tokens are" }));
+    Ok(())
+}
+
+/// The text is not shown where it is no identifier: it may be the token itself, pasted by mistake.
+async fn find(ctx: &Context, text: &str) -> Result<Token, Failure> {
     let id = TokenId::parse(text).ok_or_else(|| missing("such an id"))?;
-    let not_found = |error| match error {
+    tokens::find(ctx, id).await.map_err(|error| not_found(error, id))
+}
+
+fn not_found(error: ops::Error, id: TokenId) -> Failure {
+    match error {
         ops::Error::NotFound => missing(&format!("the id {id}")),
         other => other.into(),
-    };
-    let token = tokens::find(ctx, id).await.map_err(not_found)?;
-    tokens::revoke(ctx, token.owner, id, Origin::COMMAND_LINE).await.map_err(not_found)?;
-    output::note(&format!("{} is revoked", output::escaped(token.name.as_str())));
-    Ok(())
+    }
+}
+
+fn missing(which: &str) -> Failure {
+    Failure::NotFound(format!("there is no live token with {which}; patd token list shows their ids"))
+}
+
+fn said(token: &Token, what: &str) {
+    output::note(&format!("{} {what}", output::escaped(token.name.as_str())));
 }
 
 fn parse_duration(text: &str) -> Result<Duration, &'static str> {

@@ -262,6 +262,12 @@ pub struct Throttle {
     /// Further attempts a minute from one client address.
     #[serde(deserialize_with = "values::positive")]
     pub per_address_per_minute: NonZeroU32,
+    /// Reports of leaked secrets at once from one client address.
+    #[serde(deserialize_with = "values::positive")]
+    pub reports_per_address_burst: NonZeroU32,
+    /// Further reports a minute from one client address.
+    #[serde(deserialize_with = "values::positive")]
+    pub reports_per_address_per_minute: NonZeroU32,
 }
 
 /// The section `[log]`.

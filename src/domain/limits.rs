@@ -22,6 +22,12 @@ impl Limits {
     }
 }
 
+/// How many uses of a quota are taken at once, `left` being left of it, so that not every use is a write: what is taken and
+/// not made is lost in a crash, and so it is never more than an eighth, and 64 at most.
+pub fn lease(left: u32) -> u32 {
+    (left / 8).clamp(1, 64).min(left)
+}
+
 /// Networks from which a token may be used; empty is from anywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowlist(Vec<IpNet>);
@@ -101,6 +107,17 @@ mod tests {
         let many = (0..=100_u32).map(|n| IpNet::from(IpAddr::from(n.to_be_bytes())));
         assert_eq!(Allowlist::new(many.clone()), Err(TooManyNetworks));
         assert!(Allowlist::new(many.take(100)).is_ok());
+    }
+
+    #[test]
+    fn a_lease_is_an_eighth_of_what_is_left_and_all_leases_are_all_of_it() {
+        assert_eq!([0, 1, 15, 16, 100, 1_000_000].map(lease), [0, 1, 1, 2, 12, 64]);
+        let (mut left, mut taken) = (1000, 0);
+        while left > 0 {
+            taken += lease(left);
+            left -= lease(left);
+        }
+        assert_eq!(taken, 1000);
     }
 
     #[test]

@@ -17,3 +17,4 @@ pub mod session;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod use_origin;

@@ -11,6 +11,7 @@ use super::{
     secret::{CredentialKind, Hint, Plaintext, TokenHash},
     text::Name,
     time::Timestamp,
+    use_origin::NotedOrigin,
 };
 
 /// A token as it is stored, without its secret.
@@ -186,6 +187,8 @@ pub struct TokenRecord {
     /// Its latest use that those who share this record know of. It was not used later by any other than who holds another
     /// record of it: who would refuse a token for not being used asks the store first.
     pub last_use: LastUse,
+    /// From where those who share this record noted it last.
+    pub noted_origin: NotedOrigin,
 }
 
 /// The states by which a list can be narrowed. A token is in exactly one at any time.

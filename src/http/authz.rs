@@ -23,6 +23,8 @@ use uuid::Uuid;
 
 use super::{
     AppState,
+    client::caller,
+    envelope::add_allowance,
     error::ApiError,
     expiry,
     guard::{Asker, bearer_or_basic},
@@ -154,7 +156,8 @@ async fn decide(state: &AppState, dialect: &Dialect, request: &Request) -> Resul
     let policy = dialect.policy(request.path()).ok_or(PolicyDenied::UnknownPolicy)?;
     let (method, target) = (dialect.told)(request)?;
     let passage = Passage { policy, method, target };
-    verification::authorize(&state.ops, passage, || bearer_or_basic(request.headers())).await
+    let caller = caller(Some(peer), request.headers(), state);
+    verification::authorize(&state.ops, passage, caller, || bearer_or_basic(request.headers())).await
 }
 
 /// A header that must be there once, as text.
@@ -180,6 +183,9 @@ fn yes(principal: Option<&Principal>) -> Result<Response<BoxBody>, ApiError> {
     let headers = response.headers_mut();
     for (name, value) in IDENTITY.into_iter().zip(values) {
         headers.append(name, value);
+    }
+    if let Some(allowance) = principal.and_then(Principal::allowance) {
+        add_allowance(headers, allowance);
     }
     Ok(response)
 }

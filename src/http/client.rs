@@ -1,14 +1,21 @@
 //! From which address a request came: the peer's, or behind trusted proxies the right-most hop that is not one of them.
 
 use std::{
+    borrow::Cow,
     future::{Ready, ready},
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::header::{self, HeaderMap, HeaderName},
+    web,
+};
 use ipnet::IpNet;
 
 use super::{AppState, error::ApiError};
+use crate::ops::verification::Caller;
 
 /// The address by which a client is throttled and logged.
 pub(super) struct ClientAddress(pub(super) IpAddr);
@@ -20,26 +27,53 @@ impl FromRequest for ClientAddress {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
         let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let forwarded =
-            request.headers().get_all("X-Forwarded-For").map(|value| String::from_utf8_lossy(value.as_bytes()));
-        ready(Ok(Self(client(peer, forwarded, &state.trusted_proxies))))
+        ready(Ok(Self(client(peer, forwarded(request.headers()), &state.trusted_proxies))))
     }
 }
 
-/// Walks from the peer towards the client for as long as a trusted proxy vouches for the next hop. A hop that cannot be
-/// read ends the walk: what lies beyond is anybody's claim.
+/// Who asks, by a request that came from `peer` with these headers.
+pub(super) fn caller<'r>(peer: Option<SocketAddr>, headers: &'r HeaderMap, state: &AppState) -> Caller<'r> {
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    Caller { address: known_client(peer, headers, state), user_agent }
+}
+
+/// The address of the client whose request came from `peer` with these headers, as far as it may decide over a token:
+/// unknown where a trusted proxy does not tell for whom it asks, lest everybody pass for the proxy.
+fn known_client(peer: Option<SocketAddr>, headers: &HeaderMap, state: &AppState) -> Option<IpAddr> {
+    let peer = peer?.ip();
+    // A stranger's word is not even read.
+    if !state.trusts(peer) {
+        return Some(peer.to_canonical());
+    }
+    walk(peer, forwarded(headers), &state.trusted_proxies)
+}
+
+fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = Cow<'_, str>> {
+    headers.get_all(X_FORWARDED_FOR).map(|value| String::from_utf8_lossy(value.as_bytes()))
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The same where any address will do.
 fn client(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>>, trusted: &[IpNet]) -> IpAddr {
+    walk(peer, forwarded, trusted).unwrap_or(peer.to_canonical())
+}
+
+/// Walks from the peer towards the client for as long as a trusted proxy vouches for the next hop. `None` where the peer
+/// is a trusted proxy and vouches for nobody, or a hop cannot be read: what lies beyond is anybody's claim.
+fn walk(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>>, trusted: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+    let peer = peer.to_canonical();
+    if !is_trusted(peer) {
+        return Some(peer);
+    }
     let headers: Vec<_> = forwarded.collect();
-    let hops: Vec<&str> = headers.iter().flat_map(|header| header.as_ref().split(',')).map(str::trim).collect();
-    let mut client = peer.to_canonical();
-    for hop in hops.into_iter().rev() {
-        if !is_trusted(client) {
+    let mut client = None;
+    for hop in headers.iter().rev().flat_map(|header| header.as_ref().rsplit(',')).map(str::trim) {
+        let address = parse_hop(hop)?;
+        client = Some(address);
+        if !is_trusted(address) {
             break;
-        }
-        match parse_hop(hop) {
-            Some(address) => client = address,
-            None => break,
         }
     }
     client
@@ -72,6 +106,17 @@ mod tests {
         assert_eq!(seen("127.0.0.1", &["203.0.113.5, 198.51.100.7, 10.1.2.3"]), "198.51.100.7");
         assert_eq!(seen("127.0.0.1", &["203.0.113.5", "198.51.100.7"]), "198.51.100.7");
         assert_eq!(seen("::ffff:127.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+    }
+
+    #[test]
+    fn a_trusted_proxy_that_vouches_for_nobody_leaves_the_client_unknown() {
+        let known = |peer: &str, headers: &[&str]| {
+            walk(peer.parse().unwrap(), headers.iter().copied(), &["10.0.0.0/8".parse().unwrap()])
+        };
+        assert_eq!(known("10.1.1.1", &[]), None);
+        assert_eq!(known("10.1.1.1", &["198.51.100.7, unknown"]), None);
+        assert_eq!(known("10.1.1.1", &["10.2.2.2"]), Some([10, 2, 2, 2].into()));
+        assert_eq!(known("192.0.2.1", &["198.51.100.7"]), Some([192, 0, 2, 1].into()));
     }
 
     #[test]

@@ -32,7 +32,7 @@ use super::{
     guard::Asker,
     unread::{Held, Outlasting},
 };
-use crate::config::LoggedChecks;
+use crate::{config::LoggedChecks, ops::limits::Allowance};
 
 /// The routes and the checks, sealed.
 pub(super) struct Envelope<F> {
@@ -141,11 +141,14 @@ impl Seal {
     ) -> Result<Response<BoxBody>, Error> {
         match within(self.state.limits.deadline, handled).await {
             Ok(Ok(response)) => {
-                self.line.write_answered(&response);
                 let asker = response.request().extensions().get::<Asker>().copied();
+                self.line.write_answered(&response, asker);
                 let (_request, mut response) = response.into_parts();
                 if let Some(asker) = asker {
                     expiry::announce(response.headers_mut(), asker.token_end, &self.state.ops.clock);
+                    if let Some(allowance) = asker.allowance {
+                        add_allowance(response.headers_mut(), allowance);
+                    }
                 }
                 Ok(self.close(response.into()))
             }
@@ -203,6 +206,14 @@ fn add_headers(headers: &mut HeaderMap, id: HeaderValue) {
     headers.append(REQUEST_ID, id);
 }
 
+/// What is left of the rate of the token that was used, where that is limited.
+pub(super) fn add_allowance(headers: &mut HeaderMap, allowance: Allowance) {
+    headers.insert(X_RATELIMIT_LIMIT, allowance.limit.into());
+    headers.insert(X_RATELIMIT_REMAINING, allowance.remaining.into());
+}
+
+const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The identifier of a request: a UUIDv7 in its hyphenated form.
@@ -240,8 +251,7 @@ struct Line {
 }
 
 impl Line {
-    fn write_answered<B>(&self, response: &ServiceResponse<B>) {
-        let asker = response.request().extensions().get::<Asker>().copied();
+    fn write_answered<B>(&self, response: &ServiceResponse<B>, asker: Option<Asker>) {
         let reason = response.response().error().map(ToString::to_string);
         self.write(response.status(), response.request().match_pattern().as_deref(), asker, reason.as_deref());
     }

@@ -13,7 +13,7 @@ use super::{
     guard::SessionUser,
     origin::Source,
     page,
-    tokens::{self, ListQuery, NewTokenForm, PageView, TokenView, token_id},
+    tokens::{self, DetailView, ListQuery, NewTokenForm, PageView, detail_view, page_view, token_id},
     view::{DataView, MessageView},
 };
 use crate::{
@@ -29,8 +29,8 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let environment = environment_id(&environment)?;
-    let NewTokenForm { name, abilities, expiry } = NewTokenForm::read(body).await?;
-    let (user, request) = (asking.user.id, EnvironmentTokenRequest { name, abilities, expiry });
+    let NewTokenForm { name, abilities, expiry, limits } = NewTokenForm::read(body).await?;
+    let (user, request) = (asking.user.id, EnvironmentTokenRequest { name, abilities, expiry, limits });
     let issued = environment_tokens::create(&state.ops, user, environment, request, source.by(&asking)).await?;
     Ok(tokens::created(&list_of(environment), issued))
 }
@@ -47,17 +47,18 @@ pub(super) async fn list(
 ) -> Result<Json<PageView>, ApiError> {
     let environment = environment_id(&environment)?;
     let request = tokens::list_request(page::read(query)?)?;
-    Ok(Json(environment_tokens::list(&state.ops, asking.user.id, environment, request).await?.into()))
+    let page = environment_tokens::list(&state.ops, asking.user.id, environment, request).await?;
+    Ok(Json(page_view(&state, page).await?))
 }
 
 pub(super) async fn show(
     state: Data<AppState>,
     asking: SessionUser,
     path: Path<(String, String)>,
-) -> Result<Json<DataView<TokenView>>, ApiError> {
+) -> Result<Json<DataView<DetailView>>, ApiError> {
     let (environment, id) = (environment_id(&path.0)?, token_id(&path.1)?);
     let token = environment_tokens::get(&state.ops, asking.user.id, environment, id).await?;
-    Ok(Json(DataView { data: token.into() }))
+    Ok(Json(DataView { data: detail_view(&state, token).await? }))
 }
 
 /// What is asked for stands in the path, so that no body is read.

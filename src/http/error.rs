@@ -99,6 +99,13 @@ impl ApiError {
         let of = |status, code, message: &'static str| Answer { status, code, message: message.into() };
         let with = |status, code, message: String| Answer { status, code, message: message.into() };
         match self {
+            Self::Ops(Ops::Throttled(_) | Ops::Denied(Denied::RateLimited(_))) => {
+                of(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", "Too Many Attempts.")
+            }
+            Self::Ops(Ops::Denied(Denied::QuotaExceeded)) => {
+                let message = "This token has been used as often as it may be.";
+                of(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", message)
+            }
             Self::Ops(Ops::Denied(_) | Ops::SignInRefused) => {
                 of(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated.")
             }
@@ -147,9 +154,6 @@ impl ApiError {
             }
             Self::Ops(Ops::Invalid(violations)) => {
                 with(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", summary(violations))
-            }
-            Self::Ops(Ops::Throttled(_)) => {
-                of(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", "Too Many Attempts.")
             }
             Self::Ops(Ops::Busy) => {
                 of(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many sign-ins at once. Try again.")
@@ -210,6 +214,8 @@ impl ApiError {
             Self::Ops(ops::Error::Denied(Denied::Missing) | ops::Error::SignInRefused) => {
                 Some(r#"Bearer realm="patd""#)
             }
+            // It is good, and will be again or never.
+            Self::Ops(ops::Error::Denied(Denied::RateLimited(_) | Denied::QuotaExceeded)) => None,
             Self::Ops(ops::Error::Denied(_)) => Some(r#"Bearer realm="patd", error="invalid_token""#),
             Self::Ops(ops::Error::SessionRequired | ops::Error::MissingAbility) => {
                 Some(r#"Bearer realm="patd", error="insufficient_scope""#)
@@ -227,7 +233,7 @@ impl ApiError {
             Self::MethodNotAllowed(allowed) => {
                 response.insert_header((header::ALLOW, allowed.as_str()));
             }
-            Self::Ops(ops::Error::Throttled(throttled)) => {
+            Self::Ops(ops::Error::Throttled(throttled) | ops::Error::Denied(Denied::RateLimited(throttled))) => {
                 response.insert_header((header::RETRY_AFTER, throttled.retry_after.as_secs()));
                 response.insert_header(("X-RateLimit-Limit", throttled.limit));
                 response.insert_header(("X-RateLimit-Remaining", 0));

@@ -48,6 +48,11 @@ impl FromRequest for Body {
 }
 
 impl Body {
+    /// The same with a limit of `bytes`, where the configured one is less.
+    pub(super) fn of_up_to(self, bytes: usize) -> Self {
+        Self { limit: self.limit.max(bytes), ..self }
+    }
+
     /// Reads the body as a JSON object of which `known` are the fields.
     pub(super) async fn form(self, known: &'static [&'static str]) -> Result<Form, ApiError> {
         Form::read(&self.read_as(JSON).await?, known)
@@ -202,6 +207,35 @@ impl Form {
             list.extend(parsed);
         }
         Some(list)
+    }
+
+    /// A list of texts that must be there.
+    pub(super) fn required_list<T, E: fmt::Display>(
+        &mut self,
+        field: &str,
+        most: usize,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        if self.fields.get(field).is_none_or(Value::is_null) {
+            self.fields.remove(field);
+            self.refuse(field, "is required.");
+            return None;
+        }
+        self.optional_list(field, most, parse)
+    }
+
+    /// How many fields are there and not null.
+    pub(super) fn given(&self) -> usize {
+        self.fields.values().filter(|value| !value.is_null()).count()
+    }
+
+    /// `true`, or missing or null.
+    pub(super) fn optional_true(&mut self, field: &str) -> Option<()> {
+        match self.fields.remove(field)? {
+            Value::Null => None,
+            Value::Bool(true) => Some(()),
+            _ => self.checked(field, Err("must be true.")),
+        }
     }
 
     /// A list of objects that must be there, each of which `read` makes a value of; their fields are named by their

@@ -14,7 +14,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
-use super::{AppState, error::ApiError};
+use super::{AppState, client::caller, error::ApiError};
 use crate::{
     domain::{
         ability::Power,
@@ -26,6 +26,7 @@ use crate::{
     },
     ops::{
         self,
+        limits::Allowance,
         verification::{self, Denied, Principal},
     },
 };
@@ -49,17 +50,19 @@ pub(super) struct Asker {
     id: Uuid,
     /// When their token ends, which is announced; a session has no need of that.
     pub(super) token_end: Option<Timestamp>,
+    /// What its answer tells of its rate, where that is limited.
+    pub(super) allowance: Option<Allowance>,
 }
 
 impl Asker {
     pub(super) fn of(principal: &Principal) -> Self {
         let token_end = match principal {
-            Principal::PersonalAccessToken { record } | Principal::EnvironmentToken { record, .. } => {
+            Principal::PersonalAccessToken { record, .. } | Principal::EnvironmentToken { record, .. } => {
                 record.token.expires_at
             }
             Principal::Session { .. } => None,
         };
-        Self { kind: principal.kind(), id: principal.id(), token_end }
+        Self { kind: principal.kind(), id: principal.id(), token_end, allowance: principal.allowance() }
     }
 }
 
@@ -161,7 +164,8 @@ async fn authenticate(request: &HttpRequest) -> Result<Principal, ApiError> {
 
 async fn accept(request: &HttpRequest, credential: &str) -> Result<Principal, ApiError> {
     let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
-    let principal = verification::authenticate(&state.ops, credential).await?;
+    let caller = caller(request.peer_addr(), request.headers(), state);
+    let principal = verification::authenticate(&state.ops, credential, caller).await?;
     request.extensions_mut().insert(Asker::of(&principal));
     Ok(principal)
 }

@@ -18,7 +18,7 @@ use crate::{
     domain::ability::{Abilities, Ability},
     ops::{
         tokens,
-        verification::{self, Check, Principal, Verdict},
+        verification::{self, Caller, Check, Principal, Verdict},
     },
 };
 
@@ -53,6 +53,9 @@ struct Details {
     jti: String,
 }
 
+/// RFC 7662 has no word for who presented the token, so one that is bound to addresses is not active there.
+const UNTOLD: Caller<'static> = Caller { address: None, user_agent: None };
+
 /// Who issues the credentials, and for whom: this server.
 const ISSUER: &str = "patd";
 
@@ -82,7 +85,7 @@ pub(super) async fn introspect(
     body: Body,
 ) -> Result<Json<Introspection>, ApiError> {
     let credential = body.parameter("token").await?;
-    let details = verification::inspect(&state.ops, &credential).await?.ok().map(Details::from);
+    let details = verification::inspect(&state.ops, &credential, UNTOLD).await?.ok().map(Details::from);
     Ok(Json(Introspection { active: details.is_some(), details }))
 }
 
@@ -179,5 +182,5 @@ fn read_check(form: &mut Form) -> Option<Check> {
     let token = form.required("token", |text| Ok::<_, &str>(text.to_owned()));
     let abilities = form.optional_list("abilities", Abilities::MAX, Ability::parse).unwrap_or_default();
     let address = form.optional("ip", |text| text.parse::<IpAddr>().map_err(|_| "must be an IP address."));
-    Some(Check { token: token?, abilities, address })
+    Some(Check { token: token?, abilities, caller: Caller { address, user_agent: None } })
 }

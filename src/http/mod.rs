@@ -18,8 +18,10 @@ mod form;
 mod guard;
 mod health;
 mod introspection;
+mod limits;
 mod origin;
 mod page;
+mod revocation;
 mod rotation;
 mod sampling;
 mod sessions;
@@ -71,6 +73,7 @@ fn table() -> Table {
         .at("/api/v1/user/audit", |route| route.get(audit::list))
         // Its personal access tokens.
         .at("/api/v1/user/api-tokens", |route| route.get(tokens::list).post(tokens::create))
+        .at("/api/v1/user/api-tokens/revoke", |route| route.post(revocation::revoke_many))
         .at("/api/v1/user/api-tokens/{id}", |route| {
             route.get(tokens::show).patch(tokens::rename).delete(tokens::revoke)
         })
@@ -97,11 +100,15 @@ fn table() -> Table {
         // Their replacement, by themselves or by the person.
         .at("/api/v1/user/api-tokens/self/rotate", |route| route.post(rotation::rotate_self))
         .at("/api/v1/user/api-tokens/{id}/rotate", |route| route.post(rotation::rotate))
+        .at("/api/v1/user/api-tokens/{id}/disable", |route| route.post(revocation::disable))
+        .at("/api/v1/user/api-tokens/{id}/enable", |route| route.post(revocation::enable))
         // What other software asks about a credential.
         .at("/api/v1/introspect", |route| route.post(introspection::introspect))
         .at("/api/v1/revoke", |route| route.post(introspection::revoke))
         .at("/api/v1/tokens/verify", |route| route.post(introspection::verify))
         .at("/api/v1/tokens/verify-batch", |route| route.post(introspection::verify_batch))
+        // What was found where it should not be.
+        .at("/api/v1/tokens/revoke-leaked", |route| route.post(revocation::revoke_leaked))
         // Whether this process lives, and whether it can do its work.
         .at("/livez", |route| route.get(health::live))
         .at("/readyz", |route| route.get(health::ready))

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{
     AppState,
+    client::caller,
     error::ApiError,
     form::Body,
     guard::{Asker, SessionUser, bearer},
@@ -43,7 +44,9 @@ impl FromRequest for Rotating {
         Box::pin(async move {
             let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");
             let origin = source?.anonymous();
-            let asking = rotation::accept_rotating(&state.ops, bearer(request.headers())?, origin.clone()).await?;
+            let caller = caller(request.peer_addr(), request.headers(), state);
+            let credential = bearer(request.headers())?;
+            let asking = rotation::accept_rotating(&state.ops, credential, caller, origin.clone()).await?;
             request.extensions_mut().insert(Asker::of(&asking));
             Ok(Self { asking, origin })
         })

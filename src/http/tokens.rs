@@ -14,6 +14,7 @@ use super::{
     error::ApiError,
     form::{Body, Form},
     guard::SessionUser,
+    limits::{self, LimitsView},
     origin::Source,
     page,
     view::{DataView, MessageView},
@@ -22,12 +23,16 @@ use crate::{
     domain::{
         ability::{Abilities, Ability},
         id::TokenId,
+        limits::Limits,
         text::Name,
         time::Timestamp,
         token::{IssuedToken, Token, TokenState},
+        use_origin::UseOrigin,
     },
     ops::{
         self, Violation,
+        limits::{QuotasLeft, quotas_left},
+        origins::last_uses,
         tokens::{self, Expiry, ListRequest, Page, TokenRequest},
     },
 };
@@ -43,18 +48,23 @@ pub(super) struct TokenView {
     last_used_at: Option<String>,
     created_at: String,
     expires_at: Option<String>,
+    disabled_at: Option<String>,
     hint: String,
+    #[serde(flatten)]
+    limits: Option<LimitsView>,
 }
 
-impl From<Token> for TokenView {
-    fn from(token: Token) -> Self {
+impl TokenView {
+    pub(super) fn new(token: Token, left: &QuotasLeft) -> Self {
         Self {
+            limits: LimitsView::new(&token, left),
             id: token.id.to_string(),
             name: token.name.to_string(),
             abilities: token.abilities.iter().map(ToString::to_string).collect(),
             last_used_at: token.last_used_at.map(|at| at.to_string()),
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|at| at.to_string()),
+            disabled_at: token.disabled_at.map(|at| at.to_string()),
             hint: token.hint.to_string(),
         }
     }
@@ -70,13 +80,16 @@ pub(super) struct IssuedTokenView {
     created_at: String,
     expires_at: Option<String>,
     hint: String,
+    #[serde(flatten)]
+    limits: Option<LimitsView>,
 }
 
 impl From<IssuedToken> for IssuedTokenView {
     fn from(issued: IssuedToken) -> Self {
-        let TokenView { id, name, abilities, created_at, expires_at, hint, .. } = issued.token.into();
+        let TokenView { id, name, abilities, created_at, expires_at, hint, limits, .. } =
+            TokenView::new(issued.token, &QuotasLeft::default());
         let token = issued.plaintext.expose().to_owned();
-        Self { id, name, abilities, token, created_at, expires_at, hint }
+        Self { id, name, abilities, token, created_at, expires_at, hint, limits }
     }
 }
 
@@ -86,10 +99,18 @@ pub(super) struct PageView {
     next_cursor: Option<String>,
 }
 
-impl From<Page> for PageView {
-    fn from(page: Page) -> Self {
-        Self { data: page.tokens.into_iter().map(TokenView::from).collect(), next_cursor: page.next_cursor }
-    }
+/// A page with what is left of each token's quota.
+pub(super) async fn page_view(state: &AppState, page: Page) -> Result<PageView, ApiError> {
+    let left = quotas_left(&state.ops, &page.tokens).await?;
+    let data = page.tokens.into_iter().map(|token| TokenView::new(token, &left)).collect();
+    Ok(PageView { data, next_cursor: page.next_cursor })
+}
+
+/// A token with what is left of its quota and, where it is shown by itself, from where it was used.
+pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<DetailView, ApiError> {
+    let left = quotas_left(&state.ops, std::slice::from_ref(&token)).await?;
+    let last_uses = last_uses(&state.ops, token.id).await?.into_iter().map(UseView::from).collect();
+    Ok(DetailView { token: TokenView::new(token, &left), last_uses })
 }
 
 /// Kept as text, so that a mistake is answered like one in a form.
@@ -101,14 +122,17 @@ pub(super) struct ListQuery {
     state: Option<String>,
 }
 
+const CREATION_FIELDS: &[&str] =
+    &["name", "abilities", "expires_at", "expires_in_days", "ip_allowlist", "requests_per_minute", "quota"];
+
 pub(super) async fn create(
     state: Data<AppState>,
     asking: SessionUser,
     source: Source,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let NewTokenForm { name, abilities, expiry } = NewTokenForm::read(body).await?;
-    let request = TokenRequest { owner: asking.user.id, name, abilities, expiry };
+    let NewTokenForm { name, abilities, expiry, limits } = NewTokenForm::read(body).await?;
+    let request = TokenRequest { owner: asking.user.id, name, abilities, expiry, limits };
     let issued = tokens::create(&state.ops, request, source.by(&asking)).await?;
     Ok(created("/api/v1/user/api-tokens", issued))
 }
@@ -125,16 +149,18 @@ pub(super) struct NewTokenForm {
     pub(super) name: Name,
     pub(super) abilities: Abilities,
     pub(super) expiry: Expiry,
+    pub(super) limits: Limits,
 }
 
 impl NewTokenForm {
     pub(super) async fn read(body: Body) -> Result<Self, ApiError> {
-        let mut form = body.form(&["name", "abilities", "expires_at", "expires_in_days"]).await?;
+        let mut form = body.form(CREATION_FIELDS).await?;
         let name = form.required("name", Name::parse);
         let abilities = abilities(&mut form);
         let expiry = expiry(&mut form);
+        let limits = limits::read(&mut form);
         let name = form.finish(name)?;
-        Ok(Self { name, abilities, expiry })
+        Ok(Self { name, abilities, expiry, limits })
     }
 }
 
@@ -172,7 +198,7 @@ pub(super) async fn list(
     query: Result<Query<ListQuery>, actix_web::Error>,
 ) -> Result<Json<PageView>, ApiError> {
     let page = tokens::list(&state.ops, asking.user.id, list_request(page::read(query)?)?).await?;
-    Ok(Json(page.into()))
+    Ok(Json(page_view(&state, page).await?))
 }
 
 pub(super) fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
@@ -190,13 +216,38 @@ pub(super) fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
     Ok(ListRequest { search, state: state.transpose()?, cursor: query.cursor, limit })
 }
 
+/// A token by itself, with what a list leaves out.
+#[derive(Serialize)]
+pub(super) struct DetailView {
+    #[serde(flatten)]
+    token: TokenView,
+    last_uses: Vec<UseView>,
+}
+
+#[derive(Serialize)]
+struct UseView {
+    address: String,
+    user_agent: Option<String>,
+    last_used_at: String,
+}
+
+impl From<UseOrigin> for UseView {
+    fn from(origin: UseOrigin) -> Self {
+        Self {
+            address: origin.address.to_string(),
+            user_agent: origin.user_agent.map(|agent| agent.to_string()),
+            last_used_at: origin.last_used_at.to_string(),
+        }
+    }
+}
+
 pub(super) async fn show(
     state: Data<AppState>,
     asking: SessionUser,
     id: Path<String>,
-) -> Result<Json<DataView<TokenView>>, ApiError> {
+) -> Result<Json<DataView<DetailView>>, ApiError> {
     let token = tokens::get(&state.ops, asking.user.id, token_id(&id)?).await?;
-    Ok(Json(DataView { data: token.into() }))
+    Ok(Json(DataView { data: detail_view(&state, token).await? }))
 }
 
 pub(super) async fn rename(
@@ -211,7 +262,8 @@ pub(super) async fn rename(
     let name = form.required("name", Name::parse);
     let name = form.finish(name)?;
     let token = tokens::rename(&state.ops, asking.user.id, id, name, source.by(&asking)).await?;
-    Ok(Json(DataView { data: token.into() }))
+    let left = quotas_left(&state.ops, std::slice::from_ref(&token)).await?;
+    Ok(Json(DataView { data: TokenView::new(token, &left) }))
 }
 
 pub(super) async fn revoke(

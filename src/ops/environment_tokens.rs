@@ -15,6 +15,7 @@ use crate::{
         audit::Origin,
         environment::{Role, Successor},
         id::{EnvironmentId, TokenId, UserId},
+        limits::Limits,
         secret::{CredentialKind, Plaintext},
         text::Name,
         token::{IssuedToken, RevocationReason, Token},
@@ -31,6 +32,8 @@ pub struct EnvironmentTokenRequest {
     pub abilities: Abilities,
     /// When it ends.
     pub expiry: tokens::Expiry,
+    /// From where and how much it may be used.
+    pub limits: Limits,
 }
 
 /// Makes a token of an environment, asked by the user. Its plaintext is in the answer and nowhere else.
@@ -46,8 +49,8 @@ pub async fn create(
     if seen.role < Role::Admin {
         return Err(Error::RoleRequired);
     }
-    let EnvironmentTokenRequest { name, abilities, expiry } = request;
-    let request = TokenRequest { owner: seen.environment.owner, name, abilities, expiry };
+    let EnvironmentTokenRequest { name, abilities, expiry, limits } = request;
+    let request = TokenRequest { owner: seen.environment.owner, name, abilities, expiry, limits };
     let (by, most) = (ctx.by(origin), ctx.rules.max_tokens_per_user);
     let (new, plaintext) = tokens::prepare(ctx, request, Some(environment), &by)?;
     let token = ctx.store.add_environment_token(user, new, most, by).await.map_err(|error| match error {

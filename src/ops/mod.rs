@@ -10,7 +10,10 @@ mod cursor;
 pub mod environment_tokens;
 pub mod environments;
 pub mod expiry;
+pub mod limits;
+pub mod origins;
 pub mod passwords;
+pub mod revocation;
 pub mod rotation;
 pub mod sessions;
 pub mod throttle;
@@ -22,6 +25,8 @@ use std::{sync::Arc, time::Duration};
 
 use clock::Clock;
 use expiry::{Lifetimes, Pruning};
+use limits::Meters;
+use origins::Origins;
 use passwords::Passwords;
 use rotation::Rotations;
 use throttle::{Throttle, Throttled};
@@ -52,6 +57,8 @@ pub struct Context {
     uses: Recorder,
     rotations: Rotations,
     pruning: Pruning,
+    meters: Meters,
+    origins: Origins,
 }
 
 /// What the configuration says about accounts, sessions and tokens.
@@ -86,6 +93,8 @@ impl Context {
             uses: Recorder::default(),
             rotations: Rotations::default(),
             pruning: Pruning::default(),
+            meters: Meters::new(&clock),
+            origins: Origins::default(),
             rules: Rules {
                 prefixes: config.prefixes(),
                 registration: config.accounts.registration,
@@ -107,11 +116,12 @@ impl Context {
         By { origin, at: self.clock.now() }
     }
 
-    /// The housekeeping that is due every minute or so: forgets throttle keys at rest, writes what a failing store did
-    /// not take, deletes expired sessions and some of the tokens that ended long ago. A failure is for the log; the next
-    /// turn tries again and nothing is lost.
+    /// The housekeeping that is due every minute or so: forgets throttle keys and meters at rest, writes what a failing
+    /// store did not take, deletes expired sessions and some of the tokens that ended long ago. A failure is for the log;
+    /// the next turn tries again and nothing is lost but what a token may still do of its quota.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
+        self.meters.forget_rested(&*self.store).await?;
         rotation::write_first_uses(self).await?;
         self.store.prune_sessions(self.clock.now()).await?;
         expiry::prune(self).await
@@ -123,14 +133,23 @@ impl Context {
         rotation::note_reuse(self).await
     }
 
-    /// Notes all uses that are not on disk yet there; due at shutdown.
+    /// Notes all uses that are not on disk yet there, and gives back what was taken of quotas and not used; due at
+    /// shutdown.
     pub async fn flush_uses(&self) -> Result<(), StoreError> {
-        self.uses.flush(&*self.store).await
+        let given_back = self.meters.give_back_all(&*self.store).await;
+        let noted = self.uses.flush(&*self.store).await;
+        self.origins.flush(&*self.store).await.and(noted).and(given_back)
+    }
+
+    /// Gives back what was taken of quotas and not used; due where uses are not noted.
+    pub async fn give_back_leases(&self) -> Result<(), StoreError> {
+        self.meters.give_back_all(&*self.store).await
     }
 
     /// Notes some of the uses on disk; after [`uses::TURNS`] times, all that were due at the first are.
     pub async fn flush_some_uses(&self) -> Result<(), StoreError> {
-        self.uses.flush_some(&*self.store, self.clock.now()).await
+        self.uses.flush_some(&*self.store, self.clock.now()).await?;
+        self.origins.flush_some(&*self.store).await
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     Context, Error, Violation,
     expiry::{self, Expiry},
     tokens,
-    verification::{self, Denied, Principal, is_past},
+    verification::{self, Caller, Denied, Principal, is_past},
 };
 use crate::{
     config::OnReuse,
@@ -64,8 +64,13 @@ pub async fn rotate(
 
 /// Accepts a credential that wants to be replaced: it must hold the power to. A secret that rotation has ended ends its
 /// whole family, and is refused like any other. A token of an environment is replaced by people ([`Error::SessionRequired`]).
-pub async fn accept_rotating(ctx: &Context, credential: &str, origin: Origin) -> Result<Principal, Error> {
-    match verification::authenticate(ctx, credential).await {
+pub async fn accept_rotating(
+    ctx: &Context,
+    credential: &str,
+    caller: Caller<'_>,
+    origin: Origin,
+) -> Result<Principal, Error> {
+    match verification::authenticate(ctx, credential, caller).await {
         Ok(Principal::EnvironmentToken { .. }) => Err(Error::SessionRequired),
         Ok(principal) => {
             principal.require(Power::TokensRotateSelf)?;
@@ -86,7 +91,7 @@ pub async fn rotate_self(
     request: RotationRequest,
     origin: Origin,
 ) -> Result<IssuedToken, Error> {
-    let Principal::PersonalAccessToken { record } = asking else { return Err(Error::NotFound) };
+    let Principal::PersonalAccessToken { record, .. } = asking else { return Err(Error::NotFound) };
     let origin = Origin { actor: Actor::PersonalAccessToken(record.token.id), ..origin };
     replace(ctx, &record.token, request, origin).await.map_err(|error| match error {
         // It ended after it was accepted.

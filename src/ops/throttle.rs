@@ -30,10 +30,11 @@ pub struct Throttled {
     pub limit: u32,
 }
 
-/// The limiters of sign-in, registration and password change.
+/// The limiters of sign-in, registration and password change, and of reports of leaked secrets.
 pub(super) struct Throttle {
     by_address: Limiter,
     by_email: Limiter,
+    reports: Limiter,
 }
 
 impl Throttle {
@@ -41,6 +42,7 @@ impl Throttle {
         Self {
             by_address: Limiter::new(settings.per_address_burst, settings.per_address_per_minute, clock),
             by_email: Limiter::new(settings.per_email_burst, settings.per_email_per_minute, clock),
+            reports: Limiter::new(settings.reports_per_address_burst, settings.reports_per_address_per_minute, clock),
         }
     }
 
@@ -51,9 +53,15 @@ impl Throttle {
         self.by_email.attempt(email.canonical())
     }
 
+    /// Counts a report of leaked secrets from `client`.
+    pub(super) fn report(&self, client: IpAddr) -> Result<(), Throttled> {
+        self.reports.attempt(network(client))
+    }
+
     pub(super) fn forget_rested(&self) {
         self.by_address.limiter.retain_recent();
         self.by_email.limiter.retain_recent();
+        self.reports.limiter.retain_recent();
     }
 }
 
@@ -74,7 +82,7 @@ struct Limiter {
 
 impl Limiter {
     fn new(burst: NonZeroU32, per_minute: NonZeroU32, clock: &Clock) -> Self {
-        let clock = Ticks(clock.clone());
+        let clock = Ticks::new(clock);
         let quota = Quota::per_minute(per_minute).allow_burst(burst);
         Self {
             limiter: RateLimiter::dashmap_with_clock(quota, clock.clone()),
@@ -86,17 +94,28 @@ impl Limiter {
 
     fn attempt(&self, key: impl Hash) -> Result<(), Throttled> {
         let bucket = self.hasher.hash_one(key) % BUCKETS;
-        self.limiter.check_key(&bucket).map_err(|not_until| {
-            let wait = not_until.wait_time_from(self.clock.now());
-            let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            Throttled { retry_after: Duration::from_secs(whole.max(1)), limit: self.limit }
+        self.limiter.check_key(&bucket).map_err(|not_until| Throttled {
+            retry_after: waiting_time(not_until.wait_time_from(self.clock.now())),
+            limit: self.limit,
         })
     }
 }
 
+/// In whole seconds, as they are told: never less than what is to be waited, and one at least.
+pub(super) fn waiting_time(wait: Duration) -> Duration {
+    let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    Duration::from_secs(whole.max(1))
+}
+
 /// The product's clock in governor's terms, so that tests which move the one move the other.
 #[derive(Clone)]
-struct Ticks(Clock);
+pub(super) struct Ticks(Clock);
+
+impl Ticks {
+    pub(super) fn new(clock: &Clock) -> Self {
+        Self(clock.clone())
+    }
+}
 
 impl GovernorClock for Ticks {
     type Instant = Nanos;

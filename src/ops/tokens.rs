@@ -9,6 +9,7 @@ use crate::{
         ability::{Abilities, Ability, Power},
         audit::{Actor, By, Origin},
         id::{EnvironmentId, TokenId, UserId},
+        limits::Limits,
         secret::{CredentialKind, Plaintext, Presented},
         text::Name,
         time::Timestamp,
@@ -28,6 +29,8 @@ pub struct TokenRequest {
     pub abilities: Abilities,
     /// When it ends.
     pub expiry: Expiry,
+    /// From where and how much it may be used.
+    pub limits: Limits,
 }
 
 /// Makes a token. Its plaintext is in the answer and nowhere else, and it is valid from the moment it is on disk. Nobody
@@ -70,7 +73,7 @@ pub(super) fn prepare(
         expires_at,
         family: id,
         rotated_from: None,
-        limits: None,
+        limits: request.limits.boxed(),
     };
     Ok((new, plaintext))
 }

@@ -6,7 +6,7 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Context, Error, expiry, rotation};
+use super::{Context, Error, expiry, limits::Allowance, rotation, throttle::Throttled};
 use crate::domain::{
     ability::{Abilities, Ability, Power},
     account::User,
@@ -20,7 +20,8 @@ use crate::domain::{
     token::TokenRecord,
 };
 
-/// Why a credential is not accepted: for logs and metrics. Outside, all of these are one 401.
+/// Why a credential is not accepted: for logs and metrics. Outside, all of these are one 401, but that it was used too
+/// much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// None was presented.
@@ -47,9 +48,30 @@ pub enum Denied {
     /// A token whose successor has taken its place.
     #[error("rotated")]
     Rotated,
+    /// Disabled, until somebody enables it.
+    #[error("disabled")]
+    Disabled,
     /// The account behind it is disabled.
     #[error("owner disabled")]
     OwnerDisabled,
+    /// It may not be used from there, or nobody knows from where it is used.
+    #[error("address not allowed")]
+    AddressNotAllowed,
+    /// Used more often in a minute than it may be.
+    #[error("used too often")]
+    RateLimited(Throttled),
+    /// Used as often as it may be in all.
+    #[error("quota used up")]
+    QuotaExceeded,
+}
+
+/// Who presents a credential, as far as that is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Caller<'r> {
+    /// From where. It counts for tokens that are bound to addresses.
+    pub address: Option<IpAddr>,
+    /// What they call themselves.
+    pub user_agent: Option<&'r str>,
 }
 
 /// Who is asking, by a credential that was accepted. The record is shared with whoever keeps it in memory.
@@ -64,6 +86,8 @@ pub enum Principal {
     PersonalAccessToken {
         /// The token, and whose it is.
         record: Arc<TokenRecord>,
+        /// What is left of its rate; `None` where that is not limited.
+        allowance: Option<Allowance>,
     },
     /// Software with an environment's token, which stands for no person.
     EnvironmentToken {
@@ -71,6 +95,8 @@ pub enum Principal {
         environment: EnvironmentId,
         /// The token, and the owner of its environment.
         record: Arc<TokenRecord>,
+        /// What is left of its rate; `None` where that is not limited.
+        allowance: Option<Allowance>,
     },
 }
 
@@ -82,7 +108,11 @@ impl Denied {
             Self::Unknown | Self::WrongNumber => "unknown",
             Self::Expired | Self::Idle => "expired",
             Self::Revoked | Self::Rotated => "revoked",
+            Self::Disabled => "disabled",
             Self::OwnerDisabled => "owner_disabled",
+            Self::AddressNotAllowed => "ip_not_allowed",
+            Self::RateLimited(_) => "rate_limited",
+            Self::QuotaExceeded => "quota_exceeded",
         }
     }
 }
@@ -101,7 +131,7 @@ impl Principal {
     pub fn id(&self) -> Uuid {
         match self {
             Self::Session { record } => record.session.id.uuid(),
-            Self::PersonalAccessToken { record } | Self::EnvironmentToken { record, .. } => record.token.id.uuid(),
+            Self::PersonalAccessToken { record, .. } | Self::EnvironmentToken { record, .. } => record.token.id.uuid(),
         }
     }
 
@@ -109,7 +139,9 @@ impl Principal {
     pub fn name(&self) -> Option<&Name> {
         match self {
             Self::Session { record } => record.session.device_name.as_ref(),
-            Self::PersonalAccessToken { record } | Self::EnvironmentToken { record, .. } => Some(&record.token.name),
+            Self::PersonalAccessToken { record, .. } | Self::EnvironmentToken { record, .. } => {
+                Some(&record.token.name)
+            }
         }
     }
 
@@ -117,7 +149,7 @@ impl Principal {
     pub fn lifetime(&self) -> (Timestamp, Option<Timestamp>) {
         match self {
             Self::Session { record } => (record.session.created_at, Some(record.session.expires_at)),
-            Self::PersonalAccessToken { record } | Self::EnvironmentToken { record, .. } => {
+            Self::PersonalAccessToken { record, .. } | Self::EnvironmentToken { record, .. } => {
                 (record.token.created_at, record.token.expires_at)
             }
         }
@@ -127,8 +159,16 @@ impl Principal {
     pub fn person(&self) -> Option<&User> {
         match self {
             Self::Session { record } => Some(&record.user),
-            Self::PersonalAccessToken { record } => Some(&record.owner),
+            Self::PersonalAccessToken { record, .. } => Some(&record.owner),
             Self::EnvironmentToken { .. } => None,
+        }
+    }
+
+    /// What is left of its rate, where that is limited.
+    pub fn allowance(&self) -> Option<Allowance> {
+        match self {
+            Self::Session { .. } => None,
+            Self::PersonalAccessToken { allowance, .. } | Self::EnvironmentToken { allowance, .. } => *allowance,
         }
     }
 
@@ -144,7 +184,7 @@ impl Principal {
     pub fn subject(&self) -> Uuid {
         match self {
             Self::Session { record } => record.user.id.uuid(),
-            Self::PersonalAccessToken { record } => record.owner.id.uuid(),
+            Self::PersonalAccessToken { record, .. } => record.owner.id.uuid(),
             Self::EnvironmentToken { environment, .. } => environment.uuid(),
         }
     }
@@ -153,7 +193,7 @@ impl Principal {
     pub fn abilities(&self) -> Cow<'_, Abilities> {
         match self {
             Self::Session { .. } => Cow::Owned(Abilities::full()),
-            Self::PersonalAccessToken { record } | Self::EnvironmentToken { record, .. } => {
+            Self::PersonalAccessToken { record, .. } | Self::EnvironmentToken { record, .. } => {
                 Cow::Borrowed(&record.token.abilities)
             }
         }
@@ -168,17 +208,18 @@ impl Principal {
     pub fn holds(&self, needed: &str) -> bool {
         match self {
             Self::Session { .. } => Ability::FULL.covers(needed),
-            Self::PersonalAccessToken { record } | Self::EnvironmentToken { record, .. } => {
+            Self::PersonalAccessToken { record, .. } | Self::EnvironmentToken { record, .. } => {
                 record.token.abilities.cover(needed)
             }
         }
     }
 }
 
-/// Decides whether `credential` is accepted now, and notes its use.
+/// Decides whether `credential` is accepted now from that caller, and notes its use. A use is what is accepted here: it
+/// counts towards rate and quota also where it then turns out that the credential may not do what was asked.
 ///
 /// [`Error::Denied`] where it is not; [`Error::Store`] where that cannot be known.
-pub async fn authenticate(ctx: &Context, credential: &str) -> Result<Principal, Error> {
+pub async fn authenticate(ctx: &Context, credential: &str, caller: Caller<'_>) -> Result<Principal, Error> {
     let presented = Presented::parse(credential, &ctx.rules.prefixes).map_err(|_| Denied::Malformed)?;
     match presented.kind {
         CredentialKind::Session => {
@@ -187,7 +228,7 @@ pub async fn authenticate(ctx: &Context, credential: &str) -> Result<Principal, 
         }
         CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
             let record = ctx.store.token_by_hash(&presented.hash).await?.ok_or(Denied::Unknown)?;
-            accept_token(ctx, record, &presented).await
+            accept_token(ctx, record, &presented, caller).await
         }
     }
 }
@@ -236,11 +277,12 @@ pub struct Passage<'r> {
 pub async fn authorize<C: AsRef<str>, E: From<Error>>(
     ctx: &Context,
     passage: Passage<'_>,
+    caller: Caller<'_>,
     credential: impl FnOnce() -> Result<C, E>,
 ) -> Result<Option<Principal>, E> {
     let (_, rule) = find_rule(&ctx.rules.policies, passage).map_err(Error::from)?;
     let Access::Credential { kinds, abilities } = &rule.access else { return Ok(None) };
-    let principal = authenticate(ctx, credential()?.as_ref()).await?;
+    let principal = authenticate(ctx, credential()?.as_ref(), caller).await?;
     judge_rule(&principal, kinds, abilities)?;
     Ok(Some(principal))
 }
@@ -264,8 +306,8 @@ fn judge_rule(principal: &Principal, kinds: &[CredentialKind], abilities: &[Abil
 
 /// Says of a credential that somebody else presented what it stands for, or why nothing; for callers that may know.
 /// [`Error::Store`] where that cannot be known.
-pub async fn inspect(ctx: &Context, credential: &str) -> Result<Result<Principal, Denied>, Error> {
-    match authenticate(ctx, credential).await {
+pub async fn inspect(ctx: &Context, credential: &str, caller: Caller<'_>) -> Result<Result<Principal, Denied>, Error> {
+    match authenticate(ctx, credential, caller).await {
         Ok(principal) => Ok(Ok(principal)),
         Err(Error::Denied(denied)) => Ok(Err(denied)),
         Err(error) => Err(error),
@@ -278,8 +320,8 @@ pub struct Check {
     pub token: String,
     /// What it must be able to do, all of it.
     pub abilities: Vec<Ability>,
-    /// From where it was presented. No token is bound to addresses yet.
-    pub address: Option<IpAddr>,
+    /// Who presented it. A token that is bound to addresses is refused where the address is not told.
+    pub caller: Caller<'static>,
 }
 
 /// The answer to a [`Check`].
@@ -306,7 +348,7 @@ impl Verdict {
 
 /// Judges a credential for an application. [`Error::Store`] where that cannot be known.
 pub async fn verify(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
-    Ok(match inspect(ctx, &check.token).await? {
+    Ok(match inspect(ctx, &check.token, check.caller).await? {
         Err(denied) => Verdict::Denied(denied),
         Ok(principal) if check.abilities.iter().all(|needed| principal.holds(needed.as_str())) => {
             Verdict::Valid(Box::new(principal))
@@ -334,7 +376,12 @@ fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal
     Ok(Principal::Session { record })
 }
 
-async fn accept_token(ctx: &Context, record: Arc<TokenRecord>, presented: &Presented) -> Result<Principal, Error> {
+async fn accept_token(
+    ctx: &Context,
+    record: Arc<TokenRecord>,
+    presented: &Presented,
+    caller: Caller<'_>,
+) -> Result<Principal, Error> {
     let now = ctx.clock.now();
     if let Err(denied) = judge_token(&record, presented, now) {
         if denied == Denied::Rotated {
@@ -346,12 +393,17 @@ async fn accept_token(ctx: &Context, record: Arc<TokenRecord>, presented: &Prese
     if expiry::seems_idle(ctx, &record, now) {
         Box::pin(expiry::expect_in_use(ctx, &record, now)).await?;
     }
+    let allowance = match &record.token.limits {
+        Some(limits) => Box::pin(ctx.meters.spend(&*ctx.store, &record.token, limits, caller.address)).await?,
+        None => None,
+    };
     if !record.token.is_fresh_successor() || Box::pin(rotation::begin(ctx, &record, now)).await? {
         ctx.uses.note_token(&record, now);
     }
+    ctx.origins.note(&record, caller, now);
     Ok(match record.token.environment {
-        Some(environment) => Principal::EnvironmentToken { environment, record },
-        None => Principal::PersonalAccessToken { record },
+        Some(environment) => Principal::EnvironmentToken { environment, record, allowance },
+        None => Principal::PersonalAccessToken { record, allowance },
     })
 }
 
@@ -369,6 +421,9 @@ fn judge_token(record: &TokenRecord, presented: &Presented, now: Timestamp) -> R
     }
     if token.expires_at.is_some_and(|end| is_past(end, now)) {
         return Err(if token.is_rotated_away() { Denied::Rotated } else { Denied::Expired });
+    }
+    if token.disabled_at.is_some() {
+        return Err(Denied::Disabled);
     }
     if owner.disabled_at.is_some() {
         return Err(Denied::OwnerDisabled);

@@ -26,6 +26,7 @@ use crate::domain::{
     text::Name,
     time::Timestamp,
     token::{NewToken, RevocationReason, Token, TokenRecord, TokenState},
+    use_origin::UseOrigin,
 };
 
 /// Why the store did not do what was asked. An outage is never absence.
@@ -204,6 +205,24 @@ pub struct EnvironmentQuery {
     pub limit: u32,
 }
 
+/// Which of an owner's tokens a change is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSelection {
+    /// All of them.
+    All,
+    /// Those among these that are the owner's.
+    These(Vec<TokenId>),
+}
+
+/// Credentials whose secrets were found where they should not be, whoever owns them.
+#[derive(Clone, Debug, Default)]
+pub struct Leaked {
+    /// Tokens.
+    pub tokens: Vec<TokenId>,
+    /// Sessions.
+    pub sessions: Vec<SessionId>,
+}
+
 /// Uses of tokens and sessions since the last report, each once with its latest time.
 #[derive(Clone, Debug, Default)]
 pub struct Uses {
@@ -369,6 +388,29 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes some of the personal tokens that had ended by `ended_by`, behind the row number `after`. One whose family
     /// has another that had not is kept. What has ended by itself leaves no event.
     fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned>;
+    /// Revokes those selected of the owner's tokens that are neither revoked nor expired, in one moment; answers how many.
+    fn revoke_tokens(
+        &self,
+        owner: UserId,
+        selection: TokenSelection,
+        reason: RevocationReason,
+        by: By,
+    ) -> Reply<'_, u64>;
+    /// Revokes the tokens and ends the sessions that were found where they should not be; what has ended is passed over.
+    /// Where nothing is left to do, that somebody reported something is noted in nobody's trail: so it takes as long.
+    fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()>;
+    /// Disables a token of the owner that is not revoked; a second time changes nothing. [`StoreError::NotFound`].
+    fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+    /// Enables a token of the owner that is not revoked; where it is enabled, nothing changes. [`StoreError::NotFound`].
+    fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+
+    /// Takes uses of a token's quota, as many as [`limits::lease`](crate::domain::limits::lease) says of what is left;
+    /// answers how many: none where it is used up. [`StoreError::NotFound`] where it is revoked, or has no quota.
+    fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32>;
+    /// Gives back uses that were taken and not made.
+    fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()>;
+    /// How many uses of their quotas were taken, of those tokens among `ids` that have one.
+    fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>>;
 
     /// Notes in the audit trail what was refused, and so changed nothing that would be noted by itself.
     fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
@@ -377,6 +419,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes uses; a time never moves back, what is gone is passed over.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
+    /// Notes from where tokens were used, and forgets all but the latest [`UseOrigin::KEPT`] of each; what is gone is
+    /// passed over.
+    fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()>;
+    /// From where a token was used, the latest first.
+    fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>>;
     /// Deletes the sessions that passed `expires_at` by `now`; answers how many. What has ended by itself leaves no event.
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
 

@@ -37,8 +37,15 @@ const NOBODY_HERE: [Outcome; 5] = [MissingAbility; 5];
 const PROXY_ONLY: [Outcome; 5] = [UntrustedProxy; 5];
 
 /// Routes that ask for no credential at all.
-const OPEN_ROUTES: [&str; 6] =
-    ["/api/v1/revoke", "/api/v1/auth/register", "/api/v1/auth/login", "/livez", "/readyz", "/healthz"];
+const OPEN_ROUTES: [&str; 7] = [
+    "/api/v1/revoke",
+    "/api/v1/tokens/revoke-leaked",
+    "/api/v1/auth/register",
+    "/api/v1/auth/login",
+    "/livez",
+    "/readyz",
+    "/healthz",
+];
 
 const TABLE: &[Row] = &[
     Row("POST", "/api/v1/auth/register", OPEN),
@@ -60,6 +67,7 @@ const TABLE: &[Row] = &[
     Row("GET", "/api/v1/user/api-tokens", SESSION_ONLY),
     Row("HEAD", "/api/v1/user/api-tokens", SESSION_ONLY),
     Row("POST", "/api/v1/user/api-tokens", SESSION_ONLY),
+    Row("POST", "/api/v1/user/api-tokens/revoke", SESSION_ONLY),
     Row("GET", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("HEAD", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("PATCH", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
@@ -86,6 +94,9 @@ const TABLE: &[Row] = &[
     // A session is no token: 404.
     Row("POST", "/api/v1/user/api-tokens/self/rotate", [In, In, MissingAbility, MissingAbility, SessionRequired]),
     Row("POST", "/api/v1/user/api-tokens/{id}/rotate", SESSION_ONLY),
+    Row("POST", "/api/v1/user/api-tokens/{id}/disable", SESSION_ONLY),
+    Row("POST", "/api/v1/user/api-tokens/{id}/enable", SESSION_ONLY),
+    Row("POST", "/api/v1/tokens/revoke-leaked", OPEN),
     Row("POST", "/api/v1/introspect", NOBODY_HERE),
     Row("POST", "/api/v1/revoke", OPEN),
     Row("POST", "/api/v1/tokens/verify", NOBODY_HERE),

@@ -21,6 +21,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 pub fn introspector(app: &TestApp) -> Client<'_> {
     let owner = app.user("service");
     let request = TokenRequest {
+        limits: Default::default(),
         owner: owner.id,
         name: Name::parse("introspection").unwrap(),
         abilities: Abilities::new([Ability::parse("tokens:introspect").unwrap()]).unwrap(),

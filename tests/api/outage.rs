@@ -16,10 +16,11 @@ use patd::{
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
+        use_origin::UseOrigin,
     },
     store::{
-        EnvironmentQuery, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store, StoreError,
-        TokenQuery, Uses,
+        EnvironmentQuery, Leaked, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
+        StoreError, TokenQuery, TokenSelection, Uses,
     },
 };
 use serde_json::json;
@@ -38,6 +39,19 @@ pub enum Fault {
     Panics,
 }
 
+/// Makes a store go wrong.
+pub struct Switch(Arc<AtomicU8>);
+
+impl Switch {
+    pub fn fail_writes(&self) {
+        self.0.store(WRITES_FAIL, Ordering::SeqCst);
+    }
+
+    pub fn heal(&self) {
+        self.0.store(WELL, Ordering::SeqCst);
+    }
+}
+
 /// A store that goes wrong on purpose.
 pub struct Faulty {
     store: Arc<dyn Store>,
@@ -49,6 +63,13 @@ impl Faulty {
     /// Reads go wrong from the start.
     pub fn reads(store: Arc<dyn Store>, fault: Fault) -> Self {
         Self { store, mode: Arc::new(AtomicU8::new(READS_FAIL)), fault }
+    }
+
+    /// One that is well until the switch says otherwise.
+    pub fn switched() -> (Switch, impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
+        let mode = Arc::new(AtomicU8::new(WELL));
+        let switch = Switch(Arc::clone(&mode));
+        (switch, |store| Arc::new(Self { store, mode, fault: Fault::Fails }))
     }
 
     fn unless<'a, T: 'a>(&self, mode: u8, reply: impl FnOnce() -> Reply<'a, T>) -> Reply<'a, T> {
@@ -99,6 +120,8 @@ delegate! {
         fn environment_tokens(&self, user: UserId, environment: EnvironmentId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
         fn token(&self, id: TokenId) -> Token;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
+        fn origins_of(&self, id: TokenId) -> Vec<UseOrigin>;
+        fn taken_uses(&self, ids: Vec<TokenId>) -> Vec<(TokenId, u32)>;
     }
     WRITES_FAIL {
         fn add_user(&self, user: User, password: PasswordHash, by: By) -> ();
@@ -125,8 +148,15 @@ delegate! {
         fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> ();
         fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> u64;
         fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Pruned;
+        fn revoke_tokens(&self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: By) -> u64;
+        fn revoke_leaked(&self, leaked: Leaked, by: By) -> ();
+        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Token;
+        fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Token;
+        fn reserve_uses(&self, id: TokenId) -> u32;
+        fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> ();
         fn record_refusal(&self, refused: Entry, by: By) -> ();
         fn record_uses(&self, uses: Uses) -> ();
+        fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
     }
 }
@@ -150,7 +180,7 @@ fn a_read_that_fails_is_503_on_every_route_and_never_401() {
 
     for (method, path) in patd::http::routes() {
         // Those that answer before they read anything have tests of their own.
-        let elsewhere = ["/livez", "/api/v1/auth/register", "/api/v1/revoke"];
+        let elsewhere = ["/livez", "/api/v1/auth/register", "/api/v1/revoke", "/api/v1/tokens/revoke-leaked"];
         if elsewhere.contains(&path) || path.starts_with("/api/authz/") {
             continue;
         }

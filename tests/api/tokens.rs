@@ -53,6 +53,7 @@ fn a_token_is_created_listed_read_renamed_and_revoked() {
             "user:read"
           ],
           "created_at": "2024-01-15T19:00:00Z",
+          "disabled_at": null,
           "expires_at": null,
           "hint": "[hint]",
           "id": "[uuid]",
@@ -72,10 +73,12 @@ fn a_token_is_created_listed_read_renamed_and_revoked() {
           "user:read"
         ],
         "created_at": "2024-01-15T19:00:00Z",
+        "disabled_at": null,
         "expires_at": null,
         "hint": "[hint]",
         "id": "[uuid]",
         "last_used_at": null,
+        "last_uses": [],
         "name": "CI Pipeline"
       }
     }
@@ -89,6 +92,7 @@ fn a_token_is_created_listed_read_renamed_and_revoked() {
           "user:read"
         ],
         "created_at": "2024-01-15T19:00:00Z",
+        "disabled_at": null,
         "expires_at": null,
         "hint": "[hint]",
         "id": "[uuid]",
@@ -221,10 +225,10 @@ fn typos_do_not_widen() {
       "code": "validation_failed",
       "errors": {
         "abilites": [
-          "The abilites field is unknown. The fields here are: name, abilities, expires_at, expires_in_days."
+          "The abilites field is unknown. The fields here are: name, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota."
         ]
       },
-      "message": "The abilites field is unknown. The fields here are: name, abilities, expires_at, expires_in_days."
+      "message": "The abilites field is unknown. The fields here are: name, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota."
     }
     "#);
     assert_snapshot!(refused(json!({ "name": "t", "Abilities": ["calls:read"] })), @r#"
@@ -233,10 +237,10 @@ fn typos_do_not_widen() {
       "code": "validation_failed",
       "errors": {
         "Abilities": [
-          "The Abilities field is unknown. The fields here are: name, abilities, expires_at, expires_in_days."
+          "The Abilities field is unknown. The fields here are: name, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota."
         ]
       },
-      "message": "The Abilities field is unknown. The fields here are: name, abilities, expires_at, expires_in_days."
+      "message": "The Abilities field is unknown. The fields here are: name, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota."
     }
     "#);
     assert_snapshot!(refused(json!({ "name": "t", "abilities": "*" })), @r#"
@@ -293,7 +297,7 @@ fn typos_do_not_widen() {
           "The name field is required."
         ],
         "x": [
-          "The x field is unknown. The fields here are: name, abilities, expires_at, expires_in_days."
+          "The x field is unknown. The fields here are: name, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota."
         ]
       },
       "message": "The name field is required. (and 2 more errors)"

@@ -66,6 +66,25 @@ fn a_token_is_told_whether_it_passes_and_why_not() {
 }
 
 #[test]
+fn a_token_that_is_bound_to_addresses_passes_from_there_and_loses_one_use_of_its_quota() {
+    let place = place();
+    let limits = ["--allow-ip", "192.0.2.0/24", "--quota", "80", "--json"];
+    let made = place.run(&[&["token", "create", "--user", EMAIL, "--name", "t"], &limits[..]].concat());
+    let made: serde_json::Value = serde_json::from_str(&made.stdout).unwrap();
+    let ask = ["policy", "explain", "--policy", "app", "--path", "/calls/1", "--token-stdin"];
+    for (address, code, said) in [
+        (&["--ip", "192.0.2.7"][..], 0, "passes"),
+        (&["--ip", "198.51.100.7"], 4, "address not allowed"),
+        (&[], 4, "say with --ip"),
+    ] {
+        let ended = place.run_with(&[&ask[..], address].concat(), made["token"].as_str().unwrap());
+        assert!(ended.code == Some(code) && ended.stdout.contains(said), "{ended:?}");
+    }
+    let list = place.run(&["token", "list", "--json"]);
+    assert!(list.stdout.contains(r#""quota_remaining":79"#), "{list:?}");
+}
+
+#[test]
 fn a_person_reads_it_line_by_line() {
     let place = place();
     let shown = place.run(&["policy", "explain", "--policy", "app", "--path", "/calls/1"]);

@@ -96,6 +96,57 @@ fn lists_go_through_all_users_pages_and_states() {
 }
 
 #[test]
+fn limits_are_as_asked_for_and_shown() {
+    let place = Place::new().with_user();
+    let limits = ["--allow-ip", "192.0.2.0/24", "--allow-ip", "::1", "--requests-per-minute", "60", "--quota", "9"];
+    let made = created(&place, &limits);
+    let list = listed(&place, &[]);
+    for shown in [&made, &list[0]] {
+        assert_eq!(shown["ip_allowlist"], json!(["192.0.2.0/24", "::1/128"]));
+        assert_eq!(shown["requests_per_minute"], 60);
+        assert_eq!((&shown["quota"], &shown["quota_remaining"]), (&json!(9), &json!(9)));
+    }
+    let base = ["token", "create", "--user", EMAIL, "--name", "CI"];
+    for (arguments, code) in [
+        (["--allow-ip", "example.com"], 4),
+        (["--requests-per-minute", "0"], 2),
+        (["--requests-per-minute", "1000001"], 2),
+        (["--quota", "0"], 2),
+    ] {
+        assert_eq!(place.run(&[&base[..], &arguments].concat()).code, Some(code), "{arguments:?}");
+    }
+    assert_eq!(listed(&place, &[]).len(), 1);
+}
+
+#[test]
+fn a_running_server_obeys_disabling_enabling_and_the_revocation_of_all() {
+    let place = Place::new().with_user();
+    let (first, second) = (created(&place, &[]), created(&place, &[]));
+    let server = place.serve();
+    let statuses = || [&first, &second].map(|token| server.get("/api/user", token["token"].as_str().unwrap()));
+    let id = first["id"].as_str().unwrap();
+    assert_eq!(statuses(), [200, 200]);
+    for _ in 0..2 {
+        assert_eq!(place.run(&["token", "disable", id]).code, Some(0));
+        assert_eq!(statuses(), [401, 200]);
+    }
+    assert_eq!(listed(&place, &[])[1]["state"], "disabled");
+    assert_eq!(place.run(&["token", "enable", id]).code, Some(0));
+    assert_eq!(statuses(), [200, 200]);
+
+    for refused in [&["--all"][..], &["--user", EMAIL], &[id, "--all", "--user", EMAIL], &[]] {
+        assert_eq!(place.run(&[&["token", "revoke"], refused].concat()).code, Some(2), "{refused:?}");
+    }
+    assert_eq!(statuses(), [200, 200]);
+    let revoked = place.run(&["token", "revoke", "--user", EMAIL, "--all"]);
+    assert_eq!(statuses(), [401, 401]);
+    assert!(revoked.code == Some(0) && revoked.stderr.contains("2 tokens are revoked"), "{revoked:?}");
+    for verb in ["disable", "enable"] {
+        assert_eq!(place.run(&["token", verb, id]).code, Some(3));
+    }
+}
+
+#[test]
 fn a_token_pasted_for_an_id_is_not_repeated() {
     let place = Place::new().with_user();
     let secret = created(&place, &[])["token"].as_str().unwrap().to_owned();

@@ -22,8 +22,8 @@ use quick_cache::sync::Cache;
 
 use self::{epochs::Epochs, flights::Flights};
 use super::{
-    Change, EnvironmentQuery, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
-    StoreError, TokenQuery, Uses,
+    Change, EnvironmentQuery, Leaked, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
+    StoreError, TokenQuery, TokenSelection, Uses,
 };
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
@@ -35,6 +35,7 @@ use crate::domain::{
     text::Name,
     time::Timestamp,
     token::{NewToken, RevocationReason, Token, TokenRecord},
+    use_origin::UseOrigin,
 };
 
 /// How much is kept.
@@ -239,9 +240,20 @@ impl Store for Cached {
         fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()>;
         fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
         fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned>;
+        fn revoke_tokens(
+            &self, owner: UserId, selection: TokenSelection, reason: RevocationReason, by: By
+        ) -> Reply<'_, u64>;
+        fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()>;
+        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+        fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+        fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32>;
+        fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()>;
+        fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>>;
         fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
+        fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()>;
+        fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>>;
         fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
         fn observe(&self, observer: Observer) -> ();
         fn vouches(&self) -> bool;

@@ -13,9 +13,12 @@ mod environments;
 mod error;
 mod file;
 mod inspection;
+mod limits;
 mod migrations;
+mod origins;
 mod priority;
 mod pruning;
+mod revocation;
 mod rotation;
 mod row;
 mod sessions;
@@ -48,8 +51,8 @@ use self::{
     writer::Writer,
 };
 use super::{
-    Change, EnvironmentQuery, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
-    TokenQuery, Uses,
+    Change, EnvironmentQuery, Leaked, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
+    TokenQuery, TokenSelection, Uses,
 };
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
@@ -61,6 +64,7 @@ use crate::domain::{
     text::Name,
     time::Timestamp,
     token::{NewToken, RevocationReason, Token, TokenRecord},
+    use_origin::UseOrigin,
 };
 
 /// How the database is opened and shared.
@@ -408,6 +412,45 @@ impl Store for SqliteStore {
         Reply::Pending(Box::pin(pruning::prune(self, ended_by, after)))
     }
 
+    fn revoke_tokens(
+        &self,
+        owner: UserId,
+        selection: TokenSelection,
+        reason: RevocationReason,
+        by: By,
+    ) -> Reply<'_, u64> {
+        self.change(vec![Change::User(owner)], by, move |connection, by| {
+            revocation::revoke_some(connection, owner, &selection, reason, by)
+        })
+    }
+
+    fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()> {
+        let tokens = leaked.tokens.iter().map(|id| Change::Token(*id));
+        let of = tokens.chain(leaked.sessions.iter().map(|id| Change::Session(*id))).collect();
+        self.change(of, by, move |connection, by| revocation::revoke_leaked(connection, &leaked, by))
+    }
+
+    fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token> {
+        self.change(vec![Change::Token(id)], by, move |connection, by| revocation::disable(connection, owner, id, by))
+    }
+
+    fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token> {
+        self.change(vec![Change::Token(id)], by, move |connection, by| revocation::enable(connection, owner, id, by))
+    }
+
+    fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32> {
+        // How much of a quota is used is in no record.
+        self.write(Vec::new(), move |connection| limits::reserve(connection, id))
+    }
+
+    fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()> {
+        self.write(Vec::new(), move |connection| limits::give_back(connection, &unused))
+    }
+
+    fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>> {
+        self.read_long(move |connection| limits::taken(connection, &ids))
+    }
+
     fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()> {
         self.change(Vec::new(), by, move |connection, by| audit::record(connection, by, &refused))
     }
@@ -424,6 +467,15 @@ impl Store for SqliteStore {
             tokens::record_uses(connection, &uses.tokens)?;
             sessions::record_uses(connection, &uses.sessions)
         })
+    }
+
+    fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()> {
+        // In no record.
+        self.write(Vec::new(), move |connection| origins::record(connection, &origins))
+    }
+
+    fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>> {
+        self.read(move |connection| origins::of(connection, id))
     }
 
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64> {

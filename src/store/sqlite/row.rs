@@ -205,7 +205,7 @@ pub(super) fn identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {
     row.get(at).map(Uuid::from_bytes)
 }
 
-fn optional_identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Uuid>> {
+pub(super) fn optional_identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Uuid>> {
     let bytes: Option<[u8; 16]> = row.get(at)?;
     Ok(bytes.map(Uuid::from_bytes))
 }
@@ -219,6 +219,6 @@ fn optional_time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>
     Ok(seconds.map(Timestamp::from_unix))
 }
 
-fn unfit(at: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
+pub(super) fn unfit(at: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(error))
 }

@@ -24,6 +24,7 @@ use crate::{
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord, TokenState},
+        use_origin::NotedOrigin,
     },
     store::{Conflict, StoreError, TokenQuery},
 };
@@ -216,7 +217,8 @@ pub(super) fn by_hash(
         .query_row(named_params! {":hash": hash.as_bytes()}, |row| {
             let token = row::token_with(row, shared.abilities(row, row::TOKEN_ABILITIES)?)?;
             let last_use = LastUse::new(token.last_used_at);
-            Ok(Arc::new(TokenRecord { token, owner: shared.owner(row, row::TOKEN_COLUMNS)?, last_use }))
+            let owner = shared.owner(row, row::TOKEN_COLUMNS)?;
+            Ok(Arc::new(TokenRecord { token, owner, last_use, noted_origin: NotedOrigin::default() }))
         })
         .optional()?;
     Ok(found)

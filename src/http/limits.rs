@@ -1,0 +1,55 @@
+//! The limits of a token on the wire: as they are asked for at its creation, and as they are shown.
+
+use serde::Serialize;
+
+use super::form::Form;
+use crate::{
+    domain::{
+        limits::{Allowlist, Limits},
+        token::Token,
+    },
+    ops::limits::{MOST_PER_MINUTE, QuotasLeft},
+};
+
+/// What a form that makes a token may say of its limits.
+pub(super) fn read(form: &mut Form) -> Limits {
+    let networks = form.optional_list("ip_allowlist", Allowlist::MAX, Allowlist::parse_network);
+    // Is that from nowhere or from anywhere? Whoever builds the list by a program, and it comes out empty, meant neither.
+    if networks.as_ref().is_some_and(Vec::is_empty) {
+        form.refuse("ip_allowlist", "must name a network; leave it out for a token that works from anywhere.");
+    }
+    let allowlist = Allowlist::new(networks.unwrap_or_default()).unwrap_or_else(|error| {
+        form.refuse("ip_allowlist", error);
+        Allowlist::default()
+    });
+    let mut number =
+        |field, most: u32| form.optional_number(field, 1..=most.into()).and_then(|number| u32::try_from(number).ok());
+    Limits {
+        allowlist,
+        requests_per_minute: number("requests_per_minute", MOST_PER_MINUTE),
+        quota: number("quota", u32::MAX),
+    }
+}
+
+/// The limits of a token that has some; what is not limited is null.
+#[derive(Serialize)]
+pub(super) struct LimitsView {
+    ip_allowlist: Option<Vec<String>>,
+    requests_per_minute: Option<u32>,
+    quota: Option<u32>,
+    quota_remaining: Option<u32>,
+}
+
+impl LimitsView {
+    pub(super) fn new(token: &Token, left: &QuotasLeft) -> Option<Self> {
+        token.limits.as_ref().map(|limits| {
+            let networks = limits.allowlist.networks();
+            Self {
+                ip_allowlist: (!networks.is_empty()).then(|| networks.iter().map(ToString::to_string).collect()),
+                requests_per_minute: limits.requests_per_minute,
+                quota: limits.quota,
+                quota_remaining: left.of(token),
+            }
+        })
+    }
+}

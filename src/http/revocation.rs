@@ -1,0 +1,90 @@
+//! Ending and stopping tokens: disabling one for a while, ending many at once, and reporting what was found where it should
+//! not be.
+
+use actix_web::web::{Data, Json, Path};
+use serde::Serialize;
+
+use super::{
+    AppState,
+    error::ApiError,
+    form::{Body, Form},
+    guard::SessionUser,
+    origin::Source,
+    tokens::{TokenView, token_id},
+    view::{DataView, MessageView},
+};
+use crate::{
+    domain::{ability::Ability, time::Timestamp},
+    ops::{
+        limits,
+        revocation::{self, Bulk},
+    },
+};
+
+/// The most secrets of one report, and a body in which so many of them fit, whatever their prefixes.
+const REPORTED: usize = 1000;
+const REPORT: usize = 128 * 1024;
+
+pub(super) async fn disable(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+    id: Path<String>,
+) -> Result<Json<DataView<TokenView>>, ApiError> {
+    let token = revocation::disable(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
+    let left = limits::quotas_left(&state.ops, std::slice::from_ref(&token)).await?;
+    Ok(Json(DataView { data: TokenView::new(token, &left) }))
+}
+
+pub(super) async fn enable(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+    id: Path<String>,
+) -> Result<Json<DataView<TokenView>>, ApiError> {
+    let token = revocation::enable(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
+    let left = limits::quotas_left(&state.ops, std::slice::from_ref(&token)).await?;
+    Ok(Json(DataView { data: TokenView::new(token, &left) }))
+}
+
+#[derive(Serialize)]
+pub(super) struct RevokedView {
+    revoked: u64,
+}
+
+pub(super) async fn revoke_many(
+    state: Data<AppState>,
+    asking: SessionUser,
+    source: Source,
+    body: Body,
+) -> Result<Json<DataView<RevokedView>>, ApiError> {
+    let mut form = body.form(&["all", "unused_since", "ability"]).await?;
+    let bulk = read_bulk(&mut form);
+    let bulk = form.finish(bulk)?;
+    let revoked = revocation::revoke_many(&state.ops, asking.user.id, bulk, source.by(&asking)).await?;
+    Ok(Json(DataView { data: RevokedView { revoked } }))
+}
+
+/// Exactly one: an empty form must not be all of them.
+fn read_bulk(form: &mut Form) -> Option<Bulk> {
+    if form.given() != 1 {
+        form.refuse("all", "must be given, or else unused_since or ability: exactly one of the three.");
+    }
+    let all = form.optional_true("all").map(|()| Bulk::All);
+    let unused_since = form.optional("unused_since", Timestamp::parse).map(Bulk::UnusedSince);
+    let ability = form.optional("ability", Ability::parse).map(Bulk::Covering);
+    all.or(unused_since).or(ability)
+}
+
+pub(super) async fn revoke_leaked(
+    state: Data<AppState>,
+    source: Source,
+    body: Body,
+) -> Result<Json<MessageView>, ApiError> {
+    let mut form = body.of_up_to(REPORT).form(&["tokens"]).await?;
+    let credentials = form.required_list("tokens", REPORTED, |text| Ok::<_, &str>(text.to_owned()));
+    let credentials = form.finish(credentials)?;
+    let client = source.address;
+    revocation::revoke_leaked(&state.ops, &credentials, client, source.anonymous()).await?;
+    Ok(Json(MessageView { message: "Thank you. What was still good is revoked, and its owners can see why" }))
+}

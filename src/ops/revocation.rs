@@ -1,0 +1,116 @@
+//! Ending and stopping tokens: one of them for a while, many at once, or what was found where it should not be.
+
+use std::net::IpAddr;
+
+use super::{Context, Error, Violation};
+use crate::{
+    domain::{
+        ability::Ability,
+        audit::Origin,
+        id::{TokenId, UserId},
+        secret::{CredentialKind, Presented},
+        time::Timestamp,
+        token::{RevocationReason, Token, TokenState},
+    },
+    store::{Leaked, TokenQuery, TokenSelection},
+};
+
+/// How many tokens are asked of the store at once.
+const PAGE: u32 = 500;
+
+/// How many reported secrets make one change: about a millisecond of the writer's time where all of them are known.
+const REPORTED_AT_ONCE: usize = 100;
+
+/// Which of their live tokens an owner wants to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bulk {
+    /// All of them.
+    All,
+    /// Those that were not used at that time or later; of those that never were, those that are older.
+    UnusedSince(Timestamp),
+    /// Those that may do this.
+    Covering(Ability),
+}
+
+/// Disables a token of the owner: it is refused from now on, until somebody enables it.
+pub async fn disable(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<Token, Error> {
+    let mut token = ctx.store.disable_token(owner, id, ctx.by(origin)).await?;
+    token.last_used_at = ctx.uses.latest_token(token.number, token.last_used_at);
+    Ok(token)
+}
+
+/// Enables a token of the owner.
+pub async fn enable(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<Token, Error> {
+    let mut token = ctx.store.enable_token(owner, id, ctx.by(origin)).await?;
+    token.last_used_at = ctx.uses.latest_token(token.number, token.last_used_at);
+    Ok(token)
+}
+
+/// Revokes those of the owner's live tokens, all in one moment, and answers how many. A token of which a use was noted,
+/// on disk or not yet, counts as used.
+pub async fn revoke_many(ctx: &Context, owner: UserId, bulk: Bulk, origin: Origin) -> Result<u64, Error> {
+    let by = ctx.by(origin);
+    let selection = match bulk {
+        Bulk::All => TokenSelection::All,
+        Bulk::UnusedSince(since) if since > by.at => {
+            return Err(Violation::new("unused_since", "must not be a time in the future.").into());
+        }
+        Bulk::UnusedSince(since) => {
+            let latest_use = |token: &Token| ctx.uses.latest_token(token.number, token.last_used_at);
+            select(ctx, owner, by.at, |token| latest_use(token).unwrap_or(token.created_at) < since).await?
+        }
+        Bulk::Covering(ability) => select(ctx, owner, by.at, |token| token.abilities.cover(ability.as_str())).await?,
+    };
+    Ok(ctx.store.revoke_tokens(owner, selection, RevocationReason::RevokedByOwner, by).await?)
+}
+
+async fn select(
+    ctx: &Context,
+    owner: UserId,
+    now: Timestamp,
+    wanted: impl Fn(&Token) -> bool,
+) -> Result<TokenSelection, Error> {
+    let (mut ids, mut before) = (Vec::new(), None);
+    loop {
+        // Idle ones, too: they may be used again once the settings change.
+        let query = TokenQuery { search: None, state: Some(TokenState::Active), idle_since: None, before, limit: PAGE };
+        let page = ctx.store.tokens_of(owner, query, now).await?;
+        before = page.last().map(|token| token.number);
+        ids.extend(page.iter().filter(|token| wanted(token)).map(|token| token.id));
+        if page.len() < PAGE as usize {
+            return Ok(TokenSelection::These(ids));
+        }
+    }
+}
+
+/// Ends whatever these secrets stand for and tells their owners in their trails. Whoever has a secret may: it is worthless
+/// from then on. Nothing in the answer, nor how long it takes, depends on which of them exist: each is looked up, and a
+/// report of nothing is noted like one of something.
+pub async fn revoke_leaked(ctx: &Context, credentials: &[String], client: IpAddr, origin: Origin) -> Result<(), Error> {
+    ctx.throttle.report(client).map_err(Error::Throttled)?;
+    let by = ctx.by(origin);
+    for credentials in credentials.chunks(REPORTED_AT_ONCE) {
+        let mut leaked = Leaked::default();
+        for credential in credentials {
+            find(ctx, credential, &mut leaked).await?;
+        }
+        ctx.store.revoke_leaked(leaked, by.clone()).await?;
+    }
+    Ok(())
+}
+
+/// A wrong row number in front of a secret makes it no less public.
+async fn find(ctx: &Context, credential: &str, leaked: &mut Leaked) -> Result<(), Error> {
+    let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
+    match presented.kind {
+        CredentialKind::Session => {
+            let found = ctx.store.session_by_hash(&presented.hash).await?;
+            leaked.sessions.extend(found.map(|record| record.session.id));
+        }
+        CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
+            let found = ctx.store.token_by_hash(&presented.hash).await?;
+            leaked.tokens.extend(found.map(|record| record.token.id));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! Tokens that are limited: from where, how fast and how often they may be used.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use insta::assert_snapshot;
+use patd::ops::{
+    self,
+    verification::{self, Caller, Denied},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Answer, Client, TestApp, block_on},
+    introspection::{introspect, introspector},
+    outage::Faulty,
+};
+
+const TOKENS: &str = "/api/v1/user/api-tokens";
+const POLICY: &str = r#"
+[[policies]]
+name = "app"
+rules = [
+    { paths = ["/admin/**"], abilities = ["admin-of-app"] },
+    { paths = ["/**"], abilities = [] },
+]
+"#;
+const PROXY: &[(&str, &str)] = &[("server.trusted_proxies", "127.0.0.1/32")];
+
+fn behind_a_proxy() -> TestApp {
+    TestApp::with_file(POLICY, PROXY)
+}
+
+fn limited<'a>(app: &'a TestApp, owner: &Client<'_>, limits: Value) -> (Client<'a>, String) {
+    let mut body = json!({ "name": "limited", "abilities": ["user:read"] });
+    body.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+    let created = owner.create_token(body);
+    (app.bearer(created["token"].as_str().unwrap()), format!("{TOKENS}/{}", created["id"].as_str().unwrap()))
+}
+
+fn ask_from(client: &Client<'_>, endpoint: &str, address: Option<&str>) -> Answer {
+    let (method, target) = match endpoint {
+        "auth-request" => ("X-Original-Method", "X-Original-URI"),
+        _ => ("X-Forwarded-Method", "X-Forwarded-Uri"),
+    };
+    let mut headers = vec![(method, "GET"), (target, "/calls")];
+    headers.extend(address.map(|address| ("X-Forwarded-For", address)));
+    client.send_with("GET", &format!("/api/authz/{endpoint}/app"), &headers, &[])
+}
+
+fn remaining(answer: &Answer) -> (u16, Option<u32>) {
+    (answer.status, answer.header("x-ratelimit-remaining").map(|left| left.parse().unwrap()))
+}
+
+#[test]
+fn limits_are_shown_where_a_token_has_some() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let created = ada.post(
+        TOKENS,
+        json!({ "name": "t", "abilities": [], "ip_allowlist": ["192.0.2.7/24", "2001:db8::1"],
+            "requests_per_minute": 60, "quota": 1000 }),
+    );
+    assert_snapshot!(created.shown(), @r#"
+    201
+    location: /api/v1/user/api-tokens/[uuid]
+    {
+      "data": {
+        "abilities": [],
+        "created_at": "2024-01-15T19:00:00Z",
+        "expires_at": null,
+        "hint": "[hint]",
+        "id": "[uuid]",
+        "ip_allowlist": [
+          "192.0.2.0/24",
+          "2001:db8::1/128"
+        ],
+        "name": "t",
+        "quota": 1000,
+        "quota_remaining": 1000,
+        "requests_per_minute": 60,
+        "token": "1|pat_[secret]"
+      }
+    }
+    "#);
+    let path = format!("{TOKENS}/{}", created.body["data"]["id"].as_str().unwrap());
+    assert_snapshot!(ada.get(&path).shown(), @r#"
+    200
+    {
+      "data": {
+        "abilities": [],
+        "created_at": "2024-01-15T19:00:00Z",
+        "disabled_at": null,
+        "expires_at": null,
+        "hint": "[hint]",
+        "id": "[uuid]",
+        "ip_allowlist": [
+          "192.0.2.0/24",
+          "2001:db8::1/128"
+        ],
+        "last_used_at": null,
+        "last_uses": [],
+        "name": "t",
+        "quota": 1000,
+        "quota_remaining": 1000,
+        "requests_per_minute": 60
+      }
+    }
+    "#);
+    let mut shown = ada.get(&path).body["data"].clone();
+    assert_eq!(shown.as_object_mut().unwrap().remove("last_uses"), Some(json!([])));
+    assert_eq!(ada.get(TOKENS).body["data"][0], shown);
+}
+
+#[test]
+fn limits_that_make_no_sense_are_refused() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let refused = |limits: Value| {
+        let mut body = json!({ "name": "t" });
+        body.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+        let answer = ada.post(TOKENS, body);
+        assert_eq!(answer.status, 422, "{}", answer.shown());
+        answer.body["message"].as_str().unwrap().to_owned()
+    };
+    let many: Vec<String> = (0..101).map(|n| format!("192.0.2.{n}")).collect();
+    assert_snapshot!(refused(json!({ "ip_allowlist": [] })), @"The ip_allowlist field must name a network; leave it out for a token that works from anywhere.");
+    assert_snapshot!(refused(json!({ "ip_allowlist": "192.0.2.1" })), @"The ip_allowlist field must be an array.");
+    assert_snapshot!(refused(json!({ "ip_allowlist": ["192.0.2.1", "example.com", 7] })), @"The ip_allowlist.1 field must be an IP address or a network like 192.0.2.0/24 or 2001:db8::/32. (and 1 more error)");
+    assert_snapshot!(refused(json!({ "ip_allowlist": many })), @"The ip_allowlist field must not have more than 100 items.");
+    assert_snapshot!(refused(json!({ "requests_per_minute": 0 })), @"The requests_per_minute field must be a whole number from 1 to 1000000.");
+    assert_snapshot!(refused(json!({ "requests_per_minute": 1_000_001 })), @"The requests_per_minute field must be a whole number from 1 to 1000000.");
+    assert_snapshot!(refused(json!({ "quota": 0 })), @"The quota field must be a whole number from 1 to 4294967295.");
+    assert_snapshot!(refused(json!({ "quota": 1.5 })), @"The quota field must be a whole number from 1 to 4294967295.");
+    assert_eq!(ada.get(TOKENS).body["data"], json!([]));
+}
+
+#[test]
+fn a_token_is_refused_from_elsewhere_like_any_bad_one() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let (here, _) = limited(&app, &ada, json!({ "ip_allowlist": ["127.0.0.0/8"] }));
+    let (elsewhere, _) = limited(&app, &ada, json!({ "ip_allowlist": ["192.0.2.0/24"] }));
+    assert_eq!(here.get("/api/user").status, 200);
+    assert_eq!(elsewhere.get("/api/user").text, app.bearer("rubbish").get("/api/user").text);
+    let claimed = elsewhere.send_with("GET", "/api/user", &[("X-Forwarded-For", "192.0.2.1")], &[]);
+    assert_eq!(claimed.status, 401, "a stranger's word counts for nothing");
+}
+
+#[test]
+fn behind_a_proxy_the_client_that_it_tells_of_is_judged() {
+    let app = behind_a_proxy();
+    let ada = app.sign_in("ada");
+    // The proxy's own address is among the allowed, and passes nobody who is not told of.
+    let (token, _) = limited(&app, &ada, json!({ "ip_allowlist": ["192.0.2.0/24", "127.0.0.1"] }));
+    for (address, status) in [
+        (Some("192.0.2.7"), 200),
+        (Some("198.51.100.7, 192.0.2.7"), 200),
+        (Some("192.0.2.7, 198.51.100.7"), 401),
+        (Some("unknown"), 401),
+        (None, 401),
+    ] {
+        for endpoint in ["auth-request", "forward-auth"] {
+            assert_eq!(ask_from(&token, endpoint, address).status, status, "{endpoint} {address:?}");
+        }
+        let headers: Vec<_> = address.map(|address| ("X-Forwarded-For", address)).into_iter().collect();
+        assert_eq!(token.send_with("GET", "/api/user", &headers, &[]).status, status, "{address:?}");
+    }
+}
+
+#[test]
+fn a_service_tells_the_address_or_the_token_is_refused() {
+    let app = TestApp::spawn();
+    let (service, ada) = (introspector(&app), app.sign_in("ada"));
+    let (token, _) = limited(&app, &ada, json!({ "ip_allowlist": ["192.0.2.0/24"] }));
+    let token = token.token.unwrap();
+    for (ip, code) in [
+        (json!("192.0.2.7"), "valid"),
+        (json!("::ffff:192.0.2.7"), "valid"),
+        (json!("198.51.100.7"), "ip_not_allowed"),
+        (json!(null), "ip_not_allowed"),
+    ] {
+        let answer = service.post("/api/v1/tokens/verify", json!({ "token": token, "ip": ip }));
+        assert_eq!(answer.body["data"]["code"], code, "{ip}");
+    }
+    assert_eq!(introspect(&service, &token).body, json!({ "active": false }));
+}
+
+#[test]
+fn a_rate_is_told_used_up_and_freed_when_it_said() {
+    let app = behind_a_proxy();
+    let ada = app.sign_in("ada");
+    let (token, _) = limited(&app, &ada, json!({ "requests_per_minute": 3 }));
+    assert_eq!(remaining(&token.get("/api/user")), (200, Some(2)));
+    assert_eq!(remaining(&ask_from(&token, "auth-request", Some("192.0.2.7"))), (200, Some(1)));
+    // What it may not do counts as well.
+    assert_eq!(remaining(&token.get(TOKENS)), (403, Some(0)));
+    let refused = token.get("/api/user");
+    assert_snapshot!(refused.shown(), @r#"
+    429
+    retry-after: 20
+    x-ratelimit-limit: 3
+    x-ratelimit-remaining: 0
+    {
+      "code": "too_many_attempts",
+      "message": "Too Many Attempts."
+    }
+    "#);
+    let by_nginx = ask_from(&token, "auth-request", None);
+    assert_eq!((by_nginx.status, by_nginx.header("x-auth-error")), (403, Some("too_many_attempts")));
+    assert_eq!(ask_from(&token, "forward-auth", None).status, 429);
+
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    app.advance(Duration::from_secs(wait - 1));
+    assert_eq!(token.get("/api/user").status, 429);
+    app.advance(Duration::from_secs(1));
+    assert_eq!(remaining(&token.get("/api/user")), (200, Some(0)));
+    let (plain, _) = limited(&app, &ada, json!({}));
+    assert_eq!(remaining(&plain.get("/api/user")), (200, None), "nothing is told of a token without a rate");
+}
+
+#[test]
+fn a_quota_is_told_and_used_up_for_good() {
+    let app = behind_a_proxy();
+    let (service, ada) = (introspector(&app), app.sign_in("ada"));
+    let (token, path) = limited(&app, &ada, json!({ "quota": 3, "ip_allowlist": ["192.0.2.0/24"] }));
+    let left = || ada.get(&path).body["data"]["quota_remaining"].clone();
+    for (address, status, remaining) in
+        [("198.51.100.7", 401, 3), ("192.0.2.7", 200, 2), ("192.0.2.7", 200, 1), ("192.0.2.7", 200, 0)]
+    {
+        assert_eq!(ask_from(&token, "forward-auth", Some(address)).status, status);
+        assert_eq!(left(), remaining, "{address}");
+    }
+    let refused = ask_from(&token, "forward-auth", Some("192.0.2.7"));
+    assert_snapshot!(refused.shown(), @r#"
+    429
+    {
+      "code": "quota_exceeded",
+      "message": "This token has been used as often as it may be."
+    }
+    "#);
+    let by_nginx = ask_from(&token, "auth-request", Some("192.0.2.7"));
+    assert_eq!((by_nginx.status, by_nginx.header("x-auth-error")), (403, Some("quota_exceeded")));
+    let token = token.token.unwrap();
+    let verdict = service.post("/api/v1/tokens/verify", json!({ "token": token, "ip": "192.0.2.7" }));
+    assert_eq!(verdict.body["data"], json!({ "valid": false, "code": "quota_exceeded" }));
+    app.advance(Duration::from_secs(24 * 60 * 60));
+    let verdict = service.post("/api/v1/tokens/verify", json!({ "token": token, "ip": "192.0.2.7" }));
+    assert_eq!(verdict.body["data"]["code"], "quota_exceeded");
+    assert_eq!(left(), 0);
+}
+
+#[test]
+fn parallel_uses_of_a_quota_or_a_rate_are_accepted_exactly_as_often_as_it_says() {
+    for limits in [json!({ "quota": 150 }), json!({ "requests_per_minute": 150 })] {
+        let app = TestApp::spawn();
+        let ada = app.sign_in("ada");
+        let (token, path) = limited(&app, &ada, limits.clone());
+        let (accepted, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for user in 0..8 {
+                let (token, path, ada) = (&token, &path, &ada);
+                let (accepted, refused) = (&accepted, &refused);
+                scope.spawn(move || {
+                    for turn in 0..30 {
+                        // Records of one token come and go while it is used.
+                        if user == 0 {
+                            assert_eq!(ada.patch(path, json!({ "name": format!("{turn}") })).status, 200);
+                        }
+                        match token.get("/api/user").status {
+                            200 => accepted.fetch_add(1, Ordering::SeqCst),
+                            429 => refused.fetch_add(1, Ordering::SeqCst),
+                            other => panic!("{other}"),
+                        };
+                    }
+                });
+            }
+        });
+        assert_eq!((accepted.into_inner(), refused.into_inner()), (150, 90), "{limits}");
+    }
+}
+
+/// Two processes one after the other on one file, of which the first ends as by kill -9.
+#[test]
+fn a_quota_is_not_over_used_through_a_crash_and_not_lost_in_a_shutdown() {
+    let mut app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let (token, _) = limited(&app, &ada, json!({ "quota": 80 }));
+    let token = token.token.unwrap();
+    // The operations beside the server are another process as far as what they hold in memory goes.
+    let use_up = |most: usize| {
+        let caller = Caller::default();
+        let uses = (0..most).map(|_| block_on(verification::authenticate(&app.ops, &token, caller)));
+        uses.filter(Result::is_ok).count()
+    };
+    assert_eq!(use_up(1), 1);
+    let rest = (0..100).filter(|_| app.bearer(&token).get("/api/user").status == 200).count();
+    assert_eq!(rest, 70, "an eighth of it is in the memory of one that may have crashed");
+    assert_eq!(use_up(100), 9, "and it is spent there or nowhere");
+
+    let (token, _) = limited(&app, &ada, json!({ "quota": 80 }));
+    let token = token.token.unwrap();
+    assert_eq!(app.bearer(&token).get("/api/user").status, 200);
+    app.stop();
+    let caller = Caller::default();
+    let rest = (0..100).filter(|_| block_on(verification::authenticate(&app.ops, &token, caller)).is_ok()).count();
+    assert_eq!(rest, 79);
+}
+
+#[test]
+fn a_use_that_cannot_be_taken_from_the_quota_is_no_yes_and_no_no() {
+    let (switch, store) = Faulty::switched();
+    let app = TestApp::with_store(&[], store);
+    let ada = app.sign_in("ada");
+    let (token, _) = limited(&app, &ada, json!({ "quota": 16 }));
+    assert_eq!(token.get("/api/user").status, 200);
+    switch.fail_writes();
+    assert_eq!(token.get("/api/user").status, 200, "it was taken before");
+    assert_eq!(token.get("/api/user").status, 503);
+    switch.heal();
+    assert_eq!(token.get("/api/user").status, 200);
+}
+
+#[test]
+fn what_rests_is_given_back_and_the_words_tell_the_limits_apart() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let (token, path) = limited(&app, &ada, json!({ "quota": 80, "requests_per_minute": 2 }));
+    let token = token.token.unwrap();
+    let check = || block_on(verification::authenticate(&app.ops, &token, Caller::default()));
+    assert!(check().is_ok() && check().is_ok());
+    assert!(matches!(check(), Err(ops::Error::Denied(Denied::RateLimited(_)))));
+    let left = || ada.get(&path).body["data"]["quota_remaining"].clone();
+    assert_eq!(left(), 70, "the other process holds a lease of ten");
+    block_on(app.ops.tidy()).unwrap();
+    assert_eq!(left(), 70, "and keeps it while the token is used");
+    app.advance(Duration::from_secs(120));
+    block_on(app.ops.tidy()).unwrap();
+    assert_eq!(left(), 78);
+    assert!(check().is_ok(), "the rate is at rest again");
+}
+
+#[test]
+fn a_lease_is_of_no_use_to_a_token_that_is_revoked() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let (token, path) = limited(&app, &ada, json!({ "quota": 1000 }));
+    assert_eq!(token.get("/api/user").status, 200);
+    assert_eq!(ada.delete(&path).status, 200);
+    assert_eq!(token.get("/api/user").status, 401);
+}
