@@ -8,7 +8,7 @@ use patd::{
     domain::audit::Origin,
     ops::{
         self, Context, accounts,
-        verification::{self, Denied},
+        verification::{self, Caller, Denied},
     },
 };
 use serde_json::{Value, json};
@@ -170,7 +170,7 @@ fn settings_that_swap_the_prefixes_make_no_kind_of_the_other() {
     let ops = Context::new(&config, Arc::clone(&app.ops.store), app.ops.clock.clone()).unwrap();
     for token in &tokens {
         let secret = secret(token).rsplit('|').next().unwrap();
-        let refused = block_on(verification::authenticate(&ops, secret)).unwrap_err();
+        let refused = block_on(verification::authenticate(&ops, secret, Caller::default())).unwrap_err();
         assert_eq!(refused, ops::Error::Denied(Denied::Unknown));
         block_on(ops::tokens::revoke_by_possession(&ops, secret, Origin::COMMAND_LINE)).unwrap();
         assert!(is_good(&app, token));
