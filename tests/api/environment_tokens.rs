@@ -78,6 +78,7 @@ fn a_token_is_made_listed_regenerated_and_revoked() {
             "calls:read"
           ],
           "created_at": "2024-01-15T19:00:00Z",
+          "disabled_at": null,
           "expires_at": "2024-02-14T19:00:00Z",
           "hint": "[hint]",
           "id": "[uuid]",
