@@ -6,7 +6,8 @@ local numbered = body and body:find("%%n")
 
 local function headers(token)
   local all = { ["Authorization"] = "Bearer " .. token }
-  if target:find("^/api/authz/") then
+  -- The reference is sent what is sent to the program: the same request, but for its path.
+  if target == "/check" or target:find("^/api/authz/") then
     all["X-Original-URI"] = "/calls/1"
     all["X-Original-Method"] = "GET"
   end
