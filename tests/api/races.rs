@@ -8,9 +8,10 @@ use std::{
     time::Instant,
 };
 
+use patd::{domain::audit::Origin, ops::accounts};
 use serde_json::json;
 
-use crate::harness::TestApp;
+use crate::harness::{TestApp, block_on};
 
 const CHECKERS: usize = 64;
 const ROUNDS: usize = 1000;
@@ -87,4 +88,42 @@ fn at_the_limit_parallel_creations_make_exactly_as_many_as_allowed() {
         creations.into_iter().map(|one| one.join().unwrap()).filter(|status| *status == 201).count()
     });
     assert_eq!(made, 10);
+}
+
+#[test]
+fn no_creation_that_starts_after_its_owner_was_disabled_succeeds_and_what_was_made_before_is_refused() {
+    let app = TestApp::spawn();
+    for round in 0..20 {
+        let name = format!("owner-{round}");
+        let id = app.user(&name).id;
+        let owner = app.sign_in_again(&name);
+        let answered: Mutex<Option<Instant>> = Mutex::new(None);
+        let (begun, made) = (Barrier::new(9), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    begun.wait();
+                    loop {
+                        let started = Instant::now();
+                        let created = owner.post("/api/v1/user/api-tokens", json!({ "name": "t" }));
+                        let late = answered.lock().unwrap().is_some_and(|answered| started > answered);
+                        match created.status {
+                            201 if late => panic!("a disabled owner made a token"),
+                            201 => {
+                                made.lock().unwrap().push(created.body["data"]["token"].as_str().unwrap().to_owned())
+                            }
+                            401 => break,
+                            other => panic!("a creation answered {other}"),
+                        }
+                    }
+                });
+            }
+            begun.wait();
+            block_on(accounts::disable(&app.ops, id, Origin::COMMAND_LINE)).unwrap();
+            *answered.lock().unwrap() = Some(Instant::now());
+        });
+        for token in made.into_inner().unwrap() {
+            assert_eq!(app.bearer(&token).get("/api/user").status, 401);
+        }
+    }
 }
