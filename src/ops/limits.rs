@@ -56,14 +56,15 @@ impl QuotasLeft {
 /// What is left of the quotas of those among `tokens` that have one.
 pub async fn quotas_left(ctx: &Context, tokens: &[Token]) -> Result<QuotasLeft, Error> {
     let quota = |token: &Token| token.limits.as_ref().and_then(|limits| limits.quota);
-    let limited: HashMap<TokenId, u32> = tokens.iter().filter_map(|token| Some((token.id, quota(token)?))).collect();
+    let limited: HashMap<TokenId, (u32, TokenId)> =
+        tokens.iter().filter_map(|token| Some((token.id, (quota(token)?, token.family)))).collect();
     if limited.is_empty() {
         return Ok(QuotasLeft::default());
     }
     let taken = ctx.store.taken_uses(limited.keys().copied().collect()).await?;
-    let left = taken.into_iter().map(|(id, taken)| {
-        let quota = limited.get(&id).copied().unwrap_or_default();
-        (id, quota.saturating_sub(taken).saturating_add(ctx.meters.unspent(id)).min(quota))
+    let left = taken.into_iter().filter_map(|(id, taken)| {
+        let (quota, family) = *limited.get(&id)?;
+        Some((id, quota.saturating_sub(taken).saturating_add(ctx.meters.unspent(family)).min(quota)))
     });
     Ok(QuotasLeft(left.collect()))
 }
@@ -77,8 +78,9 @@ pub struct Allowance {
     pub remaining: u32,
 }
 
-/// The meters of the tokens that were used lately and whose rate or quota is limited. So much memory as there were such
-/// tokens in two minutes; nothing that was not accepted takes any.
+/// The meters of the tokens that were used lately and whose rate or quota is limited, by family: a token and its successor
+/// share one, or every rotation would begin anew. So much memory as there were such tokens in two minutes; nothing that
+/// was not accepted takes any.
 pub(super) struct Meters {
     clock: Clock,
     meters: Mutex<HashMap<TokenId, Arc<Meter>>>,
@@ -108,7 +110,7 @@ impl Meters {
         if limits.requests_per_minute.is_none() && limits.quota.is_none() {
             return Ok(None);
         }
-        let meter = self.meter(token.id, limits);
+        let meter = self.meter(token.family, limits);
         let allowance = meter.rate.as_ref().map(Rate::spend).transpose().map_err(Denied::RateLimited)?;
         if let Some(lease) = &meter.lease {
             lease.spend(store, token.id, self.clock.now()).await?;
@@ -116,10 +118,10 @@ impl Meters {
         Ok(allowance)
     }
 
-    /// How many of the uses of `id` that were taken from the store are not spent.
-    pub(super) fn unspent(&self, id: TokenId) -> u32 {
+    /// How many of the uses of a family that were taken from the store are not spent.
+    pub(super) fn unspent(&self, family: TokenId) -> u32 {
         let meters = self.lock();
-        meters.get(&id).and_then(|meter| meter.lease.as_ref()).map_or(0, |lease| lease.left.load(Ordering::Acquire))
+        meters.get(&family).and_then(|meter| meter.lease.as_ref()).map_or(0, |lease| lease.left.load(Ordering::Acquire))
     }
 
     /// Forgets the meters that rest, and gives back what they hold of quotas.
@@ -145,10 +147,10 @@ impl Meters {
         if unused.is_empty() { Ok(()) } else { store.return_uses(unused).await }
     }
 
-    fn meter(&self, id: TokenId, limits: &Limits) -> Arc<Meter> {
+    fn meter(&self, family: TokenId, limits: &Limits) -> Arc<Meter> {
         let now = self.clock.uptime();
         let mut meters = self.lock();
-        let meter = meters.entry(id).or_insert_with(|| Arc::new(Meter::new(limits, &self.clock)));
+        let meter = meters.entry(family).or_insert_with(|| Arc::new(Meter::new(limits, &self.clock)));
         meter.used_at.store(u32::try_from(now.as_secs()).unwrap_or(u32::MAX), Ordering::Relaxed);
         Arc::clone(meter)
     }
@@ -158,7 +160,7 @@ impl Meters {
     }
 }
 
-/// What is counted of one token, by all who use it at once: records of it there may be several, meters there is one.
+/// What is counted of one family, by all who use it at once: records of it there may be several, meters there is one.
 struct Meter {
     rate: Option<Rate>,
     lease: Option<Lease>,

@@ -348,3 +348,29 @@ fn where_it_is_configured_a_mere_presentation_ends_the_family() {
     seen(&ada, "token.reuse_detected refused", 1);
     assert!(!new.is_good());
 }
+
+#[test]
+fn a_token_and_its_successors_share_one_quota_and_one_rate() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    for (limit, expected) in
+        [(json!({ "name": "t", "quota": 20 }), 20), (json!({ "name": "t", "requests_per_minute": 20 }), 20)]
+    {
+        let mut holders = vec![Held::make(&app, &ada, limit)];
+        let mut accepted = 0;
+        for _ in 0..40 {
+            // Whoever rotates before it spends must not get more by that.
+            let newest = holders.last().unwrap();
+            let rotated = newest.client.post(SELF, json!({ "end_on_first_use": false }));
+            accepted += usize::from(rotated.status == 201);
+            if rotated.status == 201 {
+                holders.push(Held::rotated(&app, &rotated));
+            }
+            for holder in &holders {
+                accepted += usize::from(holder.client.post("/api/v1/auth/identify", json!({})).status == 200);
+            }
+        }
+        assert_eq!(accepted, expected);
+        assert!(holders.len() > 3, "{}", holders.len());
+    }
+}

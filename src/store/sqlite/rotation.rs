@@ -70,7 +70,6 @@ pub(super) fn rotate(connection: &Connection, rotation: &Rotation, room: &Room, 
             limits: old.limits,
         },
     )?;
-    keep_quota_used(connection, &new, old.id)?;
     // Until the old one ends, both count.
     room.forget_of(new.owner);
     let rotated = Entry::done(new.owner, Action::TokenRotated, Target::token(old.id, new.environment));
@@ -124,19 +123,6 @@ fn begin_grace(connection: &Connection, old: &Token, rotation: &Rotation, by: &B
             ":end": end.unix(),
             ":on_first_use": rotation.end_on_first_use,
         })?;
-    Ok(())
-}
-
-/// A new secret does not begin a quota anew.
-fn keep_quota_used(connection: &Connection, new: &Token, old: TokenId) -> Result<(), StoreError> {
-    if new.limits.as_ref().is_none_or(|limits| limits.quota.is_none()) {
-        return Ok(());
-    }
-    connection
-        .prepare_cached(
-            "UPDATE tokens SET quota_used = (SELECT quota_used FROM tokens WHERE id = :old) WHERE number = :number",
-        )?
-        .execute(named_params! {":number": new.number, ":old": old.uuid().into_bytes()})?;
     Ok(())
 }
 
