@@ -71,9 +71,11 @@ pub struct Grace {
 }
 
 impl Token {
-    /// Whether, if it has ended, that is because a successor has taken its place: its secret must not be seen again.
+    /// Whether, if it has ended, that is because a successor has taken its place: its secret must not be seen again. A
+    /// token of an environment is replaced by people, never by who holds it: that its old secret comes back tells nothing.
     pub fn is_rotated_away(&self) -> bool {
         match self.revoked {
+            _ if self.environment.is_some() => false,
             Some(revoked) => revoked.reason == RevocationReason::Rotated,
             None => self.grace.is_some(),
         }

@@ -133,8 +133,8 @@ pub(super) fn seems_idle(ctx: &Context, record: &TokenRecord, now: Timestamp) ->
 pub(super) async fn expect_in_use(ctx: &Context, record: &TokenRecord, now: Timestamp) -> Result<(), Error> {
     let Some(idle) = ctx.rules.token_lifetimes.idle else { return Ok(()) };
     // The store first: a use that is written in between is still found here.
-    let stored = match ctx.store.token(record.token.id).await {
-        Ok(token) => token.last_used_at,
+    let stored = match ctx.store.last_use_of(record.token.number).await {
+        Ok(stored) => stored,
         Err(StoreError::NotFound) => return Err(Denied::Revoked.into()),
         Err(error) => return Err(error.into()),
     };

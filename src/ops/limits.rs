@@ -38,6 +38,9 @@ use crate::{
 /// How long a token's meter stays after its last use: by then its rate is at rest, and forgetting it changes nothing.
 const KEPT: Duration = Duration::from_secs(120);
 
+/// The most tokens whose unspent uses are given back in one write, so that no other waits long behind it.
+const RETURNED_AT_ONCE: usize = 128;
+
 /// The most uses a minute that a token can be limited to: the limiter multiplies it within a u64 of nanoseconds.
 pub const MOST_PER_MINUTE: u32 = 1_000_000;
 
@@ -144,7 +147,11 @@ impl Meters {
             false
         });
         unused.retain(|(_, left)| *left > 0);
-        if unused.is_empty() { Ok(()) } else { store.return_uses(unused).await }
+        let mut outcome = Ok(());
+        for some in unused.chunks(RETURNED_AT_ONCE) {
+            outcome = outcome.and(store.return_uses(some.to_vec()).await);
+        }
+        outcome
     }
 
     fn meter(&self, family: TokenId, limits: &Limits) -> Arc<Meter> {

@@ -121,10 +121,10 @@ impl Context {
     /// the next turn tries again and nothing is lost but what a token may still do of its quota.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
-        self.meters.forget_rested(&*self.store).await?;
-        rotation::write_first_uses(self).await?;
-        self.store.prune_sessions(self.clock.now()).await?;
-        expiry::prune(self).await
+        let given_back = self.meters.forget_rested(&*self.store).await;
+        let first_uses = rotation::write_first_uses(self).await;
+        let sessions = self.store.prune_sessions(self.clock.now()).await.map(|_| ());
+        expiry::prune(self).await.and(sessions).and(first_uses).and(given_back)
     }
 
     /// Notes which secrets were seen after rotation had ended them, and ends their families where the configuration says
@@ -138,7 +138,8 @@ impl Context {
     pub async fn flush_uses(&self) -> Result<(), StoreError> {
         let given_back = self.meters.give_back_all(&*self.store).await;
         let noted = self.uses.flush(&*self.store).await;
-        self.origins.flush(&*self.store).await.and(noted).and(given_back)
+        let first_uses = rotation::write_first_uses(self).await;
+        self.origins.flush(&*self.store).await.and(noted).and(first_uses).and(given_back)
     }
 
     /// Gives back what was taken of quotas and not used; due where uses are not noted.

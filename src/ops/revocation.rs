@@ -1,8 +1,10 @@
 //! Ending and stopping tokens: one of them for a while, many at once, or what was found where it should not be.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
-use super::{Context, Error, Violation};
+use uuid::Uuid;
+
+use super::{Context, Error, Violation, tokens};
 use crate::{
     domain::{
         ability::Ability,
@@ -35,14 +37,14 @@ pub enum Bulk {
 /// Disables a token of the owner: it is refused from now on, until somebody enables it.
 pub async fn disable(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<Token, Error> {
     let mut token = ctx.store.disable_token(owner, id, ctx.by(origin)).await?;
-    token.last_used_at = ctx.uses.latest_token(token.number, token.last_used_at);
+    tokens::freshen(ctx, &mut token);
     Ok(token)
 }
 
 /// Enables a token of the owner.
 pub async fn enable(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<Token, Error> {
     let mut token = ctx.store.enable_token(owner, id, ctx.by(origin)).await?;
-    token.last_used_at = ctx.uses.latest_token(token.number, token.last_used_at);
+    tokens::freshen(ctx, &mut token);
     Ok(token)
 }
 
@@ -57,9 +59,16 @@ pub async fn revoke_many(ctx: &Context, owner: UserId, bulk: Bulk, origin: Origi
         }
         Bulk::UnusedSince(since) => {
             let latest_use = |token: &Token| ctx.uses.latest_token(token.number, token.last_used_at);
-            select(ctx, owner, by.at, |token| latest_use(token).unwrap_or(token.created_at) < since).await?
+            let unused = |token: &Token| latest_use(token).unwrap_or(token.created_at) < since;
+            TokenSelection::These(select(ctx, owner, by.at, unused).await?.into_iter().map(|token| token.id).collect())
         }
-        Bulk::Covering(ability) => select(ctx, owner, by.at, |token| token.abilities.cover(ability.as_str())).await?,
+        Bulk::Covering(ability) => {
+            // By family, which has the same abilities throughout: a token that is rotated meanwhile does not escape.
+            let covering = |token: &Token| token.abilities.cover(ability.as_str());
+            let families: BTreeSet<Uuid> =
+                select(ctx, owner, by.at, covering).await?.into_iter().map(|token| token.family.uuid()).collect();
+            TokenSelection::Families(families.into_iter().map(TokenId::new).collect())
+        }
     };
     Ok(ctx.store.revoke_tokens(owner, selection, RevocationReason::RevokedByOwner, by).await?)
 }
@@ -69,16 +78,17 @@ async fn select(
     owner: UserId,
     now: Timestamp,
     wanted: impl Fn(&Token) -> bool,
-) -> Result<TokenSelection, Error> {
-    let (mut ids, mut before) = (Vec::new(), None);
+) -> Result<Vec<Token>, Error> {
+    let (mut selected, mut before) = (Vec::new(), None);
     loop {
         // Idle ones, too: they may be used again once the settings change.
         let query = TokenQuery { search: None, state: Some(TokenState::Active), idle_since: None, before, limit: PAGE };
         let page = ctx.store.tokens_of(owner, query, now).await?;
         before = page.last().map(|token| token.number);
-        ids.extend(page.iter().filter(|token| wanted(token)).map(|token| token.id));
-        if page.len() < PAGE as usize {
-            return Ok(TokenSelection::These(ids));
+        let is_last = page.len() < PAGE as usize;
+        selected.extend(page.into_iter().filter(&wanted));
+        if is_last {
+            return Ok(selected);
         }
     }
 }

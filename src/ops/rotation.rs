@@ -156,6 +156,9 @@ struct Reuse {
 
 /// How many of each are remembered; beyond that, nothing more is noted until there is room.
 const REMEMBERED: usize = 10_000;
+
+/// How many of what was noticed are written at once.
+const WRITTEN_AT_ONCE: usize = 64;
 /// A secret that is presented again and again is noted once in so long.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -241,11 +244,14 @@ fn take_notice(ctx: &Context, token: TokenId) -> bool {
 pub(super) async fn note_reuse(ctx: &Context) -> Result<(), StoreError> {
     let noticed = mem::take(&mut lock(&ctx.rotations.seen).unwritten);
     let mut outcome = Ok(());
-    let written = join_all(noticed.iter().map(|reuse| write_reuse(ctx, *reuse))).await;
-    for (reuse, result) in noticed.into_iter().zip(written) {
-        if let Err(error) = result {
-            outcome = Err(error);
-            lock(&ctx.rotations.seen).unwritten.push(reuse);
+    // A few at a time, lest a flood of ended secrets fill the queue of those who change something.
+    for some in noticed.chunks(WRITTEN_AT_ONCE) {
+        let written = join_all(some.iter().map(|reuse| write_reuse(ctx, *reuse))).await;
+        for (reuse, result) in some.iter().zip(written) {
+            if let Err(error) = result {
+                outcome = Err(error);
+                lock(&ctx.rotations.seen).unwritten.push(*reuse);
+            }
         }
     }
     outcome

@@ -212,6 +212,8 @@ pub enum TokenSelection {
     All,
     /// Those among these that are the owner's.
     These(Vec<TokenId>),
+    /// Those of these families that are the owner's, also what rotation has added to them meanwhile.
+    Families(Vec<TokenId>),
 }
 
 /// Credentials whose secrets were found where they should not be, whoever owns them.
@@ -369,6 +371,8 @@ pub trait Store: Send + Sync + 'static {
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>>;
     /// A personal token that is not revoked, whoever owns it. [`StoreError::NotFound`].
     fn token(&self, id: TokenId) -> Reply<'_, Token>;
+    /// When the token with this row number was last used, of whatever kind it is. [`StoreError::NotFound`].
+    fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>>;
     /// The owner's personal tokens, narrowed and paged; states are judged at `now`.
     fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
     /// Renames a personal token of the owner that is not revoked. [`StoreError::NotFound`].

@@ -119,6 +119,7 @@ delegate! {
         fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Token;
         fn environment_tokens(&self, user: UserId, environment: EnvironmentId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
         fn token(&self, id: TokenId) -> Token;
+        fn last_use_of(&self, number: i64) -> Option<Timestamp>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
         fn origins_of(&self, id: TokenId) -> Vec<UseOrigin>;
         fn taken_uses(&self, ids: Vec<TokenId>) -> Vec<(TokenId, u32)>;

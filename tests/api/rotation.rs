@@ -374,3 +374,28 @@ fn a_token_and_its_successors_share_one_quota_and_one_rate() {
         assert!(holders.len() > 3, "{}", holders.len());
     }
 }
+
+#[test]
+fn a_successor_that_was_revoked_or_disabled_gives_way_to_none() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    for (method, path) in [("DELETE", ""), ("POST", "/disable")] {
+        let old = Held::make(&app, &ada, json!({ "name": "t" }));
+        let new = Held::rotated(&app, &old.client.post(SELF, json!({})));
+        assert_eq!(ada.send(method, &format!("{}{path}", new.path()), None).status, 200);
+        let again = old.client.post(SELF, json!({ "replace_unused": true }));
+        assert_eq!((again.status, again.body["code"].as_str()), (409, Some("already_rotated")), "{method}");
+    }
+}
+
+#[test]
+fn a_revocation_by_ability_ends_whole_families() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let old = Held::make(&app, &ada, json!({ "name": "t", "abilities": ["calls:read", "tokens:rotate-self"] }));
+    let new = Held::rotated(&app, &old.client.post(SELF, json!({ "end_on_first_use": false })));
+    let other = Held::make(&app, &ada, json!({ "name": "t", "abilities": ["notes:read"] }));
+    let revoked = ada.post(&format!("{TOKENS}/revoke"), json!({ "ability": "calls:read" }));
+    assert_eq!(revoked.body["data"]["revoked"], 2, "{}", revoked.shown());
+    assert!(!old.is_good() && !new.is_good() && other.is_good());
+}

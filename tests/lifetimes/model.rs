@@ -75,6 +75,12 @@ impl Model {
         (0..self.tokens.len()).filter(move |at| self.tokens[*at].rotated_from == Some(of))
     }
 
+    /// Whether a successor gives way to no other: it was used, or somebody ended it, and that must not be undone.
+    fn stays(&self, successor: usize) -> bool {
+        let token = &self.tokens[successor];
+        token.is_used || token.is_revoked && !token.is_rotated_away
+    }
+
     /// Whether a rotation is made; the end of the successor.
     pub fn rotate(
         &mut self,
@@ -86,7 +92,7 @@ impl Model {
     ) -> Option<Option<i64>> {
         let bound = match self.tokens[at].grace {
             None => self.tokens[at].expires_at,
-            Some(_) if !replace || self.successors(at).any(|successor| self.tokens[successor].is_used) => return None,
+            Some(_) if !replace || self.successors(at).any(|successor| self.stays(successor)) => return None,
             Some(_) => self.tokens[self.successors(at).last().unwrap()].expires_at,
         };
         if end.is_some_and(|end| bound.is_some_and(|bound| end > bound)) {

@@ -233,6 +233,7 @@ impl Store for Cached {
         fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
         fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
         fn token(&self, id: TokenId) -> Reply<'_, Token>;
+        fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
         fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;

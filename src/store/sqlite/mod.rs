@@ -376,6 +376,10 @@ impl Store for SqliteStore {
         self.read(move |connection| tokens::by_id(connection, id))
     }
 
+    fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>> {
+        self.read(move |connection| tokens::last_use(connection, number))
+    }
+
     fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>> {
         self.read_long(move |connection| tokens::list(connection, tokens::LIST, owner.uuid(), &query, now))
     }

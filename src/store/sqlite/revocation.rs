@@ -28,12 +28,38 @@ pub(super) fn revoke_some(
             }
             revoked
         }
+        TokenSelection::Families(families) => {
+            let mut revoked = Vec::new();
+            for id in members(connection, families)? {
+                revoked.extend(revoke_one(connection, owner, id, reason, by)?);
+            }
+            revoked
+        }
     };
     for id in &revoked {
         let event = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(*id));
         audit::record(connection, by, &event.with(reason.as_str()))?;
     }
     Ok(revoked.len() as u64)
+}
+
+/// Everything of some families that is not revoked.
+fn members(connection: &Connection, families: &[TokenId]) -> Result<Vec<TokenId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM tokens WHERE id = :family_id AND revoked_at IS NULL
+         UNION ALL
+         SELECT id FROM tokens WHERE family_id = :family_id AND rotated_from IS NOT NULL AND revoked_at IS NULL",
+    )?;
+    let mut members = Vec::new();
+    for family in families {
+        let found = statement.query_map(named_params! {":family_id": family.uuid().into_bytes()}, |row| {
+            row::identifier(row, 0).map(TokenId::new)
+        })?;
+        for id in found {
+            members.push(id?);
+        }
+    }
+    Ok(members)
 }
 
 /// All that are live: two ranges of the index by which they are counted.

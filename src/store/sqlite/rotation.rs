@@ -79,7 +79,11 @@ pub(super) fn rotate(connection: &Connection, rotation: &Rotation, room: &Room, 
     Ok(new)
 }
 
-pub(super) const SUCCESSORS: &str = "SELECT id, revoked_at IS NULL, last_used_at IS NOT NULL, expires_at
+/// One that was disabled, or revoked by anybody, gives way as little as one that was used: another in its place would undo
+/// that.
+pub(super) const SUCCESSORS: &str = "SELECT id, revoked_at IS NULL,
+            last_used_at IS NOT NULL OR disabled_at IS NOT NULL OR coalesce(revoked_reason, 'rotated') <> 'rotated',
+            expires_at
      FROM tokens WHERE family_id = :family_id AND rotated_from = :rotated_from
      ORDER BY number";
 

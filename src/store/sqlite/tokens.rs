@@ -326,6 +326,14 @@ const fn event(token: &Token, action: Action) -> Entry {
     Entry::done(token.owner, action, Target::token(token.id, token.environment))
 }
 
+pub(super) fn last_use(connection: &Connection, number: i64) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<Option<i64>> = connection
+        .prepare_cached("SELECT last_used_at FROM tokens WHERE number = :number")?
+        .query_row(named_params! {":number": number}, |row| row.get(0))
+        .optional()?;
+    Ok(at.ok_or(StoreError::NotFound)?.map(Timestamp::from_unix))
+}
+
 /// By the row's number, and no index holds the time, so that one page is found and written a token. A time that is not
 /// later than the stored one writes nothing.
 pub(super) const RECORD_USE: &str = "UPDATE tokens SET last_used_at = :at
