@@ -81,9 +81,10 @@ impl Token {
         }
     }
 
-    /// Whether it replaces another one and nobody has used it so far. Its first use is on disk before it is answered.
+    /// Whether it was made by rotation and nobody has used it so far. Its first use is on disk before it is answered. A
+    /// token of an environment has nothing to end by that: the one before it ended when it was made.
     pub const fn is_fresh_successor(&self) -> bool {
-        self.rotated_from.is_some() && self.last_used_at.is_none()
+        self.rotated_from.is_some() && self.last_used_at.is_none() && self.environment.is_none()
     }
 }
 

@@ -32,7 +32,8 @@ use super::{
 };
 use crate::ops::{
     self,
-    verification::{self, Passage, PolicyDenied, Principal},
+    principal::Principal,
+    verification::{self, Passage, PolicyDenied},
 };
 
 /// A way in which proxies ask.

@@ -31,21 +31,13 @@ impl FromRequest for ClientAddress {
     }
 }
 
-/// Who asks, by a request that came from `peer` with these headers.
+/// Who asks, by a request that came from `peer` with these headers. The address is unknown where a trusted proxy does not
+/// tell for whom it asks, lest everybody pass for the proxy.
 pub(super) fn caller<'r>(peer: Option<SocketAddr>, headers: &'r HeaderMap, state: &AppState) -> Caller<'r> {
-    let user_agent = headers.get(header::USER_AGENT).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-    Caller { address: known_client(peer, headers, state), user_agent }
-}
-
-/// The address of the client whose request came from `peer` with these headers, as far as it may decide over a token:
-/// unknown where a trusted proxy does not tell for whom it asks, lest everybody pass for the proxy.
-fn known_client(peer: Option<SocketAddr>, headers: &HeaderMap, state: &AppState) -> Option<IpAddr> {
-    let peer = peer?.ip();
-    // A stranger's word is not even read.
-    if !state.trusts(peer) {
-        return Some(peer.to_canonical());
-    }
-    walk(peer, forwarded(headers), &state.trusted_proxies)
+    let address = peer.and_then(|peer| walk(peer.ip(), forwarded(headers), &state.trusted_proxies));
+    // It is noted beside an address and nowhere else.
+    let user_agent = address.and_then(|_| headers.get(header::USER_AGENT));
+    Caller { address, user_agent: user_agent.and_then(|value| std::str::from_utf8(value.as_bytes()).ok()) }
 }
 
 fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = Cow<'_, str>> {

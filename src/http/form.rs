@@ -135,6 +135,11 @@ impl Form {
         Ok(Form { fields, known, place: String::new(), violations: Vec::new() })
     }
 
+    /// Whether the field is there and a list of nothing.
+    pub(super) fn says_empty_list(&self, field: &str) -> bool {
+        self.fields.get(field).is_some_and(|value| value.as_array().is_some_and(Vec::is_empty))
+    }
+
     /// Whether the field is there and null.
     pub(super) fn says_null(&self, field: &str) -> bool {
         self.fields.get(field).is_some_and(Value::is_null)

@@ -27,7 +27,8 @@ use crate::{
     ops::{
         self,
         limits::Allowance,
-        verification::{self, Denied, Principal},
+        principal::Principal,
+        verification::{self, Denied},
     },
 };
 

@@ -17,8 +17,9 @@ use super::{
 use crate::{
     domain::ability::{Abilities, Ability},
     ops::{
+        principal::Principal,
         tokens,
-        verification::{self, Caller, Check, Principal, Verdict},
+        verification::{self, Caller, Check, Verdict},
     },
 };
 

@@ -13,11 +13,11 @@ use crate::{
 
 /// What a form that makes a token may say of its limits.
 pub(super) fn read(form: &mut Form) -> Limits {
-    let networks = form.optional_list("ip_allowlist", Allowlist::MAX, Allowlist::parse_network);
     // Is that from nowhere or from anywhere? Whoever builds the list by a program, and it comes out empty, meant neither.
-    if networks.as_ref().is_some_and(Vec::is_empty) {
+    if form.says_empty_list("ip_allowlist") {
         form.refuse("ip_allowlist", "must name a network; leave it out for a token that works from anywhere.");
     }
+    let networks = form.optional_list("ip_allowlist", Allowlist::MAX, Allowlist::parse_network);
     let allowlist = Allowlist::new(networks.unwrap_or_default()).unwrap_or_else(|error| {
         form.refuse("ip_allowlist", error);
         Allowlist::default()

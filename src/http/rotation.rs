@@ -1,6 +1,6 @@
 //! Rotation: a token is replaced by a successor, by its owner or by itself.
 
-use std::time::Duration;
+use std::{slice::from_ref, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, HttpResponse,
@@ -24,8 +24,9 @@ use super::{
 use crate::{
     domain::{audit::Origin, token::IssuedToken},
     ops::{
+        limits::quotas_left,
+        principal::Principal,
         rotation::{self, RotationRequest},
-        verification::Principal,
     },
 };
 
@@ -70,7 +71,8 @@ pub(super) async fn rotate(
 ) -> Result<HttpResponse, ApiError> {
     let id = token_id(&id)?;
     let request = read_request(&state, body).await?;
-    Ok(created(rotation::rotate(&state.ops, asking.user.id, id, request, source.by(&asking)).await?))
+    let issued = rotation::rotate(&state.ops, asking.user.id, id, request, source.by(&asking)).await?;
+    Ok(created(&state, issued).await)
 }
 
 pub(super) async fn rotate_self(
@@ -79,7 +81,7 @@ pub(super) async fn rotate_self(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let request = read_request(&state, body).await?;
-    Ok(created(rotation::rotate_self(&state.ops, &asking, request, origin).await?))
+    Ok(created(&state, rotation::rotate_self(&state.ops, &asking, request, origin).await?).await)
 }
 
 const FIELDS: &[&str] = &["grace", "end_on_first_use", "expires_at", "expires_in_days", "replace_unused"];
@@ -96,9 +98,11 @@ async fn read_request(state: &AppState, body: Body) -> Result<RotationRequest, A
     form.finish(Some(request))
 }
 
-fn created(issued: IssuedToken) -> HttpResponse {
+async fn created(state: &AppState, issued: IssuedToken) -> HttpResponse {
     let location = format!("/api/v1/user/api-tokens/{}", issued.token.id);
     let rotated_from = issued.token.rotated_from.map(|id| id.to_string());
-    let view = RotatedView { issued: issued.into(), rotated_from };
+    // Nothing that fails now may keep back a secret that is shown this once.
+    let left = quotas_left(&state.ops, from_ref(&issued.token)).await.unwrap_or_default();
+    let view = RotatedView { issued: IssuedTokenView::new(issued, &left), rotated_from };
     HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view })
 }

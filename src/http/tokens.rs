@@ -1,6 +1,6 @@
 //! A person's personal access tokens: the seed of the API.
 
-use std::time::Duration;
+use std::{slice::from_ref, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -84,10 +84,10 @@ pub(super) struct IssuedTokenView {
     limits: Option<LimitsView>,
 }
 
-impl From<IssuedToken> for IssuedTokenView {
-    fn from(issued: IssuedToken) -> Self {
+impl IssuedTokenView {
+    pub(super) fn new(issued: IssuedToken, left: &QuotasLeft) -> Self {
         let TokenView { id, name, abilities, created_at, expires_at, hint, limits, .. } =
-            TokenView::new(issued.token, &QuotasLeft::default());
+            TokenView::new(issued.token, left);
         let token = issued.plaintext.expose().to_owned();
         Self { id, name, abilities, token, created_at, expires_at, hint, limits }
     }
@@ -108,7 +108,7 @@ pub(super) async fn page_view(state: &AppState, page: Page) -> Result<PageView, 
 
 /// A token with what is left of its quota and, where it is shown by itself, from where it was used.
 pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<DetailView, ApiError> {
-    let left = quotas_left(&state.ops, std::slice::from_ref(&token)).await?;
+    let left = quotas_left(&state.ops, from_ref(&token)).await?;
     let last_uses = last_uses(&state.ops, token.id).await?.into_iter().map(UseView::from).collect();
     Ok(DetailView { token: TokenView::new(token, &left), last_uses })
 }
@@ -134,13 +134,14 @@ pub(super) async fn create(
     let NewTokenForm { name, abilities, expiry, limits } = NewTokenForm::read(body).await?;
     let request = TokenRequest { owner: asking.user.id, name, abilities, expiry, limits };
     let issued = tokens::create(&state.ops, request, source.by(&asking)).await?;
-    Ok(created("/api/v1/user/api-tokens", issued))
+    // Nothing of its quota can be used yet.
+    Ok(created("/api/v1/user/api-tokens", issued, &QuotasLeft::default()))
 }
 
 /// The answer to whoever made a token, which is below `list` from then on.
-pub(super) fn created(list: &str, issued: IssuedToken) -> HttpResponse {
+pub(super) fn created(list: &str, issued: IssuedToken, left: &QuotasLeft) -> HttpResponse {
     let location = format!("{list}/{}", issued.token.id);
-    let view = IssuedTokenView::from(issued);
+    let view = IssuedTokenView::new(issued, left);
     HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view })
 }
 
@@ -262,7 +263,7 @@ pub(super) async fn rename(
     let name = form.required("name", Name::parse);
     let name = form.finish(name)?;
     let token = tokens::rename(&state.ops, asking.user.id, id, name, source.by(&asking)).await?;
-    let left = quotas_left(&state.ops, std::slice::from_ref(&token)).await?;
+    let left = quotas_left(&state.ops, from_ref(&token)).await?;
     Ok(Json(DataView { data: TokenView::new(token, &left) }))
 }
 

@@ -13,6 +13,7 @@ pub mod expiry;
 pub mod limits;
 pub mod origins;
 pub mod passwords;
+pub mod principal;
 pub mod revocation;
 pub mod rotation;
 pub mod sessions;

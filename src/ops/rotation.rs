@@ -17,8 +17,9 @@ use uuid::Uuid;
 use super::{
     Context, Error, Violation,
     expiry::{self, Expiry},
+    principal::Principal,
     tokens,
-    verification::{self, Caller, Denied, Principal, is_past},
+    verification::{self, Caller, Denied, is_past},
 };
 use crate::{
     config::OnReuse,

@@ -265,7 +265,8 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the store can read and write at this moment.
     fn ready(&self) -> Reply<'_, ()>;
 
-    /// Adds a user, and with them their environment "Default", which is their current one. [`Conflict::EmailTaken`] where the canonical address exists.
+    /// Adds a user, and with them their environment "Default", which is their current one. [`Conflict::EmailTaken`] where
+    /// the canonical address exists.
     fn add_user(&self, user: User, password: PasswordHash, by: By) -> Reply<'_, ()>;
     /// A user. [`StoreError::NotFound`].
     fn user(&self, id: UserId) -> Reply<'_, User>;

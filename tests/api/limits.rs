@@ -129,6 +129,7 @@ fn limits_that_make_no_sense_are_refused() {
     assert_snapshot!(refused(json!({ "ip_allowlist": [] })), @"The ip_allowlist field must name a network; leave it out for a token that works from anywhere.");
     assert_snapshot!(refused(json!({ "ip_allowlist": "192.0.2.1" })), @"The ip_allowlist field must be an array.");
     assert_snapshot!(refused(json!({ "ip_allowlist": ["192.0.2.1", "example.com", 7] })), @"The ip_allowlist.1 field must be an IP address or a network like 192.0.2.0/24 or 2001:db8::/32. (and 1 more error)");
+    assert_snapshot!(refused(json!({ "ip_allowlist": ["bad"] })), @"The ip_allowlist.0 field must be an IP address or a network like 192.0.2.0/24 or 2001:db8::/32.");
     assert_snapshot!(refused(json!({ "ip_allowlist": many })), @"The ip_allowlist field must not have more than 100 items.");
     assert_snapshot!(refused(json!({ "requests_per_minute": 0 })), @"The requests_per_minute field must be a whole number from 1 to 1000000.");
     assert_snapshot!(refused(json!({ "requests_per_minute": 1_000_001 })), @"The requests_per_minute field must be a whole number from 1 to 1000000.");

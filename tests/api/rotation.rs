@@ -376,6 +376,16 @@ fn a_token_and_its_successors_share_one_quota_and_one_rate() {
 }
 
 #[test]
+fn the_answer_shows_what_is_left_of_the_quota() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let old = Held::make(&app, &ada, json!({ "name": "t", "quota": 20 }));
+    assert!(old.is_good());
+    let rotated = old.rotate_by(&ada, json!({}));
+    assert_eq!(rotated.body["data"]["quota_remaining"], 19, "{}", rotated.shown());
+}
+
+#[test]
 fn a_successor_that_was_revoked_or_disabled_gives_way_to_none() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");

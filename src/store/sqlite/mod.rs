@@ -1,8 +1,8 @@
 //! The SQLite store: one file, one thread that writes, one that folds the log, a pool of connections that read.
 //!
-//! Owns how a database is opened; [`work`] owns where work blocks, and the SQL stands in one file a noun. Point reads run in place on
-//! the calling thread, since a cached statement takes less time than a change of thread; lists go to Tokio's blocking
-//! threads, writes to the writer's.
+//! [`open`] owns how a database is opened, [`work`] where work blocks, and the SQL stands in one file a noun. Point reads
+//! run in place on the calling thread, since a cached statement takes less time than a change of thread; lists go to
+//! Tokio's blocking threads, writes to the writer's.
 
 mod audit;
 mod changes;
@@ -15,6 +15,7 @@ mod file;
 mod inspection;
 mod limits;
 mod migrations;
+mod open;
 mod origins;
 mod priority;
 mod pruning;
@@ -31,22 +32,13 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
-
-use rusqlite::ErrorCode;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::error::OpenError;
 use self::{
     changes::{Changes, Patience},
-    checkpoints::{Limits, Log},
     connect::Readers,
     file::{ServerLock, Watch, Watcher},
-    inspection::Found,
-    migrations::MigrationError,
     shared::Shared,
     writer::Writer,
 };
@@ -111,85 +103,6 @@ pub struct SqliteStore {
     lock: Option<ServerLock>,
     pool_timeout: Duration,
     _patience: Option<Patience>,
-}
-
-impl SqliteStore {
-    /// Opens the database, creates it or brings it to this release's schema. What is not a sound database of patd is
-    /// refused and left as it is.
-    pub fn open(settings: &SqliteSettings, access: Access) -> Result<Self, OpenError> {
-        Self::open_within(settings, access, Limits::default())
-    }
-
-    fn open_within(settings: &SqliteSettings, access: Access, limits: Limits) -> Result<Self, OpenError> {
-        let path = file::canonical(&settings.path)?;
-        let found = inspection::inspect(&path, settings.busy_timeout)?;
-        if found == Found::Nothing && access == Access::Existing {
-            return Err(OpenError::Missing { path });
-        }
-        // Only now, since the lock leaves a file beside the database.
-        let lock = match access {
-            Access::Server => Some(ServerLock::acquire(&path)?),
-            Access::Create | Access::Existing => None,
-        };
-        if found == Found::Nothing {
-            file::create_private(&path)?;
-        }
-        let refused =
-            |error: rusqlite::Error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() };
-        let failed = |error| file::inaccessible(&path, &error);
-        let mut connection = connect::writer(&path, settings.busy_timeout).map_err(refused)?;
-        migrations::migrate(&mut connection).map_err(|error| unmigrated(&path, &error))?;
-        let watch = Arc::new(Watch::new(&path).map_err(failed)?);
-        let watcher = Watcher::start(Arc::clone(&watch)).map_err(failed)?;
-        let readers = |count| {
-            connect::readers(path.clone(), settings, count, Arc::clone(&watch))
-                .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })
-        };
-        let (pool, long_readers) = (readers(settings.readers)?, readers(settings.readers.div_ceil(2))?);
-        let changes = Arc::new(Changes::new());
-        let room = Arc::new(tokens::Room::default());
-        changes.observe(Box::new({
-            let room = Arc::clone(&room);
-            move |change| {
-                if change == Change::Anything {
-                    room.forget();
-                }
-            }
-        }));
-        let log = Log::start(connect::checkpoints(&path, &watch).map_err(refused)?, settings.busy_timeout, limits)
-            .map_err(failed)?;
-        let writer = Writer::start(connection, log, settings.write_queue, Arc::clone(&watch), Arc::clone(&changes))
-            .map_err(failed)?;
-        let patience = lock.is_none().then(|| Patience(Arc::clone(&changes)));
-        let pool_timeout = settings.pool_timeout;
-        Ok(Self {
-            _watcher: watcher,
-            pool,
-            long_readers,
-            writer,
-            watch,
-            changes,
-            room,
-            shared: Arc::new(Shared::new()),
-            lock,
-            pool_timeout,
-            _patience: patience,
-        })
-    }
-}
-
-fn unmigrated(path: &Path, error: &MigrationError) -> OpenError {
-    let path = path.to_owned();
-    match error {
-        MigrationError::Newer(found) => OpenError::Newer { path, found: *found, known: migrations::VERSION },
-        MigrationError::Foreign => OpenError::Foreign { path },
-        MigrationError::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
-            OpenError::Corrupt { path, detail: error.to_string() }
-        }
-        MigrationError::Sqlite(_) | MigrationError::Dangling(_) => {
-            OpenError::Migration { path, detail: error.to_string() }
-        }
-    }
 }
 
 impl Store for SqliteStore {

@@ -1,5 +1,5 @@
-//! SQL on rotation: successors, their first use, and the end of families. Each function runs inside one transaction of
-//! its caller.
+//! SQL on the rotation of personal tokens: successors, their first use, and the end of families. Each function runs inside
+//! one transaction of its caller. Tokens of environments are replaced in their own file, and never come here.
 //!
 //! The row of a token that was rotated has the end of its grace for its expiry, where that is earlier: whoever judges,
 //! lists, counts or prunes by the expiry need not know of rotation.
@@ -58,7 +58,7 @@ pub(super) fn rotate(connection: &Connection, rotation: &Rotation, room: &Room, 
         &NewToken {
             id: rotation.successor,
             owner: old.owner,
-            environment: old.environment,
+            environment: None,
             name: old.name,
             abilities: old.abilities,
             hash: rotation.hash,
@@ -72,9 +72,9 @@ pub(super) fn rotate(connection: &Connection, rotation: &Rotation, room: &Room, 
     )?;
     // Until the old one ends, both count.
     room.forget_of(new.owner);
-    let rotated = Entry::done(new.owner, Action::TokenRotated, Target::token(old.id, new.environment));
+    let rotated = Entry::done(new.owner, Action::TokenRotated, Target::PersonalAccessToken(old.id));
     audit::record(connection, by, &rotated.with(format!("successor {}", new.id)))?;
-    let created = Entry::done(new.owner, Action::TokenCreated, Target::token(new.id, new.environment));
+    let created = Entry::done(new.owner, Action::TokenCreated, Target::PersonalAccessToken(new.id));
     audit::record(connection, by, &created.with("rotation"))?;
     Ok(new)
 }
@@ -142,7 +142,7 @@ fn end_replaced(connection: &Connection, id: TokenId, ends: Ends, by: &By) -> Re
         .prepare_cached(
             "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason
              WHERE id = :id AND revoked_at IS NULL AND ends_on_first_use >= :on_first_use
-             RETURNING owner_id, environment_id IS NULL",
+             RETURNING owner_id",
         )?
         .query_row(
             named_params! {
@@ -151,32 +151,21 @@ fn end_replaced(connection: &Connection, id: TokenId, ends: Ends, by: &By) -> Re
                 ":reason": RevocationReason::Rotated.as_str(),
                 ":on_first_use": ends == Ends::IfOnFirstUse,
             },
-            |row| Ok((UserId::new(row::identifier(row, 0)?), row.get::<_, bool>(1)?)),
+            |row| row::identifier(row, 0).map(UserId::new),
         )
         .optional()?;
-    match ended {
-        Some((owner, is_personal)) => note_end(connection, owner, id, is_personal, RevocationReason::Rotated, by),
-        None => Ok(()),
-    }
+    ended.map_or(Ok(()), |owner| note_end(connection, owner, id, RevocationReason::Rotated, by))
 }
 
 fn note_end(
     connection: &Connection,
     owner: UserId,
     id: TokenId,
-    is_personal: bool,
     reason: RevocationReason,
     by: &By,
 ) -> Result<(), StoreError> {
-    let revoked = Entry::done(owner, Action::TokenRevoked, target(id, is_personal));
+    let revoked = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id));
     audit::record(connection, by, &revoked.with(reason.as_str()))
-}
-
-const fn target(id: TokenId, is_personal: bool) -> Target {
-    match is_personal {
-        true => Target::PersonalAccessToken(id),
-        false => Target::EnvironmentToken(id),
-    }
 }
 
 /// The first use of a successor.
@@ -202,7 +191,7 @@ pub(super) const END_FAMILY: &str = "UPDATE tokens SET revoked_at = :at, revoked
          UNION ALL
          SELECT number FROM tokens WHERE family_id = :family_id AND rotated_from IS NOT NULL
      ) AND owner_id = :owner_id AND revoked_at IS NULL
-     RETURNING id, environment_id IS NULL";
+     RETURNING id";
 
 pub(super) fn end_family(
     connection: &Connection,
@@ -220,7 +209,7 @@ pub(super) fn end_family(
             ":at": by.at.unix(),
             ":reason": RevocationReason::ReuseDetected.as_str(),
         },
-        |row| Ok((TokenId::new(row::identifier(row, 0)?), row.get::<_, bool>(1)?)),
+        |row| row::identifier(row, 0).map(TokenId::new),
     )?;
     let ended = rows.collect::<Result<Vec<_>, _>>()?;
     if note || !ended.is_empty() {
@@ -230,8 +219,8 @@ pub(super) fn end_family(
         };
         audit::record(connection, by, &entry.with("rotated"))?;
     }
-    for (id, is_personal) in &ended {
-        note_end(connection, owner, *id, *is_personal, RevocationReason::ReuseDetected, by)?;
+    for id in &ended {
+        note_end(connection, owner, *id, RevocationReason::ReuseDetected, by)?;
     }
     Ok(ended.len() as u64)
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::*;
-use crate::store::sqlite::checkpoints::{Folded, PASSIVE, RESTART, fold};
+use crate::store::sqlite::checkpoints::{Folded, Limits, PASSIVE, RESTART, fold};
 
 const PAGE: u64 = 4096 + 24;
 /// Far more than one batch of [`flood`] adds.

@@ -8,7 +8,7 @@ mod opening;
 mod running;
 mod statements;
 
-use std::{thread, time::Instant};
+use std::{path::Path, thread, time::Instant};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
