@@ -42,17 +42,27 @@ pub enum AmbiguousPath {
 impl<'t> RequestPath<'t> {
     /// Reads a path as it stood in the request line, with its query if it has one.
     pub fn parse(target: &'t str) -> Result<Self, AmbiguousPath> {
-        let path = target.split('?').next().unwrap_or_default();
-        let segments = path.strip_prefix('/').ok_or(AmbiguousPath::NotAbsolute)?;
-        let last = segments.matches('/').count();
-        let parsed = segments.split('/').enumerate().map(|(at, raw)| segment(raw, at == last));
-        parsed.collect::<Result<_, _>>().map(Self)
+        let path = before(target, b'?').map_or(target, |(path, _)| path);
+        let mut rest = path.strip_prefix('/').ok_or(AmbiguousPath::NotAbsolute)?;
+        let mut segments = Vec::with_capacity(8);
+        while let Some((raw, behind)) = before(rest, b'/') {
+            segments.push(segment(raw, false)?);
+            rest = behind;
+        }
+        segments.push(segment(rest, true)?);
+        Ok(Self(segments))
     }
 
     /// The decoded segments; a trailing slash is an empty last one.
     pub fn segments(&self) -> &[Cow<'t, str>] {
         &self.0
     }
+}
+
+/// What stands before the first `mark`, and behind it. In texts as short as these, to look is quicker than to search.
+fn before(text: &str, mark: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == mark)?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 /// Only the last segment may be empty: that is a trailing slash, which leads elsewhere than without.

@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const RANDOM_CHARS: usize = 40;
 const CHECKSUM_CHARS: usize = 8;
+/// The digits of the largest row number.
+const NUMBER_CHARS: usize = 19;
 
 /// What a credential stands for, told by its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -209,24 +211,32 @@ pub struct NotACredential;
 impl Presented {
     /// Reads a credential byte for byte. Rubbish is refused by its checksum before any hash; a good checksum proves nothing.
     pub fn parse(text: &str, prefixes: &Prefixes) -> Result<Self, NotACredential> {
-        let (number, secret) = match text.split_once('|') {
-            Some((number, secret)) => (Some(parse_number(number)?), secret),
+        let (number, secret) = match text.bytes().take(NUMBER_CHARS + 1).position(|byte| byte == b'|') {
+            Some(bar) => (Some(parse_number(&text[..bar])?), &text[bar + 1..]),
             None => (None, text),
         };
         let (kind, body) = prefixes.split(secret).ok_or(NotACredential)?;
         if number.is_some() && kind != CredentialKind::PersonalAccessToken {
             return Err(NotACredential);
         }
-        if body.len() != RANDOM_CHARS + CHECKSUM_CHARS || !body.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(NotACredential);
-        }
-        let (random, checksum) = body.split_at(RANDOM_CHARS);
-        let lower_hex = checksum.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if !lower_hex || u32::from_str_radix(checksum, 16) != Ok(crc32fast::hash(random.as_bytes())) {
+        let (random, checksum) = body.as_bytes().split_at_checked(RANDOM_CHARS).ok_or(NotACredential)?;
+        // Without a way out in the middle, many characters are looked at in one step.
+        let is_base62 = random.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric());
+        if !is_base62 || parse_checksum(checksum) != Some(crc32fast::hash(random)) {
             return Err(NotACredential);
         }
         Ok(Self { kind, number, hash: TokenHash(blake3::hash(secret.as_bytes())) })
     }
+}
+
+/// A checksum is written in one way: eight digits, letters in lower case.
+fn parse_checksum(text: &[u8]) -> Option<u32> {
+    let digits: &[u8; CHECKSUM_CHARS] = text.try_into().ok()?;
+    digits.iter().try_fold(0, |sum, digit| match digit {
+        b'0'..=b'9' => Some(sum << 4 | u32::from(digit - b'0')),
+        b'a'..=b'f' => Some(sum << 4 | u32::from(digit - b'a' + 10)),
+        _ => None,
+    })
 }
 
 /// A row number is written in one way: no sign, no leading zero.

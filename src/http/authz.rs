@@ -30,10 +30,13 @@ use super::{
     guard::{Asker, bearer_or_basic},
     table::EVERY_METHOD,
 };
-use crate::ops::{
-    self,
-    principal::Principal,
-    verification::{self, Passage, PolicyDenied},
+use crate::{
+    ops::{
+        self,
+        principal::Principal,
+        verification::{self, Caller, Passage, PolicyDenied},
+    },
+    store::Reply,
 };
 
 /// A way in which proxies ask.
@@ -112,8 +115,8 @@ impl Dialect {
     /// The name of the policy in `path`, if that is a path of this dialect.
     fn policy<'p>(&self, path: &'p str) -> Option<&'p str> {
         let rest = path.strip_prefix(self.prefix)?;
-        let (policy, follows) = rest.split_once('/').map_or((rest, false), |(policy, _)| (policy, true));
-        (!policy.is_empty() && follows == self.path_follows).then_some(policy)
+        let end = rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
+        (end > 0 && (end < rest.len()) == self.path_follows).then(|| &rest[..end])
     }
 
     /// A no, in this dialect, with its code in `X-Auth-Error`.
@@ -149,16 +152,28 @@ pub(super) async fn answer(
     }
 }
 
-async fn decide(state: &AppState, dialect: &Dialect, request: &Request) -> Result<Option<Principal>, ApiError> {
+fn decide<'r>(state: &'r AppState, dialect: &Dialect, request: &'r Request) -> Reply<'r, Option<Principal>, ApiError> {
+    match question(state, dialect, request) {
+        Ok((passage, caller)) => {
+            verification::authorize(&state.ops, passage, caller, || bearer_or_basic(request.headers()))
+        }
+        Err(error) => Reply::ready(Err(error)),
+    }
+}
+
+/// What is asked, and for whom.
+fn question<'r>(
+    state: &AppState,
+    dialect: &Dialect,
+    request: &'r Request,
+) -> Result<(Passage<'r>, Caller<'r>), ApiError> {
     let peer = request.peer_addr().ok_or(ApiError::UntrustedProxy)?;
     if !state.trusts(peer.ip()) {
         return Err(ApiError::UntrustedProxy);
     }
     let policy = dialect.policy(request.path()).ok_or(PolicyDenied::UnknownPolicy)?;
     let (method, target) = (dialect.told)(request)?;
-    let passage = Passage { policy, method, target };
-    let caller = caller(Some(peer), request.headers(), state);
-    verification::authorize(&state.ops, passage, caller, || bearer_or_basic(request.headers())).await
+    Ok((Passage { policy, method, target }, caller(Some(peer), request.headers(), state)))
 }
 
 /// A header that must be there once, as text.
@@ -174,49 +189,74 @@ const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-meth
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const X_AUTH_ERROR: HeaderName = HeaderName::from_static("x-auth-error");
 
-/// 200, and who it is under the names that upstreams read already (Authelia's and oauth2-proxy's) and under our own.
+/// 200, and who it is under the names that upstreams read already (Authelia's and oauth2-proxy's) and under our own. All
+/// are set, so that nothing that a client sent under these names survives.
 fn yes(principal: Option<&Principal>) -> Result<Response<BoxBody>, ApiError> {
-    let values = match principal {
-        Some(principal) => identity(principal)?,
-        None => IDENTITY.map(|_| NOTHING),
+    let who = match principal {
+        Some(principal) => Identity::of(principal)?,
+        None => Identity::NOBODY,
     };
     let mut response = Response::new(StatusCode::OK);
     let headers = response.headers_mut();
-    for (name, value) in IDENTITY.into_iter().zip(values) {
-        headers.append(name, value);
-    }
+    headers.append(REMOTE_USER, who.user.clone());
+    headers.append(REMOTE_EMAIL, who.email.clone());
+    headers.append(REMOTE_NAME, who.name);
+    headers.append(REMOTE_GROUPS, NOTHING);
+    headers.append(X_AUTH_REQUEST_USER, who.user);
+    headers.append(X_AUTH_REQUEST_EMAIL, who.email);
+    headers.append(X_AUTH_TOKEN_ID, who.token);
+    headers.append(X_AUTH_TOKEN_KIND, who.kind);
+    headers.append(X_AUTH_ABILITIES, who.abilities);
+    headers.append(X_AUTH_ENVIRONMENT_ID, who.environment);
     if let Some(allowance) = principal.and_then(Principal::allowance) {
         add_allowance(headers, allowance);
     }
     Ok(response)
 }
 
-/// The values of [`IDENTITY`].
-fn identity(principal: &Principal) -> Result<[HeaderValue; 10], ApiError> {
-    // One buffer for all the values: this is done for every request of every application.
-    let mut values = Values(BytesMut::with_capacity(512));
-    let mut identifier = Uuid::encode_buffer();
-    let (user, email, name) = match principal.person() {
+/// A principal as headers say it.
+struct Identity {
+    user: HeaderValue,
+    email: HeaderValue,
+    name: HeaderValue,
+    token: HeaderValue,
+    kind: HeaderValue,
+    abilities: HeaderValue,
+    environment: HeaderValue,
+}
+
+impl Identity {
+    const NOBODY: Self = Self {
+        user: NOTHING,
+        email: NOTHING,
+        name: NOTHING,
+        token: NOTHING,
+        kind: NOTHING,
+        abilities: NOTHING,
+        environment: NOTHING,
+    };
+
+    fn of(principal: &Principal) -> Result<Self, ApiError> {
+        // One buffer for all the values: this is done for every request of every application.
+        let mut values = Values(BytesMut::with_capacity(512));
+        let mut who = Self { kind: HeaderValue::from_static(principal.kind().as_str()), ..Self::NOBODY };
         // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
-        Some(person) => (
-            values.take(person.id.uuid().hyphenated().encode_lower(&mut identifier))?,
-            values.take(person.email.as_str())?,
-            values.take(person.name.as_str())?,
-        ),
-        None => (NOTHING, NOTHING, NOTHING),
-    };
-    let environment = match principal.environment() {
-        Some(environment) => values.take(environment.uuid().hyphenated().encode_lower(&mut identifier))?,
-        None => NOTHING,
-    };
-    let token = values.take(principal.id().hyphenated().encode_lower(&mut identifier))?;
-    let kind = HeaderValue::from_static(principal.kind().as_str());
-    for (at, ability) in principal.abilities().iter().enumerate() {
-        values.0.extend_from_slice(if at > 0 { b" " } else { b"" });
-        values.0.extend_from_slice(ability.as_str().as_bytes());
+        if let Some(person) = principal.person() {
+            who.user = values.take_id(person.id.uuid())?;
+            who.email = values.take(person.email.as_str())?;
+            who.name = values.take(person.name.as_str())?;
+        }
+        if let Some(environment) = principal.environment() {
+            who.environment = values.take_id(environment.uuid())?;
+        }
+        who.token = values.take_id(principal.id())?;
+        for (at, ability) in principal.abilities().iter().enumerate() {
+            values.0.extend_from_slice(if at > 0 { b" " } else { b"" });
+            values.0.extend_from_slice(ability.as_str().as_bytes());
+        }
+        who.abilities = values.take("")?;
+        Ok(who)
     }
-    let abilities = values.take("")?;
-    Ok([user.clone(), email.clone(), name, NOTHING, user, email, token, kind, abilities, environment])
 }
 
 const NOTHING: HeaderValue = HeaderValue::from_static("");
@@ -231,24 +271,14 @@ const X_AUTH_TOKEN_KIND: HeaderName = HeaderName::from_static("x-auth-token-kind
 const X_AUTH_ABILITIES: HeaderName = HeaderName::from_static("x-auth-abilities");
 const X_AUTH_ENVIRONMENT_ID: HeaderName = HeaderName::from_static("x-auth-environment-id");
 
-/// All that a yes sets, so that nothing that a client sent under these names survives.
-const IDENTITY: [HeaderName; 10] = [
-    REMOTE_USER,
-    REMOTE_EMAIL,
-    REMOTE_NAME,
-    REMOTE_GROUPS,
-    X_AUTH_REQUEST_USER,
-    X_AUTH_REQUEST_EMAIL,
-    X_AUTH_TOKEN_ID,
-    X_AUTH_TOKEN_KIND,
-    X_AUTH_ABILITIES,
-    X_AUTH_ENVIRONMENT_ID,
-];
-
 /// Header values cut from one buffer.
 struct Values(BytesMut);
 
 impl Values {
+    fn take_id(&mut self, id: Uuid) -> Result<HeaderValue, ApiError> {
+        self.take(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    }
+
     /// What was added since the last one, and `text`.
     fn take(&mut self, text: &str) -> Result<HeaderValue, ApiError> {
         self.0.extend_from_slice(text.as_bytes());

@@ -5,7 +5,7 @@ use std::{
     panic::AssertUnwindSafe,
     pin::pin,
     task::Poll,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use actix_http::Request;
@@ -114,11 +114,7 @@ struct Seal {
 
 impl Seal {
     async fn check(self, dialect: &'static Dialect, request: Request) -> Result<Response<BoxBody>, Error> {
-        let answered = {
-            // Pinned where it is made: it is large, and moving it costs.
-            let answer = pin!(authz::answer(&self.state, dialect, &request));
-            within(self.state.limits.deadline, answer).await
-        };
+        let answered = within(self.state.limits.deadline, authz::answer(&self.state, dialect, &request)).await;
         let (response, passed) = match answered {
             Ok(answer) => answer,
             Err(error) => return Ok(self.refuse(&error, Some(dialect))),
@@ -186,7 +182,8 @@ async fn within<T>(deadline: Duration, handled: impl Future<Output = T>) -> Resu
     let mut handled = pin!(AssertUnwindSafe(handled).catch_unwind());
     let answer = match poll_fn(|cx| Poll::Ready(handled.as_mut().poll(cx))).await {
         Poll::Ready(answer) => answer,
-        Poll::Pending => tokio::time::timeout(deadline, handled).await.map_err(|_| ApiError::Deadline)?,
+        // In a box, since few come here and all would make room for it.
+        Poll::Pending => Box::pin(tokio::time::timeout(deadline, handled)).await.map_err(|_| ApiError::Deadline)?,
     };
     answer.map_err(|_| ApiError::Panicked)
 }
@@ -222,8 +219,14 @@ pub(super) struct RequestId([u8; uuid::fmt::Hyphenated::LENGTH]);
 
 impl RequestId {
     fn new() -> Self {
+        // Without the counter by which ids of one millisecond would be in order, and its lock: nobody sorts by these.
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let milliseconds =
+            since_epoch.as_secs().saturating_mul(1000).saturating_add(since_epoch.subsec_millis().into());
+        let [random @ .., _, _, _, _, _, _] = Uuid::new_v4().into_bytes();
+        let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid();
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        id.hyphenated().encode_lower(&mut text);
         Self(text)
     }
 

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::domain::time::Timestamp;
@@ -25,7 +25,7 @@ impl Clock {
     /// The clock of the operating system.
     pub fn system() -> Self {
         let started = Instant::now();
-        Self::of(|| Timestamp::from_unix(chrono::Utc::now().timestamp()), move || started.elapsed())
+        Self::of(|| SystemTime::now().into(), move || started.elapsed())
     }
 
     /// A clock that asks `source`; tests move theirs.

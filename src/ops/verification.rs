@@ -4,15 +4,18 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{Context, Error, expiry, principal::Principal, rotation, throttle::Throttled};
-use crate::domain::{
-    ability::Ability,
-    path::RequestPath,
-    policy::{Access, Policy, Rule},
-    secret::{CredentialKind, Presented},
-    session::SessionRecord,
-    time::Timestamp,
-    token::TokenRecord,
+use super::{Context, Error, expiry, limits::Allowance, principal::Principal, rotation, throttle::Throttled};
+use crate::{
+    domain::{
+        ability::Ability,
+        path::RequestPath,
+        policy::{Access, Policy, Rule},
+        secret::{CredentialKind, Presented},
+        session::SessionRecord,
+        time::Timestamp,
+        token::TokenRecord,
+    },
+    store::Reply,
 };
 
 /// Why a credential is not accepted: for logs and metrics. Outside, all of these are one 401, but that it was used too
@@ -90,18 +93,26 @@ impl Denied {
 /// counts towards rate and quota also where it then turns out that the credential may not do what was asked.
 ///
 /// [`Error::Denied`] where it is not; [`Error::Store`] where that cannot be known.
-pub async fn authenticate(ctx: &Context, credential: &str, caller: Caller<'_>) -> Result<Principal, Error> {
-    let presented = Presented::parse(credential, &ctx.rules.prefixes).map_err(|_| Denied::Malformed)?;
+pub fn authenticate<'c>(ctx: &'c Context, credential: &str, caller: Caller<'c>) -> Reply<'c, Principal, Error> {
+    let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return refuse(Denied::Malformed) };
     match presented.kind {
-        CredentialKind::Session => {
-            let record = ctx.store.session_by_hash(&presented.hash).await?.ok_or(Denied::Unknown)?;
-            accept_session(ctx, record)
-        }
+        CredentialKind::Session => ctx.store.session_by_hash(&presented.hash).then(|found| match found {
+            Ok(Some(record)) => Reply::ready(accept_session(ctx, record)),
+            Ok(None) => refuse(Denied::Unknown),
+            Err(error) => Reply::ready(Err(error.into())),
+        }),
         CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
-            let record = ctx.store.token_by_hash(&presented.hash).await?.ok_or(Denied::Unknown)?;
-            accept_token(ctx, record, &presented, caller).await
+            ctx.store.token_by_hash(&presented.hash).then(move |found| match found {
+                Ok(Some(record)) => accept_token(ctx, record, &presented, caller),
+                Ok(None) => refuse(Denied::Unknown),
+                Err(error) => Reply::ready(Err(error.into())),
+            })
         }
     }
+}
+
+fn refuse<'c>(denied: Denied) -> Reply<'c, Principal, Error> {
+    Reply::ready(Err(denied.into()))
 }
 
 /// Why a policy lets nobody through, whatever their abilities.
@@ -145,17 +156,27 @@ pub struct Passage<'r> {
 ///
 /// `credential` is asked for only where the rule needs one. [`Error::Policy`], [`Error::Denied`] and
 /// [`Error::MissingAbility`] are a no; [`Error::Store`] where nothing can be known.
-pub async fn authorize<C: AsRef<str>, E: From<Error>>(
-    ctx: &Context,
+pub fn authorize<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
+    ctx: &'c Context,
     passage: Passage<'_>,
-    caller: Caller<'_>,
+    caller: Caller<'c>,
     credential: impl FnOnce() -> Result<C, E>,
-) -> Result<Option<Principal>, E> {
-    let (_, rule) = find_rule(&ctx.rules.policies, passage).map_err(Error::from)?;
-    let Access::Credential { kinds, abilities } = &rule.access else { return Ok(None) };
-    let principal = authenticate(ctx, credential()?.as_ref(), caller).await?;
-    judge_rule(&principal, kinds, abilities)?;
-    Ok(Some(principal))
+) -> Reply<'c, Option<Principal>, E> {
+    let (kinds, abilities) = match find_rule(&ctx.rules.policies, passage) {
+        Ok((_, Rule { access: Access::Credential { kinds, abilities }, .. })) => (kinds, abilities),
+        Ok((_, Rule { access: Access::Public, .. })) => return Reply::ready(Ok(None)),
+        Err(denied) => return Reply::ready(Err(Error::from(denied).into())),
+    };
+    match credential() {
+        Ok(credential) => authenticate(ctx, credential.as_ref(), caller).then(|accepted| {
+            let judged = accepted.and_then(|principal| {
+                judge_rule(&principal, kinds, abilities)?;
+                Ok(Some(principal))
+            });
+            Reply::ready(judged.map_err(E::from))
+        }),
+        Err(error) => Reply::ready(Err(error)),
+    }
 }
 
 /// The rule that decides over a passage, with its place in its policy, from 0.
@@ -247,35 +268,53 @@ fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal
     Ok(Principal::Session { record })
 }
 
-async fn accept_token(
-    ctx: &Context,
+fn accept_token<'c>(
+    ctx: &'c Context,
     record: Arc<TokenRecord>,
     presented: &Presented,
-    caller: Caller<'_>,
-) -> Result<Principal, Error> {
+    caller: Caller<'c>,
+) -> Reply<'c, Principal, Error> {
     let now = ctx.clock.now();
     if let Err(denied) = judge_token(&record, presented, now) {
         if denied == Denied::Rotated {
             rotation::notice_reuse(ctx, &record, now);
         }
-        return Err(denied.into());
+        return refuse(denied);
     }
-    // What most tokens never come to is boxed, lest every check make room for it.
-    if expiry::seems_idle(ctx, &record, now) {
-        Box::pin(expiry::expect_in_use(ctx, &record, now)).await?;
-    }
-    let allowance = match &record.token.limits {
-        Some(limits) => Box::pin(ctx.meters.spend(&*ctx.store, &record.token, limits, caller.address)).await?,
-        None => None,
-    };
-    if !record.token.is_fresh_successor() || Box::pin(rotation::begin(ctx, &record, now)).await? {
+    // What most tokens never come to waits in a future of its own, lest every check make room for it.
+    let is_plain =
+        record.token.limits.is_none() && !record.token.is_fresh_successor() && !expiry::seems_idle(ctx, &record, now);
+    if is_plain {
         ctx.uses.note_token(&record, now);
+        return Reply::ready(Ok(accepted(ctx, record, None, caller, now)));
     }
+    Reply::Pending(Box::pin(async move {
+        if expiry::seems_idle(ctx, &record, now) {
+            expiry::expect_in_use(ctx, &record, now).await?;
+        }
+        let allowance = match &record.token.limits {
+            Some(limits) => ctx.meters.spend(&*ctx.store, &record.token, limits, caller.address).await?,
+            None => None,
+        };
+        if !record.token.is_fresh_successor() || rotation::begin(ctx, &record, now).await? {
+            ctx.uses.note_token(&record, now);
+        }
+        Ok(accepted(ctx, record, allowance, caller, now))
+    }))
+}
+
+fn accepted(
+    ctx: &Context,
+    record: Arc<TokenRecord>,
+    allowance: Option<Allowance>,
+    caller: Caller<'_>,
+    now: Timestamp,
+) -> Principal {
     ctx.origins.note(&record, caller, now);
-    Ok(match record.token.environment {
+    match record.token.environment {
         Some(environment) => Principal::EnvironmentToken { environment, record, allowance },
         None => Principal::PersonalAccessToken { record, allowance },
-    })
+    }
 }
 
 fn judge_token(record: &TokenRecord, presented: &Presented, now: Timestamp) -> Result<(), Denied> {

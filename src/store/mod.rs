@@ -90,31 +90,47 @@ pub enum Conflict {
     OutlivesPredecessor,
 }
 
-/// An answer of the store, perhaps there already.
-pub enum Reply<'a, T> {
+/// An answer, perhaps there already.
+pub enum Reply<'a, T, E = StoreError> {
     /// Answered in place; `None` once it was taken.
-    Ready(Option<Result<T, StoreError>>),
+    Ready(Option<Result<T, E>>),
     /// Still under way on another thread or host.
-    Pending(Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>),
+    Pending(Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>),
 }
 
-impl<T> Reply<'_, T> {
+impl<'a, T, E> Reply<'a, T, E> {
     /// An answer that is there already.
-    pub const fn ready(result: Result<T, StoreError>) -> Self {
+    pub const fn ready(result: Result<T, E>) -> Self {
         Self::Ready(Some(result))
+    }
+
+    /// What `next` makes of the answer: at once, if it is there already.
+    pub fn then<U, F>(self, next: impl FnOnce(Result<T, E>) -> Reply<'a, U, F> + Send + 'a) -> Reply<'a, U, F>
+    where
+        T: Unpin + Send + 'a,
+        E: Unpin + Send + 'a,
+        U: Unpin + Send,
+        F: Unpin + Send,
+    {
+        match self {
+            Self::Ready(result) => next(result.expect(TAKEN_ONCE)),
+            pending => Reply::Pending(Box::pin(async move { next(pending.await).await })),
+        }
     }
 }
 
-impl<T: Unpin> Future for Reply<'_, T> {
-    type Output = Result<T, StoreError>;
+impl<T: Unpin, E: Unpin> Future for Reply<'_, T, E> {
+    type Output = Result<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::Ready(result) => Poll::Ready(result.take().expect("a reply is polled no more once it was ready")),
+            Self::Ready(result) => Poll::Ready(result.take().expect(TAKEN_ONCE)),
             Self::Pending(future) => future.as_mut().poll(cx),
         }
     }
 }
+
+const TAKEN_ONCE: &str = "a reply is taken once";
 
 /// A change to a user's profile; what is `None` stays.
 #[derive(Clone, Debug, Default)]
