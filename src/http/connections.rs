@@ -2,14 +2,15 @@
 //!
 //! The framework times the head of a connection's first request alone, and forgets its keep-alive time at the first byte
 //! of the next one: a client that sends that byte and no more, or never reads its answers, would hold its place for ever.
-//! So each connection notes when its last answer was ready, and whoever lies longer than patience allows is shut.
+//! So each connection counts what happens on it, and one on which nothing happens for longer than patience allows is
+//! shut.
 
 use std::{
     any::Any,
     net::{Shutdown, TcpStream},
     os::fd::AsFd,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -18,34 +19,50 @@ use std::{
 use actix_http::Request;
 use actix_web::{dev::Extensions, rt};
 
-/// A request is under way, so whatever takes long is timed elsewhere.
-const BUSY: u64 = u64::MAX;
-
 /// The open connections of a server.
-#[derive(Clone)]
-pub struct Connections {
-    started: Instant,
-    open: Arc<Mutex<Vec<Weak<Connection>>>>,
-}
-
-impl Default for Connections {
-    fn default() -> Self {
-        Self { started: Instant::now(), open: Arc::default() }
-    }
-}
+#[derive(Clone, Default)]
+pub struct Connections(Arc<Mutex<Vec<Watched>>>);
 
 /// One connection, by a second handle on its socket.
 struct Connection {
     socket: TcpStream,
-    started: Instant,
-    /// Milliseconds from the server's start to the moment from which it lies idle, or [`BUSY`]. A connection without a
-    /// request yet is busy: there the framework's own timer runs.
-    idle_since: AtomicU64,
+    /// How many requests came and how many were answered, in one sum: while one is under way it is odd. No clock is read
+    /// for it, since every request counts here. Whoever serves the connection is the only one who counts.
+    turns: AtomicU64,
 }
 
 impl Connection {
-    fn rest(&self) {
-        self.idle_since.store(milliseconds(self.started.elapsed()), Ordering::Relaxed);
+    fn turn(&self) {
+        self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
+/// A connection as it was seen last.
+struct Watched {
+    connection: Weak<Connection>,
+    turns: u64,
+    since: Instant,
+}
+
+impl Watched {
+    fn new(connection: &Arc<Connection>) -> Self {
+        Self { connection: Arc::downgrade(connection), turns: 0, since: Instant::now() }
+    }
+
+    /// Looks again at `now`, and shuts the connection if nothing moved there for longer than `patience`. Answers whether
+    /// it is open. Before the first request the framework's own timer runs, and during one whatever takes long is timed
+    /// elsewhere.
+    fn look(&mut self, now: Instant, patience: Duration) -> bool {
+        let Some(connection) = self.connection.upgrade() else { return false };
+        let turns = connection.turns.load(Ordering::Relaxed);
+        let is_idle = turns != 0 && turns.is_multiple_of(2);
+        if turns != self.turns {
+            (self.turns, self.since) = (turns, now);
+        } else if is_idle && now.duration_since(self.since) > patience {
+            // It may be closed already.
+            let _ = connection.socket.shutdown(Shutdown::Both);
+        }
+        true
     }
 }
 
@@ -57,36 +74,27 @@ impl Connections {
             let Some(stream) = stream.downcast_ref::<rt::net::TcpStream>() else { return };
             // Without a second handle there is nothing to shut; such a connection is left to the framework.
             let Ok(socket) = stream.as_fd().try_clone_to_owned().map(TcpStream::from) else { return };
-            let (started, idle_since) = (connections.started, AtomicU64::new(BUSY));
-            let connection = Arc::new(Connection { socket, started, idle_since });
-            connections.lock().push(Arc::downgrade(&connection));
+            let connection = Arc::new(Connection { socket, turns: AtomicU64::new(0) });
+            connections.lock().push(Watched::new(&connection));
             data.insert(connection);
         }
     }
 
-    /// Shuts the connections that have been idle for longer than `patience`.
+    /// Shuts the connections that have been idle for longer than `patience`, as far as earlier looks tell.
     pub fn close_idle(&self, patience: Duration) {
-        let (now, patience) = (milliseconds(self.started.elapsed()), milliseconds(patience));
-        self.lock().retain(|connection| {
-            let Some(connection) = connection.upgrade() else { return false };
-            let idle_since = connection.idle_since.load(Ordering::Relaxed);
-            if idle_since != BUSY && now.saturating_sub(idle_since) > patience {
-                // It may be closed already.
-                let _ = connection.socket.shutdown(Shutdown::Both);
-            }
-            true
-        });
+        let now = Instant::now();
+        self.lock().retain_mut(|watched| watched.look(now, patience));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Connection>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Watched>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Notes that the request's connection is busy until this is dropped.
 pub(super) fn under_way(request: &Request) -> Option<UnderWay> {
     let connection = request.conn_data::<Arc<Connection>>()?;
-    connection.idle_since.store(BUSY, Ordering::Relaxed);
+    connection.turn();
     Some(UnderWay(Arc::clone(connection)))
 }
 
@@ -95,10 +103,6 @@ pub(super) struct UnderWay(Arc<Connection>);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.rest();
+        self.0.turn();
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 1)
 }

@@ -29,7 +29,9 @@ pub(super) struct Held(Rc<RefCell<Payload>>);
 impl Held {
     /// Takes hold of the body, if it is chunked.
     pub(super) fn of(request: &mut Request) -> Option<Self> {
-        request.headers().contains_key(TRANSFER_ENCODING).then(|| {
+        let is_chunked =
+            !matches!(request.payload(), Payload::None) && request.headers().contains_key(TRANSFER_ENCODING);
+        is_chunked.then(|| {
             let held = Self(Rc::new(RefCell::new(request.take_payload())));
             *request.payload() = Payload::Stream { payload: Box::pin(held.clone()) };
             held
