@@ -1,7 +1,7 @@
 //! What there is to be compared with: the least that a server on the same framework and the same file could do.
 //!
-//! `--mode ceiling` reads the header and answers a constant; `--mode select` looks the token up on the worker's own
-//! connection; both answer `GET /check`. `POST /create` inserts a row in a group commit, with checkpoints on a thread of
+//! `--mode ceiling` reads the header and answers a constant; `--mode headers` does so with as many headers as a yes has
+//! by the contract; `--mode select` looks the token up on the worker's own connection. All answer `GET /check`. `POST /create` inserts a row in a group commit, with checkpoints on a thread of
 //! their own, and without a look at who asks.
 
 use std::{
@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::header, web};
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpServer,
+    http::header::{AUTHORIZATION, HeaderName, HeaderValue},
+    web,
+};
 use clap::{Parser, ValueEnum};
 use patd::domain::secret::{CredentialKind, Plaintext, Prefixes, Presented};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -24,6 +28,7 @@ const MOST_A_COMMIT: usize = 512;
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Mode {
     Ceiling,
+    Headers,
     Select,
 }
 
@@ -87,12 +92,14 @@ thread_local! {
 }
 
 async fn check(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    let token = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(token) = token.and_then(|value| value.strip_prefix("Bearer ")) else {
         return HttpResponse::Unauthorized().finish();
     };
-    if state.mode == Mode::Ceiling {
-        return HttpResponse::Ok().finish();
+    match state.mode {
+        Mode::Ceiling => return HttpResponse::Ok().finish(),
+        Mode::Headers => return with_headers(),
+        Mode::Select => {}
     }
     let Ok(presented) = Presented::parse(token, &state.prefixes) else { return HttpResponse::Unauthorized().finish() };
     let found = READER.with(|reader| {
@@ -109,6 +116,35 @@ async fn check(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
         Ok(None) => HttpResponse::Unauthorized().finish(),
         Err(_) => HttpResponse::ServiceUnavailable().finish(),
     }
+}
+
+/// The names and, in length, the values of a yes to a proxy.
+const HEADERS: [(HeaderName, HeaderValue); 13] = [
+    header("remote-user", "01900000-0000-7000-8000-000000000000"),
+    header("remote-email", "user0@example.com"),
+    header("remote-name", "user 0"),
+    header("remote-groups", ""),
+    header("x-auth-request-user", "01900000-0000-7000-8000-000000000000"),
+    header("x-auth-request-email", "user0@example.com"),
+    header("x-auth-token-id", "01900000-0000-7000-8000-000000000001"),
+    header("x-auth-token-kind", "personal_access_token"),
+    header("x-auth-abilities", "calls:read"),
+    header("x-auth-environment-id", ""),
+    header("cache-control", "no-store"),
+    header("x-content-type-options", "nosniff"),
+    header("x-request-id", "01900000-0000-7000-8000-000000000002"),
+];
+
+const fn header(name: &'static str, value: &'static str) -> (HeaderName, HeaderValue) {
+    (HeaderName::from_static(name), HeaderValue::from_static(value))
+}
+
+fn with_headers() -> HttpResponse {
+    let mut response = HttpResponse::Ok().finish();
+    for (name, value) in HEADERS {
+        response.headers_mut().append(name, value);
+    }
+    response
 }
 
 async fn create(body: web::Bytes, state: web::Data<State>) -> HttpResponse {
