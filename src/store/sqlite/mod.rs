@@ -32,15 +32,18 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-pub use self::error::OpenError;
 use self::{
     changes::{Changes, Patience},
     connect::Readers,
     file::{ServerLock, Watch, Watcher},
     shared::Shared,
     writer::Writer,
+};
+pub use self::{
+    error::OpenError,
+    open::{Access, SqliteSettings},
 };
 use super::{
     Change, EnvironmentQuery, Leaked, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
@@ -58,32 +61,6 @@ use crate::domain::{
     token::{NewToken, RevocationReason, Token, TokenRecord},
     use_origin::UseOrigin,
 };
-
-/// How the database is opened and shared.
-#[derive(Clone, Debug)]
-pub struct SqliteSettings {
-    /// The file.
-    pub path: PathBuf,
-    /// The most read-only connections.
-    pub readers: u32,
-    /// How long a read waits for one of them.
-    pub pool_timeout: Duration,
-    /// How long a write waits for another process to finish its own.
-    pub busy_timeout: Duration,
-    /// How many writes may wait.
-    pub write_queue: usize,
-}
-
-/// Who opens the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// The server: it creates a missing file, and keeps every other server out.
-    Server,
-    /// A tool that may create a missing file. It works beside a server.
-    Create,
-    /// A tool that refuses a missing file. It works beside a server.
-    Existing,
-}
 
 /// Users, sessions and tokens in one SQLite file.
 ///

@@ -8,7 +8,11 @@ mod opening;
 mod running;
 mod statements;
 
-use std::{path::Path, thread, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Instant,
+};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
