@@ -268,6 +268,12 @@ pub struct Throttle {
     /// Further reports a minute from one client address.
     #[serde(deserialize_with = "values::positive")]
     pub reports_per_address_per_minute: NonZeroU32,
+    /// Rotations at once by the tokens of one family.
+    #[serde(deserialize_with = "values::positive")]
+    pub rotations_per_family_burst: NonZeroU32,
+    /// Further rotations a minute by the tokens of one family.
+    #[serde(deserialize_with = "values::positive")]
+    pub rotations_per_family_per_minute: NonZeroU32,
 }
 
 /// The section `[log]`.

@@ -85,7 +85,8 @@ pub async fn accept_rotating(
     }
 }
 
-/// Replaces the token that asks for it. [`Error::NotFound`] where a session asks: it is no token.
+/// Replaces the token that asks for it, which its family may not do too often. [`Error::NotFound`] where a session asks: it
+/// is no token.
 pub async fn rotate_self(
     ctx: &Context,
     asking: &Principal,
@@ -93,6 +94,7 @@ pub async fn rotate_self(
     origin: Origin,
 ) -> Result<IssuedToken, Error> {
     let Principal::PersonalAccessToken { record, .. } = asking else { return Err(Error::NotFound) };
+    ctx.throttle.rotation(record.token.family).map_err(Error::Throttled)?;
     let origin = Origin { actor: Actor::PersonalAccessToken(record.token.id), ..origin };
     replace(ctx, &record.token, request, origin).await.map_err(|error| match error {
         // It ended after it was accepted.
