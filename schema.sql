@@ -1,4 +1,4 @@
--- The whole current schema of a patd database (SQLite, user_version 4). An older file is stepped up to exactly this
+-- The whole current schema of a patd database (SQLite, user_version 5). An older file is stepped up to exactly this
 -- by src/store/sqlite/migrations.rs. Times are Unix seconds, identifiers the 16 bytes of a UUIDv7.
 
 CREATE TABLE users (
@@ -102,7 +102,8 @@ CREATE INDEX tokens_by_environment ON tokens (environment_id, number) WHERE envi
 CREATE INDEX tokens_live_by_environment ON tokens (environment_id, expires_at, revoked_at)
     WHERE revoked_at IS NULL AND environment_id IS NOT NULL;
 CREATE INDEX tokens_by_family ON tokens (family_id) WHERE rotated_from IS NOT NULL;
-CREATE UNIQUE INDEX tokens_live_successor ON tokens (rotated_from)
+-- A token has one successor that is not revoked. By its family, so that whoever ends one need not read what had ended.
+CREATE UNIQUE INDEX tokens_live_successor ON tokens (family_id, rotated_from)
     WHERE rotated_from IS NOT NULL AND revoked_at IS NULL;
 
 -- From where a token was used, its latest few addresses.

@@ -59,7 +59,8 @@ use rotation::{
     a_family_ends_together_and_no_other_with_it, a_grace_ends_no_later_than_the_token,
     a_list_counts_the_idle_as_expired, a_successor_is_like_what_it_replaces_and_lasts_no_longer,
     an_unused_successor_gives_way_to_one_that_lasts_no_longer, only_a_good_token_of_the_owner_is_rotated_and_once,
-    the_first_use_of_a_successor_ends_what_it_replaces, tokens_are_pruned_after_their_end_and_families_together,
+    the_first_use_of_a_successor_ends_what_it_replaces,
+    tokens_are_pruned_after_their_end_and_the_first_of_a_family_last, what_a_pruned_successor_prevents_stays_prevented,
 };
 
 type Case = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
@@ -132,7 +133,8 @@ cases! {
     the_first_use_of_a_successor_ends_what_it_replaces,
     an_unused_successor_gives_way_to_one_that_lasts_no_longer,
     a_family_ends_together_and_no_other_with_it,
-    tokens_are_pruned_after_their_end_and_families_together,
+    tokens_are_pruned_after_their_end_and_the_first_of_a_family_last,
+    what_a_pruned_successor_prevents_stays_prevented,
     a_list_counts_the_idle_as_expired,
     uses_of_a_quota_are_taken_until_none_is_left,
     uses_taken_at_once_are_never_more_than_the_quota,

@@ -299,8 +299,9 @@ pub trait Store: Send + Sync + 'static {
     /// Revokes every token of the owner that is of the family, since the secret of `reused` was seen after rotation had
     /// ended it; answers how many. That it was seen is noted if `note` says so or any was revoked.
     fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
-    /// Deletes some of the personal tokens that had ended by `ended_by`, behind the row number `after`. One whose family
-    /// has another that had not is kept. What has ended by itself leaves no event.
+    /// Deletes some of the personal tokens that had ended by `ended_by`, behind the row number `after`. A successor stays
+    /// while what it replaces had not, and the first of a family while any other is there. What has ended by itself leaves
+    /// no event.
     fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned>;
     /// Revokes those selected of the owner's tokens that are neither revoked nor expired, in one moment; answers how many.
     fn revoke_tokens(

@@ -163,7 +163,7 @@ fn a_proxy_is_told_too() {
 }
 
 #[test]
-fn what_ended_long_ago_is_deleted_and_a_family_only_together() {
+fn what_ended_long_ago_is_deleted_and_the_first_of_a_family_last() {
     let app = TestApp::with(&[("tokens.prune_after", "10d")]);
     let ada = app.sign_in("ada");
     let path = |token: &Value| format!("{TOKENS}/{}", token["id"].as_str().unwrap());
@@ -184,7 +184,7 @@ fn what_ended_long_ago_is_deleted_and_a_family_only_together() {
     app.advance(Duration::from_secs(1));
     assert_eq!(tidied(&app, &ada), [1, 2, 0], "the revoked one is gone");
     app.advance(day());
-    assert_eq!(tidied(&app, &ada), [1, 1, 0], "the old secret is known while its successor is good");
+    assert_eq!(tidied(&app, &ada), [1, 1, 0], "the first of a family is known while its successor is good");
     assert_eq!(app.bearer(new["token"].as_str().unwrap()).get("/api/user").status, 200);
     assert_eq!(tidied(&app, &ada), [1, 0, 1], "it was ended by the use");
     assert_eq!(ada.delete(&path(&new)).status, 200);
@@ -192,6 +192,7 @@ fn what_ended_long_ago_is_deleted_and_a_family_only_together() {
     assert_eq!(tidied(&app, &app.sign_in_again("ada")), [0, 0, 2]);
     app.advance(day());
     let ada = app.sign_in_again("ada");
-    assert_eq!(tidied(&app, &ada), [0, 0, 0], "and the family goes together");
+    assert_eq!(tidied(&app, &ada), [0, 0, 1], "the successor is gone");
+    assert_eq!(tidied(&app, &ada), [0, 0, 0], "and then the first");
     assert_eq!(events(&ada), 13, "and no event is lost, nor one made");
 }

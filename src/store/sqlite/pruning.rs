@@ -29,22 +29,21 @@ struct Found {
     next: Option<i64>,
 }
 
-/// A token that somebody could present again is known for what it is as long as any of its family could be used, so that
-/// its reuse is noticed: no member of a family goes before the last one has ended.
-const FIND: &str = "WITH stretch AS (
-         SELECT number, id, family_id, revoked_at, expires_at, environment_id FROM tokens
-         WHERE number > :after ORDER BY number LIMIT :stretch
-     )
-     SELECT t.number, t.id,
-            t.environment_id IS NULL
-            AND (coalesce(t.revoked_at <= :ended_by, 0) OR coalesce(t.expires_at <= :ended_by, 0))
-            AND NOT EXISTS (
-                SELECT 1 FROM tokens f WHERE f.id = t.family_id
-                    AND NOT (coalesce(f.revoked_at <= :ended_by, 0) OR coalesce(f.expires_at <= :ended_by, 0)))
-            AND NOT EXISTS (
-                SELECT 1 FROM tokens f WHERE f.family_id = t.family_id AND f.rotated_from IS NOT NULL
-                    AND NOT (coalesce(f.revoked_at <= :ended_by, 0) OR coalesce(f.expires_at <= :ended_by, 0)))
-     FROM stretch t ORDER BY t.number";
+/// Each row that ended is judged by no more than two others, however large its family is. Two kinds stay:
+///
+/// - a successor, while what it replaces has not ended as long ago: that it was used, or that somebody revoked it, is why
+///   no other takes its place;
+/// - the first of a family, while any other is there: its row counts what is used of the quota that they share.
+pub(super) const FIND: &str = "SELECT t.number, t.id,
+            CASE WHEN coalesce(t.revoked_at <= :ended_by, 0) OR coalesce(t.expires_at <= :ended_by, 0) THEN
+                t.environment_id IS NULL
+                AND NOT EXISTS (
+                    SELECT 1 FROM tokens p WHERE p.id = t.rotated_from
+                        AND NOT (coalesce(p.revoked_at <= :ended_by, 0) OR coalesce(p.expires_at <= :ended_by, 0)))
+                AND NOT (t.rotated_from IS NULL AND EXISTS (
+                    SELECT 1 FROM tokens f WHERE f.family_id = t.id AND f.rotated_from IS NOT NULL))
+            ELSE 0 END
+     FROM tokens t WHERE t.number > :after ORDER BY t.number LIMIT :stretch";
 
 fn find(connection: &Connection, ended_by: Timestamp, after: i64) -> Result<Found, StoreError> {
     let mut statement = connection.prepare_cached(FIND)?;
@@ -67,8 +66,8 @@ fn find(connection: &Connection, ended_by: Timestamp, after: i64) -> Result<Foun
     Ok(Found { tokens, next: (seen == STRETCH).then_some(last) })
 }
 
-/// Deletes those that were found. What has ended stays ended, and of a family that has none left that has not, no other
-/// can come: so what could be deleted when it was found can be still.
+/// Deletes those that were found. What has ended stays ended and is rotated no more: so what could be deleted when it was
+/// found can be still.
 fn delete(connection: &Connection, tokens: &[(i64, TokenId)], ended_by: Timestamp) -> Result<u64, StoreError> {
     let mut statement = connection.prepare_cached(
         "DELETE FROM tokens WHERE number = :number AND (revoked_at <= :ended_by OR expires_at <= :ended_by)",
