@@ -140,7 +140,15 @@ CREATE TRIGGER audit_events_are_not_changed BEFORE UPDATE ON audit_events
 BEGIN
     SELECT RAISE(ABORT, 'an audit event is never changed');
 END;
+
+-- The time before which events may be deleted. It has its row only within a transaction that prunes.
+CREATE TABLE audit_pruning (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    before INTEGER NOT NULL
+) STRICT;
+
 CREATE TRIGGER audit_events_are_not_deleted BEFORE DELETE ON audit_events
+WHEN NOT EXISTS (SELECT 1 FROM audit_pruning WHERE before > old.at)
 BEGIN
     SELECT RAISE(ABORT, 'an audit event is never deleted');
 END;

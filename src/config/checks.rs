@@ -18,7 +18,7 @@ const WHOLE_SECONDS: &str = r#"at least "1s", in whole seconds"#;
 
 /// Refuses the first setting that is out of its range.
 pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
-    let Config { server, database, passwords, sessions, tokens, rotation, throttle, .. } = config;
+    let Config { server, database, passwords, sessions, tokens, rotation, audit, throttle, .. } = config;
     let lasting = |duration: Duration| duration > Duration::ZERO;
     let whole_seconds = |duration: Duration| lasting(duration) && duration.subsec_nanos() == 0;
 
@@ -60,6 +60,7 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
         ("tokens.max_lifetime", lifetime(tokens.max_lifetime), NEVER_OR_WHOLE_SECONDS),
         ("tokens.idle_lifetime", lifetime(tokens.idle_lifetime), NEVER_OR_WHOLE_SECONDS),
         ("tokens.prune_after", lifetime(tokens.prune_after), NEVER_OR_WHOLE_SECONDS),
+        ("audit.prune_after", lifetime(audit.prune_after), NEVER_OR_WHOLE_SECONDS),
         (
             "tokens.allow_endless",
             tokens.allow_endless || tokens.default_lifetime.or(tokens.max_lifetime).is_some(),

@@ -81,11 +81,20 @@ pub struct Rotation {
     pub replace_unused: bool,
 }
 
-/// What pruning did.
+/// What is an end long ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pruned {
-    /// How many rows are gone.
-    pub rows: u64,
+pub struct LongAgo {
+    /// To have been revoked, or to have expired, by then.
+    pub ended_by: Timestamp,
+    /// Not to have been used after this, nor made; `None` where what is not used does not end.
+    pub unused_since: Option<Timestamp>,
+}
+
+/// Some of the tokens that ended long ago.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Their row numbers and their identifiers.
+    pub tokens: Vec<(i64, TokenId)>,
     /// Where to go on: the last row number that was looked at. `None` is the end of the table.
     pub next: Option<i64>,
 }
@@ -299,10 +308,12 @@ pub trait Store: Send + Sync + 'static {
     /// Revokes every token of the owner that is of the family, since the secret of `reused` was seen after rotation had
     /// ended it; answers how many. That it was seen is noted if `note` says so or any was revoked.
     fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
-    /// Deletes some of the personal tokens that had ended by `ended_by`, behind the row number `after`. A successor stays
-    /// while what it replaces had not, and the first of a family while any other is there. What has ended by itself leaves
-    /// no event.
-    fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned>;
+    /// Finds some of the tokens, of persons and of environments, that ended long ago, behind the row number `after`. A
+    /// successor counts only where what it replaces ended as long ago, by more than not being used, and the first of a
+    /// family only where no other is there.
+    fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Reply<'_, Ended>;
+    /// Deletes those of the tokens that were found so and still count; answers how many. It leaves no event.
+    fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> Reply<'_, u64>;
     /// Revokes those selected of the owner's tokens that are neither revoked nor expired, in one moment; answers how many.
     fn revoke_tokens(
         &self,
@@ -331,6 +342,8 @@ pub trait Store: Send + Sync + 'static {
     fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
     /// The events of the user's trail before `before`, newest first, at most `limit`.
     fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
+    /// Deletes some of the events from before that time, the oldest first; answers how many. Nothing else deletes one.
+    fn prune_events(&self, before: Timestamp) -> Reply<'_, u64>;
 
     /// Notes uses; a time never moves back, what is gone is passed over.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;

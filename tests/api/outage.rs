@@ -19,8 +19,8 @@ use patd::{
         use_origin::UseOrigin,
     },
     store::{
-        EnvironmentQuery, Leaked, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
-        StoreError, TokenQuery, TokenSelection, Uses,
+        Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
+        Store, StoreError, TokenQuery, TokenSelection, Uses,
     },
 };
 use serde_json::json;
@@ -110,6 +110,7 @@ delegate! {
         fn credentials_by_email(&self, email: &Email) -> Option<UserCredentials>;
         fn users(&self, after: Option<UserId>, limit: u32) -> Vec<User>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Vec<Event>;
+        fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Ended;
         fn session_by_hash(&self, hash: &TokenHash) -> Option<Arc<SessionRecord>>;
         fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session>;
         fn token_by_hash(&self, hash: &TokenHash) -> Option<Arc<TokenRecord>>;
@@ -148,7 +149,7 @@ delegate! {
         fn rotate_token(&self, rotation: Rotation, by: By) -> Token;
         fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> ();
         fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> u64;
-        fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Pruned;
+        fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> u64;
         fn revoke_tokens(&self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: By) -> u64;
         fn revoke_leaked(&self, leaked: Leaked, by: By) -> ();
         fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Token;
@@ -159,6 +160,7 @@ delegate! {
         fn record_uses(&self, uses: Uses) -> ();
         fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
+        fn prune_events(&self, before: Timestamp) -> u64;
     }
 }
 

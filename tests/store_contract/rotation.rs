@@ -1,16 +1,16 @@
-//! What every store must do about rotation: successors, their first use, the end of families, and what is deleted.
+//! What every store must do about rotation: successors, their first use, and the end of families.
 
 use super::*;
 use patd::{
     domain::token::{Grace, TokenRecord},
-    store::{Pruned, Rotation},
+    store::Rotation,
 };
 
-const ALREADY_ROTATED: StoreError = StoreError::Conflict(Conflict::AlreadyRotated);
+pub(super) const ALREADY_ROTATED: StoreError = StoreError::Conflict(Conflict::AlreadyRotated);
 const OUTLIVES: StoreError = StoreError::Conflict(Conflict::OutlivesPredecessor);
 
 /// The replacement of a token with a minute of grace, which the first use ends.
-fn rotation(token: &Token) -> Rotation {
+pub(super) fn rotation(token: &Token) -> Rotation {
     let (hash, hint) = secret(CredentialKind::PersonalAccessToken);
     Rotation {
         owner: token.owner,
@@ -26,11 +26,11 @@ fn rotation(token: &Token) -> Rotation {
     }
 }
 
-async fn add_new(store: &dyn Store, new: &NewToken) -> Token {
+pub(super) async fn add_new(store: &dyn Store, new: &NewToken) -> Token {
     store.add_token(new.clone(), 1000, by(1000)).await.unwrap()
 }
 
-async fn record(store: &dyn Store, hash: &TokenHash) -> Arc<TokenRecord> {
+pub(super) async fn record(store: &dyn Store, hash: &TokenHash) -> Arc<TokenRecord> {
     store.token_by_hash(hash).await.unwrap().unwrap()
 }
 
@@ -171,68 +171,6 @@ pub(super) async fn a_family_ends_together_and_no_other_with_it(store: &dyn Stor
     assert_eq!(detected().await, 1, "what changes nothing leaves no event");
     store.end_family(ada.id, old.family, old.id, true, by(2003)).await.unwrap();
     assert_eq!(detected().await, 2, "unless it is to be noted");
-}
-
-pub(super) async fn tokens_are_pruned_after_their_end_and_the_first_of_a_family_last(store: &dyn Store) {
-    let ada = add(store, "ada").await;
-    let ending = |end| NewToken { expires_at: Some(at(end)), ..new_token(ada.id, "ends") };
-    let (ended, ends) = (ending(3000), ending(3001));
-    add_new(store, &ended).await;
-    let last = add_new(store, &ends).await;
-    let revoked = new_token(ada.id, "revoked");
-    add_new(store, &revoked).await;
-    store.revoke_token(ada.id, revoked.id, REASON, by(3000)).await.unwrap();
-    let first =
-        NewToken { limits: Limits { quota: Some(100), ..Limits::default() }.boxed(), ..new_token(ada.id, "rotated") };
-    let (mut newest, mut family) = (add_new(store, &first).await, vec![first.hash]);
-    let taken = store.reserve_uses(newest.id).await.unwrap();
-    for _ in 0..3 {
-        let asked = rotation(&newest);
-        newest = store.rotate_token(asked.clone(), by(2000)).await.unwrap();
-        family.push(asked.hash);
-    }
-    let known = async || {
-        let mut known = Vec::new();
-        for hash in &family {
-            known.push(store.token_by_hash(hash).await.unwrap().is_some());
-        }
-        known
-    };
-    for hash in [&ended.hash, &revoked.hash].into_iter().chain(&family) {
-        record(store, hash).await;
-    }
-
-    let events = store.events_of(ada.id, None, 100).await.unwrap();
-    assert_eq!(store.prune_tokens(at(1999), 0).await, Ok(Pruned { rows: 0, next: None }));
-    // Of the family, the second: it was ended when the third was rotated, and that one's grace lasts until 2060.
-    assert_eq!(store.prune_tokens(at(2059), 0).await, Ok(Pruned { rows: 1, next: None }));
-    assert_eq!(known().await, [true, false, true, true]);
-    assert_eq!(store.prune_tokens(at(3000), last.number).await, Ok(Pruned { rows: 2, next: None }), "behind that one");
-    assert_eq!(known().await, [true, false, false, true]);
-    assert_eq!(store.prune_tokens(at(3000), 0).await, Ok(Pruned { rows: 1, next: None }));
-    for hash in [&ended.hash, &revoked.hash] {
-        assert!(store.token_by_hash(hash).await.unwrap().is_none());
-    }
-    assert_eq!(record(store, &ends.hash).await.token, last);
-    assert_eq!(store.taken_uses(vec![newest.id]).await, Ok(vec![(newest.id, taken)]), "the quota is not begun anew");
-    assert_eq!(store.events_of(ada.id, None, 100).await.unwrap(), events);
-    store.revoke_token(ada.id, newest.id, REASON, by(3000)).await.unwrap();
-    assert_eq!(store.prune_tokens(at(3000), 0).await, Ok(Pruned { rows: 1, next: None }));
-    assert_eq!(known().await, [true, false, false, false]);
-    assert_eq!(store.prune_tokens(at(3000), 0).await, Ok(Pruned { rows: 1, next: None }), "and the first at last");
-    assert_eq!(known().await, [false; 4]);
-}
-
-pub(super) async fn what_a_pruned_successor_prevents_stays_prevented(store: &dyn Store) {
-    let ada = add(store, "ada").await;
-    let old = add_token(store, &ada, "ci").await;
-    let made = store.rotate_token(rotation(&old), by(2000)).await.unwrap();
-    store.revoke_token(ada.id, made.id, REASON, by(2001)).await.unwrap();
-    assert_eq!(store.prune_tokens(at(2059), 0).await, Ok(Pruned { rows: 0, next: None }));
-    let again = Rotation { replace_unused: true, ..rotation(&old) };
-    assert_eq!(store.rotate_token(again, by(2059)).await, Err(ALREADY_ROTATED), "somebody revoked its successor");
-    assert_eq!(store.prune_tokens(at(2060), 0).await, Ok(Pruned { rows: 1, next: None }));
-    assert_eq!(store.prune_tokens(at(2060), 0).await, Ok(Pruned { rows: 1, next: None }));
 }
 
 pub(super) async fn a_list_counts_the_idle_as_expired(store: &dyn Store) {

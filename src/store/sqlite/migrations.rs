@@ -273,6 +273,17 @@ mod tests {
     }
 
     #[test]
+    fn an_older_trail_is_kept_and_stays_closed() {
+        let mut connection = at_version_4();
+        let event = "INSERT INTO audit_events (at, actor_kind, action, target_kind, outcome)
+                     VALUES (1, 'system', 'user.created', 'user', 'success')";
+        connection.execute(event, []).unwrap();
+        migrate(&mut connection).unwrap();
+        assert!(connection.execute("DELETE FROM audit_events", []).is_err());
+        assert_eq!(connection.query_row("SELECT count(*) FROM audit_events", [], |row| row.get(0)), Ok(1));
+    }
+
+    #[test]
     fn a_step_that_leaves_a_row_without_what_it_refers_to_is_undone() {
         let mut connection = at_version_2();
         let steps = [STEPS[0], "INSERT INTO sessions VALUES (zeroblob(16), zeroblob(16), zeroblob(32), NULL, 1, 1, 2)"];

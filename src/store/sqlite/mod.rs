@@ -46,8 +46,8 @@ pub use self::{
     open::{Access, SqliteSettings},
 };
 use super::{
-    Change, EnvironmentQuery, Leaked, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
-    TokenQuery, TokenSelection, Uses,
+    Change, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
+    Store, TokenQuery, TokenSelection, Uses,
 };
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
@@ -302,8 +302,13 @@ impl Store for SqliteStore {
         })
     }
 
-    fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned> {
-        Reply::Pending(Box::pin(pruning::prune(self, ended_by, after)))
+    fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Reply<'_, Ended> {
+        self.read_long(move |connection| pruning::find(connection, long_ago, after))
+    }
+
+    fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> Reply<'_, u64> {
+        let of = tokens.iter().map(|(_, id)| Change::Token(*id)).collect();
+        self.write(of, move |connection| pruning::delete(connection, &tokens, long_ago))
     }
 
     fn revoke_tokens(
@@ -351,6 +356,10 @@ impl Store for SqliteStore {
 
     fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>> {
         self.read_long(move |connection| audit::list(connection, user, before, limit))
+    }
+
+    fn prune_events(&self, before: Timestamp) -> Reply<'_, u64> {
+        Reply::Pending(Box::pin(audit::prune(self, before)))
     }
 
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()> {

@@ -29,6 +29,25 @@ fn an_event_is_neither_changed_nor_deleted() {
 }
 
 #[test]
+fn whoever_prunes_can_delete_no_event_that_is_not_old_and_nobody_can_afterwards() {
+    let directory = directory();
+    let store = open(&directory);
+    wait(store.add_user(person("ada"), password(), by())).unwrap();
+    let prune = |before: i64| {
+        let before = Timestamp::from_unix(before);
+        wait(store.write(Vec::new(), move |connection| audit::delete(connection, &[1], before)))
+    };
+    let too_young = prune(by().at.unix());
+    assert!(matches!(too_young, Err(StoreError::Internal(_))), "{too_young:?}");
+    wait(store.add_user(person("eve"), password(), by())).unwrap();
+    assert_eq!(prune(by().at.unix() + 1), Ok(1));
+    let afterwards =
+        wait(store.write(Vec::new(), |connection| Ok(connection.execute("DELETE FROM audit_events", [])?)));
+    assert!(matches!(afterwards, Err(StoreError::Internal(_))), "{afterwards:?}");
+    assert_eq!(count(&store), 1);
+}
+
+#[test]
 fn a_change_whose_event_cannot_be_written_does_not_happen() {
     let directory = directory();
     let store = open(&directory);

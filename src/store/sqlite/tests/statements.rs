@@ -242,7 +242,7 @@ fn what_is_done_about_a_family_does_not_grow_with_what_ended_of_it() {
             };
             let family = [0_u8; 16];
             Ok([
-                count(pruning::FIND, &[(":after", &(ended - 9)), (":ended_by", &9), (":stretch", &10)])?,
+                count(pruning::FIND, &[(":after", &(ended - 9)), (":ended_by", &9), (":unused_since", &9), (":stretch", &10)])?,
                 count(
                     rotation::END_FAMILY,
                     &[(":at", &5), (":reason", &"leaked"), (":family_id", &family), (":owner_id", &ada.id.uuid().into_bytes())],
