@@ -53,6 +53,7 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
         // The limiter multiplies the two within a u64 of nanoseconds.
         ("throttle.per_email_burst", throttle.per_email_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("throttle.per_address_burst", throttle.per_address_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
+        ("throttle.reports_burst", throttle.reports_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("throttle.reports_per_address_burst", throttle.reports_per_address_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("throttle.rotations_per_family_burst", throttle.rotations_per_family_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("tokens.max_per_user", tokens.max_per_user >= 1, AT_LEAST_ONE),

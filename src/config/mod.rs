@@ -273,6 +273,12 @@ pub struct Throttle {
     /// Further reports a minute from one client address.
     #[serde(deserialize_with = "values::positive")]
     pub reports_per_address_per_minute: NonZeroU32,
+    /// Reports of leaked secrets at once from everywhere.
+    #[serde(deserialize_with = "values::positive")]
+    pub reports_burst: NonZeroU32,
+    /// Further reports a minute from everywhere.
+    #[serde(deserialize_with = "values::positive")]
+    pub reports_per_minute: NonZeroU32,
     /// Rotations at once by the tokens of one family.
     #[serde(deserialize_with = "values::positive")]
     pub rotations_per_family_burst: NonZeroU32,

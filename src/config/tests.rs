@@ -328,6 +328,8 @@ fn each_range_is_checked_at_both_ends() {
         ("throttle.per_address_per_minute", &["0"], "from 1 to", &["1"]),
         ("throttle.reports_per_address_burst", &["0"], "from 1 to", &["1"]),
         ("throttle.reports_per_address_per_minute", &["0"], "from 1 to", &["1"]),
+        ("throttle.reports_burst", &["0", "1000001"], "from 1 to", &["1"]),
+        ("throttle.reports_per_minute", &["0"], "from 1 to", &["1"]),
         ("throttle.rotations_per_family_burst", &["0", "1000001"], "from 1 to", &["1"]),
         ("throttle.rotations_per_family_per_minute", &["0"], "from 1 to", &["1"]),
         ("sessions.prefix", &["", "a-b", "aaaaaaaaaaaaaaaaa"], "1 to 16 letters", &["a"]),

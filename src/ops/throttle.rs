@@ -39,6 +39,7 @@ pub(super) struct Throttle {
     by_address: Limiter,
     by_email: Limiter,
     reports: Limiter,
+    all_reports: Limiter,
     rotations: Limiter,
 }
 
@@ -48,6 +49,7 @@ impl Throttle {
             by_address: Limiter::new(settings.per_address_burst, settings.per_address_per_minute, clock),
             by_email: Limiter::new(settings.per_email_burst, settings.per_email_per_minute, clock),
             reports: Limiter::new(settings.reports_per_address_burst, settings.reports_per_address_per_minute, clock),
+            all_reports: Limiter::new(settings.reports_burst, settings.reports_per_minute, clock),
             rotations: Limiter::new(
                 settings.rotations_per_family_burst,
                 settings.rotations_per_family_per_minute,
@@ -63,9 +65,11 @@ impl Throttle {
         self.by_email.attempt(email.canonical())
     }
 
-    /// Counts a report of leaked secrets from `client`.
+    /// Counts a report of leaked secrets from `client`. The address is asked first, so that one client alone cannot keep
+    /// out all others.
     pub(super) fn report(&self, client: IpAddr) -> Result<(), Throttled> {
-        self.reports.attempt(network(client))
+        self.reports.attempt(network(client))?;
+        self.all_reports.attempt(())
     }
 
     /// Counts an attempt of a token of `family` to replace itself: each leaves a row for a while.
@@ -77,6 +81,7 @@ impl Throttle {
         self.by_address.limiter.retain_recent();
         self.by_email.limiter.retain_recent();
         self.reports.limiter.retain_recent();
+        self.all_reports.limiter.retain_recent();
         self.rotations.limiter.retain_recent();
     }
 }

@@ -141,6 +141,8 @@ pub struct Leaked {
     pub tokens: Vec<TokenId>,
     /// Sessions.
     pub sessions: Vec<SessionId>,
+    /// How many secrets were reported, those that are nobody's included, where that is to be noted if nothing is left to do.
+    pub presented: Option<usize>,
 }
 
 /// Uses of tokens and sessions since the last report, each once with its latest time.
@@ -323,7 +325,7 @@ pub trait Store: Send + Sync + 'static {
         by: By,
     ) -> Reply<'_, u64>;
     /// Revokes the tokens and ends the sessions that were found where they should not be; what has ended is passed over.
-    /// Where nothing is left to do, that somebody reported something is noted in nobody's trail: so it takes as long.
+    /// Where nothing is left to do, how many were presented is noted in nobody's trail: so it takes as long.
     fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()>;
     /// Disables a token of the owner that is not revoked; a second time changes nothing. [`StoreError::NotFound`].
     fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;

@@ -122,9 +122,12 @@ pub(super) fn revoke_leaked(connection: &Connection, leaked: &Leaked, by: &By) -
     for id in &leaked.sessions {
         found |= end_leaked_session(connection, *id, by)?;
     }
-    match found {
-        true => Ok(()),
-        false => audit::record(connection, by, &Entry::refused(None, Action::TokenLeaked, "unknown")),
+    match leaked.presented {
+        Some(presented) if !found => {
+            let unknown = Entry::refused(None, Action::TokenLeaked, "unknown");
+            audit::record(connection, by, &unknown.with(format!("unknown, {presented} presented")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -16,6 +16,21 @@ fn unspeakable() -> By {
 }
 
 #[test]
+fn a_report_of_nothing_says_how_much_was_presented_in_nobodys_trail() {
+    let directory = directory();
+    let store = open(&directory);
+    for presented in [None, Some(1000)] {
+        wait(store.revoke_leaked(Leaked { presented, ..Leaked::default() }, by())).unwrap();
+    }
+    assert_eq!(count(&store), 1);
+    let noted = "SELECT user_id IS NULL AND action = 'token.leaked' AND outcome = 'refused', detail FROM audit_events";
+    let noted = wait(store.read(move |connection| {
+        Ok(connection.query_row(noted, [], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?)))?)
+    }));
+    assert_eq!(noted, Ok((true, "unknown, 1000 presented".to_owned())));
+}
+
+#[test]
 fn an_event_is_neither_changed_nor_deleted() {
     let directory = directory();
     let store = open(&directory);
