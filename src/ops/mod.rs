@@ -97,7 +97,7 @@ impl Context {
             throttle: Throttle::new(&config.throttle, &clock),
             uses: Recorder::default(),
             rotations: Rotations::default(),
-            pruning: Pruning::default(),
+            pruning: Pruning::new(&clock),
             meters: Meters::new(&clock),
             origins: Origins::default(),
             rules: Rules {

@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod audit;
 mod authz;
+mod clock_leaps;
 mod environment_races;
 mod environment_tokens;
 mod environments;
