@@ -15,6 +15,7 @@ pub mod origins;
 pub mod passwords;
 pub mod principal;
 mod pruning;
+mod reuse;
 pub mod revocation;
 pub mod rotation;
 pub mod sessions;
@@ -31,6 +32,7 @@ use limits::Meters;
 use origins::Origins;
 use passwords::Passwords;
 use pruning::Pruning;
+use reuse::Reuses;
 use rotation::Rotations;
 use throttle::{Throttle, Throttled};
 use uses::Recorder;
@@ -59,6 +61,7 @@ pub struct Context {
     throttle: Throttle,
     uses: Recorder,
     rotations: Rotations,
+    reuses: Reuses,
     pruning: Pruning,
     meters: Meters,
     origins: Origins,
@@ -97,6 +100,7 @@ impl Context {
             throttle: Throttle::new(&config.throttle, &clock),
             uses: Recorder::default(),
             rotations: Rotations::default(),
+            reuses: Reuses::default(),
             pruning: Pruning::new(&clock),
             meters: Meters::new(&clock),
             origins: Origins::default(),
@@ -135,7 +139,7 @@ impl Context {
     /// Notes which secrets were seen after rotation had ended them, and ends their families where the configuration says
     /// so; due a moment later. What fails stays noted here.
     pub async fn note_reuse(&self) -> Result<(), StoreError> {
-        rotation::note_reuse(self).await
+        reuse::note(self).await
     }
 
     /// Notes all uses that are not on disk yet there, and gives back what was taken of quotas and not used; due at

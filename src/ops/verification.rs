@@ -4,7 +4,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{Context, Error, expiry, principal::Principal, rotation, throttle::Throttled};
+use super::{Context, Error, expiry, principal::Principal, reuse, rotation, throttle::Throttled};
 use crate::domain::{
     ability::Ability,
     path::RequestPath,
@@ -256,7 +256,7 @@ async fn accept_token(
     let now = ctx.clock.now();
     if let Err(denied) = judge_token(&record, presented, now) {
         if denied == Denied::Rotated {
-            rotation::notice_reuse(ctx, &record, now);
+            reuse::notice(ctx, &record, caller, now);
         }
         return Err(denied.into());
     }

@@ -67,9 +67,14 @@ impl Faulty {
 
     /// One that is well until the switch says otherwise.
     pub fn switched() -> (Switch, impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
+        Self::switched_to(Fault::Fails)
+    }
+
+    /// The same where it then does something else.
+    pub fn switched_to(fault: Fault) -> (Switch, impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
         let mode = Arc::new(AtomicU8::new(WELL));
         let switch = Switch(Arc::clone(&mode));
-        (switch, |store| Arc::new(Self { store, mode, fault: Fault::Fails }))
+        (switch, move |store| Arc::new(Self { store, mode, fault }))
     }
 
     fn unless<'a, T: 'a>(&self, mode: u8, reply: impl FnOnce() -> Reply<'a, T>) -> Reply<'a, T> {
