@@ -67,6 +67,13 @@ impl SqliteStore {
             Access::Server => Some(ServerLock::acquire(&path)?),
             Access::Create | Access::Existing => None,
         };
+        // A server is not told of another schema, so a tool gives the file none under it.
+        let _no_server = match found {
+            Found::Ours(version) if lock.is_none() && version < migrations::VERSION => {
+                keep_servers_out(&path, version)?
+            }
+            _ => None,
+        };
         if found == Found::Nothing {
             file::create_private(&path)?;
         }
@@ -112,6 +119,13 @@ impl SqliteStore {
             _patience: patience,
         })
     }
+}
+
+fn keep_servers_out(path: &Path, found: i64) -> Result<Option<ServerLock>, OpenError> {
+    ServerLock::acquire_if_any(path).map_err(|error| match error {
+        OpenError::Served { path } => OpenError::InUse { path, found, known: migrations::VERSION },
+        other => other,
+    })
 }
 
 fn unmigrated(path: &Path, error: &MigrationError) -> OpenError {

@@ -6,6 +6,7 @@ mod life;
 mod log;
 mod opening;
 mod running;
+mod schemas;
 mod statements;
 
 use std::{
