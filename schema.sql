@@ -1,4 +1,4 @@
--- The whole current schema of a patd database (SQLite, user_version 4). An older file is stepped up to exactly this
+-- The whole current schema of a patd database (SQLite, user_version 5). An older file is stepped up to exactly this
 -- by src/store/sqlite/migrations.rs. Times are Unix seconds, identifiers the 16 bytes of a UUIDv7.
 
 CREATE TABLE users (
@@ -102,7 +102,8 @@ CREATE INDEX tokens_by_environment ON tokens (environment_id, number) WHERE envi
 CREATE INDEX tokens_live_by_environment ON tokens (environment_id, expires_at, revoked_at)
     WHERE revoked_at IS NULL AND environment_id IS NOT NULL;
 CREATE INDEX tokens_by_family ON tokens (family_id) WHERE rotated_from IS NOT NULL;
-CREATE UNIQUE INDEX tokens_live_successor ON tokens (rotated_from)
+-- A token has one successor that is not revoked. By its family, so that whoever ends one need not read what had ended.
+CREATE UNIQUE INDEX tokens_live_successor ON tokens (family_id, rotated_from)
     WHERE rotated_from IS NOT NULL AND revoked_at IS NULL;
 
 -- From where a token was used, its latest few addresses.
@@ -139,7 +140,15 @@ CREATE TRIGGER audit_events_are_not_changed BEFORE UPDATE ON audit_events
 BEGIN
     SELECT RAISE(ABORT, 'an audit event is never changed');
 END;
+
+-- The time before which events may be deleted. It has its row only within a transaction that prunes.
+CREATE TABLE audit_pruning (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    before INTEGER NOT NULL
+) STRICT;
+
 CREATE TRIGGER audit_events_are_not_deleted BEFORE DELETE ON audit_events
+WHEN NOT EXISTS (SELECT 1 FROM audit_pruning WHERE before > old.at)
 BEGIN
     SELECT RAISE(ABORT, 'an audit event is never deleted');
 END;

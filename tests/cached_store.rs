@@ -36,8 +36,8 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        EnvironmentQuery, Leaked, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
-        StoreError, TokenQuery, TokenSelection, Uses,
+        Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
+        Store, StoreError, TokenQuery, TokenSelection, Uses,
         cached::{Cached, Capacity},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -140,7 +140,8 @@ impl Store for Inner {
         fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token>;
         fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()>;
         fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
-        fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned>;
+        fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Reply<'_, Ended>;
+        fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> Reply<'_, u64>;
         fn revoke_tokens(
             &self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: By
         ) -> Reply<'_, u64>;
@@ -152,6 +153,7 @@ impl Store for Inner {
         fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>>;
         fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
+        fn prune_events(&self, before: Timestamp) -> Reply<'_, u64>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
         fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()>;
         fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>>;

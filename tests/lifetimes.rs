@@ -130,6 +130,7 @@ impl Program {
                 ("passwords.iterations", "1"),
                 ("throttle.per_email_burst", "1000000"),
                 ("throttle.per_address_burst", "1000000"),
+                ("throttle.rotations_per_family_burst", "1000000"),
                 ("tokens.idle_lifetime", &format!("{IDLE}s")),
             ]
             .map(|(key, value)| (key, value.to_owned()))

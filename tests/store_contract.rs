@@ -10,6 +10,8 @@ mod audit;
 mod environments;
 #[path = "store_contract/limits.rs"]
 mod limits;
+#[path = "store_contract/pruning.rs"]
+mod pruning;
 #[path = "store_contract/rotation.rs"]
 mod rotation;
 
@@ -55,11 +57,17 @@ use environments::{
     an_environments_limit_is_its_own, what_changes_no_environment_leaves_no_event,
     whoever_loses_an_environment_is_back_in_their_default_one,
 };
+use pruning::{
+    a_successor_stays_while_what_it_replaces_is_good, events_are_pruned_from_the_oldest_on_and_no_younger_ones,
+    tokens_are_pruned_after_their_end_and_the_first_of_a_family_last,
+    tokens_of_environments_are_pruned_like_personal_ones,
+    unused_tokens_are_pruned_but_not_one_that_was_used_or_replaced_meanwhile,
+};
 use rotation::{
     a_family_ends_together_and_no_other_with_it, a_grace_ends_no_later_than_the_token,
     a_list_counts_the_idle_as_expired, a_successor_is_like_what_it_replaces_and_lasts_no_longer,
     an_unused_successor_gives_way_to_one_that_lasts_no_longer, only_a_good_token_of_the_owner_is_rotated_and_once,
-    the_first_use_of_a_successor_ends_what_it_replaces, tokens_are_pruned_after_their_end_and_families_together,
+    the_first_use_of_a_successor_ends_what_it_replaces,
 };
 
 type Case = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
@@ -132,7 +140,11 @@ cases! {
     the_first_use_of_a_successor_ends_what_it_replaces,
     an_unused_successor_gives_way_to_one_that_lasts_no_longer,
     a_family_ends_together_and_no_other_with_it,
-    tokens_are_pruned_after_their_end_and_families_together,
+    tokens_are_pruned_after_their_end_and_the_first_of_a_family_last,
+    a_successor_stays_while_what_it_replaces_is_good,
+    tokens_of_environments_are_pruned_like_personal_ones,
+    unused_tokens_are_pruned_but_not_one_that_was_used_or_replaced_meanwhile,
+    events_are_pruned_from_the_oldest_on_and_no_younger_ones,
     a_list_counts_the_idle_as_expired,
     uses_of_a_quota_are_taken_until_none_is_left,
     uses_taken_at_once_are_never_more_than_the_quota,

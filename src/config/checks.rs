@@ -18,7 +18,7 @@ const WHOLE_SECONDS: &str = r#"at least "1s", in whole seconds"#;
 
 /// Refuses the first setting that is out of its range.
 pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
-    let Config { server, database, passwords, sessions, tokens, rotation, throttle, .. } = config;
+    let Config { server, database, passwords, sessions, tokens, rotation, audit, throttle, .. } = config;
     let lasting = |duration: Duration| duration > Duration::ZERO;
     let whole_seconds = |duration: Duration| lasting(duration) && duration.subsec_nanos() == 0;
 
@@ -53,12 +53,15 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
         // The limiter multiplies the two within a u64 of nanoseconds.
         ("throttle.per_email_burst", throttle.per_email_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("throttle.per_address_burst", throttle.per_address_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
+        ("throttle.reports_burst", throttle.reports_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("throttle.reports_per_address_burst", throttle.reports_per_address_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
+        ("throttle.rotations_per_family_burst", throttle.rotations_per_family_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("tokens.max_per_user", tokens.max_per_user >= 1, AT_LEAST_ONE),
         ("tokens.default_lifetime", lifetime(tokens.default_lifetime), NEVER_OR_WHOLE_SECONDS),
         ("tokens.max_lifetime", lifetime(tokens.max_lifetime), NEVER_OR_WHOLE_SECONDS),
         ("tokens.idle_lifetime", lifetime(tokens.idle_lifetime), NEVER_OR_WHOLE_SECONDS),
         ("tokens.prune_after", lifetime(tokens.prune_after), NEVER_OR_WHOLE_SECONDS),
+        ("audit.prune_after", lifetime(audit.prune_after), NEVER_OR_WHOLE_SECONDS),
         (
             "tokens.allow_endless",
             tokens.allow_endless || tokens.default_lifetime.or(tokens.max_lifetime).is_some(),

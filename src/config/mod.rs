@@ -22,8 +22,11 @@ use std::{
 
 use serde::Deserialize;
 
-pub use self::error::{ConfigError, Origin};
 use self::layers::{Layers, VARIABLE_PREFIX};
+pub use self::{
+    error::{ConfigError, Origin},
+    values::{LogFormat, LoggedChecks, OnReuse},
+};
 use crate::domain::{
     ability::Ability,
     policy::Policy,
@@ -54,6 +57,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// How a token is replaced by a successor.
     pub rotation: Rotation,
+    /// The audit trail.
+    pub audit: Audit,
     /// How often somebody may try.
     pub throttle: Throttle,
     /// What is logged, and how.
@@ -237,13 +242,13 @@ pub struct Rotation {
     pub on_reuse: OnReuse,
 }
 
-/// What happens when a secret is presented that rotation has ended. It is refused in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnReuse {
-    /// No more than that.
-    Refuse,
-    /// Every token of its family is revoked.
-    RevokeFamily,
+/// The section `[audit]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// How long an event is kept, in whole seconds; `None` is for good.
+    #[serde(deserialize_with = "values::duration_or_never")]
+    pub prune_after: Option<Duration>,
 }
 
 /// The section `[throttle]`.
@@ -268,6 +273,18 @@ pub struct Throttle {
     /// Further reports a minute from one client address.
     #[serde(deserialize_with = "values::positive")]
     pub reports_per_address_per_minute: NonZeroU32,
+    /// Reports of leaked secrets at once from everywhere.
+    #[serde(deserialize_with = "values::positive")]
+    pub reports_burst: NonZeroU32,
+    /// Further reports a minute from everywhere.
+    #[serde(deserialize_with = "values::positive")]
+    pub reports_per_minute: NonZeroU32,
+    /// Rotations at once by the tokens of one family.
+    #[serde(deserialize_with = "values::positive")]
+    pub rotations_per_family_burst: NonZeroU32,
+    /// Further rotations a minute by the tokens of one family.
+    #[serde(deserialize_with = "values::positive")]
+    pub rotations_per_family_per_minute: NonZeroU32,
 }
 
 /// The section `[log]`.
@@ -283,26 +300,6 @@ pub struct Log {
     /// Which of the proxies' questions are logged.
     #[serde(deserialize_with = "values::checks")]
     pub checks: LoggedChecks,
-}
-
-/// How a log line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// Which of the proxies' questions get a line in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoggedChecks {
-    /// Each.
-    All,
-    /// Those that are answered with anything but yes.
-    Refused,
-    /// None.
-    None,
 }
 
 /// Where settings come from, weakest first. [`Sources::default`] has the defaults alone.

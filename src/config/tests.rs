@@ -311,6 +311,7 @@ fn each_range_is_checked_at_both_ends() {
         ("tokens.max_lifetime", &["0s", "1500ms"], "\"never\", or at least \"1s\"", &["1s", "never"]),
         ("tokens.idle_lifetime", &["0s", "1500ms"], "\"never\", or at least \"1s\"", &["1s", "never"]),
         ("tokens.prune_after", &["0s", "1500ms"], "\"never\", or at least \"1s\"", &["1s", "never"]),
+        ("audit.prune_after", &["0s", "1500ms"], "\"never\", or at least \"1s\"", &["1s", "never"]),
         ("rotation.grace", &["500ms"], "from \"0s\" to \"7d\", in whole seconds", &["0s", "7d"]),
         ("rotation.grace", &["604801s"], "no longer than rotation.max_grace (the default)", &[]),
         ("rotation.max_grace", &["604801s", "600500ms"], "7d", &["10m", "7d"]),
@@ -327,6 +328,10 @@ fn each_range_is_checked_at_both_ends() {
         ("throttle.per_address_per_minute", &["0"], "from 1 to", &["1"]),
         ("throttle.reports_per_address_burst", &["0"], "from 1 to", &["1"]),
         ("throttle.reports_per_address_per_minute", &["0"], "from 1 to", &["1"]),
+        ("throttle.reports_burst", &["0", "1000001"], "from 1 to", &["1"]),
+        ("throttle.reports_per_minute", &["0"], "from 1 to", &["1"]),
+        ("throttle.rotations_per_family_burst", &["0", "1000001"], "from 1 to", &["1"]),
+        ("throttle.rotations_per_family_per_minute", &["0"], "from 1 to", &["1"]),
         ("sessions.prefix", &["", "a-b", "aaaaaaaaaaaaaaaaa"], "1 to 16 letters", &["a"]),
         ("tokens.pat_prefix", &["", "a-b"], "1 to 16 letters", &["a"]),
         ("tokens.environment_prefix", &["", "a-b"], "1 to 16 letters", &["a"]),
@@ -379,7 +384,7 @@ fn tokens_that_must_end_have_a_time_to_end() {
     let defaults = load(Sources::default());
     assert_eq!((defaults.tokens.default_lifetime, defaults.tokens.max_lifetime), (None, None));
     assert_eq!((defaults.tokens.idle_lifetime, defaults.tokens.allow_endless), (None, true));
-    assert_eq!(defaults.tokens.prune_after, Some(Duration::from_hours(30 * 24)));
+    assert_eq!((defaults.tokens.prune_after, defaults.audit.prune_after), (Some(Duration::from_hours(30 * 24)), None));
     assert_eq!(
         (defaults.rotation.grace, defaults.rotation.max_grace),
         (Duration::from_mins(10), Duration::from_hours(168))

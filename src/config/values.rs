@@ -13,8 +13,36 @@ use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de::Error};
 use toml::Value;
 
-use super::{LogFormat, LoggedChecks, OnReuse};
 use crate::domain::ability::Ability;
+
+/// What happens when a secret is presented that rotation has ended. It is refused in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnReuse {
+    /// No more than that.
+    Refuse,
+    /// Every token of its family is revoked.
+    RevokeFamily,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Which of the proxies' questions get a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoggedChecks {
+    /// Each.
+    All,
+    /// Those that are answered with anything but yes.
+    Refused,
+    /// None.
+    None,
+}
 
 const DURATION: &str = r#"a duration, written "500ms", "10s", "5m", "12h" or "90d", and at most "36500d""#;
 /// A century. Far beyond any use, and far below where adding a duration to a point in time overflows.

@@ -25,17 +25,18 @@ impl Clock {
     /// The clock of the operating system.
     pub fn system() -> Self {
         let started = Instant::now();
-        Self::of(|| SystemTime::now().into(), move || started.elapsed())
+        Self::with_uptime(|| SystemTime::now().into(), move || started.elapsed())
     }
 
     /// A clock that asks `source`; tests move theirs.
     pub fn new(source: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         let source = Arc::new(source);
         let told = Arc::clone(&source);
-        Self::of(move || source(), move || told().since(Timestamp::from_unix(0)))
+        Self::with_uptime(move || source(), move || told().since(Timestamp::from_unix(0)))
     }
 
-    fn of(
+    /// The same, and `uptime` for how long the process runs.
+    pub fn with_uptime(
         source: impl Fn() -> Timestamp + Send + Sync + 'static,
         uptime: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Self {

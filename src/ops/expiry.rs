@@ -1,10 +1,6 @@
-//! When tokens end by themselves: at their expiry, or unused for too long, whichever comes first; and what becomes of
-//! them then.
+//! When tokens end by themselves: at their expiry, or unused for too long, whichever comes first.
 
-use std::{
-    sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use super::{
     Context, Error, Violation,
@@ -145,28 +141,6 @@ pub(super) async fn expect_in_use(ctx: &Context, record: &TokenRecord, now: Time
 /// A time from when the clock ran ahead counts as now, lest it keep the token from ever being idle.
 fn is_idle(last_use: Option<Timestamp>, token: &Token, idle: Duration, now: Timestamp) -> bool {
     is_past(last_use.unwrap_or(token.created_at).min(now).plus(idle), now)
-}
-
-/// How far pruning has come.
-#[derive(Default)]
-pub(super) struct Pruning(AtomicI64);
-
-/// How many stretches of the table are looked at in one turn.
-const STRETCHES: usize = 10;
-
-/// Deletes some of the tokens that ended long enough ago, and goes on from there the next time. Those that only were not
-/// used stay, since nothing that is stored says that they ended.
-pub(super) async fn prune(ctx: &Context) -> Result<(), StoreError> {
-    let Some(prune_after) = ctx.rules.token_lifetimes.prune_after else { return Ok(()) };
-    let ended_by = ctx.clock.now().minus(prune_after);
-    for _ in 0..STRETCHES {
-        let pruned = ctx.store.prune_tokens(ended_by, ctx.pruning.0.load(Ordering::Relaxed)).await?;
-        ctx.pruning.0.store(pruned.next.unwrap_or(0), Ordering::Relaxed);
-        if pruned.next.is_none() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub mod limits;
 pub mod origins;
 pub mod passwords;
 pub mod principal;
+mod pruning;
+mod reuse;
 pub mod revocation;
 pub mod rotation;
 pub mod sessions;
@@ -25,10 +27,12 @@ pub mod verification;
 use std::{sync::Arc, time::Duration};
 
 use clock::Clock;
-use expiry::{Lifetimes, Pruning};
+use expiry::Lifetimes;
 use limits::Meters;
 use origins::Origins;
 use passwords::Passwords;
+use pruning::Pruning;
+use reuse::Reuses;
 use rotation::Rotations;
 use throttle::{Throttle, Throttled};
 use uses::Recorder;
@@ -57,6 +61,7 @@ pub struct Context {
     throttle: Throttle,
     uses: Recorder,
     rotations: Rotations,
+    reuses: Reuses,
     pruning: Pruning,
     meters: Meters,
     origins: Origins,
@@ -77,6 +82,8 @@ pub struct Rules {
     pub max_tokens_per_user: u32,
     /// When tokens end by themselves.
     pub token_lifetimes: Lifetimes,
+    /// How long events of the audit trail are kept; `None` is for good.
+    pub prune_events_after: Option<Duration>,
     /// How tokens are replaced.
     pub rotation: config::Rotation,
     /// The abilities that may be granted besides the server's own; empty is any.
@@ -93,7 +100,8 @@ impl Context {
             throttle: Throttle::new(&config.throttle, &clock),
             uses: Recorder::default(),
             rotations: Rotations::default(),
-            pruning: Pruning::default(),
+            reuses: Reuses::default(),
+            pruning: Pruning::new(&clock),
             meters: Meters::new(&clock),
             origins: Origins::default(),
             rules: Rules {
@@ -103,6 +111,7 @@ impl Context {
                 session_idle_lifetime: config.sessions.idle_lifetime,
                 max_tokens_per_user: config.tokens.max_per_user,
                 token_lifetimes: Lifetimes::new(&config.tokens),
+                prune_events_after: config.audit.prune_after,
                 rotation: config.rotation.clone(),
                 catalogue: config.tokens.abilities.clone(),
                 policies: config.policies.clone(),
@@ -118,20 +127,19 @@ impl Context {
     }
 
     /// The housekeeping that is due every minute or so: forgets throttle keys and meters at rest, writes what a failing
-    /// store did not take, deletes expired sessions and some of the tokens that ended long ago. A failure is for the log;
-    /// the next turn tries again and nothing is lost but what a token may still do of its quota.
+    /// store did not take, deletes some of what ended long ago. A failure is for the log; the next turn tries again and
+    /// nothing is lost but what a token may still do of its quota.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
         let given_back = self.meters.forget_rested(&*self.store).await;
         let first_uses = rotation::write_first_uses(self).await;
-        let sessions = self.store.prune_sessions(self.clock.now()).await.map(|_| ());
-        expiry::prune(self).await.and(sessions).and(first_uses).and(given_back)
+        pruning::prune(self).await.and(first_uses).and(given_back)
     }
 
     /// Notes which secrets were seen after rotation had ended them, and ends their families where the configuration says
     /// so; due a moment later. What fails stays noted here.
     pub async fn note_reuse(&self) -> Result<(), StoreError> {
-        rotation::note_reuse(self).await
+        reuse::note(self).await
     }
 
     /// Notes all uses that are not on disk yet there, and gives back what was taken of quotas and not used; due at

@@ -1,6 +1,6 @@
 //! Ending and stopping tokens: one of them for a while, many at once, or what was found where it should not be.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, mem, net::IpAddr};
 
 use uuid::Uuid;
 
@@ -20,8 +20,8 @@ use crate::{
 /// How many tokens are asked of the store at once.
 const PAGE: u32 = 500;
 
-/// How many reported secrets make one change: about a millisecond of the writer's time where all of them are known.
-const REPORTED_AT_ONCE: usize = 100;
+/// How many tokens and sessions that leaked are ended in one change: 9 ms of the writer's time.
+const REVOKED_AT_ONCE: usize = 100;
 
 /// Which of their live tokens an owner wants to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,16 +95,20 @@ async fn select(
 
 /// Ends whatever these secrets stand for and tells their owners in their trails. Whoever has a secret may: it is worthless
 /// from then on. Nothing in the answer, nor how long it takes, depends on which of them exist: each is looked up, and a
-/// report of nothing is noted like one of something.
+/// report is one change, which notes something also where it is of nothing. (It is more only where so many exist that
+/// others would wait long behind it.)
 pub async fn revoke_leaked(ctx: &Context, credentials: &[String], client: IpAddr, origin: Origin) -> Result<(), Error> {
     ctx.throttle.report(client).map_err(Error::Throttled)?;
     let by = ctx.by(origin);
-    for credentials in credentials.chunks(REPORTED_AT_ONCE) {
-        let mut leaked = Leaked::default();
-        for credential in credentials {
-            find(ctx, credential, &mut leaked).await?;
+    let mut leaked = Leaked { presented: Some(credentials.len()), ..Leaked::default() };
+    for credential in credentials {
+        find(ctx, credential, &mut leaked).await?;
+        if leaked.tokens.len() + leaked.sessions.len() == REVOKED_AT_ONCE {
+            ctx.store.revoke_leaked(mem::take(&mut leaked), by.clone()).await?;
         }
-        ctx.store.revoke_leaked(leaked, by.clone()).await?;
+    }
+    if leaked.presented.is_some() || !leaked.tokens.is_empty() || !leaked.sessions.is_empty() {
+        ctx.store.revoke_leaked(leaked, by).await?;
     }
     Ok(())
 }

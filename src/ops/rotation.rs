@@ -6,26 +6,23 @@
 
 use std::{
     collections::HashMap,
-    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{
     Context, Error, Violation,
     expiry::{self, Expiry},
     principal::Principal,
-    tokens,
+    reuse, tokens,
     verification::{self, Caller, Denied, is_past},
 };
 use crate::{
-    config::OnReuse,
     domain::{
         ability::Power,
-        audit::{Action, Actor, By, Entry, Origin, Outcome, Target},
+        audit::{Actor, By, Origin},
         id::{TokenId, UserId},
         secret::{CredentialKind, Plaintext, Presented},
         time::Timestamp,
@@ -85,7 +82,8 @@ pub async fn accept_rotating(
     }
 }
 
-/// Replaces the token that asks for it. [`Error::NotFound`] where a session asks: it is no token.
+/// Replaces the token that asks for it, which its family may not do too often. [`Error::NotFound`] where a session asks: it
+/// is no token.
 pub async fn rotate_self(
     ctx: &Context,
     asking: &Principal,
@@ -93,6 +91,7 @@ pub async fn rotate_self(
     origin: Origin,
 ) -> Result<IssuedToken, Error> {
     let Principal::PersonalAccessToken { record, .. } = asking else { return Err(Error::NotFound) };
+    ctx.throttle.rotation(record.token.family).map_err(Error::Throttled)?;
     let origin = Origin { actor: Actor::PersonalAccessToken(record.token.id), ..origin };
     replace(ctx, &record.token, request, origin).await.map_err(|error| match error {
         // It ended after it was accepted.
@@ -136,32 +135,10 @@ async fn replace(ctx: &Context, token: &Token, request: RotationRequest, origin:
 pub(super) struct Rotations {
     /// Successors whose first use was answered although it could not be written, by what they replace.
     unwritten: Mutex<HashMap<TokenId, TokenId>>,
-    seen: Mutex<Seen>,
 }
 
-#[derive(Default)]
-struct Seen {
-    /// When each secret that had ended was noted last.
-    noted_at: HashMap<TokenId, Duration>,
-    /// What is to be written.
-    unwritten: Vec<Reuse>,
-}
-
-#[derive(Clone, Copy)]
-struct Reuse {
-    owner: UserId,
-    family: TokenId,
-    token: TokenId,
-    at: Timestamp,
-}
-
-/// How many of each are remembered; beyond that, nothing more is noted until there is room.
+/// How many are remembered.
 const REMEMBERED: usize = 10_000;
-
-/// How many of what was noticed are written at once.
-const WRITTEN_AT_ONCE: usize = 64;
-/// A secret that is presented again and again is noted once in so long.
-const NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// Whatever a thread that panicked was doing, these are sound.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -215,77 +192,19 @@ const fn by_token(token: TokenId, at: Timestamp) -> By {
     By { origin: Origin { actor: Actor::PersonalAccessToken(token), address: None, request_id: None }, at }
 }
 
-/// Remembers to note that a secret was seen after its end. It takes no longer than a refusal of any other.
-pub(super) fn notice_reuse(ctx: &Context, record: &TokenRecord, now: Timestamp) {
-    let Token { id, owner, family, .. } = record.token;
-    let uptime = ctx.clock.uptime();
-    let is_recent = |at: &Duration| uptime.saturating_sub(*at) < NOTED_EVERY;
-    let mut seen = lock(&ctx.rotations.seen);
-    if seen.noted_at.get(&id).is_some_and(is_recent) {
-        return;
-    }
-    if seen.noted_at.len() >= REMEMBERED {
-        seen.noted_at.retain(|_, at| is_recent(at));
-    }
-    if seen.noted_at.len() < REMEMBERED && seen.unwritten.len() < REMEMBERED {
-        seen.noted_at.insert(id, uptime);
-        seen.unwritten.push(Reuse { owner, family, token: id, at: now });
-    }
-}
-
-/// Whether it is still to be noted that this secret was seen; then it is the caller's to note.
-fn take_notice(ctx: &Context, token: TokenId) -> bool {
-    let unwritten = &mut lock(&ctx.rotations.seen).unwritten;
-    let before = unwritten.len();
-    unwritten.retain(|reuse| reuse.token != token);
-    unwritten.len() < before
-}
-
-/// Writes what was noticed.
-pub(super) async fn note_reuse(ctx: &Context) -> Result<(), StoreError> {
-    let noticed = mem::take(&mut lock(&ctx.rotations.seen).unwritten);
-    let mut outcome = Ok(());
-    // A few at a time, lest a flood of ended secrets fill the queue of those who change something.
-    for some in noticed.chunks(WRITTEN_AT_ONCE) {
-        let written = join_all(some.iter().map(|reuse| write_reuse(ctx, *reuse))).await;
-        for (reuse, result) in some.iter().zip(written) {
-            if let Err(error) = result {
-                outcome = Err(error);
-                lock(&ctx.rotations.seen).unwritten.push(*reuse);
-            }
-        }
-    }
-    outcome
-}
-
-async fn write_reuse(ctx: &Context, reuse: Reuse) -> Result<(), StoreError> {
-    let Reuse { owner, family, token, at } = reuse;
-    let by = by_token(token, at);
-    match ctx.rules.rotation.on_reuse {
-        OnReuse::Refuse => {
-            let entry = Entry::done(owner, Action::TokenReuseDetected, Target::PersonalAccessToken(token));
-            ctx.store.record_refusal(Entry { outcome: Outcome::Refused, ..entry }, by).await
-        }
-        OnReuse::RevokeFamily => ctx.store.end_family(owner, family, token, true, by).await.map(drop),
-    }
-}
-
 /// Somebody wants to go on with a secret that was replaced: one of the two who hold the family's secrets stole it, and
 /// nobody can tell which.
 async fn end_family(ctx: &Context, credential: &str, origin: Origin) {
     let ended = match find_ended(ctx, credential).await {
         Ok(Some(record)) => {
-            let Token { id, owner, family, .. } = record.token;
-            // In the same change rather than apart from it.
-            let note = take_notice(ctx, id);
-            let by = ctx.by(Origin { actor: Actor::PersonalAccessToken(id), ..origin });
-            ctx.store.end_family(owner, family, id, note, by).await.map(drop)
+            let by = ctx.by(Origin { actor: Actor::PersonalAccessToken(record.token.id), ..origin });
+            reuse::end_family(ctx, &record.token, by).await
         }
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
     if let Err(error) = ended {
-        log::error!(error:%; "a token was reused after its end, and its family could not be ended");
+        log::error!(error:%; "a token was reused after its end, and its family could not be ended yet");
     }
 }
 

@@ -1,4 +1,5 @@
-//! The brake on guessing passwords: by e-mail address and by client address, in bounded memory.
+//! The brakes on guessing passwords, on reports of leaked secrets, and on tokens that replace themselves: by e-mail address,
+//! by client address, and by family, in bounded memory.
 //!
 //! Keys are hashed into a fixed number of buckets with a key of this process, so a flood of made-up addresses fills the
 //! buckets and not the memory. Two keys in one bucket share its allowance, which only ever slows somebody down.
@@ -16,7 +17,10 @@ use governor::{
 };
 
 use super::clock::Clock;
-use crate::{config, domain::account::Email};
+use crate::{
+    config,
+    domain::{account::Email, id::TokenId},
+};
 
 /// Buckets of one limiter; at about 64 bytes each, 16 MiB at the most.
 const BUCKETS: u64 = 1 << 18;
@@ -30,11 +34,13 @@ pub struct Throttled {
     pub limit: u32,
 }
 
-/// The limiters of sign-in, registration and password change, and of reports of leaked secrets.
+/// The limiters of sign-in, registration and password change, of reports of leaked secrets, and of self-rotation.
 pub(super) struct Throttle {
     by_address: Limiter,
     by_email: Limiter,
     reports: Limiter,
+    all_reports: Limiter,
+    rotations: Limiter,
 }
 
 impl Throttle {
@@ -43,6 +49,12 @@ impl Throttle {
             by_address: Limiter::new(settings.per_address_burst, settings.per_address_per_minute, clock),
             by_email: Limiter::new(settings.per_email_burst, settings.per_email_per_minute, clock),
             reports: Limiter::new(settings.reports_per_address_burst, settings.reports_per_address_per_minute, clock),
+            all_reports: Limiter::new(settings.reports_burst, settings.reports_per_minute, clock),
+            rotations: Limiter::new(
+                settings.rotations_per_family_burst,
+                settings.rotations_per_family_per_minute,
+                clock,
+            ),
         }
     }
 
@@ -53,15 +65,24 @@ impl Throttle {
         self.by_email.attempt(email.canonical())
     }
 
-    /// Counts a report of leaked secrets from `client`.
+    /// Counts a report of leaked secrets from `client`. The address is asked first, so that one client alone cannot keep
+    /// out all others.
     pub(super) fn report(&self, client: IpAddr) -> Result<(), Throttled> {
-        self.reports.attempt(network(client))
+        self.reports.attempt(network(client))?;
+        self.all_reports.attempt(())
+    }
+
+    /// Counts an attempt of a token of `family` to replace itself: each leaves a row for a while.
+    pub(super) fn rotation(&self, family: TokenId) -> Result<(), Throttled> {
+        self.rotations.attempt(family)
     }
 
     pub(super) fn forget_rested(&self) {
         self.by_address.limiter.retain_recent();
         self.by_email.limiter.retain_recent();
         self.reports.limiter.retain_recent();
+        self.all_reports.limiter.retain_recent();
+        self.rotations.limiter.retain_recent();
     }
 }
 

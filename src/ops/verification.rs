@@ -4,7 +4,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{Context, Error, expiry, limits::Allowance, principal::Principal, rotation, throttle::Throttled};
+use super::{Context, Error, expiry, limits::Allowance, principal::Principal, reuse, rotation, throttle::Throttled};
 use crate::{
     domain::{
         ability::Ability,
@@ -277,7 +277,7 @@ fn accept_token<'c>(
     let now = ctx.clock.now();
     if let Err(denied) = judge_token(&record, presented, now) {
         if denied == Denied::Rotated {
-            rotation::notice_reuse(ctx, &record, now);
+            reuse::notice(ctx, &record, caller, now);
         }
         return refuse(denied);
     }

@@ -6,16 +6,12 @@
 //! them without leaving the thread where it can.
 
 pub mod cached;
+mod reply;
 pub mod sqlite;
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+pub use self::reply::{Conflict, Reply, StoreError};
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
     audit::{By, Entry, Event},
@@ -28,109 +24,6 @@ use crate::domain::{
     token::{NewToken, RevocationReason, Token, TokenRecord, TokenState},
     use_origin::UseOrigin,
 };
-
-/// Why the store did not do what was asked. An outage is never absence.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// There is no such row, or it is not the named owner's. Nothing changed.
-    #[error("not found")]
-    NotFound,
-    /// A rule of the data forbids it. Nothing changed.
-    #[error("conflict: {0}")]
-    Conflict(Conflict),
-    /// The store cannot answer now. A change may or may not have happened; a read tells nothing.
-    #[error("store unavailable: {0}")]
-    Unavailable(String),
-    /// A defect: the store and this program disagree. Nothing changed.
-    #[error("store defect: {0}")]
-    Internal(String),
-}
-
-/// A rule that a change would break.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Conflict {
-    /// Another user has this address.
-    #[error("the email address is taken")]
-    EmailTaken,
-    /// The owner, or the environment, has as many live tokens as are allowed.
-    #[error("the owner has too many live tokens")]
-    TooManyTokens,
-    /// Who acts is a member of the environment, but not with the role that this needs.
-    #[error("the role in the environment does not allow it")]
-    RoleRequired,
-    /// The environment is its owner's default one.
-    #[error("a default environment stays")]
-    DefaultEnvironment,
-    /// An owner would be a member of their own environment.
-    #[error("the owner is no member")]
-    OwnerIsNoMember,
-    /// The owner has as many environments as are allowed.
-    #[error("the owner has too many environments")]
-    TooManyEnvironments,
-    /// The environment is shared with as many people as are allowed.
-    #[error("the environment has too many members")]
-    TooManyMembers,
-    /// The token is past its expiry.
-    #[error("the token is past its expiry")]
-    TokenExpired,
-    /// The account of the environment's owner is disabled.
-    #[error("the environment's owner is disabled")]
-    OwnerDisabled,
-    /// The session that acts has ended meanwhile.
-    #[error("the session ended meanwhile")]
-    SessionEnded,
-    /// The password was changed, or the account disabled, since it was read.
-    #[error("the credentials changed meanwhile")]
-    CredentialsChanged,
-    /// The token has a successor, and that is not to be replaced or was used.
-    #[error("the token was rotated before")]
-    AlreadyRotated,
-    /// The successor would last longer than the token that it replaces.
-    #[error("the successor would outlive the token that it replaces")]
-    OutlivesPredecessor,
-}
-
-/// An answer, perhaps there already.
-pub enum Reply<'a, T, E = StoreError> {
-    /// Answered in place; `None` once it was taken.
-    Ready(Option<Result<T, E>>),
-    /// Still under way on another thread or host.
-    Pending(Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>),
-}
-
-impl<'a, T, E> Reply<'a, T, E> {
-    /// An answer that is there already.
-    pub const fn ready(result: Result<T, E>) -> Self {
-        Self::Ready(Some(result))
-    }
-
-    /// What `next` makes of the answer: at once, if it is there already.
-    pub fn then<U, F>(self, next: impl FnOnce(Result<T, E>) -> Reply<'a, U, F> + Send + 'a) -> Reply<'a, U, F>
-    where
-        T: Unpin + Send + 'a,
-        E: Unpin + Send + 'a,
-        U: Unpin + Send,
-        F: Unpin + Send,
-    {
-        match self {
-            Self::Ready(result) => next(result.expect(TAKEN_ONCE)),
-            pending => Reply::Pending(Box::pin(async move { next(pending.await).await })),
-        }
-    }
-}
-
-impl<T: Unpin, E: Unpin> Future for Reply<'_, T, E> {
-    type Output = Result<T, E>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::Ready(result) => Poll::Ready(result.take().expect(TAKEN_ONCE)),
-            Self::Pending(future) => future.as_mut().poll(cx),
-        }
-    }
-}
-
-const TAKEN_ONCE: &str = "a reply is taken once";
 
 /// A change to a user's profile; what is `None` stays.
 #[derive(Clone, Debug, Default)]
@@ -188,11 +81,20 @@ pub struct Rotation {
     pub replace_unused: bool,
 }
 
-/// What pruning did.
+/// What is an end long ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pruned {
-    /// How many rows are gone.
-    pub rows: u64,
+pub struct LongAgo {
+    /// To have been revoked, or to have expired, by then.
+    pub ended_by: Timestamp,
+    /// Not to have been used after this, nor made; `None` where what is not used does not end.
+    pub unused_since: Option<Timestamp>,
+}
+
+/// Some of the tokens that ended long ago.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Their row numbers and their identifiers.
+    pub tokens: Vec<(i64, TokenId)>,
     /// Where to go on: the last row number that was looked at. `None` is the end of the table.
     pub next: Option<i64>,
 }
@@ -239,6 +141,8 @@ pub struct Leaked {
     pub tokens: Vec<TokenId>,
     /// Sessions.
     pub sessions: Vec<SessionId>,
+    /// How many secrets were reported, those that are nobody's included, where that is to be noted if nothing is left to do.
+    pub presented: Option<usize>,
 }
 
 /// Uses of tokens and sessions since the last report, each once with its latest time.
@@ -406,9 +310,12 @@ pub trait Store: Send + Sync + 'static {
     /// Revokes every token of the owner that is of the family, since the secret of `reused` was seen after rotation had
     /// ended it; answers how many. That it was seen is noted if `note` says so or any was revoked.
     fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
-    /// Deletes some of the personal tokens that had ended by `ended_by`, behind the row number `after`. One whose family
-    /// has another that had not is kept. What has ended by itself leaves no event.
-    fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned>;
+    /// Finds some of the tokens, of persons and of environments, that ended long ago, behind the row number `after`. A
+    /// successor counts only where what it replaces ended as long ago, by more than not being used, and the first of a
+    /// family only where no other is there.
+    fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Reply<'_, Ended>;
+    /// Deletes those of the tokens that were found so and still count; answers how many. It leaves no event.
+    fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> Reply<'_, u64>;
     /// Revokes those selected of the owner's tokens that are neither revoked nor expired, in one moment; answers how many.
     fn revoke_tokens(
         &self,
@@ -418,7 +325,7 @@ pub trait Store: Send + Sync + 'static {
         by: By,
     ) -> Reply<'_, u64>;
     /// Revokes the tokens and ends the sessions that were found where they should not be; what has ended is passed over.
-    /// Where nothing is left to do, that somebody reported something is noted in nobody's trail: so it takes as long.
+    /// Where nothing is left to do, how many were presented is noted in nobody's trail: so it takes as long.
     fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()>;
     /// Disables a token of the owner that is not revoked; a second time changes nothing. [`StoreError::NotFound`].
     fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
@@ -437,6 +344,8 @@ pub trait Store: Send + Sync + 'static {
     fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
     /// The events of the user's trail before `before`, newest first, at most `limit`.
     fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
+    /// Deletes some of the events from before that time, the oldest first; answers how many. Nothing else deletes one.
+    fn prune_events(&self, before: Timestamp) -> Reply<'_, u64>;
 
     /// Notes uses; a time never moves back, what is gone is passed over.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;

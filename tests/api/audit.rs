@@ -215,3 +215,19 @@ fn the_trail_is_paged_and_a_cursor_is_its_owners_alone() {
         assert_eq!(ada.get(&format!("{AUDIT}?limit={limit}")).status, 422, "{limit}");
     }
 }
+
+#[test]
+fn events_are_kept_for_good_unless_the_configuration_says_how_long() {
+    let by_default: &[(&'static str, &str)] = &[];
+    for (settings, kept) in [(by_default, 3), (&[("audit.prune_after", "10d")], 1)] {
+        let app = TestApp::with(settings);
+        app.sign_in("ada");
+        app.advance(Duration::from_secs(10 * 24 * 60 * 60));
+        block_on(app.ops.tidy()).unwrap();
+        let ada = app.sign_in_again("ada");
+        assert_eq!(trail(&ada).len(), 3, "at the very age they are kept");
+        app.advance(Duration::from_secs(1));
+        block_on(app.ops.tidy()).unwrap();
+        assert_eq!(trail(&ada).len(), kept);
+    }
+}

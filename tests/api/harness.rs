@@ -192,11 +192,13 @@ impl Drop for TestApp {
     }
 }
 
-const THROTTLES: [&str; 4] = [
+const THROTTLES: [&str; 6] = [
     "throttle.per_email_burst",
     "throttle.per_email_per_minute",
     "throttle.per_address_burst",
     "throttle.per_address_per_minute",
+    "throttle.rotations_per_family_burst",
+    "throttle.rotations_per_family_per_minute",
 ];
 
 /// Opens the store that `config` names, as the server does.

@@ -19,8 +19,8 @@ use patd::{
         use_origin::UseOrigin,
     },
     store::{
-        EnvironmentQuery, Leaked, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
-        StoreError, TokenQuery, TokenSelection, Uses,
+        Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
+        Store, StoreError, TokenQuery, TokenSelection, Uses,
     },
 };
 use serde_json::json;
@@ -67,9 +67,14 @@ impl Faulty {
 
     /// One that is well until the switch says otherwise.
     pub fn switched() -> (Switch, impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
+        Self::switched_to(Fault::Fails)
+    }
+
+    /// The same where it then does something else.
+    pub fn switched_to(fault: Fault) -> (Switch, impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
         let mode = Arc::new(AtomicU8::new(WELL));
         let switch = Switch(Arc::clone(&mode));
-        (switch, |store| Arc::new(Self { store, mode, fault: Fault::Fails }))
+        (switch, move |store| Arc::new(Self { store, mode, fault }))
     }
 
     fn unless<'a, T: 'a>(&self, mode: u8, reply: impl FnOnce() -> Reply<'a, T>) -> Reply<'a, T> {
@@ -110,6 +115,7 @@ delegate! {
         fn credentials_by_email(&self, email: &Email) -> Option<UserCredentials>;
         fn users(&self, after: Option<UserId>, limit: u32) -> Vec<User>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Vec<Event>;
+        fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Ended;
         fn session_by_hash(&self, hash: &TokenHash) -> Option<Arc<SessionRecord>>;
         fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session>;
         fn token_by_hash(&self, hash: &TokenHash) -> Option<Arc<TokenRecord>>;
@@ -148,7 +154,7 @@ delegate! {
         fn rotate_token(&self, rotation: Rotation, by: By) -> Token;
         fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> ();
         fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> u64;
-        fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Pruned;
+        fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> u64;
         fn revoke_tokens(&self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: By) -> u64;
         fn revoke_leaked(&self, leaked: Leaked, by: By) -> ();
         fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Token;
@@ -159,6 +165,7 @@ delegate! {
         fn record_uses(&self, uses: Uses) -> ();
         fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
+        fn prune_events(&self, before: Timestamp) -> u64;
     }
 }
 

@@ -12,7 +12,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Answer, Client, TestApp},
+    harness::{Answer, Client, TestApp, block_on},
     introspection::introspector,
     outage::Faulty,
 };
@@ -301,6 +301,42 @@ fn a_report_takes_a_thousand_secrets_and_names_its_mistakes() {
     assert_snapshot!(refused(json!({})).body["message"].as_str().unwrap(), @"The tokens field is required.");
     assert_snapshot!(refused(json!({ "tokens": "x" })).body["message"].as_str().unwrap(), @"The tokens field must be an array.");
     assert_eq!(refused(json!({ "tokens": ["x".repeat(128 * 1024)] })).status, 413);
+}
+
+#[test]
+fn a_report_of_nothing_leaves_one_event_however_much_it_presents() {
+    let app = TestApp::spawn();
+    let owner = app.user("ada").id;
+    // Events are numbered, which tells how many there are in trails that nobody can read.
+    let latest = || {
+        app.sign_in_again("ada");
+        block_on(app.ops.store.events_of(owner, None, 1)).unwrap()[0].seq
+    };
+    let ended = named(&app.sign_in_again("ada"), "t", &[]);
+    assert_eq!(app.anonymous().post(LEAKED, json!({ "tokens": [text(&ended)] })).status, 200);
+    for tokens in [vec!["x"; 1000], vec![text(&ended); 300], vec![]] {
+        let before = latest();
+        assert_eq!(app.anonymous().post(LEAKED, json!({ "tokens": tokens })).status, 200);
+        assert_eq!(latest() - before, 2, "and that she signed in");
+    }
+}
+
+#[test]
+fn reports_are_throttled_from_all_addresses_together() {
+    let limits = [
+        ("throttle.reports_burst", "2"),
+        ("throttle.reports_per_minute", "1"),
+        ("server.trusted_proxies", "127.0.0.1"),
+    ];
+    let app = TestApp::with(&limits);
+    let report = |from: &str| {
+        let body = json!({ "tokens": ["x"] }).to_string();
+        let headers = [("Content-Type", "application/json"), ("X-Forwarded-For", from)];
+        app.anonymous().send_with("POST", LEAKED, &headers, body.as_bytes())
+    };
+    let answers = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(report);
+    assert_eq!(answers.each_ref().map(|answer| answer.status), [200, 200, 429]);
+    assert_eq!(answers[2].header("retry-after"), Some("60"));
 }
 
 #[test]

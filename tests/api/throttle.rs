@@ -1,4 +1,4 @@
-//! The brake on guessing passwords.
+//! The brakes on guessing passwords and on tokens that replace themselves.
 
 use std::time::Duration;
 
@@ -70,6 +70,35 @@ fn guessing_the_current_password_is_throttled_like_signing_in() {
     let guess = json!({ "current_password": "wrong", "password": "a long enough new password" });
     let statuses = [0; 3].map(|_| ada.put("/api/v1/user/password", guess.clone()).status);
     assert_eq!(statuses, [422, 422, 429]);
+}
+
+#[test]
+fn a_family_rotates_itself_so_often_and_slows_no_other() {
+    let limits = [("throttle.rotations_per_family_burst", "3"), ("throttle.rotations_per_family_per_minute", "10")];
+    let app = TestApp::with(&limits);
+    let ada = app.sign_in("ada");
+    let make = || ada.create_token(json!({ "name": "t" }))["token"].as_str().unwrap().to_owned();
+    let rotate = |token: &str| app.bearer(token).post("/api/v1/user/api-tokens/self/rotate", json!({}));
+    let (mut newest, other) = (make(), make());
+    for _ in 0..3 {
+        let rotated = rotate(&newest);
+        assert_eq!(rotated.status, 201, "{}", rotated.shown());
+        newest = rotated.body["data"]["token"].as_str().unwrap().to_owned();
+    }
+    assert_snapshot!(rotate(&newest).shown(), @r#"
+    429
+    retry-after: 6
+    x-ratelimit-limit: 3
+    x-ratelimit-remaining: 0
+    {
+      "code": "too_many_attempts",
+      "message": "Too Many Attempts."
+    }
+    "#);
+    assert_eq!(app.bearer(&newest).get("/api/user").status, 200, "what was not replaced goes on");
+    assert_eq!(rotate(&other).status, 201);
+    app.advance(Duration::from_secs(6));
+    assert_eq!(rotate(&newest).status, 201);
 }
 
 #[test]

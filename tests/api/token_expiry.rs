@@ -5,6 +5,8 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
+use patd::ops::verification::{Caller, authenticate};
+
 use crate::harness::{Client, TestApp, block_on};
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
@@ -163,7 +165,7 @@ fn a_proxy_is_told_too() {
 }
 
 #[test]
-fn what_ended_long_ago_is_deleted_and_a_family_only_together() {
+fn what_ended_long_ago_is_deleted_and_the_first_of_a_family_last() {
     let app = TestApp::with(&[("tokens.prune_after", "10d")]);
     let ada = app.sign_in("ada");
     let path = |token: &Value| format!("{TOKENS}/{}", token["id"].as_str().unwrap());
@@ -184,7 +186,7 @@ fn what_ended_long_ago_is_deleted_and_a_family_only_together() {
     app.advance(Duration::from_secs(1));
     assert_eq!(tidied(&app, &ada), [1, 2, 0], "the revoked one is gone");
     app.advance(day());
-    assert_eq!(tidied(&app, &ada), [1, 1, 0], "the old secret is known while its successor is good");
+    assert_eq!(tidied(&app, &ada), [1, 1, 0], "the first of a family is known while its successor is good");
     assert_eq!(app.bearer(new["token"].as_str().unwrap()).get("/api/user").status, 200);
     assert_eq!(tidied(&app, &ada), [1, 0, 1], "it was ended by the use");
     assert_eq!(ada.delete(&path(&new)).status, 200);
@@ -192,6 +194,32 @@ fn what_ended_long_ago_is_deleted_and_a_family_only_together() {
     assert_eq!(tidied(&app, &app.sign_in_again("ada")), [0, 0, 2]);
     app.advance(day());
     let ada = app.sign_in_again("ada");
-    assert_eq!(tidied(&app, &ada), [0, 0, 0], "and the family goes together");
+    assert_eq!(tidied(&app, &ada), [0, 0, 1], "the successor is gone");
+    assert_eq!(tidied(&app, &ada), [0, 0, 0], "and then the first");
     assert_eq!(events(&ada), 13, "and no event is lost, nor one made");
+}
+
+#[test]
+fn what_was_not_used_for_long_is_deleted_and_what_was_used_is_not_though_that_is_not_on_disk() {
+    let app = TestApp::with(&[("tokens.idle_lifetime", "10d"), ("tokens.prune_after", "1s")]);
+    let ada = app.sign_in("ada");
+    let made = |name: &str| ada.create_token(json!({ "name": name }))["token"].as_str().unwrap().to_owned();
+    let (_unused, used) = (made("unused"), made("used"));
+    let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
+    let environment = format!("/api/v1/environments/{environment}/tokens");
+    assert_eq!(ada.post(&environment, json!({ "name": "of an environment" })).status, 201);
+    app.advance(9 * day());
+    let is_good = || block_on(authenticate(&app.ops, &used, Caller::default())).is_ok();
+    assert!(is_good());
+    let tidied = || {
+        block_on(app.ops.tidy()).unwrap();
+        let ada = app.sign_in_again("ada");
+        let of_environment = ada.get(&format!("{environment}?state=expired")).body["data"].as_array().unwrap().len();
+        (states(&ada), of_environment)
+    };
+    app.advance(day());
+    assert_eq!(tidied(), ([0, 2, 0], 1), "as far as the disk knows, none was used");
+    app.advance(Duration::from_secs(1));
+    assert_eq!(tidied(), ([0, 1, 0], 0));
+    assert!(is_good());
 }

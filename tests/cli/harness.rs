@@ -226,6 +226,13 @@ impl Server {
         answer.unwrap().status().as_u16()
     }
 
+    /// The body that a GET is answered with.
+    pub fn read(&self, path: &str, token: &str) -> Value {
+        let request = self.agent.get(format!("{}{path}", self.url));
+        let answer = request.header("Authorization", format!("Bearer {token}")).call();
+        answer.unwrap().body_mut().read_json().unwrap()
+    }
+
     /// The status and body that a POST is answered with.
     pub fn post(&self, path: &str, token: &str, body: &Value) -> (u16, Value) {
         let request = self.agent.post(format!("{}{path}", self.url));

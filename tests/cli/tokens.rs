@@ -38,6 +38,20 @@ fn a_running_server_accepts_a_made_token_and_refuses_a_revoked_one_at_once() {
 }
 
 #[test]
+fn the_trail_says_that_the_command_line_revoked_and_not_the_owner() {
+    let place = Place::new().with_user();
+    let server = place.serve();
+    let session = server.sign_in(EMAIL, crate::harness::PASSWORD).1.unwrap();
+    let id = created(&place, &[])["id"].as_str().unwrap().to_owned();
+    created(&place, &[]);
+    for revoke in [&["token", "revoke", &id][..], &["token", "revoke", "--user", EMAIL, "--all"]] {
+        assert_eq!(place.run(revoke).code, Some(0));
+        let event = &server.read("/api/v1/user/audit?limit=1", &session)["data"][0];
+        assert_eq!((&event["action"], &event["actor"]["type"]), (&json!("token.revoked"), &json!("command_line")));
+    }
+}
+
+#[test]
 fn json_is_what_the_api_answers() {
     let place = Place::new().with_user();
     let server = place.serve();

@@ -4,7 +4,7 @@ use super::*;
 
 const ROLE_REQUIRED: StoreError = StoreError::Conflict(Conflict::RoleRequired);
 
-async fn add_environment(store: &dyn Store, owner: &User, called: &str) -> Environment {
+pub(super) async fn add_environment(store: &dyn Store, owner: &User, called: &str) -> Environment {
     let id = EnvironmentId::new(Uuid::now_v7());
     let environment = Environment { id, owner: owner.id, name: name(called), is_default: false, created_at: at(1000) };
     store.add_environment(environment.clone(), by(1000)).await.unwrap();
@@ -15,7 +15,7 @@ async fn share(store: &dyn Store, environment: &Environment, with: &User, role: 
     store.share_environment(environment.owner, environment.id, with.id, role, by(5)).await.unwrap();
 }
 
-fn token_of(environment: &Environment) -> NewToken {
+pub(super) fn token_of(environment: &Environment) -> NewToken {
     let (hash, hint) = secret(CredentialKind::EnvironmentToken);
     let new = new_token(environment.owner, "ci");
     NewToken { environment: Some(environment.id), hash, hint, ..new }
@@ -186,7 +186,7 @@ pub(super) async fn a_token_of_an_environment_is_apart_from_personal_ones(store:
     assert_eq!(added, Err(StoreError::Conflict(Conflict::OwnerDisabled)));
 }
 
-fn successor() -> Successor {
+pub(super) fn successor() -> Successor {
     let (hash, hint) = secret(CredentialKind::EnvironmentToken);
     Successor { id: TokenId::new(Uuid::now_v7()), hash, hint }
 }

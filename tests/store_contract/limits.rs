@@ -94,7 +94,8 @@ pub(super) async fn what_leaked_ends_and_its_owners_are_told(store: &dyn Store) 
     store.add_token(new, 1000, by(1000)).await.unwrap();
     let session = sign_in(store, &bob, 1, 9).await;
     assert!(store.token_by_hash(&hash).await.unwrap().is_some() && is_signed_in(store, &session).await);
-    let leaked = Leaked { tokens: vec![id, TokenId::new(Uuid::now_v7())], sessions: vec![session.session.id] };
+    let tokens = vec![id, TokenId::new(Uuid::now_v7())];
+    let leaked = Leaked { tokens, sessions: vec![session.session.id], presented: Some(9) };
     for _ in 0..2 {
         store.revoke_leaked(leaked.clone(), by(5)).await.unwrap();
         let found = store.token_by_hash(&hash).await.unwrap().unwrap();

@@ -1,16 +1,16 @@
-//! What every store must do about rotation: successors, their first use, the end of families, and what is deleted.
+//! What every store must do about rotation: successors, their first use, and the end of families.
 
 use super::*;
 use patd::{
     domain::token::{Grace, TokenRecord},
-    store::{Pruned, Rotation},
+    store::Rotation,
 };
 
-const ALREADY_ROTATED: StoreError = StoreError::Conflict(Conflict::AlreadyRotated);
+pub(super) const ALREADY_ROTATED: StoreError = StoreError::Conflict(Conflict::AlreadyRotated);
 const OUTLIVES: StoreError = StoreError::Conflict(Conflict::OutlivesPredecessor);
 
 /// The replacement of a token with a minute of grace, which the first use ends.
-fn rotation(token: &Token) -> Rotation {
+pub(super) fn rotation(token: &Token) -> Rotation {
     let (hash, hint) = secret(CredentialKind::PersonalAccessToken);
     Rotation {
         owner: token.owner,
@@ -26,11 +26,11 @@ fn rotation(token: &Token) -> Rotation {
     }
 }
 
-async fn add_new(store: &dyn Store, new: &NewToken) -> Token {
+pub(super) async fn add_new(store: &dyn Store, new: &NewToken) -> Token {
     store.add_token(new.clone(), 1000, by(1000)).await.unwrap()
 }
 
-async fn record(store: &dyn Store, hash: &TokenHash) -> Arc<TokenRecord> {
+pub(super) async fn record(store: &dyn Store, hash: &TokenHash) -> Arc<TokenRecord> {
     store.token_by_hash(hash).await.unwrap().unwrap()
 }
 
@@ -171,37 +171,6 @@ pub(super) async fn a_family_ends_together_and_no_other_with_it(store: &dyn Stor
     assert_eq!(detected().await, 1, "what changes nothing leaves no event");
     store.end_family(ada.id, old.family, old.id, true, by(2003)).await.unwrap();
     assert_eq!(detected().await, 2, "unless it is to be noted");
-}
-
-pub(super) async fn tokens_are_pruned_after_their_end_and_families_together(store: &dyn Store) {
-    let ada = add(store, "ada").await;
-    let ending = |end| NewToken { expires_at: Some(at(end)), ..new_token(ada.id, "ends") };
-    let (ended, ends) = (ending(3000), ending(3001));
-    add_new(store, &ended).await;
-    let last = add_new(store, &ends).await;
-    let revoked = new_token(ada.id, "revoked");
-    add_new(store, &revoked).await;
-    store.revoke_token(ada.id, revoked.id, REASON, by(3000)).await.unwrap();
-    let new = new_token(ada.id, "rotated");
-    let old = add_new(store, &new).await;
-    let made = store.rotate_token(rotation(&old), by(2000)).await.unwrap();
-    for hash in [&ended.hash, &revoked.hash, &new.hash] {
-        record(store, hash).await;
-    }
-
-    let events = store.events_of(ada.id, None, 100).await.unwrap();
-    assert_eq!(store.prune_tokens(at(2999), 0).await, Ok(Pruned { rows: 0, next: None }));
-    assert_eq!(store.prune_tokens(at(3000), last.number).await, Ok(Pruned { rows: 1, next: None }), "behind that one");
-    assert_eq!(store.prune_tokens(at(3000), 0).await, Ok(Pruned { rows: 1, next: None }));
-    for hash in [&ended.hash, &revoked.hash] {
-        assert!(store.token_by_hash(hash).await.unwrap().is_none());
-    }
-    assert_eq!(record(store, &new.hash).await.token.id, old.id, "past its grace, but its successor is good");
-    assert_eq!(record(store, &ends.hash).await.token, last);
-    assert_eq!(store.events_of(ada.id, None, 100).await.unwrap(), events);
-    store.revoke_token(ada.id, made.id, REASON, by(3000)).await.unwrap();
-    assert_eq!(store.prune_tokens(at(3000), 0).await, Ok(Pruned { rows: 2, next: None }));
-    assert!(store.token_by_hash(&new.hash).await.unwrap().is_none());
 }
 
 pub(super) async fn a_list_counts_the_idle_as_expired(store: &dyn Store) {

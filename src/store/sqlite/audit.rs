@@ -1,14 +1,16 @@
-//! SQL on the audit trail, which is only ever added to: triggers abort anything else.
+//! SQL on the audit trail, which is only ever added to: triggers abort anything else, but for the pruning of what is older
+//! than the configuration wants to keep.
 
 use std::borrow::Cow;
 
 use rusqlite::{Connection, named_params};
 
-use super::row;
+use super::{SqliteStore, row};
 use crate::{
     domain::{
         audit::{By, Entry, Event},
         id::UserId,
+        time::Timestamp,
     },
     store::StoreError,
 };
@@ -61,4 +63,41 @@ pub(super) fn list(
         row::event,
     )?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The rows that are looked at, the oldest, and of these the rows that are deleted in one transaction. Events lie in the
+/// order of their times but for what was written while the clock was wrong; so much of that is passed over.
+const STRETCH: u32 = 5000;
+const MOST: u32 = 200;
+
+pub(super) async fn prune(store: &SqliteStore, before: Timestamp) -> Result<u64, StoreError> {
+    let events = store.read_long(move |connection| find_old(connection, before)).await?;
+    match events.is_empty() {
+        true => Ok(0),
+        false => store.write(Vec::new(), move |connection| delete(connection, &events, before)).await,
+    }
+}
+
+/// Some of the events from before that time.
+fn find_old(connection: &Connection, before: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq FROM (SELECT seq, at FROM audit_events ORDER BY seq LIMIT :stretch) WHERE at < :before LIMIT :most",
+    )?;
+    let parameters = named_params! {":before": before.unix(), ":stretch": STRETCH, ":most": MOST};
+    let rows = statement.query_map(parameters, |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Deletes events from before that time; any other is refused. The trigger lets them go while their bound is stored, which
+/// it is no more when the transaction ends.
+pub(super) fn delete(connection: &Connection, events: &[i64], before: Timestamp) -> Result<u64, StoreError> {
+    let bound = named_params! {":before": before.unix()};
+    connection.prepare_cached("INSERT INTO audit_pruning (only_row, before) VALUES (1, :before)")?.execute(bound)?;
+    let mut statement = connection.prepare_cached("DELETE FROM audit_events WHERE seq = :seq")?;
+    let mut deleted = 0;
+    for seq in events {
+        deleted += statement.execute(named_params! {":seq": seq})?;
+    }
+    connection.prepare_cached("DELETE FROM audit_pruning")?.execute([])?;
+    Ok(deleted as u64)
 }

@@ -20,7 +20,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::file::Watch;
+use super::{file::Watch, migrations};
 use crate::store::{Change, Observer};
 
 /// How often an idle writer looks: often enough that a look may be late and still in time for [`STALENESS`].
@@ -118,17 +118,27 @@ impl Probe {
         if self.watch.check().is_err() {
             return;
         }
-        let version = connection
-            .prepare_cached("PRAGMA data_version")
-            .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
-        let version: i64 = match version {
-            Ok(version) => version,
+        match self.changed(connection) {
+            Ok(true) => self.changes.tell(Change::Anything),
+            Ok(false) => {}
             Err(error) => return log::debug!("store: others' changes cannot be seen: {error}"),
-        };
-        if self.version.replace(version) != Some(version) {
-            self.changes.tell(Change::Anything);
         }
         // Only now, so that whoever finds the later moment finds what was told, too.
         self.changes.complete_until.fetch_max(until, Ordering::SeqCst);
+    }
+
+    /// Whether somebody else committed since the last look; and if so, perhaps another schema.
+    fn changed(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
+        let number = |sql| -> rusqlite::Result<i64> { connection.prepare_cached(sql)?.query_row([], |row| row.get(0)) };
+        let version = number("PRAGMA data_version")?;
+        if self.version == Some(version) {
+            return Ok(false);
+        }
+        let schema = number("PRAGMA user_version")?;
+        if schema > migrations::VERSION {
+            self.watch.give_up(schema, migrations::VERSION);
+        }
+        self.version = Some(version);
+        Ok(true)
     }
 }

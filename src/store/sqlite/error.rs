@@ -46,6 +46,19 @@ pub enum OpenError {
         /// The version that this program has.
         known: i64,
     },
+    /// The file has an older schema, and somebody is at work on it who knows no other.
+    #[error(
+        "{path} is of an older patd (schema {found}, this release has {known}) and in use: stop the server that has it and \
+         start this release's instead, or ask with the release that serves it"
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// Its schema's version.
+        found: i64,
+        /// The version that this program has.
+        known: i64,
+    },
     /// The file is a database, and broken.
     #[error("{path} is damaged ({detail}): restore it from a backup; patd does not repair it")]
     Corrupt {

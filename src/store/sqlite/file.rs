@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -90,6 +90,20 @@ impl ServerLock {
             .mode(0o600)
             .open(&path)
             .map_err(|error| inaccessible(&path, &error))?;
+        Self::lock(database, path, file)
+    }
+
+    /// The same for somebody who is no server and leaves no file: without one, there is no server either.
+    pub(super) fn acquire_if_any(database: &Path) -> Result<Option<Self>, OpenError> {
+        let path = beside(database, ".lock");
+        match OpenOptions::new().append(true).open(&path) {
+            Ok(file) => Self::lock(database, path, file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(inaccessible(&path, &error)),
+        }
+    }
+
+    fn lock(database: &Path, path: PathBuf, file: File) -> Result<Self, OpenError> {
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
@@ -129,12 +143,19 @@ impl FileId {
     }
 }
 
-/// Knows which files the connections have open, and so whether they are still the ones of these names.
+/// Knows which files the connections have open, and so whether they are still the ones of these names; and whether their
+/// schema is still one that this program knows.
 #[derive(Debug)]
 pub(super) struct Watch {
     files: [(PathBuf, FileId); 3],
-    lost: AtomicBool,
+    /// What is wrong, a bit each.
+    wrong: AtomicU8,
 }
+
+/// The database was deleted or replaced.
+const LOST: u8 = 1;
+/// A newer release stepped it up.
+const NEWER: u8 = 2;
 
 impl Watch {
     /// Remembers the database and its `-wal` and `-shm`, which exist while a connection has read from it.
@@ -146,14 +167,18 @@ impl Watch {
                 remember(beside(database, "-wal"))?,
                 remember(beside(database, "-shm"))?,
             ],
-            lost: AtomicBool::new(false),
+            wrong: AtomicU8::new(0),
         })
     }
 
     /// Looks afresh.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let changed = self.files.iter().find(|(path, id)| FileId::of(path).ok() != Some(*id));
-        let was_lost = self.lost.swap(changed.is_some(), Ordering::Relaxed);
+        let before = match changed {
+            Some(_) => self.wrong.fetch_or(LOST, Ordering::Relaxed),
+            None => self.wrong.fetch_and(!LOST, Ordering::Relaxed),
+        };
+        let was_lost = before & LOST != 0;
         match changed {
             Some((path, _)) => {
                 if !was_lost {
@@ -165,16 +190,27 @@ impl Watch {
                 if was_lost {
                     log::info!("store: the database file is back");
                 }
-                Ok(())
+                self.last_seen()
             }
         }
     }
 
     /// What the latest look found: an atomic load, cheap enough for every read.
     pub(super) fn last_seen(&self) -> Result<(), StoreError> {
-        match self.lost.load(Ordering::Relaxed) {
-            true => Err(lost()),
-            false => Ok(()),
+        match self.wrong.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            wrong if wrong & LOST != 0 => Err(lost()),
+            _ => Err(StoreError::Unavailable("the database was stepped up by a newer release".to_owned())),
+        }
+    }
+
+    /// From now on nothing is read or written: what this program knows of the schema is no longer true.
+    pub(super) fn give_up(&self, found: i64, known: i64) {
+        if self.wrong.fetch_or(NEWER, Ordering::Relaxed) & NEWER == 0 {
+            log::error!(
+                found, known;
+                "store: a newer patd stepped up the schema of the database: start that release instead of this one"
+            );
         }
     }
 

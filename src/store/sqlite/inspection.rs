@@ -25,8 +25,8 @@ pub(super) enum Found {
     Nothing,
     /// An empty file, or a database without a table.
     Empty,
-    /// A sound database of patd, perhaps an older one.
-    Ours,
+    /// A sound database of patd, with this version of its schema, perhaps an older one.
+    Ours(i64),
 }
 
 /// Looks at the file; `busy_timeout` is for the moments in which another process opens or closes it.
@@ -174,7 +174,7 @@ fn verdict(path: &Path, finding: Finding) -> Result<Found, OpenError> {
     }
     match finding.damage {
         Some(detail) => Err(OpenError::Corrupt { path, detail }),
-        None => Ok(Found::Ours),
+        None => Ok(Found::Ours(finding.version)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! SQL on the quotas of tokens, of persons and of environments alike. Each function runs inside one transaction of its
 //! caller.
 //!
-//! What is used is counted in the row of a family's first, which is there as long as any of the family: a token and its
-//! successor share one quota, also while both are good.
+//! What is used is counted in the row of a family's first, which pruning leaves there as long as any of the family: a token
+//! and its successor share one quota, also while both are good.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 

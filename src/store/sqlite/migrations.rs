@@ -10,7 +10,12 @@ use super::inspection::APPLICATION_ID;
 const SCHEMA: &str = include_str!("../../../schema.sql");
 
 /// The step at index `n` leads from version `n + 1` to the next.
-const STEPS: &[&str] = &[ROOM_FOR_ENVIRONMENTS, include_str!("step_2_to_3.sql"), INDEXES_FOR_ENVIRONMENTS];
+const STEPS: &[&str] = &[
+    ROOM_FOR_ENVIRONMENTS,
+    include_str!("step_2_to_3.sql"),
+    INDEXES_FOR_ENVIRONMENTS,
+    include_str!("step_4_to_5.sql"),
+];
 
 /// The version of the current schema.
 pub(super) const VERSION: i64 = version(STEPS);
@@ -118,10 +123,11 @@ fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
 mod tests {
     use super::*;
 
-    /// Versions 1 to 3 as they were released.
+    /// Versions 1 to 4 as they were released.
     const V1: &str = include_str!("v1.sql");
     const V2: &str = include_str!("v2.sql");
     const V3: &str = include_str!("v3.sql");
+    const V4: &str = include_str!("v4.sql");
 
     fn memory() -> Connection {
         Connection::open_in_memory().unwrap()
@@ -142,6 +148,12 @@ mod tests {
     fn at_version_3() -> Connection {
         let mut connection = memory();
         migrate_to(&mut connection, V3, &STEPS[..2]).unwrap();
+        connection
+    }
+
+    fn at_version_4() -> Connection {
+        let mut connection = memory();
+        migrate_to(&mut connection, V4, &STEPS[..3]).unwrap();
         connection
     }
 
@@ -176,7 +188,7 @@ mod tests {
     fn a_fresh_schema_is_a_fully_upgraded_one() {
         let mut fresh = memory();
         migrate(&mut fresh).unwrap();
-        let mut all = vec![at_version_1(), at_version_2(), at_version_3()];
+        let mut all = vec![at_version_1(), at_version_2(), at_version_3(), at_version_4()];
         for upgraded in &mut all {
             assert_ne!(shape(&fresh), shape(upgraded));
             migrate(upgraded).unwrap();
@@ -258,6 +270,17 @@ mod tests {
                     SELECT randomblob(16), id, randomblob(32), 'abcd', 'ci', '*', 1, randomblob(16) FROM users LIMIT 1
                     RETURNING cast(number AS TEXT)";
         assert_eq!(list(next), ["10"], "9 was given before");
+    }
+
+    #[test]
+    fn an_older_trail_is_kept_and_stays_closed() {
+        let mut connection = at_version_4();
+        let event = "INSERT INTO audit_events (at, actor_kind, action, target_kind, outcome)
+                     VALUES (1, 'system', 'user.created', 'user', 'success')";
+        connection.execute(event, []).unwrap();
+        migrate(&mut connection).unwrap();
+        assert!(connection.execute("DELETE FROM audit_events", []).is_err());
+        assert_eq!(connection.query_row("SELECT count(*) FROM audit_events", [], |row| row.get(0)), Ok(1));
     }
 
     #[test]

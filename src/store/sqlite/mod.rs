@@ -32,9 +32,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-pub use self::error::OpenError;
 use self::{
     changes::{Changes, Patience},
     connect::Readers,
@@ -42,9 +41,13 @@ use self::{
     shared::Shared,
     writer::Writer,
 };
+pub use self::{
+    error::OpenError,
+    open::{Access, SqliteSettings},
+};
 use super::{
-    Change, EnvironmentQuery, Leaked, Observer, PasswordChange, ProfileChange, Pruned, Reply, Rotation, SignIn, Store,
-    TokenQuery, TokenSelection, Uses,
+    Change, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
+    Store, TokenQuery, TokenSelection, Uses,
 };
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
@@ -58,32 +61,6 @@ use crate::domain::{
     token::{NewToken, RevocationReason, Token, TokenRecord},
     use_origin::UseOrigin,
 };
-
-/// How the database is opened and shared.
-#[derive(Clone, Debug)]
-pub struct SqliteSettings {
-    /// The file.
-    pub path: PathBuf,
-    /// The most read-only connections.
-    pub readers: u32,
-    /// How long a read waits for one of them.
-    pub pool_timeout: Duration,
-    /// How long a write waits for another process to finish its own.
-    pub busy_timeout: Duration,
-    /// How many writes may wait.
-    pub write_queue: usize,
-}
-
-/// Who opens the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// The server: it creates a missing file, and keeps every other server out.
-    Server,
-    /// A tool that may create a missing file. It works beside a server.
-    Create,
-    /// A tool that refuses a missing file. It works beside a server.
-    Existing,
-}
 
 /// Users, sessions and tokens in one SQLite file.
 ///
@@ -325,8 +302,13 @@ impl Store for SqliteStore {
         })
     }
 
-    fn prune_tokens(&self, ended_by: Timestamp, after: i64) -> Reply<'_, Pruned> {
-        Reply::Pending(Box::pin(pruning::prune(self, ended_by, after)))
+    fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Reply<'_, Ended> {
+        self.read_long(move |connection| pruning::find(connection, long_ago, after))
+    }
+
+    fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> Reply<'_, u64> {
+        let of = tokens.iter().map(|(_, id)| Change::Token(*id)).collect();
+        self.write(of, move |connection| pruning::delete(connection, &tokens, long_ago))
     }
 
     fn revoke_tokens(
@@ -374,6 +356,10 @@ impl Store for SqliteStore {
 
     fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>> {
         self.read_long(move |connection| audit::list(connection, user, before, limit))
+    }
+
+    fn prune_events(&self, before: Timestamp) -> Reply<'_, u64> {
+        Reply::Pending(Box::pin(audit::prune(self, before)))
     }
 
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()> {

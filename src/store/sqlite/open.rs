@@ -1,11 +1,15 @@
 //! How a database is opened: looked at before anything in it changes, locked, stepped up, and given its threads.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use rusqlite::ErrorCode;
 
 use super::{
-    Access, SqliteSettings, SqliteStore,
+    SqliteStore,
     changes::{Changes, Patience},
     checkpoints::{Limits, Log},
     connect,
@@ -18,6 +22,32 @@ use super::{
     writer::Writer,
 };
 use crate::store::Change;
+
+/// How the database is opened and shared.
+#[derive(Clone, Debug)]
+pub struct SqliteSettings {
+    /// The file.
+    pub path: PathBuf,
+    /// The most read-only connections.
+    pub readers: u32,
+    /// How long a read waits for one of them.
+    pub pool_timeout: Duration,
+    /// How long a write waits for another process to finish its own.
+    pub busy_timeout: Duration,
+    /// How many writes may wait.
+    pub write_queue: usize,
+}
+
+/// Who opens the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The server: it creates a missing file, and keeps every other server out.
+    Server,
+    /// A tool that may create a missing file. It works beside a server.
+    Create,
+    /// A tool that refuses a missing file. It works beside a server.
+    Existing,
+}
 
 impl SqliteStore {
     /// Opens the database, creates it or brings it to this release's schema. What is not a sound database of patd is
@@ -36,6 +66,13 @@ impl SqliteStore {
         let lock = match access {
             Access::Server => Some(ServerLock::acquire(&path)?),
             Access::Create | Access::Existing => None,
+        };
+        // A server is not told of another schema, so a tool gives the file none under it.
+        let _no_server = match found {
+            Found::Ours(version) if lock.is_none() && version < migrations::VERSION => {
+                keep_servers_out(&path, version)?
+            }
+            _ => None,
         };
         if found == Found::Nothing {
             file::create_private(&path)?;
@@ -82,6 +119,13 @@ impl SqliteStore {
             _patience: patience,
         })
     }
+}
+
+fn keep_servers_out(path: &Path, found: i64) -> Result<Option<ServerLock>, OpenError> {
+    ServerLock::acquire_if_any(path).map_err(|error| match error {
+        OpenError::Served { path } => OpenError::InUse { path, found, known: migrations::VERSION },
+        other => other,
+    })
 }
 
 fn unmigrated(path: &Path, error: &MigrationError) -> OpenError {

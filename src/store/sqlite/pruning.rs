@@ -3,54 +3,69 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::{SqliteStore, row};
+use super::row;
 use crate::{
     domain::{id::TokenId, time::Timestamp},
-    store::{Change, Pruned, StoreError},
+    store::{Ended, LongAgo, StoreError},
 };
 
 /// The rows that are looked at, and of these the rows that are deleted in one transaction.
 const STRETCH: u32 = 5000;
 const MOST: usize = 500;
 
-pub(super) async fn prune(store: &SqliteStore, ended_by: Timestamp, after: i64) -> Result<Pruned, StoreError> {
-    let Found { tokens, next } = store.read_long(move |connection| find(connection, ended_by, after)).await?;
-    if tokens.is_empty() {
-        return Ok(Pruned { rows: 0, next });
-    }
-    let of = tokens.iter().map(|(_, id)| Change::Token(*id)).collect();
-    let rows = store.write(of, move |connection| delete(connection, &tokens, ended_by)).await?;
-    Ok(Pruned { rows, next })
+macro_rules! has_ended {
+    ($of:literal) => {
+        concat!("(coalesce(", $of, ".revoked_at <= :ended_by, 0) OR coalesce(", $of, ".expires_at <= :ended_by, 0))")
+    };
 }
 
-/// What can be deleted, and the last row that was looked at; `None` is the end of the table.
-struct Found {
-    tokens: Vec<(i64, TokenId)>,
-    next: Option<i64>,
+macro_rules! is_unused {
+    ($of:literal) => {
+        concat!("coalesce(coalesce(", $of, ".last_used_at, ", $of, ".created_at) <= :unused_since, 0)")
+    };
 }
 
-/// A token that somebody could present again is known for what it is as long as any of its family could be used, so that
-/// its reuse is noticed: no member of a family goes before the last one has ended.
-const FIND: &str = "WITH stretch AS (
-         SELECT number, id, family_id, revoked_at, expires_at, environment_id FROM tokens
-         WHERE number > :after ORDER BY number LIMIT :stretch
-     )
-     SELECT t.number, t.id,
-            t.environment_id IS NULL
-            AND (coalesce(t.revoked_at <= :ended_by, 0) OR coalesce(t.expires_at <= :ended_by, 0))
-            AND NOT EXISTS (
-                SELECT 1 FROM tokens f WHERE f.id = t.family_id
-                    AND NOT (coalesce(f.revoked_at <= :ended_by, 0) OR coalesce(f.expires_at <= :ended_by, 0)))
-            AND NOT EXISTS (
-                SELECT 1 FROM tokens f WHERE f.family_id = t.family_id AND f.rotated_from IS NOT NULL
-                    AND NOT (coalesce(f.revoked_at <= :ended_by, 0) OR coalesce(f.expires_at <= :ended_by, 0)))
-     FROM stretch t ORDER BY t.number";
+macro_rules! has_others {
+    ($of:literal) => {
+        concat!(
+            "(",
+            $of,
+            ".rotated_from IS NULL AND EXISTS (
+                SELECT 1 FROM tokens f WHERE f.family_id = ",
+            $of,
+            ".id AND f.rotated_from IS NOT NULL))"
+        )
+    };
+}
 
-fn find(connection: &Connection, ended_by: Timestamp, after: i64) -> Result<Found, StoreError> {
+/// Each row that ended is judged by no more than two others, however large its family is. Two kinds stay:
+///
+/// - a successor, while what it replaces has not ended as long ago: that it was used, or that somebody revoked it, is why
+///   no other takes its place. (That what it replaces seems unused proves nothing: a use may not be on disk.)
+/// - the first of a family, while any other is there: its row counts what is used of the quota that they share.
+pub(super) const FIND: &str = concat!(
+    "SELECT t.number, t.id,
+            CASE WHEN ",
+    has_ended!("t"),
+    " OR ",
+    is_unused!("t"),
+    " THEN
+                NOT EXISTS (SELECT 1 FROM tokens p WHERE p.id = t.rotated_from AND NOT ",
+    has_ended!("p"),
+    ")
+                AND NOT ",
+    has_others!("t"),
+    "
+            ELSE 0 END
+     FROM tokens t WHERE t.number > :after ORDER BY t.number LIMIT :stretch"
+);
+
+pub(super) fn find(connection: &Connection, long_ago: LongAgo, after: i64) -> Result<Ended, StoreError> {
     let mut statement = connection.prepare_cached(FIND)?;
     let mut rows = statement.query(named_params! {
         ":after": after,
-        ":ended_by": ended_by.unix(),
+        ":ended_by": long_ago.ended_by.unix(),
+        ":unused_since": long_ago.unused_since.map(Timestamp::unix),
         ":stretch": STRETCH,
     })?;
     let (mut tokens, mut seen, mut last) = (Vec::new(), 0, after);
@@ -61,21 +76,32 @@ fn find(connection: &Connection, ended_by: Timestamp, after: i64) -> Result<Foun
             tokens.push((last, TokenId::new(row::identifier(row, 1)?)));
         }
         if tokens.len() == MOST {
-            return Ok(Found { tokens, next: Some(last) });
+            return Ok(Ended { tokens, next: Some(last) });
         }
     }
-    Ok(Found { tokens, next: (seen == STRETCH).then_some(last) })
+    Ok(Ended { tokens, next: (seen == STRETCH).then_some(last) })
 }
 
-/// Deletes those that were found. What has ended stays ended, and of a family that has none left that has not, no other
-/// can come: so what could be deleted when it was found can be still.
-fn delete(connection: &Connection, tokens: &[(i64, TokenId)], ended_by: Timestamp) -> Result<u64, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "DELETE FROM tokens WHERE number = :number AND (revoked_at <= :ended_by OR expires_at <= :ended_by)",
-    )?;
+/// Deletes those that were found. What has ended stays ended and is rotated no more, but what is merely not used may have
+/// been used or replaced since.
+const DELETE: &str = concat!(
+    "DELETE FROM tokens AS t WHERE t.number = :number AND (",
+    has_ended!("t"),
+    " OR ",
+    is_unused!("t"),
+    ") AND NOT ",
+    has_others!("t")
+);
+
+pub(super) fn delete(connection: &Connection, tokens: &[(i64, TokenId)], long_ago: LongAgo) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached(DELETE)?;
     let mut deleted = 0;
     for (number, _) in tokens {
-        deleted += statement.execute(named_params! {":number": number, ":ended_by": ended_by.unix()})?;
+        deleted += statement.execute(named_params! {
+            ":number": number,
+            ":ended_by": long_ago.ended_by.unix(),
+            ":unused_since": long_ago.unused_since.map(Timestamp::unix),
+        })?;
     }
     Ok(deleted as u64)
 }

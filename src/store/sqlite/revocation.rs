@@ -48,7 +48,8 @@ fn members(connection: &Connection, families: &[TokenId]) -> Result<Vec<TokenId>
     let mut statement = connection.prepare_cached(
         "SELECT id FROM tokens WHERE id = :family_id AND revoked_at IS NULL
          UNION ALL
-         SELECT id FROM tokens WHERE family_id = :family_id AND rotated_from IS NOT NULL AND revoked_at IS NULL",
+         SELECT id FROM tokens INDEXED BY tokens_live_successor
+         WHERE family_id = :family_id AND rotated_from IS NOT NULL AND revoked_at IS NULL",
     )?;
     let mut members = Vec::new();
     for family in families {
@@ -121,9 +122,12 @@ pub(super) fn revoke_leaked(connection: &Connection, leaked: &Leaked, by: &By) -
     for id in &leaked.sessions {
         found |= end_leaked_session(connection, *id, by)?;
     }
-    match found {
-        true => Ok(()),
-        false => audit::record(connection, by, &Entry::refused(None, Action::TokenLeaked, "unknown")),
+    match leaked.presented {
+        Some(presented) if !found => {
+            let unknown = Entry::refused(None, Action::TokenLeaked, "unknown");
+            audit::record(connection, by, &unknown.with(format!("unknown, {presented} presented")))
+        }
+        _ => Ok(()),
     }
 }
 

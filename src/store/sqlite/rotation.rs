@@ -80,11 +80,11 @@ pub(super) fn rotate(connection: &Connection, rotation: &Rotation, room: &Room, 
 }
 
 /// One that was disabled, or revoked by anybody, gives way as little as one that was used: another in its place would undo
-/// that.
+/// that. Of a family, only the successors of a token that is good were made after it.
 pub(super) const SUCCESSORS: &str = "SELECT id, revoked_at IS NULL,
             last_used_at IS NOT NULL OR disabled_at IS NOT NULL OR coalesce(revoked_reason, 'rotated') <> 'rotated',
             expires_at
-     FROM tokens WHERE family_id = :family_id AND rotated_from = :rotated_from
+     FROM tokens WHERE family_id = :family_id AND number > :number AND rotated_from = :rotated_from
      ORDER BY number";
 
 /// Revokes the successor that nobody has used, and answers when it would have ended: the next one lasts no longer.
@@ -93,6 +93,7 @@ fn withdraw_successor(connection: &Connection, old: &Token, by: &By) -> Result<O
     let rows = statement.query_map(
         named_params! {
             ":family_id": old.family.uuid().into_bytes(),
+            ":number": old.number,
             ":rotated_from": old.id.uuid().into_bytes(),
         },
         |row| {
@@ -184,13 +185,15 @@ pub(super) fn begin(connection: &Connection, successor: TokenId, by: &By) -> Res
     end_replaced(connection, rotated_from, Ends::IfOnFirstUse, by)
 }
 
-/// By the two ways in which a family is found: the first of it, and its successors.
+/// By the two ways in which a family is found: the first of it, and its successors. Of these, no more than two are not
+/// revoked, and the index that is named holds no others.
 pub(super) const END_FAMILY: &str = "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason
      WHERE number IN (
-         SELECT number FROM tokens WHERE id = :family_id
+         SELECT number FROM tokens WHERE id = :family_id AND revoked_at IS NULL
          UNION ALL
-         SELECT number FROM tokens WHERE family_id = :family_id AND rotated_from IS NOT NULL
-     ) AND owner_id = :owner_id AND revoked_at IS NULL
+         SELECT number FROM tokens INDEXED BY tokens_live_successor
+         WHERE family_id = :family_id AND rotated_from IS NOT NULL AND revoked_at IS NULL
+     ) AND owner_id = :owner_id
      RETURNING id";
 
 pub(super) fn end_family(

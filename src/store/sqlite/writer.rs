@@ -201,20 +201,25 @@ fn commit_together(
 ) -> Result<(), StoreError> {
     watch.check()?;
     execute(connection, "BEGIN IMMEDIATE")?;
-    // A writer that is never idle looks here.
-    probe.look(connection);
+    look_inside(connection, watch, probe)?;
     let changed = match run_all(connection, batch, run_bare)? {
         Some(changed) => changed,
         None => {
             execute(connection, "ROLLBACK")?;
             execute(connection, "BEGIN IMMEDIATE")?;
-            probe.look(connection);
+            look_inside(connection, watch, probe)?;
             run_all(connection, batch, run_in_savepoint)?.unwrap_or_default()
         }
     };
     execute(connection, if changed { "COMMIT" } else { "ROLLBACK" })?;
     // A file that was deleted meanwhile took the commit with it.
     watch.check()
+}
+
+/// A writer that is never idle looks in its transactions, where nobody can change anything before the commit.
+fn look_inside(connection: &Connection, watch: &Watch, probe: &mut Probe) -> Result<(), StoreError> {
+    probe.look(connection);
+    watch.last_seen()
 }
 
 /// What a job that ran leaves in the transaction.

@@ -16,6 +16,21 @@ fn unspeakable() -> By {
 }
 
 #[test]
+fn a_report_of_nothing_says_how_much_was_presented_in_nobodys_trail() {
+    let directory = directory();
+    let store = open(&directory);
+    for presented in [None, Some(1000)] {
+        wait(store.revoke_leaked(Leaked { presented, ..Leaked::default() }, by())).unwrap();
+    }
+    assert_eq!(count(&store), 1);
+    let noted = "SELECT user_id IS NULL AND action = 'token.leaked' AND outcome = 'refused', detail FROM audit_events";
+    let noted = wait(store.read(move |connection| {
+        Ok(connection.query_row(noted, [], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?)))?)
+    }));
+    assert_eq!(noted, Ok((true, "unknown, 1000 presented".to_owned())));
+}
+
+#[test]
 fn an_event_is_neither_changed_nor_deleted() {
     let directory = directory();
     let store = open(&directory);
@@ -25,6 +40,25 @@ fn an_event_is_neither_changed_nor_deleted() {
         let done = wait(store.write(Vec::new(), move |connection| Ok(connection.execute(sql, [])?)));
         assert!(matches!(done, Err(StoreError::Internal(_))), "{sql}: {done:?}");
     }
+    assert_eq!(count(&store), 1);
+}
+
+#[test]
+fn whoever_prunes_can_delete_no_event_that_is_not_old_and_nobody_can_afterwards() {
+    let directory = directory();
+    let store = open(&directory);
+    wait(store.add_user(person("ada"), password(), by())).unwrap();
+    let prune = |before: i64| {
+        let before = Timestamp::from_unix(before);
+        wait(store.write(Vec::new(), move |connection| audit::delete(connection, &[1], before)))
+    };
+    let too_young = prune(by().at.unix());
+    assert!(matches!(too_young, Err(StoreError::Internal(_))), "{too_young:?}");
+    wait(store.add_user(person("eve"), password(), by())).unwrap();
+    assert_eq!(prune(by().at.unix() + 1), Ok(1));
+    let afterwards =
+        wait(store.write(Vec::new(), |connection| Ok(connection.execute("DELETE FROM audit_events", [])?)));
+    assert!(matches!(afterwards, Err(StoreError::Internal(_))), "{afterwards:?}");
     assert_eq!(count(&store), 1);
 }
 

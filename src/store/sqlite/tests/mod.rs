@@ -6,9 +6,14 @@ mod life;
 mod log;
 mod opening;
 mod running;
+mod schemas;
 mod statements;
 
-use std::{path::Path, thread, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Instant,
+};
 
 use rusqlite::Connection;
 use tempfile::TempDir;

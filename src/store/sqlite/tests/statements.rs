@@ -211,9 +211,45 @@ fn a_family_is_found_by_its_indexes() {
     let directory = directory();
     let store = open(&directory);
     let successors = plan(&store, rotation::SUCCESSORS);
-    assert!(successors[0].starts_with("SEARCH tokens USING INDEX tokens_"), "{successors:?}");
+    assert_eq!(successors, ["SEARCH tokens USING INDEX tokens_by_family (family_id=? AND rowid>?)"]);
     let family = plan(&store, rotation::END_FAMILY);
     let searches: Vec<&String> = family.iter().filter(|step| step.contains("tokens")).collect();
     assert_eq!(searches.len(), 3, "{family:?}");
     assert!(searches.iter().all(|step| step.starts_with("SEARCH")), "{family:?}");
+}
+
+/// By the steps that SQLite takes, which no other process slows down.
+#[test]
+fn what_is_done_about_a_family_does_not_grow_with_what_ended_of_it() {
+    let steps = |ended: i64| {
+        let directory = directory();
+        let store = open(&directory);
+        let ada = person("ada");
+        wait(store.add_user(ada.clone(), password(), by())).unwrap();
+        wait(store.write(Vec::new(), move |connection| {
+            let rows = "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
+                 INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, family_id, rotated_from,
+                                     revoked_at, revoked_reason)
+                 SELECT unhex(printf('%032x', n)), ?1, randomblob(32), 'abcd', 'ci', '*', 1, zeroblob(16),
+                        iif(n > 0, unhex(printf('%032x', n - 1)), NULL), iif(n < ?2, 1, NULL), iif(n < ?2, 'rotated', NULL)
+                 FROM n";
+            connection.execute(rows, (ada.id.uuid().into_bytes(), ended))?;
+            let count = |sql: &str, parameters: &[(&str, &dyn rusqlite::ToSql)]| -> rusqlite::Result<i32> {
+                let mut statement = connection.prepare(sql)?;
+                let rows = statement.query_map(parameters, |_| Ok(()))?.count();
+                assert!(rows > 0, "{sql}");
+                Ok(statement.get_status(rusqlite::StatementStatus::VmStep))
+            };
+            let family = [0_u8; 16];
+            Ok([
+                count(pruning::FIND, &[(":after", &(ended - 9)), (":ended_by", &9), (":unused_since", &9), (":stretch", &10)])?,
+                count(
+                    rotation::END_FAMILY,
+                    &[(":at", &5), (":reason", &"leaked"), (":family_id", &family), (":owner_id", &ada.id.uuid().into_bytes())],
+                )?,
+            ])
+        }))
+        .unwrap()
+    };
+    assert_eq!(steps(20), steps(2000));
 }

@@ -1,0 +1,116 @@
+//! What is deleted long after its end: sessions, tokens, and events of the audit trail.
+
+use std::{
+    mem,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{Context, clock::Clock};
+use crate::{
+    domain::time::Timestamp,
+    store::{Ended, LongAgo, StoreError},
+};
+
+/// How far the time of day may run ahead of how long it took, from one turn to the next, and still be believed.
+const LEAP: Duration = Duration::from_hours(1);
+
+/// How far it may lag behind: where it was set back, the clock stands still.
+const LAG: Duration = Duration::from_secs(30);
+
+/// How many stretches of the table of tokens are looked at in one turn.
+const STRETCHES: usize = 10;
+
+/// In how many writes events are deleted in one turn: up to 20,000.
+const WRITES_OF_EVENTS: usize = 100;
+
+/// What pruning must not forget between two turns.
+pub(super) struct Pruning {
+    /// How far the pruning of tokens has come.
+    last_token: AtomicI64,
+    last_turn: Mutex<Moment>,
+}
+
+struct Moment {
+    time: Timestamp,
+    uptime: Duration,
+}
+
+impl Moment {
+    fn now(clock: &Clock) -> Self {
+        Self { time: clock.now(), uptime: clock.uptime() }
+    }
+}
+
+impl Pruning {
+    pub(super) fn new(clock: &Clock) -> Self {
+        Self { last_token: AtomicI64::new(0), last_turn: Mutex::new(Moment::now(clock)) }
+    }
+
+    /// Whether the time of day went on like any clock since the last turn. Where it leapt, and was perhaps set right again,
+    /// everything would seem to have ended long ago; and what is deleted stays so, whatever the time really is.
+    fn is_believed(&self, clock: &Clock) -> bool {
+        let now = Moment::now(clock);
+        let (time, uptime) = (now.time, now.uptime);
+        let last = mem::replace(&mut *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner), now);
+        let (told, passed) = (time.since(last.time), uptime.saturating_sub(last.uptime));
+        if told > passed + LEAP {
+            log::warn!(
+                time:%, before:% = last.time;
+                "the clock leapt ahead: nothing is deleted in this turn. If the time is wrong, set it right and restart"
+            );
+            return false;
+        }
+        if told + LAG < passed {
+            log::warn!(time:%; "the clock stands still, since it was set back: nothing is deleted in this turn");
+            return false;
+        }
+        true
+    }
+}
+
+/// Deletes what ended long enough ago: all sessions, and some of the tokens and the events. The next turn goes on from
+/// there.
+pub(super) async fn prune(ctx: &Context) -> Result<(), StoreError> {
+    if !ctx.pruning.is_believed(&ctx.clock) {
+        return Ok(());
+    }
+    let sessions = ctx.store.prune_sessions(ctx.clock.now()).await.map(|_| ());
+    let tokens = prune_tokens(ctx).await;
+    prune_events(ctx).await.and(tokens).and(sessions)
+}
+
+async fn prune_tokens(ctx: &Context) -> Result<(), StoreError> {
+    let lifetimes = &ctx.rules.token_lifetimes;
+    let Some(prune_after) = lifetimes.prune_after else { return Ok(()) };
+    let ended_by = ctx.clock.now().minus(prune_after);
+    let long_ago = LongAgo { ended_by, unused_since: lifetimes.idle_since(ended_by) };
+    for _ in 0..STRETCHES {
+        let after = ctx.pruning.last_token.load(Ordering::Relaxed);
+        let Ended { mut tokens, next } = ctx.store.ended_tokens(long_ago, after).await?;
+        // One that was used lately may have been found by the use before, since the latest is perhaps not on disk.
+        tokens.retain(|(number, _)| ctx.uses.latest_token(*number, None).is_none());
+        if !tokens.is_empty() {
+            ctx.store.prune_tokens(tokens, long_ago).await?;
+        }
+        ctx.pruning.last_token.store(next.unwrap_or(0), Ordering::Relaxed);
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn prune_events(ctx: &Context) -> Result<(), StoreError> {
+    let Some(prune_after) = ctx.rules.prune_events_after else { return Ok(()) };
+    let before = ctx.clock.now().minus(prune_after);
+    for _ in 0..WRITES_OF_EVENTS {
+        if ctx.store.prune_events(before).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}

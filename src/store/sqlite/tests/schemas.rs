@@ -1,0 +1,72 @@
+//! Releases that differ in their schema, on one file.
+
+use std::fs;
+
+use super::*;
+
+/// A file of the first release.
+fn older(directory: &TempDir) -> PathBuf {
+    let path = database(directory);
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch(include_str!("../v1.sql")).unwrap();
+    connection.execute_batch("PRAGMA user_version = 1; PRAGMA application_id = 0x70617464;").unwrap();
+    path
+}
+
+fn version(path: &Path) -> i64 {
+    Connection::open(path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_tool_steps_up_no_file_that_a_server_has() {
+    let directory = directory();
+    let path = older(&directory);
+    let server = ServerLock::acquire(&path).unwrap();
+    let before = fs::read(&path).unwrap();
+    for access in [Access::Create, Access::Existing] {
+        let error = SqliteStore::open(&settings(&path), access).err().unwrap();
+        assert!(matches!(error, OpenError::InUse { found: 1, known: migrations::VERSION, .. }), "{error:?}");
+        assert!(error.to_string().contains("stop the server"), "{error}");
+    }
+    assert!(fs::read(&path).unwrap() == before);
+    drop(server);
+    drop(SqliteStore::open(&settings(&path), Access::Existing).unwrap());
+    assert_eq!(version(&path), migrations::VERSION);
+    drop(open(&directory));
+}
+
+#[test]
+fn a_tool_works_beside_a_server_of_its_own_release_and_steps_up_a_file_that_none_has() {
+    let (served, at_rest) = (directory(), directory());
+    let _server = open(&served);
+    drop(SqliteStore::open(&settings(database(&served)), Access::Existing).unwrap());
+    let path = older(&at_rest);
+    drop(SqliteStore::open(&settings(&path), Access::Existing).unwrap());
+    assert_eq!(version(&path), migrations::VERSION);
+    assert!(!file::beside(&path, ".lock").exists(), "no file that a server of another user could not open");
+}
+
+#[test]
+fn a_server_whose_file_was_stepped_up_reads_and_writes_nothing_more() {
+    let directory = directory();
+    let store = open(&directory);
+    let ada = person("ada");
+    wait(store.add_user(ada.clone(), password(), by())).unwrap();
+    let newer = Connection::open(database(&directory)).unwrap();
+    newer.pragma_update(None, "user_version", migrations::VERSION + 1).unwrap();
+    let written = wait(store.add_user(person("eve"), password(), by()));
+    assert!(is_outage(&written), "{written:?}");
+    let read = wait(store.user(ada.id));
+    assert!(is_outage(&read) && is_outage(&wait(store.ready())), "{read:?}");
+    assert!(!store.vouches());
+    let users: i64 = newer.query_row("SELECT count(*) FROM users", [], |row| row.get(0)).unwrap();
+    assert_eq!(users, 1);
+    // It also finds out where nobody writes.
+    let (idle, start) = (super::directory(), Instant::now());
+    let store = open(&idle);
+    Connection::open(database(&idle)).unwrap().pragma_update(None, "user_version", migrations::VERSION + 1).unwrap();
+    while !is_outage(&wait(store.users(None, 1))) {
+        assert!(start.elapsed() < Duration::from_secs(10), "it never knew");
+        thread::yield_now();
+    }
+}

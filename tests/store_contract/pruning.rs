@@ -1,0 +1,162 @@
+//! What every store must delete long after its end, and what it must keep.
+
+use super::{
+    environments::{add_environment, successor, token_of},
+    rotation::{ALREADY_ROTATED, add_new, record, rotation},
+    *,
+};
+use patd::store::{LongAgo, Rotation};
+
+fn ended_by(seconds: i64) -> LongAgo {
+    LongAgo { ended_by: at(seconds), unused_since: None }
+}
+
+/// Deletes what is found behind a row, and answers how many.
+async fn prune(store: &dyn Store, long_ago: LongAgo, after: i64) -> u64 {
+    let ended = store.ended_tokens(long_ago, after).await.unwrap();
+    assert_eq!(ended.next, None);
+    store.prune_tokens(ended.tokens, long_ago).await.unwrap()
+}
+
+async fn known(store: &dyn Store, hashes: &[TokenHash]) -> Vec<bool> {
+    let mut known = Vec::new();
+    for hash in hashes {
+        known.push(store.token_by_hash(hash).await.unwrap().is_some());
+    }
+    known
+}
+
+fn with_quota(new: NewToken) -> NewToken {
+    NewToken { limits: Limits { quota: Some(100), ..Limits::default() }.boxed(), ..new }
+}
+
+pub(super) async fn tokens_are_pruned_after_their_end_and_the_first_of_a_family_last(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let ending = |end| NewToken { expires_at: Some(at(end)), ..new_token(ada.id, "ends") };
+    let (ended, ends) = (ending(3000), ending(3001));
+    add_new(store, &ended).await;
+    let last = add_new(store, &ends).await;
+    let revoked = new_token(ada.id, "revoked");
+    add_new(store, &revoked).await;
+    store.revoke_token(ada.id, revoked.id, REASON, by(3000)).await.unwrap();
+    let first = with_quota(new_token(ada.id, "rotated"));
+    let (mut newest, mut family) = (add_new(store, &first).await, vec![first.hash]);
+    let taken = store.reserve_uses(newest.id).await.unwrap();
+    for _ in 0..3 {
+        let asked = rotation(&newest);
+        newest = store.rotate_token(asked.clone(), by(2000)).await.unwrap();
+        family.push(asked.hash);
+    }
+    known(store, &family).await;
+    known(store, &[ended.hash, revoked.hash]).await;
+
+    let events = store.events_of(ada.id, None, 100).await.unwrap();
+    assert_eq!(prune(store, ended_by(1999), 0).await, 0);
+    // Of the family, the second: it was ended when the third was rotated, and that one's grace lasts until 2060.
+    assert_eq!(prune(store, ended_by(2059), 0).await, 1);
+    assert_eq!(known(store, &family).await, [true, false, true, true]);
+    assert_eq!(prune(store, ended_by(3000), last.number).await, 2, "behind that one");
+    assert_eq!(known(store, &family).await, [true, false, false, true]);
+    assert_eq!(prune(store, ended_by(3000), 0).await, 1);
+    assert_eq!(known(store, &[ended.hash, revoked.hash]).await, [false, false]);
+    assert_eq!(record(store, &ends.hash).await.token, last);
+    assert_eq!(store.taken_uses(vec![newest.id]).await, Ok(vec![(newest.id, taken)]), "the quota is not begun anew");
+    assert_eq!(store.events_of(ada.id, None, 100).await.unwrap(), events);
+    store.revoke_token(ada.id, newest.id, REASON, by(3000)).await.unwrap();
+    assert_eq!(prune(store, ended_by(3000), 0).await, 1);
+    assert_eq!(known(store, &family).await, [true, false, false, false]);
+    assert_eq!(prune(store, ended_by(3000), 0).await, 1, "and the first at last");
+    assert_eq!(known(store, &family).await, [false; 4]);
+}
+
+pub(super) async fn a_successor_stays_while_what_it_replaces_is_good(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let old = add_token(store, &ada, "ci").await;
+    let made = store.rotate_token(rotation(&old), by(2000)).await.unwrap();
+    store.revoke_token(ada.id, made.id, REASON, by(2001)).await.unwrap();
+    let unused = LongAgo { ended_by: at(2059), unused_since: Some(at(2058)) };
+    for long_ago in [ended_by(2059), unused] {
+        assert_eq!(prune(store, long_ago, 0).await, 0);
+    }
+    let again = Rotation { replace_unused: true, ..rotation(&old) };
+    assert_eq!(store.rotate_token(again, by(2059)).await, Err(ALREADY_ROTATED), "somebody revoked its successor");
+    assert_eq!(prune(store, ended_by(2060), 0).await, 1);
+    assert_eq!(prune(store, ended_by(2060), 0).await, 1);
+}
+
+pub(super) async fn tokens_of_environments_are_pruned_like_personal_ones(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let environment = add_environment(store, &ada, "e").await;
+    let mut hashes = Vec::new();
+    let mut make = async |new: NewToken| {
+        hashes.push(new.hash);
+        store.add_environment_token(ada.id, new, 9, by(1000)).await.unwrap()
+    };
+    make(NewToken { expires_at: Some(at(3000)), ..token_of(&environment) }).await;
+    let revoked = make(token_of(&environment)).await;
+    let first = make(with_quota(token_of(&environment))).await;
+    make(token_of(&environment)).await;
+    let id = environment.id;
+    store.revoke_environment_token(ada.id, id, revoked.id, REASON, by(3000)).await.unwrap();
+    let taken = store.reserve_uses(first.id).await.unwrap();
+    let next = store.regenerate_environment_token(ada.id, id, first.id, successor(), by(2000)).await.unwrap();
+    known(store, &hashes).await;
+    assert_eq!(prune(store, ended_by(2999), 0).await, 0);
+    assert_eq!(prune(store, ended_by(3000), 0).await, 2);
+    assert_eq!(known(store, &hashes).await, [false, false, true, true]);
+    assert_eq!(store.taken_uses(vec![next.id]).await, Ok(vec![(next.id, taken)]));
+}
+
+pub(super) async fn unused_tokens_are_pruned_but_not_one_that_was_used_or_replaced_meanwhile(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let environment = add_environment(store, &ada, "e").await;
+    let [idle, used, meanwhile] = [0; 3].map(|_| new_token(ada.id, "ci"));
+    add_new(store, &idle).await;
+    let [used_number, meanwhile_number] = [add_new(store, &used).await.number, add_new(store, &meanwhile).await.number];
+    let replaced = with_quota(token_of(&environment));
+    store.add_environment_token(ada.id, replaced.clone(), 9, by(1000)).await.unwrap();
+    let record_use = async |number, seconds| {
+        store.record_uses(Uses { tokens: vec![(number, at(seconds))], sessions: Vec::new() }).await.unwrap();
+    };
+    record_use(used_number, 1501).await;
+    let hashes = [idle.hash, used.hash, meanwhile.hash, replaced.hash];
+    known(store, &hashes).await;
+
+    let since = |seconds| LongAgo { ended_by: at(500), unused_since: Some(at(seconds)) };
+    assert_eq!(prune(store, since(999), 0).await, 0);
+    let found = store.ended_tokens(since(1500), 0).await.unwrap().tokens;
+    assert_eq!(found.len(), 3);
+    record_use(meanwhile_number, 1501).await;
+    store.regenerate_environment_token(ada.id, environment.id, replaced.id, successor(), by(1501)).await.unwrap();
+    assert_eq!(store.prune_tokens(found, since(1500)).await, Ok(1));
+    assert_eq!(known(store, &hashes).await, [false, true, true, true]);
+}
+
+pub(super) async fn events_are_pruned_from_the_oldest_on_and_no_younger_ones(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let refused = || Entry::refused(Some(ada.id), Action::SignInRefused, "wrong_password");
+    // The clock was ahead, once.
+    store.record_refusal(refused(), by(9000)).await.unwrap();
+    join_all((0..700).map(|_| store.record_refusal(refused(), by(1001)))).await;
+    for seconds in [1002, 1003] {
+        store.record_refusal(refused(), by(seconds)).await.unwrap();
+    }
+    let kept = async || {
+        let events = store.events_of(ada.id, None, 1000).await.unwrap();
+        events.iter().map(|event| event.by.at.unix()).collect::<Vec<_>>()
+    };
+    assert_eq!(store.prune_events(at(1000)).await, Ok(0));
+    let (mut pruned, mut writes) = (0, 0);
+    loop {
+        match store.prune_events(at(1002)).await.unwrap() {
+            0 => break,
+            some => pruned += some,
+        }
+        writes += 1;
+    }
+    assert_eq!(pruned, 701, "and that she was added");
+    assert!(writes > 1, "not all of them in one change");
+    assert_eq!(kept().await, [1003, 1002, 9000]);
+    store.record_refusal(refused(), by(1004)).await.unwrap();
+    assert_eq!(kept().await.len(), 4, "it goes on");
+}
