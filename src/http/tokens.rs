@@ -113,6 +113,9 @@ pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<Detail
     Ok(DetailView { token: TokenView::new(token, &left), last_uses })
 }
 
+/// The parameters of a list of tokens.
+pub(super) const LIST_PARAMETERS: &[&str] = &["limit", "cursor", "search", "state"];
+
 /// Kept as text, so that a mistake is answered like one in a form.
 #[derive(Deserialize)]
 pub(super) struct ListQuery {

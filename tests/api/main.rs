@@ -21,6 +21,7 @@ mod rotation;
 mod rotation_races;
 mod seed;
 mod sessions;
+mod strictness;
 mod throttle;
 mod token_expiry;
 mod token_lists;
