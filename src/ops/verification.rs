@@ -7,7 +7,7 @@ use std::{net::IpAddr, sync::Arc};
 use super::{Context, Error, expiry, principal::Principal, rotation, throttle::Throttled};
 use crate::domain::{
     ability::Ability,
-    path::RequestPath,
+    path::{AmbiguousPath, RequestPath},
     policy::{Access, Policy, Rule},
     secret::{CredentialKind, Presented},
     session::SessionRecord,
@@ -110,8 +110,10 @@ pub async fn authenticate(ctx: &Context, credential: &str, caller: Caller<'_>) -
 pub enum PolicyDenied {
     /// No policy has that name.
     UnknownPolicy,
+    /// The path does not begin with a slash, so it is none.
+    MalformedPath,
     /// The path could be read in two ways.
-    AmbiguousPath,
+    AmbiguousPath(AmbiguousPath),
     /// No rule is for that method and path.
     NoRule,
     /// The rule does not take that kind of credential.
@@ -123,9 +125,19 @@ impl PolicyDenied {
     pub const fn code(self) -> &'static str {
         match self {
             Self::UnknownPolicy => "unknown_policy",
-            Self::AmbiguousPath => "ambiguous_path",
+            Self::MalformedPath => "malformed_path",
+            Self::AmbiguousPath(_) => "ambiguous_path",
             Self::NoRule => "no_rule",
             Self::WrongKind => "wrong_kind",
+        }
+    }
+}
+
+impl From<AmbiguousPath> for PolicyDenied {
+    fn from(ambiguous: AmbiguousPath) -> Self {
+        match ambiguous {
+            AmbiguousPath::NotAbsolute => Self::MalformedPath,
+            ambiguous => Self::AmbiguousPath(ambiguous),
         }
     }
 }
@@ -161,7 +173,7 @@ pub async fn authorize<C: AsRef<str>, E: From<Error>>(
 /// The rule that decides over a passage, with its place in its policy, from 0.
 pub fn find_rule<'p>(policies: &'p [Policy], passage: Passage<'_>) -> Result<(usize, &'p Rule), PolicyDenied> {
     let policy = policies.iter().find(|policy| policy.name() == passage.policy).ok_or(PolicyDenied::UnknownPolicy)?;
-    let path = RequestPath::parse(passage.target).map_err(|_| PolicyDenied::AmbiguousPath)?;
+    let path = RequestPath::parse(passage.target)?;
     policy.rule_for(passage.method, &path).ok_or(PolicyDenied::NoRule)
 }
 

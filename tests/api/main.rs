@@ -10,6 +10,7 @@ mod environment_races;
 mod environment_tokens;
 mod environments;
 mod harness;
+mod hints;
 mod introspection;
 mod last_uses;
 mod limits;
