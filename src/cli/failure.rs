@@ -4,7 +4,7 @@ use std::io;
 
 use super::output;
 use crate::{
-    config::ConfigError,
+    config::{ConfigError, Mistakes},
     ops::{self, Violation},
     store::StoreError,
 };
@@ -25,7 +25,7 @@ pub enum Failure {
     /// The database or the address cannot be had now.
     Unavailable(String),
     /// The settings cannot be used.
-    Configuration(ConfigError),
+    Configuration(Mistakes),
 }
 
 impl Failure {
@@ -60,7 +60,7 @@ impl Failure {
         match self {
             Self::Refused(sentences) => sentences.clone(),
             Self::Output(error) => vec![format!("the output cannot be written: {error}")],
-            Self::Configuration(error) => vec![error.to_string()],
+            Self::Configuration(Mistakes(mistakes)) => mistakes.iter().map(ToString::to_string).collect(),
             Self::Defect(sentence) | Self::Usage(sentence) | Self::NotFound(sentence) | Self::Unavailable(sentence) => {
                 vec![sentence.clone()]
             }
@@ -70,7 +70,13 @@ impl Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::Configuration(error)
+        Self::Configuration(error.into())
+    }
+}
+
+impl From<Mistakes> for Failure {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::Configuration(mistakes)
     }
 }
 
