@@ -133,7 +133,7 @@ struct IssuedTokenView {
     expires_at: Option<String>,
     hint: String,
     #[serde(flatten)]
-    limits: Option<LimitsView>,
+    limits: LimitsView,
 }
 
 impl From<IssuedToken> for IssuedTokenView {
@@ -165,9 +165,10 @@ struct TokenView {
     expires_at: Option<String>,
     disabled_at: Option<String>,
     revoked_at: Option<String>,
+    revoked_reason: Option<&'static str>,
     hint: String,
     #[serde(flatten)]
-    limits: Option<LimitsView>,
+    limits: LimitsView,
 }
 
 impl TokenView {
@@ -190,6 +191,7 @@ impl TokenView {
             expires_at: token.expires_at.map(|at| at.to_string()),
             disabled_at: token.disabled_at.map(|at| at.to_string()),
             revoked_at: token.revoked.map(|revocation| revocation.at.to_string()),
+            revoked_reason: token.revoked.map(|revocation| revocation.reason.as_str()),
             hint: token.hint.to_string(),
         }
     }

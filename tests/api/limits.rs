@@ -115,6 +115,27 @@ fn limits_are_shown_where_a_token_has_some() {
 }
 
 #[test]
+fn a_limit_that_a_token_does_not_have_is_nowhere_shown() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let all = ["ip_allowlist", "requests_per_minute", "quota", "quota_remaining"];
+    for (limits, shown) in [
+        (json!({}), &[][..]),
+        (json!({ "quota": 9 }), &["quota", "quota_remaining"]),
+        (json!({ "requests_per_minute": 9 }), &["requests_per_minute"]),
+        (json!({ "ip_allowlist": ["127.0.0.1"] }), &["ip_allowlist"]),
+    ] {
+        let (_, path) = limited(&app, &ada, limits.clone());
+        let rotated = || ada.post(&format!("{path}/rotate"), json!({})).body["data"].clone();
+        let answers = [ada.get(&path).body["data"].clone(), ada.get(TOKENS).body["data"][0].clone(), rotated()];
+        for answer in answers {
+            let there: Vec<&str> = all.into_iter().filter(|key| answer.get(key).is_some()).collect();
+            assert_eq!(there, shown, "{limits}: {answer}");
+        }
+    }
+}
+
+#[test]
 fn limits_that_make_no_sense_are_refused() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");

@@ -92,6 +92,7 @@ fn lists_go_through_all_users_pages_and_states() {
     let revoked = listed(&place, &["--state", "revoked"]);
     assert_eq!(revoked.len(), 1);
     assert_eq!((&revoked[0]["id"], &revoked[0]["state"]), (&json!(id), &json!("revoked")));
+    assert_eq!(revoked[0]["revoked_reason"], "revoked_by_owner");
     assert_eq!(listed(&place, &[]).len(), 100);
 }
 
