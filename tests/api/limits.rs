@@ -275,6 +275,21 @@ fn a_quota_is_told_and_used_up_for_good() {
 }
 
 #[test]
+fn whoever_replaces_a_token_is_told_what_is_left_of_its_quota() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
+    let of_environment = format!("/api/v1/environments/{environment}/tokens");
+    for (list, verb) in [(TOKENS, "rotate"), (&of_environment, "regenerate")] {
+        let made = ada.post(list, json!({ "name": "t", "quota": 20 })).body["data"].clone();
+        let token = app.bearer(made["token"].as_str().unwrap());
+        assert_eq!(token.post("/api/v1/auth/identify", json!({})).status, 200);
+        let replaced = ada.post(&format!("{list}/{}/{verb}", made["id"].as_str().unwrap()), json!({}));
+        assert_eq!(replaced.body["data"]["quota_remaining"], 19, "{}", replaced.shown());
+    }
+}
+
+#[test]
 fn parallel_uses_of_a_quota_or_a_rate_are_accepted_exactly_as_often_as_it_says() {
     for limits in [json!({ "quota": 150 }), json!({ "requests_per_minute": 150 })] {
         let app = TestApp::spawn();
