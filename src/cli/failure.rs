@@ -82,8 +82,27 @@ impl From<Mistakes> for Failure {
 
 impl From<Vec<Violation>> for Failure {
     fn from(violations: Vec<Violation>) -> Self {
-        let sentences = violations.into_iter().map(|violation| violation.message);
-        Self::Refused(sentences.collect())
+        Self::Refused(violations.into_iter().map(as_typed).collect())
+    }
+}
+
+/// The sentence in the terms of the command line: it names the flag and not the API's field.
+fn as_typed(violation: Violation) -> String {
+    let Violation { field, message } = violation;
+    let Some(predicate) = message.strip_prefix(&format!("The {field} field ")) else { return message };
+    let (name, place) = field.split_once('.').unwrap_or((&field, ""));
+    let flag = match name {
+        "abilities" => "--ability",
+        "email" => "--email",
+        "expires_at" | "expires_in_days" => "--expires-in",
+        "ip_allowlist" => "--allow-ip",
+        "name" => "--name",
+        "password" => "the password",
+        _ => return message,
+    };
+    match place.parse::<usize>() {
+        Ok(place) => format!("{flag} number {} {predicate}", place + 1),
+        Err(_) => format!("{flag} {predicate}"),
     }
 }
 

@@ -10,7 +10,7 @@ const ALREADY_ROTATED: StoreError = StoreError::Conflict(Conflict::AlreadyRotate
 const OUTLIVES: StoreError = StoreError::Conflict(Conflict::OutlivesPredecessor);
 
 /// The replacement of a token with a minute of grace, which the first use ends.
-fn rotation(token: &Token) -> Rotation {
+pub(super) fn rotation(token: &Token) -> Rotation {
     let (hash, hint) = secret(CredentialKind::PersonalAccessToken);
     Rotation {
         owner: token.owner,
