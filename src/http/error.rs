@@ -251,6 +251,7 @@ impl ApiError {
                 response.insert_header((header::RETRY_AFTER, throttled.retry_after.as_secs()));
                 response.insert_header(("X-RateLimit-Limit", throttled.limit));
                 response.insert_header(("X-RateLimit-Remaining", 0));
+                response.insert_header(("X-RateLimit-Reset", throttled.resets_at.unix()));
             }
             Self::Ops(ops::Error::Busy | ops::Error::Store(StoreError::Unavailable(_))) => {
                 response.insert_header((header::RETRY_AFTER, 1));

@@ -29,18 +29,18 @@ rules = [
 "#;
 const PROXY: &[(&str, &str)] = &[("server.trusted_proxies", "127.0.0.1/32")];
 
-fn behind_a_proxy() -> TestApp {
+pub fn behind_a_proxy() -> TestApp {
     TestApp::with_file(POLICY, PROXY)
 }
 
-fn limited<'a>(app: &'a TestApp, owner: &Client<'_>, limits: Value) -> (Client<'a>, String) {
+pub fn limited<'a>(app: &'a TestApp, owner: &Client<'_>, limits: Value) -> (Client<'a>, String) {
     let mut body = json!({ "name": "limited", "abilities": ["user:read"] });
     body.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
     let created = owner.create_token(body);
     (app.bearer(created["token"].as_str().unwrap()), format!("{TOKENS}/{}", created["id"].as_str().unwrap()))
 }
 
-fn ask_from(client: &Client<'_>, endpoint: &str, address: Option<&str>) -> Answer {
+pub fn ask_from(client: &Client<'_>, endpoint: &str, address: Option<&str>) -> Answer {
     let (method, target) = match endpoint {
         "auth-request" => ("X-Original-Method", "X-Original-URI"),
         _ => ("X-Forwarded-Method", "X-Forwarded-Uri"),
@@ -48,10 +48,6 @@ fn ask_from(client: &Client<'_>, endpoint: &str, address: Option<&str>) -> Answe
     let mut headers = vec![(method, "GET"), (target, "/calls")];
     headers.extend(address.map(|address| ("X-Forwarded-For", address)));
     client.send_with("GET", &format!("/api/authz/{endpoint}/app"), &headers, &[])
-}
-
-fn remaining(answer: &Answer) -> (u16, Option<u32>) {
-    (answer.status, answer.header("x-ratelimit-remaining").map(|left| left.parse().unwrap()))
 }
 
 #[test]
@@ -208,39 +204,6 @@ fn a_service_tells_the_address_or_the_token_is_refused() {
         assert_eq!(answer.body["data"]["code"], code, "{ip}");
     }
     assert_eq!(introspect(&service, &token).body, json!({ "active": false }));
-}
-
-#[test]
-fn a_rate_is_told_used_up_and_freed_when_it_said() {
-    let app = behind_a_proxy();
-    let ada = app.sign_in("ada");
-    let (token, _) = limited(&app, &ada, json!({ "requests_per_minute": 3 }));
-    assert_eq!(remaining(&token.get("/api/user")), (200, Some(2)));
-    assert_eq!(remaining(&ask_from(&token, "auth-request", Some("192.0.2.7"))), (200, Some(1)));
-    // What it may not do counts as well.
-    assert_eq!(remaining(&token.get(TOKENS)), (403, Some(0)));
-    let refused = token.get("/api/user");
-    assert_snapshot!(refused.shown(), @r#"
-    429
-    retry-after: 20
-    x-ratelimit-limit: 3
-    x-ratelimit-remaining: 0
-    {
-      "code": "too_many_attempts",
-      "message": "Too Many Attempts."
-    }
-    "#);
-    let by_nginx = ask_from(&token, "auth-request", None);
-    assert_eq!((by_nginx.status, by_nginx.header("x-auth-error")), (403, Some("too_many_attempts")));
-    assert_eq!(ask_from(&token, "forward-auth", None).status, 429);
-
-    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
-    app.advance(Duration::from_secs(wait - 1));
-    assert_eq!(token.get("/api/user").status, 429);
-    app.advance(Duration::from_secs(1));
-    assert_eq!(remaining(&token.get("/api/user")), (200, Some(0)));
-    let (plain, _) = limited(&app, &ada, json!({}));
-    assert_eq!(remaining(&plain.get("/api/user")), (200, None), "nothing is told of a token without a rate");
 }
 
 #[test]

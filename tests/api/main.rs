@@ -17,6 +17,7 @@ mod limits;
 mod outage;
 mod protocol;
 mod races;
+mod rates;
 mod revocation;
 mod rotation;
 mod rotation_races;
