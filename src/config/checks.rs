@@ -28,6 +28,12 @@ pub(super) fn check(config: &Config, layers: &mut Layers) {
     let lifetime = |lifetime: Option<Duration>| lifetime.is_none_or(whole_seconds);
 
     let ranges = [
+        // Whoever asks from there is believed about everything. Nobody's proxies are everywhere.
+        (
+            "server.trusted_proxies",
+            server.trusted_proxies.iter().all(|network| network.prefix_len() > 0),
+            "the addresses of your proxies alone: from the whole internet, anybody could claim any path and any address",
+        ),
         ("server.max_connections", server.max_connections >= 1, AT_LEAST_ONE),
         ("server.keep_alive", lasting(server.keep_alive), LASTING),
         ("server.head_timeout", lasting(server.head_timeout), LASTING),
