@@ -4,7 +4,7 @@ use std::io;
 
 use super::output;
 use crate::{
-    config::ConfigError,
+    config::{ConfigError, Mistakes},
     ops::{self, Violation},
     store::StoreError,
 };
@@ -25,7 +25,7 @@ pub enum Failure {
     /// The database or the address cannot be had now.
     Unavailable(String),
     /// The settings cannot be used.
-    Configuration(ConfigError),
+    Configuration(Mistakes),
 }
 
 impl Failure {
@@ -60,7 +60,7 @@ impl Failure {
         match self {
             Self::Refused(sentences) => sentences.clone(),
             Self::Output(error) => vec![format!("the output cannot be written: {error}")],
-            Self::Configuration(error) => vec![error.to_string()],
+            Self::Configuration(Mistakes(mistakes)) => mistakes.iter().map(ToString::to_string).collect(),
             Self::Defect(sentence) | Self::Usage(sentence) | Self::NotFound(sentence) | Self::Unavailable(sentence) => {
                 vec![sentence.clone()]
             }
@@ -70,14 +70,39 @@ impl Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::Configuration(error)
+        Self::Configuration(error.into())
+    }
+}
+
+impl From<Mistakes> for Failure {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::Configuration(mistakes)
     }
 }
 
 impl From<Vec<Violation>> for Failure {
     fn from(violations: Vec<Violation>) -> Self {
-        let sentences = violations.into_iter().map(|violation| violation.message);
-        Self::Refused(sentences.collect())
+        Self::Refused(violations.into_iter().map(as_typed).collect())
+    }
+}
+
+/// The sentence in the terms of the command line: it names the flag and not the API's field.
+fn as_typed(violation: Violation) -> String {
+    let Violation { field, message } = violation;
+    let Some(predicate) = message.strip_prefix(&format!("The {field} field ")) else { return message };
+    let (name, place) = field.split_once('.').unwrap_or((&field, ""));
+    let flag = match name {
+        "abilities" => "--ability",
+        "email" => "--email",
+        "expires_at" | "expires_in_days" => "--expires-in",
+        "ip_allowlist" => "--allow-ip",
+        "name" => "--name",
+        "password" => "the password",
+        _ => return message,
+    };
+    match place.parse::<usize>() {
+        Ok(place) => format!("{flag} number {} {predicate}", place + 1),
+        Err(_) => format!("{flag} {predicate}"),
     }
 }
 

@@ -46,24 +46,27 @@ impl LimitFlags {
 }
 
 /// What the API shows of the same.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct LimitsView {
+    #[serde(skip_serializing_if = "Option::is_none")]
     ip_allowlist: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     requests_per_minute: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     quota: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     quota_remaining: Option<u32>,
 }
 
 impl LimitsView {
-    pub(super) fn new(token: &Token, left: &QuotasLeft) -> Option<Self> {
-        token.limits.as_ref().map(|limits| {
-            let networks = limits.allowlist.networks();
-            Self {
-                ip_allowlist: (!networks.is_empty()).then(|| networks.iter().map(ToString::to_string).collect()),
-                requests_per_minute: limits.requests_per_minute,
-                quota: limits.quota,
-                quota_remaining: left.of(token),
-            }
-        })
+    pub(super) fn new(token: &Token, left: &QuotasLeft) -> Self {
+        let Some(limits) = &token.limits else { return Self::default() };
+        let networks = limits.allowlist.networks();
+        Self {
+            ip_allowlist: (!networks.is_empty()).then(|| networks.iter().map(ToString::to_string).collect()),
+            requests_per_minute: limits.requests_per_minute,
+            quota: limits.quota,
+            quota_remaining: left.of(token),
+        }
     }
 }

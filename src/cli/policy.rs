@@ -137,7 +137,10 @@ impl Explanation {
         };
         match found {
             Err(PolicyDenied::UnknownPolicy) => explanation.reason = "there is no policy of that name".into(),
-            Err(PolicyDenied::AmbiguousPath) => explanation.reason = "the path can be read in two ways".into(),
+            Err(PolicyDenied::MalformedPath) => explanation.reason = "the path does not begin with a slash".into(),
+            Err(PolicyDenied::AmbiguousPath(why)) => {
+                explanation.reason = format!("the path can be read in two ways: it {why}");
+            }
             Err(_) => explanation.reason = "no rule is for this method and path, so nobody passes".into(),
             Ok((at, rule)) => explanation.take(at, rule),
         }

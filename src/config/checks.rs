@@ -2,8 +2,11 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::{Config, error::ConfigError, layers::Layers};
-use crate::domain::{ability::Ability, secret::BadPrefixes};
+use super::{Config, layers::Layers};
+use crate::domain::{
+    ability::Ability,
+    secret::{BadPrefixes, Prefixes},
+};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -16,8 +19,8 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 const UP_TO_A_WEEK: &str = r#"from "0s" to "7d", in whole seconds"#;
 const WHOLE_SECONDS: &str = r#"at least "1s", in whole seconds"#;
 
-/// Refuses the first setting that is out of its range.
-pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+/// Notes every setting that is out of its range, or does not fit another one.
+pub(super) fn check(config: &Config, layers: &mut Layers) {
     let Config { server, database, passwords, sessions, tokens, rotation, audit, throttle, .. } = config;
     let lasting = |duration: Duration| duration > Duration::ZERO;
     let whole_seconds = |duration: Duration| lasting(duration) && duration.subsec_nanos() == 0;
@@ -25,6 +28,12 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
     let lifetime = |lifetime: Option<Duration>| lifetime.is_none_or(whole_seconds);
 
     let ranges = [
+        // Whoever asks from there is believed about everything. Nobody's proxies are everywhere.
+        (
+            "server.trusted_proxies",
+            server.trusted_proxies.iter().all(|network| network.prefix_len() > 0),
+            "the addresses of your proxies alone: from the whole internet, anybody could claim any path and any address",
+        ),
         ("server.max_connections", server.max_connections >= 1, AT_LEAST_ONE),
         ("server.keep_alive", lasting(server.keep_alive), LASTING),
         ("server.head_timeout", lasting(server.head_timeout), LASTING),
@@ -64,7 +73,10 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
         ("audit.prune_after", lifetime(audit.prune_after), NEVER_OR_WHOLE_SECONDS),
         (
             "tokens.allow_endless",
-            tokens.allow_endless || tokens.default_lifetime.or(tokens.max_lifetime).is_some(),
+            tokens.allow_endless
+                || tokens.default_lifetime.or(tokens.max_lifetime).is_some()
+                || layers.is_refused("tokens.default_lifetime")
+                || layers.is_refused("tokens.max_lifetime"),
             "true unless tokens.default_lifetime or tokens.max_lifetime says when a token ends",
         ),
         ("rotation.grace", rotation.grace.subsec_nanos() == 0, UP_TO_A_WEEK),
@@ -97,37 +109,38 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
         ),
         ("rotation.grace", rotation.grace <= rotation.max_grace, "no longer than", "rotation.max_grace"),
     ];
-    if let Some((key, _, wanted)) = ranges.iter().find(|(_, holds, _)| !holds) {
-        return Err(layers.refuse(key, *wanted));
+    for (key, _, wanted) in ranges.iter().filter(|(_, holds, _)| !holds) {
+        layers.refuse(key, *wanted);
     }
-    if let Some((key, _, relation, other)) = relations.iter().find(|(_, holds, ..)| !holds) {
-        return Err(layers.refuse(key, format!("{relation} {}", layers.describe(other))));
+    for (key, _, relation, other) in relations.iter().filter(|(_, holds, ..)| !holds) {
+        if !layers.is_refused(key) && !layers.is_refused(other) {
+            layers.refuse(key, format!("{relation} {}", layers.describe(other)));
+        }
     }
-    check_prefixes(config, layers)
+    check_prefixes(config, layers);
 }
 
 /// The domain's own error shows the prefixes, which may come from where nothing is to be shown: it becomes keys here.
-fn check_prefixes(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+fn check_prefixes(config: &Config, layers: &mut Layers) {
     let prefixes = [
         ("sessions.prefix", &config.sessions.prefix),
         ("tokens.pat_prefix", &config.tokens.pat_prefix),
         ("tokens.environment_prefix", &config.tokens.environment_prefix),
     ];
+    for (key, _) in prefixes.iter().filter(|(_, prefix)| !Prefixes::is_sound(prefix)) {
+        layers.refuse(key, "1 to 16 letters, digits or underscores");
+    }
+    if prefixes.iter().any(|(key, _)| layers.is_refused(key)) {
+        return;
+    }
     let keys_of = |prefix: &str| {
         let same = prefixes.iter().filter(|(_, other)| *other == prefix);
         same.map(|(key, _)| *key).collect::<Vec<_>>()
     };
-    let (key, wanted) = match config.try_prefixes() {
-        Ok(_) => return Ok(()),
-        Err(BadPrefixes::Malformed(prefix)) => {
-            (keys_of(&prefix).first().copied(), "1 to 16 letters, digits or underscores".to_owned())
-        }
-        Err(BadPrefixes::Ambiguous(short, long)) => {
-            let key = keys_of(&short).first().copied();
-            let other = keys_of(&long).into_iter().find(|other| Some(*other) != key);
-            let other = other.map_or_else(String::new, |other| layers.describe(other));
-            (key, format!("no beginning of {other}, since a token is matched to its kind by its prefix"))
-        }
-    };
-    Err(layers.refuse(key.unwrap_or("sessions.prefix"), wanted))
+    if let Err(BadPrefixes::Ambiguous(short, long)) = config.try_prefixes() {
+        let key = keys_of(&short).first().copied().unwrap_or("sessions.prefix");
+        let other = keys_of(&long).into_iter().find(|other| *other != key);
+        let other = other.map_or_else(String::new, |other| layers.describe(other));
+        layers.refuse(key, format!("no beginning of {other}, since a token is matched to its kind by its prefix"));
+    }
 }

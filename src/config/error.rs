@@ -33,6 +33,17 @@ impl fmt::Display for Origin {
     }
 }
 
+/// All that is wrong with the settings, so that nobody corrects one mistake only to be told the next; a line each.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Mistakes(pub Vec<ConfigError>);
+
+impl From<ConfigError> for Mistakes {
+    fn from(only: ConfigError) -> Self {
+        Self(vec![only])
+    }
+}
+
 /// Why the settings cannot be used. The message is one sentence that names the key and its source.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {

@@ -1,18 +1,22 @@
 //! The sources laid over each other as TOML values, with a note of where each value was written.
 //!
-//! An unknown name is refused as soon as it is met; types are judged once, after the merge, and the note then says whom
-//! to blame. A value that a stronger source replaces is not judged.
+//! An unknown name is noted as soon as it is met; types are judged once, after the merge, and the note then says whom
+//! to blame. A value that a stronger source replaces is not judged. Every mistake is kept, so that all are told at once.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::Path,
+};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use toml::{
     Spanned, Table, Value,
-    de::{DeTable, DeValue, ValueDeserializer},
+    de::{DeString, DeTable, DeValue, ValueDeserializer},
 };
 
 use super::{
-    error::{ConfigError, Origin},
+    error::{ConfigError, Mistakes, Origin},
     policies,
 };
 use crate::domain::policy::Policy;
@@ -27,69 +31,94 @@ pub(super) struct Layers {
     /// By dotted key; what is missing is a default.
     origins: HashMap<String, Origin>,
     policies: Vec<Policy>,
+    mistakes: Vec<ConfigError>,
+    /// The dotted keys whose values are among the mistakes.
+    refused: HashSet<String>,
+}
+
+/// The text of a configuration file.
+pub(super) struct File<'t> {
+    pub(super) path: &'t Path,
+    pub(super) text: &'t str,
+}
+
+impl File<'_> {
+    /// The line in which that byte of the text stands.
+    pub(super) fn origin(&self, offset: usize) -> Origin {
+        Origin::File { path: self.path.to_owned(), line: self.line(offset) }
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+    }
+
+    fn not_toml(&self, error: &toml::de::Error, offset: usize) -> ConfigError {
+        let problem = error.message().replace('\n', ", ");
+        ConfigError::NotToml { path: self.path.to_owned(), line: self.line(offset), problem }
+    }
 }
 
 impl Layers {
     /// Starts from the text of the defaults, which must hold every key.
     pub(super) fn over(defaults: &str) -> Result<Self, ConfigError> {
         let defaults: Table = toml::from_str(defaults).map_err(|error| ConfigError::Defect(error.to_string()))?;
-        Ok(Self { merged: defaults.clone(), defaults, origins: HashMap::new(), policies: Vec::new() })
+        Ok(Self {
+            merged: defaults.clone(),
+            defaults,
+            origins: HashMap::new(),
+            policies: Vec::new(),
+            mistakes: Vec::new(),
+            refused: HashSet::new(),
+        })
     }
 
+    /// Fails only where the file cannot be read, or is not TOML so that nothing in it can be told from anything else.
     pub(super) fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text = fs::read_to_string(path)
             .map_err(|problem| ConfigError::UnreadableFile { path: path.to_owned(), problem })?;
-        let line_at = |offset| text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1;
-        let not_toml = |error: toml::de::Error, line| ConfigError::NotToml {
-            path: path.to_owned(),
-            line,
-            problem: error.message().replace('\n', ", "),
-        };
-        let parsed = DeTable::parse(&text).map_err(|error| {
-            let line = line_at(error.span().map_or(0, |span| span.start));
-            not_toml(error, line)
-        })?;
-        for (section, content) in parsed.into_inner() {
-            let origin = |name: &Spanned<_>| Origin::File { path: path.to_owned(), line: line_at(name.span().start) };
-            let section_origin = origin(&section);
+        let file = File { path, text: &text };
+        let parsed =
+            DeTable::parse(&text).map_err(|error| file.not_toml(&error, error.span().map_or(0, |span| span.start)))?;
+        for (section, content) in in_order(parsed.into_inner()) {
+            let origin = file.origin(section.span().start);
             let section = section.into_inner();
             if section == policies::KEY {
-                let list = Value::deserialize(ValueDeserializer::from(content)).map_err(|error| not_toml(error, 1))?;
-                self.policies = policies::read(list, &section_origin)?;
+                self.policies = policies::read(&content, &file, &mut self.mistakes);
                 continue;
             }
             if !self.defaults.contains_key(&*section) {
-                let written = format!("{section} ({section_origin})");
-                return Err(self.unknown(written, &section, "", dotted));
+                self.note_unknown(format!("{section} ({origin})"), &section, "", dotted);
+                continue;
             }
-            let content = match content.into_inner() {
-                DeValue::Table(content) => content,
-                other => {
-                    return Err(ConfigError::Refused {
-                        found: format!("of type {}", other.type_str()),
-                        wanted: format!("a section, written [{section}]"),
-                        key: section.into_owned(),
-                        origin: section_origin,
-                    });
-                }
-            };
-            for (key, value) in content {
-                let origin = origin(&key);
-                let line = line_at(key.span().start);
-                let value =
-                    Value::deserialize(ValueDeserializer::from(value)).map_err(|error| not_toml(error, line))?;
-                let key = key.into_inner();
-                if self.default_of(&section, &key).is_none() {
-                    let written = format!("{section}.{key} ({origin})");
-                    return Err(self.unknown(written, &section, &key, dotted));
-                }
-                self.set(&section, &key, value, origin);
+            match content.into_inner() {
+                DeValue::Table(content) => self.add_section(&file, &section, content),
+                other => self.mistakes.push(ConfigError::Refused {
+                    found: format!("of type {}", other.type_str()),
+                    wanted: format!("a section, written [{section}]"),
+                    key: section.into_owned(),
+                    origin,
+                }),
             }
         }
         Ok(())
     }
 
-    pub(super) fn add_environment(&mut self, variables: &[(String, String)]) -> Result<(), ConfigError> {
+    fn add_section(&mut self, file: &File<'_>, section: &str, content: DeTable<'_>) {
+        for (key, value) in in_order(content) {
+            let at = key.span().start;
+            let key = key.into_inner();
+            if self.default_of(section, &key).is_none() {
+                self.note_unknown(format!("{section}.{key} ({})", file.origin(at)), section, &key, dotted);
+                continue;
+            }
+            match Value::deserialize(ValueDeserializer::from(value)) {
+                Ok(value) => self.set(section, &key, value, file.origin(at)),
+                Err(error) => self.mistakes.push(file.not_toml(&error, at)),
+            }
+        }
+    }
+
+    pub(super) fn add_environment(&mut self, variables: &[(String, String)]) {
         for (name, text) in variables {
             let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else {
                 continue;
@@ -102,61 +131,78 @@ impl Layers {
             let file_of = key.strip_suffix("_FILE");
             let Some((section, key)) = file_of.and_then(|key| self.place(section, key)) else {
                 let (section, key) = (section.to_lowercase(), key.to_lowercase());
-                return Err(self.unknown(name.clone(), &section, &key, variable));
+                self.note_unknown(name.clone(), &section, &key, variable);
+                continue;
             };
             let direct = variable(&section, &key);
             if variables.iter().any(|(other, _)| *other == direct) {
-                return Err(ConfigError::SetTwice { variable: direct });
+                self.mistakes.push(ConfigError::SetTwice { variable: direct });
+                continue;
             }
-            let content = fs::read_to_string(text).map_err(|problem| ConfigError::UnreadableValue {
-                variable: name.clone(),
-                path: text.into(),
-                problem,
-            })?;
-            let line = content.strip_suffix('\n').unwrap_or(&content);
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            self.set_text(&section, &key, line, Origin::VariableFile(name.clone()));
+            match fs::read_to_string(text) {
+                Ok(content) => {
+                    let line = content.strip_suffix('\n').unwrap_or(&content);
+                    let line = line.strip_suffix('\r').unwrap_or(line);
+                    self.set_text(&section, &key, line, Origin::VariableFile(name.clone()));
+                }
+                Err(problem) => {
+                    let (variable, path) = (name.clone(), text.into());
+                    self.mistakes.push(ConfigError::UnreadableValue { variable, path, problem });
+                }
+            }
         }
-        Ok(())
     }
 
-    pub(super) fn add_flags(&mut self, flags: &[(&'static str, String)]) -> Result<(), ConfigError> {
+    pub(super) fn add_flags(&mut self, flags: &[(&'static str, String)]) {
         for (name, text) in flags {
             let (section, key) = name.split_once('.').unwrap_or((name, ""));
             if self.default_of(section, key).is_none() {
-                let written = format!("{name} ({})", Origin::Flag);
-                return Err(self.unknown(written, section, key, dotted));
+                self.note_unknown(format!("{name} ({})", Origin::Flag), section, key, dotted);
+                continue;
             }
             self.set_text(section, key, text, Origin::Flag);
         }
-        Ok(())
     }
 
-    pub(super) fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
-        serde_path_to_error::deserialize(Value::Table(self.merged.clone())).map_err(|error| {
-            let key = error.path().to_string();
-            let wanted = error.inner().message();
-            match self.value(&key) {
-                // Otherwise a key is missing or one too many, and only the defaults can be to blame.
-                Some(_) if key.contains('.') => self.refuse(&key, wanted),
-                _ => ConfigError::Defect(format!("{key}: {wanted}")),
+    /// Reads the whole. A value of another type than its setting's is noted, and its default stands in for it.
+    pub(super) fn deserialize<T: DeserializeOwned>(&mut self) -> Result<T, ConfigError> {
+        loop {
+            let error = match serde_path_to_error::deserialize(Value::Table(self.merged.clone())) {
+                Ok(whole) => return Ok(whole),
+                Err(error) => error,
+            };
+            let (key, wanted) = (error.path().to_string(), error.inner().message().to_owned());
+            // Otherwise a key is missing or one too many, and only the defaults can be to blame.
+            let default = key.split_once('.').and_then(|(section, key)| self.default_of(section, key)).cloned();
+            let Some(default) = default.filter(|_| !self.is_refused(&key)) else {
+                return Err(ConfigError::Defect(format!("{key}: {wanted}")));
+            };
+            self.refuse(&key, wanted);
+            if let Some(value) = self.value_mut(&key) {
+                *value = default;
             }
-        })
+        }
     }
 
-    /// The policies of the file.
-    pub(super) fn policies(&self) -> Vec<Policy> {
-        self.policies.clone()
+    /// The policies of the file, or all that is wrong.
+    pub(super) fn finish(self) -> Result<Vec<Policy>, Mistakes> {
+        if self.mistakes.is_empty() { Ok(self.policies) } else { Err(Mistakes(self.mistakes)) }
     }
 
-    /// The error that the value of the dotted `key` is not what is `wanted`.
-    pub(super) fn refuse(&self, key: &str, wanted: impl Into<String>) -> ConfigError {
-        ConfigError::Refused {
+    /// Notes that the value of the dotted `key` is not what is `wanted`.
+    pub(super) fn refuse(&mut self, key: &str, wanted: impl Into<String>) {
+        self.mistakes.push(ConfigError::Refused {
             key: key.to_owned(),
             origin: self.origin(key).clone(),
             found: self.found(key),
             wanted: wanted.into(),
-        }
+        });
+        self.refused.insert(key.to_owned());
+    }
+
+    /// Whether it is noted already that the value of the dotted `key` is wrong, so that nothing can be measured by it.
+    pub(super) fn is_refused(&self, key: &str) -> bool {
+        self.refused.contains(key)
     }
 
     /// A setting that another one is measured by: its key, source and value, for a sentence.
@@ -186,6 +232,10 @@ impl Layers {
         key.split_once('.').and_then(|(section, key)| self.merged.get(section)?.get(key))
     }
 
+    fn value_mut(&mut self, key: &str) -> Option<&mut Value> {
+        key.split_once('.').and_then(|(section, key)| self.merged.get_mut(section)?.get_mut(key))
+    }
+
     fn set(&mut self, section: &str, key: &str, value: Value, origin: Origin) {
         if let Some(Value::Table(content)) = self.merged.get_mut(section) {
             content.insert(key.to_owned(), value);
@@ -209,23 +259,31 @@ impl Layers {
         (upper && self.default_of(&place.0, &place.1).is_some()).then_some(place)
     }
 
-    fn unknown(&self, written: String, section: &str, key: &str, spell: fn(&str, &str) -> String) -> ConfigError {
+    fn note_unknown(&mut self, written: String, section: &str, key: &str, spell: fn(&str, &str) -> String) {
         let (nearest, known) = match self.defaults.get(section).and_then(Value::as_table) {
             Some(content) => (
-                nearest(key, content).map(|key| spell(section, key)),
+                nearest(key, content.keys()).map(|key| spell(section, key)),
                 format!("the keys of [{section}] are {}", names(content)),
             ),
             None => (
-                nearest(section, &self.defaults).map(|section| spell(section, key)),
+                nearest(section, self.defaults.keys()).map(|section| spell(section, key)),
                 format!("the sections are {}", names(&self.defaults)),
             ),
         };
-        ConfigError::Unknown {
-            written,
-            hint: nearest.map_or_else(String::new, |name| format!(", perhaps {name} is meant")),
-            known,
-        }
+        self.mistakes.push(ConfigError::Unknown { written, hint: hint(nearest), known });
     }
+}
+
+/// The entries of a table as they stand in the file, so that mistakes are told from its top to its end.
+pub(super) fn in_order<'i>(table: DeTable<'i>) -> Vec<(Spanned<DeString<'i>>, Spanned<DeValue<'i>>)> {
+    let mut entries: Vec<_> = table.into_iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+/// What may have been meant.
+pub(super) fn hint(name: Option<impl std::fmt::Display>) -> String {
+    name.map_or_else(String::new, |name| format!(", perhaps {name} is meant"))
 }
 
 fn dotted(section: &str, key: &str) -> String {
@@ -258,11 +316,12 @@ fn names(table: &Table) -> String {
     table.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn nearest<'k>(written: &str, known: &'k Table) -> Option<&'k str> {
+/// The known name that is spelt nearly as `written`.
+pub(super) fn nearest<N: AsRef<str> + Ord>(written: &str, known: impl IntoIterator<Item = N>) -> Option<N> {
     let fold = |name: &str| name.to_lowercase().replace(['_', '-'], "");
     known
-        .keys()
-        .map(|name| (edits(&fold(written), &fold(name)), name.as_str()))
+        .into_iter()
+        .map(|name| (edits(&fold(written), &fold(name.as_ref())), name))
         .min()
         .filter(|(edits, _)| *edits <= 2)
         .map(|(_, name)| name)

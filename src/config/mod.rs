@@ -24,7 +24,7 @@ use serde::Deserialize;
 
 use self::layers::{Layers, VARIABLE_PREFIX};
 pub use self::{
-    error::{ConfigError, Origin},
+    error::{ConfigError, Mistakes, Origin},
     values::{LogFormat, LoggedChecks, OnReuse},
 };
 use crate::domain::{
@@ -324,16 +324,16 @@ impl Sources {
 
 impl Config {
     /// Merges the sources over the defaults and resolves the whole; flags win over the environment, it over the file.
-    pub fn load(sources: Sources) -> Result<Self, ConfigError> {
+    pub fn load(sources: Sources) -> Result<Self, Mistakes> {
         let mut layers = Layers::over(DEFAULTS)?;
         if let Some(path) = &sources.file {
             layers.add_file(path)?;
         }
-        layers.add_environment(&sources.environment)?;
-        layers.add_flags(&sources.flags)?;
+        layers.add_environment(&sources.environment);
+        layers.add_flags(&sources.flags);
         let mut config: Self = layers.deserialize()?;
-        config.policies = layers.policies();
-        checks::check(&config, &layers)?;
+        checks::check(&config, &mut layers);
+        config.policies = layers.finish()?;
         config.derive_from_cores(thread::available_parallelism().map_or(1, NonZeroUsize::get));
         Ok(config)
     }

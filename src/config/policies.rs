@@ -1,10 +1,15 @@
 //! The `[[policies]]` of the configuration file: from what is written to [`Policy`] values, or a sentence that names the
 //! entry. They come from the file alone: a list of rules has no place in a variable or a flag.
 
-use serde::{Deserialize, de::IntoDeserializer};
-use toml::Value;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
-use super::error::{ConfigError, Origin};
+use super::{
+    error::ConfigError,
+    layers::{File, hint, nearest},
+};
 use crate::domain::{
     ability::Ability,
     policy::{Access, PathPattern, Policy, Rule},
@@ -14,99 +19,165 @@ use crate::domain::{
 /// The key of the list, at the top of the file.
 pub(super) const KEY: &str = "policies";
 
+/// A value with its place in the text.
+type Item<'v, 'i> = &'v Spanned<DeValue<'i>>;
+
 /// A session token may change credentials, and a proxy hands it on to the application: rules must ask for it by name.
 const USUAL_KINDS: [CredentialKind; 2] = [CredentialKind::PersonalAccessToken, CredentialKind::EnvironmentToken];
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPolicy {
-    name: String,
-    rules: Vec<RawRule>,
+/// Reads the list, and adds what is wrong with it to `mistakes`; then what is answered is not the whole.
+pub(super) fn read(list: Item<'_, '_>, file: &File<'_>, mistakes: &mut Vec<ConfigError>) -> Vec<Policy> {
+    let mut reader = Reader { file, mistakes };
+    let mut policies = Vec::new();
+    for (place, item) in reader.items(KEY, list, "policies, each below [[policies]]") {
+        let policy = reader.policy(&place, item, &policies);
+        policies.extend(policy);
+    }
+    policies
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    #[serde(default)]
-    methods: Vec<String>,
-    paths: Vec<String>,
-    abilities: Option<Vec<String>>,
-    credentials: Option<Vec<String>>,
-    #[serde(default)]
-    public: bool,
+/// Reads on after each mistake, and tells the line in which it stands.
+struct Reader<'f> {
+    file: &'f File<'f>,
+    mistakes: &'f mut Vec<ConfigError>,
 }
 
-/// Reads the list; `origin` is where it begins.
-pub(super) fn read(value: Value, origin: &Origin) -> Result<Vec<Policy>, ConfigError> {
-    let raw: Vec<RawPolicy> = serde_path_to_error::deserialize(value.into_deserializer()).map_err(|error| {
-        let path = error.path().to_string();
-        let place = if path.starts_with('[') { format!("{KEY}{path}") } else { KEY.to_owned() };
-        refused(place, origin, "not as it should be", error.inner().message())
-    })?;
-    let mut policies: Vec<Policy> = Vec::with_capacity(raw.len());
-    for (at, raw) in raw.into_iter().enumerate() {
-        let place = format!("{KEY}[{at}]");
-        let rules = raw.rules.into_iter().enumerate();
-        let rules = rules.map(|(at, rule)| read_rule(rule, &format!("{place}.rules[{at}]"), origin));
-        let policy = Policy::new(&raw.name, rules.collect::<Result<_, _>>()?)
-            .map_err(|error| refused(format!("{place}.name"), origin, &quoted(&raw.name), &strip_must(&error)))?;
-        if policies.iter().any(|other| other.name() == policy.name()) {
-            return Err(refused(
-                format!("{place}.name"),
-                origin,
-                &quoted(&raw.name),
-                "different from every other policy's",
-            ));
+impl Reader<'_> {
+    fn policy(&mut self, place: &str, value: Item<'_, '_>, others: &[Policy]) -> Option<Policy> {
+        let fields = self.fields(place, value, &["name", "rules"])?;
+        let name = self.required(place, value, fields, "name", "1 to 64 letters, digits, - or _");
+        let list =
+            self.required(place, value, fields, "rules", "a list of rules, of which the first that matches decides");
+        let mut rules = Vec::new();
+        for (place, item) in list.map_or_else(Vec::new, |list| self.items(&format!("{place}.rules"), list, "rules")) {
+            rules.extend(self.rule(&place, item));
         }
-        policies.push(policy);
+        let (place, name) = (format!("{place}.name"), name?);
+        let text = self.checked(&place, name, "a string", DeValue::as_str)?;
+        let policy = Policy::new(text, rules).map_err(|error| {
+            self.refuse(&place, name, error.to_string().trim_start_matches("must be "));
+        });
+        if others.iter().any(|other| other.name() == text) {
+            self.refuse(&place, name, "different from every other policy's");
+        }
+        policy.ok()
     }
-    Ok(policies)
-}
 
-fn read_rule(raw: RawRule, place: &str, origin: &Origin) -> Result<Rule, ConfigError> {
-    if raw.paths.is_empty() {
-        return Err(refused(format!("{place}.paths"), origin, "empty", r#"at least one path, such as "/calls/**""#));
+    fn rule(&mut self, place: &str, value: Item<'_, '_>) -> Option<Rule> {
+        let fields = self.fields(place, value, &["abilities", "credentials", "methods", "paths", "public"])?;
+        let wanted = r#"a method in upper case, such as "GET""#;
+        let methods = self.list(place, fields, "methods", wanted, method).unwrap_or_default();
+        let wanted = "a path like /calls, /calls/*/notes or /calls/**, written plainly";
+        let paths = self.list(place, fields, "paths", wanted, |text| PathPattern::parse(text).ok());
+        if let Some(list) = self.required(place, value, fields, "paths", AT_LEAST_ONE_PATH)
+            && list.get_ref().as_array().is_some_and(|items| items.is_empty())
+        {
+            self.refuse(&format!("{place}.paths"), list, AT_LEAST_ONE_PATH);
+        }
+        let abilities = self.list(place, fields, "abilities", "one ability, such as calls:read, without *", needed);
+        let wanted = "personal_access_token, environment_token or session";
+        let kinds = self.list(place, fields, "credentials", wanted, kind);
+        let (place, public) = (format!("{place}.public"), fields.get("public"));
+        let is_public = public.and_then(|value| self.checked(&place, value, "true or false", DeValue::as_bool));
+        if let Some((true, value)) = is_public.zip(public)
+            && (abilities.is_some() || kinds.is_some())
+        {
+            self.refuse(&place, value, "without abilities and credentials beside it");
+        }
+        let access = match is_public {
+            Some(true) => Access::Public,
+            _ => Access::Credential {
+                kinds: kinds.unwrap_or(USUAL_KINDS.into()),
+                abilities: abilities.unwrap_or_default(),
+            },
+        };
+        Some(Rule { methods, paths: paths.unwrap_or_default(), access })
     }
-    if raw.public && (raw.abilities.is_some() || raw.credentials.is_some()) {
-        return Err(refused(format!("{place}.public"), origin, "true", "without abilities and credentials beside it"));
+
+    /// The fields of a table, of which `known` may be there.
+    fn fields<'v, 'i>(&mut self, place: &str, value: Item<'v, 'i>, known: &[&str]) -> Option<&'v DeTable<'i>> {
+        let all = known.join(", ");
+        let fields = self.checked(place, value, &format!("a table of {all}"), DeValue::as_table)?;
+        for key in fields.keys().filter(|key| !known.contains(&&**key.get_ref())) {
+            let origin = self.file.origin(key.span().start);
+            let nearest = nearest(key.get_ref(), known.iter().copied());
+            self.mistakes.push(ConfigError::Unknown {
+                written: format!("{place}.{} ({origin})", key.get_ref()),
+                hint: hint(nearest),
+                known: format!("the keys here are {all}"),
+            });
+        }
+        Some(fields)
     }
-    let list = List { place, origin };
-    let abilities = raw.abilities.unwrap_or_default();
-    let abilities = list.read("abilities", &abilities, "one ability, such as calls:read, without *", needed)?;
-    let wanted = "personal_access_token, environment_token or session";
-    let kinds = raw.credentials.map(|kinds| list.read("credentials", &kinds, wanted, kind)).transpose()?;
-    let wanted = "a path like /calls, /calls/*/notes or /calls/**, written plainly";
-    Ok(Rule {
-        methods: list.read("methods", &raw.methods, r#"a method in upper case, such as "GET""#, method)?,
-        paths: list.read("paths", &raw.paths, wanted, |text| PathPattern::parse(text).ok())?,
-        access: match raw.public {
-            true => Access::Public,
-            false => Access::Credential { kinds: kinds.unwrap_or(USUAL_KINDS.into()), abilities },
-        },
-    })
-}
 
-/// A list of texts of one rule.
-struct List<'r> {
-    place: &'r str,
-    origin: &'r Origin,
-}
-
-impl List<'_> {
-    fn read<T>(
-        &self,
+    fn required<'v, 'i>(
+        &mut self,
+        place: &str,
+        table: Item<'_, '_>,
+        fields: &'v DeTable<'i>,
         key: &str,
-        texts: &[String],
+        wanted: &str,
+    ) -> Option<Item<'v, 'i>> {
+        let value = fields.get(key);
+        if value.is_none() {
+            self.note(format!("{place}.{key}"), table, "missing".to_owned(), wanted);
+        }
+        value
+    }
+
+    /// The items of an array, each with its place.
+    fn items<'v, 'i>(&mut self, place: &str, value: Item<'v, 'i>, wanted: &str) -> Vec<(String, Item<'v, 'i>)> {
+        let items = self.checked(place, value, &format!("an array of {wanted}"), DeValue::as_array);
+        items.into_iter().flatten().enumerate().map(|(at, item)| (format!("{place}[{at}]"), item)).collect()
+    }
+
+    /// A list of texts that may be missing, without those that `parse` does not take.
+    fn list<T>(
+        &mut self,
+        place: &str,
+        fields: &DeTable<'_>,
+        key: &str,
         wanted: &str,
         parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Vec<T>, ConfigError> {
-        let item = |(at, text): (usize, &String)| {
-            let place = format!("{}.{key}[{at}]", self.place);
-            parse(text).ok_or_else(|| refused(place, self.origin, &quoted(text), wanted))
+    ) -> Option<Vec<T>> {
+        let items = self.items(&format!("{place}.{key}"), fields.get(key)?, "strings");
+        let read = |(place, item): (String, Item<'_, '_>)| {
+            self.checked(&place, item, wanted, |value| value.as_str().and_then(&parse))
         };
-        texts.iter().enumerate().map(item).collect()
+        Some(items.into_iter().filter_map(read).collect())
+    }
+
+    fn checked<'v, 'i, T>(
+        &mut self,
+        place: &str,
+        value: Item<'v, 'i>,
+        wanted: &str,
+        read: impl FnOnce(&'v DeValue<'i>) -> Option<T>,
+    ) -> Option<T> {
+        let read = read(value.get_ref());
+        if read.is_none() {
+            self.refuse(place, value, wanted);
+        }
+        read
+    }
+
+    fn refuse(&mut self, place: &str, value: Item<'_, '_>, wanted: &str) {
+        let found = match value.get_ref() {
+            DeValue::String(text) => format!("the string {text:?}"),
+            DeValue::Boolean(switch) => switch.to_string(),
+            DeValue::Array(items) if items.is_empty() => "empty".to_owned(),
+            other => format!("of type {}", other.type_str()),
+        };
+        self.note(place.to_owned(), value, found, wanted);
+    }
+
+    fn note(&mut self, key: String, at: Item<'_, '_>, found: String, wanted: &str) {
+        let origin = self.file.origin(at.span().start);
+        self.mistakes.push(ConfigError::Refused { key, origin, found, wanted: wanted.to_owned() });
     }
 }
+
+const AT_LEAST_ONE_PATH: &str = r#"at least one path, such as "/calls/**""#;
 
 fn method(text: &str) -> Option<String> {
     let sound = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
@@ -123,25 +194,17 @@ fn kind(text: &str) -> Option<CredentialKind> {
     all.into_iter().find(|kind| kind.as_str() == text)
 }
 
-fn quoted(text: &str) -> String {
-    format!("the string {text:?}")
-}
-
-fn strip_must(error: &impl ToString) -> String {
-    error.to_string().trim_start_matches("must be ").to_owned()
-}
-
-fn refused(key: String, origin: &Origin, found: &str, wanted: &str) -> ConfigError {
-    ConfigError::Refused { key, origin: origin.clone(), found: found.to_owned(), wanted: wanted.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::path::Path;
+
+    use super::{super::error::Mistakes, *};
 
     fn read_text(text: &str) -> Result<Vec<Policy>, String> {
-        let table: toml::Table = text.parse().unwrap();
-        read(table[KEY].clone(), &Origin::Flag).map_err(|error| error.to_string())
+        let (table, mut mistakes) = (DeTable::parse(text).unwrap(), Vec::new());
+        let file = File { path: Path::new("patd.toml"), text };
+        let policies = read(&table.get_ref()[KEY], &file, &mut mistakes);
+        if mistakes.is_empty() { Ok(policies) } else { Err(Mistakes(mistakes).to_string()) }
     }
 
     #[test]
@@ -173,11 +236,11 @@ mod tests {
     fn a_mistake_names_its_place_and_the_way_out() {
         let policy = |rule: &str| format!("[[policies]]\nname = \"app\"\nrules = [{rule}]");
         for (text, place, wanted) in [
-            ("policies = 7".to_owned(), "policies", "sequence"),
-            ("[[policies]]\nname = \"app\"".to_owned(), "policies", "rules"),
+            ("policies = 7".to_owned(), "policies (", "an array of policies"),
+            ("[[policies]]\nname = \"app\"".to_owned(), "policies[0].rules (", "missing"),
             ("[[policies]]\nname = \"a b\"\nrules = []".to_owned(), "policies[0].name", "1 to 64 letters"),
             (format!("{0}\n{0}", policy("")), "policies[1].name", "different"),
-            (policy(r#"{ path = ["/"] }"#), "policies", "unknown field `path`"),
+            (policy(r#"{ path = ["/"] }"#), "policies[0].rules[0].path (", "perhaps paths is meant"),
             (policy("{ paths = [] }"), "policies[0].rules[0].paths", "at least one"),
             (policy(r#"{ paths = ["/", "x"] }"#), "policies[0].rules[0].paths[1]", "a path like"),
             (policy(r#"{ paths = ["/"], methods = ["get"] }"#), "policies[0].rules[0].methods[0]", "upper case"),
@@ -188,5 +251,42 @@ mod tests {
             let error = read_text(&text).unwrap_err();
             assert!(error.contains(place) && error.contains(wanted), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_own_line() {
+        let text = r#"
+[[policies]]
+name = "app"
+rules = [
+    { paths = ["/health"], public = "yes" },
+    { method = ["GET"], paths = [
+        "/calls/**",
+        "calls",
+    ] },
+    7,
+]
+
+[[policies]]
+name = "app"
+colour = "red"
+rules = []
+
+[[policies]]
+rules = [{}]
+"#;
+        let said = read_text(text).unwrap_err();
+        let places: Vec<&str> = said.lines().filter_map(|line| line.split_once(") ").map(|(place, _)| place)).collect();
+        let expected = [
+            "policies[0].rules[0].public (patd.toml, line 5",
+            "policies[0].rules[1].method (patd.toml, line 6",
+            "policies[0].rules[1].paths[1] (patd.toml, line 8",
+            "policies[0].rules[2] (patd.toml, line 10",
+            "policies[1].colour (patd.toml, line 15",
+            "policies[1].name (patd.toml, line 14",
+            "policies[2].name (patd.toml, line 18",
+            "policies[2].rules[0].paths (patd.toml, line 19",
+        ];
+        assert_eq!(places, expected, "{said}");
     }
 }

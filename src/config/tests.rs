@@ -282,6 +282,7 @@ fn a_wrong_type_is_refused_with_key_source_both_types_and_the_way_out() {
 fn each_range_is_checked_at_both_ends() {
     // Each row: a key, what is refused with a part of the message, what is taken.
     let rows: &[(&'static str, &[&str], &str, &[&str])] = &[
+        ("server.trusted_proxies", &["0.0.0.0/0", "::1,::/0"], "of your proxies alone", &["10.0.0.0/8,::1"]),
         ("server.max_connections", &["0"], "at least 1", &["1"]),
         ("server.keep_alive", &["0s"], "longer than zero", &["1ms"]),
         ("server.head_timeout", &["0s"], "longer than zero", &["1ms"]),

@@ -61,8 +61,7 @@ impl Prefixes {
     pub fn new(session: &str, personal_access_token: &str, environment_token: &str) -> Result<Self, BadPrefixes> {
         let all = [session, personal_access_token, environment_token];
         for (at, prefix) in all.iter().enumerate() {
-            let sound = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            if !sound || !(1..=16).contains(&prefix.len()) {
+            if !Self::is_sound(prefix) {
                 return Err(BadPrefixes::Malformed((*prefix).to_owned()));
             }
             if let Some((_, other)) =
@@ -76,6 +75,11 @@ impl Prefixes {
             personal_access_token: personal_access_token.to_owned(),
             environment_token: environment_token.to_owned(),
         })
+    }
+
+    /// Whether a prefix is sound by itself.
+    pub fn is_sound(prefix: &str) -> bool {
+        (1..=16).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     }
 
     /// The prefix of `kind`.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::{
         account::{Email, Password, User},
-        text::Name,
+        text::{Name, NotAName},
     },
     ops::{accounts, sessions, sessions::IssuedSession},
     store::ProfileChange,
@@ -88,7 +88,7 @@ pub(super) async fn login(state: Data<AppState>, source: Source, body: Body) -> 
     let mut form = body.form(&["email", "password", "device_name"]).await?;
     let email = form.required("email", Email::parse);
     let password = form.required("password", Password::parse);
-    let device_name = form.optional("device_name", Name::parse);
+    let device_name = form.optional("device_name", optional_name);
     let (email, password) = form.finish(email.zip(password))?;
     let attempt = accounts::SignInAttempt { client: source.address, email, password, device_name };
     let issued = accounts::sign_in(&state.ops, attempt, source.anonymous()).await?;
@@ -126,7 +126,7 @@ pub(super) async fn update(
 ) -> Result<Json<UserView>, ApiError> {
     let mut form = body.form(&["name", "email"]).await?;
     let change =
-        ProfileChange { name: form.optional("name", Name::parse), email: form.optional("email", Email::parse) };
+        ProfileChange { name: form.optional("name", optional_name), email: form.optional("email", Email::parse) };
     let change = form.finish(Some(change))?;
     Ok(Json(accounts::change_profile(&state.ops, asking.user.id, change, source.by(&asking)).await?.into()))
 }
@@ -144,4 +144,12 @@ pub(super) async fn change_password(
     let (client, origin) = (source.address, source.by(&asking));
     accounts::change_password(&state.ops, &asking.session, client, current, new, origin).await?;
     Ok(Json(MessageView { message: "Password changed" }))
+}
+
+/// A name that may be left out: an empty one is not "required".
+fn optional_name(text: &str) -> Result<Name, String> {
+    Name::parse(text).map_err(|error| match error {
+        NotAName::Empty => "must not be empty; it can be left out.".to_owned(),
+        other => other.to_string(),
+    })
 }

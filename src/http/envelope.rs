@@ -203,14 +203,16 @@ fn add_headers(headers: &mut HeaderMap, id: HeaderValue) {
     headers.append(REQUEST_ID, id);
 }
 
-/// What is left of the rate of the token that was used, where that is limited.
+/// What is left of the rate of the token that was used, where that is limited, and when it is whole again.
 pub(super) fn add_allowance(headers: &mut HeaderMap, allowance: Allowance) {
     headers.insert(X_RATELIMIT_LIMIT, allowance.limit.into());
     headers.insert(X_RATELIMIT_REMAINING, allowance.remaining.into());
+    headers.insert(X_RATELIMIT_RESET, allowance.resets_at.unix().into());
 }
 
 const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The identifier of a request: a UUIDv7 in its hyphenated form.

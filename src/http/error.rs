@@ -9,6 +9,7 @@ use actix_web::{
 use serde::Serialize;
 
 use crate::{
+    domain::secret::CredentialKind,
     ops::{
         self, Obstacle, Violation,
         verification::{Denied, PolicyDenied},
@@ -113,6 +114,16 @@ impl ApiError {
                 let message = "This needs a session: sign in, and send the session token instead.";
                 of(StatusCode::FORBIDDEN, "session_required", message)
             }
+            Self::Ops(Ops::NotSelfRotating(CredentialKind::EnvironmentToken)) => {
+                let message = "A token of an environment does not replace itself. Whoever has the role does, with a \
+                    session: POST /api/v1/environments/{id}/tokens/{token_id}/regenerate.";
+                of(StatusCode::FORBIDDEN, "session_required", message)
+            }
+            Self::Ops(Ops::NotSelfRotating(_)) => {
+                let message = "This replaces the token that asks for it, and a session is none. With a session: \
+                    POST /api/v1/user/api-tokens/{id}/rotate.";
+                of(StatusCode::FORBIDDEN, "token_required", message)
+            }
             Self::Ops(Ops::MissingAbility) => of(StatusCode::FORBIDDEN, "missing_ability", "Invalid ability provided."),
             Self::Ops(Ops::RoleRequired) => {
                 let message = "Your role in this environment does not allow this.";
@@ -128,19 +139,22 @@ impl ApiError {
             }
             Self::Ops(Ops::Policy(denied)) => {
                 let message = match denied {
-                    PolicyDenied::UnknownPolicy => "There is no such policy.",
-                    PolicyDenied::AmbiguousPath => "This path can be read in two ways.",
-                    PolicyDenied::NoRule => "No rule lets this request through.",
-                    PolicyDenied::WrongKind => "This kind of credential is not accepted here.",
+                    PolicyDenied::UnknownPolicy => "There is no such policy.".into(),
+                    PolicyDenied::MalformedPath => "The path must begin with a slash.".into(),
+                    PolicyDenied::AmbiguousPath(why) => format!("This path can be read in two ways: it {why}."),
+                    PolicyDenied::NoRule => "No rule lets this request through.".into(),
+                    PolicyDenied::WrongKind => "This kind of credential is not accepted here.".into(),
                 };
-                of(StatusCode::FORBIDDEN, denied.code(), message)
+                with(StatusCode::FORBIDDEN, denied.code(), message)
             }
             Self::UntrustedProxy => {
                 let message = "Only a proxy that server.trusted_proxies names may ask.";
                 of(StatusCode::FORBIDDEN, "untrusted_proxy", message)
             }
             Self::IncompletePassage => {
-                let message = "The proxy must name the request's method and path, once each.";
+                let message = "The proxy must name the request's method and path, once each: auth-request in \
+                    X-Original-Method and X-Original-URI, forward-auth in X-Forwarded-Method and X-Forwarded-Uri, \
+                    ext-authz in its own method and in what follows the policy in its path.";
                 of(StatusCode::FORBIDDEN, "incomplete_request", message)
             }
             Self::Ops(Ops::AlreadyRotated) => {
@@ -217,7 +231,7 @@ impl ApiError {
             // It is good, and will be again or never.
             Self::Ops(ops::Error::Denied(Denied::RateLimited(_) | Denied::QuotaExceeded)) => None,
             Self::Ops(ops::Error::Denied(_)) => Some(r#"Bearer realm="patd", error="invalid_token""#),
-            Self::Ops(ops::Error::SessionRequired | ops::Error::MissingAbility) => {
+            Self::Ops(ops::Error::SessionRequired | ops::Error::NotSelfRotating(_) | ops::Error::MissingAbility) => {
                 Some(r#"Bearer realm="patd", error="insufficient_scope""#)
             }
             Self::MalformedAuthorization(_) => Some(r#"Bearer realm="patd", error="invalid_request""#),
@@ -237,6 +251,7 @@ impl ApiError {
                 response.insert_header((header::RETRY_AFTER, throttled.retry_after.as_secs()));
                 response.insert_header(("X-RateLimit-Limit", throttled.limit));
                 response.insert_header(("X-RateLimit-Remaining", 0));
+                response.insert_header(("X-RateLimit-Reset", throttled.resets_at.unix()));
             }
             Self::Ops(ops::Error::Busy | ops::Error::Store(StoreError::Unavailable(_))) => {
                 response.insert_header((header::RETRY_AFTER, 1));

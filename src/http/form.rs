@@ -60,16 +60,16 @@ impl Body {
 
     /// The same, where all fields may be missing, and so may the body.
     pub(super) async fn form_or_nothing(self, known: &'static [&'static str]) -> Result<Form, ApiError> {
-        let media_type = self.media_type.clone();
-        let bytes = match media_type.as_deref() {
-            // Without a type there should be no body, which is known only when it was to be read.
-            Some(JSON | "") => self.read_in_time().await?,
-            _ => return Err(ApiError::WrongMediaType(JSON)),
+        let is_json = self.media_type.as_deref() == Some(JSON);
+        // Without a body its type says nothing: many clients name one all the same.
+        let bytes = match self.payload {
+            Payload::None => BytesMut::new(),
+            _ => self.read_in_time().await?,
         };
-        match (bytes.is_empty(), media_type.as_deref()) {
-            (true, _) => Form::read(b"{}", known),
-            (false, Some(JSON)) => Form::read(&bytes, known),
-            (false, _) => Err(ApiError::WrongMediaType(JSON)),
+        match bytes.is_empty() {
+            true => Form::read(b"{}", known),
+            false if is_json => Form::read(&bytes, known),
+            false => Err(ApiError::WrongMediaType(JSON)),
         }
     }
 
@@ -291,9 +291,12 @@ impl Form {
         if self.fields.is_empty() {
             return;
         }
-        let known = self.known.join(", ");
+        let known = match self.known {
+            [] => "There are no fields here.".to_owned(),
+            known => format!("The fields here are: {}.", known.join(", ")),
+        };
         for (field, _) in std::mem::take(&mut self.fields) {
-            self.refuse(&field, format!("is unknown. The fields here are: {known}."));
+            self.refuse(&field, format!("is unknown. {known}"));
         }
     }
 

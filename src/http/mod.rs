@@ -25,6 +25,7 @@ mod revocation;
 mod rotation;
 mod sampling;
 mod sessions;
+mod strict;
 mod table;
 mod tokens;
 mod unread;
@@ -70,16 +71,18 @@ fn table() -> Table {
         .at("/api/v1/user/sessions", |route| route.get(sessions::list).delete(sessions::end_others))
         .at("/api/v1/user/sessions/{id}", |route| route.delete(sessions::end))
         // What was done in it and to it.
-        .at("/api/v1/user/audit", |route| route.get(audit::list))
+        .at("/api/v1/user/audit", |route| route.get_by(page::PARAMETERS, audit::list))
         // Its personal access tokens.
-        .at("/api/v1/user/api-tokens", |route| route.get(tokens::list).post(tokens::create))
+        .at("/api/v1/user/api-tokens", |route| route.get_by(tokens::LIST_PARAMETERS, tokens::list).post(tokens::create))
         .at("/api/v1/user/api-tokens/revoke", |route| route.post(revocation::revoke_many))
         .at("/api/v1/user/api-tokens/{id}", |route| {
             route.get(tokens::show).patch(tokens::rename).delete(tokens::revoke)
         })
         // The environment that it works in, its own ones and those that are shared with it.
         .at("/api/v1/user/current-environment", |route| route.put(environments::choose))
-        .at("/api/v1/environments", |route| route.get(environments::list).post(environments::create))
+        .at("/api/v1/environments", |route| {
+            route.get_by(page::PARAMETERS, environments::list).post(environments::create)
+        })
         .at("/api/v1/environments/{id}", |route| {
             route.get(environments::show).patch(environments::rename).delete(environments::delete)
         })
@@ -89,7 +92,7 @@ fn table() -> Table {
         })
         // Their tokens.
         .at("/api/v1/environments/{id}/tokens", |route| {
-            route.get(environment_tokens::list).post(environment_tokens::create)
+            route.get_by(tokens::LIST_PARAMETERS, environment_tokens::list).post(environment_tokens::create)
         })
         .at("/api/v1/environments/{id}/tokens/{token_id}", |route| {
             route.get(environment_tokens::show).delete(environment_tokens::revoke)
@@ -102,17 +105,17 @@ fn table() -> Table {
         .at("/api/v1/user/api-tokens/{id}/rotate", |route| route.post(rotation::rotate))
         .at("/api/v1/user/api-tokens/{id}/disable", |route| route.post(revocation::disable))
         .at("/api/v1/user/api-tokens/{id}/enable", |route| route.post(revocation::enable))
-        // What other software asks about a credential.
-        .at("/api/v1/introspect", |route| route.post(introspection::introspect))
-        .at("/api/v1/revoke", |route| route.post(introspection::revoke))
+        // What other software asks about a credential. OAuth has a server ignore what it does not know.
+        .at("/api/v1/introspect", |route| route.lax().post(introspection::introspect))
+        .at("/api/v1/revoke", |route| route.lax().post(introspection::revoke))
         .at("/api/v1/tokens/verify", |route| route.post(introspection::verify))
         .at("/api/v1/tokens/verify-batch", |route| route.post(introspection::verify_batch))
         // What was found where it should not be.
         .at("/api/v1/tokens/revoke-leaked", |route| route.post(revocation::revoke_leaked))
         // Whether this process lives, and whether it can do its work.
-        .at("/livez", |route| route.get(health::live))
-        .at("/readyz", |route| route.get(health::ready))
-        .at("/healthz", |route| route.get(health::ready))
+        .at("/livez", |route| route.lax().get(health::live))
+        .at("/readyz", |route| route.lax().get(health::ready))
+        .at("/healthz", |route| route.lax().get(health::ready))
 }
 
 /// The method and path pattern of every route, so that a test can see that each has its row in the access table.

@@ -8,6 +8,9 @@ use crate::ops::Violation;
 /// The most items on a page, and as many as there are without `?limit=`.
 const LARGEST: u32 = 100;
 
+/// The parameters of a list that knows no others.
+pub(super) const PARAMETERS: &[&str] = &["limit", "cursor"];
+
 /// The query of a request, kept as text so that a mistake is answered like one in a form.
 pub(super) fn read<T>(query: Result<Query<T>, actix_web::Error>) -> Result<T, ApiError> {
     let query = query.map_err(|error| ApiError::Malformed(format!("The query cannot be read: {error}.")))?;

@@ -1,4 +1,6 @@
 //! The making of the route table: a path, its handlers by method, HEAD beside GET, and 405 with `Allow` for the rest.
+//!
+//! A handler is [`Strict`] unless its path says otherwise.
 
 use std::future::ready;
 
@@ -8,7 +10,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::error::ApiError;
+use super::{error::ApiError, strict::Strict};
 
 /// The methods that are asked for by name; a route for any takes others too.
 pub(super) const EVERY_METHOD: [Method; 6] =
@@ -21,7 +23,7 @@ pub(super) struct Table(Vec<Endpoint>);
 impl Table {
     /// Adds a path with its handlers.
     pub(super) fn at(mut self, path: &'static str, handlers: impl FnOnce(Endpoint) -> Endpoint) -> Self {
-        self.0.push(handlers(Endpoint { path, methods: Vec::new(), resource: web::resource(path) }));
+        self.0.push(handlers(Endpoint { path, is_lax: false, methods: Vec::new(), resource: web::resource(path) }));
         self
     }
 
@@ -39,18 +41,34 @@ impl Table {
 /// A path under construction.
 pub(super) struct Endpoint {
     path: &'static str,
+    is_lax: bool,
     methods: Vec<Method>,
     resource: Resource,
 }
 
 impl Endpoint {
+    /// What nobody reads of a query or a body is passed over, as whoever asks here expects.
+    pub(super) fn lax(self) -> Self {
+        Self { is_lax: true, ..self }
+    }
+
     pub(super) fn get<F, Args>(self, handler: F) -> Self
     where
-        F: Handler<Args> + Clone,
+        F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.method(Method::GET, handler.clone()).method(Method::HEAD, handler)
+        self.get_by(&[], handler)
+    }
+
+    /// The same with the parameters of the query that the handler reads.
+    pub(super) fn get_by<F, Args>(self, parameters: &'static [&'static str], handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::GET, parameters, handler.clone()).method(Method::HEAD, parameters, handler)
     }
 
     pub(super) fn post<F, Args>(self, handler: F) -> Self
@@ -59,7 +77,7 @@ impl Endpoint {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.method(Method::POST, handler)
+        self.method(Method::POST, &[], handler)
     }
 
     pub(super) fn put<F, Args>(self, handler: F) -> Self
@@ -68,7 +86,7 @@ impl Endpoint {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.method(Method::PUT, handler)
+        self.method(Method::PUT, &[], handler)
     }
 
     pub(super) fn patch<F, Args>(self, handler: F) -> Self
@@ -77,7 +95,7 @@ impl Endpoint {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.method(Method::PATCH, handler)
+        self.method(Method::PATCH, &[], handler)
     }
 
     pub(super) fn delete<F, Args>(self, handler: F) -> Self
@@ -86,17 +104,21 @@ impl Endpoint {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.method(Method::DELETE, handler)
+        self.method(Method::DELETE, &[], handler)
     }
 
-    fn method<F, Args>(mut self, method: Method, handler: F) -> Self
+    fn method<F, Args>(mut self, method: Method, parameters: &'static [&'static str], handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
         self.methods.push(method.clone());
-        self.resource = self.resource.route(web::method(method).to(handler));
+        let route = web::method(method);
+        self.resource = self.resource.route(match self.is_lax {
+            true => route.to(handler),
+            false => route.to(Strict { handler, parameters }),
+        });
         self
     }
 

@@ -26,7 +26,7 @@ use crate::{
         limits::Limits,
         text::Name,
         time::Timestamp,
-        token::{IssuedToken, Token, TokenState},
+        token::{IssuedToken, Revocation, Token, TokenState},
         use_origin::UseOrigin,
     },
     ops::{
@@ -51,7 +51,22 @@ pub(super) struct TokenView {
     disabled_at: Option<String>,
     hint: String,
     #[serde(flatten)]
-    limits: Option<LimitsView>,
+    limits: LimitsView,
+    /// Only where a list asks for revoked ones; nothing else shows any.
+    #[serde(flatten)]
+    revocation: Option<RevocationView>,
+}
+
+#[derive(Serialize)]
+struct RevocationView {
+    revoked_at: String,
+    revoked_reason: &'static str,
+}
+
+impl From<Revocation> for RevocationView {
+    fn from(Revocation { at, reason }: Revocation) -> Self {
+        Self { revoked_at: at.to_string(), revoked_reason: reason.as_str() }
+    }
 }
 
 impl TokenView {
@@ -66,6 +81,7 @@ impl TokenView {
             expires_at: token.expires_at.map(|at| at.to_string()),
             disabled_at: token.disabled_at.map(|at| at.to_string()),
             hint: token.hint.to_string(),
+            revocation: token.revoked.map(RevocationView::from),
         }
     }
 }
@@ -81,7 +97,7 @@ pub(super) struct IssuedTokenView {
     expires_at: Option<String>,
     hint: String,
     #[serde(flatten)]
-    limits: Option<LimitsView>,
+    limits: LimitsView,
 }
 
 impl IssuedTokenView {
@@ -112,6 +128,9 @@ pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<Detail
     let last_uses = last_uses(&state.ops, token.id).await?.into_iter().map(UseView::from).collect();
     Ok(DetailView { token: TokenView::new(token, &left), last_uses })
 }
+
+/// The parameters of a list of tokens.
+pub(super) const LIST_PARAMETERS: &[&str] = &["limit", "cursor", "search", "state"];
 
 /// Kept as text, so that a mistake is answered like one in a form.
 #[derive(Deserialize)]

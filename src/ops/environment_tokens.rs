@@ -18,10 +18,13 @@ use crate::{
         limits::Limits,
         secret::{CredentialKind, Plaintext},
         text::Name,
-        token::{IssuedToken, RevocationReason, Token},
+        token::{IssuedToken, RevocationReason, Token, TokenState},
     },
-    store::{Conflict, StoreError},
+    store::{Conflict, StoreError, TokenQuery},
 };
+
+/// How many tokens are asked of the store at once.
+const PAGE: u32 = 100;
 
 /// What makes a token of an environment.
 #[derive(Clone, Debug)]
@@ -106,4 +109,27 @@ pub async fn revoke(
 ) -> Result<(), Error> {
     let reason = RevocationReason::RevokedByOwner;
     Ok(ctx.store.revoke_environment_token(user, environment, id, reason, ctx.by(origin)).await?)
+}
+
+/// Revokes all tokens of an environment that are neither revoked nor expired, one after the other, and those that are made
+/// meanwhile; answers how many.
+pub async fn revoke_all(ctx: &Context, user: UserId, environment: EnvironmentId, origin: Origin) -> Result<u64, Error> {
+    let mut revoked = 0;
+    loop {
+        // Idle ones, too: they may be used again once the settings change.
+        let state = Some(TokenState::Active);
+        let query = TokenQuery { search: None, state, idle_since: None, before: None, limit: PAGE };
+        let live = ctx.store.environment_tokens(user, environment, query, ctx.clock.now()).await?;
+        if live.is_empty() {
+            return Ok(revoked);
+        }
+        for token in live {
+            match revoke(ctx, user, environment, token.id, origin.clone()).await {
+                Ok(()) => revoked += 1,
+                // Somebody else was faster.
+                Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }

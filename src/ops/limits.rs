@@ -27,7 +27,7 @@ use governor::{
 use super::{
     Context, Error,
     clock::Clock,
-    throttle::{Throttled, Ticks, waiting_time},
+    throttle::{Throttled, Ticks},
     verification::Denied,
 };
 use crate::{
@@ -79,6 +79,8 @@ pub struct Allowance {
     pub limit: u32,
     /// How many of them are left.
     pub remaining: u32,
+    /// When it has all of them again, if it is not used meanwhile.
+    pub resets_at: Timestamp,
 }
 
 /// The meters of the tokens that were used lately and whose rate or quota is limited, by family: a token and its successor
@@ -206,11 +208,13 @@ impl Rate {
 
     fn spend(&self) -> Result<Allowance, Throttled> {
         match self.limiter.check() {
-            Ok(state) => Ok(Allowance { limit: self.limit, remaining: state.remaining_burst_capacity() }),
-            Err(not_until) => {
-                let wait = not_until.wait_time_from(self.clock.now());
-                Err(Throttled { retry_after: waiting_time(wait), limit: self.limit })
+            Ok(state) => {
+                let (limit, remaining) = (self.limit, state.remaining_burst_capacity());
+                // Each use is free again after its share of the minute.
+                let full_in = (u64::from(limit - remaining) * 60).div_ceil(limit.into());
+                Ok(Allowance { limit, remaining, resets_at: self.clock.at(Duration::from_secs(full_in)) })
             }
+            Err(not_until) => Err(self.clock.throttled(not_until.wait_time_from(self.clock.now()), self.limit)),
         }
     }
 }

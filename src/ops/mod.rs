@@ -44,7 +44,7 @@ use crate::{
         ability::Ability,
         audit::{By, Origin},
         policy::Policy,
-        secret::Prefixes,
+        secret::{CredentialKind, Prefixes},
     },
     store::{Conflict, Store, StoreError},
 };
@@ -175,6 +175,9 @@ pub enum Error {
     /// The right person, but only a session may do this.
     #[error("a session is required")]
     SessionRequired,
+    /// Only a personal access token replaces itself; this is something else.
+    #[error("a {} does not replace itself", .0.as_str())]
+    NotSelfRotating(CredentialKind),
     /// The right person, but the token lacks an ability.
     #[error("the token lacks an ability")]
     MissingAbility,

@@ -61,7 +61,7 @@ pub async fn rotate(
 }
 
 /// Accepts a credential that wants to be replaced: it must hold the power to. A secret that rotation has ended ends its
-/// whole family, and is refused like any other. A token of an environment is replaced by people ([`Error::SessionRequired`]).
+/// whole family, and is refused like any other. [`Error::NotSelfRotating`] where it is no personal access token.
 pub async fn accept_rotating(
     ctx: &Context,
     credential: &str,
@@ -69,11 +69,11 @@ pub async fn accept_rotating(
     origin: Origin,
 ) -> Result<Principal, Error> {
     match verification::authenticate(ctx, credential, caller).await {
-        Ok(Principal::EnvironmentToken { .. }) => Err(Error::SessionRequired),
-        Ok(principal) => {
+        Ok(principal @ Principal::PersonalAccessToken { .. }) => {
             principal.require(Power::TokensRotateSelf)?;
             Ok(principal)
         }
+        Ok(other) => Err(Error::NotSelfRotating(other.kind())),
         Err(Error::Denied(Denied::Rotated)) => {
             end_family(ctx, credential, origin).await;
             Err(Denied::Rotated.into())
@@ -82,15 +82,16 @@ pub async fn accept_rotating(
     }
 }
 
-/// Replaces the token that asks for it, which its family may not do too often. [`Error::NotFound`] where a session asks: it
-/// is no token.
+/// Replaces the token that asks for it, which its family may not do too often.
 pub async fn rotate_self(
     ctx: &Context,
     asking: &Principal,
     request: RotationRequest,
     origin: Origin,
 ) -> Result<IssuedToken, Error> {
-    let Principal::PersonalAccessToken { record, .. } = asking else { return Err(Error::NotFound) };
+    let Principal::PersonalAccessToken { record, .. } = asking else {
+        return Err(Error::NotSelfRotating(asking.kind()));
+    };
     ctx.throttle.rotation(record.token.family).map_err(Error::Throttled)?;
     let origin = Origin { actor: Actor::PersonalAccessToken(record.token.id), ..origin };
     replace(ctx, &record.token, request, origin).await.map_err(|error| match error {

@@ -12,14 +12,14 @@ use std::{
 };
 
 use governor::{
-    Quota, RateLimiter, clock::Clock as GovernorClock, middleware::NoOpMiddleware, nanos::Nanos,
+    NotUntil, Quota, RateLimiter, clock::Clock as GovernorClock, middleware::NoOpMiddleware, nanos::Nanos,
     state::keyed::DashMapStateStore,
 };
 
 use super::clock::Clock;
 use crate::{
     config,
-    domain::{account::Email, id::TokenId},
+    domain::{account::Email, id::TokenId, time::Timestamp},
 };
 
 /// Buckets of one limiter; at about 64 bytes each, 16 MiB at the most.
@@ -30,6 +30,8 @@ const BUCKETS: u64 = 1 << 18;
 pub struct Throttled {
     /// After how long the next attempt may succeed; whole seconds, at least one.
     pub retry_after: Duration,
+    /// The same as a time of day.
+    pub resets_at: Timestamp,
     /// How many attempts are allowed at once.
     pub limit: u32,
 }
@@ -115,17 +117,9 @@ impl Limiter {
 
     fn attempt(&self, key: impl Hash) -> Result<(), Throttled> {
         let bucket = self.hasher.hash_one(key) % BUCKETS;
-        self.limiter.check_key(&bucket).map_err(|not_until| Throttled {
-            retry_after: waiting_time(not_until.wait_time_from(self.clock.now())),
-            limit: self.limit,
-        })
+        let wait = |not_until: NotUntil<Nanos>| not_until.wait_time_from(self.clock.now());
+        self.limiter.check_key(&bucket).map_err(|not_until| self.clock.throttled(wait(not_until), self.limit))
     }
-}
-
-/// In whole seconds, as they are told: never less than what is to be waited, and one at least.
-pub(super) fn waiting_time(wait: Duration) -> Duration {
-    let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    Duration::from_secs(whole.max(1))
 }
 
 /// The product's clock in governor's terms, so that tests which move the one move the other.
@@ -135,6 +129,19 @@ pub(super) struct Ticks(Clock);
 impl Ticks {
     pub(super) fn new(clock: &Clock) -> Self {
         Self(clock.clone())
+    }
+
+    /// Who asks again after `wait` may be taken. It is told in whole seconds: never less than what is to be waited, and
+    /// one at least.
+    pub(super) fn throttled(&self, wait: Duration, limit: u32) -> Throttled {
+        let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let retry_after = Duration::from_secs(whole.max(1));
+        Throttled { retry_after, resets_at: self.at(retry_after), limit }
+    }
+
+    /// The time of day after `wait`.
+    pub(super) fn at(&self, wait: Duration) -> Timestamp {
+        self.0.now().plus(wait)
     }
 }
 

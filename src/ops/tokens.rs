@@ -160,17 +160,17 @@ pub(super) fn page(ctx: &Context, mut tokens: Vec<Token>, limit: u32, list: List
     Page { tokens, next_cursor }
 }
 
-/// One token of the owner that is not revoked.
+/// One personal token of the owner that is not revoked.
 pub async fn get(ctx: &Context, owner: UserId, id: TokenId) -> Result<Token, Error> {
     let mut token = ctx.store.token(id).await?;
-    if token.owner != owner {
+    if token.owner != owner || token.environment.is_some() {
         return Err(Error::NotFound);
     }
     freshen(ctx, &mut token);
     Ok(token)
 }
 
-/// One token that is not revoked, whoever owns it: for the administrator.
+/// One token that is not revoked, of whatever kind, whoever owns it: for the administrator.
 pub async fn find(ctx: &Context, id: TokenId) -> Result<Token, Error> {
     Ok(ctx.store.token(id).await?)
 }
@@ -186,6 +186,19 @@ pub async fn rename(ctx: &Context, owner: UserId, id: TokenId, name: Name, origi
 pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<(), Error> {
     let reason = RevocationReason::RevokedByOwner;
     Ok(ctx.store.revoke_token(owner, id, reason, ctx.by(origin)).await?)
+}
+
+/// Revokes a token of whatever kind, whoever owns it: for the administrator.
+pub async fn revoke_any(ctx: &Context, token: &Token, origin: Origin) -> Result<(), Error> {
+    Ok(end(ctx, token, ctx.by(origin)).await?)
+}
+
+async fn end(ctx: &Context, token: &Token, by: By) -> Result<(), StoreError> {
+    let (id, owner, reason) = (token.id, token.owner, RevocationReason::RevokedByOwner);
+    match token.environment {
+        None => ctx.store.revoke_token(owner, id, reason, by).await,
+        Some(environment) => ctx.store.revoke_environment_token(owner, environment, id, reason, by).await,
+    }
 }
 
 /// Ends the token or session whose secret this is, whatever its state (RFC 7009): whoever holds it may, and so it is the
@@ -207,14 +220,11 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Origi
                     if presented.kind == record.token.kind()
                         && presented.number.is_none_or(|number| number == record.token.number) =>
                 {
-                    let (id, owner, reason) = (record.token.id, record.token.owner, RevocationReason::RevokedByOwner);
-                    match record.token.environment {
-                        None => ctx.store.revoke_token(owner, id, reason, by(Actor::PersonalAccessToken(id))).await,
-                        Some(environment) => {
-                            let by = by(Actor::EnvironmentToken(id));
-                            ctx.store.revoke_environment_token(owner, environment, id, reason, by).await
-                        }
-                    }
+                    let actor = match record.token.environment {
+                        None => Actor::PersonalAccessToken(record.token.id),
+                        Some(_) => Actor::EnvironmentToken(record.token.id),
+                    };
+                    end(ctx, &record.token, by(actor)).await
                 }
                 _ => Ok(()),
             }

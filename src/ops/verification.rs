@@ -8,7 +8,7 @@ use super::{Context, Error, expiry, limits::Allowance, principal::Principal, reu
 use crate::{
     domain::{
         ability::Ability,
-        path::RequestPath,
+        path::{AmbiguousPath, RequestPath},
         policy::{Access, Policy, Rule},
         secret::{CredentialKind, Presented},
         session::SessionRecord,
@@ -121,8 +121,10 @@ fn refuse<'c>(denied: Denied) -> Reply<'c, Principal, Error> {
 pub enum PolicyDenied {
     /// No policy has that name.
     UnknownPolicy,
+    /// The path does not begin with a slash, so it is none.
+    MalformedPath,
     /// The path could be read in two ways.
-    AmbiguousPath,
+    AmbiguousPath(AmbiguousPath),
     /// No rule is for that method and path.
     NoRule,
     /// The rule does not take that kind of credential.
@@ -134,9 +136,19 @@ impl PolicyDenied {
     pub const fn code(self) -> &'static str {
         match self {
             Self::UnknownPolicy => "unknown_policy",
-            Self::AmbiguousPath => "ambiguous_path",
+            Self::MalformedPath => "malformed_path",
+            Self::AmbiguousPath(_) => "ambiguous_path",
             Self::NoRule => "no_rule",
             Self::WrongKind => "wrong_kind",
+        }
+    }
+}
+
+impl From<AmbiguousPath> for PolicyDenied {
+    fn from(ambiguous: AmbiguousPath) -> Self {
+        match ambiguous {
+            AmbiguousPath::NotAbsolute => Self::MalformedPath,
+            ambiguous => Self::AmbiguousPath(ambiguous),
         }
     }
 }
@@ -182,7 +194,7 @@ pub fn authorize<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
 /// The rule that decides over a passage, with its place in its policy, from 0.
 pub fn find_rule<'p>(policies: &'p [Policy], passage: Passage<'_>) -> Result<(usize, &'p Rule), PolicyDenied> {
     let policy = policies.iter().find(|policy| policy.name() == passage.policy).ok_or(PolicyDenied::UnknownPolicy)?;
-    let path = RequestPath::parse(passage.target).map_err(|_| PolicyDenied::AmbiguousPath)?;
+    let path = RequestPath::parse(passage.target)?;
     policy.rule_for(passage.method, &path).ok_or(PolicyDenied::NoRule)
 }
 

@@ -290,7 +290,7 @@ pub trait Store: Send + Sync + 'static {
     fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
     /// The token with this secret and its owner, whatever their state; `None` where there is none.
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>>;
-    /// A personal token that is not revoked, whoever owns it. [`StoreError::NotFound`].
+    /// A token that is not revoked, of whatever kind, whoever owns it. [`StoreError::NotFound`].
     fn token(&self, id: TokenId) -> Reply<'_, Token>;
     /// When the token with this row number was last used, of whatever kind it is. [`StoreError::NotFound`].
     fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>>;

@@ -91,7 +91,7 @@ const TABLE: &[Row] = &[
     Row("HEAD", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
     Row("DELETE", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
     Row("POST", "/api/v1/environments/{id}/tokens/{token_id}/regenerate", SESSION_ONLY),
-    // A session is no token: 404.
+    // A session is no token: 403 `token_required`.
     Row("POST", "/api/v1/user/api-tokens/self/rotate", [In, In, MissingAbility, MissingAbility, SessionRequired]),
     Row("POST", "/api/v1/user/api-tokens/{id}/rotate", SESSION_ONLY),
     Row("POST", "/api/v1/user/api-tokens/{id}/disable", SESSION_ONLY),

@@ -328,8 +328,15 @@ impl Answer {
     /// Status, the headers that say something, and the body, with what is random replaced once its shape is checked.
     pub fn shown(&self) -> String {
         let mut shown = self.status.to_string();
-        let telling =
-            ["www-authenticate", "allow", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "location"];
+        let telling = [
+            "www-authenticate",
+            "allow",
+            "retry-after",
+            "x-ratelimit-limit",
+            "x-ratelimit-remaining",
+            "x-ratelimit-reset",
+            "location",
+        ];
         for name in telling {
             if let Some(value) = self.header(name) {
                 let value: Vec<_> = value.split('/').map(redacted).collect();

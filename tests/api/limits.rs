@@ -29,18 +29,18 @@ rules = [
 "#;
 const PROXY: &[(&str, &str)] = &[("server.trusted_proxies", "127.0.0.1/32")];
 
-fn behind_a_proxy() -> TestApp {
+pub fn behind_a_proxy() -> TestApp {
     TestApp::with_file(POLICY, PROXY)
 }
 
-fn limited<'a>(app: &'a TestApp, owner: &Client<'_>, limits: Value) -> (Client<'a>, String) {
+pub fn limited<'a>(app: &'a TestApp, owner: &Client<'_>, limits: Value) -> (Client<'a>, String) {
     let mut body = json!({ "name": "limited", "abilities": ["user:read"] });
     body.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
     let created = owner.create_token(body);
     (app.bearer(created["token"].as_str().unwrap()), format!("{TOKENS}/{}", created["id"].as_str().unwrap()))
 }
 
-fn ask_from(client: &Client<'_>, endpoint: &str, address: Option<&str>) -> Answer {
+pub fn ask_from(client: &Client<'_>, endpoint: &str, address: Option<&str>) -> Answer {
     let (method, target) = match endpoint {
         "auth-request" => ("X-Original-Method", "X-Original-URI"),
         _ => ("X-Forwarded-Method", "X-Forwarded-Uri"),
@@ -48,10 +48,6 @@ fn ask_from(client: &Client<'_>, endpoint: &str, address: Option<&str>) -> Answe
     let mut headers = vec![(method, "GET"), (target, "/calls")];
     headers.extend(address.map(|address| ("X-Forwarded-For", address)));
     client.send_with("GET", &format!("/api/authz/{endpoint}/app"), &headers, &[])
-}
-
-fn remaining(answer: &Answer) -> (u16, Option<u32>) {
-    (answer.status, answer.header("x-ratelimit-remaining").map(|left| left.parse().unwrap()))
 }
 
 #[test]
@@ -112,6 +108,27 @@ fn limits_are_shown_where_a_token_has_some() {
     let mut shown = ada.get(&path).body["data"].clone();
     assert_eq!(shown.as_object_mut().unwrap().remove("last_uses"), Some(json!([])));
     assert_eq!(ada.get(TOKENS).body["data"][0], shown);
+}
+
+#[test]
+fn a_limit_that_a_token_does_not_have_is_nowhere_shown() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let all = ["ip_allowlist", "requests_per_minute", "quota", "quota_remaining"];
+    for (limits, shown) in [
+        (json!({}), &[][..]),
+        (json!({ "quota": 9 }), &["quota", "quota_remaining"]),
+        (json!({ "requests_per_minute": 9 }), &["requests_per_minute"]),
+        (json!({ "ip_allowlist": ["127.0.0.1"] }), &["ip_allowlist"]),
+    ] {
+        let (_, path) = limited(&app, &ada, limits.clone());
+        let rotated = || ada.post(&format!("{path}/rotate"), json!({})).body["data"].clone();
+        let answers = [ada.get(&path).body["data"].clone(), ada.get(TOKENS).body["data"][0].clone(), rotated()];
+        for answer in answers {
+            let there: Vec<&str> = all.into_iter().filter(|key| answer.get(key).is_some()).collect();
+            assert_eq!(there, shown, "{limits}: {answer}");
+        }
+    }
 }
 
 #[test]
@@ -190,39 +207,6 @@ fn a_service_tells_the_address_or_the_token_is_refused() {
 }
 
 #[test]
-fn a_rate_is_told_used_up_and_freed_when_it_said() {
-    let app = behind_a_proxy();
-    let ada = app.sign_in("ada");
-    let (token, _) = limited(&app, &ada, json!({ "requests_per_minute": 3 }));
-    assert_eq!(remaining(&token.get("/api/user")), (200, Some(2)));
-    assert_eq!(remaining(&ask_from(&token, "auth-request", Some("192.0.2.7"))), (200, Some(1)));
-    // What it may not do counts as well.
-    assert_eq!(remaining(&token.get(TOKENS)), (403, Some(0)));
-    let refused = token.get("/api/user");
-    assert_snapshot!(refused.shown(), @r#"
-    429
-    retry-after: 20
-    x-ratelimit-limit: 3
-    x-ratelimit-remaining: 0
-    {
-      "code": "too_many_attempts",
-      "message": "Too Many Attempts."
-    }
-    "#);
-    let by_nginx = ask_from(&token, "auth-request", None);
-    assert_eq!((by_nginx.status, by_nginx.header("x-auth-error")), (403, Some("too_many_attempts")));
-    assert_eq!(ask_from(&token, "forward-auth", None).status, 429);
-
-    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
-    app.advance(Duration::from_secs(wait - 1));
-    assert_eq!(token.get("/api/user").status, 429);
-    app.advance(Duration::from_secs(1));
-    assert_eq!(remaining(&token.get("/api/user")), (200, Some(0)));
-    let (plain, _) = limited(&app, &ada, json!({}));
-    assert_eq!(remaining(&plain.get("/api/user")), (200, None), "nothing is told of a token without a rate");
-}
-
-#[test]
 fn a_quota_is_told_and_used_up_for_good() {
     let app = behind_a_proxy();
     let (service, ada) = (introspector(&app), app.sign_in("ada"));
@@ -251,6 +235,21 @@ fn a_quota_is_told_and_used_up_for_good() {
     let verdict = service.post("/api/v1/tokens/verify", json!({ "token": token, "ip": "192.0.2.7" }));
     assert_eq!(verdict.body["data"]["code"], "quota_exceeded");
     assert_eq!(left(), 0);
+}
+
+#[test]
+fn whoever_replaces_a_token_is_told_what_is_left_of_its_quota() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
+    let of_environment = format!("/api/v1/environments/{environment}/tokens");
+    for (list, verb) in [(TOKENS, "rotate"), (&of_environment, "regenerate")] {
+        let made = ada.post(list, json!({ "name": "t", "quota": 20 })).body["data"].clone();
+        let token = app.bearer(made["token"].as_str().unwrap());
+        assert_eq!(token.post("/api/v1/auth/identify", json!({})).status, 200);
+        let replaced = ada.post(&format!("{list}/{}/{verb}", made["id"].as_str().unwrap()), json!({}));
+        assert_eq!(replaced.body["data"]["quota_remaining"], 19, "{}", replaced.shown());
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn an_address_is_throttled_in_any_spelling_and_freed_when_it_said() {
     retry-after: 30
     x-ratelimit-limit: 3
     x-ratelimit-remaining: 0
+    x-ratelimit-reset: 1705345230
     {
       "code": "too_many_attempts",
       "message": "Too Many Attempts."

@@ -63,6 +63,41 @@ fn a_list_is_searched_and_narrowed_by_state() {
 }
 
 #[test]
+fn revoked_tokens_are_listed_with_when_and_why_and_others_as_ever() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
+    let of_environment = format!("/api/v1/environments/{environment}/tokens");
+    let lists = [
+        (TOKENS, "2024-01-15T19:00:00Z", "2024-01-15T19:01:00Z"),
+        (&of_environment, "2024-01-15T19:01:00Z", "2024-01-15T19:02:00Z"),
+    ];
+    for (list, earlier, later) in lists {
+        let made = |name: &str| ada.post(list, json!({ "name": name })).body["data"].clone();
+        let id = |token: &Value| token["id"].as_str().unwrap().to_owned();
+        let (deleted, leaked, kept) = (made("deleted"), made("leaked"), made("kept"));
+        assert_eq!(ada.delete(&format!("{list}/{}", id(&deleted))).status, 200);
+        app.advance(Duration::from_secs(60));
+        assert_eq!(ada.post("/api/v1/tokens/revoke-leaked", json!({ "tokens": [leaked["token"]] })).status, 200);
+
+        let revoked = ada.get(&format!("{list}?state=revoked")).body;
+        let why = |at: usize| {
+            let token = &revoked["data"][at];
+            ["name", "revoked_reason", "revoked_at"].map(|key| token[key].as_str().unwrap().to_owned())
+        };
+        assert_eq!(why(0), ["leaked", "leaked", later]);
+        assert_eq!(why(1), ["deleted", "revoked_by_owner", earlier]);
+        let (kept_id, made_at, hint) = (id(&kept), &kept["created_at"], &kept["hint"]);
+        assert_eq!(
+            ada.get(list).text,
+            format!(
+                r#"{{"data":[{{"id":"{kept_id}","name":"kept","abilities":["*"],"last_used_at":null,"created_at":{made_at},"expires_at":null,"disabled_at":null,"hint":{hint}}}],"next_cursor":null}}"#
+            )
+        );
+    }
+}
+
+#[test]
 fn a_use_shows_in_the_list_at_once_and_is_on_disk_after_a_stop() {
     let mut app = TestApp::spawn();
     let ada = app.sign_in("ada");

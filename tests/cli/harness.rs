@@ -242,6 +242,12 @@ impl Server {
         (status, answer.body_mut().read_json().unwrap())
     }
 
+    /// The status that a PUT is answered with.
+    pub fn put(&self, path: &str, token: &str, body: &Value) -> u16 {
+        let request = self.agent.put(format!("{}{path}", self.url));
+        request.header("Authorization", format!("Bearer {token}")).send_json(body).unwrap().status().as_u16()
+    }
+
     /// The status of a sign-in, and the session token, if it was one.
     pub fn sign_in(&self, email: &str, password: &str) -> (u16, Option<String>) {
         let body = json!({"email": email, "password": password});

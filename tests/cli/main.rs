@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod dev;
+mod environment_tokens;
 mod harness;
 mod policies;
 mod serving;

@@ -37,7 +37,11 @@ fn a_rule_is_named_with_what_it_needs() {
 
     let (ended, explanation) = explain(&place, "/health", None);
     assert_eq!((ended.code, &explanation["passes"]), (Some(0), &json!(true)));
-    for (path, reason) in [("/other", "no rule"), ("/calls/../other", "two ways")] {
+    for (path, reason) in [
+        ("/other", "no rule"),
+        ("/calls/../other", "two ways: it has a segment . or .."),
+        ("other", "the path does not begin with a slash"),
+    ] {
         let (ended, explanation) = explain(&place, path, None);
         assert_eq!((ended.code, &explanation["passes"]), (Some(4), &json!(false)), "{path}");
         assert!(explanation["reason"].as_str().unwrap().contains(reason), "{explanation}");

@@ -50,6 +50,29 @@ fn an_empty_database_tells_how_to_make_the_first_user_and_the_command_works() {
     assert!(!again.stderr.contains("user create"), "{again:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_database_that_others_may_read_is_said_and_one_that_nobody_else_may_is_not() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new().with_user();
+    // The server gives up behind what it says at its start.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = |mode: Option<u32>| {
+        if let Some(mode) = mode {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(place.path("patd.db"), permissions).unwrap();
+        }
+        let ended = place.run(&["serve", "--bind", &address]);
+        assert_eq!(ended.code, Some(5), "{ended:?}");
+        ended.stderr.lines().any(|line| line.contains("WARN") && line.contains("open to other users"))
+    };
+    assert!(!said(None), "as it was made");
+    for (mode, is_said) in [(0o644, true), (0o604, true), (0o660, true), (0o640, false), (0o600, false)] {
+        assert_eq!(said(Some(mode)), is_said, "{mode:o}");
+    }
+}
+
 #[test]
 fn a_request_under_way_is_answered_after_sigterm() {
     let place = Place::new().with_user();

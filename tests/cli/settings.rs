@@ -30,6 +30,52 @@ fn check_says_which_file_is_sound() {
 }
 
 #[test]
+fn check_tells_every_mistake_at_once_and_none_that_only_follows_from_another() {
+    let place = Place::new().set("PATD__LOG__FROMAT", "json").set("PATD__CACHE__TOKENS", "many");
+    let file = "\
+[sever]
+bind = 'localhost'
+
+[server]
+body_timeout = '20s'
+request_deadline = 15
+keep_alive = '0s'
+bnid = '127.0.0.1:1'
+
+[tokens]
+pat_prefix = 'pat-'
+default_lifetime = 7
+allow_endless = false
+
+[sessions]
+prefix = ''
+lifetime = '1d'
+";
+    place.write("config.toml", file);
+    let ended = place.run(&["config", "check"]);
+    assert_eq!((ended.code, &*ended.stdout), (Some(6), ""));
+    let mut told: Vec<&str> = ended.stderr.lines().skip(1).map(|line| line.split(" is ").next().unwrap()).collect();
+    told.sort_unstable();
+    let expected = [
+        "patd: PATD__LOG__FROMAT",
+        "patd: cache.tokens (PATD__CACHE__TOKENS)",
+        "patd: server.bnid (config.toml, line 8)",
+        "patd: server.keep_alive (config.toml, line 7)",
+        "patd: server.request_deadline (config.toml, line 6)",
+        "patd: sessions.idle_lifetime (the default)",
+        "patd: sessions.prefix (config.toml, line 16)",
+        "patd: sever (config.toml, line 1)",
+        "patd: tokens.default_lifetime (config.toml, line 12)",
+        "patd: tokens.pat_prefix (config.toml, line 11)",
+    ];
+    assert_eq!(told, expected, "{}", ended.stderr);
+
+    place.write("config.toml", "[sever\n[log]\nlevel = 7\n");
+    let ended = place.run(&["config", "check", "config.toml"]);
+    assert!(ended.stderr.contains("line 1 is not valid TOML") && ended.stderr.lines().count() == 1, "{ended:?}");
+}
+
+#[test]
 fn check_of_everything_sees_the_environment_and_of_one_file_does_not() {
     let place = Place::new().set("PATD__LOG__LEVEL", "loud");
     place.write("config.toml", "");

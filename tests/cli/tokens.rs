@@ -106,6 +106,7 @@ fn lists_go_through_all_users_pages_and_states() {
     let revoked = listed(&place, &["--state", "revoked"]);
     assert_eq!(revoked.len(), 1);
     assert_eq!((&revoked[0]["id"], &revoked[0]["state"]), (&json!(id), &json!("revoked")));
+    assert_eq!(revoked[0]["revoked_reason"], "revoked_by_owner");
     assert_eq!(listed(&place, &[]).len(), 100);
 }
 
@@ -187,4 +188,29 @@ fn a_token_that_nobody_could_read_is_no_success() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let id = listed(&place, &[])[0]["id"].as_str().unwrap().to_owned();
     assert!(ended.stderr.contains(&format!("patd token revoke {id}")), "{ended:?}");
+}
+
+#[test]
+fn mistakes_name_the_flags_that_were_typed() {
+    let place = Place::new().with_user();
+    let mut settings = "[tokens]\nmax_lifetime = '30d'\nabilities = ['calls:read']\n".to_owned();
+    place.write("config.toml", &settings);
+    let base = ["token", "create", "--user", EMAIL, "--name", "CI"];
+    let said = |arguments: &[&str]| {
+        let ended = place.run(&[&base[..], arguments].concat());
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        ended.stderr.lines().skip(1).collect::<Vec<_>>().join("\n")
+    };
+    for (arguments, expected) in [
+        (&["--expires-in", "31d"][..], "patd: --expires-in must not be more than 30 days from now"),
+        (&["--ability", "calls:read", "--ability", "a b"], "patd: --ability number 2 "),
+        (&["--ability", "calls:write"], "patd: --ability number 1 is not an ability that this server knows."),
+        (&["--allow-ip", "::1", "--allow-ip", "bad"], "patd: --allow-ip number 2 must be an IP address or a network"),
+    ] {
+        assert!(said(arguments).starts_with(expected), "{}", said(arguments));
+    }
+    settings += "max_per_user = 1\n";
+    place.write("config.toml", &settings);
+    assert_eq!(place.run(&base).code, Some(0));
+    assert!(said(&[]).starts_with("patd: You have 1 live tokens"), "{}", said(&[]));
 }

@@ -106,12 +106,12 @@ fn each_broken_rule_is_named() {
         ended.stderr
     };
     let short = refused(&create_user("bob@example.com"), "short\n");
-    assert!(short.contains("at least 15 characters"), "{short}");
+    assert!(short.contains("patd: the password must be at least 15 characters"), "{short}");
     let taken = refused(&create_user("ADA@example.com"), PASSWORD);
     assert!(taken.contains("already been taken"), "{taken}");
     let both = refused(&["user", "create", "--email", "ada", "--name", " ", "--password-stdin"], PASSWORD);
     assert!(both.contains("valid email address"), "{both}");
-    assert!(both.contains("name field is required"), "{both}");
+    assert!(both.contains("patd: --name is required.") && both.contains("patd: --email must be"), "{both}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::{
     application::Received,
-    client::Request,
+    client::{ELSEWHERE, Request},
     patd::{DEADLINE, EMAIL},
     proxies::Kind,
     world::{NAME, Token, World},
@@ -144,6 +144,23 @@ pub fn forgeries_get_nowhere(kind: Kind) {
     let two = Request::get("/settings").bearer(&reader.text).bearer(&second.text);
     let (answer, received) = world.ask(&two);
     assert!(received.is_none() && answer.status >= 400, "{answer:?}");
+}
+
+pub fn addresses_count(kind: Kind) {
+    let world = World::start(kind);
+    let bound = |network: &str| world.patd.token_with(&["--ability", "calls:read", "--allow-ip", network]);
+    let (client, other) = (bound(&ELSEWHERE.to_string()), bound("192.0.2.0/24"));
+    let forged: [&[(&str, &str)]; 3] =
+        [&[], &[("X-Forwarded-For", "192.0.2.7")], &[("Forwarded", "for=192.0.2.7"), ("X-Real-IP", "192.0.2.7")]];
+    for headers in forged {
+        let status = |token: &Token| {
+            let request = Request::get("/calls/1").bearer(&token.text).headers(headers);
+            request.send_from_elsewhere(world.address).status
+        };
+        // Introspection has no word for the address: who is bound to one passes nowhere.
+        let expected = if kind == Kind::Apache { 401 } else { 200 };
+        assert_eq!((status(&client), status(&other)), (expected, 401), "{headers:?}");
+    }
 }
 
 pub fn spellings_lead_nowhere(kind: Kind) {

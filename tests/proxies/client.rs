@@ -2,13 +2,16 @@
 
 use std::{
     io::{BufReader, Write},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
 };
 
 use crate::{
     application::{read_body, read_headers, read_line},
     patd::DEADLINE,
 };
+
+/// From where a client asks that is no proxy itself, as the one on 127.0.0.1 is by patd's settings.
+pub const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// A request that is sent as it stands: nothing is folded, escaped or refused.
 #[derive(Clone, Debug)]
@@ -65,7 +68,22 @@ impl Request {
 
     /// Sends it on a connection of its own. A connection that is closed without an answer is no yes either.
     pub fn send(&self, to: SocketAddr) -> Answer {
-        let mut stream = TcpStream::connect(to).unwrap();
+        self.send_over(TcpStream::connect(to).unwrap())
+    }
+
+    /// The same from [`ELSEWHERE`].
+    pub fn send_from_elsewhere(&self, to: SocketAddr) -> Answer {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind((ELSEWHERE, 0).into()).unwrap();
+            socket.connect(to).await.unwrap().into_std().unwrap()
+        });
+        stream.set_nonblocking(false).unwrap();
+        self.send_over(stream)
+    }
+
+    fn send_over(&self, mut stream: TcpStream) -> Answer {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let head = format!("{}Connection: {}\r\n\r\n", self.head, self.connection);
         let bytes = [head.as_bytes(), &self.body].concat();

@@ -31,6 +31,11 @@ macro_rules! each_check {
             }
 
             #[test]
+            fn a_token_that_is_bound_to_addresses_passes_from_there_alone() {
+                checks::addresses_count($kind);
+            }
+
+            #[test]
             fn no_spelling_of_a_path_leads_further_than_the_plain_one() {
                 checks::spellings_lead_nowhere($kind);
             }

@@ -45,12 +45,15 @@ impl Patd {
     }
 
     pub fn token(&self, abilities: &[&str]) -> Token {
-        let mut arguments = vec!["token", "create", "--user", EMAIL, "--name", "CI", "--json"];
-        abilities.iter().for_each(|ability| arguments.extend(["--ability", ability]));
-        if abilities.is_empty() {
-            arguments.push("--no-abilities");
+        match abilities {
+            [] => self.token_with(&["--no-abilities"]),
+            _ => self.token_with(&abilities.iter().flat_map(|ability| ["--ability", ability]).collect::<Vec<_>>()),
         }
-        let made = self.place.run(&arguments);
+    }
+
+    pub fn token_with(&self, flags: &[&str]) -> Token {
+        let base = ["token", "create", "--user", EMAIL, "--name", "CI", "--json"];
+        let made = self.place.run(&[&base[..], flags].concat());
         let made: Value = serde_json::from_str(&made.stdout).unwrap();
         let text = |key: &str| made[key].as_str().unwrap().to_owned();
         Token { id: text("id"), text: text("token") }

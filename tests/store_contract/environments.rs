@@ -166,9 +166,12 @@ pub(super) async fn a_token_of_an_environment_is_apart_from_personal_ones(store:
     assert_eq!(store.environment_tokens(ada.id, id, all(), at(1)).await, Ok(vec![token.clone()]));
     assert_eq!(names(store, &ada, all(), 1).await, ["personal"]);
 
-    assert_eq!(store.token(token.id).await, Err(NOT_FOUND));
+    assert_eq!(store.token(token.id).await, Ok(token.clone()));
     assert_eq!(store.rename_token(ada.id, token.id, name("x"), by(5)).await, Err(NOT_FOUND));
     assert_eq!(store.revoke_token(ada.id, token.id, REASON, by(5)).await, Err(NOT_FOUND));
+    assert_eq!(store.disable_token(ada.id, token.id, by(5)).await, Err(NOT_FOUND));
+    assert_eq!(store.enable_token(ada.id, token.id, by(5)).await, Err(NOT_FOUND));
+    assert_eq!(store.rotate_token(rotation::rotation(&token), by(5)).await, Err(NOT_FOUND));
     for (user, environment, id) in [(&ada, id, personal.id), (&ada, other.id, token.id), (&bob, id, token.id)] {
         let regenerated = store.regenerate_environment_token(user.id, environment, id, successor(), by(5)).await;
         assert_eq!(regenerated, Err(NOT_FOUND));

@@ -7,7 +7,7 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -66,6 +66,23 @@ pub(super) fn create_private(path: &Path) -> Result<(), OpenError> {
         result => result.map_err(|error| inaccessible(path, &error)),
     }
 }
+
+/// Says so where others on this machine may read or write the database. Its mode is its owner's to choose: it may be meant.
+pub(super) fn warn_if_exposed(path: &Path) {
+    let Ok(metadata) = fs::metadata(path) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & (OTHERS | GROUP_WRITES) != 0 {
+        let path = path.display();
+        log::warn!(
+            "store: {path} is open to other users of this machine (mode {mode:04o}), with the addresses and the password \
+             hashes of all: chmod 600 {path}*"
+        );
+    }
+}
+
+const OTHERS: u32 = 0o007;
+/// A group that reads may be one that makes backups.
+const GROUP_WRITES: u32 = 0o020;
 
 pub(super) fn inaccessible(path: &Path, error: &io::Error) -> OpenError {
     OpenError::Inaccessible { path: path.to_owned(), detail: error.to_string() }

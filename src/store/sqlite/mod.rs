@@ -263,7 +263,7 @@ impl Store for SqliteStore {
     }
 
     fn token(&self, id: TokenId) -> Reply<'_, Token> {
-        self.read(move |connection| tokens::by_id(connection, id))
+        self.read(move |connection| tokens::any_by_id(connection, id))
     }
 
     fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>> {

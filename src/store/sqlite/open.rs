@@ -77,6 +77,9 @@ impl SqliteStore {
         if found == Found::Nothing {
             file::create_private(&path)?;
         }
+        if access == Access::Server {
+            file::warn_if_exposed(&path);
+        }
         let refused =
             |error: rusqlite::Error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() };
         let failed = |error| file::inaccessible(&path, &error);

@@ -224,13 +224,19 @@ pub(super) fn by_hash(
     Ok(found)
 }
 
+/// A personal token.
 pub(super) fn by_id(connection: &Connection, id: TokenId) -> Result<Token, StoreError> {
+    let token = any_by_id(connection, id)?;
+    if token.environment.is_some() { Err(StoreError::NotFound) } else { Ok(token) }
+}
+
+pub(super) fn any_by_id(connection: &Connection, id: TokenId) -> Result<Token, StoreError> {
     connection
         .prepare_cached(
             "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
                     revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
                     disabled_at, ip_allowlist, requests_per_minute, quota
-             FROM tokens WHERE id = :id AND revoked_at IS NULL AND environment_id IS NULL",
+             FROM tokens WHERE id = :id AND revoked_at IS NULL",
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, row::token)
         .optional()?

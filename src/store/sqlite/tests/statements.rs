@@ -144,7 +144,8 @@ fn a_token_of_an_environment_is_no_personal_token() {
     let list = TokenQuery { limit: 9, ..TokenQuery::default() };
     let record = wait(store.token_by_hash(&token.hash)).unwrap().unwrap();
     assert_eq!(record.token.kind(), CredentialKind::EnvironmentToken);
-    assert_eq!(wait(store.token(token.id)), Err(StoreError::NotFound));
+    assert!(wait(store.token(token.id)).unwrap().environment.is_some());
+    assert_eq!(wait(store.disable_token(user.id, token.id, by())), Err(StoreError::NotFound));
     assert!(wait(store.tokens_of(user.id, list, now)).unwrap().is_empty());
     let renamed = store.rename_token(user.id, token.id, token.name, by());
     assert_eq!(wait(renamed), Err(StoreError::NotFound));

@@ -1,0 +1,69 @@
+//! Refusals that say the way out: whoever reads one knows what to send instead.
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, TestApp, email, password};
+
+const POLICY: &str = r#"
+[[policies]]
+name = "app"
+rules = [{ paths = ["/**"], public = true }]
+"#;
+
+fn told(answer: &Answer) -> String {
+    let text = |key: &str| answer.body[key].as_str().unwrap().to_owned();
+    format!("{} {}: {}", answer.status, text("code"), text("message"))
+}
+
+#[test]
+fn a_name_that_can_be_left_out_is_not_called_required() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let login = |device: &str| {
+        let body = json!({ "email": email("ada"), "password": password("ada"), "device_name": device });
+        app.anonymous().post("/api/v1/auth/login", body)
+    };
+    assert_snapshot!(told(&login("")), @"422 validation_failed: The device_name field must not be empty; it can be left out.");
+    assert_snapshot!(told(&login("a\u{7}")), @"422 validation_failed: The device_name field must not contain control characters.");
+    assert_snapshot!(told(&ada.patch("/api/v1/user", json!({ "name": " " }))), @"422 validation_failed: The name field must not be empty; it can be left out.");
+}
+
+#[test]
+fn a_bad_network_is_one_mistake() {
+    let ada = TestApp::spawn();
+    let ada = ada.sign_in("ada");
+    let answer = ada.post("/api/v1/user/api-tokens", json!({ "name": "t", "ip_allowlist": ["bad"] }));
+    let fields: Vec<&String> = answer.body["errors"].as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["ip_allowlist.0"]);
+}
+
+#[test]
+fn a_proxy_that_asks_wrongly_is_told_what_is_wanted() {
+    let app = TestApp::with_file(POLICY, &[("server.trusted_proxies", "127.0.0.1/32")]);
+    let anybody = app.anonymous();
+    assert_snapshot!(told(&anybody.get("/api/authz/auth-request/app")), @"403 incomplete_request: The proxy must name the request's method and path, once each: auth-request in X-Original-Method and X-Original-URI, forward-auth in X-Forwarded-Method and X-Forwarded-Uri, ext-authz in its own method and in what follows the policy in its path.");
+    let asked = |target: &str| {
+        let headers = [("X-Forwarded-Method", "GET"), ("X-Forwarded-Uri", target)];
+        anybody.send_with("GET", "/api/authz/forward-auth/app", &headers, &[])
+    };
+    assert_snapshot!(told(&asked("calls/1")), @"403 malformed_path: The path must begin with a slash.");
+    assert_snapshot!(told(&asked("/calls//1")), @"403 ambiguous_path: This path can be read in two ways: it has an empty segment (//).");
+    assert_snapshot!(told(&asked("/calls%2f1")), @"403 ambiguous_path: This path can be read in two ways: it has an encoded slash.");
+    assert_eq!(asked("/calls/1").body, Value::Null, "and passes when it asks rightly");
+}
+
+#[test]
+fn what_cannot_replace_itself_is_told_what_replaces_it() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let rotate = "/api/v1/user/api-tokens/self/rotate";
+    let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
+    let made = ada.post(&format!("/api/v1/environments/{environment}/tokens"), json!({ "name": "t" }));
+    let of_environment = app.bearer(made.body["data"]["token"].as_str().unwrap());
+    assert_snapshot!(told(&ada.post(rotate, json!({}))), @"403 token_required: This replaces the token that asks for it, and a session is none. With a session: POST /api/v1/user/api-tokens/{id}/rotate.");
+    assert_snapshot!(told(&of_environment.post(rotate, json!({}))), @"403 session_required: A token of an environment does not replace itself. Whoever has the role does, with a session: POST /api/v1/environments/{id}/tokens/{token_id}/regenerate.");
+    let challenge = of_environment.post(rotate, json!({}));
+    let challenge = challenge.header("www-authenticate");
+    assert_eq!(challenge, Some(r#"Bearer realm="patd", error="insufficient_scope""#));
+}
