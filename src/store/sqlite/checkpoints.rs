@@ -28,7 +28,7 @@ use super::priority::step_back;
 /// How long the writer waits, once the log has reached its bound, for those who still read its beginning.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// More than the writer, whose callers wait.
+/// Nobody waits for it as long as the log is short.
 const STEP_BACK: i32 = 15;
 
 /// Lengths of the log in pages of 4 KiB.

@@ -19,15 +19,11 @@ use super::{
     changes::{Changes, Notice, PROBE_INTERVAL, Probe},
     checkpoints::Log,
     file::Watch,
-    priority::step_back,
 };
 use crate::store::{Change, Reply, StoreError};
 
 /// Bounds how long the first job of a batch waits for the last.
 const MAX_BATCH: usize = 512;
-
-/// A batch grows while the threads that fill it go first, and a check never waits for one to be written.
-const STEP_BACK: i32 = 10;
 
 /// The writer thread's handle. Dropping it lets the thread finish what was queued, and waits for that.
 pub(super) struct Writer {
@@ -47,10 +43,9 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::bounded(capacity.max(1));
         let probe = Probe::new(Arc::clone(&changes), Arc::clone(&watch));
-        let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
-            step_back(STEP_BACK);
-            run(&connection, log, &jobs, &watch, probe);
-        })?;
+        let thread = thread::Builder::new()
+            .name("patd-writer".into())
+            .spawn(move || run(&connection, log, &jobs, &watch, probe))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), changes })
     }
 
@@ -187,9 +182,16 @@ fn serve(connection: &Connection, mut batch: Vec<Box<dyn Job>>, watch: &Watch, p
         undo(connection);
     }
     for job in batch {
+        let_others_go();
         job.answer(&fate);
     }
     fate.is_ok()
+}
+
+/// Where the core is shared with the threads that answer, a check would else wait for as long as the system lets one
+/// thread run. A lower priority would not do: it takes share from the writer and wakes nobody sooner.
+fn let_others_go() {
+    thread::yield_now();
 }
 
 /// `Err` is the fate of all of them: then no job may be answered with its own result.
@@ -238,6 +240,7 @@ type Run = fn(&Connection, &mut dyn Job) -> Result<Left, StoreError>;
 fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>], run: Run) -> Result<Option<bool>, StoreError> {
     let mut changed = false;
     for job in batch {
+        let_others_go();
         if !job.is_abandoned() {
             match run(connection, job.as_mut())? {
                 Left::Change => changed = true,
