@@ -1,9 +1,6 @@
 //! Points in time as the contract speaks of them: UTC, whole seconds.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -63,13 +60,6 @@ impl Timestamp {
 }
 
 /// RFC 3339 in UTC with `Z`, whole seconds: the one form in which a time leaves the program.
-/// The second that has begun; what a clock tells from before 1970 counts as its beginning.
-impl From<SystemTime> for Timestamp {
-    fn from(at: SystemTime) -> Self {
-        Self::from_unix(0).plus(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
-    }
-}
-
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = DateTime::<Utc>::from_timestamp(self.0, 0).unwrap_or_default();

@@ -25,7 +25,7 @@ impl Clock {
     /// The clock of the operating system.
     pub fn system() -> Self {
         let started = Instant::now();
-        Self::with_uptime(|| SystemTime::now().into(), move || started.elapsed())
+        Self::with_uptime(time_of_day, move || started.elapsed())
     }
 
     /// A clock that asks `source`; tests move theirs.
@@ -58,6 +58,11 @@ impl Clock {
         }
         Timestamp::from_unix(self.0.latest.fetch_max(told, Ordering::Relaxed).max(told))
     }
+}
+
+/// The second that has begun; what the system tells from before 1970 counts as its beginning.
+fn time_of_day() -> Timestamp {
+    Timestamp::from_unix(0).plus(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -91,6 +91,7 @@ fn a_family_rotates_itself_so_often_and_slows_no_other() {
     retry-after: 6
     x-ratelimit-limit: 3
     x-ratelimit-remaining: 0
+    x-ratelimit-reset: 1705345206
     {
       "code": "too_many_attempts",
       "message": "Too Many Attempts."
