@@ -39,6 +39,10 @@ where
     }
 }
 
+/// Names under which tokens are sent elsewhere (RFC 6750, section 2.3). Here they are passed over, so that a good header
+/// counts whatever stands beside it.
+const CREDENTIALS: [&str; 2] = ["access_token", "token"];
+
 fn refuse_unknown(query: &str, known: &[&str]) -> Result<(), ApiError> {
     if query.is_empty() {
         return Ok(());
@@ -48,7 +52,7 @@ fn refuse_unknown(query: &str, known: &[&str]) -> Result<(), ApiError> {
     let unknown: BTreeSet<String> = pairs.into_iter().map(|(name, _)| name).collect();
     let unknown: Vec<Violation> = unknown
         .into_iter()
-        .filter(|name| !known.contains(&&**name))
+        .filter(|name| !known.contains(&&**name) && !CREDENTIALS.contains(&&**name))
         .map(|name| match known {
             [] => Violation::new(name, "is unknown. There are no parameters here."),
             _ => Violation::new(name, format!("is unknown. The parameters here are: {}.", known.join(", "))),

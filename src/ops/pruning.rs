@@ -18,6 +18,9 @@ use crate::{
 /// How far the time of day may run ahead of how long it took, from one turn to the next, and still be believed.
 const LEAP: Duration = Duration::from_hours(1);
 
+/// For how long of the uptime nothing is deleted after a leap, so that whoever minds the server can set the time right.
+const DOUBT: Duration = Duration::from_hours(24);
+
 /// How far it may lag behind: where it was set back, the clock stands still.
 const LAG: Duration = Duration::from_secs(30);
 
@@ -31,9 +34,16 @@ const WRITES_OF_EVENTS: usize = 100;
 pub(super) struct Pruning {
     /// How far the pruning of tokens has come.
     last_token: AtomicI64,
-    last_turn: Mutex<Moment>,
+    last_turn: Mutex<Turn>,
 }
 
+struct Turn {
+    at: Moment,
+    /// The uptime until which the time of day is doubted.
+    doubted_until: Duration,
+}
+
+#[derive(Clone, Copy)]
 struct Moment {
     time: Timestamp,
     uptime: Duration,
@@ -47,28 +57,29 @@ impl Moment {
 
 impl Pruning {
     pub(super) fn new(clock: &Clock) -> Self {
-        Self { last_token: AtomicI64::new(0), last_turn: Mutex::new(Moment::now(clock)) }
+        let turn = Turn { at: Moment::now(clock), doubted_until: Duration::ZERO };
+        Self { last_token: AtomicI64::new(0), last_turn: Mutex::new(turn) }
     }
 
-    /// Whether the time of day went on like any clock since the last turn. Where it leapt, and was perhaps set right again,
+    /// Whether the time of day went on like any clock for a while. Where it leapt, and is perhaps still to be set right,
     /// everything would seem to have ended long ago; and what is deleted stays so, whatever the time really is.
     fn is_believed(&self, clock: &Clock) -> bool {
-        let now = Moment::now(clock);
-        let (time, uptime) = (now.time, now.uptime);
-        let last = mem::replace(&mut *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner), now);
+        let mut turn = self.last_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = mem::replace(&mut turn.at, Moment::now(clock));
+        let Moment { time, uptime } = turn.at;
         let (told, passed) = (time.since(last.time), uptime.saturating_sub(last.uptime));
         if told > passed + LEAP {
             log::warn!(
                 time:%, before:% = last.time;
-                "the clock leapt ahead: nothing is deleted in this turn. If the time is wrong, set it right and restart"
+                "the clock leapt ahead: nothing is deleted for a day. If the time is wrong, set it right and restart"
             );
-            return false;
+            turn.doubted_until = uptime + DOUBT;
         }
         if told + LAG < passed {
             log::warn!(time:%; "the clock stands still, since it was set back: nothing is deleted in this turn");
             return false;
         }
-        true
+        uptime >= turn.doubted_until
     }
 }
 

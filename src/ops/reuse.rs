@@ -84,8 +84,16 @@ impl Seen {
         let noticed = [&self.lately, &self.before].into_iter().filter_map(|seen| seen.get(&reuse.token)).any(is_recent);
         if !noticed && self.lately.len() < REMEMBERED && self.unwritten.len() < REMEMBERED {
             self.lately.insert(reuse.token, uptime);
-            self.unwritten.entry(reuse.token).or_insert(reuse);
+            self.keep(reuse);
         }
+    }
+
+    /// Keeps what is to be written, whatever else is of the same secret: the first that was seen of it, and all that is to
+    /// be done about it.
+    fn keep(&mut self, reuse: Reuse) {
+        let kept = self.unwritten.entry(reuse.token).or_insert_with(|| reuse.clone());
+        kept.is_new |= reuse.is_new;
+        kept.rotates |= reuse.rotates;
     }
 }
 
@@ -99,7 +107,8 @@ struct Taken<'r> {
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         if !self.unwritten.is_empty() {
-            self.reuses.lock().unwritten.append(&mut self.unwritten);
+            let mut seen = self.reuses.lock();
+            mem::take(&mut self.unwritten).into_values().for_each(|reuse| seen.keep(reuse));
         }
     }
 }
@@ -195,6 +204,19 @@ mod tests {
         assert!(!notices(&mut seen, usize::MAX, 159));
         assert!(notices(&mut seen, usize::MAX, 160));
         assert!(seen.lately.len() + seen.before.len() <= REMEMBERED * 2);
+    }
+
+    #[test]
+    fn what_could_not_be_written_adds_to_what_was_seen_meanwhile() {
+        for (first, second) in [((true, false), (false, true)), ((false, true), (true, false))] {
+            let reuses = Reuses::default();
+            for (is_new, rotates) in [first, second] {
+                let reuse = Reuse { is_new, rotates, ..reuse(1, 1) };
+                drop(Taken { reuses: &reuses, unwritten: BTreeMap::from([(reuse.token, reuse)]) });
+            }
+            let kept: Vec<_> = reuses.lock().unwritten.values().map(|reuse| (reuse.is_new, reuse.rotates)).collect();
+            assert_eq!(kept, [(true, true)], "{first:?}, then {second:?}");
+        }
     }
 
     #[test]

@@ -91,8 +91,25 @@ fn nothing_is_deleted_when_the_clock_leaps_and_while_it_stands_still_after_that(
         assert!(house.has_token(token), "it was set right again");
     }
     assert_eq!(house.left(user.id), (1, 3));
-    // It was right after all.
+    // It was right after all, but nobody knows that yet.
     house.turn(30 * DAY + 60);
+    assert!(house.has_token(token));
+}
+
+#[test]
+fn a_time_that_stays_is_believed_a_day_after_the_leap() {
+    let app = TestApp::spawn();
+    let (user, token) = made(&app, "ada");
+    let house = House::new(&app);
+    house.turn(60);
+    house.turn(40 * DAY);
+    let day = DAY / i64::try_from(TURN).unwrap();
+    for turn in 1..day {
+        house.turn(60);
+        assert!(house.has_token(token), "{turn}");
+    }
+    assert_eq!(house.left(user.id), (1, 3));
+    house.turn(60);
     assert!(!house.has_token(token));
     assert_eq!(house.left(user.id), (0, 0));
 }

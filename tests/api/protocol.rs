@@ -122,6 +122,7 @@ fn an_authorization_header_that_cannot_be_read_is_400() {
     assert_eq!(asked(&[("Authorization", &format!("Basic {token}"))]).status, 401, "another scheme is as good as none");
     assert_eq!(app.anonymous().get(&format!("/api/user?access_token={token}")).status, 401, "nor is the query");
     assert_eq!(app.anonymous().get(&format!("/api/user?token={token}")).status, 401);
+    assert_eq!(app.bearer(&token).get("/api/user?access_token=ses_other").status, 200, "it is ignored");
     assert_eq!(asked(&[("X-Api-Key", &token), ("Cookie", &format!("session={token}"))]).status, 401);
 }
 

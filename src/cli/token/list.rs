@@ -160,7 +160,7 @@ pub(super) async fn list(ctx: &Context, arguments: &List) -> Result<(), Failure>
 }
 
 /// The tokens of a user and of the environments that they own, newest first.
-async fn all_of(ctx: &Context, owner: &User, state: Option<TokenState>) -> Result<Vec<Token>, Failure> {
+pub(super) async fn all_of(ctx: &Context, owner: &User, state: Option<TokenState>) -> Result<Vec<Token>, Failure> {
     let mut tokens = pages(state, async |request| tokens::list(ctx, owner.id, request).await).await?;
     for environment in owned(ctx, owner).await? {
         tokens.extend(of_environment(ctx, owner, environment, state).await?);

@@ -7,7 +7,11 @@ use clap::{Args, Subcommand};
 
 use super::{Failure, Shared, output, user};
 use crate::{
-    domain::{audit::Origin, id::TokenId, token::Token},
+    domain::{
+        audit::Origin,
+        id::TokenId,
+        token::{Token, TokenState},
+    },
     ops::{
         self, Context, environment_tokens,
         revocation::{self, Bulk},
@@ -23,7 +27,7 @@ pub(super) enum Command {
     Create(create::Create),
     /// List tokens, personal ones and those of environments, newest first
     List(list::List),
-    /// Revoke a token, or all of a user's or an environment's, at once and for good
+    /// Revoke a token, or all personal ones of a user, or all of an environment, at once and for good
     Revoke(Revoke),
     /// Disable a personal token: it is refused until it is enabled
     Disable {
@@ -48,7 +52,7 @@ pub(super) struct Revoke {
     /// Which environment's tokens: its id
     #[arg(long, value_name = "ID", requires = "all", group = "whose")]
     environment: Option<String>,
-    /// All tokens of that user or environment that are neither revoked nor expired
+    /// All personal tokens of that user, or all of that environment, that are neither revoked nor expired
     #[arg(long, requires = "whose", conflicts_with = "id")]
     all: bool,
 }
@@ -88,7 +92,15 @@ async fn revoke(ctx: &Context, text: &str) -> Result<(), Failure> {
 async fn revoke_all(ctx: &Context, who: &str) -> Result<(), Failure> {
     let owner = user::find(ctx, who).await?;
     let revoked = revocation::revoke_many(ctx, owner.id, Bulk::All, Origin::COMMAND_LINE).await?;
-    said_how_many(&output::escaped(owner.email.as_str()), revoked);
+    let email = output::escaped(owner.email.as_str());
+    said_how_many(&email, revoked);
+    let left = list::all_of(ctx, &owner, Some(TokenState::Active)).await?.len();
+    if left > 0 {
+        output::note(&format!(
+            "good as before: {left} of their environments' tokens; patd token list --user {email} shows them, and \
+             patd token revoke --all --environment ID ends those of one"
+        ));
+    }
     Ok(())
 }
 

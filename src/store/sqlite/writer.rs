@@ -9,6 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
@@ -19,11 +20,19 @@ use super::{
     changes::{Changes, Notice, PROBE_INTERVAL, Probe},
     checkpoints::Log,
     file::Watch,
+    priority::step_back,
 };
 use crate::store::{Change, Reply, StoreError};
 
 /// Bounds how long the first job of a batch waits for the last.
 const MAX_BATCH: usize = 512;
+
+/// So that where checks leave no core idle, what is written of their uses takes little from them.
+const STEP_BACK: i32 = 5;
+
+/// How long a batch lets others go first. It must end long before what is kept in memory no longer counts for want of a
+/// look at what others changed.
+const COURTESY: Duration = Duration::from_millis(50);
 
 /// The writer thread's handle. Dropping it lets the thread finish what was queued, and waits for that.
 pub(super) struct Writer {
@@ -43,9 +52,10 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::bounded(capacity.max(1));
         let probe = Probe::new(Arc::clone(&changes), Arc::clone(&watch));
-        let thread = thread::Builder::new()
-            .name("patd-writer".into())
-            .spawn(move || run(&connection, log, &jobs, &watch, probe))?;
+        let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
+            step_back(STEP_BACK);
+            run(&connection, log, &jobs, &watch, probe);
+        })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), changes })
     }
 
@@ -181,17 +191,23 @@ fn serve(connection: &Connection, mut batch: Vec<Box<dyn Job>>, watch: &Watch, p
         log::error!("store: {} writes were not made: {error}", batch.len());
         undo(connection);
     }
+    // To answer all of them may take a while, too.
+    probe.look(connection);
+    let committed = Instant::now();
     for job in batch {
-        let_others_go();
+        let_others_go(committed);
         job.answer(&fate);
     }
     fate.is_ok()
 }
 
 /// Where the core is shared with the threads that answer, a check would else wait for as long as the system lets one
-/// thread run. A lower priority would not do: it takes share from the writer and wakes nobody sooner.
-fn let_others_go() {
-    thread::yield_now();
+/// thread run: a lower priority alone takes share from the writer and wakes nobody sooner. On a core that is never idle
+/// every such step costs the writer its turn, so a batch takes them only for a while `since` it began.
+fn let_others_go(since: Instant) {
+    if since.elapsed() < COURTESY {
+        thread::yield_now();
+    }
 }
 
 /// `Err` is the fate of all of them: then no job may be answered with its own result.
@@ -239,8 +255,9 @@ type Run = fn(&Connection, &mut dyn Job) -> Result<Left, StoreError>;
 /// whole transaction is lost.
 fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>], run: Run) -> Result<Option<bool>, StoreError> {
     let mut changed = false;
+    let begun = Instant::now();
     for job in batch {
-        let_others_go();
+        let_others_go(begun);
         if !job.is_abandoned() {
             match run(connection, job.as_mut())? {
                 Left::Change => changed = true,
