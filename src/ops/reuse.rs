@@ -88,8 +88,7 @@ impl Seen {
         }
     }
 
-    /// Keeps what is to be written, whatever else is of the same secret: the first that was seen of it, and all that is to
-    /// be done about it.
+    /// Keeps what is to be written, and of one secret that is kept already all that is to be done about it.
     fn keep(&mut self, reuse: Reuse) {
         let kept = self.unwritten.entry(reuse.token).or_insert_with(|| reuse.clone());
         kept.is_new |= reuse.is_new;
