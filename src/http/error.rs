@@ -2,16 +2,24 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
+use actix_http::ResponseHead;
 use actix_web::{
-    HttpResponse, HttpResponseBuilder, ResponseError,
-    http::{Method, StatusCode, header},
+    HttpResponse, ResponseError,
+    body::BoxBody,
+    http::{
+        ConnectionType, Method, StatusCode,
+        header::{self, HeaderValue},
+    },
 };
 use serde::Serialize;
 
+use super::envelope::add_allowance;
 use crate::{
     domain::secret::CredentialKind,
     ops::{
         self, Obstacle, Violation,
+        limits::Allowance,
+        throttle::Throttled,
         verification::{Denied, PolicyDenied},
     },
     store::StoreError,
@@ -239,27 +247,28 @@ impl ApiError {
         }
     }
 
-    fn add_headers(&self, response: &mut HttpResponseBuilder) {
+    /// Checks are refused as often as they are answered, hence values that need no copy.
+    fn add_headers(&self, head: &mut ResponseHead) {
+        let headers = head.headers_mut();
+        headers.append(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(challenge) = self.challenge() {
-            response.insert_header((header::WWW_AUTHENTICATE, challenge));
+            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         match self {
             Self::MethodNotAllowed(allowed) => {
-                response.insert_header((header::ALLOW, allowed.as_str()));
+                let allowed = HeaderValue::from_str(allowed).expect("methods are a header's value");
+                headers.append(header::ALLOW, allowed);
             }
             Self::Ops(ops::Error::Throttled(throttled) | ops::Error::Denied(Denied::RateLimited(throttled))) => {
-                response.insert_header((header::RETRY_AFTER, throttled.retry_after.as_secs()));
-                response.insert_header(("X-RateLimit-Limit", throttled.limit));
-                response.insert_header(("X-RateLimit-Remaining", 0));
-                response.insert_header(("X-RateLimit-Reset", throttled.resets_at.unix()));
+                headers.append(header::RETRY_AFTER, throttled.retry_after.as_secs().into());
+                let Throttled { limit, resets_at, .. } = *throttled;
+                add_allowance(headers, Allowance { limit, remaining: 0, resets_at });
             }
             Self::Ops(ops::Error::Busy | ops::Error::Store(StoreError::Unavailable(_))) => {
-                response.insert_header((header::RETRY_AFTER, 1));
+                headers.append(header::RETRY_AFTER, 1.into());
             }
             // What is left of such a request cannot be told from the next one.
-            Self::BodyTimeout | Self::HeadTooLarge(_) => {
-                response.force_close();
-            }
+            Self::BodyTimeout | Self::HeadTooLarge(_) => head.set_connection_type(ConnectionType::Close),
             _ => {}
         }
     }
@@ -276,10 +285,11 @@ impl ResponseError for ApiError {
             Self::Ops(ops::Error::Invalid(violations)) => Some(by_field(violations)),
             _ => None,
         };
-        let mut response = HttpResponse::build(status);
-        self.add_headers(&mut response);
         let error = matches!(self, Self::MalformedForm(_)).then_some("invalid_request");
-        response.json(ErrorView { message, errors, code, error })
+        let body = serde_json::to_vec(&ErrorView { message, errors, code, error }).expect("texts are JSON");
+        let mut response = HttpResponse::with_body(status, BoxBody::new(body));
+        self.add_headers(response.head_mut());
+        response
     }
 }
 
