@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, named_params, params};
 
 use super::{SqliteStore, row};
 use crate::{
@@ -22,28 +22,27 @@ pub(super) const LIST: &str = "SELECT seq, at, user_id, actor_kind, actor_id, ac
      WHERE user_id = :user_id AND seq < :before
      ORDER BY seq DESC LIMIT :limit";
 
+/// By position, in the order of the columns, since whatever changes anything executes it.
+pub(super) const INSERT: &str =
+    "INSERT INTO audit_events (at, user_id, actor_kind, actor_id, action, target_kind, target_id, address, request_id,
+                               outcome, detail)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
 /// Notes what happens, in the transaction in which it happens.
 pub(super) fn record(connection: &Connection, by: &By, entry: &Entry) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO audit_events (at, user_id, actor_kind, actor_id, action, target_kind, target_id, address,
-                                       request_id, outcome, detail)
-             VALUES (:at, :user_id, :actor_kind, :actor_id, :action, :target_kind, :target_id, :address,
-                     :request_id, :outcome, :detail)",
-        )?
-        .execute(named_params! {
-            ":at": by.at.unix(),
-            ":user_id": entry.user.map(|user| user.uuid().into_bytes()),
-            ":actor_kind": by.origin.actor.kind(),
-            ":actor_id": by.origin.actor.id().map(uuid::Uuid::into_bytes),
-            ":action": entry.action.as_str(),
-            ":target_kind": entry.target.kind(),
-            ":target_id": entry.target.id().map(uuid::Uuid::into_bytes),
-            ":address": by.origin.address.map(|address| address.to_string()),
-            ":request_id": by.origin.request_id,
-            ":outcome": entry.outcome.as_str(),
-            ":detail": entry.detail.as_ref().map(Cow::as_ref),
-        })?;
+    connection.prepare_cached(INSERT)?.execute(params![
+        by.at.unix(),
+        entry.user.map(|user| user.uuid().into_bytes()),
+        by.origin.actor.kind(),
+        by.origin.actor.id().map(uuid::Uuid::into_bytes),
+        entry.action.as_str(),
+        entry.target.kind(),
+        entry.target.id().map(uuid::Uuid::into_bytes),
+        by.origin.address.map(|address| address.to_string()),
+        by.origin.request_id,
+        entry.outcome.as_str(),
+        entry.detail.as_ref().map(Cow::as_ref),
+    ])?;
     Ok(())
 }
 

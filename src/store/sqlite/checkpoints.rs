@@ -6,6 +6,8 @@
 //!
 //! Under a steady load such a thread is never quite done, and only a log that is folded to its last page can start anew.
 //! So when little is left, the writer folds the rest itself, between two commits and after it has answered the first.
+//! SQLite brings the file to the disk only when nothing is left, which would make the writer wait for all that the thread
+//! had folded; so the thread does that beforehand, and leaves the writer little of it, too.
 //! What grows in spite of that, because somebody reads for a long time or the disk is slow, stops at
 //! [`Limits::bound`]: there the writer makes room, and lets a reader hinder it no longer than [`PATIENCE`].
 
@@ -23,7 +25,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use rusqlite::Connection;
 
-use super::priority::step_back;
+use super::{file::Database, priority::step_back};
 
 /// How long the writer waits, once the log has reached its bound, for those who still read its beginning.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -81,15 +83,20 @@ impl Shared {
 }
 
 impl Log {
-    /// Starts the thread, which folds with `connection`. `busy_timeout` is the writer's own.
-    pub(super) fn start(connection: Connection, busy_timeout: Duration, limits: Limits) -> io::Result<Self> {
+    /// Starts the thread, which folds with `connection` into `database`. `busy_timeout` is the writer's own.
+    pub(super) fn start(
+        connection: Connection,
+        database: Database,
+        busy_timeout: Duration,
+        limits: Limits,
+    ) -> io::Result<Self> {
         let (wanted, wishes) = crossbeam_channel::bounded(1);
         let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("patd-checkpoint".into()).spawn({
             let shared = Arc::clone(&shared);
             move || {
                 step_back(STEP_BACK);
-                run(&connection, &wishes, &shared, limits);
+                run(&connection, &database, &wishes, &shared, limits);
             }
         })?;
         Ok(Self {
@@ -190,9 +197,9 @@ impl Drop for Log {
     }
 }
 
-fn run(connection: &Connection, wishes: &Receiver<()>, shared: &Shared, limits: Limits) {
+fn run(connection: &Connection, database: &Database, wishes: &Receiver<()>, shared: &Shared, limits: Limits) {
     while wishes.recv().is_ok() {
-        let mut before = u32::MAX;
+        let mut before = None;
         loop {
             let _turn = shared.lock();
             let Folded { length, folded, .. } = match fold(connection, PASSIVE) {
@@ -203,15 +210,20 @@ fn run(connection: &Connection, wishes: &Receiver<()>, shared: &Shared, limits: 
                 }
             };
             let left = length.saturating_sub(folded);
-            if left <= limits.rest {
+            // Not after the first pass, most of which is not on the disk yet.
+            if before.is_some() && left <= limits.rest {
                 shared.nearly_all.store(folded, Ordering::Relaxed);
                 break;
             }
             // What came meanwhile takes another pass, as long as that leads somewhere.
-            if left >= before {
+            if before.is_some_and(|before| left >= before) {
                 break;
             }
-            before = left;
+            before = Some(left);
+            if let Err(error) = database.sync() {
+                log::warn!("store: the file could not be brought to the disk: {error}");
+                break;
+            }
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The database as a file: its one name, its creation, the server's lock on it, and the watch over its identity.
 //!
-//! Nothing here opens the database file itself once SQLite has it: closing any descriptor of it would drop every POSIX
-//! lock that this process holds on it, SQLite's included. Watching goes by `stat` alone.
+//! Nothing here closes a descriptor of the database file itself once SQLite has it: that would drop every POSIX lock that
+//! this process holds on it, SQLite's included. Watching goes by `stat` alone.
 
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
+    mem::ManuallyDrop,
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
@@ -141,6 +142,20 @@ impl ServerLock {
             Ok(_) => Err(StoreError::Unavailable("the lock file was replaced".to_owned())),
             Err(error) => Err(StoreError::Unavailable(format!("the lock file cannot be written: {error}"))),
         }
+    }
+}
+
+/// The database file, for as long as the process lives: to close it would drop SQLite's locks.
+pub(super) struct Database(ManuallyDrop<File>);
+
+impl Database {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        File::open(path).map(|file| Self(ManuallyDrop::new(file)))
+    }
+
+    /// Brings to the disk what SQLite wrote into the file. A commit does not need it, since the log is there.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
     }
 }
 

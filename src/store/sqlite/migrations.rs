@@ -2,7 +2,7 @@
 //!
 //! A step that was released is never edited: what it made is on somebody's disk.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, config::DbConfig};
 
 use super::inspection::APPLICATION_ID;
 
@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("step_2_to_3.sql"),
     INDEXES_FOR_ENVIRONMENTS,
     include_str!("step_4_to_5.sql"),
+    include_str!("step_5_to_6.sql"),
 ];
 
 /// The version of the current schema.
@@ -57,11 +58,14 @@ const fn version(steps: &[&str]) -> i64 {
 }
 
 /// Foreign keys are switched off meanwhile, which no transaction can do: where a step replaces a table, its DROP would
-/// delete the rows that refer to it. Each step checks them all instead.
+/// delete the rows that refer to it. Each step checks them all instead. So is the mode that defends the schema's text.
 fn migrate_to(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<(), MigrationError> {
+    let was_defensive = connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
     connection.pragma_update(None, "foreign_keys", false)?;
     let migrated = advance_to_the_end(connection, schema, steps);
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, was_defensive)?;
     migrated
 }
 
@@ -82,6 +86,7 @@ fn advance(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<
     };
     transaction.execute_batch(sql)?;
     expect_no_dangling_rows(&transaction)?;
+    tell_others(&transaction)?;
     transaction.pragma_update(None, "user_version", to)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()?;
@@ -115,6 +120,12 @@ fn expect_no_dangling_rows(connection: &Connection) -> Result<(), MigrationError
     dangling.map_or(Ok(()), |table| Err(MigrationError::Dangling(table)))
 }
 
+/// SQLite tells other connections of a schema that statements changed, not of one whose text was edited.
+fn tell_others(connection: &Connection) -> rusqlite::Result<()> {
+    let cookie: i64 = connection.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+    connection.pragma_update(None, "schema_version", cookie + 1)
+}
+
 fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
@@ -123,11 +134,12 @@ fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
 mod tests {
     use super::*;
 
-    /// Versions 1 to 4 as they were released.
+    /// Versions 1 to 5 as they were released.
     const V1: &str = include_str!("v1.sql");
     const V2: &str = include_str!("v2.sql");
     const V3: &str = include_str!("v3.sql");
     const V4: &str = include_str!("v4.sql");
+    const V5: &str = include_str!("v5.sql");
 
     fn memory() -> Connection {
         Connection::open_in_memory().unwrap()
@@ -154,6 +166,12 @@ mod tests {
     fn at_version_4() -> Connection {
         let mut connection = memory();
         migrate_to(&mut connection, V4, &STEPS[..3]).unwrap();
+        connection
+    }
+
+    fn at_version_5() -> Connection {
+        let mut connection = memory();
+        migrate_to(&mut connection, V5, &STEPS[..4]).unwrap();
         connection
     }
 
@@ -188,7 +206,7 @@ mod tests {
     fn a_fresh_schema_is_a_fully_upgraded_one() {
         let mut fresh = memory();
         migrate(&mut fresh).unwrap();
-        let mut all = vec![at_version_1(), at_version_2(), at_version_3(), at_version_4()];
+        let mut all = vec![at_version_1(), at_version_2(), at_version_3(), at_version_4(), at_version_5()];
         for upgraded in &mut all {
             assert_ne!(shape(&fresh), shape(upgraded));
             migrate(upgraded).unwrap();
@@ -281,6 +299,43 @@ mod tests {
         migrate(&mut connection).unwrap();
         assert!(connection.execute("DELETE FROM audit_events", []).is_err());
         assert_eq!(connection.query_row("SELECT count(*) FROM audit_events", [], |row| row.get(0)), Ok(1));
+    }
+
+    #[test]
+    fn an_edited_definition_refuses_what_it_refused_before() {
+        let mut connection = at_version_5();
+        let event = |actor, target| {
+            format!(
+                "INSERT INTO audit_events (at, actor_kind, action, target_kind, outcome)
+                 VALUES (1, '{actor}', 'user.created', '{target}', 'success')"
+            )
+        };
+        connection.execute(&event("anonymous", "environment"), []).unwrap();
+        let cookie = |connection: &Connection| connection.query_row("PRAGMA schema_version", [], |row| row.get(0));
+        let before: i64 = cookie(&connection).unwrap();
+        migrate(&mut connection).unwrap();
+        assert!(cookie(&connection).unwrap() > before, "others go on with the old definitions");
+        assert_eq!(connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)), Ok("ok".to_owned()));
+        for actor in ["session", "personal_access_token", "environment_token", "command_line", "anonymous", "system"] {
+            connection.execute(&event(actor, "user"), []).unwrap();
+        }
+        for target in ["user", "session", "personal_access_token", "environment_token", "environment"] {
+            connection.execute(&event("system", target), []).unwrap();
+        }
+        let unknown = [event("nobody", "user"), event("system", "nothing")];
+        for event in unknown {
+            let refused = connection.execute(&event, []).unwrap_err();
+            assert!(refused.to_string().contains("CHECK"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_schema_is_defended_again_once_it_is_current() {
+        let mut connection = at_version_5();
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).unwrap();
+        migrate(&mut connection).unwrap();
+        connection.execute_batch("PRAGMA writable_schema = ON").unwrap();
+        assert!(connection.execute("UPDATE sqlite_schema SET sql = ''", []).is_err());
     }
 
     #[test]

@@ -102,8 +102,9 @@ impl SqliteStore {
                 }
             }
         }));
-        let log = Log::start(connect::checkpoints(&path, &watch).map_err(refused)?, settings.busy_timeout, limits)
-            .map_err(failed)?;
+        let folding = connect::checkpoints(&path, &watch).map_err(refused)?;
+        let database = file::Database::open(&path).map_err(failed)?;
+        let log = Log::start(folding, database, settings.busy_timeout, limits).map_err(failed)?;
         let writer = Writer::start(connection, log, settings.write_queue, Arc::clone(&watch), Arc::clone(&changes))
             .map_err(failed)?;
         let patience = lock.is_none().then(|| Patience(Arc::clone(&changes)));

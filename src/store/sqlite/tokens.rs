@@ -11,7 +11,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params, params};
 use uuid::Uuid;
 
 use super::{audit, row, shared::Shared, users};
@@ -37,6 +37,12 @@ pub(super) const BY_HASH: &str =
             u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
      FROM tokens t JOIN users u ON u.id = t.owner_id
      WHERE t.hash = :hash";
+
+/// By position, in the order of the columns: to find so many names costs a tenth of a creation.
+pub(super) const INSERT: &str =
+    "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, environment_id, family_id,
+                         rotated_from, ip_allowlist, requests_per_minute, quota)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 /// Two ranges of one index rather than an OR, so that tokens that expired cost nothing, however many they are.
 pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
@@ -103,29 +109,22 @@ pub(super) fn add(
 
 pub(super) fn insert(connection: &Connection, token: &NewToken) -> Result<Token, StoreError> {
     let limits = token.limits.as_deref();
-    connection
-        .prepare_cached(
-            "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, environment_id,
-                                 family_id, rotated_from, ip_allowlist, requests_per_minute, quota)
-             VALUES (:id, :owner_id, :hash, :hint, :name, :abilities, :created_at, :expires_at, :environment_id,
-                     :family_id, :rotated_from, :ip_allowlist, :requests_per_minute, :quota)",
-        )?
-        .execute(named_params! {
-            ":id": token.id.uuid().into_bytes(),
-            ":owner_id": token.owner.uuid().into_bytes(),
-            ":hash": token.hash.as_bytes(),
-            ":hint": token.hint.to_string(),
-            ":name": token.name.as_str(),
-            ":abilities": row::joined(&token.abilities),
-            ":created_at": token.created_at.unix(),
-            ":expires_at": token.expires_at.map(Timestamp::unix),
-            ":environment_id": token.environment.map(|id| id.uuid().into_bytes()),
-            ":family_id": token.family.uuid().into_bytes(),
-            ":rotated_from": token.rotated_from.map(|id| id.uuid().into_bytes()),
-            ":ip_allowlist": limits.and_then(|limits| row::joined_networks(&limits.allowlist)),
-            ":requests_per_minute": limits.and_then(|limits| limits.requests_per_minute),
-            ":quota": limits.and_then(|limits| limits.quota),
-        })?;
+    connection.prepare_cached(INSERT)?.execute(params![
+        token.id.uuid().into_bytes(),
+        token.owner.uuid().into_bytes(),
+        token.hash.as_bytes(),
+        token.hint.to_string(),
+        token.name.as_str(),
+        row::joined(&token.abilities),
+        token.created_at.unix(),
+        token.expires_at.map(Timestamp::unix),
+        token.environment.map(|id| id.uuid().into_bytes()),
+        token.family.uuid().into_bytes(),
+        token.rotated_from.map(|id| id.uuid().into_bytes()),
+        limits.and_then(|limits| row::joined_networks(&limits.allowlist)),
+        limits.and_then(|limits| limits.requests_per_minute),
+        limits.and_then(|limits| limits.quota),
+    ])?;
     Ok(Token {
         id: token.id,
         number: connection.last_insert_rowid(),

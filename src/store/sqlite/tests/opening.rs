@@ -85,6 +85,18 @@ fn a_new_file_is_private_and_ours() {
     assert!(written.is_err());
 }
 
+/// By .cargo/config.toml, which a build from elsewhere would not read.
+#[test]
+fn sqlite_shares_no_page_cache_and_counts_no_memory() {
+    let directory = directory();
+    let connection = open(&directory).pool.get().unwrap();
+    let mut statement = connection.prepare("PRAGMA compile_options").unwrap();
+    let options: Vec<String> = statement.raw_query().mapped(|row| row.get(0)).map(Result::unwrap).collect();
+    let has = |option: &str| options.iter().any(|has| has == option);
+    assert!(has("OMIT_SHARED_CACHE") && has("DEFAULT_MEMSTATUS=0"), "{options:?}");
+    assert!(!has("ENABLE_MEMORY_MANAGEMENT"), "{options:?}");
+}
+
 #[test]
 fn an_empty_file_counts_as_new() {
     let directory = directory();

@@ -23,15 +23,31 @@ fn a_look_up_by_secret_is_two_searches_of_unique_indexes() {
     );
 }
 
+/// The names of the steps of the program that SQLite makes of a statement.
+fn steps(store: &SqliteStore, sql: &str) -> Vec<String> {
+    let connection = store.pool.get().unwrap();
+    let mut program = connection.prepare(&format!("EXPLAIN {sql}")).unwrap();
+    program.raw_query().mapped(|row| row.get("opcode")).map(Result::unwrap).collect()
+}
+
 #[test]
 fn the_use_of_a_token_is_written_to_one_page_and_no_index() {
     let directory = directory();
     let store = open(&directory);
     assert_eq!(plan(&store, tokens::RECORD_USE), ["SEARCH tokens USING INTEGER PRIMARY KEY (rowid=?)"]);
-    let connection = store.pool.get().unwrap();
-    let mut program = connection.prepare(&format!("EXPLAIN {}", tokens::RECORD_USE)).unwrap();
-    let steps: Vec<String> = program.raw_query().mapped(|row| row.get("opcode")).map(Result::unwrap).collect();
+    let steps = steps(&store, tokens::RECORD_USE);
     assert_eq!(steps.iter().filter(|step| *step == "OpenWrite").count(), 1, "{steps:?}");
+}
+
+#[test]
+fn what_a_creation_writes_is_checked_without_a_table_made_for_it() {
+    let directory = directory();
+    let store = open(&directory);
+    for sql in [tokens::INSERT, audit::INSERT] {
+        let steps = steps(&store, sql);
+        assert!(steps.iter().any(|step| step == "Insert"), "{steps:?}");
+        assert!(!steps.iter().any(|step| step == "OpenEphemeral"), "{steps:?}");
+    }
 }
 
 #[test]
