@@ -30,9 +30,6 @@ const MAX_BATCH: usize = 512;
 /// So that where checks leave no core idle, what is written of their uses takes little from them.
 const STEP_BACK: i32 = 5;
 
-/// After so long others go first: about a job, or as many answers as are worth waking a thread for.
-const TURN: Duration = Duration::from_micros(20);
-
 /// How long a batch lets others go first. It must end long before what is kept in memory no longer counts for want of a
 /// look at what others changed.
 const COURTESY: Duration = Duration::from_millis(50);
@@ -196,36 +193,20 @@ fn serve(connection: &Connection, mut batch: Vec<Box<dyn Job>>, watch: &Watch, p
     }
     // To answer all of them may take a while, too.
     probe.look(connection);
-    let mut turn = Turn::begin();
+    let committed = Instant::now();
     for job in batch {
-        turn.let_others_go();
+        let_others_go(committed);
         job.answer(&fate);
     }
     fate.is_ok()
 }
 
-/// What the writer does in one go.
-///
 /// Where the core is shared with the threads that answer, a check would else wait for as long as the system lets one
 /// thread run: a lower priority alone takes share from the writer and wakes nobody sooner. On a core that is never idle
-/// every such step costs the writer its turn, so a batch takes them only for a while since it began.
-struct Turn {
-    batch_began: Instant,
-    began: Instant,
-}
-
-impl Turn {
-    fn begin() -> Self {
-        let now = Instant::now();
-        Self { batch_began: now, began: now }
-    }
-
-    fn let_others_go(&mut self) {
-        let now = Instant::now();
-        if now - self.began >= TURN && now - self.batch_began < COURTESY {
-            thread::yield_now();
-            self.began = Instant::now();
-        }
+/// every such step costs the writer its turn, so a batch takes them only for a while `since` it began.
+fn let_others_go(since: Instant) {
+    if since.elapsed() < COURTESY {
+        thread::yield_now();
     }
 }
 
@@ -274,9 +255,9 @@ type Run = fn(&Connection, &mut dyn Job) -> Result<Left, StoreError>;
 /// whole transaction is lost.
 fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>], run: Run) -> Result<Option<bool>, StoreError> {
     let mut changed = false;
-    let mut turn = Turn::begin();
+    let begun = Instant::now();
     for job in batch {
-        turn.let_others_go();
+        let_others_go(begun);
         if !job.is_abandoned() {
             match run(connection, job.as_mut())? {
                 Left::Change => changed = true,
