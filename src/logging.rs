@@ -54,7 +54,22 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     line.insert("target".into(), record.target().into());
     line.insert("message".into(), record.args().to_string().into());
     line.extend(pairs.0);
-    writeln!(out, "{}", serde_json::Value::Object(line))
+    writeln!(out, "{}", escape_the_rest(serde_json::Value::Object(line).to_string()))
+}
+
+/// JSON escapes the control characters below the space alone.
+fn escape_the_rest(line: String) -> String {
+    if !line.contains(char::is_control) {
+        return line;
+    }
+    let mut escaped = String::with_capacity(line.len());
+    for c in line.chars() {
+        match c.is_control() {
+            true => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 /// In bytes, of a request.
@@ -133,6 +148,14 @@ mod tests {
         let mut text = String::new();
         write!(Escaped(&mut text), "a\r\nERROR b\u{1b}[31mé\u{9b}").unwrap();
         assert_eq!(text, "a\\r\\nERROR b\\u{1b}[31mé\\u{9b}");
+    }
+
+    #[test]
+    fn a_json_line_drives_no_terminal() {
+        let text = "a\u{7f}\u{9b}31m\u{1b}é";
+        let line = escape_the_rest(serde_json::Value::from(text).to_string());
+        assert_eq!(line, r#""a\u007f\u009b31m\u001bé""#);
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
     }
 
     #[test]

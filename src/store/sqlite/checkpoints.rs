@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Nobody waits for it as long as the log is short.
 const STEP_BACK: i32 = 15;
 
+/// After the first, which folds nearly all, one that folds what came while that was brought to the disk, and one more.
+const PASSES: usize = 3;
+
 /// Lengths of the log in pages of 4 KiB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -128,8 +131,8 @@ impl Log {
             self.shared.nearly_all.store(0, Ordering::Relaxed);
         } else if length >= self.bound_at {
             self.make_room(connection, length);
-        } else if self.is_nearly_folded(length) {
-            self.fold_rest(connection);
+        } else if self.fold_rest(connection, length) {
+            // The next commit begins the log anew.
         } else if length >= self.fold_at
             && let Some(wanted) = &self.wanted
             && wanted.try_send(()).is_ok()
@@ -146,20 +149,22 @@ impl Log {
         }
     }
 
-    /// Asks once for each time that the thread says so.
-    fn is_nearly_folded(&self, length: u32) -> bool {
+    /// Folds the rest where the thread left little of it; answers whether it did.
+    fn fold_rest(&self, connection: &Connection, length: u32) -> bool {
+        if self.shared.nearly_all.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        // If the thread is at it again, it will say so again.
+        let Ok(_turn) = self.shared.folding.try_lock() else { return false };
         let folded = self.shared.nearly_all.swap(0, Ordering::Relaxed);
         // Twice as much as the thread left, for what came since.
-        folded > 0 && length.saturating_sub(folded) <= 2 * self.limits.rest
-    }
-
-    fn fold_rest(&self, connection: &Connection) {
-        // If the thread is at it again, it will say so again.
-        if let Ok(_turn) = self.shared.folding.try_lock()
-            && let Err(error) = fold(connection, PASSIVE)
-        {
+        if length.saturating_sub(folded) > 2 * self.limits.rest {
+            return false;
+        }
+        if let Err(error) = fold(connection, PASSIVE) {
             log::warn!("store: the log could not be folded into the file: {error}");
         }
+        true
     }
 
     fn make_room(&mut self, connection: &Connection, length: u32) {
@@ -199,33 +204,27 @@ impl Drop for Log {
 
 fn run(connection: &Connection, database: &Database, wishes: &Receiver<()>, shared: &Shared, limits: Limits) {
     while wishes.recv().is_ok() {
-        let mut before = None;
-        loop {
-            let _turn = shared.lock();
-            let Folded { length, folded, .. } = match fold(connection, PASSIVE) {
-                Ok(done) => done,
-                Err(error) => {
-                    log::warn!("store: the log could not be folded into the file: {error}");
-                    break;
-                }
-            };
-            let left = length.saturating_sub(folded);
-            // Not after the first pass, most of which is not on the disk yet.
-            if before.is_some() && left <= limits.rest {
+        let _turn = shared.lock();
+        match fold_nearly_all(connection, database) {
+            Ok(Folded { length, folded, .. }) if length.saturating_sub(folded) <= limits.rest => {
                 shared.nearly_all.store(folded, Ordering::Relaxed);
-                break;
+                // What was wished for meanwhile would only keep the writer from its turn.
+                while wishes.try_recv().is_ok() {}
             }
-            // What came meanwhile takes another pass, as long as that leads somewhere.
-            if before.is_some_and(|before| left >= before) {
-                break;
-            }
-            before = Some(left);
-            if let Err(error) = database.sync() {
-                log::warn!("store: the file could not be brought to the disk: {error}");
-                break;
-            }
+            // Somebody reads its beginning.
+            Ok(_) => {}
+            Err(error) => log::warn!("store: the log could not be folded into the file: {error}"),
         }
     }
+}
+
+/// Each pass folds what came during the one before, and so has less to fold and to bring to the disk.
+fn fold_nearly_all(connection: &Connection, database: &Database) -> anyhow::Result<Folded> {
+    for _ in 1..PASSES {
+        fold(connection, PASSIVE)?;
+        database.sync()?;
+    }
+    Ok(fold(connection, PASSIVE)?)
 }
 
 /// What a checkpoint did, in pages.

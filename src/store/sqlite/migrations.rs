@@ -61,12 +61,21 @@ const fn version(steps: &[&str]) -> i64 {
 /// delete the rows that refer to it. Each step checks them all instead. So is the mode that defends the schema's text.
 fn migrate_to(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<(), MigrationError> {
     let was_defensive = connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE)?;
+    let migrated = unguard(connection).map_err(Into::into).and_then(|()| advance_to_the_end(connection, schema, steps));
+    let guarded = guard(connection, was_defensive);
+    migrated.and(guarded.map_err(Into::into))
+}
+
+fn unguard(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
-    connection.pragma_update(None, "foreign_keys", false)?;
-    let migrated = advance_to_the_end(connection, schema, steps);
+    connection.pragma_update(None, "foreign_keys", false)
+}
+
+/// A step that failed while it edited the schema leaves that allowed, and what it edited in memory.
+fn guard(connection: &Connection, is_defensive: bool) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA writable_schema = RESET")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, was_defensive)?;
-    migrated
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, is_defensive).map(drop)
 }
 
 fn advance_to_the_end(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<(), MigrationError> {
@@ -357,6 +366,19 @@ mod tests {
         assert_eq!(shape(&connection), before);
         assert_eq!(user_version(&connection), Ok(1));
         migrate(&mut connection).unwrap();
+    }
+
+    #[test]
+    fn a_step_that_fails_while_it_edits_the_schema_leaves_it_guarded() {
+        let mut connection = at_version_1();
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).unwrap();
+        let steps = ["PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '16', '17'); nonsense"];
+        assert!(migrate_to(&mut connection, SCHEMA, &steps).is_err());
+        assert_eq!(connection.query_row("PRAGMA writable_schema", [], |row| row.get(0)), Ok(false));
+        assert_eq!(connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE), Ok(true));
+        let user = "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at)
+                    VALUES (zeroblob(16), 'Ada', 'a@x', 'a@x', '$argon2id$', 1)";
+        assert_eq!(connection.execute(user, []), Ok(1));
     }
 
     #[test]
