@@ -13,6 +13,7 @@
 
 use std::{
     cell::Cell,
+    error::Error,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -219,7 +220,7 @@ fn run(connection: &Connection, database: &Database, wishes: &Receiver<()>, shar
 }
 
 /// Each pass folds what came during the one before, and so has less to fold and to bring to the disk.
-fn fold_nearly_all(connection: &Connection, database: &Database) -> anyhow::Result<Folded> {
+fn fold_nearly_all(connection: &Connection, database: &Database) -> Result<Folded, Box<dyn Error>> {
     for _ in 1..PASSES {
         fold(connection, PASSIVE)?;
         database.sync()?;
