@@ -133,7 +133,7 @@ impl Log {
         } else if length >= self.bound_at {
             self.make_room(connection, length);
         } else if self.fold_rest(connection, length) {
-            // The next commit begins the log anew.
+            // Unless more came or a reader is in its way, the next commit begins the log anew.
         } else if length >= self.fold_at
             && let Some(wanted) = &self.wanted
             && wanted.try_send(()).is_ok()
