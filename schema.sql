@@ -1,4 +1,4 @@
--- The whole current schema of a patd database (SQLite, user_version 6). An older file is stepped up to exactly this
+-- The whole current schema of a patd database (SQLite, user_version 7). An older file is stepped up to exactly this
 -- by src/store/sqlite/migrations.rs. Times are Unix seconds, identifiers the 16 bytes of a UUIDv7.
 --
 -- A CHECK compares with OR where it would name three values or more: for an IN so long SQLite builds a table at each

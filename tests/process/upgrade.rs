@@ -7,8 +7,8 @@ use rusqlite::Connection as Database;
 use crate::harness::Place;
 
 /// The schema as it was released.
-const V2: &str = include_str!("../../src/store/sqlite/v2.sql");
-const VERSION: i64 = 6;
+const V2: &str = include_str!("../../src/store/sqlite/migrations/v2.sql");
+const VERSION: i64 = 7;
 
 const TOKENS: u32 = 8_000;
 /// The most that the log grows between two of the moments at which the server is killed.

@@ -136,7 +136,7 @@ fn what_was_closed_or_killed_opens_with_all_that_was_committed() {
 fn an_older_file_is_stepped_up() {
     let directory = directory();
     let connection = Connection::open(database(&directory)).unwrap();
-    connection.execute_batch(include_str!("../v1.sql")).unwrap();
+    connection.execute_batch(include_str!("../migrations/v1.sql")).unwrap();
     connection
         .execute_batch(
             "PRAGMA user_version = 1; PRAGMA application_id = 0x70617464;

@@ -8,7 +8,7 @@ use super::*;
 fn older(directory: &TempDir) -> PathBuf {
     let path = database(directory);
     let connection = Connection::open(&path).unwrap();
-    connection.execute_batch(include_str!("../v1.sql")).unwrap();
+    connection.execute_batch(include_str!("../migrations/v1.sql")).unwrap();
     connection.execute_batch("PRAGMA user_version = 1; PRAGMA application_id = 0x70617464;").unwrap();
     path
 }

@@ -1,0 +1,263 @@
+//! Upgrades from every older schema, and what a failed step leaves behind.
+
+use super::*;
+
+/// The whole schemas of versions 1 to 6.
+const V1: &str = include_str!("v1.sql");
+const V2: &str = include_str!("v2.sql");
+const V3: &str = include_str!("v3.sql");
+const V4: &str = include_str!("v4.sql");
+const V5: &str = include_str!("v5.sql");
+const V6: &str = include_str!("v6.sql");
+
+fn memory() -> Connection {
+    Connection::open_in_memory().unwrap()
+}
+
+fn at_version_1() -> Connection {
+    let mut connection = memory();
+    migrate_to(&mut connection, V1, &[]).unwrap();
+    connection
+}
+
+fn at_version_2() -> Connection {
+    let mut connection = memory();
+    migrate_to(&mut connection, V2, &STEPS[..1]).unwrap();
+    connection
+}
+
+fn at_version_3() -> Connection {
+    let mut connection = memory();
+    migrate_to(&mut connection, V3, &STEPS[..2]).unwrap();
+    connection
+}
+
+fn at_version_4() -> Connection {
+    let mut connection = memory();
+    migrate_to(&mut connection, V4, &STEPS[..3]).unwrap();
+    connection
+}
+
+fn at_version_5() -> Connection {
+    let mut connection = memory();
+    migrate_to(&mut connection, V5, &STEPS[..4]).unwrap();
+    connection
+}
+
+fn at_version_6() -> Connection {
+    let mut connection = memory();
+    migrate_to(&mut connection, V6, &STEPS[..5]).unwrap();
+    connection
+}
+
+/// Every object with its definition, comments, white space and the quotes of a renamed table aside, and every column
+/// as SQLite understands it.
+fn shape(connection: &Connection) -> Vec<String> {
+    let list = |sql: &str| -> Vec<String> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let mut shape: Vec<String> =
+        list("SELECT type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1")
+            .iter()
+            .map(|object| {
+                let code = object.lines().map(|line| line.split("--").next().unwrap());
+                code.flat_map(str::chars).filter(|c| !c.is_whitespace() && *c != '"').collect()
+            })
+            .collect();
+    shape.sort();
+    for table in list("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1") {
+        shape.extend(list(&format!(
+            "SELECT '{table} ' || cid || ' ' || name || ' ' || type || ' ' || \"notnull\" || ' '
+                || coalesce(dflt_value, '-') || ' ' || pk || ' ' || hidden FROM pragma_table_xinfo('{table}')"
+        )));
+    }
+    shape
+}
+
+#[test]
+fn a_fresh_schema_is_a_fully_upgraded_one() {
+    let mut fresh = memory();
+    migrate(&mut fresh).unwrap();
+    let mut all = vec![at_version_1(), at_version_2(), at_version_3(), at_version_4(), at_version_5(), at_version_6()];
+    for upgraded in &mut all {
+        assert_ne!(user_version(upgraded), Ok(VERSION));
+        migrate(upgraded).unwrap();
+        assert_eq!(shape(&fresh), shape(upgraded));
+    }
+    all.push(fresh);
+    for connection in all {
+        assert_eq!(user_version(&connection), Ok(VERSION));
+        assert_eq!(connection.query_row("PRAGMA foreign_keys", [], |row| row.get(0)), Ok(true));
+        let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).unwrap();
+        assert_eq!(id, APPLICATION_ID);
+    }
+}
+
+#[test]
+fn an_older_file_keeps_its_rows() {
+    let mut connection = at_version_1();
+    connection
+        .execute_batch(
+            "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at)
+                 VALUES (zeroblob(16), 'Ada', 'Ada@x', 'ada@x', '$argon2id$', 1);
+             INSERT INTO sessions (id, user_id, hash, created_at, last_used_at, expires_at)
+                 VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 1, 1, 2);
+             INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at)
+                 VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 'abcd', 'ci', '*', 1);",
+        )
+        .unwrap();
+    migrate(&mut connection).unwrap();
+    let kept: (String, i64, String, bool) = connection
+        .query_row(
+            "SELECT u.email, s.expires_at, t.name, t.environment_id IS NULL AND t.family_id = t.id
+             FROM users u JOIN sessions s ON s.user_id = u.id JOIN tokens t ON t.owner_id = u.id",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
+        .unwrap();
+    assert_eq!(kept, ("Ada@x".into(), 2, "ci".into(), true));
+}
+
+/// What version 3 makes of three users, of whom one has tokens in every state.
+#[test]
+fn an_older_file_gains_environments_families_and_reasons() {
+    let mut connection = at_version_2();
+    connection
+        .execute_batch(
+            "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at)
+                 SELECT randomblob(16), 'n', value || '@x', value || '@x', '$argon2id$', 1700000000
+                 FROM (SELECT 'a' AS value UNION SELECT 'b' UNION SELECT 'c');
+             INSERT INTO tokens (number, id, owner_id, hash, hint, name, abilities, created_at, revoked_at)
+                 SELECT value, randomblob(16), (SELECT id FROM users WHERE email = 'a@x'), randomblob(32), 'abcd',
+                        'ci', '*', 1, nullif(value, 3)
+                 FROM (SELECT 3 AS value UNION SELECT 7 UNION SELECT 9);
+             DELETE FROM tokens WHERE number = 9;",
+        )
+        .unwrap();
+    migrate(&mut connection).unwrap();
+    let list = |sql: &str| -> Vec<String> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    assert_eq!(
+        list(
+            "SELECT u.email || ' ' || e.name || e.is_default FROM users u
+             JOIN environments e ON e.id = u.current_environment_id AND e.owner_id = u.id ORDER BY u.email"
+        ),
+        ["a@x Default1", "b@x Default1", "c@x Default1"]
+    );
+    for id in list("SELECT hex(id) FROM environments") {
+        let id = uuid::Uuid::parse_str(&id).unwrap();
+        assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
+        assert_eq!(id.get_timestamp().unwrap().to_unix(), (1_700_000_000, 0));
+    }
+    assert_eq!(
+        list("SELECT number || ' ' || coalesce(revoked_reason, 'live') FROM tokens WHERE family_id = id"),
+        ["3 live", "7 revoked_by_owner"]
+    );
+    let next = "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, family_id)
+                SELECT randomblob(16), id, randomblob(32), 'abcd', 'ci', '*', 1, randomblob(16) FROM users LIMIT 1
+                RETURNING cast(number AS TEXT)";
+    assert_eq!(list(next), ["10"], "9 was given before");
+}
+
+#[test]
+fn an_older_trail_is_kept_and_stays_closed() {
+    let mut connection = at_version_4();
+    let event = "INSERT INTO audit_events (at, actor_kind, action, target_kind, outcome)
+                 VALUES (1, 'system', 'user.created', 'user', 'success')";
+    connection.execute(event, []).unwrap();
+    migrate(&mut connection).unwrap();
+    assert!(connection.execute("DELETE FROM audit_events", []).is_err());
+    assert_eq!(connection.query_row("SELECT count(*) FROM audit_events", [], |row| row.get(0)), Ok(1));
+}
+
+#[test]
+fn an_edited_definition_refuses_what_it_refused_before() {
+    let mut connection = at_version_5();
+    let event = |actor, target| {
+        format!(
+            "INSERT INTO audit_events (at, actor_kind, action, target_kind, outcome)
+             VALUES (1, '{actor}', 'user.created', '{target}', 'success')"
+        )
+    };
+    connection.execute(&event("anonymous", "environment"), []).unwrap();
+    let cookie = |connection: &Connection| connection.query_row("PRAGMA schema_version", [], |row| row.get(0));
+    let before: i64 = cookie(&connection).unwrap();
+    migrate(&mut connection).unwrap();
+    assert!(cookie(&connection).unwrap() > before, "others go on with the old definitions");
+    assert_eq!(connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)), Ok("ok".to_owned()));
+    for actor in ["session", "personal_access_token", "environment_token", "command_line", "anonymous", "system"] {
+        connection.execute(&event(actor, "user"), []).unwrap();
+    }
+    for target in ["user", "session", "personal_access_token", "environment_token", "environment"] {
+        connection.execute(&event("system", target), []).unwrap();
+    }
+    let unknown = [event("nobody", "user"), event("system", "nothing")];
+    for event in unknown {
+        let refused = connection.execute(&event, []).unwrap_err();
+        assert!(refused.to_string().contains("CHECK"), "{refused}");
+    }
+}
+
+#[test]
+fn a_schema_is_defended_again_once_it_is_current() {
+    let mut connection = at_version_5();
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).unwrap();
+    migrate(&mut connection).unwrap();
+    connection.execute_batch("PRAGMA writable_schema = ON").unwrap();
+    assert!(connection.execute("UPDATE sqlite_schema SET sql = ''", []).is_err());
+}
+
+#[test]
+fn a_step_that_leaves_a_row_without_what_it_refers_to_is_undone() {
+    let mut connection = at_version_2();
+    let steps = [STEPS[0], "INSERT INTO sessions VALUES (zeroblob(16), zeroblob(16), zeroblob(32), NULL, 1, 1, 2)"];
+    let refused = migrate_to(&mut connection, SCHEMA, &steps);
+    assert!(matches!(refused, Err(MigrationError::Dangling(table)) if table == "sessions"));
+    assert_eq!(user_version(&connection), Ok(2));
+    migrate(&mut connection).unwrap();
+}
+
+#[test]
+fn a_failed_step_is_undone_as_a_whole() {
+    let mut connection = at_version_1();
+    let before = shape(&connection);
+    let steps = ["CREATE TABLE extra (n INTEGER) STRICT; DROP TABLE sessions; SELECT * FROM nowhere;"];
+    assert!(migrate_to(&mut connection, SCHEMA, &steps).is_err());
+    assert_eq!(shape(&connection), before);
+    assert_eq!(user_version(&connection), Ok(1));
+    migrate(&mut connection).unwrap();
+}
+
+#[test]
+fn a_step_that_fails_while_it_edits_the_schema_leaves_it_guarded() {
+    let mut connection = at_version_1();
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).unwrap();
+    let steps = ["PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '16', '17'); nonsense"];
+    assert!(migrate_to(&mut connection, SCHEMA, &steps).is_err());
+    assert_eq!(connection.query_row("PRAGMA writable_schema", [], |row| row.get(0)), Ok(false));
+    assert_eq!(connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE), Ok(true));
+    let user = "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at)
+                VALUES (zeroblob(16), 'Ada', 'a@x', 'a@x', '$argon2id$', 1)";
+    assert_eq!(connection.execute(user, []), Ok(1));
+}
+
+#[test]
+fn a_failed_creation_leaves_nothing() {
+    let mut connection = memory();
+    assert!(migrate_to(&mut connection, "CREATE TABLE a (b); nonsense", STEPS).is_err());
+    assert!(shape(&connection).is_empty());
+    assert_eq!(user_version(&connection), Ok(0));
+}
+
+#[test]
+fn a_newer_database_is_refused() {
+    let mut connection = memory();
+    migrate(&mut connection).unwrap();
+    let known = &STEPS[..STEPS.len() - 1];
+    assert!(matches!(migrate_to(&mut connection, SCHEMA, known), Err(MigrationError::Newer(VERSION))));
+}
