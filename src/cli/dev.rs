@@ -165,7 +165,7 @@ async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
         email: EMAIL,
         password: text,
         session_token: session.plaintext.expose().to_owned(),
-        token: issued.plaintext.expose().to_owned(),
+        token: issued.plaintext.expose_unnumbered().to_owned(),
         token_id: issued.token.id.to_string(),
         user_id: user.id.to_string(),
         database: config.database.path.display().to_string(),
@@ -187,7 +187,8 @@ fn defect(error: impl std::fmt::Display) -> Failure {
 
 impl Demo {
     fn text(&self) -> String {
-        let Self { url, email, password, session_token, token, token_id, database, .. } = self;
+        let Self { url, email, password, session_token, token, token_id, .. } = self;
+        let database = output::escaped(&self.database);
         let tokens = format!("{url}/api/v1/user/api-tokens");
         let session = format!("-H 'Authorization: Bearer {session_token}'");
         let curl = "curl -sS";

@@ -1,6 +1,6 @@
 //! `patd serve`: the server, from its settings to its last request.
 
-use std::{io, net::SocketAddr, path::Path};
+use std::{io, net::SocketAddr};
 
 use clap::Args;
 use tokio::{
@@ -11,6 +11,7 @@ use tokio::{
 use super::{Failure, Shared, USING_FOUND_FILE, context, open_server_store};
 use crate::{
     config::Config,
+    domain::text::shell_word,
     logging,
     ops::{Context, accounts},
     server::{self, Server},
@@ -78,22 +79,12 @@ fn first_user_command(shared: &Shared, environment: &[(String, String)]) -> Stri
     let mut command = "patd user create --email you@example.com --name \"Your Name\"".to_owned();
     let in_environment = environment.iter().find(|(name, _)| name == "PATD__DATABASE__PATH").map(|(_, path)| path);
     if let Some(file) = &shared.config {
-        command += &format!(" --config {}", quoted(file));
+        command += &format!(" --config {}", shell_word(&file.to_string_lossy()));
     }
     if let Some(path) = shared.database.as_ref().or(in_environment) {
-        command += &format!(" --database {}", quoted(Path::new(path)));
+        command += &format!(" --database {}", shell_word(path));
     }
     command
-}
-
-/// The path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let path = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
-    match path.chars().all(plain) {
-        true => path,
-        false => format!("'{}'", path.replace('\'', r"'\''")),
-    }
 }
 
 pub(super) fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
@@ -122,15 +113,4 @@ pub(super) fn stop_signals() -> Result<UnboundedReceiver<()>, Failure> {
 
 async fn forward(mut signals: Signal, sender: UnboundedSender<()>) {
     while signals.recv().await.is_some() && sender.send(()).is_ok() {}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_quoted_where_a_shell_would_take_it_apart() {
-        assert_eq!(quoted(Path::new("/var/lib/patd.db")), "/var/lib/patd.db");
-        assert_eq!(quoted(Path::new("it's $HOME")), r"'it'\''s $HOME'");
-    }
 }

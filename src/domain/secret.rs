@@ -140,6 +140,13 @@ impl Plaintext {
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
+
+    /// The secret without its `N|`. A shell takes an unquoted `|` as a pipe: it would run the number as a command and
+    /// print the secret in an error.
+    pub fn expose_unnumbered(&self) -> &str {
+        let text = self.expose();
+        text.split_once('|').map_or(text, |(_, secret)| secret)
+    }
 }
 
 impl fmt::Debug for Plaintext {
@@ -270,6 +277,8 @@ mod tests {
         assert_eq!(format!("{:08x}", crc32fast::hash(&text.as_bytes()[4..44])), text[44..]);
         assert_eq!(token.hint(), text[48..]);
         assert_eq!(token.numbered(7).expose(), format!("7|{text}"));
+        assert_eq!(token.numbered(7).expose_unnumbered(), text);
+        assert_eq!(token.expose_unnumbered(), text);
     }
 
     #[test]

@@ -51,9 +51,41 @@ impl fmt::Display for Name {
     }
 }
 
+/// The text as one word of a POSIX shell: quoted, unless it is plain. Control characters are written out (`$'…'`, which
+/// bash, zsh and ksh read), so that the word can be printed.
+pub fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
+    if text.chars().any(char::is_control) {
+        return format!("$'{}'", text.chars().map(ansi_c_quoted).collect::<String>());
+    }
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+fn ansi_c_quoted(c: char) -> String {
+    match c {
+        '\'' | '\\' => format!("\\{c}"),
+        c if c.is_control() => c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\x{byte:02x}")).collect(),
+        c => c.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_take_it_apart() {
+        for plain in ["/var/lib/patd.db", "ada@example.com", "Zoë"] {
+            assert_eq!(shell_word(plain), plain);
+        }
+        assert_eq!(shell_word("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(shell_word("1|pat_"), "'1|pat_'");
+        assert_eq!(shell_word(""), "''");
+        assert_eq!(shell_word("é'\\\n\u{85}"), r"$'é\'\\\x0a\xc2\x85'");
+    }
 
     #[test]
     fn counts_characters_and_not_bytes() {

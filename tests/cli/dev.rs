@@ -78,6 +78,7 @@ fn what_it_prints_can_be_pasted_into_a_shell() {
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines.len(), 5, "{said}");
     assert!(lines[0].ends_with(r#"-d {"name":"CI Pipeline","abilities":["*"]}"#), "{said}");
+    assert!(!script.contains('|'), "a shell takes it as a pipe: {script}");
     let variables: Vec<_> = lines[4].split(' ').collect();
     let server = Server::new(variables[0].to_owned(), running);
     assert_eq!(server.get("/api/v1/user/api-tokens", variables[1]), 200);

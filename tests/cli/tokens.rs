@@ -23,7 +23,7 @@ fn a_running_server_accepts_a_made_token_and_refuses_a_revoked_one_at_once() {
     let server = place.serve();
     let made = place.run(&["token", "create", "--user", EMAIL, "--name", "CI"]);
     let token = made.stdout.trim_end();
-    assert!(token.starts_with("1|pat_") && !token.contains(char::is_whitespace), "{made:?}");
+    assert!(token.starts_with("pat_") && !token.contains(char::is_whitespace), "{made:?}");
     assert!(!made.stderr.contains("pat_"), "{made:?}");
     // More than once, so that the server has it in memory.
     for _ in 0..3 {
@@ -35,6 +35,16 @@ fn a_running_server_accepts_a_made_token_and_refuses_a_revoked_one_at_once() {
     assert_eq!(server.get("/api/user", token), 401);
     assert_eq!((revoked.code, &*revoked.stdout), (Some(0), ""));
     assert_eq!(place.run(&["token", "revoke", &id]).code, Some(3));
+}
+
+#[test]
+fn a_printed_token_is_one_plain_word_of_a_shell() {
+    let place = Place::new().with_user();
+    let text = place.run(&["token", "create", "--user", EMAIL, "--name", "CI"]).stdout;
+    let json = created(&place, &[]);
+    for token in [text.trim_end(), json["token"].as_str().unwrap()] {
+        assert!(token.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{token}");
+    }
 }
 
 #[test]

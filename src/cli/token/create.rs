@@ -52,7 +52,7 @@ pub(in crate::cli) struct Create {
     format: Format,
 }
 
-/// What the API answers to the same request.
+/// What the API answers to the same request, but for the `N|` of the token.
 #[derive(Serialize)]
 struct IssuedTokenView {
     id: String,
@@ -73,7 +73,7 @@ impl From<IssuedToken> for IssuedTokenView {
             id: token.id.to_string(),
             name: token.name.to_string(),
             abilities: token.abilities.iter().map(ToString::to_string).collect(),
-            token: plaintext.expose().to_owned(),
+            token: plaintext.expose_unnumbered().to_owned(),
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|at| at.to_string()),
             hint: token.hint.to_string(),

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         audit::Origin,
         id::TokenId,
+        text::shell_word,
         token::{Token, TokenState},
     },
     ops::{
@@ -92,12 +93,12 @@ async fn revoke(ctx: &Context, text: &str) -> Result<(), Failure> {
 async fn revoke_all(ctx: &Context, who: &str) -> Result<(), Failure> {
     let owner = user::find(ctx, who).await?;
     let revoked = revocation::revoke_many(ctx, owner.id, Bulk::All, Origin::COMMAND_LINE).await?;
-    let email = output::escaped(owner.email.as_str());
-    said_how_many(&email, revoked);
+    said_how_many(&output::escaped(owner.email.as_str()), revoked);
     let left = list::all_of(ctx, &owner, Some(TokenState::Active)).await?.len();
     if left > 0 {
+        let whose = shell_word(owner.email.as_str());
         output::note(&format!(
-            "good as before: {left} of their environments' tokens; patd token list --user {email} shows them, and \
+            "good as before: {left} of their environments' tokens; patd token list --user {whose} shows them, and \
              patd token revoke --all --environment ID ends those of one"
         ));
     }

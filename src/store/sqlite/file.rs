@@ -21,7 +21,7 @@ use std::{
 use crossbeam_channel::{RecvTimeoutError, Sender};
 
 use super::error::OpenError;
-use crate::store::StoreError;
+use crate::{domain::text::shell_word, store::StoreError};
 
 /// How long a read may go on being answered after its file vanished.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
@@ -73,10 +73,11 @@ pub(super) fn warn_if_exposed(path: &Path) {
     let Ok(metadata) = fs::metadata(path) else { return };
     let mode = metadata.permissions().mode() & 0o777;
     if mode & (OTHERS | GROUP_WRITES) != 0 {
-        let path = path.display();
+        let word = shell_word(&path.to_string_lossy());
         log::warn!(
-            "store: {path} is open to other users of this machine (mode {mode:04o}), with the addresses and the password \
-             hashes of all: chmod 600 {path}*"
+            "store: {} is open to other users of this machine (mode {mode:04o}), with the addresses and the password \
+             hashes of all: chmod 600 {word}*",
+            path.display()
         );
     }
 }
