@@ -29,3 +29,4 @@ pub mod logging;
 pub mod ops;
 pub mod server;
 pub mod store;
+mod threads;

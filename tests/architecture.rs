@@ -9,14 +9,15 @@ use std::{
 /// A part of the source, what of the crate it may name, and which guarded crates it may use.
 const RULES: &[(&str, &[&str], &[&str])] = &[
     ("domain", &["domain"], &[]),
-    ("store/sqlite", &["store", "domain"], &["rusqlite", "r2d2", "r2d2_sqlite"]),
+    ("store/sqlite", &["store", "domain", "threads"], &["rusqlite", "r2d2", "r2d2_sqlite"]),
     ("store", &["store", "domain"], &[]),
     ("config", &["config", "domain"], &[]),
     ("logging.rs", &["config"], &[]),
-    ("ops", &["ops", "store", "domain", "config"], &[]),
+    ("ops", &["ops", "store", "domain", "config", "threads"], &[]),
     ("http", &["http", "ops", "store", "domain", "config"], &["actix_web", "actix_http", "actix_service"]),
     ("server.rs", &["http", "ops", "store", "domain", "config"], &["actix_web"]),
     ("cli", &["cli", "server", "ops", "store", "domain", "config", "logging"], &["anyhow"]),
+    ("threads.rs", &[], &[]),
     ("main.rs", &[], &["anyhow"]),
     ("lib.rs", &[], &[]),
 ];

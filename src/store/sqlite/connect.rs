@@ -10,7 +10,7 @@ use std::{
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
 
-use super::{SqliteSettings, file::Watch};
+use super::{Access, SqliteSettings, file::Watch};
 
 /// More than there are statements, so that none is ever prepared twice.
 const CACHED_STATEMENTS: usize = 64;
@@ -66,10 +66,12 @@ fn start_log(connection: &Connection, busy_timeout: Duration) -> rusqlite::Resul
     }
 }
 
-/// A pool of `count` connections that only read.
+/// A pool of `count` connections that only read. A server opens all of them at once, so that it needs no more files later;
+/// a tool opens what it needs.
 pub(super) fn readers(
     path: PathBuf,
     settings: &SqliteSettings,
+    access: Access,
     count: u32,
     watch: Arc<Watch>,
 ) -> Result<Readers, r2d2::Error> {
@@ -83,9 +85,10 @@ pub(super) fn readers(
             connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
             watch.check().map_err(|_| cannot_open("the database file was deleted or replaced"))
         });
+    let opened = if access == Access::Server { count.max(1) } else { count.clamp(1, 2) };
     r2d2::Pool::builder()
         .max_size(count.max(1))
-        .min_idle(Some(count.clamp(1, 2)))
+        .min_idle(Some(opened))
         .test_on_check_out(false)
         .max_lifetime(None)
         .idle_timeout(None)

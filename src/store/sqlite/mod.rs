@@ -2,7 +2,7 @@
 //!
 //! [`open`] owns how a database is opened, [`work`] where work blocks, and the SQL stands in one file a noun. Point reads
 //! run in place on the calling thread, since a cached statement takes less time than a change of thread; lists go to
-//! Tokio's blocking threads, writes to the writer's.
+//! threads of their own, writes to the writer's.
 
 mod audit;
 mod changes;
@@ -49,17 +49,20 @@ use super::{
     Change, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
     Store, TokenQuery, TokenSelection, Uses,
 };
-use crate::domain::{
-    account::{Email, PasswordHash, User, UserCredentials},
-    audit::{By, Entry, Event},
-    environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
-    id::{EnvironmentId, SessionId, TokenId, UserId},
-    secret::TokenHash,
-    session::{Session, SessionRecord},
-    text::Name,
-    time::Timestamp,
-    token::{NewToken, RevocationReason, Token, TokenRecord},
-    use_origin::UseOrigin,
+use crate::{
+    domain::{
+        account::{Email, PasswordHash, User, UserCredentials},
+        audit::{By, Entry, Event},
+        environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
+        id::{EnvironmentId, SessionId, TokenId, UserId},
+        secret::TokenHash,
+        session::{Session, SessionRecord},
+        text::Name,
+        time::Timestamp,
+        token::{NewToken, RevocationReason, Token, TokenRecord},
+        use_origin::UseOrigin,
+    },
+    threads::Threads,
 };
 
 /// Users, sessions and tokens in one SQLite file.
@@ -69,6 +72,9 @@ pub struct SqliteStore {
     // Dropped in this order: nobody watches the files any more when the log is removed, and the writer's connection is
     // the last to close, so that it can fold the log into the file. Then a tool waits for servers to know what it did.
     _watcher: Watcher,
+    // The threads before the pools, of which their work has handles.
+    waiters: Threads,
+    long_threads: Threads,
     pool: Readers,
     // Of their own, so that long reads, however many, leave the point reads theirs.
     long_readers: Readers,

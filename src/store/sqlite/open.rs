@@ -21,7 +21,11 @@ use super::{
     tokens,
     writer::Writer,
 };
-use crate::store::Change;
+use crate::{store::Change, threads::Threads};
+
+/// Threads on which a point read waits that found no connection free. With more connections than threads that answer
+/// requests, as it is by default, none ever does.
+const POINT_READ_WAITERS: usize = 2;
 
 /// How the database is opened and shared.
 #[derive(Clone, Debug)]
@@ -88,10 +92,12 @@ impl SqliteStore {
         let watch = Arc::new(Watch::new(&path).map_err(failed)?);
         let watcher = Watcher::start(Arc::clone(&watch)).map_err(failed)?;
         let readers = |count| {
-            connect::readers(path.clone(), settings, count, Arc::clone(&watch))
+            connect::readers(path.clone(), settings, access, count, Arc::clone(&watch))
                 .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })
         };
         let (pool, long_readers) = (readers(settings.readers)?, readers(settings.readers.div_ceil(2))?);
+        let waiters = Threads::start("patd-reader", POINT_READ_WAITERS).map_err(failed)?;
+        let long_threads = Threads::start("patd-list", long_readers.max_size() as usize).map_err(failed)?;
         let changes = Arc::new(Changes::new());
         let room = Arc::new(tokens::Room::default());
         changes.observe(Box::new({
@@ -111,6 +117,8 @@ impl SqliteStore {
         let pool_timeout = settings.pool_timeout;
         Ok(Self {
             _watcher: watcher,
+            waiters,
+            long_threads,
             pool,
             long_readers,
             writer,

@@ -1,11 +1,14 @@
 //! Where work blocks: point reads in place, long reads on other threads, writes on the writer's.
 
+use std::time::Instant;
+
 use rusqlite::Connection;
 
 use super::{SqliteStore, connect::Readers, sessions};
 use crate::{
     domain::audit::By,
     store::{Change, Reply, StoreError},
+    threads::Threads,
 };
 
 impl SqliteStore {
@@ -20,7 +23,7 @@ impl SqliteStore {
         }
         match self.pool.try_get() {
             Some(connection) => Reply::ready(work(&connection)),
-            None => self.read_elsewhere(&self.pool, work),
+            None => self.read_elsewhere(&self.pool, &self.waiters, work),
         }
     }
 
@@ -31,27 +34,26 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         match self.watch.last_seen() {
-            Ok(()) => self.read_elsewhere(&self.long_readers, work),
+            Ok(()) => self.read_elsewhere(&self.long_readers, &self.long_threads, work),
             Err(error) => Reply::ready(Err(error)),
         }
     }
 
-    fn read_elsewhere<T, F>(&self, readers: &Readers, work: F) -> Reply<'_, T>
+    /// Reads on one of `threads`. The time in the queue counts as time that a connection was waited for.
+    fn read_elsewhere<'s, T, F>(&'s self, readers: &Readers, threads: &'s Threads, work: F) -> Reply<'s, T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (pool, timeout) = (readers.clone(), self.pool_timeout);
-        let blocking = move || match pool.get_timeout(timeout) {
-            Ok(connection) => work(&connection),
-            Err(error) => Err(StoreError::Unavailable(format!("no read connection became free: {error}"))),
-        };
         Reply::Pending(Box::pin(async move {
-            match tokio::task::spawn_blocking(blocking).await {
-                Ok(result) => result,
-                Err(error) if error.is_panic() => Err(StoreError::Internal("a read panicked".to_owned())),
-                Err(_) => Err(StoreError::Unavailable("shutting down".to_owned())),
-            }
+            let asked_at = Instant::now();
+            let blocking = move || match pool.get_timeout(timeout.saturating_sub(asked_at.elapsed())) {
+                Ok(connection) => work(&connection),
+                Err(error) => Err(StoreError::Unavailable(format!("no read connection became free: {error}"))),
+            };
+            let read = threads.run(blocking).await;
+            read.unwrap_or_else(|panicked| Err(StoreError::Internal(format!("a read: {panicked}"))))
         }))
     }
 
