@@ -20,7 +20,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{file::Watch, migrations};
+use super::{migrations, watch::Watch};
 use crate::store::{Change, Observer};
 
 /// How often an idle writer looks: often enough that a look may be late and still in time for [`STALENESS`].

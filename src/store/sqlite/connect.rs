@@ -10,7 +10,7 @@ use std::{
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
 
-use super::{Access, SqliteSettings, file::Watch};
+use super::{Access, SqliteSettings, watch::Watch};
 
 /// More than there are statements, so that none is ever prepared twice.
 const CACHED_STATEMENTS: usize = 64;

@@ -1,7 +1,7 @@
-//! The database as a file: its one name, its creation, the server's lock on it, and the watch over its identity.
+//! The database as a file: its one name, its creation, its identity, and the server's lock on it.
 //!
 //! Nothing here closes a descriptor of the database file itself once SQLite has it: that would drop every POSIX lock that
-//! this process holds on it, SQLite's included. Watching goes by `stat` alone.
+//! this process holds on it, SQLite's included.
 
 use std::{
     ffi::OsString,
@@ -10,21 +10,10 @@ use std::{
     mem::ManuallyDrop,
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
 };
-
-use crossbeam_channel::{RecvTimeoutError, Sender};
 
 use super::error::OpenError;
 use crate::{domain::text::shell_word, store::StoreError};
-
-/// How long a read may go on being answered after its file vanished.
-const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The one absolute path of the file, symbolic links resolved, so that every spelling of it meets the same lock.
 pub(super) fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
@@ -161,131 +150,17 @@ impl Database {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileId {
+pub(super) struct FileId {
     device: u64,
     inode: u64,
 }
 
 impl FileId {
-    fn new(metadata: &fs::Metadata) -> Self {
+    pub(super) fn new(metadata: &fs::Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
 
-    fn of(path: &Path) -> io::Result<Self> {
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
         fs::metadata(path).map(|metadata| Self::new(&metadata))
-    }
-}
-
-/// Knows which files the connections have open, and so whether they are still the ones of these names; and whether their
-/// schema is still one that this program knows.
-#[derive(Debug)]
-pub(super) struct Watch {
-    files: [(PathBuf, FileId); 3],
-    /// What is wrong, a bit each.
-    wrong: AtomicU8,
-}
-
-/// The database was deleted or replaced.
-const LOST: u8 = 1;
-/// A newer release stepped it up.
-const NEWER: u8 = 2;
-
-impl Watch {
-    /// Remembers the database and its `-wal` and `-shm`, which exist while a connection has read from it.
-    pub(super) fn new(database: &Path) -> io::Result<Self> {
-        let remember = |path: PathBuf| FileId::of(&path).map(|id| (path, id));
-        Ok(Self {
-            files: [
-                remember(database.to_owned())?,
-                remember(beside(database, "-wal"))?,
-                remember(beside(database, "-shm"))?,
-            ],
-            wrong: AtomicU8::new(0),
-        })
-    }
-
-    /// Looks afresh.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
-        let changed = self.files.iter().find(|(path, id)| FileId::of(path).ok() != Some(*id));
-        let before = match changed {
-            Some(_) => self.wrong.fetch_or(LOST, Ordering::Relaxed),
-            None => self.wrong.fetch_and(!LOST, Ordering::Relaxed),
-        };
-        let was_lost = before & LOST != 0;
-        match changed {
-            Some((path, _)) => {
-                if !was_lost {
-                    log::error!("store: {} was deleted or replaced: put it back, or restart", path.display());
-                }
-                Err(lost())
-            }
-            None => {
-                if was_lost {
-                    log::info!("store: the database file is back");
-                }
-                self.last_seen()
-            }
-        }
-    }
-
-    /// What the latest look found: an atomic load, cheap enough for every read.
-    pub(super) fn last_seen(&self) -> Result<(), StoreError> {
-        match self.wrong.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            wrong if wrong & LOST != 0 => Err(lost()),
-            _ => Err(StoreError::Unavailable("the database was stepped up by a newer release".to_owned())),
-        }
-    }
-
-    /// From now on nothing is read or written: what this program knows of the schema is no longer true.
-    pub(super) fn give_up(&self, found: i64, known: i64) {
-        if self.wrong.fetch_or(NEWER, Ordering::Relaxed) & NEWER == 0 {
-            log::error!(
-                found, known;
-                "store: a newer patd stepped up the schema of the database: start that release instead of this one"
-            );
-        }
-    }
-
-    /// Whether the mode still lets somebody write the file.
-    pub(super) fn check_writable(&self) -> Result<(), StoreError> {
-        let (path, _) = &self.files[0];
-        match fs::metadata(path) {
-            Ok(metadata) if !metadata.permissions().readonly() => Ok(()),
-            Ok(_) => Err(StoreError::Unavailable("the database file is read-only".to_owned())),
-            Err(error) => Err(StoreError::Unavailable(error.to_string())),
-        }
-    }
-}
-
-fn lost() -> StoreError {
-    StoreError::Unavailable("the database file was deleted or replaced".to_owned())
-}
-
-/// The thread that looks after a [`Watch`] until this is dropped.
-pub(super) struct Watcher {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Watcher {
-    pub(super) fn start(watch: Arc<Watch>) -> io::Result<Self> {
-        let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
-        let thread = thread::Builder::new().name("patd-watch".into()).spawn(move || {
-            while stopped.recv_timeout(WATCH_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                // The finding is kept in the watch, for reads to see.
-                drop(watch.check());
-            }
-        })?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
     }
 }

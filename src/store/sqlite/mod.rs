@@ -26,6 +26,7 @@ mod sessions;
 mod shared;
 mod tokens;
 mod users;
+mod watch;
 mod work;
 mod writer;
 
@@ -37,8 +38,9 @@ use std::{sync::Arc, time::Duration};
 use self::{
     changes::{Changes, Patience},
     connect::Readers,
-    file::{ServerLock, Watch, Watcher},
+    file::ServerLock,
     shared::Shared,
+    watch::{Watch, Watcher},
     writer::Writer,
 };
 pub use self::{

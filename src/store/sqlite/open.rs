@@ -14,11 +14,12 @@ use super::{
     checkpoints::{Limits, Log},
     connect,
     error::OpenError,
-    file::{self, ServerLock, Watch, Watcher},
+    file::{self, ServerLock},
     inspection::{self, Found},
     migrations::{self, MigrationError},
     shared::Shared,
     tokens,
+    watch::{Watch, Watcher},
     writer::Writer,
 };
 use crate::{store::Change, threads::Threads};

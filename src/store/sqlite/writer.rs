@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 use super::{
     changes::{Changes, Notice, PROBE_INTERVAL, Probe},
     checkpoints::Log,
-    file::Watch,
     priority::step_back,
+    watch::Watch,
 };
 use crate::store::{Change, Reply, StoreError};
 
