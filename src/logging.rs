@@ -16,7 +16,10 @@ use log::{
     kv::{self, Key, Value, VisitSource},
 };
 
-use crate::config::{Log, LogFormat};
+use crate::{
+    config::{Log, LogFormat},
+    domain::text,
+};
 
 /// Starts logging to stderr. Called once; a second call changes nothing.
 pub fn start(settings: &Log) {
@@ -59,17 +62,26 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
 
 /// JSON escapes the control characters below the space alone.
 fn escape_the_rest(line: String) -> String {
-    if !line.contains(char::is_control) {
+    if !line.contains(must_be_escaped) {
         return line;
     }
     let mut escaped = String::with_capacity(line.len());
     for c in line.chars() {
-        match c.is_control() {
-            true => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+        match must_be_escaped(c) {
+            true => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    escaped.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
             false => escaped.push(c),
         }
     }
     escaped
+}
+
+/// What could forge a line, drive a terminal, or show a line in another order than it is in.
+fn must_be_escaped(c: char) -> bool {
+    c.is_control() || text::is_hidden(c)
 }
 
 /// In bytes, of a request.
@@ -79,7 +91,7 @@ fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// Writes with control characters escaped: one in a line could pass for another line, or drive a terminal.
+/// Writes with control and hidden characters escaped.
 ///
 /// Every request has its line, so nothing is copied that need not be.
 struct Escaped<'t>(&'t mut String);
@@ -92,10 +104,10 @@ impl fmt::Write for Escaped<'_> {
             return Ok(());
         }
         let mut rest = text;
-        while let Some((at, control)) = rest.char_indices().find(|(_, c)| c.is_control()) {
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| must_be_escaped(*c)) {
             self.0.push_str(&rest[..at]);
-            self.0.extend(control.escape_default());
-            rest = &rest[at + control.len_utf8()..];
+            self.0.extend(c.escape_default());
+            rest = &rest[at + c.len_utf8()..];
         }
         self.0.push_str(rest);
         Ok(())
@@ -146,15 +158,15 @@ mod tests {
     #[test]
     fn control_characters_cannot_forge_a_line() {
         let mut text = String::new();
-        write!(Escaped(&mut text), "a\r\nERROR b\u{1b}[31mé\u{9b}").unwrap();
-        assert_eq!(text, "a\\r\\nERROR b\\u{1b}[31mé\\u{9b}");
+        write!(Escaped(&mut text), "a\r\nERROR b\u{1b}[31mé\u{9b}\u{202e}").unwrap();
+        assert_eq!(text, "a\\r\\nERROR b\\u{1b}[31mé\\u{9b}\\u{202e}");
     }
 
     #[test]
     fn a_json_line_drives_no_terminal() {
-        let text = "a\u{7f}\u{9b}31m\u{1b}é";
+        let text = "a\u{7f}\u{9b}31m\u{1b}é\u{202e}\u{e0041}";
         let line = escape_the_rest(serde_json::Value::from(text).to_string());
-        assert_eq!(line, r#""a\u007f\u009b31m\u001bé""#);
+        assert_eq!(line, r#""a\u007f\u009b31m\u001bé\u202e\udb40\udc41""#);
         assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
     }
 

@@ -12,7 +12,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("store/sqlite", &["store", "domain", "threads"], &["rusqlite", "r2d2", "r2d2_sqlite"]),
     ("store", &["store", "domain"], &[]),
     ("config", &["config", "domain"], &[]),
-    ("logging.rs", &["config"], &[]),
+    ("logging.rs", &["config", "domain"], &[]),
     ("ops", &["ops", "store", "domain", "config", "threads"], &[]),
     ("http", &["http", "ops", "store", "domain", "config"], &["actix_web", "actix_http", "actix_service"]),
     ("server.rs", &["http", "ops", "store", "domain", "config"], &["actix_web"]),

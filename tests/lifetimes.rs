@@ -181,7 +181,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
             let request = TokenRequest {
                 owner: program.ada.id,
                 name: Name::parse("t").unwrap(),
-                abilities: abilities(*rotates),
+                abilities: Some(abilities(*rotates)),
                 expiry: lifetime.map_or(Expiry::Never, |life| Expiry::At(Timestamp::from_unix(model.now + life))),
                 limits: Limits::default(),
             };

@@ -155,7 +155,7 @@ async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
     let request = TokenRequest {
         owner: user.id,
         name,
-        abilities: Abilities::full(),
+        abilities: Some(Abilities::full()),
         expiry: Expiry::Default,
         limits: Limits::default(),
     };

@@ -207,6 +207,9 @@ pub struct Tokens {
     /// The abilities that may be granted beside the server's own powers; empty is any. None is reserved.
     #[serde(deserialize_with = "values::abilities")]
     pub abilities: Vec<Ability>,
+    /// Whether the maker of a token must say what it may do.
+    #[serde(deserialize_with = "values::switch")]
+    pub require_abilities: bool,
     /// How long a token lasts where its maker does not say, in whole seconds; `None` is for ever.
     #[serde(deserialize_with = "values::duration_or_never")]
     pub default_lifetime: Option<Duration>,

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{
     id::{EnvironmentId, UserId},
-    text::Name,
+    text::{self, Hidden, Name},
     time::Timestamp,
 };
 
@@ -47,6 +47,9 @@ pub enum NotAnEmail {
     /// Not of the form `somebody@somewhere`.
     #[error("must be a valid email address.")]
     Malformed,
+    /// It holds this hidden character, by which two addresses can look alike.
+    #[error("must not contain {0}. Type the address again without it.")]
+    Hidden(Hidden),
 }
 
 impl Email {
@@ -54,6 +57,16 @@ impl Email {
 
     /// Trims `text` and takes it, if it looks like an address. Only a message could prove that it is one.
     pub fn parse(text: &str) -> Result<Self, NotAnEmail> {
+        let email = Self::parse_stored(text)?;
+        match text::hidden_character(&email.written) {
+            Some(hidden) => Err(NotAnEmail::Hidden(hidden)),
+            None => Ok(email),
+        }
+    }
+
+    /// The same for an address that may be stored already: earlier releases took hidden characters, and whoever has such an
+    /// address must still be able to sign in.
+    pub fn parse_stored(text: &str) -> Result<Self, NotAnEmail> {
         let written = text.trim();
         if written.is_empty() {
             return Err(NotAnEmail::Empty);
@@ -196,6 +209,17 @@ mod tests {
         }
         assert_eq!(Email::parse("  "), Err(NotAnEmail::Empty));
         assert_eq!(Email::parse(&format!("{}@b", "a".repeat(253))), Err(NotAnEmail::TooLong));
+    }
+
+    #[test]
+    fn hidden_characters_are_refused_but_where_they_are_stored_already() {
+        for hidden in ["\u{200b}", "\u{202e}", "\u{feff}", "\u{ad}", "\u{2060}", "\u{fe0f}", "\u{ffa0}"] {
+            for text in [format!("a{hidden}da@example.com"), format!("ada@exam{hidden}ple.com")] {
+                let refused = Email::parse(&text).unwrap_err();
+                assert!(matches!(refused, NotAnEmail::Hidden(_)), "{text:?}: {refused}");
+                assert_eq!(Email::parse_stored(&text).unwrap().as_str(), text);
+            }
+        }
     }
 
     #[test]

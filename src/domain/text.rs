@@ -1,8 +1,12 @@
-//! Names that people give to things: users, tokens, devices.
+//! Names that people give to things (users, tokens, devices, environments), which characters they may hold, and how they
+//! are searched.
 
 use std::fmt;
 
-/// A human-readable name: 1 to 255 characters after trimming, no control characters, otherwise kept as it was sent.
+use unicode_normalization::UnicodeNormalization;
+
+/// A human-readable name: 1 to 255 characters after trimming, otherwise kept as it was sent. Control characters and hidden
+/// characters ([`hidden_character`]) are refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(Box<str>);
 
@@ -18,6 +22,9 @@ pub enum NotAName {
     /// It holds a control character (Unicode Cc: NUL, line feed, escape …), which could forge a line of a log or a terminal.
     #[error("must not contain control characters.")]
     Control,
+    /// It holds this hidden character, by which two names can look alike or text can show in another order.
+    #[error("must not contain {0}. Type the text again without it.")]
+    Hidden(Hidden),
 }
 
 impl Name {
@@ -26,6 +33,16 @@ impl Name {
 
     /// Trims `text` and takes it, if it holds.
     pub fn parse(text: &str) -> Result<Self, NotAName> {
+        let name = Self::parse_stored(text)?;
+        match hidden_character(&name.0) {
+            Some(hidden) => Err(NotAName::Hidden(hidden)),
+            None => Ok(name),
+        }
+    }
+
+    /// The same for a name that is stored already: earlier releases took hidden characters, and what they took must stay
+    /// readable.
+    pub fn parse_stored(text: &str) -> Result<Self, NotAName> {
         let text = text.trim();
         if text.is_empty() {
             return Err(NotAName::Empty);
@@ -72,6 +89,83 @@ fn ansi_c_quoted(c: char) -> String {
     }
 }
 
+/// A character that does not show, or changes how the characters around it show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hidden(char);
+
+impl fmt::Display for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if is_bidirectional(self.0) { "changes the direction of text" } else { "is invisible" };
+        write!(f, "U+{:04X}, which {kind}", u32::from(self.0))
+    }
+}
+
+/// The first hidden character of `text`: Unicode's Bidi_Control and Default_Ignorable_Code_Point, line separators,
+/// interlinear marks and the empty braille pattern. A selector that gives a symbol its look as an emoji is not hidden
+/// behind such a symbol.
+pub fn hidden_character(text: &str) -> Option<Hidden> {
+    if text.is_ascii() {
+        return None;
+    }
+    let mut before = '\0';
+    for c in text.chars() {
+        let selects_emoji = matches!(c, '\u{fe0e}' | '\u{fe0f}') && has_emoji_form(before);
+        if is_hidden(c) && !selects_emoji {
+            return Some(Hidden(c));
+        }
+        before = c;
+    }
+    None
+}
+
+/// Whether `c` does not show by itself, or changes how other characters show.
+pub fn is_hidden(c: char) -> bool {
+    is_bidirectional(c)
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200d}'
+                | '\u{2028}'..='\u{2029}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// Unicode's Bidi_Control.
+const fn is_bidirectional(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The blocks of symbols that have a form as text and one as emoji.
+const fn has_emoji_form(c: char) -> bool {
+    matches!(
+        c,
+        '©' | '®' | '‼' | '⁉' | '〰' | '〽' | '㊗' | '㊙' | '\u{2100}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}'
+    )
+}
+
+/// The form by which two spellings of a text are found as one: compatibility-normalised (NFKC), upper and lower case alike.
+/// Lower case by way of upper case, so that `ß` and `SS`, `ς` and `Σ` are alike.
+pub fn folded(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let lower: String = text.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
+    lower.nfkc().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +192,68 @@ mod tests {
         assert_eq!(Name::parse("a\0b"), Err(NotAName::Control));
         assert_eq!(Name::parse("a\u{85}b"), Err(NotAName::Control));
         assert_eq!(Name::parse(" \t "), Err(NotAName::Empty));
-        assert_eq!(Name::parse("  a\u{202e}b ").unwrap().as_str(), "a\u{202e}b");
+        assert_eq!(Name::parse("  Zoë \u{1f980} ").unwrap().as_str(), "Zoë \u{1f980}");
+    }
+
+    #[test]
+    fn refuses_hidden_characters_and_names_the_first() {
+        let hidden = [
+            "\u{202e}",
+            "\u{2066}",
+            "\u{61c}",
+            "\u{200f}",
+            "\u{200b}",
+            "\u{200d}",
+            "\u{2060}",
+            "\u{feff}",
+            "\u{ad}",
+            "\u{3164}",
+            "\u{115f}",
+            "\u{2028}",
+            "\u{e0041}",
+            "\u{fe0f}",
+            "\u{180e}",
+            "\u{fff9}",
+            "\u{e0100}",
+        ];
+        for c in hidden {
+            let c = c.chars().next().unwrap();
+            let edges = [format!("{c}ab"), format!("ab{c}")];
+            // What counts as white space is trimmed there.
+            for text in edges.into_iter().filter(|_| !c.is_whitespace()).chain([format!("a{c}b")]) {
+                assert_eq!(Name::parse(&text), Err(NotAName::Hidden(Hidden(c))), "{text:?}");
+                assert_eq!(Name::parse_stored(&text).unwrap().as_str(), text.trim(), "{text:?}");
+            }
+        }
+        let said = Name::parse("a\u{202e}b").unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "must not contain U+202E, which changes the direction of text. Type the text again without it."
+        );
+        let said = Name::parse("a\u{200b}b").unwrap_err().to_string();
+        assert_eq!(said, "must not contain U+200B, which is invisible. Type the text again without it.");
+    }
+
+    #[test]
+    fn takes_the_scripts_and_symbols_that_people_write() {
+        for name in
+            ["Zoë", "Zoe\u{308}", "李雷", "علی", "נעמי", "हिन्दी", "ไทย", "O’Brien", "⚙️ CI", "❤️", "👩", "a\u{a0}b"]
+        {
+            assert!(Name::parse(name).is_ok(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn folds_case_and_normal_form() {
+        for (one, other) in [
+            ("ZOË", "Zoe\u{308}"),
+            ("STRASSE", "Straße"),
+            ("ΟΔΥΣΣΕΥΣ", "Οδυσσευς"),
+            ("Ｄｅｐｌｏｙ", "deploy"),
+            ("ﬁle", "FILE"),
+        ] {
+            assert_eq!(folded(one), folded(other), "{one} and {other}");
+        }
+        assert_ne!(folded("Zoë"), folded("Zoe"));
     }
 }

@@ -32,7 +32,10 @@ use super::{
     guard::Asker,
     unread::{Held, Outlasting},
 };
-use crate::{config::LoggedChecks, ops::limits::Allowance};
+use crate::{
+    config::LoggedChecks,
+    ops::{self, limits::Allowance},
+};
 
 /// The routes and the checks, sealed.
 pub(super) struct Envelope<F> {
@@ -96,6 +99,12 @@ where
         }
         match dialect {
             Some(dialect) => Box::pin(seal.check(dialect, request)),
+            // No route and no identifier has a character that must be encoded, and the router would decode the others: a
+            // rule of a proxy in front of this server would see another path.
+            None if request.path().contains('%') => {
+                let refused = seal.refuse(&ApiError::Ops(ops::Error::NotFound), None);
+                Box::pin(ready(Ok(refused)))
+            }
             None => {
                 request.extensions_mut().insert(seal.line.id);
                 Box::pin(seal.route(self.routes.call(request)))

@@ -6,9 +6,9 @@
 use std::{fmt, time::Duration};
 
 use actix_web::{
-    FromRequest, HttpMessage, HttpRequest,
+    FromRequest, HttpRequest,
     dev::Payload,
-    http::header,
+    http::header::{self, HeaderMap, HeaderName},
     web::{self, BytesMut},
 };
 use futures_util::StreamExt;
@@ -23,7 +23,7 @@ const JSON: &str = "application/json";
 /// A body that nobody has read yet.
 pub(super) struct Body {
     payload: Payload,
-    media_type: Option<String>,
+    media_type: Result<MediaType, ApiError>,
     declared_length: Option<usize>,
     limit: usize,
     timeout: Duration,
@@ -35,12 +35,11 @@ impl FromRequest for Body {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
-        let text_header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let plain = text_header(header::CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         std::future::ready(Ok(Self {
             payload: payload.take(),
-            media_type: plain.then(|| request.content_type().to_ascii_lowercase()),
-            declared_length: text_header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+            media_type: MediaType::of(request.headers()),
+            declared_length: length.and_then(|length| length.parse().ok()),
             limit: state.limits.body,
             timeout: state.limits.body_timeout,
         }))
@@ -60,23 +59,24 @@ impl Body {
 
     /// The same, where all fields may be missing, and so may the body.
     pub(super) async fn form_or_nothing(self, known: &'static [&'static str]) -> Result<Form, ApiError> {
-        let is_json = self.media_type.as_deref() == Some(JSON);
+        let media_type = self.media_type.clone();
         // Without a body its type says nothing: many clients name one all the same.
         let bytes = match self.payload {
             Payload::None => BytesMut::new(),
             _ => self.read_in_time().await?,
         };
-        match bytes.is_empty() {
-            true => Form::read(b"{}", known),
-            false if is_json => Form::read(&bytes, known),
-            false => Err(ApiError::WrongMediaType(JSON)),
+        if bytes.is_empty() {
+            return Form::read(b"{}", known);
         }
+        media_type?.expect(JSON)?;
+        Form::read(&bytes, known)
     }
 
     /// Reads the body as a form in the web's older way, in which the OAuth endpoints are asked (RFC 7662, section 2.1).
     /// Parameters that nobody knows are passed over there, but none may stand twice.
     pub(super) async fn parameter(self, name: &'static str) -> Result<String, ApiError> {
         let bytes = self.read_as("application/x-www-form-urlencoded").await?;
+        refuse_byte_order_mark(&bytes)?;
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes)
             .map_err(|_| ApiError::MalformedForm("The body is not a sound form.".to_owned()))?;
         let mut values = pairs.into_iter().filter(|(key, _)| key == name).map(|(_, value)| value);
@@ -88,9 +88,7 @@ impl Body {
     }
 
     async fn read_as(self, media_type: &'static str) -> Result<BytesMut, ApiError> {
-        if self.media_type.as_deref() != Some(media_type) {
-            return Err(ApiError::WrongMediaType(media_type));
-        }
+        self.media_type.clone()?.expect(media_type)?;
         self.read_in_time().await
     }
 
@@ -116,6 +114,59 @@ impl Body {
     }
 }
 
+/// What a body is declared to be.
+#[derive(Clone)]
+struct MediaType {
+    /// Type and subtype in lower case; empty where none is declared.
+    essence: String,
+    /// Whether it is sent as it is, in UTF-8.
+    is_plain: bool,
+}
+
+impl MediaType {
+    /// Either header says it once: of two that differ, nobody knows which one another reader believes.
+    fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
+        let content_type = single(headers, header::CONTENT_TYPE, "There must be one Content-Type header.")?;
+        let coding = single(headers, header::CONTENT_ENCODING, "There must be one Content-Encoding header.")?;
+        let mut parts = content_type.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let is_utf8 = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
+            let value = value.trim_matches('"').to_ascii_lowercase();
+            !name.eq_ignore_ascii_case("charset") || ["utf-8", "utf8", "us-ascii"].contains(&&*value)
+        });
+        let is_uncompressed = coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+        Ok(Self { essence, is_plain: is_utf8 && is_uncompressed })
+    }
+
+    fn expect(&self, wanted: &'static str) -> Result<(), ApiError> {
+        match self.is_plain && self.essence == wanted {
+            true => Ok(()),
+            false => Err(ApiError::WrongMediaType(wanted)),
+        }
+    }
+}
+
+/// A header that may stand once; empty where it is not there.
+fn single<'h>(headers: &'h HeaderMap, name: HeaderName, twice: &str) -> Result<&'h str, ApiError> {
+    let mut values = headers.get_all(name);
+    let value = values.next().map_or(Ok(""), |value| value.to_str().map_err(|_| ApiError::Malformed(twice.to_owned())));
+    match values.next() {
+        Some(_) => Err(ApiError::Malformed(twice.to_owned())),
+        None => value,
+    }
+}
+
+/// Some editors write one in front of a text without showing it.
+fn refuse_byte_order_mark(bytes: &[u8]) -> Result<(), ApiError> {
+    let found = match bytes {
+        [0xef, 0xbb, 0xbf, ..] => "U+FEFF in UTF-8",
+        [0xfe, 0xff, ..] | [0xff, 0xfe, ..] => "of UTF-16",
+        _ => return Ok(()),
+    };
+    let message = format!("The body begins with a byte-order mark ({found}). Send UTF-8 without one.");
+    Err(ApiError::Malformed(message))
+}
+
 /// The fields of a body, and what is wrong with them so far.
 pub(super) struct Form {
     fields: Map<String, Value>,
@@ -127,6 +178,7 @@ pub(super) struct Form {
 
 impl Form {
     fn read(bytes: &[u8], known: &'static [&'static str]) -> Result<Self, ApiError> {
+        refuse_byte_order_mark(bytes)?;
         let StrictJson(value) = serde_json::from_slice(bytes)
             .map_err(|error| ApiError::Malformed(format!("The body is not sound JSON: {error}.")))?;
         let Value::Object(fields) = value else {
@@ -143,6 +195,20 @@ impl Form {
     /// Whether the field is there and null.
     pub(super) fn says_null(&self, field: &str) -> bool {
         self.fields.get(field).is_some_and(Value::is_null)
+    }
+
+    /// Whether the field is there, whatever it says.
+    pub(super) fn says(&self, field: &str) -> bool {
+        self.fields.contains_key(field)
+    }
+
+    /// Refuses null where a missing field means no restriction: a caller whose variable is unset must not get more than one
+    /// that sets it. `way_out` is a whole sentence.
+    pub(super) fn refuse_null(&mut self, field: &str, way_out: &str) {
+        if self.says_null(field) {
+            self.fields.remove(field);
+            self.refuse(field, format!("must not be null. {way_out}"));
+        }
     }
 
     /// A text that must be there. `None` means that a mistake was noted.

@@ -194,16 +194,23 @@ pub(super) fn bearer_or_basic(headers: &HeaderMap) -> Result<Cow<'_, str>, ApiEr
     }
 }
 
-/// The scheme and what follows it, of the one header that there may be.
+/// The scheme and what follows it, of the one header that there may be. Between the two stand spaces and nothing else
+/// (RFC 9110, section 11.4).
 fn authorization(headers: &HeaderMap) -> Result<(&[u8], &[u8]), ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION);
     let value = values.next().ok_or(Denied::Missing)?.as_bytes();
     if values.next().is_some() {
         return Err(ApiError::MalformedAuthorization("There must be one Authorization header."));
     }
-    let end_of_scheme = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
-    let (scheme, rest) = value.split_at(end_of_scheme);
-    Ok((scheme, rest.trim_ascii_start()))
+    let end_of_scheme = value.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
+    let (scheme, mut rest) = value.split_at(end_of_scheme);
+    while let [b' ', behind @ ..] = rest {
+        rest = behind;
+    }
+    match rest {
+        [b'\t', ..] => Err(NOT_ONE_TOKEN),
+        _ => Ok((scheme, rest)),
+    }
 }
 
 fn token(bytes: &[u8]) -> Result<&str, ApiError> {
@@ -212,8 +219,9 @@ fn token(bytes: &[u8]) -> Result<&str, ApiError> {
         Ok(token) if !token.is_empty() && token.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic()) => {
             Ok(token)
         }
-        _ => Err(ApiError::MalformedAuthorization(
-            "The Authorization header must be Bearer and one token without white space.",
-        )),
+        _ => Err(NOT_ONE_TOKEN),
     }
 }
+
+const NOT_ONE_TOKEN: ApiError =
+    ApiError::MalformedAuthorization("The Authorization header must be Bearer and one token without white space.");

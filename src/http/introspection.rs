@@ -181,6 +181,7 @@ pub(super) async fn verify_batch(
 /// Any text is a token to be judged; what is wrong with it is the answer and not an error.
 fn read_check(form: &mut Form) -> Option<Check> {
     let token = form.required("token", |text| Ok::<_, &str>(text.to_owned()));
+    form.refuse_null("abilities", "Leave it out to ask for no ability.");
     let abilities = form.optional_list("abilities", Abilities::MAX, Ability::parse).unwrap_or_default();
     let address = form.optional("ip", |text| text.parse::<IpAddr>().map_err(|_| "must be an IP address."));
     Some(Check { token: token?, abilities, caller: Caller { address, user_agent: None } })

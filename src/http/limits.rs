@@ -13,6 +13,9 @@ use crate::{
 
 /// What a form that makes a token may say of its limits.
 pub(super) fn read(form: &mut Form) -> Limits {
+    for field in ["ip_allowlist", "requests_per_minute", "quota"] {
+        form.refuse_null(field, "Leave it out for a token without this limit.");
+    }
     // Is that from nowhere or from anywhere? Whoever builds the list by a program, and it comes out empty, meant neither.
     if form.says_empty_list("ip_allowlist") {
         form.refuse("ip_allowlist", "must name a network; leave it out for a token that works from anywhere.");

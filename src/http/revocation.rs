@@ -58,17 +58,23 @@ pub(super) async fn revoke_many(
     source: Source,
     body: Body,
 ) -> Result<Json<DataView<RevokedView>>, ApiError> {
-    let mut form = body.form(&["all", "unused_since", "ability"]).await?;
+    let mut form = body.form(BULK_FIELDS).await?;
     let bulk = read_bulk(&mut form);
     let bulk = form.finish(bulk)?;
     let revoked = revocation::revoke_many(&state.ops, asking.user.id, bulk, source.by(&asking)).await?;
     Ok(Json(DataView { data: RevokedView { revoked } }))
 }
 
+const BULK_FIELDS: &[&str] = &["all", "unused_since", "ability"];
+
 /// Exactly one: an empty form must not be all of them.
 fn read_bulk(form: &mut Form) -> Option<Bulk> {
     if form.given() != 1 {
         form.refuse("all", "must be given, or else unused_since or ability: exactly one of the three.");
+    } else {
+        for field in BULK_FIELDS {
+            form.refuse_null(field, "Leave it out.");
+        }
     }
     let all = form.optional_true("all").map(|()| Bulk::All);
     let unused_since = form.optional("unused_since", Timestamp::parse).map(Bulk::UnusedSince);

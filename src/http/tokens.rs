@@ -167,7 +167,8 @@ pub(super) fn created(list: &str, issued: IssuedToken, left: &QuotasLeft) -> Htt
 /// What makes a token, of whatever kind.
 pub(super) struct NewTokenForm {
     pub(super) name: Name,
-    pub(super) abilities: Abilities,
+    /// `None` where the field is missing.
+    pub(super) abilities: Option<Abilities>,
     pub(super) expiry: Expiry,
     pub(super) limits: Limits,
 }
@@ -184,31 +185,27 @@ impl NewTokenForm {
     }
 }
 
-/// Omitted or null is full access, an empty list is none (the contract, "the seed").
-fn abilities(form: &mut Form) -> Abilities {
-    let Some(list) = form.optional_list("abilities", Abilities::MAX, Ability::parse) else {
-        return Abilities::full();
-    };
-    Abilities::new(list).unwrap_or_else(|error| {
-        form.refuse("abilities", error);
-        Abilities::none()
-    })
+/// An empty list is no ability; what a missing one is, [`tokens::create`] decides.
+fn abilities(form: &mut Form) -> Option<Abilities> {
+    form.refuse_null("abilities", r#"List what the token may do, for example ["calls:read"]; [] is nothing."#);
+    let list = form.optional_list("abilities", Abilities::MAX, Ability::parse)?;
+    Abilities::new(list).map_err(|error| form.refuse("abilities", error)).ok()
 }
 
-/// Omitted is as configured, null is never.
+/// Omitted is as configured; `"expires_at": null` is never.
 pub(super) fn expiry(form: &mut Form) -> Expiry {
-    let says_never = form.says_null("expires_at") || form.says_null("expires_in_days");
+    if form.says("expires_at") && form.says("expires_in_days") {
+        form.refuse("expires_in_days", "must not be given together with expires_at.");
+    }
+    form.refuse_null("expires_in_days", r#"Send "expires_at": null for a token that never ends."#);
+    let says_never = form.says_null("expires_at");
     let at = form.optional("expires_at", Timestamp::parse);
     let days = form.optional_number("expires_in_days", 1..=MAX_DAYS);
     match (at, days) {
+        (Some(at), _) => Expiry::At(at),
+        (None, Some(days)) => Expiry::After(Duration::from_secs(days * 24 * 60 * 60)),
         (None, None) if says_never => Expiry::Never,
         (None, None) => Expiry::Default,
-        (Some(at), None) => Expiry::At(at),
-        (None, Some(days)) => Expiry::After(Duration::from_secs(days * 24 * 60 * 60)),
-        (Some(at), Some(_)) => {
-            form.refuse("expires_in_days", "must not be given together with expires_at.");
-            Expiry::At(at)
-        }
     }
 }
 

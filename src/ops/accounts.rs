@@ -215,7 +215,7 @@ pub async fn find(ctx: &Context, who: &str) -> Result<User, Error> {
     if let Some(id) = UserId::parse(who) {
         return Ok(ctx.store.user(id).await?);
     }
-    let email = Email::parse(who).map_err(|_| Error::NotFound)?;
+    let email = Email::parse_stored(who).map_err(|_| Error::NotFound)?;
     Ok(ctx.store.credentials_by_email(&email).await?.ok_or(Error::NotFound)?.user)
 }
 

@@ -31,8 +31,8 @@ const PAGE: u32 = 100;
 pub struct EnvironmentTokenRequest {
     /// What it is called.
     pub name: Name,
-    /// What it may do.
-    pub abilities: Abilities,
+    /// What it may do, as in [`TokenRequest::abilities`].
+    pub abilities: Option<Abilities>,
     /// When it ends.
     pub expiry: tokens::Expiry,
     /// From where and how much it may be used.

@@ -80,6 +80,8 @@ pub struct Rules {
     pub session_idle_lifetime: Duration,
     /// The most live tokens of a user, and of an environment.
     pub max_tokens_per_user: u32,
+    /// Whether the maker of a token must say what it may do.
+    pub require_abilities: bool,
     /// When tokens end by themselves.
     pub token_lifetimes: Lifetimes,
     /// How long events of the audit trail are kept; `None` is for good.
@@ -110,6 +112,7 @@ impl Context {
                 session_lifetime: config.sessions.lifetime,
                 session_idle_lifetime: config.sessions.idle_lifetime,
                 max_tokens_per_user: config.tokens.max_per_user,
+                require_abilities: config.tokens.require_abilities,
                 token_lifetimes: Lifetimes::new(&config.tokens),
                 prune_events_after: config.audit.prune_after,
                 rotation: config.rotation.clone(),

@@ -25,8 +25,8 @@ pub struct TokenRequest {
     pub owner: UserId,
     /// What it is called.
     pub name: Name,
-    /// What it may do.
-    pub abilities: Abilities,
+    /// What it may do; `None` where its maker does not say: full access, unless `tokens.require_abilities` wants it said.
+    pub abilities: Option<Abilities>,
     /// When it ends.
     pub expiry: Expiry,
     /// From where and how much it may be used.
@@ -53,7 +53,7 @@ pub(super) fn prepare(
     by: &By,
 ) -> Result<(NewToken, Plaintext), Error> {
     let now = by.at;
-    judge_abilities(ctx, &request, by.origin.actor)?;
+    let abilities = judge_abilities(ctx, request.abilities, by.origin.actor)?;
     let expires_at = expiry::of_new(&ctx.rules.token_lifetimes, request.expiry, now)?;
     let kind = match environment {
         Some(_) => CredentialKind::EnvironmentToken,
@@ -66,7 +66,7 @@ pub(super) fn prepare(
         owner: request.owner,
         environment,
         name: request.name,
-        abilities: request.abilities,
+        abilities,
         hash: plaintext.hash(),
         hint: plaintext.hint(),
         created_at: now,
@@ -78,9 +78,17 @@ pub(super) fn prepare(
     Ok((new, plaintext))
 }
 
-fn judge_abilities(ctx: &Context, request: &TokenRequest, actor: Actor) -> Result<(), Error> {
+fn judge_abilities(ctx: &Context, abilities: Option<Abilities>, actor: Actor) -> Result<Abilities, Error> {
+    let abilities = match abilities {
+        Some(abilities) => abilities,
+        None if ctx.rules.require_abilities => {
+            let predicate = "is required on this server. Name each ability, or * for full access.";
+            return Err(Violation::new("abilities", predicate).into());
+        }
+        None => Abilities::full(),
+    };
     let mut violations = Vec::new();
-    for (at, ability) in request.abilities.iter().enumerate() {
+    for (at, ability) in abilities.iter().enumerate() {
         let field = format!("abilities.{at}");
         if ability.is_reserved() && actor != Actor::CommandLine {
             violations.push(Violation::new(field, "is reserved: only the server's administrator can grant it."));
@@ -88,7 +96,7 @@ fn judge_abilities(ctx: &Context, request: &TokenRequest, actor: Actor) -> Resul
             violations.push(Violation::new(field, "is not an ability that this server knows."));
         }
     }
-    if violations.is_empty() { Ok(()) } else { Err(Error::Invalid(violations)) }
+    if violations.is_empty() { Ok(abilities) } else { Err(Error::Invalid(violations)) }
 }
 
 /// Known is what the catalogue or the server itself names, and a wildcard that covers some of it.

@@ -102,7 +102,8 @@ pub struct Ended {
 /// Which of an owner's tokens to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct TokenQuery {
-    /// Only those whose name holds this text, upper and lower case (of ASCII) alike.
+    /// Only those whose name holds this text, upper and lower case and all normal forms of Unicode alike
+    /// ([`text::folded`](crate::domain::text::folded)).
     pub search: Option<String>,
     /// Only those in this state; `None` is all but the revoked.
     pub state: Option<TokenState>,

@@ -24,7 +24,7 @@ pub fn introspector(app: &TestApp) -> Client<'_> {
         limits: Default::default(),
         owner: owner.id,
         name: Name::parse("introspection").unwrap(),
-        abilities: Abilities::new([Ability::parse("tokens:introspect").unwrap()]).unwrap(),
+        abilities: Some(Abilities::new([Ability::parse("tokens:introspect").unwrap()]).unwrap()),
         expiry: Expiry::Default,
     };
     let issued = block_on(tokens::create(&app.ops, request, patd::domain::audit::Origin::COMMAND_LINE)).unwrap();

@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod ambiguity;
 mod audit;
 mod authz;
 mod clock_leaps;

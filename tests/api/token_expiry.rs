@@ -73,7 +73,7 @@ fn the_configuration_says_how_long_tokens_may_last() {
     assert_snapshot!(refused(json!({ "name": "t", "expires_at": null })), @r#"{"expires_at":["The expires_at field must not be more than 90 days from now, the longest that this server allows."]}"#);
 
     let app = TestApp::with(&[("tokens.default_lifetime", "30d"), ("tokens.allow_endless", "false")]);
-    let answer = app.sign_in("ada").post(TOKENS, json!({ "name": "t", "expires_in_days": null }));
+    let answer = app.sign_in("ada").post(TOKENS, json!({ "name": "t", "expires_at": null }));
     assert_snapshot!(answer.body["errors"].to_string(), @r#"{"expires_at":["The expires_at field must say when the token ends: none may last for ever."]}"#);
     let app = TestApp::with(&[("tokens.default_lifetime", "30d")]);
     assert_eq!(app.sign_in("ada").create_token(json!({ "name": "t", "expires_at": null }))["expires_at"], Value::Null);

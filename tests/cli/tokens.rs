@@ -224,3 +224,22 @@ fn mistakes_name_the_flags_that_were_typed() {
     assert_eq!(place.run(&base).code, Some(0));
     assert!(said(&[]).starts_with("patd: You have 1 live tokens"), "{}", said(&[]));
 }
+
+#[test]
+fn a_token_without_abilities_is_refused_where_they_must_be_named() {
+    let place = Place::new().with_user().set("PATD__TOKENS__REQUIRE_ABILITIES", "true");
+    let create = ["token", "create", "--user", EMAIL, "--name", "CI"];
+    let refused = place.run(&create);
+    let said = "patd: --ability is required on this server. Name each ability, or * for full access.\n";
+    assert_eq!((refused.code, &*refused.stdout, &*refused.stderr), (Some(4), "", said));
+    for (arguments, abilities) in [
+        (&["--ability", "*"][..], json!(["*"])),
+        (&["--no-abilities"], json!([])),
+        (&["--ability", "calls:read"], json!(["calls:read"])),
+    ] {
+        assert_eq!(created(&place, arguments)["abilities"], abilities);
+    }
+    let hidden = place.run(&["token", "create", "--user", EMAIL, "--name", "a\u{202e}b", "--no-abilities"]);
+    assert_eq!(hidden.code, Some(4));
+    assert!(hidden.stderr.contains("--name must not contain U+202E"), "{hidden:?}");
+}

@@ -37,7 +37,7 @@ pub(in crate::cli) struct Create {
     /// What it is called
     #[arg(long)]
     name: String,
-    /// What it may do, for example calls:read; may be repeated [default: *, full access]
+    /// What it may do, for example calls:read; may be repeated [default: *, full access, unless tokens.require_abilities]
     #[arg(long = "ability", value_name = "ABILITY")]
     abilities: Vec<String>,
     /// Let it prove who its owner is, and do nothing
@@ -110,7 +110,7 @@ pub(super) async fn create(ctx: &Context, arguments: &Create) -> Result<(), Fail
     Ok(())
 }
 
-fn judge(arguments: &Create) -> Result<(Name, Abilities, Limits), Failure> {
+fn judge(arguments: &Create) -> Result<(Name, Option<Abilities>, Limits), Failure> {
     let mut violations = Vec::new();
     let name = Name::parse(&arguments.name).map_err(|error| violations.push(Violation::new("name", error))).ok();
     let mut wanted = Vec::new();
@@ -120,13 +120,14 @@ fn judge(arguments: &Create) -> Result<(Name, Abilities, Limits), Failure> {
             Err(error) => violations.push(Violation::new(format!("abilities.{at}"), error)),
         }
     }
-    let abilities = match arguments.abilities.is_empty() && !arguments.no_abilities {
-        true => Some(Abilities::full()),
-        false => Abilities::new(wanted).map_err(|error| violations.push(Violation::new("abilities", error))).ok(),
+    let is_said = arguments.no_abilities || !arguments.abilities.is_empty();
+    let abilities = match is_said {
+        true => Abilities::new(wanted).map_err(|error| violations.push(Violation::new("abilities", error))).ok(),
+        false => None,
     };
     let limits = arguments.limits.judge(&mut violations);
-    match (name, abilities) {
-        (Some(name), Some(abilities)) if violations.is_empty() => Ok((name, abilities, limits)),
+    match name {
+        Some(name) if violations.is_empty() => Ok((name, abilities, limits)),
         _ => Err(violations.into()),
     }
 }

@@ -8,9 +8,10 @@ use std::{
 };
 
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi, functions::FunctionFlags};
 
 use super::{Access, SqliteSettings, watch::Watch};
+use crate::domain::text;
 
 /// More than there are statements, so that none is ever prepared twice.
 const CACHED_STATEMENTS: usize = 64;
@@ -80,6 +81,7 @@ pub(super) fn readers(
         .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .with_init(move |connection| {
             prepare(connection, busy_timeout)?;
+            add_functions(connection)?;
             connection.pragma_update(None, "query_only", true)?;
             // The log is opened by the first read; only then is it known that every file is the right one.
             connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
@@ -100,6 +102,13 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<
     connection.busy_timeout(busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
+}
+
+/// What a search compares: names folded by the rules of the domain. DIRECTONLY keeps it out of the schema, where other
+/// programs would not find it.
+fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
+    connection.create_scalar_function("folded", 1, flags, |call| Ok(text::folded(call.get_raw(0).as_str()?)))
 }
 
 fn cannot_open(reason: &str) -> rusqlite::Error {

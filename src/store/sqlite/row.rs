@@ -31,7 +31,7 @@ pub(super) fn user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
     Ok(User {
         id: UserId::new(identifier(row, at)?),
         name: name(row, at + 1)?,
-        email: parsed(row, at + 2, Email::parse)?,
+        email: parsed(row, at + 2, Email::parse_stored)?,
         created_at: time(row, at + 3)?,
         disabled_at: optional_time(row, at + 4)?,
         current_environment: EnvironmentId::new(identifier(row, at + 5)?),
@@ -190,7 +190,7 @@ pub(super) fn abilities(row: &Row<'_>, at: usize) -> rusqlite::Result<Abilities>
 }
 
 fn name(row: &Row<'_>, at: usize) -> rusqlite::Result<Name> {
-    parsed(row, at, Name::parse)
+    parsed(row, at, Name::parse_stored)
 }
 
 fn parsed<T, E: Error + Send + Sync + 'static>(

@@ -21,7 +21,7 @@ use crate::{
         id::{TokenId, UserId},
         last_use::LastUse,
         secret::TokenHash,
-        text::Name,
+        text::{self, Name},
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord, TokenState},
         use_origin::NotedOrigin,
@@ -55,7 +55,8 @@ pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
          LIMIT :max_live
      )";
 
-/// Unlike LIKE, instr takes every character literally and a needle of any length; lower() folds ASCII alone.
+/// Unlike LIKE, instr takes every character literally and a needle of any length. `folded` is a function of the connections
+/// that read ([`super::connect`]); `:search` is folded already.
 macro_rules! list {
     ($of_whom:literal) => {
         concat!(
@@ -74,7 +75,7 @@ macro_rules! list {
                        WHEN 'revoked' THEN revoked_at IS NOT NULL
                        ELSE revoked_at IS NULL
                    END
-               AND (:search IS NULL OR instr(lower(name), lower(:search)) > 0)
+               AND (:search IS NULL OR instr(folded(name), :search) > 0)
              ORDER BY number DESC LIMIT :limit"
         )
     };
@@ -264,7 +265,7 @@ pub(super) fn list(
             ":state": state,
             ":now": now.unix(),
             ":idle_since": query.idle_since.map(Timestamp::unix),
-            ":search": query.search,
+            ":search": query.search.as_deref().map(text::folded),
             ":limit": query.limit,
         },
         row::token,

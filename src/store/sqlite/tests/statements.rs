@@ -227,6 +227,22 @@ fn a_row_that_the_domain_would_refuse_is_a_defect_and_not_shown() {
     }
 }
 
+/// Earlier releases took them. A token of somebody with such a name must not become a defect.
+#[test]
+fn hidden_characters_that_are_stored_already_are_read_and_signed_in_with() {
+    let directory = directory();
+    let store = open(&directory);
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password(), by())).unwrap();
+    let (name, address) = ("A\u{200d}da", "a\u{200b}da@example.com");
+    let change = "UPDATE users SET name = ?1, email = ?2, email_canonical = ?2";
+    wait(store.write(Vec::new(), move |connection| Ok(connection.execute(change, [name, address])?))).unwrap();
+    let read = wait(store.user(user.id)).unwrap();
+    assert_eq!((read.name.as_str(), read.email.as_str()), (name, address));
+    let found = wait(store.credentials_by_email(&Email::parse_stored(address).unwrap())).unwrap();
+    assert_eq!(found.unwrap().user.id, user.id);
+}
+
 #[test]
 fn a_family_is_found_by_its_indexes() {
     let directory = directory();
