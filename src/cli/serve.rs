@@ -102,13 +102,23 @@ pub(super) fn ended(error: io::Error) -> Failure {
 }
 
 /// SIGTERM and SIGINT from now on, as [`Server::run`] takes them: they end the process no more.
-pub(super) fn stop_signals() -> Result<UnboundedReceiver<()>, Failure> {
-    let (sender, receiver) = unbounded_channel();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let signals = signal(kind).map_err(|error| Failure::Defect(format!("signals cannot be awaited: {error}")))?;
-        tokio::spawn(forward(signals, sender.clone()));
-    }
-    Ok(receiver)
+fn stop_signals() -> Result<UnboundedReceiver<()>, Failure> {
+    let (stop, stopped) = unbounded_channel();
+    send_signals(&stop)?;
+    Ok(stopped)
+}
+
+/// Sends each SIGTERM and SIGINT from now on to `stop`.
+pub(super) fn send_signals(stop: &UnboundedSender<()>) -> Result<(), Failure> {
+    send_signal(SignalKind::terminate(), stop)?;
+    send_signal(SignalKind::interrupt(), stop)
+}
+
+/// Sends each signal of this kind from now on to `stop`.
+pub(super) fn send_signal(kind: SignalKind, stop: &UnboundedSender<()>) -> Result<(), Failure> {
+    let signals = signal(kind).map_err(|error| Failure::Defect(format!("signals cannot be awaited: {error}")))?;
+    tokio::spawn(forward(signals, stop.clone()));
+    Ok(())
 }
 
 async fn forward(mut signals: Signal, sender: UnboundedSender<()>) {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Place, Server};
 
-const KEYS: [&str; 8] = ["url", "email", "password", "session_token", "token", "token_id", "user_id", "database"];
+const KEYS: [&str; 9] =
+    ["url", "email", "password", "session_token", "token", "token_id", "introspect_token", "user_id", "database"];
 
 fn dev(place: &Place, arguments: &[&str]) -> (Server, Value, String) {
     let running = place.start(&[&["dev", "--json"], arguments].concat());
@@ -34,6 +35,9 @@ fn one_line_of_json_names_credentials_that_work_and_nothing_stays() {
     assert_eq!(server.sign_in(text("email"), text("password")).0, 201);
     let stranger = json!({"name": "Bob", "email": "bob@example.com", "password": "a 1000 wheels for bob"});
     assert_eq!(server.post("/api/v1/auth/register", "none", &stranger).0, 201);
+    let question = json!({"token": text("token"), "abilities": ["calls:read"]});
+    let (status, verdict) = server.post("/api/v1/tokens/verify", text("introspect_token"), &question);
+    assert_eq!((status, &verdict["data"]["valid"]), (200, &json!(true)), "{verdict}");
     let path = format!("/api/v1/user/api-tokens/{}", text("token_id"));
     assert_eq!(server.get(&path, text("session_token")), 200);
     assert!(std::path::Path::new(text("database")).starts_with(place.path("tmp")));
@@ -70,19 +74,21 @@ fn what_it_prints_can_be_pasted_into_a_shell() {
         script += &(running.stdout_line("") + "\n");
     }
     let curl = "curl() { for last; do :; done; echo \"$*\"; }\n";
-    let check = "\necho \"$PATD_URL $PATD_SESSION $PATD_TOKEN\"";
+    let check = "\necho \"$PATD_URL $PATD_SESSION $PATD_TOKEN $PATD_INTROSPECT_TOKEN\"";
     let pasted =
         std::process::Command::new("sh").args(["-eu", "-c", &format!("{curl}{script}{check}")]).output().unwrap();
     let said = String::from_utf8(pasted.stdout).unwrap();
     assert!(pasted.status.success() && pasted.stderr.is_empty(), "{script}");
     let lines: Vec<_> = said.lines().collect();
-    assert_eq!(lines.len(), 5, "{said}");
+    assert_eq!(lines.len(), 6, "{said}");
     assert!(lines[0].ends_with(r#"-d {"name":"CI Pipeline","abilities":["*"]}"#), "{said}");
     assert!(!script.contains('|'), "a shell takes it as a pipe: {script}");
-    let variables: Vec<_> = lines[4].split(' ').collect();
+    let variables: Vec<_> = lines[5].split(' ').collect();
     let server = Server::new(variables[0].to_owned(), running);
     assert_eq!(server.get("/api/v1/user/api-tokens", variables[1]), 200);
     assert_eq!(server.get("/api/user", variables[2]), 200);
+    let question = json!({"token": variables[2]});
+    assert_eq!(server.post("/api/v1/tokens/verify", variables[3], &question).0, 200);
 }
 
 #[test]
@@ -130,4 +136,74 @@ fn the_settings_can_have_it_log_more() {
     place.write("loud.toml", "[log]\nlevel = \"info\"\n");
     let (server, _, _) = dev(&place, &["--port", "0", "--config", "loud.toml"]);
     assert!(server.terminate().stderr.contains("signed in"));
+}
+
+#[test]
+fn nobody_is_throttled_unless_the_settings_say_so() {
+    let attempts = |place: &Place, arguments: &[&str]| {
+        let (server, demo, _) = dev(place, &[&["--port", "0"], arguments].concat());
+        let email = demo["email"].as_str().unwrap();
+        let wrong: Vec<u16> = (0..60).map(|_| server.sign_in(email, "a wrong password").0).collect();
+        let right = server.sign_in(email, demo["password"].as_str().unwrap()).0;
+        let report = json!({"tokens": ["none"]});
+        let reports: Vec<u16> =
+            (0..60).map(|_| server.post("/api/v1/tokens/revoke-leaked", "none", &report).0).collect();
+        (wrong, right, reports)
+    };
+    let place = Place::new();
+    assert_eq!(attempts(&place, &[]), (vec![401; 60], 201, vec![200; 60]));
+    place.write("strict.toml", "[throttle]\n");
+    let (wrong, right, reports) = attempts(&place, &["--config", "strict.toml"]);
+    assert!(wrong.contains(&429) && right == 429 && reports.contains(&429), "{wrong:?} {right} {reports:?}");
+}
+
+#[test]
+fn it_ends_when_its_standard_input_closes() {
+    let place = Place::new();
+    let (running, stdin) = place.start_piped(&["dev", "--json", "--port", "0"]);
+    let demo: Value = serde_json::from_str(&running.stdout_line("{")).unwrap();
+    let server = Server::new(demo["url"].as_str().unwrap().to_owned(), running);
+    assert_eq!(server.get("/readyz", "none"), 200);
+    drop(stdin);
+    let ended = server.running.end();
+    assert!(ended.code == Some(0) && ended.stderr.contains("standard input was closed"), "{ended:?}");
+    assert!(place.temporary_files().is_empty());
+}
+
+#[test]
+fn it_ends_when_its_parent_is_killed() {
+    let place = Place::new();
+    let parent = place.start_shell("for n in 1 2 3 4 5; do \"$PATD\" dev --json --port 0 & done; wait");
+    for _ in 0..5 {
+        parent.stdout_line("introspect_token");
+    }
+    assert_eq!(place.temporary_files().len(), 5);
+    parent.signal("KILL");
+    // Its output is at its end when the last of the five has ended.
+    let ended = parent.end();
+    assert_eq!(ended.code, None, "{ended:?}");
+    assert!(place.temporary_files().is_empty());
+}
+
+#[test]
+fn a_start_removes_what_a_killed_instance_left_and_nothing_of_one_that_lives() {
+    let place = Place::new();
+    let (living, demo, _) = dev(&place, &["--port", "0"]);
+    let (killed, gone, _) = dev(&place, &["--port", "0"]);
+    killed.running.signal("KILL");
+    killed.running.end();
+    let file = |demo: &Value| std::path::PathBuf::from(demo["database"].as_str().unwrap());
+    assert!(file(&gone).exists());
+    let foreign = place.path("tmp").join("patd-dev-not-ours");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("kept"), "").unwrap();
+
+    let (next, _, _) = dev(&place, &["--port", "0"]);
+    assert!(!file(&gone).parent().unwrap().exists());
+    assert!(file(&demo).exists() && foreign.join("kept").exists());
+    assert_eq!(living.sign_in(demo["email"].as_str().unwrap(), demo["password"].as_str().unwrap()).0, 201);
+    for server in [living, next] {
+        assert_eq!(server.terminate().code, Some(0));
+    }
+    assert_eq!(place.temporary_files(), [foreign]);
 }

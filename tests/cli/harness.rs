@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
@@ -90,6 +90,27 @@ impl Place {
     /// A command that goes on until it is told to stop.
     pub fn start(&self, arguments: &[&str]) -> Running {
         Running::of(&mut self.command(arguments))
+    }
+
+    /// The same with a pipe as its standard input, which stays open as long as the second value.
+    pub fn start_piped(&self, arguments: &[&str]) -> (Running, ChildStdin) {
+        let mut running = Running::of(self.command(arguments).stdin(Stdio::piped()));
+        let stdin = running.child.stdin.take().unwrap();
+        (running, stdin)
+    }
+
+    /// A shell that goes on until it is told to stop; `$PATD` is the binary.
+    pub fn start_shell(&self, script: &str) -> Running {
+        let command = self.command(&[]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).current_dir(self.directory.path()).env("PATD", command.get_program());
+        for (variable, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(variable, value),
+                None => shell.env_remove(variable),
+            };
+        }
+        Running::of(shell.stdin(Stdio::null()))
     }
 
     /// A server on the directory's `patd.db` and a free port.

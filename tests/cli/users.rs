@@ -126,12 +126,17 @@ fn an_unknown_user_is_not_found() {
 
 #[test]
 fn a_name_cannot_turn_the_terminal_around() {
-    let place = Place::new();
+    let place = Place::new().with_user();
     let mut arguments = create_user(EMAIL);
     arguments[5] = "A\u{202e}da";
-    assert_eq!(place.run_with(&arguments, PASSWORD).code, Some(0));
-    let list = place.run(&["user", "list"]).stdout;
-    assert!(list.contains("A\\u{202e}da") && !list.contains('\u{202e}'), "{list}");
+    let refused = place.run_with(&arguments, PASSWORD);
+    assert!(refused.code == Some(4) && refused.stderr.contains("--name must not contain"), "{refused:?}");
+    arguments[3] = "a\u{202e}da@example.com";
+    arguments[5] = "Ada";
+    let refused = place.run_with(&arguments, PASSWORD);
+    assert!(refused.code == Some(4) && !refused.stderr.contains('\u{202e}'), "{refused:?}");
+    let unknown = place.run(&["user", "show", "a\u{202e}da"]);
+    assert!(unknown.code == Some(3) && unknown.stderr.contains("a\\u{202e}da"), "{unknown:?}");
 }
 
 #[test]

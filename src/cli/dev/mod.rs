@@ -1,25 +1,31 @@
 //! `patd dev`: a throwaway server with credentials that work, which leaves nothing behind.
 
+mod directory;
+mod lifeline;
+
 use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
     sync::Arc,
 };
 
 use clap::Args;
 use log::LevelFilter;
 use serde::Serialize;
-use tempfile::TempDir;
+use tokio::{signal::unix::SignalKind, sync::mpsc::unbounded_channel};
 
+use self::{directory::Directory, lifeline::Parent};
 use super::{Failure, Shared, context, open_server_store, output, serve};
 use crate::{
-    config::{Config, Sources},
+    config::{Config, Sources, Throttle},
     domain::{
-        ability::Abilities,
-        account::{Email, Password},
+        ability::{Abilities, Ability, Power},
+        account::{Email, Password, User},
         audit::Origin,
         limits::Limits,
         text::Name,
+        token::IssuedToken,
     },
     logging,
     ops::{
@@ -31,10 +37,14 @@ use crate::{
 };
 
 const EMAIL: &str = "demo@example.com";
+/// Who owns the token for introspection: so that the demo user's own tokens are one, and revoking all of them leaves it.
+const RESOURCE_SERVER: &str = "resource-server@example.com";
 /// The port that is tried first where none is asked for.
 const USUAL_PORT: u16 = 8080;
 /// The least length of the demo user's password: 24 hexadecimal digits are 96 bits.
 const PASSWORD_CHARS: usize = 24;
+/// The largest burst that a limiter takes.
+const MOST_AT_ONCE: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -55,6 +65,7 @@ struct Demo {
     session_token: String,
     token: String,
     token_id: String,
+    introspect_token: String,
     user_id: String,
     database: String,
 }
@@ -64,35 +75,61 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
         let sentence = "patd dev has a temporary database of its own; --database belongs to patd serve";
         return Err(Failure::Usage(sentence.into()));
     }
+    let parent = Parent::at_start();
     let sources = Sources::from_process(shared.config.clone())?;
-    let says_level = says_log_level(&sources);
+    let (says_level, says_throttle) = (names(&sources, "log", Some("level")), names(&sources, "throttle", None));
     let mut config = Config::load(sources)?;
     config.accounts.registration = true;
     if !says_level {
         config.log.level = LevelFilter::Warn;
     }
+    if !says_throttle {
+        config.throttle = no_throttle();
+    }
     logging::start(&config.log);
-    server::block_on(dev(config, arguments))
+    server::block_on(dev(config, arguments, parent))
 }
 
-/// Whether the settings name `log.level`, whatever its value.
-fn says_log_level(sources: &Sources) -> bool {
-    let named = |(name, _): &(String, String)| name.starts_with("PATD__LOG__LEVEL");
+/// Whether the settings name the section, or the key in it, whatever its value.
+fn names(sources: &Sources, section: &str, key: Option<&str>) -> bool {
+    let upper = |text: &str| format!("__{}", text.to_uppercase());
+    let variable = format!("PATD{}{}", upper(section), key.map_or_else(|| "__".to_owned(), upper));
     let file = sources.file.as_ref();
     let text = file.and_then(|file| fs::read_to_string(file).ok());
     let table = text.and_then(|text| text.parse::<toml::Table>().ok());
     let in_file = table.is_some_and(|table| {
-        let section = table.get("log");
-        section.is_some_and(|section| section.get("level").is_some())
+        let section = table.get(section);
+        section.is_some_and(|section| key.is_none_or(|key| section.get(key).is_some()))
     });
-    in_file || sources.environment.iter().any(named)
+    in_file || sources.environment.iter().any(|(name, _)| name.starts_with(&variable))
+}
+
+/// The most that the limiters can count: a million at once, again after 14 ms.
+fn no_throttle() -> Throttle {
+    let (burst, per_minute) = (MOST_AT_ONCE, NonZeroU32::MAX);
+    Throttle {
+        per_email_burst: burst,
+        per_email_per_minute: per_minute,
+        per_address_burst: burst,
+        per_address_per_minute: per_minute,
+        reports_per_address_burst: burst,
+        reports_per_address_per_minute: per_minute,
+        reports_burst: burst,
+        reports_per_minute: per_minute,
+        rotations_per_family_burst: burst,
+        rotations_per_family_per_minute: per_minute,
+    }
 }
 
 /// The signals are caught before the directory is made, and the directory is removed on every way out.
-async fn dev(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
-    let stop = serve::stop_signals()?;
-    let directory =
-        tempfile::Builder::new().prefix("patd-dev-").tempdir().map_err(|error| temporary("made", &error))?;
+async fn dev(mut config: Config, arguments: &Arguments, parent: Parent) -> Result<(), Failure> {
+    let (stop, stopped) = unbounded_channel();
+    serve::send_signals(&stop)?;
+    serve::send_signal(SignalKind::hangup(), &stop)?;
+    lifeline::watch(parent, &stop)
+        .map_err(|error| Failure::Defect(format!("the parent cannot be watched: {error}")))?;
+    let directory = Directory::create().map_err(|error| temporary("made", &error))?;
+    directory.remove_abandoned();
     config.database.path = directory.path().join("patd.db");
     let store = open_server_store(&config)?;
     let ctx = context(&config, Arc::clone(&store))?;
@@ -104,14 +141,14 @@ async fn dev(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
         true => output::print_json(&demo)?,
         false => output::print(&demo.text())?,
     }
-    let ended = server.run(stop).await.map_err(serve::ended);
+    let ended = server.run(stopped).await.map_err(serve::ended);
     remove(directory).and(ended)
 }
 
 /// A worker that was cut off still has the database and would complain of what is meant here.
-fn remove(directory: TempDir) -> Result<(), Failure> {
+fn remove(directory: Directory) -> Result<(), Failure> {
     log::set_max_level(LevelFilter::Off);
-    directory.close().map_err(|error| temporary("removed", &error))
+    directory.remove().map_err(|error| temporary("removed", &error))
 }
 
 fn temporary(what: &str, error: &io::Error) -> Failure {
@@ -134,42 +171,48 @@ fn listen(config: &Config, port: Option<u16>, ctx: Context, store: Arc<dyn Store
     })
 }
 
-/// Makes the demo user, signs them in, and gives them a token that may do everything.
+/// Makes the demo user, signs them in, and gives them a token that may do everything; and a token for introspection.
 async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
-    let name = Name::parse("Demo").map_err(defect)?;
-    let email = Email::parse(EMAIL).map_err(defect)?;
-    let text = random_password(config.passwords.min_length)?;
-    let account = accounts::NewAccount {
-        name: name.clone(),
-        email: email.clone(),
-        password: Password::parse(&text).map_err(defect)?,
-    };
-    let user = accounts::create(ctx, account, Origin::COMMAND_LINE).await?;
+    let (user, password) = add_user(config, ctx, "Demo", EMAIL).await?;
     let attempt = accounts::SignInAttempt {
         client: Ipv4Addr::LOCALHOST.into(),
-        email,
-        password: Password::parse(&text).map_err(defect)?,
-        device_name: Some(name.clone()),
+        email: user.email.clone(),
+        password: Password::parse(&password).map_err(defect)?,
+        device_name: Some(user.name.clone()),
     };
     let session = accounts::sign_in(ctx, attempt, Origin::COMMAND_LINE).await?;
-    let request = TokenRequest {
-        owner: user.id,
-        name,
-        abilities: Some(Abilities::full()),
-        expiry: Expiry::Default,
-        limits: Limits::default(),
-    };
-    let issued = tokens::create(ctx, request, Origin::COMMAND_LINE).await?;
+    let issued = issue(ctx, &user, Abilities::full()).await?;
+    let (resource_server, _) = add_user(config, ctx, "Resource server", RESOURCE_SERVER).await?;
+    let introspect = Ability::parse(Power::TokensIntrospect.as_str()).map_err(defect)?;
+    let introspecting = issue(ctx, &resource_server, Abilities::new(vec![introspect]).map_err(defect)?).await?;
     Ok(Demo {
         url: String::new(),
         email: EMAIL,
-        password: text,
+        password,
         session_token: session.plaintext.expose().to_owned(),
         token: issued.plaintext.expose_unnumbered().to_owned(),
         token_id: issued.token.id.to_string(),
+        introspect_token: introspecting.plaintext.expose_unnumbered().to_owned(),
         user_id: user.id.to_string(),
         database: config.database.path.display().to_string(),
     })
+}
+
+async fn add_user(config: &Config, ctx: &Context, name: &str, email: &str) -> Result<(User, String), Failure> {
+    let password = random_password(config.passwords.min_length)?;
+    let account = accounts::NewAccount {
+        name: Name::parse(name).map_err(defect)?,
+        email: Email::parse(email).map_err(defect)?,
+        password: Password::parse(&password).map_err(defect)?,
+    };
+    Ok((accounts::create(ctx, account, Origin::COMMAND_LINE).await?, password))
+}
+
+/// A token that is called like its owner.
+async fn issue(ctx: &Context, owner: &User, abilities: Abilities) -> Result<IssuedToken, Failure> {
+    let (name, expiry, limits) = (owner.name.clone(), Expiry::Default, Limits::default());
+    let request = TokenRequest { owner: owner.id, name, abilities: Some(abilities), expiry, limits };
+    Ok(tokens::create(ctx, request, Origin::COMMAND_LINE).await?)
 }
 
 /// Random, so that nobody else on the machine signs in by knowing this program.
@@ -187,25 +230,29 @@ fn defect(error: impl std::fmt::Display) -> Failure {
 
 impl Demo {
     fn text(&self) -> String {
-        let Self { url, email, password, session_token, token, token_id, .. } = self;
+        let Self { url, email, password, session_token, token, token_id, introspect_token, .. } = self;
         let database = output::escaped(&self.database);
         let tokens = format!("{url}/api/v1/user/api-tokens");
         let session = format!("-H 'Authorization: Bearer {session_token}'");
         let curl = "curl -sS";
         format!(
             "\
-# patd listens on {url}; it ends with Ctrl-C, and its database {database} with it.
+# patd listens on {url}; it ends with Ctrl-C or this shell, and its database {database} with it.
 # Sign in as {email} with the password {password}
 
 export PATD_URL='{url}'
 export PATD_SESSION='{session_token}'
 export PATD_TOKEN='{token}'
+export PATD_INTROSPECT_TOKEN='{introspect_token}'
 
 # Make a token:
 {curl} {tokens} {session} -H 'Content-Type: application/json' -d '{{\"name\":\"CI Pipeline\",\"abilities\":[\"*\"]}}'
 
 # Whose is PATD_TOKEN?
 {curl} {url}/api/user -H 'Authorization: Bearer {token}'
+
+# What may PATD_TOKEN do? For software that protects something:
+{curl} {url}/api/v1/introspect -H 'Authorization: Bearer {introspect_token}' -d 'token={token}'
 
 # List the tokens:
 {curl} {tokens} {session}
