@@ -1,6 +1,8 @@
 //! The `[[policies]]` of the configuration file: from what is written to [`Policy`] values, or a sentence that names the
 //! entry. They come from the file alone: a list of rules has no place in a variable or a flag.
 
+mod options;
+
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -12,6 +14,7 @@ use super::{
 };
 use crate::domain::{
     ability::Ability,
+    path::PathReading,
     policy::{Access, PathPattern, Policy, Rule},
     secret::CredentialKind,
 };
@@ -44,17 +47,18 @@ struct Reader<'f> {
 
 impl Reader<'_> {
     fn policy(&mut self, place: &str, value: Item<'_, '_>, others: &[Policy]) -> Option<Policy> {
-        let fields = self.fields(place, value, &["name", "rules"])?;
+        let fields = self.fields(place, value, &[&["name", "rules"], &options::KEYS[..]].concat())?;
+        let options = self.options(place, fields);
         let name = self.required(place, value, fields, "name", "1 to 64 letters, digits, - or _");
         let list =
             self.required(place, value, fields, "rules", "a list of rules, of which the first that matches decides");
         let mut rules = Vec::new();
         for (place, item) in list.map_or_else(Vec::new, |list| self.items(&format!("{place}.rules"), list, "rules")) {
-            rules.extend(self.rule(&place, item));
+            rules.extend(self.rule(&place, item, options.path_reading));
         }
         let (place, name) = (format!("{place}.name"), name?);
         let text = self.checked(&place, name, "a string", DeValue::as_str)?;
-        let policy = Policy::new(text, rules).map_err(|error| {
+        let policy = Policy::new(text, rules).map(|policy| policy.with_options(options)).map_err(|error| {
             self.refuse(&place, name, error.to_string().trim_start_matches("must be "));
         });
         if others.iter().any(|other| other.name() == text) {
@@ -63,12 +67,12 @@ impl Reader<'_> {
         policy.ok()
     }
 
-    fn rule(&mut self, place: &str, value: Item<'_, '_>) -> Option<Rule> {
+    fn rule(&mut self, place: &str, value: Item<'_, '_>, reading: PathReading) -> Option<Rule> {
         let fields = self.fields(place, value, &["abilities", "credentials", "methods", "paths", "public"])?;
         let wanted = r#"a method in upper case, such as "GET""#;
         let methods = self.list(place, fields, "methods", wanted, method).unwrap_or_default();
         let wanted = "a path like /calls, /calls/*/notes or /calls/**, written plainly";
-        let paths = self.list(place, fields, "paths", wanted, |text| PathPattern::parse(text).ok());
+        let paths = self.list(place, fields, "paths", wanted, |text| PathPattern::parse_as(text, reading).ok());
         if let Some(list) = self.required(place, value, fields, "paths", AT_LEAST_ONE_PATH)
             && list.get_ref().as_array().is_some_and(|items| items.is_empty())
         {
@@ -200,7 +204,7 @@ mod tests {
 
     use super::{super::error::Mistakes, *};
 
-    fn read_text(text: &str) -> Result<Vec<Policy>, String> {
+    pub(super) fn read_text(text: &str) -> Result<Vec<Policy>, String> {
         let (table, mut mistakes) = (DeTable::parse(text).unwrap(), Vec::new());
         let file = File { path: Path::new("patd.toml"), text };
         let policies = read(&table.get_ref()[KEY], &file, &mut mistakes);

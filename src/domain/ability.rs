@@ -104,6 +104,11 @@ impl Power {
             Self::TokensIntrospect => "tokens:introspect",
         }
     }
+
+    /// The same as an ability.
+    pub const fn ability(self) -> Ability {
+        Ability(Cow::Borrowed(self.as_str()))
+    }
 }
 
 /// The abilities of one token, in the order given, without repetitions. Empty means: proves identity, may do nothing.

@@ -12,6 +12,7 @@ pub mod last_use;
 pub mod limits;
 pub mod path;
 pub mod policy;
+pub mod policy_options;
 pub mod secret;
 pub mod session;
 pub mod text;

@@ -3,13 +3,19 @@
 //! The first rule that matches decides, and no match denies. A policy is made from the configuration alone: nothing of it
 //! is ever taken from a request.
 
-use super::{ability::Ability, path::RequestPath, secret::CredentialKind};
+use super::{
+    ability::Ability,
+    path::{AmbiguousPath, EmptySegments, PathReading, RequestPath},
+    policy_options::PolicyOptions,
+    secret::CredentialKind,
+};
 
 /// A named list of rules, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     name: String,
     rules: Vec<Rule>,
+    options: PolicyOptions,
 }
 
 /// One rule of a policy.
@@ -49,12 +55,28 @@ impl Policy {
         if !(1..=64).contains(&name.len()) || !name.bytes().all(sound) {
             return Err(NotAPolicyName);
         }
-        Ok(Self { name: name.to_owned(), rules })
+        Ok(Self { name: name.to_owned(), rules, options: PolicyOptions::default() })
+    }
+
+    /// The same with other options.
+    #[must_use]
+    pub fn with_options(self, options: PolicyOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What it asks of clients and proxies.
+    pub fn options(&self) -> &PolicyOptions {
+        &self.options
+    }
+
+    /// Reads the target of a request as the application reads it.
+    pub fn read<'t>(&self, target: &'t str) -> Result<RequestPath<'t>, AmbiguousPath> {
+        RequestPath::parse_as(target, self.options.path_reading)
     }
 
     /// The rule that decides over a request, with its place in the list; `None` denies.
@@ -88,24 +110,31 @@ enum Segment {
 /// The text is no pattern of paths. The message reads on from the name of the setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be a path like /calls, /calls/*/notes or /calls/**, without //, . or .. segments, queries or encoded slashes"
+    "must be a path like /calls, /calls/*/notes or /calls/**, without . or .. segments, queries, and //, ; or encoded \
+     slashes that the policy does not keep"
 )]
 pub struct NotAPattern;
 
 impl PathPattern {
-    /// Reads a pattern; what stands between the wildcards is read like a request's path.
+    /// Reads a pattern of a policy that reads paths strictly.
     pub fn parse(text: &str) -> Result<Self, NotAPattern> {
+        Self::parse_as(text, PathReading::STRICT)
+    }
+
+    /// Reads a pattern; what stands between the wildcards is read like a request's path.
+    pub fn parse_as(text: &str, reading: PathReading) -> Result<Self, NotAPattern> {
         let (stem, and_below) = match text.strip_suffix("/**") {
             Some("") => ("", true),
             Some(stem) => (stem, true),
             None => (text, false),
         };
-        if text.contains('?') {
+        let keeps_empty = reading.empty_segments == EmptySegments::Keep;
+        if text.contains('?') || (and_below && stem.ends_with('/') && !keeps_empty) {
             return Err(NotAPattern);
         }
         let segments = match (stem, and_below) {
             ("", true) => Vec::new(),
-            _ => RequestPath::parse(stem).map_err(|_| NotAPattern)?.segments().to_vec(),
+            _ => RequestPath::parse_as(stem, reading.of_patterns()).map_err(|_| NotAPattern)?.segments().to_vec(),
         };
         let segments = segments.into_iter().map(|segment| match &*segment {
             "*" => Ok(Segment::AnyOne),
@@ -138,7 +167,10 @@ impl PathPattern {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{
+        super::path::{EncodedSlash, Semicolon},
+        *,
+    };
 
     fn matches(pattern: &str, path: &str) -> bool {
         PathPattern::parse(pattern).unwrap().matches(&RequestPath::parse(path).unwrap())
@@ -181,8 +213,61 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_is_refused() {
-        for bad in ["", "calls", "*", "/a**", "/a*", "/**/a", "/a/**/b", "//", "/a/../b", "/a?b", "/a%2fb", "/a/**/"] {
+        for bad in [
+            "", "calls", "*", "/a**", "/a*", "/**/a", "/a/**/b", "//", "/a/../b", "/a?b", "/a%2fb", "/a/**/", "/a//**",
+            "/a;b", "/a#b",
+        ] {
             assert_eq!(PathPattern::parse(bad), Err(NotAPattern), "{bad:?}");
+        }
+    }
+
+    const AS_CHARACTERS: PathReading = PathReading {
+        encoded_slash: EncodedSlash::WithinSegment,
+        semicolon: Semicolon::Literal,
+        empty_segments: EmptySegments::Keep,
+    };
+    const AS_SEPARATORS: PathReading = PathReading {
+        encoded_slash: EncodedSlash::Separator,
+        semicolon: Semicolon::Parameter,
+        empty_segments: EmptySegments::Merge,
+    };
+
+    #[test]
+    fn an_encoded_slash_within_a_segment_is_no_second_segment() {
+        let matches = |pattern: &str, path: &str| {
+            let pattern = PathPattern::parse_as(pattern, AS_CHARACTERS).unwrap();
+            pattern.matches(&RequestPath::parse_as(path, AS_CHARACTERS).unwrap())
+        };
+        for (pattern, path) in [
+            ("/projects/*", "/projects/group%2Fproject"),
+            ("/projects/*/issues", "/projects/group%2Fproject/issues"),
+            ("/projects/**", "/projects/group%2Fproject"),
+            ("/projects/group%2Fproject", "/projects/group%2fproj%65ct"),
+            ("/calls;v=2", "/calls%3Bv=2"),
+            ("/a//b", "/a//b"),
+            ("/a//**", "/a//b"),
+        ] {
+            assert!(matches(pattern, path), "{pattern} {path}");
+        }
+        for (pattern, path) in [
+            ("/projects/*/*", "/projects/group%2Fproject"),
+            ("/projects/group/project", "/projects/group%2Fproject"),
+            ("/projects/**", "/projects%2Fgroup"),
+            ("/calls", "/calls;v=2"),
+            ("/a/*/b", "/a//b"),
+            ("/a/b", "/a//b"),
+        ] {
+            assert!(!matches(pattern, path), "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_no_path_can_match_is_refused() {
+        for bad in ["/a%2Fb", "/a;b", "/a//b", "/a//**"] {
+            assert_eq!(PathPattern::parse_as(bad, AS_SEPARATORS), Err(NotAPattern), "{bad}");
+        }
+        for bad in ["/a%2F..", "/a/..;x", "//a", "/*%2F*", "/a?b"] {
+            assert_eq!(PathPattern::parse_as(bad, AS_CHARACTERS), Err(NotAPattern), "{bad}");
         }
     }
 
@@ -204,6 +289,19 @@ mod tests {
         assert_eq!(decides("get", "/calls/1"), Some(1), "methods are case-sensitive (RFC 9110, section 9.1)");
     }
 
+    /// Where a program ends up that takes every segment apart again and folds all it can.
+    fn served(path: &RequestPath<'_>) -> Vec<String> {
+        let mut folded: Vec<String> = Vec::new();
+        for piece in path.segments().iter().flat_map(|segment| segment.split(['/', ';', '\\'])) {
+            match piece {
+                "." => {}
+                ".." => drop(folded.pop()),
+                other => folded.push(other.to_owned()),
+            }
+        }
+        folded
+    }
+
     /// The three kinds of pattern, told by recursion over the segments.
     fn naive(pattern: &[&str], path: &[&str]) -> bool {
         match (pattern, path) {
@@ -215,6 +313,22 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever the reading: who passes by the public rule is served something public.
+        #[test]
+        fn a_public_rule_opens_nothing_beside_it(
+            target in "/(public|a|\\.|%2e|/|%2f|;|%3b|\\\\|%5c|#|\\?){0,10}(settings)?",
+            separators in any::<bool>(),
+        ) {
+            let reading = if separators { AS_SEPARATORS } else { AS_CHARACTERS };
+            let pattern = PathPattern::parse_as("/public/**", reading).unwrap();
+            if let Ok(path) = RequestPath::parse_as(&target, reading)
+                && pattern.matches(&path)
+            {
+                prop_assert_eq!(&served(&path)[0], "public", "{}", target);
+                prop_assert!(!target.contains('#') && !target.split('?').next().unwrap().contains('\\'), "{}", target);
+            }
+        }
+
         #[test]
         fn matches_like_the_naive_model(
             pattern in "(/(a|b|\\*)){1,4}(/|/\\*\\*)?",

@@ -7,6 +7,8 @@
 //! These are asked for every request of every application, so they stand in front of the route table and its
 //! extractors ([`super::envelope`]): nothing is done for them that they do not need.
 
+use std::borrow::Cow;
+
 use actix_http::Request;
 use actix_web::{
     HttpMessage, ResponseError,
@@ -14,29 +16,20 @@ use actix_web::{
     dev::Response,
     http::{
         Method, StatusCode,
-        header::{HeaderName, HeaderValue},
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
-    web::BytesMut,
 };
 
-use uuid::Uuid;
-
 use super::{
-    AppState,
-    client::caller,
-    envelope::add_allowance,
-    error::ApiError,
-    expiry,
-    guard::{Asker, bearer_or_basic},
+    AppState, client::caller, error::ApiError, expiry, guard::Asker, identity, policy_credential::credential,
     table::EVERY_METHOD,
 };
 use crate::{
+    domain::{policy::Policy, policy_options::Challenges},
     ops::{
-        self,
-        principal::Principal,
-        verification::{self, Caller, Passage, PolicyDenied},
+        passage::{self, Passage, PolicyDenied, Refusal},
+        verification::Caller,
     },
-    store::Reply,
 };
 
 /// A way in which proxies ask.
@@ -130,40 +123,77 @@ impl Dialect {
         response.headers_mut().append(X_AUTH_ERROR, HeaderValue::from_static(error.code()));
         response.into()
     }
+
+    /// The same by a policy, which asks for a credential in its own way.
+    fn refuse_by(&self, policy: &Policy, refusal: &Refusal<ApiError>) -> Response<BoxBody> {
+        let mut response = self.refuse(&refusal.error);
+        let challenges = policy.options().challenges;
+        if response.status() == StatusCode::UNAUTHORIZED && challenges != Challenges::default() {
+            set_challenges(response.headers_mut(), challenges);
+        }
+        if let Some(principal) = &refusal.principal
+            && let Err(error) = identity::add_refused(response.headers_mut(), principal, &refusal.error)
+        {
+            return self.refuse(&error);
+        }
+        response
+    }
 }
 
-/// Answers what a proxy asks, and says who passes (nobody, by a public rule) or why nobody does.
-pub(super) async fn answer(
-    state: &AppState,
-    dialect: &Dialect,
-    request: &Request,
-) -> (Response<BoxBody>, Result<Option<Asker>, ApiError>) {
+/// One header for each scheme. Basic comes first, since nginx before 1.23 hands on the first alone, and who needs Bearer
+/// sends it unasked.
+fn set_challenges(headers: &mut HeaderMap, challenges: Challenges) {
+    let bearer = headers.get(header::WWW_AUTHENTICATE).cloned();
+    headers.remove(header::WWW_AUTHENTICATE);
+    if challenges.basic {
+        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="patd", charset="UTF-8""#));
+    }
+    if let Some(bearer) = bearer.filter(|_| challenges.bearer) {
+        headers.append(header::WWW_AUTHENTICATE, bearer);
+    }
+}
+
+/// What became of a proxy's question, for the log.
+pub(super) struct Answered {
+    /// Who asked, if that is known: nobody, by a public rule.
+    pub(super) asker: Option<Asker>,
+    /// Why the request may not pass.
+    pub(super) refused: Option<ApiError>,
+}
+
+/// Answers what a proxy asks.
+pub(super) async fn answer(state: &AppState, dialect: &Dialect, request: &Request) -> (Response<BoxBody>, Answered) {
     if let Some(methods) = dialect.methods.filter(|methods| !methods.contains(request.method())) {
         let error = ApiError::method_not_allowed(methods);
-        return (error.error_response().into(), Err(error));
+        return (error.error_response().into(), Answered { asker: None, refused: Some(error) });
     }
-    match decide(state, dialect, request).await.and_then(|principal| Ok((yes(principal.as_ref())?, principal))) {
+    let (passage, caller) = match question(state, dialect, request) {
+        Ok(question) => question,
+        Err(error) => return (dialect.refuse(&error), Answered { asker: None, refused: Some(error) }),
+    };
+    let options = passage.policy.options();
+    let credential = || credential(request.headers(), options, &state.ops.rules.prefixes);
+    let decided = passage::authorize(&state.ops, passage, caller, credential).await;
+    match decided.and_then(|principal| {
+        let yes = identity::yes(principal.as_ref(), options.identity_headers).map_err(Refusal::of_stranger)?;
+        Ok((yes, principal))
+    }) {
         Ok((mut yes, principal)) => {
             let asker = principal.as_ref().map(Asker::of);
             expiry::announce(yes.headers_mut(), asker.and_then(|asker| asker.token_end), &state.ops.clock);
-            (yes, Ok(asker))
+            (yes, Answered { asker, refused: None })
         }
-        Err(error) => (dialect.refuse(&error), Err(error)),
-    }
-}
-
-fn decide<'r>(state: &'r AppState, dialect: &Dialect, request: &'r Request) -> Reply<'r, Option<Principal>, ApiError> {
-    match question(state, dialect, request) {
-        Ok((passage, caller)) => {
-            verification::authorize(&state.ops, passage, caller, || bearer_or_basic(request.headers()))
+        Err(refusal) => {
+            let response = dialect.refuse_by(passage.policy, &refusal);
+            let asker = refusal.principal.as_ref().map(Asker::of);
+            (response, Answered { asker, refused: Some(refusal.error) })
         }
-        Err(error) => Reply::ready(Err(error)),
     }
 }
 
 /// What is asked, and for whom.
 fn question<'r>(
-    state: &AppState,
+    state: &'r AppState,
     dialect: &Dialect,
     request: &'r Request,
 ) -> Result<(Passage<'r>, Caller<'r>), ApiError> {
@@ -171,9 +201,53 @@ fn question<'r>(
     if !state.trusts(peer.ip()) {
         return Err(ApiError::UntrustedProxy);
     }
-    let policy = dialect.policy(request.path()).ok_or(PolicyDenied::UnknownPolicy)?;
+    let name = dialect.policy(request.path()).ok_or(PolicyDenied::UnknownPolicy)?;
+    let policy = passage::find_policy(&state.ops.rules.policies, name)?;
     let (method, target) = (dialect.told)(request)?;
     Ok((Passage { policy, method, target }, caller(Some(peer), request.headers(), state)))
+}
+
+/// A proxy's question as its log line tells it.
+pub(super) struct Asked<'r> {
+    pub(super) policy: &'r str,
+    pub(super) method: &'r str,
+    pub(super) path: Cow<'r, str>,
+    pub(super) client: String,
+}
+
+impl<'r> Asked<'r> {
+    /// `None` where nobody may ask, or it cannot be told what is asked.
+    pub(super) fn of(state: &'r AppState, dialect: &Dialect, request: &'r Request) -> Option<Self> {
+        let (Passage { policy, method, target }, caller) = question(state, dialect, request).ok()?;
+        let client = caller.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+        Some(Self { policy: policy.name(), method, path: logged_path(target), client })
+    }
+}
+
+/// The most bytes of a path that a log line has.
+const LOGGED_PATH: usize = 256;
+/// Letters and digits in a row that could be a secret. An id of the usual form has hyphens.
+const COULD_BE_SECRET: usize = 33;
+
+/// A path without its query, and without what could be a secret in it.
+fn logged_path(target: &str) -> Cow<'_, str> {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '%');
+    let has_secret = path.split(|c| !is_part(c)).any(|run| run.len() >= COULD_BE_SECRET);
+    if !has_secret && path.len() <= LOGGED_PATH {
+        return Cow::Borrowed(path);
+    }
+    let mut logged = String::new();
+    for piece in path.split_inclusive(|c| !is_part(c)) {
+        let run = piece.trim_end_matches(|c| !is_part(c));
+        logged += if run.len() >= COULD_BE_SECRET { "[hidden]" } else { run };
+        logged += &piece[run.len()..];
+    }
+    if let Some((end, _)) = logged.char_indices().find(|(at, c)| at + c.len_utf8() > LOGGED_PATH) {
+        logged.truncate(end);
+        logged += "...";
+    }
+    Cow::Owned(logged)
 }
 
 /// A header that must be there once, as text.
@@ -188,101 +262,3 @@ const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const X_AUTH_ERROR: HeaderName = HeaderName::from_static("x-auth-error");
-
-/// 200, and who it is under the names that upstreams read already (Authelia's and oauth2-proxy's) and under our own. All
-/// are set, so that nothing that a client sent under these names survives.
-fn yes(principal: Option<&Principal>) -> Result<Response<BoxBody>, ApiError> {
-    let who = match principal {
-        Some(principal) => Identity::of(principal)?,
-        None => Identity::NOBODY,
-    };
-    let mut response = Response::new(StatusCode::OK);
-    let headers = response.headers_mut();
-    headers.append(REMOTE_USER, who.user.clone());
-    headers.append(REMOTE_EMAIL, who.email.clone());
-    headers.append(REMOTE_NAME, who.name);
-    headers.append(REMOTE_GROUPS, NOTHING);
-    headers.append(X_AUTH_REQUEST_USER, who.user);
-    headers.append(X_AUTH_REQUEST_EMAIL, who.email);
-    headers.append(X_AUTH_TOKEN_ID, who.token);
-    headers.append(X_AUTH_TOKEN_KIND, who.kind);
-    headers.append(X_AUTH_ABILITIES, who.abilities);
-    headers.append(X_AUTH_ENVIRONMENT_ID, who.environment);
-    if let Some(allowance) = principal.and_then(Principal::allowance) {
-        add_allowance(headers, allowance);
-    }
-    Ok(response)
-}
-
-/// A principal as headers say it.
-struct Identity {
-    user: HeaderValue,
-    email: HeaderValue,
-    name: HeaderValue,
-    token: HeaderValue,
-    kind: HeaderValue,
-    abilities: HeaderValue,
-    environment: HeaderValue,
-}
-
-impl Identity {
-    const NOBODY: Self = Self {
-        user: NOTHING,
-        email: NOTHING,
-        name: NOTHING,
-        token: NOTHING,
-        kind: NOTHING,
-        abilities: NOTHING,
-        environment: NOTHING,
-    };
-
-    fn of(principal: &Principal) -> Result<Self, ApiError> {
-        // One buffer for all the values: this is done for every request of every application.
-        let mut values = Values(BytesMut::with_capacity(512));
-        let mut who = Self { kind: HeaderValue::from_static(principal.kind().as_str()), ..Self::NOBODY };
-        // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
-        if let Some(person) = principal.person() {
-            who.user = values.take_id(person.id.uuid())?;
-            who.email = values.take(person.email.as_str())?;
-            who.name = values.take(person.name.as_str())?;
-        }
-        if let Some(environment) = principal.environment() {
-            who.environment = values.take_id(environment.uuid())?;
-        }
-        who.token = values.take_id(principal.id())?;
-        for (at, ability) in principal.abilities().iter().enumerate() {
-            values.0.extend_from_slice(if at > 0 { b" " } else { b"" });
-            values.0.extend_from_slice(ability.as_str().as_bytes());
-        }
-        who.abilities = values.take("")?;
-        Ok(who)
-    }
-}
-
-const NOTHING: HeaderValue = HeaderValue::from_static("");
-const REMOTE_USER: HeaderName = HeaderName::from_static("remote-user");
-const REMOTE_EMAIL: HeaderName = HeaderName::from_static("remote-email");
-const REMOTE_NAME: HeaderName = HeaderName::from_static("remote-name");
-const REMOTE_GROUPS: HeaderName = HeaderName::from_static("remote-groups");
-const X_AUTH_REQUEST_USER: HeaderName = HeaderName::from_static("x-auth-request-user");
-const X_AUTH_REQUEST_EMAIL: HeaderName = HeaderName::from_static("x-auth-request-email");
-const X_AUTH_TOKEN_ID: HeaderName = HeaderName::from_static("x-auth-token-id");
-const X_AUTH_TOKEN_KIND: HeaderName = HeaderName::from_static("x-auth-token-kind");
-const X_AUTH_ABILITIES: HeaderName = HeaderName::from_static("x-auth-abilities");
-const X_AUTH_ENVIRONMENT_ID: HeaderName = HeaderName::from_static("x-auth-environment-id");
-
-/// Header values cut from one buffer.
-struct Values(BytesMut);
-
-impl Values {
-    fn take_id(&mut self, id: Uuid) -> Result<HeaderValue, ApiError> {
-        self.take(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
-    }
-
-    /// What was added since the last one, and `text`.
-    fn take(&mut self, text: &str) -> Result<HeaderValue, ApiError> {
-        self.0.extend_from_slice(text.as_bytes());
-        let value = HeaderValue::from_maybe_shared(self.0.split().freeze());
-        Ok(value.map_err(|error| ops::Error::Internal(format!("a header cannot be sent: {error}")))?)
-    }
-}

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use super::{
     AppState,
-    authz::{self, Dialect},
+    authz::{self, Answered, Asked, Dialect},
     connections::{self, UnderWay},
     error::ApiError,
     expiry,
@@ -124,7 +124,7 @@ struct Seal {
 impl Seal {
     async fn check(self, dialect: &'static Dialect, request: Request) -> Result<Response<BoxBody>, Error> {
         let answered = within(self.state.limits.deadline, authz::answer(&self.state, dialect, &request)).await;
-        let (response, passed) = match answered {
+        let (response, answered) = match answered {
             Ok(answer) => answer,
             Err(error) => return Ok(self.refuse(&error, Some(dialect))),
         };
@@ -134,8 +134,7 @@ impl Seal {
             LoggedChecks::None => false,
         };
         if is_logged {
-            let reason = passed.as_ref().err().map(ToString::to_string);
-            self.line.write(response.status(), Some(dialect.pattern()), passed.ok().flatten(), reason.as_deref());
+            self.line.write_check(response.status(), dialect, Asked::of(&self.state, dialect, &request), &answered);
         }
         Ok(self.close(response))
     }
@@ -270,18 +269,48 @@ impl Line {
         self.write(response.status(), response.request().match_pattern().as_deref(), asker, reason.as_deref());
     }
 
-    fn write(&self, status: StatusCode, route: Option<&str>, asker: Option<Asker>, reason: Option<&str>) {
-        let level = if status.is_server_error() { Level::Error } else { Level::Info };
+    /// The line of a proxy's question, which also says what was asked for: the proxy's own log may not.
+    fn write_check(&self, status: StatusCode, dialect: &Dialect, asked: Option<Asked<'_>>, answered: &Answered) {
+        let reason = answered.refused.as_ref().map(ToString::to_string);
+        let Some(Asked { policy, method, path, client }) = asked else {
+            return self.write(status, Some(dialect.pattern()), answered.asker, reason.as_deref());
+        };
         log::log!(
-            target: "patd::request", level,
+            target: "patd::request", level_of(status),
+            method = self.method.unwrap_or("-"),
+            route = dialect.pattern(),
+            status = status.as_u16(),
+            elapsed_us = self.elapsed_us(),
+            request_id = self.id.as_str(),
+            principal = answered.asker.map_or_else(|| "-".to_owned(), |asker| asker.to_string()),
+            reason = reason.as_deref().unwrap_or("-"),
+            policy = policy,
+            asked = method,
+            path = &*path,
+            client = client.as_str();
+            "request"
+        );
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn write(&self, status: StatusCode, route: Option<&str>, asker: Option<Asker>, reason: Option<&str>) {
+        log::log!(
+            target: "patd::request", level_of(status),
             method = self.method.unwrap_or("-"),
             route = route.unwrap_or("-"),
             status = status.as_u16(),
-            elapsed_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            elapsed_us = self.elapsed_us(),
             request_id = self.id.as_str(),
             principal = asker.map_or_else(|| "-".to_owned(), |asker| asker.to_string()),
             reason = reason.unwrap_or("-");
             "request"
         );
     }
+}
+
+fn level_of(status: StatusCode) -> Level {
+    if status.is_server_error() { Level::Error } else { Level::Info }
 }

@@ -15,12 +15,9 @@ use serde::Serialize;
 
 use super::envelope::add_allowance;
 use crate::{
-    domain::secret::CredentialKind,
+    domain::{ability::Ability, path::AmbiguousPath, secret::CredentialKind},
     ops::{
-        self, Obstacle, Violation,
-        limits::Allowance,
-        throttle::Throttled,
-        verification::{Denied, PolicyDenied},
+        self, Obstacle, Violation, limits::Allowance, passage::PolicyDenied, throttle::Throttled, verification::Denied,
     },
     store::StoreError,
 };
@@ -85,7 +82,7 @@ impl fmt::Display for ApiError {
 
 /// The body of an error, with Laravel's keys and a code for machines.
 #[derive(Serialize)]
-struct ErrorView {
+struct ErrorView<'e> {
     message: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<BTreeMap<String, Vec<String>>>,
@@ -93,6 +90,9 @@ struct ErrorView {
     /// OAuth's word, where an OAuth client reads the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
+    /// The abilities that are needed, all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required: Option<Vec<&'e str>>,
 }
 
 /// What an error looks like outside.
@@ -132,7 +132,9 @@ impl ApiError {
                     POST /api/v1/user/api-tokens/{id}/rotate.";
                 of(StatusCode::FORBIDDEN, "token_required", message)
             }
-            Self::Ops(Ops::MissingAbility) => of(StatusCode::FORBIDDEN, "missing_ability", "Invalid ability provided."),
+            Self::Ops(Ops::MissingAbility(_)) => {
+                of(StatusCode::FORBIDDEN, "missing_ability", "Invalid ability provided.")
+            }
             Self::Ops(Ops::RoleRequired) => {
                 let message = "Your role in this environment does not allow this.";
                 of(StatusCode::FORBIDDEN, "role_required", message)
@@ -148,7 +150,10 @@ impl ApiError {
             Self::Ops(Ops::Policy(denied)) => {
                 let message = match denied {
                     PolicyDenied::UnknownPolicy => "There is no such policy.".into(),
-                    PolicyDenied::MalformedPath => "The path must begin with a slash.".into(),
+                    PolicyDenied::MalformedPath(AmbiguousPath::NotAbsolute) => {
+                        "The path must begin with a slash.".into()
+                    }
+                    PolicyDenied::MalformedPath(why) => format!("This is no path: it {why}."),
                     PolicyDenied::AmbiguousPath(why) => format!("This path can be read in two ways: it {why}."),
                     PolicyDenied::NoRule => "No rule lets this request through.".into(),
                     PolicyDenied::WrongKind => "This kind of credential is not accepted here.".into(),
@@ -239,7 +244,7 @@ impl ApiError {
             // It is good, and will be again or never.
             Self::Ops(ops::Error::Denied(Denied::RateLimited(_) | Denied::QuotaExceeded)) => None,
             Self::Ops(ops::Error::Denied(_)) => Some(r#"Bearer realm="patd", error="invalid_token""#),
-            Self::Ops(ops::Error::SessionRequired | ops::Error::NotSelfRotating(_) | ops::Error::MissingAbility) => {
+            Self::Ops(ops::Error::SessionRequired | ops::Error::NotSelfRotating(_)) => {
                 Some(r#"Bearer realm="patd", error="insufficient_scope""#)
             }
             Self::MalformedAuthorization(_) => Some(r#"Bearer realm="patd", error="invalid_request""#),
@@ -255,6 +260,13 @@ impl ApiError {
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         match self {
+            Self::Ops(ops::Error::MissingAbility(needed)) => {
+                let scope: Vec<&str> = needed.iter().map(Ability::as_str).collect();
+                let challenge =
+                    format!(r#"Bearer realm="patd", error="insufficient_scope", scope="{}""#, scope.join(" "));
+                let challenge = HeaderValue::from_str(&challenge).expect("abilities are a header's value");
+                headers.append(header::WWW_AUTHENTICATE, challenge);
+            }
             Self::MethodNotAllowed(allowed) => {
                 let allowed = HeaderValue::from_str(allowed).expect("methods are a header's value");
                 headers.append(header::ALLOW, allowed);
@@ -286,7 +298,12 @@ impl ResponseError for ApiError {
             _ => None,
         };
         let error = matches!(self, Self::MalformedForm(_)).then_some("invalid_request");
-        let body = serde_json::to_vec(&ErrorView { message, errors, code, error }).expect("texts are JSON");
+        let required = match self {
+            Self::Ops(ops::Error::MissingAbility(needed)) => Some(needed.iter().map(Ability::as_str).collect()),
+            _ => None,
+        };
+        let view = ErrorView { message, errors, code, error, required };
+        let body = serde_json::to_vec(&view).expect("texts are JSON");
         let mut response = HttpResponse::with_body(status, BoxBody::new(body));
         self.add_headers(response.head_mut());
         response

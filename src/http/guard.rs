@@ -184,9 +184,7 @@ fn bearer_of<'h>((scheme, rest): (&[u8], &'h [u8])) -> Result<&'h str, ApiError>
 pub(super) fn bearer_or_basic(headers: &HeaderMap) -> Result<Cow<'_, str>, ApiError> {
     match authorization(headers)? {
         (scheme, rest) if scheme.eq_ignore_ascii_case(b"basic") => {
-            let decoded = BASE64_STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            let pair =
-                decoded.ok_or(ApiError::MalformedAuthorization("Basic must be followed by base64 of user:token."))?;
+            let pair = basic_pair(rest)?;
             let (_, password) = pair.split_once(':').unwrap_or_default();
             token(password.as_bytes()).map(|token| Cow::Owned(token.to_owned()))
         }
@@ -194,9 +192,15 @@ pub(super) fn bearer_or_basic(headers: &HeaderMap) -> Result<Cow<'_, str>, ApiEr
     }
 }
 
+/// What follows `Basic`, decoded.
+pub(super) fn basic_pair(encoded: &[u8]) -> Result<String, ApiError> {
+    let decoded = BASE64_STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.ok_or(ApiError::MalformedAuthorization("Basic must be followed by base64 of user:token."))
+}
+
 /// The scheme and what follows it, of the one header that there may be. Between the two stand spaces and nothing else
 /// (RFC 9110, section 11.4).
-fn authorization(headers: &HeaderMap) -> Result<(&[u8], &[u8]), ApiError> {
+pub(super) fn authorization(headers: &HeaderMap) -> Result<(&[u8], &[u8]), ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION);
     let value = values.next().ok_or(Denied::Missing)?.as_bytes();
     if values.next().is_some() {
@@ -213,7 +217,7 @@ fn authorization(headers: &HeaderMap) -> Result<(&[u8], &[u8]), ApiError> {
     }
 }
 
-fn token(bytes: &[u8]) -> Result<&str, ApiError> {
+pub(super) fn token(bytes: &[u8]) -> Result<&str, ApiError> {
     match std::str::from_utf8(bytes) {
         // Without a way out in the middle, many characters are looked at in one step.
         Ok(token) if !token.is_empty() && token.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic()) => {

@@ -12,6 +12,7 @@ pub mod environments;
 pub mod expiry;
 pub mod limits;
 pub mod origins;
+pub mod passage;
 pub mod passwords;
 pub mod principal;
 mod pruning;
@@ -30,13 +31,14 @@ use clock::Clock;
 use expiry::Lifetimes;
 use limits::Meters;
 use origins::Origins;
+use passage::PolicyDenied;
 use passwords::Passwords;
 use pruning::Pruning;
 use reuse::Reuses;
 use rotation::Rotations;
 use throttle::{Throttle, Throttled};
 use uses::Recorder;
-use verification::{Denied, PolicyDenied};
+use verification::Denied;
 
 use crate::{
     config::{self, Config},
@@ -181,9 +183,9 @@ pub enum Error {
     /// Only a personal access token replaces itself; this is something else.
     #[error("a {} does not replace itself", .0.as_str())]
     NotSelfRotating(CredentialKind),
-    /// The right person, but the token lacks an ability.
-    #[error("the token lacks an ability")]
-    MissingAbility,
+    /// The right person, but the token lacks an ability. These are needed, all of them.
+    #[error("the token lacks an ability: {} needed", join(.0))]
+    MissingAbility(Vec<Ability>),
     /// The policy lets nobody through, whatever their abilities.
     #[error("policy: {0}")]
     Policy(#[from] PolicyDenied),
@@ -285,6 +287,10 @@ impl From<getrandom::Error> for Error {
     fn from(error: getrandom::Error) -> Self {
         Self::Internal(format!("no randomness: {error}"))
     }
+}
+
+fn join(abilities: &[Ability]) -> String {
+    abilities.iter().map(Ability::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn list(violations: &[Violation]) -> String {

@@ -126,7 +126,7 @@ impl Principal {
 
     /// Whether it may use `power`; else [`Error::MissingAbility`]. No session has a server-wide power.
     pub fn require(&self, power: Power) -> Result<(), Error> {
-        if self.holds(power.as_str()) { Ok(()) } else { Err(Error::MissingAbility) }
+        if self.holds(power.as_str()) { Ok(()) } else { Err(Error::MissingAbility(vec![power.ability()])) }
     }
 
     /// Whether its abilities cover `needed`.

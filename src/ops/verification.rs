@@ -8,8 +8,6 @@ use super::{Context, Error, expiry, limits::Allowance, principal::Principal, reu
 use crate::{
     domain::{
         ability::Ability,
-        path::{AmbiguousPath, RequestPath},
-        policy::{Access, Policy, Rule},
         secret::{CredentialKind, Presented},
         session::SessionRecord,
         time::Timestamp,
@@ -113,99 +111,6 @@ pub fn authenticate<'c>(ctx: &'c Context, credential: &str, caller: Caller<'c>) 
 
 fn refuse<'c>(denied: Denied) -> Reply<'c, Principal, Error> {
     Reply::ready(Err(denied.into()))
-}
-
-/// Why a policy lets nobody through, whatever their abilities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.code())]
-pub enum PolicyDenied {
-    /// No policy has that name.
-    UnknownPolicy,
-    /// The path does not begin with a slash, so it is none.
-    MalformedPath,
-    /// The path could be read in two ways.
-    AmbiguousPath(AmbiguousPath),
-    /// No rule is for that method and path.
-    NoRule,
-    /// The rule does not take that kind of credential.
-    WrongKind,
-}
-
-impl PolicyDenied {
-    /// The word for it on the wire and in logs.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::UnknownPolicy => "unknown_policy",
-            Self::MalformedPath => "malformed_path",
-            Self::AmbiguousPath(_) => "ambiguous_path",
-            Self::NoRule => "no_rule",
-            Self::WrongKind => "wrong_kind",
-        }
-    }
-}
-
-impl From<AmbiguousPath> for PolicyDenied {
-    fn from(ambiguous: AmbiguousPath) -> Self {
-        match ambiguous {
-            AmbiguousPath::NotAbsolute => Self::MalformedPath,
-            ambiguous => Self::AmbiguousPath(ambiguous),
-        }
-    }
-}
-
-/// A request to an application, as its proxy tells it.
-#[derive(Clone, Copy, Debug)]
-pub struct Passage<'r> {
-    /// The policy that the proxy's configuration names.
-    pub policy: &'r str,
-    /// The request's method.
-    pub method: &'r str,
-    /// The request's path as it stood in its request line, query and all.
-    pub target: &'r str,
-}
-
-/// Decides whether a request may pass to an application. `None` is a public rule, by which anybody passes.
-///
-/// `credential` is asked for only where the rule needs one. [`Error::Policy`], [`Error::Denied`] and
-/// [`Error::MissingAbility`] are a no; [`Error::Store`] where nothing can be known.
-pub fn authorize<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
-    ctx: &'c Context,
-    passage: Passage<'_>,
-    caller: Caller<'c>,
-    credential: impl FnOnce() -> Result<C, E>,
-) -> Reply<'c, Option<Principal>, E> {
-    let (kinds, abilities) = match find_rule(&ctx.rules.policies, passage) {
-        Ok((_, Rule { access: Access::Credential { kinds, abilities }, .. })) => (kinds, abilities),
-        Ok((_, Rule { access: Access::Public, .. })) => return Reply::ready(Ok(None)),
-        Err(denied) => return Reply::ready(Err(Error::from(denied).into())),
-    };
-    match credential() {
-        Ok(credential) => authenticate(ctx, credential.as_ref(), caller).then(|accepted| {
-            let judged = accepted.and_then(|principal| {
-                judge_rule(&principal, kinds, abilities)?;
-                Ok(Some(principal))
-            });
-            Reply::ready(judged.map_err(E::from))
-        }),
-        Err(error) => Reply::ready(Err(error)),
-    }
-}
-
-/// The rule that decides over a passage, with its place in its policy, from 0.
-pub fn find_rule<'p>(policies: &'p [Policy], passage: Passage<'_>) -> Result<(usize, &'p Rule), PolicyDenied> {
-    let policy = policies.iter().find(|policy| policy.name() == passage.policy).ok_or(PolicyDenied::UnknownPolicy)?;
-    let path = RequestPath::parse(passage.target)?;
-    policy.rule_for(passage.method, &path).ok_or(PolicyDenied::NoRule)
-}
-
-fn judge_rule(principal: &Principal, kinds: &[CredentialKind], abilities: &[Ability]) -> Result<(), Error> {
-    if !kinds.contains(&principal.kind()) {
-        return Err(PolicyDenied::WrongKind.into());
-    }
-    match abilities.iter().all(|needed| principal.holds(needed.as_str())) {
-        true => Ok(()),
-        false => Err(Error::MissingAbility),
-    }
 }
 
 /// Says of a credential that somebody else presented what it stands for, or why nothing; for callers that may know.

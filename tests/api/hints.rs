@@ -48,6 +48,7 @@ fn a_proxy_that_asks_wrongly_is_told_what_is_wanted() {
         anybody.send_with("GET", "/api/authz/forward-auth/app", &headers, &[])
     };
     assert_snapshot!(told(&asked("calls/1")), @"403 malformed_path: The path must begin with a slash.");
+    assert_snapshot!(told(&asked("/calls#")), @"403 malformed_path: This is no path: it has a # that is not encoded as %23.");
     assert_snapshot!(told(&asked("/calls//1")), @"403 ambiguous_path: This path can be read in two ways: it has an empty segment (//).");
     assert_snapshot!(told(&asked("/calls%2f1")), @"403 ambiguous_path: This path can be read in two ways: it has an encoded slash.");
     assert_eq!(asked("/calls/1").body, Value::Null, "and passes when it asks rightly");

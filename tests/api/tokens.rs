@@ -168,10 +168,13 @@ fn absent_abilities_are_full_access_and_an_empty_list_is_none() {
     "#);
     assert_snapshot!(none.get("/api/user").shown(), @r#"
     403
-    www-authenticate: Bearer realm="patd", error="insufficient_scope"
+    www-authenticate: Bearer realm="patd", error="insufficient_scope", scope="user:read"
     {
       "code": "missing_ability",
-      "message": "Invalid ability provided."
+      "message": "Invalid ability provided.",
+      "required": [
+        "user:read"
+      ]
     }
     "#);
 }

@@ -60,7 +60,11 @@ pub fn abilities_decide(kind: Kind) {
         assert_eq!(answer.status, status, "{request:?}: {answer:?}");
         let challenge = answer.header("WWW-Authenticate").unwrap_or_default();
         assert!(status != 401 || challenge.starts_with(r#"Bearer realm="patd""#), "{request:?}: {answer:?}");
-        assert!(IDENTITY.iter().all(|name| answer.header(name).is_none()), "{answer:?}");
+        // Caddy and Traefik hand on a refusal as it is, and that names the client's own token.
+        let own =
+            [("Remote-User", world.patd.user_id()), ("X-Auth-Token-Id", &none.id), ("X-Auth-Token-Id", &reader.id)];
+        let is_own = |name: &str, value: &str| status == 403 && own.contains(&(name, value));
+        assert!(IDENTITY.iter().all(|name| answer.header(name).is_none_or(|value| is_own(name, value))), "{answer:?}");
     }
 
     let body: Vec<u8> = (0..300_000_u32).map(|at| (at % 251) as u8).collect();
@@ -321,7 +325,7 @@ fn assert_outage(world: &World, request: &Request) {
 }
 
 fn secret(token: &Token) -> &str {
-    token.text.split_once('|').unwrap().1
+    token.text.rsplit('|').next().unwrap()
 }
 
 /// The application sees each of the true values, once, and nothing else under any spelling of the names.

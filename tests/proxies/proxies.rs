@@ -104,7 +104,7 @@ impl Kind {
                 let mut command = Command::new(program("apache2"));
                 command.args(["-D", "FOREGROUND", "-f"]).arg(place.path("main.conf"));
                 command.env("APACHE_LOG_DIR", place.path(""));
-                command.env("PATD_INTROSPECTION_TOKEN", introspector.split_once('|').unwrap().1);
+                command.env("PATD_INTROSPECTION_TOKEN", introspector.rsplit('|').next().unwrap());
                 (command, place.path("application.log"))
             }
         }

@@ -1,0 +1,150 @@
+//! Whether a request may pass to an application, by a policy. Who presents a credential is decided in
+//! [`super::verification`], as everywhere.
+
+use super::{
+    Error,
+    principal::Principal,
+    verification::{Caller, authenticate},
+};
+use crate::{
+    domain::{
+        ability::Ability,
+        path::AmbiguousPath,
+        policy::{Access, Policy, Rule},
+        secret::CredentialKind,
+    },
+    ops::Context,
+    store::Reply,
+};
+
+/// Why a policy lets nobody through, whatever their abilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.code())]
+pub enum PolicyDenied {
+    /// No policy has that name.
+    UnknownPolicy,
+    /// The request target is no path.
+    MalformedPath(AmbiguousPath),
+    /// The path could be read in two ways.
+    AmbiguousPath(AmbiguousPath),
+    /// No rule is for that method and path.
+    NoRule,
+    /// The rule does not take that kind of credential.
+    WrongKind,
+}
+
+impl PolicyDenied {
+    /// The word for it on the wire and in logs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownPolicy => "unknown_policy",
+            Self::MalformedPath(_) => "malformed_path",
+            Self::AmbiguousPath(_) => "ambiguous_path",
+            Self::NoRule => "no_rule",
+            Self::WrongKind => "wrong_kind",
+        }
+    }
+}
+
+impl From<AmbiguousPath> for PolicyDenied {
+    fn from(ambiguous: AmbiguousPath) -> Self {
+        match ambiguous {
+            AmbiguousPath::NotAbsolute | AmbiguousPath::Fragment => Self::MalformedPath(ambiguous),
+            ambiguous => Self::AmbiguousPath(ambiguous),
+        }
+    }
+}
+
+/// A request to an application, as its proxy tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct Passage<'r> {
+    /// The policy that the proxy's configuration names.
+    pub policy: &'r Policy,
+    /// The request's method.
+    pub method: &'r str,
+    /// The request's path as it stood in its request line, query and all.
+    pub target: &'r str,
+}
+
+/// Why a request may not pass, and who asked.
+#[derive(Clone, Debug)]
+pub struct Refusal<E> {
+    /// Why not.
+    pub error: E,
+    /// Who asked, where a credential was presented and accepted. An administrator wants to know it.
+    pub principal: Option<Principal>,
+}
+
+impl<E> Refusal<E> {
+    /// A refusal of somebody who is not known.
+    pub fn of_stranger(error: impl Into<E>) -> Self {
+        Self { error: error.into(), principal: None }
+    }
+}
+
+/// The policy of that name.
+pub fn find_policy<'p>(policies: &'p [Policy], name: &str) -> Result<&'p Policy, PolicyDenied> {
+    policies.iter().find(|policy| policy.name() == name).ok_or(PolicyDenied::UnknownPolicy)
+}
+
+/// The rule that decides over a request, with its place in its policy, from 0.
+pub fn find_rule(passage: Passage<'_>) -> Result<(usize, &Rule), PolicyDenied> {
+    let path = passage.policy.read(passage.target)?;
+    passage.policy.rule_for(passage.method, &path).ok_or(PolicyDenied::NoRule)
+}
+
+/// Decides whether a request may pass to an application. `None` is a public rule, by which anybody passes.
+///
+/// `credential` is not asked for by a public rule. [`Error::Policy`], [`Error::Denied`] and [`Error::MissingAbility`] are
+/// a no; [`Error::Store`] where nothing can be known.
+pub fn authorize<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
+    ctx: &'c Context,
+    passage: Passage<'c>,
+    caller: Caller<'c>,
+    credential: impl FnOnce() -> Result<C, E>,
+) -> Reply<'c, Option<Principal>, Refusal<E>> {
+    let (kinds, abilities) = match find_rule(passage) {
+        Ok((_, Rule { access: Access::Credential { kinds, abilities }, .. })) => (kinds, abilities),
+        Ok((_, Rule { access: Access::Public, .. })) => return Reply::ready(Ok(None)),
+        Err(denied) => return refuse_all(ctx, denied, caller, credential),
+    };
+    match credential() {
+        Ok(credential) => authenticate(ctx, credential.as_ref(), caller).then(|accepted| {
+            Reply::ready(match accepted {
+                Ok(principal) => match judge_rule(&principal, kinds, abilities) {
+                    Ok(()) => Ok(Some(principal)),
+                    Err(error) => Err(Refusal { error: error.into(), principal: Some(principal) }),
+                },
+                Err(error) => Err(Refusal::of_stranger(error)),
+            })
+        }),
+        Err(error) => Reply::ready(Err(Refusal::of_stranger(error))),
+    }
+}
+
+/// The refusal of a request that nobody may make. Who made it is found out for the log alone: without a credential, or
+/// without an answer of the store, it is refused all the same.
+fn refuse_all<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
+    ctx: &'c Context,
+    denied: PolicyDenied,
+    caller: Caller<'c>,
+    credential: impl FnOnce() -> Result<C, E>,
+) -> Reply<'c, Option<Principal>, Refusal<E>> {
+    let refusal = move |principal| Err(Refusal { error: Error::from(denied).into(), principal });
+    match credential() {
+        Ok(credential) => {
+            authenticate(ctx, credential.as_ref(), caller).then(move |accepted| Reply::ready(refusal(accepted.ok())))
+        }
+        Err(_) => Reply::ready(refusal(None)),
+    }
+}
+
+fn judge_rule(principal: &Principal, kinds: &[CredentialKind], abilities: &[Ability]) -> Result<(), Error> {
+    if !kinds.contains(&principal.kind()) {
+        return Err(PolicyDenied::WrongKind.into());
+    }
+    match abilities.iter().all(|needed| principal.holds(needed.as_str())) {
+        true => Ok(()),
+        false => Err(Error::MissingAbility(abilities.to_vec())),
+    }
+}

@@ -1,0 +1,215 @@
+//! What a policy may ask beside its rules: how paths are read, how a token is asked for and where it may stand, and which
+//! headers the application gets.
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde_json::json;
+
+use crate::{
+    authz::{DIALECTS, Dialect, IDENTITY, token},
+    environments::id_of,
+    harness::{Answer, TestApp},
+};
+
+const POLICIES: &str = r#"
+[[policies]]
+name = "strict"
+rules = [{ paths = ["/public/**"], public = true }, { paths = ["/**"], abilities = ["x"] }]
+
+[[policies]]
+name = "packages"
+path_reading = { encoded_slash = "within_segment" }
+challenges = ["bearer", "basic"]
+rules = [
+    { paths = ["/public/**"], public = true },
+    { paths = ["/projects/*"], abilities = ["projects:read"] },
+    { paths = ["/projects/*/*"], abilities = ["projects:write"] },
+]
+
+[[policies]]
+name = "registry"
+challenges = ["basic"]
+rules = [{ paths = ["/**"] }]
+
+[[policies]]
+name = "places"
+credential_from = ["header:X-API-Key", "cookie:session"]
+rules = [{ paths = ["/**"] }]
+
+[[policies]]
+name = "one"
+identity_headers = ["X-Auth-Token-Id"]
+rules = [{ paths = ["/**"] }]
+"#;
+
+fn app() -> TestApp {
+    TestApp::with_file(POLICIES, &[("server.trusted_proxies", "127.0.0.1/32")])
+}
+
+fn challenges(answer: &Answer) -> Vec<&str> {
+    answer.headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect()
+}
+
+const BASIC: &str = r#"Basic realm="patd", charset="UTF-8""#;
+
+fn basic(pair: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(pair))
+}
+
+#[test]
+fn an_encoded_slash_is_within_a_segment_where_the_policy_says_so() {
+    let app = app();
+    let ada = app.sign_in("ada");
+    let (reader, writer) = (token(&app, &ada, &["projects:read"]), token(&app, &ada, &["projects:write", "x"]));
+    for dialect in DIALECTS {
+        let ask = |policy, target| dialect.ask_with(&reader, policy, "GET", target, &[]).status;
+        assert_eq!(ask("packages", "/projects/group%2Fproject"), 200, "{dialect:?}");
+        assert_eq!(ask("packages", "/projects/group/project"), 403, "{dialect:?}");
+        assert_eq!(ask("strict", "/projects/group%2Fproject"), 403, "{dialect:?}");
+        let ask = |policy, target| dialect.ask_with(&writer, policy, "GET", target, &[]).status;
+        assert_eq!(ask("packages", "/projects/group%2Fproject"), 403, "never two segments: {dialect:?}");
+        assert_eq!(ask("packages", "/projects/group/project"), 200, "{dialect:?}");
+        assert_eq!(ask("strict", "/x"), 200, "{dialect:?}");
+        let open = |target| dialect.ask_with(&app.anonymous(), "packages", "GET", target, &[]).status;
+        assert_eq!(open("/public/@angular%2fcommon"), 200, "{dialect:?}");
+        for hidden in ["/public/a%2f..%2f..%2fx", "/public%2f..%2fx", "/public/..%2fx", "/public/a;x", "/public%2fx"] {
+            assert_eq!(open(hidden), 403, "{dialect:?} {hidden}");
+        }
+    }
+}
+
+#[test]
+fn a_401_offers_what_the_policy_names_basic_first() {
+    let app = app();
+    let bad = app.bearer("pat_nonsense");
+    for dialect in DIALECTS {
+        let ask = |client, policy| {
+            let answer = dialect.ask_with(client, policy, "GET", "/projects/1", &[]);
+            assert_eq!(answer.status, 401, "{dialect:?} {policy}: {}", answer.shown());
+            answer
+        };
+        let nobody = app.anonymous();
+        assert_eq!(challenges(&ask(&nobody, "strict")), [r#"Bearer realm="patd""#]);
+        assert_eq!(challenges(&ask(&nobody, "packages")), [BASIC, r#"Bearer realm="patd""#]);
+        assert_eq!(challenges(&ask(&bad, "packages")), [BASIC, r#"Bearer realm="patd", error="invalid_token""#]);
+        assert_eq!(challenges(&ask(&nobody, "registry")), [BASIC]);
+        assert_eq!(challenges(&ask(&bad, "registry")), [BASIC]);
+    }
+}
+
+#[test]
+fn basic_carries_a_token_as_user_or_password_where_the_policy_offers_it() {
+    let app = app();
+    let ada = app.sign_in("ada");
+    let client = token(&app, &ada, &["projects:read", "x"]);
+    let token = client.token.clone().unwrap();
+    let short = token.split_once('|').unwrap().1;
+    let ask = |policy: &str, value: &str| {
+        let headers = [("Authorization", value)];
+        Dialect::ForwardAuth.ask_with(&app.anonymous(), policy, "GET", "/projects/1", &headers).status
+    };
+    for pair in [
+        format!("git:{token}"),
+        format!(":{token}"),
+        format!("{token}:"),
+        format!("{token}:x-oauth-basic"),
+        format!("{short}:x"),
+        short.to_owned(),
+        format!("x-access-token:{short}"),
+    ] {
+        assert_eq!(ask("packages", &basic(&pair)), 200, "{pair}");
+    }
+    for (pair, status) in [
+        (":", 401),
+        ("ada:a password that somebody typed", 401),
+        ("ada:", 401),
+        (&*format!("{token}:{short}"), 400),
+        (&*format!("{short}x:"), 401),
+    ] {
+        assert_eq!(ask("packages", &basic(pair)), status, "{pair}");
+    }
+    assert_eq!(ask("packages", "Basic ???"), 400);
+    assert_eq!(ask("strict", &basic(&format!("{token}:"))), 400, "a user name is no token elsewhere");
+    assert_eq!(ask("strict", &basic(&format!("git:{token}"))), 200);
+}
+
+#[test]
+fn a_token_may_stand_where_the_policy_says_and_in_one_place() {
+    let app = app();
+    let ada = app.sign_in("ada");
+    let token = token(&app, &ada, &["x"]).token.unwrap();
+    let (bearer, cookie) = (format!("Bearer {token}"), format!("a=1; session={token}; b=2"));
+    let ask = |dialect: Dialect, policy, headers: &[(&str, &str)]| {
+        let answer = dialect.ask_with(&app.anonymous(), policy, "GET", "/x", headers);
+        (answer.status, answer.header("x-auth-error").map(str::to_owned))
+    };
+    for dialect in DIALECTS {
+        for headers in [
+            &[("X-API-Key", &*token)][..],
+            &[("Cookie", &cookie)],
+            &[("Cookie", &*format!("session=\"{token}\""))],
+            &[("Authorization", &bearer)],
+            &[("Authorization", &bearer), ("X-API-Key", ""), ("Cookie", "session=; sessionid=x")],
+            &[("Authorization", "Negotiate abc"), ("X-API-Key", &token)],
+        ] {
+            assert_eq!(ask(dialect, "places", headers).0, 200, "{dialect:?} {headers:?}");
+        }
+        for headers in [&[("X-API-Key", &*token)][..], &[("Cookie", &cookie)]] {
+            assert_eq!(ask(dialect, "strict", headers).0, 401, "off by default: {dialect:?} {headers:?}");
+        }
+        for headers in [
+            &[("X-API-Key", "nonsense")][..],
+            &[("X-API-Key", &*bearer)],
+            &[("Cookie", "session=a b")],
+            &[("Cookie", &*format!("Session={token}"))],
+            &[("Cookie", &*format!("xsession={token}"))],
+        ] {
+            assert_eq!(ask(dialect, "places", headers).0, 401, "{dialect:?} {headers:?}");
+        }
+        let status = if dialect == Dialect::Nginx { 403 } else { 400 };
+        for headers in [
+            &[("Authorization", &*bearer), ("X-API-Key", &*token)][..],
+            &[("Authorization", &bearer), ("Cookie", &cookie)],
+            &[("X-API-Key", &token), ("Cookie", &cookie)],
+            &[("X-API-Key", &token), ("X-API-Key", &token)],
+            &[("Cookie", &*format!("session={token}; session={token}"))],
+            &[("Cookie", &cookie), ("Cookie", &cookie)],
+            &[("Authorization", &bearer), ("X-API-Key", "nonsense")],
+            &[("Authorization", &*basic(&format!("git:{token}"))), ("X-API-Key", &token)],
+        ] {
+            let refused = ask(dialect, "places", headers);
+            assert_eq!(refused, (status, Some("malformed_request".into())), "{dialect:?} {headers:?}");
+        }
+    }
+}
+
+#[test]
+fn an_application_gets_the_headers_it_wants_and_the_others_empty() {
+    let app = app();
+    let ada = app.sign_in("ada");
+    let created = ada.create_token(json!({ "name": "t" }));
+    let client = app.bearer(created["token"].as_str().unwrap());
+    for dialect in DIALECTS {
+        let forged = [("Remote-User", "root"), ("X-Auth-Abilities", "*")];
+        let answer = dialect.ask_with(&client, "one", "GET", "/x", &forged);
+        assert_eq!(answer.status, 200);
+        for name in IDENTITY {
+            let expected = if name == "x-auth-token-id" { id_of(&created) } else { "" };
+            assert_eq!(answer.header(name), Some(expected), "{dialect:?} {name}");
+        }
+    }
+}
+
+/// Whatever the dialect, and also where the parser of the framework would cut it off.
+#[test]
+fn a_raw_fragment_is_malformed() {
+    let app = app();
+    let ada = app.sign_in("ada");
+    let client = token(&app, &ada, &["*"]);
+    for target in ["/public/a#/../../settings/x", "/public/#", "/public/a?#", "/public/a?x=1#/../../settings/x"] {
+        for dialect in [Dialect::Nginx, Dialect::ForwardAuth] {
+            let answer = dialect.ask_with(&client, "strict", "GET", target, &[]);
+            let told = (answer.status, answer.header("x-auth-error"));
+            assert_eq!(told, (403, Some("malformed_path")), "{dialect:?} {target}");
+        }
+    }
+}
