@@ -27,6 +27,8 @@ const FLUSH_IN: Duration = Duration::from_secs(8);
 const FLUSH_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How long the last flush may take.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
+/// How long the store may take to close.
+const LAST_CLOSE: Duration = Duration::from_secs(20);
 /// How often it is tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
@@ -105,10 +107,21 @@ impl Server {
         let noted = rt::time::timeout(LAST_FLUSH, last).await;
         let late = |_| Err(StoreError::Unavailable("no answer at shutdown".to_owned()));
         report("noting uses", noted.unwrap_or_else(late));
+        close_store(&state).await;
         match ended {
             None => Ok(()),
             Some(ended) => ended.map_err(io::Error::other)?,
         }
+    }
+}
+
+/// Threads of the framework may hold the state longer than this function runs, and the process ends without them. So the
+/// store is closed here, and not when the last of them lets it go.
+async fn close_store(state: &AppState) {
+    match rt::time::timeout(LAST_CLOSE, state.ops.store.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::error!(error:%; "the database was not closed in order"),
+        Err(_) => log::error!("the database was not closed within {LAST_CLOSE:?}: its latest changes are in its log"),
     }
 }
 

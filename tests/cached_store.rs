@@ -158,6 +158,7 @@ impl Store for Inner {
         fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()>;
         fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>>;
         fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
+        fn close(&self) -> Reply<'_, ()>;
         fn observe(&self, observer: Observer) -> ();
         fn vouches(&self) -> bool;
     }

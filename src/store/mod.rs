@@ -358,6 +358,9 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes the sessions that passed `expires_at` by `now`; answers how many. What has ended by itself leaves no event.
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
 
+    /// Completes the writes that were asked for, brings all that was ever written to where a copy finds it, and takes no
+    /// write from then on. For the end of a process; a store that is dropped does the same.
+    fn close(&self) -> Reply<'_, ()>;
     /// Has `observer` told of every [`Change`] from now on, once it can be read and before whoever asked for it is
     /// answered: also where it failed or nobody knows, and also where the caller has left. A change that did not happen
     /// may be told of. What others changed, past this store, is told of as soon as it is seen.

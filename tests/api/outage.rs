@@ -96,6 +96,10 @@ macro_rules! delegate {
                 self.unless($mode, || self.store.$name($($arg),*))
             })*)*
 
+            fn close(&self) -> Reply<'_, ()> {
+                self.store.close()
+            }
+
             fn observe(&self, observer: Observer) {
                 self.store.observe(observer);
             }

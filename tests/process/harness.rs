@@ -52,6 +52,11 @@ impl Place {
         Self { directory: TempDir::new().unwrap(), settings }
     }
 
+    /// The same in a directory within that one.
+    pub fn within(parent: &str, more: &[(&'static str, &'static str)]) -> Self {
+        Self { directory: TempDir::new_in(parent).unwrap(), ..Self::new(more) }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -212,9 +217,14 @@ impl Server {
 
     /// SIGTERM; answers all that the server ever wrote.
     pub fn terminate(self) -> Ended {
-        let id = self.running.child.lock().id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.signal("TERM");
         self.running.end()
+    }
+
+    /// Sends a signal by its name without SIG.
+    pub fn signal(&self, name: &str) {
+        let id = self.running.child.lock().id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 }
 

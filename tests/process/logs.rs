@@ -237,7 +237,7 @@ fn lines_with_part<'l>(log: &'l str, secret: &str) -> Vec<&'l str> {
 /// All that stands in the database's files.
 fn stored(place: &Place) -> Parts {
     let mut all = Vec::new();
-    for name in ["patd.db", "patd.db-wal", "patd.db-shm", "patd.db.lock"] {
+    for name in ["patd.db", "patd.db-wal", "patd.db-shm"] {
         // After the server's end some of them are gone.
         all.extend(fs::read(place.path(name)).unwrap_or_default());
     }

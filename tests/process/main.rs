@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+mod clean_stop;
 mod crash;
 mod drive;
 mod flood;
 mod harness;
+mod locks;
 mod logs;
 mod upgrade;

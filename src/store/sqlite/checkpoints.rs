@@ -10,6 +10,10 @@
 //! had folded; so the thread does that beforehand, and leaves the writer little of it, too.
 //! What grows in spite of that, because somebody reads for a long time or the disk is slow, stops at
 //! [`Limits::bound`]: there the writer makes room, and lets a reader hinder it no longer than [`PATIENCE`].
+//!
+//! At the end, the writer folds the whole log and truncates it ([`Log::close`]), so that the file alone is the whole
+//! database. SQLite does that only when the last connection of all is closed. Which one is the last is a matter of chance:
+//! the connections of the pools are closed by other threads, and a process may end before they are.
 
 use std::{
     cell::Cell,
@@ -20,13 +24,13 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender};
 use rusqlite::Connection;
 
-use super::{file::Database, priority::step_back};
+use super::{locks::Database, priority::step_back};
 
 /// How long the writer waits, once the log has reached its bound, for those who still read its beginning.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -63,6 +67,7 @@ thread_local! {
 pub(super) struct Log {
     limits: Limits,
     busy_timeout: Duration,
+    database: Arc<Database>,
     wanted: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
@@ -90,14 +95,14 @@ impl Log {
     /// Starts the thread, which folds with `connection` into `database`. `busy_timeout` is the writer's own.
     pub(super) fn start(
         connection: Connection,
-        database: Database,
+        database: Arc<Database>,
         busy_timeout: Duration,
         limits: Limits,
     ) -> io::Result<Self> {
         let (wanted, wishes) = crossbeam_channel::bounded(1);
         let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("patd-checkpoint".into()).spawn({
-            let shared = Arc::clone(&shared);
+            let (shared, database) = (Arc::clone(&shared), Arc::clone(&database));
             move || {
                 step_back(STEP_BACK);
                 run(&connection, &database, &wishes, &shared, limits);
@@ -106,6 +111,7 @@ impl Log {
         Ok(Self {
             limits,
             busy_timeout,
+            database,
             wanted: Some(wanted),
             thread: Some(thread),
             shared,
@@ -192,14 +198,61 @@ impl Log {
     }
 }
 
-impl Drop for Log {
-    fn drop(&mut self) {
+impl Log {
+    /// Ends the thread, folds the whole log into the file, and truncates it. Beside a server, a tool leaves that to the
+    /// server, which would take a truncated log for a change by others.
+    pub(super) fn close(mut self, connection: &Connection) {
+        self.end_thread();
+        match self.database.is_served_by_another() {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => log::debug!("store: the locks cannot be read: {error}"),
+        }
+        match fold_in_full(connection) {
+            Ok(true) => {}
+            // Then the last of them folds it.
+            Ok(false) if self.database.has_company() => {}
+            Ok(false) => log::warn!(
+                "store: another program reads the database, so the latest changes stay in its log: whoever copies {0} \
+                 copies {0}-wal as well",
+                self.database.path().display()
+            ),
+            Err(error) => log::error!(
+                "store: the log could not be folded into {0}, so the latest changes stay in {0}-wal: {error}",
+                self.database.path().display()
+            ),
+        }
+    }
+
+    fn end_thread(&mut self) {
         self.wanted = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
             log::error!("store: the checkpoint thread had died");
         }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.end_thread();
+    }
+}
+
+/// Folds the whole log and truncates it; answers whether it did, which others may hinder for [`PATIENCE`].
+pub(super) fn fold_in_full(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(PATIENCE)?;
+    let start = Instant::now();
+    loop {
+        if !fold(connection, TRUNCATE)?.hindered {
+            return Ok(true);
+        }
+        if start.elapsed() >= PATIENCE {
+            return Ok(false);
+        }
+        // For another checkpoint, SQLite does not wait.
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -243,6 +296,9 @@ pub(super) struct Folded {
 pub(super) const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 /// Waits for readers, and makes the next commit begin the log anew.
 pub(super) const RESTART: &str = "PRAGMA wal_checkpoint(RESTART)";
+
+/// The same, and truncates the log. Any other connection takes that for a change.
+pub(super) const TRUNCATE: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
 pub(super) fn fold(connection: &Connection, mode: &'static str) -> rusqlite::Result<Folded> {
     let mut statement = connection.prepare_cached(mode)?;

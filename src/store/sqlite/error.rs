@@ -21,6 +21,21 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// Another process is opening the file, and does not come to an end.
+    #[error("{path} is being opened or upgraded by another patd: wait until that has ended, and start again")]
+    Opening {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process has the file open by another name.
+    #[error(
+        "{path} is in use under another name (a hard link, or a bind mount of the file alone): SQLite finds the \
+         write-ahead log by the name, so use one name for all, or mount the directory"
+    )]
+    OtherName {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is something else.
     #[error("{path} is not a SQLite database: move it away, or set database.path to another file")]
     NotADatabase {

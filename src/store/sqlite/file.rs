@@ -1,19 +1,15 @@
-//! The database as a file: its one name, its creation, its identity, and the server's lock on it.
-//!
-//! Nothing here closes a descriptor of the database file itself once SQLite has it: that would drop every POSIX lock that
-//! this process holds on it, SQLite's included.
+//! The database as a file: its one name, its creation, its identity. [`super::locks`] keeps it open and locks it.
 
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
-    mem::ManuallyDrop,
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use super::error::OpenError;
-use crate::{domain::text::shell_word, store::StoreError};
+use crate::domain::text::shell_word;
 
 /// The one absolute path of the file, symbolic links resolved, so that every spelling of it meets the same lock.
 pub(super) fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
@@ -31,7 +27,7 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
     resolve().map_err(|error| inaccessible(path, &error))
 }
 
-/// The path of a file beside the database: `-wal`, `-shm`, `.lock`.
+/// The path of a file beside the database: `-wal`, `-shm`.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
@@ -79,80 +75,10 @@ pub(super) fn inaccessible(path: &Path, error: &io::Error) -> OpenError {
     OpenError::Inaccessible { path: path.to_owned(), detail: error.to_string() }
 }
 
-/// Holds `<path>.lock`, so that one server at most has the database. The kernel releases it when the process dies.
-///
-/// The file stays when the lock is dropped: removing it would let two servers lock two files of that name.
-#[derive(Debug)]
-pub(super) struct ServerLock {
-    path: PathBuf,
-    id: FileId,
-    _file: File,
-}
-
-impl ServerLock {
-    pub(super) fn acquire(database: &Path) -> Result<Self, OpenError> {
-        let path = beside(database, ".lock");
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| inaccessible(&path, &error))?;
-        Self::lock(database, path, file)
-    }
-
-    /// The same for somebody who is no server and leaves no file: without one, there is no server either.
-    pub(super) fn acquire_if_any(database: &Path) -> Result<Option<Self>, OpenError> {
-        let path = beside(database, ".lock");
-        match OpenOptions::new().append(true).open(&path) {
-            Ok(file) => Self::lock(database, path, file).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(inaccessible(&path, &error)),
-        }
-    }
-
-    fn lock(database: &Path, path: PathBuf, file: File) -> Result<Self, OpenError> {
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                return Err(OpenError::Served { path: database.to_owned() });
-            }
-            Err(fs::TryLockError::Error(error)) => return Err(inaccessible(&path, &error)),
-        }
-        let metadata = file.metadata().map_err(|error| inaccessible(&path, &error))?;
-        Ok(Self { id: FileId::new(&metadata), path, _file: file })
-    }
-
-    /// Whether the lock still protects the database. Opening the lock file also shows a file system that has become
-    /// read-only; its lock is of the open file, not of the process, so that closing it again releases nothing.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
-        let opened = OpenOptions::new().append(true).open(&self.path).and_then(|file| file.metadata());
-        match opened {
-            Ok(metadata) if FileId::new(&metadata) == self.id => Ok(()),
-            Ok(_) => Err(StoreError::Unavailable("the lock file was replaced".to_owned())),
-            Err(error) => Err(StoreError::Unavailable(format!("the lock file cannot be written: {error}"))),
-        }
-    }
-}
-
-/// The database file, for as long as the process lives: to close it would drop SQLite's locks.
-pub(super) struct Database(ManuallyDrop<File>);
-
-impl Database {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        File::open(path).map(|file| Self(ManuallyDrop::new(file)))
-    }
-
-    /// Brings to the disk what SQLite wrote into the file. A commit does not need it, since the log is there.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileId {
-    device: u64,
-    inode: u64,
+    pub(super) device: u64,
+    pub(super) inode: u64,
 }
 
 impl FileId {

@@ -2,7 +2,7 @@
 //!
 //! Nothing in the file or beside it changes, whatever it is: no recovery of a log, no rollback of a journal.
 
-use std::{fs, io, os::unix::ffi::OsStrExt, path::Path, time::Duration};
+use std::{fs, os::unix::ffi::OsStrExt, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
@@ -21,8 +21,6 @@ const QUICK_CHECK_LIMIT: u64 = 16 << 20;
 /// What stands at the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// No file.
-    Nothing,
     /// An empty file, or a database without a table.
     Empty,
     /// A sound database of patd, with this version of its schema, perhaps an older one.
@@ -31,22 +29,9 @@ pub(super) enum Found {
 
 /// Looks at the file; `busy_timeout` is for the moments in which another process opens or closes it.
 pub(super) fn inspect(path: &Path, busy_timeout: Duration) -> Result<Found, OpenError> {
-    let log = fs::metadata(beside(path, "-wal")).ok();
-    let log_size = log.as_ref().map_or(0, fs::Metadata::len);
-    let (found, size) = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (Found::Nothing, 0),
-        Err(error) => return Err(inaccessible(path, &error)),
-        Ok(metadata) if !metadata.is_file() => {
-            return Err(OpenError::Inaccessible { path: path.to_owned(), detail: "it is not a regular file".into() });
-        }
-        Ok(metadata) => (Found::Empty, metadata.len()),
-    };
+    let size = fs::metadata(path).map_err(|error| inaccessible(path, &error))?.len();
     if size == 0 {
-        // SQLite would throw such a log away, and the changes in it.
-        return match log_size {
-            0 => Ok(found),
-            _ => Err(corrupt(path, "its -wal file holds changes, it does not")),
-        };
+        return expect_no_changes_in_log(path).map(|()| Found::Empty);
     }
     let judge = |opened: rusqlite::Result<Connection>| {
         opened
@@ -54,7 +39,7 @@ pub(super) fn inspect(path: &Path, busy_timeout: Duration) -> Result<Found, Open
             .map_err(|error| unreadable(path, &error))
             .and_then(|finding| verdict(path, finding))
     };
-    if log.is_none() {
+    if !beside(path, "-wal").exists() {
         match judge(open_at_rest(path)) {
             // Somebody began to write while the file was read without a lock: what was read proves nothing.
             Err(_) if beside(path, "-wal").exists() => {}
@@ -66,6 +51,14 @@ pub(super) fn inspect(path: &Path, busy_timeout: Duration) -> Result<Found, Open
             judge(open_in_company(path, busy_timeout))
         }
         opened => judge(opened),
+    }
+}
+
+/// Refuses a log beside a file that is missing or empty: SQLite would throw it away, and the changes in it.
+pub(super) fn expect_no_changes_in_log(path: &Path) -> Result<(), OpenError> {
+    match fs::metadata(beside(path, "-wal")) {
+        Ok(log) if log.len() > 0 => Err(corrupt(path, "its -wal file holds changes, it does not")),
+        _ => Ok(()),
     }
 }
 

@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod inspection;
 mod limits;
+mod locks;
 mod migrations;
 mod open;
 mod origins;
@@ -38,7 +39,7 @@ use std::{sync::Arc, time::Duration};
 use self::{
     changes::{Changes, Patience},
     connect::Readers,
-    file::ServerLock,
+    locks::Database,
     shared::Shared,
     watch::{Watch, Watcher},
     writer::Writer,
@@ -85,9 +86,10 @@ pub struct SqliteStore {
     changes: Arc<Changes>,
     room: Arc<tokens::Room>,
     shared: Arc<Shared>,
-    lock: Option<ServerLock>,
     pool_timeout: Duration,
     _patience: Option<Patience>,
+    // Its locks are released last.
+    _database: Arc<Database>,
 }
 
 impl Store for SqliteStore {
@@ -391,6 +393,10 @@ impl Store for SqliteStore {
 
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64> {
         self.write(vec![Change::Sessions], move |connection| sessions::prune(connection, now))
+    }
+
+    fn close(&self) -> Reply<'_, ()> {
+        Reply::Pending(Box::pin(self.writer.close()))
     }
 
     fn observe(&self, observer: Observer) {

@@ -1,6 +1,7 @@
 //! How a database is opened: looked at before anything in it changes, locked, stepped up, and given its threads.
 
 use std::{
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -14,8 +15,9 @@ use super::{
     checkpoints::{Limits, Log},
     connect,
     error::OpenError,
-    file::{self, ServerLock},
+    file,
     inspection::{self, Found},
+    locks::{self, Database, OlderServerLock},
     migrations::{self, MigrationError},
     shared::Shared,
     tokens,
@@ -63,25 +65,24 @@ impl SqliteStore {
 
     pub(super) fn open_within(settings: &SqliteSettings, access: Access, limits: Limits) -> Result<Self, OpenError> {
         let path = file::canonical(&settings.path)?;
+        let database = Arc::new(existing_or_new(&path, access)?);
+        if access == Access::Server {
+            database.serve()?;
+        }
+        // From here on to the end of the upgrade, nobody else opens it.
+        let opening = database.begin_opening(locks::PATIENCE)?;
+        if !database.is_in_place() {
+            let detail = "another file took its place in this moment".into();
+            return Err(OpenError::Inaccessible { path, detail });
+        }
+        opening.join()?;
         let found = inspection::inspect(&path, settings.busy_timeout)?;
-        if found == Found::Nothing && access == Access::Existing {
-            return Err(OpenError::Missing { path });
-        }
-        // Only now, since the lock leaves a file beside the database.
-        let lock = match access {
-            Access::Server => Some(ServerLock::acquire(&path)?),
-            Access::Create | Access::Existing => None,
-        };
-        // A server is not told of another schema, so a tool gives the file none under it.
-        let _no_server = match found {
-            Found::Ours(version) if lock.is_none() && version < migrations::VERSION => {
-                keep_servers_out(&path, version)?
+        let older_server = match found {
+            Found::Ours(version) if version < migrations::VERSION => {
+                keep_older_servers_out(&database, access, version)?
             }
-            _ => None,
+            Found::Ours(_) | Found::Empty => None,
         };
-        if found == Found::Nothing {
-            file::create_private(&path)?;
-        }
         if access == Access::Server {
             file::warn_if_exposed(&path);
         }
@@ -90,6 +91,10 @@ impl SqliteStore {
         let failed = |error| file::inaccessible(&path, &error);
         let mut connection = connect::writer(&path, settings.busy_timeout).map_err(refused)?;
         migrations::migrate(&mut connection).map_err(|error| unmigrated(&path, &error))?;
+        if let Some(lock) = older_server {
+            lock.remove();
+        }
+        drop(opening);
         let watch = Arc::new(Watch::new(&path).map_err(failed)?);
         let watcher = Watcher::start(Arc::clone(&watch)).map_err(failed)?;
         let readers = |count| {
@@ -110,11 +115,10 @@ impl SqliteStore {
             }
         }));
         let folding = connect::checkpoints(&path, &watch).map_err(refused)?;
-        let database = file::Database::open(&path).map_err(failed)?;
-        let log = Log::start(folding, database, settings.busy_timeout, limits).map_err(failed)?;
+        let log = Log::start(folding, Arc::clone(&database), settings.busy_timeout, limits).map_err(failed)?;
         let writer = Writer::start(connection, log, settings.write_queue, Arc::clone(&watch), Arc::clone(&changes))
             .map_err(failed)?;
-        let patience = lock.is_none().then(|| Patience(Arc::clone(&changes)));
+        let patience = (access != Access::Server).then(|| Patience(Arc::clone(&changes)));
         let pool_timeout = settings.pool_timeout;
         Ok(Self {
             _watcher: watcher,
@@ -127,16 +131,46 @@ impl SqliteStore {
             changes,
             room,
             shared: Arc::new(Shared::new()),
-            lock,
             pool_timeout,
             _patience: patience,
+            _database: database,
         })
     }
 }
 
-fn keep_servers_out(path: &Path, found: i64) -> Result<Option<ServerLock>, OpenError> {
-    ServerLock::acquire_if_any(path).map_err(|error| match error {
-        OpenError::Served { path } => OpenError::InUse { path, found, known: migrations::VERSION },
+/// Opens the file for its locks. Where there is none, a process that may create one makes it, empty.
+fn existing_or_new(path: &Path, access: Access) -> Result<Database, OpenError> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            inspection::expect_no_changes_in_log(path)?;
+            if access == Access::Existing {
+                return Err(OpenError::Missing { path: path.to_owned() });
+            }
+            file::create_private(path)?;
+        }
+        Err(error) => return Err(file::inaccessible(path, &error)),
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(OpenError::Inaccessible { path: path.to_owned(), detail: "it is not a regular file".into() });
+        }
+        Ok(_) => {}
+    }
+    Database::open(path)
+}
+
+/// A server is not told that the schema changes under it. So nobody upgrades a file that a server has, of this release or
+/// of one that locked another file.
+fn keep_older_servers_out(
+    database: &Database,
+    access: Access,
+    found: i64,
+) -> Result<Option<OlderServerLock>, OpenError> {
+    let path = database.path();
+    let in_use = || OpenError::InUse { path: path.to_owned(), found, known: migrations::VERSION };
+    if access != Access::Server && database.is_served_by_another().map_err(|error| file::inaccessible(path, &error))? {
+        return Err(in_use());
+    }
+    OlderServerLock::take(path).map_err(|error| match error {
+        OpenError::Served { .. } => in_use(),
         other => other,
     })
 }

@@ -94,9 +94,6 @@ impl SqliteStore {
     pub(super) fn check(&self) -> Result<(), StoreError> {
         self.watch.check()?;
         self.watch.check_writable()?;
-        if let Some(lock) = &self.lock {
-            lock.check()?;
-        }
         match self.writer.is_alive() {
             true => Ok(()),
             false => Err(StoreError::Unavailable("the writer has stopped".to_owned())),

@@ -6,6 +6,7 @@
 //! observers are told of what changed; and between jobs, of what others changed.
 
 use std::{
+    iter,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -34,9 +35,12 @@ const STEP_BACK: i32 = 5;
 /// look at what others changed.
 const COURTESY: Duration = Duration::from_millis(50);
 
+/// How often the order to end looks for a place in a full queue.
+const CLOSE_INTERVAL: Duration = Duration::from_millis(5);
+
 /// The writer thread's handle. Dropping it lets the thread finish what was queued, and waits for that.
 pub(super) struct Writer {
-    queue: Option<Sender<Box<dyn Job>>>,
+    queue: Option<Sender<Order>>,
     thread: Option<JoinHandle<()>>,
     changes: Arc<Changes>,
 }
@@ -50,11 +54,18 @@ impl Writer {
         watch: Arc<Watch>,
         changes: Arc<Changes>,
     ) -> std::io::Result<Self> {
-        let (queue, jobs) = crossbeam_channel::bounded(capacity.max(1));
+        let (queue, orders) = crossbeam_channel::bounded(capacity.max(1));
         let probe = Probe::new(Arc::clone(&changes), Arc::clone(&watch));
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
             step_back(STEP_BACK);
-            run(&connection, log, &jobs, &watch, probe);
+            let closed = run(&connection, log, &orders, &watch, probe);
+            if let Err((_, error)) = connection.close() {
+                log::error!("store: the writer's connection cannot be closed: {error}");
+            }
+            if let Some(closed) = closed {
+                // Nobody may be left who waits for it.
+                let _ = closed.send(());
+            }
         })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), changes })
     }
@@ -79,7 +90,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let notice = Notice { changes: Arc::clone(&self.changes), of };
         let job = Box::new(Task { work, result: None, notice, reply });
-        let refusal = match self.queue.as_ref().map(|queue| queue.try_send(job)) {
+        let refusal = match self.queue.as_ref().map(|queue| queue.try_send(Order::Write(job))) {
             Some(Ok(())) => {
                 return Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) }));
             }
@@ -87,6 +98,24 @@ impl Writer {
             Some(Err(TrySendError::Disconnected(_))) | None => stopped(),
         };
         Reply::ready(Err(refusal))
+    }
+
+    /// Lets the thread finish what was queued, fold the log, close its connection and end. A second call waits for nothing.
+    pub(super) fn close(&self) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+        let queue = self.queue.clone();
+        async move {
+            let (closed, end) = oneshot::channel();
+            let mut order = Order::Close(closed);
+            while let Some(queue) = &queue {
+                match queue.try_send(order) {
+                    Ok(()) => break,
+                    Err(TrySendError::Full(refused)) => order = refused,
+                    Err(TrySendError::Disconnected(_)) => return Ok(()),
+                }
+                tokio::time::sleep(CLOSE_INTERVAL).await;
+            }
+            end.await.map_err(|_| stopped())
+        }
     }
 
     /// Whether the thread still runs.
@@ -108,6 +137,13 @@ impl Drop for Writer {
 
 fn stopped() -> StoreError {
     StoreError::Unavailable("the writer has stopped".into())
+}
+
+/// What the thread is asked for.
+enum Order {
+    Write(Box<dyn Job>),
+    /// To end, and to say so when the connection is closed.
+    Close(oneshot::Sender<()>),
 }
 
 /// A write of any type, seen from the thread: run, then answered once the fate of its transaction is known.
@@ -155,20 +191,39 @@ where
     }
 }
 
-fn run(connection: &Connection, mut log: Log, jobs: &Receiver<Box<dyn Job>>, watch: &Watch, mut probe: Probe) {
+/// Works until the end is ordered, or nobody is left who could order anything. Answers to whom the end is to be told.
+fn run(
+    connection: &Connection,
+    mut log: Log,
+    orders: &Receiver<Order>,
+    watch: &Watch,
+    mut probe: Probe,
+) -> Option<oneshot::Sender<()>> {
     Log::watch(connection);
     probe.look(connection);
-    loop {
-        let first = match jobs.recv_timeout(PROBE_INTERVAL) {
+    let mut closing = None;
+    while closing.is_none() {
+        let first = match orders.recv_timeout(PROBE_INTERVAL) {
             Ok(first) => first,
             Err(RecvTimeoutError::Timeout) => {
                 probe.look(connection);
                 continue;
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => break,
         };
-        let mut batch = vec![first];
-        batch.extend(jobs.try_iter().take(MAX_BATCH - 1));
+        let mut batch = Vec::new();
+        for order in iter::once(first).chain(orders.try_iter()).take(MAX_BATCH) {
+            match order {
+                Order::Write(job) => batch.push(job),
+                Order::Close(closed) => {
+                    closing = Some(closed);
+                    break;
+                }
+            }
+        }
+        if batch.is_empty() {
+            continue;
+        }
         // Whatever goes wrong, the thread lives on: who waits in the queue would otherwise wait for ever. The callers of
         // this batch are let go as it is dropped.
         let served = catch_unwind(AssertUnwindSafe(|| serve(connection, batch, watch, &mut probe)));
@@ -182,6 +237,8 @@ fn run(connection: &Connection, mut log: Log, jobs: &Receiver<Box<dyn Job>>, wat
             false => log.fold_soon(),
         }
     }
+    log.close(connection);
+    closing
 }
 
 /// Answers whether the transaction was completed.
@@ -326,9 +383,9 @@ mod tests {
 
     #[test]
     fn a_writer_whose_thread_died_refuses_at_once() {
-        let (queue, jobs) = crossbeam_channel::bounded(1);
+        let (queue, orders) = crossbeam_channel::bounded(1);
         let writer = Writer { queue: Some(queue), thread: None, changes: Arc::new(Changes::new()) };
-        drop(jobs);
+        drop(orders);
         assert!(!writer.is_alive());
         let refused = writer.submit(Vec::new(), |_| Ok(())).now_or_never();
         assert_eq!(refused, Some(Err(stopped())));

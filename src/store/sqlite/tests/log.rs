@@ -168,3 +168,44 @@ fn a_transaction_that_failed_has_the_log_folded_so_that_the_next_needs_no_room()
         flood(&store, 1);
     }
 }
+
+#[test]
+fn the_end_folds_the_log_though_others_have_the_database_open() {
+    let directory = directory();
+    let reader = || {
+        let reader = Connection::open(database(&directory)).unwrap();
+        reader.query_row("SELECT count(*) FROM users", [], |_| Ok(())).unwrap();
+        reader
+    };
+    let store = open(&directory);
+    let _reader = reader();
+    flood(&store, 3);
+    assert!(pages(&directory) > 0);
+    drop(store);
+    assert_eq!(fs::metadata(log_of(&directory)).unwrap().len(), 0);
+
+    // The same where somebody still has the store, as the threads of a server may.
+    let store = open(&directory);
+    flood(&store, 3);
+    let (open, gate) = running::gate(&store);
+    let queued = store.add_user(person("queued"), password(), by());
+    drop(open);
+    assert_eq!(wait(store.close()), Ok(()));
+    assert_eq!((wait(gate), wait(queued)), (Ok(()), Ok(())));
+    assert_eq!(fs::metadata(log_of(&directory)).unwrap().len(), 0);
+    assert!(is_outage(&wait(store.add_user(person("late"), password(), by()))));
+    assert!(is_outage(&wait(store.ready())));
+    assert_eq!(wait(store.close()), Ok(()));
+}
+
+#[test]
+fn a_tool_leaves_the_log_of_a_server_alone() {
+    let directory = directory();
+    let server = open(&directory);
+    flood(&server, 3);
+    let before = fs::metadata(log_of(&directory)).unwrap().len();
+    let tool = SqliteStore::open(&settings(database(&directory)), Access::Existing).unwrap();
+    wait(tool.add_user(person("ada"), password(), by())).unwrap();
+    drop(tool);
+    assert!(fs::metadata(log_of(&directory)).unwrap().len() > before);
+}

@@ -3,6 +3,7 @@
 
 mod audit_trail;
 mod life;
+mod locks;
 mod log;
 mod opening;
 mod running;
@@ -52,7 +53,7 @@ fn open(directory: &TempDir) -> SqliteStore {
     SqliteStore::open(&settings(database(directory)), Access::Server).unwrap()
 }
 
-/// A database of patd at rest, without a log or a lock file beside it.
+/// A database of patd at rest, without a log beside it.
 fn made(directory: &TempDir) -> PathBuf {
     let path = database(directory);
     let store = SqliteStore::open(&settings(&path), Access::Create).unwrap();

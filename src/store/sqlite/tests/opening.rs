@@ -65,7 +65,7 @@ fn a_new_file_is_private_and_ours() {
     let directory = directory();
     let store = open(&directory);
     let path = database(&directory);
-    for suffix in ["", "-wal", "-shm", ".lock"] {
+    for suffix in ["", "-wal", "-shm"] {
         assert_eq!(mode(&file::beside(&path, suffix)), 0o600, "{suffix}");
     }
     let pragmas = wait(store.write(Vec::new(), |connection| {

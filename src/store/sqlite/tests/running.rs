@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use super::*;
 
 /// Holds the writer until the answered sender is dropped, so that what is submitted meanwhile becomes one batch.
-fn gate(store: &SqliteStore) -> (mpsc::Sender<()>, Reply<'_, ()>) {
+pub(super) fn gate(store: &SqliteStore) -> (mpsc::Sender<()>, Reply<'_, ()>) {
     let (opened, held) = mpsc::channel();
     let (open, opens) = mpsc::channel::<()>();
     let reply = store.write(Vec::new(), move |_| {
@@ -326,14 +326,6 @@ fn a_file_that_vanishes_under_a_transaction_takes_it_along() {
         Ok(())
     });
     assert!(is_outage(&wait(moved)));
-}
-
-#[test]
-fn a_lock_file_that_vanished_is_reported() {
-    let directory = directory();
-    let store = open(&directory);
-    fs::remove_file(file::beside(&database(&directory), ".lock")).unwrap();
-    assert!(is_outage(&wait(store.ready())));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Releases that differ in their schema, on one file.
 
-use std::fs;
+use std::fs::{self, File};
 
 use super::*;
 
@@ -21,17 +21,29 @@ fn version(path: &Path) -> i64 {
 fn a_tool_steps_up_no_file_that_a_server_has() {
     let directory = directory();
     let path = older(&directory);
-    let server = ServerLock::acquire(&path).unwrap();
     let before = fs::read(&path).unwrap();
-    for access in [Access::Create, Access::Existing] {
+    let refused = |access| {
         let error = SqliteStore::open(&settings(&path), access).err().unwrap();
         assert!(matches!(error, OpenError::InUse { found: 1, known: migrations::VERSION, .. }), "{error:?}");
         assert!(error.to_string().contains("stop the server"), "{error}");
-    }
-    assert!(fs::read(&path).unwrap() == before);
+        assert!(fs::read(&path).unwrap() == before);
+    };
+    // A server that locks the database itself.
+    let server = Database::open(&path).unwrap();
+    server.serve().unwrap();
+    refused(Access::Create);
+    refused(Access::Existing);
     drop(server);
+    // A server of a release before version 7, which locks a file beside it.
+    let older = File::create(file::beside(&path, ".lock")).unwrap();
+    older.try_lock().unwrap();
+    refused(Access::Server);
+    refused(Access::Create);
+    refused(Access::Existing);
+    drop(older);
     drop(SqliteStore::open(&settings(&path), Access::Existing).unwrap());
     assert_eq!(version(&path), migrations::VERSION);
+    assert!(!file::beside(&path, ".lock").exists(), "no release locks it any more");
     drop(open(&directory));
 }
 
@@ -43,7 +55,6 @@ fn a_tool_works_beside_a_server_of_its_own_release_and_steps_up_a_file_that_none
     let path = older(&at_rest);
     drop(SqliteStore::open(&settings(&path), Access::Existing).unwrap());
     assert_eq!(version(&path), migrations::VERSION);
-    assert!(!file::beside(&path, ".lock").exists(), "no file that a server of another user could not open");
 }
 
 #[test]

@@ -1,0 +1,300 @@
+//! Who has the database open: locks on the database file itself.
+//!
+//! A lock on a file belongs to its inode. So it holds whatever name leads to the file: a symbolic link, a hard link, a bind
+//! mount, another path in a container. It needs no file of its own that somebody could delete. The kernel releases it when
+//! the process dies.
+//!
+//! SQLite locks bytes of the same file with POSIX locks, from 1 GiB on ([`SQLITE_BYTES`]). These belong to the process, and
+//! closing any descriptor of the file releases them all. The locks here are of another kind, on other bytes: they belong to
+//! the open file (`F_OFD_SETLK`), and closing another descriptor releases none. The reverse holds only because the
+//! descriptor here is never closed while the process lives.
+//!
+//! Three ranges of bytes are locked:
+//!
+//! - `OPENING`, by a process while it opens the database: it looks at the files, creates or upgrades the schema, and
+//!   accepts or refuses the log. So no two processes do that at once.
+//! - `SERVING`, by the server.
+//! - One byte of `NAMES`, shared, by each process that has the database open. Which byte follows from the directory and
+//!   the name of the file, since SQLite finds the log by that name: two processes that used two names would write two logs
+//!   for one file. The second of them is refused.
+//!
+//! Not covered: file systems without such locks (opening the database fails there), NFS between machines (SQLite's own
+//! shared memory does not work there either), and a release before schema 7, which locks a file `.lock` beside the database.
+//! [`OlderServerLock`] takes that lock, too, as long as the schema is not upgraded; such a release refuses the file afterwards.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    mem::ManuallyDrop,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    error::OpenError,
+    file::{FileId, beside, inaccessible},
+};
+
+/// How long an opening waits for another one. Only an upgrade of a large database takes longer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it looks whether the other one has ended.
+const INTERVAL: Duration = Duration::from_millis(2);
+
+/// What other processes have the database open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    /// None.
+    Alone,
+    /// Some, by the same name. One of them has accepted the log.
+    Others,
+}
+
+/// The database file, open for as long as the process lives: to close it would release SQLite's locks. Dropping this
+/// releases the locks that are taken here.
+#[derive(Debug)]
+pub(super) struct Database {
+    path: PathBuf,
+    file: ManuallyDrop<File>,
+    id: FileId,
+}
+
+impl Database {
+    /// Opens the file, which must exist.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let open = || {
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            Ok((FileId::new(&file.metadata()?), file))
+        };
+        let (id, file) = open().map_err(|error| inaccessible(path, &error))?;
+        Ok(Self { path: path.to_owned(), file: ManuallyDrop::new(file), id })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Brings to the disk what SQLite wrote into the file. A commit does not need it, since the log is there.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// Whether the path still leads to this file.
+    pub(super) fn is_in_place(&self) -> bool {
+        FileId::of(&self.path).ok() == Some(self.id)
+    }
+
+    /// Takes the lock of the server. [`OpenError::Served`].
+    pub(super) fn serve(&self) -> Result<(), OpenError> {
+        match system::lock(&self.file, SERVING) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(OpenError::Served { path: self.path.clone() }),
+            Err(error) => Err(self.unlockable(&error)),
+        }
+    }
+
+    /// Whether another process, or another opening in this one, is the server.
+    pub(super) fn is_served_by_another(&self) -> io::Result<bool> {
+        system::is_locked_by_another(&self.file, SERVING)
+    }
+
+    /// Whether other processes have the database open. Where that cannot be known, it says no.
+    pub(super) fn has_company(&self) -> bool {
+        system::is_locked_by_another(&self.file, NAMES).unwrap_or(false)
+    }
+
+    /// Waits until nobody else opens the database, and keeps others from it until the answer is dropped.
+    /// [`OpenError::Opening`].
+    pub(super) fn begin_opening(&self, patience: Duration) -> Result<Opening<'_>, OpenError> {
+        let start = Instant::now();
+        loop {
+            match system::lock(&self.file, OPENING) {
+                Ok(true) => return Ok(Opening(self)),
+                Ok(false) if start.elapsed() < patience => thread::sleep(INTERVAL),
+                Ok(false) => return Err(OpenError::Opening { path: self.path.clone() }),
+                Err(error) => return Err(self.unlockable(&error)),
+            }
+        }
+    }
+
+    fn unlockable(&self, error: &io::Error) -> OpenError {
+        let detail = format!("it cannot be locked: {error}");
+        OpenError::Inaccessible { path: self.path.clone(), detail }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Err(error) = system::unlock(&self.file, ALL) {
+            log::error!("store: the locks on {} cannot be released: {error}", self.path.display());
+        }
+    }
+}
+
+/// An opening under way.
+pub(super) struct Opening<'d>(&'d Database);
+
+impl Opening<'_> {
+    /// Makes this process one of those that have the database open, and finds the others. [`OpenError::OtherName`].
+    pub(super) fn join(&self) -> Result<Company, OpenError> {
+        let database = self.0;
+        let own = NAMES.start + name(&database.path).map_err(|error| inaccessible(&database.path, &error))?;
+        let join = || {
+            let before = Bytes { start: NAMES.start, end: own };
+            let behind = Bytes { start: own + 1, end: NAMES.end };
+            let is_locked = |bytes| system::is_locked_by_another(&database.file, bytes);
+            let by_other_name = is_locked(before)? || is_locked(behind)?;
+            let company = if is_locked(NAMES)? { Company::Others } else { Company::Alone };
+            system::lock_shared(&database.file, Bytes { start: own, end: own + 1 })?;
+            Ok((by_other_name, company))
+        };
+        match join().map_err(|error| database.unlockable(&error))? {
+            (true, _) => Err(OpenError::OtherName { path: database.path.clone() }),
+            (false, company) => Ok(company),
+        }
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = system::unlock(&self.0.file, OPENING) {
+            log::error!("store: the lock on {} cannot be released: {error}", self.0.path.display());
+        }
+    }
+}
+
+/// A number below [`COUNT_OF_NAMES`] that follows from the directory and the name within it.
+fn name(path: &Path) -> io::Result<i64> {
+    let directory = FileId::of(path.parent().unwrap_or(Path::new("/")))?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&directory.device.to_le_bytes());
+    hasher.update(&directory.inode.to_le_bytes());
+    hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+    let mut number = [0; 8];
+    hasher.finalize_xof().fill(&mut number);
+    Ok(i64::from_le_bytes(number).rem_euclid(COUNT_OF_NAMES))
+}
+
+/// A range of bytes. They need not exist.
+#[derive(Clone, Copy, Debug)]
+struct Bytes {
+    start: i64,
+    end: i64,
+}
+
+/// Those that SQLite locks.
+const SQLITE_BYTES: Bytes = Bytes { start: 0x4000_0000, end: 0x4000_0200 };
+/// Far enough behind them, and below 2 GiB, which every system can lock.
+const OPENING: Bytes = Bytes { start: SQLITE_BYTES.end + 0x1000, end: SQLITE_BYTES.end + 0x1001 };
+const SERVING: Bytes = Bytes { start: OPENING.end, end: OPENING.end + 1 };
+const COUNT_OF_NAMES: i64 = 1 << 29;
+const NAMES: Bytes = Bytes { start: SERVING.end, end: SERVING.end + COUNT_OF_NAMES };
+const ALL: Bytes = Bytes { start: OPENING.start, end: NAMES.end };
+
+/// The lock that releases before schema 7 take for a server: on the file `.lock` beside the database.
+pub(super) struct OlderServerLock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl OlderServerLock {
+    /// Takes the lock if there is such a file. [`OpenError::Served`].
+    pub(super) fn take(database: &Path) -> Result<Option<Self>, OpenError> {
+        let path = beside(database, ".lock");
+        let file = match OpenOptions::new().append(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(inaccessible(&path, &error)),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { path, _file: file })),
+            Err(fs::TryLockError::WouldBlock) => Err(OpenError::Served { path: database.to_owned() }),
+            Err(fs::TryLockError::Error(error)) => Err(inaccessible(&path, &error)),
+        }
+    }
+
+    /// Removes the file, which no release needs any more once the schema is upgraded.
+    pub(super) fn remove(self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            log::debug!("store: {} cannot be removed: {error}", self.path.display());
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::{fs::File, io};
+
+    use nix::{
+        errno::Errno,
+        fcntl::{FcntlArg, fcntl},
+        libc,
+    };
+
+    use super::Bytes;
+
+    fn request(kind: i32, bytes: Bytes) -> libc::flock {
+        libc::flock {
+            // They are small constants, of a type that depends on the system.
+            l_type: kind as _,
+            l_whence: libc::SEEK_SET as _,
+            l_start: bytes.start,
+            l_len: bytes.end - bytes.start,
+            l_pid: 0,
+        }
+    }
+
+    fn set(file: &File, kind: i32, bytes: Bytes) -> io::Result<bool> {
+        match fcntl(file, FcntlArg::F_OFD_SETLK(&request(kind, bytes))) {
+            Ok(_) => Ok(true),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn lock(file: &File, bytes: Bytes) -> io::Result<bool> {
+        set(file, libc::F_WRLCK, bytes)
+    }
+
+    pub(super) fn lock_shared(file: &File, bytes: Bytes) -> io::Result<bool> {
+        set(file, libc::F_RDLCK, bytes)
+    }
+
+    pub(super) fn unlock(file: &File, bytes: Bytes) -> io::Result<()> {
+        set(file, libc::F_UNLCK, bytes).map(drop)
+    }
+
+    pub(super) fn is_locked_by_another(file: &File, bytes: Bytes) -> io::Result<bool> {
+        if bytes.start == bytes.end {
+            // A length of zero would mean: to the end of the file.
+            return Ok(false);
+        }
+        let mut found = request(libc::F_WRLCK, bytes);
+        fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))?;
+        Ok(i32::from(found.l_type) != libc::F_UNLCK)
+    }
+}
+
+/// Other systems have no such locks that a program may use: there nothing keeps a second server out.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::{fs::File, io};
+
+    use super::Bytes;
+
+    pub(super) fn lock(_: &File, _: Bytes) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    pub(super) fn lock_shared(_: &File, _: Bytes) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    pub(super) fn unlock(_: &File, _: Bytes) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn is_locked_by_another(_: &File, _: Bytes) -> io::Result<bool> {
+        Ok(false)
+    }
+}

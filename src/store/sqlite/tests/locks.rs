@@ -1,0 +1,135 @@
+//! Who may have a database open at the same time, by whatever name.
+
+use std::{
+    fs::{self, File},
+    sync::Barrier,
+};
+
+use super::*;
+use crate::store::sqlite::locks::{Company, Database};
+
+const SHORT: Duration = Duration::from_millis(50);
+
+fn hard_link(path: &Path, name: &str) -> PathBuf {
+    let link = path.with_file_name(name);
+    fs::hard_link(path, &link).unwrap();
+    link
+}
+
+#[test]
+fn a_second_server_is_refused_by_a_hard_link() {
+    let directory = directory();
+    let store = open(&directory);
+    let link = hard_link(&database(&directory), "link.db");
+    let error = SqliteStore::open(&settings(&link), Access::Server).err().unwrap();
+    assert!(matches!(error, OpenError::Served { .. }), "{error:?}");
+    drop(store);
+    drop(SqliteStore::open(&settings(&link), Access::Server).unwrap());
+}
+
+#[test]
+fn a_tool_is_refused_by_a_name_that_leads_to_another_log() {
+    let directory = directory();
+    let store = open(&directory);
+    let link = hard_link(&database(&directory), "link.db");
+    let elsewhere = super::directory();
+    let far_link = elsewhere.path().join("patd.db");
+    let linked = fs::hard_link(&link, &far_link).map(|()| far_link);
+    for name in [Some(link), linked.ok()].into_iter().flatten() {
+        for access in [Access::Existing, Access::Create] {
+            let error = SqliteStore::open(&settings(&name), access).err().unwrap();
+            assert!(matches!(error, OpenError::OtherName { .. }), "{error:?}");
+        }
+        assert!(!file::beside(&name, "-wal").exists());
+    }
+    // By the server's own name it is welcome.
+    let tool = SqliteStore::open(&settings(database(&directory)), Access::Existing).unwrap();
+    wait(tool.add_user(person("ada"), password(), by())).unwrap();
+    assert_eq!(wait(store.users(None, 9)).unwrap().len(), 1);
+}
+
+#[test]
+fn closing_descriptors_and_connections_releases_no_lock() {
+    let directory = directory();
+    let path = database(&directory);
+    let _store = open(&directory);
+    drop(File::open(&path).unwrap());
+    let connection = Connection::open(&path).unwrap();
+    connection.query_row("SELECT count(*) FROM users", [], |_| Ok(())).unwrap();
+    drop(connection);
+    let error = SqliteStore::open(&settings(&path), Access::Server).err().unwrap();
+    assert!(matches!(error, OpenError::Served { .. }), "{error:?}");
+}
+
+#[test]
+fn nothing_beside_the_database_holds_the_lock() {
+    let directory = directory();
+    let path = database(&directory);
+    let store = open(&directory);
+    wait(store.add_user(person("ada"), password(), by())).unwrap();
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        let other = entry.unwrap().path();
+        if other != path && !other.to_str().unwrap().ends_with("-shm") {
+            fs::remove_file(other).unwrap();
+        }
+    }
+    let error = SqliteStore::open(&settings(&path), Access::Server).err().unwrap();
+    assert!(matches!(error, OpenError::Served { .. }), "{error:?}");
+}
+
+#[test]
+fn one_opening_waits_for_another_and_gives_up_in_the_end() {
+    let directory = directory();
+    let path = made(&directory);
+    let (first, second) = (Database::open(&path).unwrap(), Database::open(&path).unwrap());
+    let opening = first.begin_opening(SHORT).unwrap();
+    assert!(matches!(second.begin_opening(SHORT), Err(OpenError::Opening { .. })));
+    let waiting = thread::spawn(move || second.begin_opening(Duration::from_secs(10)).map(|opening| opening.join()));
+    thread::sleep(SHORT);
+    assert!(!waiting.is_finished());
+    drop(opening);
+    assert_eq!(waiting.join().unwrap().unwrap().unwrap(), Company::Alone);
+}
+
+#[test]
+fn who_opens_knows_whether_others_have_it_open() {
+    let directory = directory();
+    let path = made(&directory);
+    let join = || {
+        let database = Database::open(&path).unwrap();
+        let company = database.begin_opening(SHORT).unwrap().join().unwrap();
+        (database, company)
+    };
+    let (first, company) = join();
+    assert_eq!(company, Company::Alone);
+    assert!(!first.has_company());
+    let (second, company) = join();
+    assert_eq!(company, Company::Others);
+    assert!(first.has_company() && second.has_company());
+    assert!(!first.is_served_by_another().unwrap());
+    second.serve().unwrap();
+    assert!(first.is_served_by_another().unwrap() && !second.is_served_by_another().unwrap());
+    drop(second);
+    assert!(!first.has_company() && !first.is_served_by_another().unwrap());
+}
+
+#[test]
+fn a_database_that_many_make_at_once_is_made_once() {
+    for _ in 0..30 {
+        let directory = directory();
+        let path = database(&directory);
+        let start = Barrier::new(4);
+        let create = |access| {
+            start.wait();
+            SqliteStore::open(&settings(&path), access).map(|store| wait(store.ready()).unwrap())
+        };
+        thread::scope(|scope| {
+            let server = scope.spawn(|| create(Access::Server));
+            let tools: Vec<_> = (0..3).map(|_| scope.spawn(|| create(Access::Create))).collect();
+            server.join().unwrap().unwrap();
+            for tool in tools {
+                tool.join().unwrap().unwrap();
+            }
+        });
+    }
+}
