@@ -36,13 +36,18 @@ pub struct Application {
 
 impl Application {
     pub fn start() -> Self {
+        Self::answering(told)
+    }
+
+    /// One that answers in its own way.
+    pub fn answering(answer: fn(&Received) -> Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let application = Self { address: listener.local_addr().unwrap(), received: Arc::default() };
         let received = application.received.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let received = received.clone();
-                thread::spawn(move || answer_all(stream, &received));
+                thread::spawn(move || answer_all(stream, &received, answer));
             }
         });
         application
@@ -54,23 +59,40 @@ impl Application {
     }
 }
 
-/// Answers each request of a connection with what arrived, as JSON.
-fn answer_all(mut stream: TcpStream, received: &Mutex<Vec<Received>>) {
+/// Answers each request of a connection; grants any protocol that is asked for, and then sends back what it gets.
+fn answer_all(mut stream: TcpStream, received: &Mutex<Vec<Received>>, answer: fn(&Received) -> Vec<u8>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while let Some(request) = read_request(&mut reader) {
-        let headers: Vec<_> = request.headers.iter().map(|(name, value)| [name, value]).collect();
-        let told = json!({
-            "method": request.method, "path": request.target, "headers": headers, "body_length": request.body.len(),
-        });
-        // An answer to HEAD has a head alone.
-        let told = if request.method == "HEAD" { String::new() } else { told.to_string() };
+        let upgrade = request.all("Upgrade").first().map(|&protocol| protocol.to_owned());
+        let bytes = match &upgrade {
+            Some(protocol) => {
+                let head =
+                    format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: {protocol}\r\nConnection: Upgrade\r\n\r\n");
+                head.into_bytes()
+            }
+            None => answer(&request),
+        };
         received.lock().unwrap().push(request);
-        let head =
-            format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", told.len());
-        if stream.write_all((head + &told).as_bytes()).is_err() {
+        if stream.write_all(&bytes).is_err() {
+            return;
+        }
+        if upgrade.is_some() {
+            let _ = std::io::copy(&mut reader, &mut stream);
             return;
         }
     }
+}
+
+/// What arrived, as JSON.
+fn told(request: &Received) -> Vec<u8> {
+    let headers: Vec<_> = request.headers.iter().map(|(name, value)| [name, value]).collect();
+    let told = json!({
+        "method": request.method, "path": request.target, "headers": headers, "body_length": request.body.len(),
+    });
+    // An answer to HEAD has a head alone.
+    let told = if request.method == "HEAD" { String::new() } else { told.to_string() };
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", told.len());
+    (head + &told).into_bytes()
 }
 
 fn read_request(reader: &mut impl BufRead) -> Option<Received> {

@@ -7,7 +7,7 @@ use crate::{
     client::{ELSEWHERE, Request},
     patd::{DEADLINE, EMAIL},
     proxies::Kind,
-    world::{NAME, Token, World},
+    world::{NAME, Token, World, furthest},
 };
 
 /// Every name under which the application learns who asks.
@@ -262,28 +262,6 @@ fn try_door(world: &World, target: &str, reader: &Token) {
     }
 }
 
-/// Where an application ends up that decodes, folds and cuts as much as it can.
-fn furthest(target: &str) -> String {
-    let behind_host = target.strip_prefix("http://").map(|rest| rest.find('/').map_or("", |at| &rest[at..]));
-    let mut path = behind_host.unwrap_or(target).split(['?', '#']).next().unwrap().to_owned();
-    for _ in 0..3 {
-        for (from, to) in
-            [("%25", "%"), ("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("%3b", ";"), ("%73", "s"), ("\\", "/")]
-        {
-            path = path.to_ascii_lowercase().replace(from, to);
-        }
-    }
-    let mut kept: Vec<&str> = Vec::new();
-    for segment in path.split('/') {
-        match segment.split([';', '\0', ' ', '\t']).next().unwrap().split("%00").next().unwrap() {
-            "" | "." => {}
-            ".." => drop(kept.pop()),
-            segment => kept.push(segment),
-        }
-    }
-    format!("/{}", kept.join("/"))
-}
-
 pub fn outages_let_nobody_through(kind: Kind) {
     let world = World::start(kind);
     let reader = world.patd.token(&["calls:read"]);
@@ -324,7 +302,7 @@ fn assert_outage(world: &World, request: &Request) {
     }
 }
 
-fn secret(token: &Token) -> &str {
+pub fn secret(token: &Token) -> &str {
     token.text.rsplit('|').next().unwrap()
 }
 

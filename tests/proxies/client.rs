@@ -1,7 +1,7 @@
 //! A client that sends exactly the bytes it is given.
 
 use std::{
-    io::{BufReader, Write},
+    io::{BufReader, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
 };
 
@@ -13,9 +13,15 @@ use crate::{
 /// From where a client asks that is no proxy itself, as the one on 127.0.0.1 is by patd's settings.
 pub const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
+/// The names under which the two applications are served.
+pub const APPLICATION: &str = "application.example";
+pub const PACKAGES: &str = "packages.example";
+
 /// A request that is sent as it stands: nothing is folded, escaped or refused.
 #[derive(Clone, Debug)]
 pub struct Request {
+    line: String,
+    host: String,
     head: String,
     connection: String,
     body: Vec<u8>,
@@ -23,12 +29,22 @@ pub struct Request {
 
 impl Request {
     pub fn new(method: &str, target: &str) -> Self {
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: application.example\r\n");
-        Self { head, connection: "close".to_owned(), body: Vec::new() }
+        Self {
+            line: format!("{method} {target} HTTP/1.1"),
+            host: APPLICATION.to_owned(),
+            head: String::new(),
+            connection: "close".to_owned(),
+            body: Vec::new(),
+        }
     }
 
     pub fn get(target: &str) -> Self {
         Self::new("GET", target)
+    }
+
+    /// To another host than the first.
+    pub fn to(self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self }
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -83,10 +99,26 @@ impl Request {
         self.send_over(stream)
     }
 
+    /// Asks for another protocol, and sends `text` where that is granted: what comes back is the body of the answer.
+    pub fn upgrade(&self, to: SocketAddr, protocol: &str, text: &str) -> Answer {
+        let upgrade = Self { connection: "Upgrade".to_owned(), ..self.clone() };
+        let stream = TcpStream::connect(to).unwrap();
+        let mut writer = stream.try_clone().unwrap();
+        let answer = upgrade.header("Upgrade", protocol).send_over(stream.try_clone().unwrap());
+        if answer.status != 101 {
+            return answer;
+        }
+        writer.write_all(text.as_bytes()).unwrap();
+        let mut back = vec![0; text.len()];
+        (&stream).read_exact(&mut back).unwrap();
+        Answer { body: String::from_utf8(back).unwrap(), ..answer }
+    }
+
     fn send_over(&self, mut stream: TcpStream) -> Answer {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let head = format!("{}Connection: {}\r\n\r\n", self.head, self.connection);
-        let bytes = [head.as_bytes(), &self.body].concat();
+        let Self { line, host, head, connection, body } = self;
+        let head = format!("{line}\r\nHost: {host}\r\n{head}Connection: {connection}\r\n\r\n");
+        let bytes = [head.as_bytes(), body].concat();
         // Who has refused a request need not read all of it.
         let _ = stream.write_all(&bytes);
         read_answer(stream).unwrap_or_default()
@@ -102,6 +134,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let found = self.headers.iter().filter(|(present, _)| present.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str()).collect()
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(present, _)| present.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
@@ -115,6 +152,9 @@ fn read_answer(stream: TcpStream) -> Option<Answer> {
         let headers = read_headers(&mut reader)?;
         if status == 100 {
             continue;
+        }
+        if status == 101 {
+            return Some(Answer { status, headers, body: String::new() });
         }
         let body = read_body(&mut reader, &headers, Vec::new())?;
         return Some(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() });

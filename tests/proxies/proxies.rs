@@ -23,6 +23,7 @@ impl Kind {
                 ("127.0.0.1:8000", ends.proxy.to_string()),
                 ("127.0.0.1:8080", ends.patd.to_string()),
                 ("127.0.0.1:3000", ends.application.to_string()),
+                ("127.0.0.1:3001", ends.packages.to_string()),
             ];
             changes.extend_from_slice(more);
             changes
@@ -46,7 +47,7 @@ impl Kind {
             }
             Self::Caddy => {
                 let mut changes = changes(&[]);
-                changes[0] = ("http://:8000", format!("http://:{}", ends.proxy.port()));
+                changes[0] = ("http_port 8000", format!("http_port {}", ends.proxy.port()));
                 let file = adapt(place, "Caddyfile", &changes);
                 let mut command = Command::new(program("caddy"));
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
@@ -68,6 +69,7 @@ impl Kind {
                     ("port_value: 8000 ", port(ends.proxy.port())),
                     ("port_value: 8080 ", port(ends.patd.port())),
                     ("port_value: 3000 ", port(ends.application.port())),
+                    ("port_value: 3001 ", port(ends.packages.port())),
                     ("http://127.0.0.1:8080", format!("http://{}", ends.patd)),
                 ];
                 let mut command = Command::new(program("envoy"));
@@ -88,7 +90,7 @@ impl Kind {
                 };
                 let modules = fs::canonicalize("/usr/lib/apache2/modules").unwrap_or_default();
                 // What Debian's own apache2.conf has around a site, and the modules that the file's comment names.
-                let names = "mpm_event authz_core authz_user authn_core headers lua proxy proxy_http oauth2";
+                let names = "mpm_event authz_core authz_user authn_core headers lua macro proxy proxy_http oauth2";
                 let loads: String = names
                     .split(' ')
                     .map(|name| format!("LoadModule {name}_module {}/mod_{name}.so\n", modules.display()))

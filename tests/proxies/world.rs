@@ -36,8 +36,13 @@ pub struct Patd {
 
 impl Patd {
     pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same with each `from` in its file changed to its `to`.
+    fn with(changes: &[(&str, String)]) -> Self {
         let place = Place::new().with_user();
-        fs::copy(deploy("patd.toml"), place.path("patd.toml")).unwrap();
+        adapt(&place, "patd.toml", changes);
         let user: Value = serde_json::from_str(&place.run(&["user", "list", "--json"]).stdout).unwrap();
         // A free port and not the file's: the one thing that is other than in the file.
         let server = place.serve_with(&["--config", "patd.toml"]);
@@ -74,21 +79,32 @@ pub struct World {
     pub kind: Kind,
     pub patd: Patd,
     pub application: Application,
+    pub packages: Application,
     pub address: SocketAddr,
     log: PathBuf,
 }
 
 impl World {
     pub fn start(kind: Kind) -> Self {
-        let (patd, application) = (Patd::start(), Application::start());
+        Self::with(kind, Application::start(), &[])
+    }
+
+    /// The same with another second application, and changes to the file of patd.
+    pub fn with(kind: Kind, packages: Application, changes: &[(&str, String)]) -> Self {
+        let (patd, application) = (Patd::with(changes), Application::start());
         for attempts_left in (0..3).rev() {
             let address = free_address();
-            let ends = Ends { proxy: address, application: application.address, patd: address_of(&patd.server.url) };
+            let ends = Ends {
+                proxy: address,
+                application: application.address,
+                packages: packages.address,
+                patd: address_of(&patd.server.url),
+            };
             let (command, log) = kind.command(&patd, &ends);
             match Program::start(command, &patd.place.path("proxy.out"), address) {
                 Ok(proxy) => {
                     application.take();
-                    return Self { _proxy: proxy, kind, patd, application, address, log };
+                    return Self { _proxy: proxy, kind, patd, application, packages, address, log };
                 }
                 // Another program may have taken the port in the meantime.
                 Err(said) => assert!(attempts_left > 0, "{kind:?} ended: {said}"),
@@ -103,9 +119,15 @@ impl World {
 
     /// The answer, and what the application got of it.
     pub fn ask(&self, request: &Request) -> (Answer, Option<Received>) {
-        let answer = self.send(request);
-        let mut received = self.application.take();
+        let (answer, mut received) = (self.send(request), self.application.take());
         assert!(received.len() <= 1, "{received:?}");
+        (answer, received.pop())
+    }
+
+    /// The same of the second application.
+    pub fn ask_packages(&self, request: &Request) -> (Answer, Option<Received>) {
+        let (answer, mut received) = (self.send(request), self.packages.take());
+        assert!(received.len() <= 1 && self.application.take().is_empty(), "{received:?}");
         (answer, received.pop())
     }
 
@@ -127,6 +149,7 @@ impl World {
 pub struct Ends {
     pub proxy: SocketAddr,
     pub application: SocketAddr,
+    pub packages: SocketAddr,
     pub patd: SocketAddr,
 }
 
@@ -210,4 +233,26 @@ impl Drop for Program {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Where an application ends up that decodes, folds and cuts as much as it can.
+pub fn furthest(target: &str) -> String {
+    let behind_host = target.strip_prefix("http://").map(|rest| rest.find('/').map_or("", |at| &rest[at..]));
+    let mut path = behind_host.unwrap_or(target).split(['?', '#']).next().unwrap().to_owned();
+    for _ in 0..3 {
+        for (from, to) in
+            [("%25", "%"), ("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("%3b", ";"), ("%73", "s"), ("\\", "/")]
+        {
+            path = path.to_ascii_lowercase().replace(from, to);
+        }
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path.split('/') {
+        match segment.split([';', '\0', ' ', '\t']).next().unwrap().split("%00").next().unwrap() {
+            "" | "." => {}
+            ".." => drop(kept.pop()),
+            segment => kept.push(segment),
+        }
+    }
+    format!("/{}", kept.join("/"))
 }
