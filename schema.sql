@@ -90,6 +90,10 @@ CREATE TABLE tokens (
     requests_per_minute INTEGER CHECK (requests_per_minute > 0),
     quota INTEGER CHECK (quota > 0),
     quota_used INTEGER NOT NULL DEFAULT 0 CHECK (quota_used >= 0),
+    -- Tokens with the same lineage are in the same hands: a token, the successors that it made by itself, and what those
+    -- made by themselves. It is the id of the first of them; NULL is the token's own id. A successor that the owner made
+    -- with a session begins a lineage.
+    lineage_id BLOB CHECK (length(lineage_id) = 16),
     CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL)),
     CHECK (ends_on_first_use = 0 OR grace_ends_at IS NOT NULL)
 ) STRICT;
@@ -105,7 +109,7 @@ CREATE INDEX tokens_by_environment ON tokens (environment_id, number) WHERE envi
 -- As above, of an environment.
 CREATE INDEX tokens_live_by_environment ON tokens (environment_id, expires_at, revoked_at)
     WHERE revoked_at IS NULL AND environment_id IS NOT NULL;
-CREATE INDEX tokens_by_family ON tokens (family_id) WHERE rotated_from IS NOT NULL;
+CREATE INDEX tokens_by_family ON tokens (family_id, rotated_from) WHERE rotated_from IS NOT NULL;
 -- A token has one successor that is not revoked. By its family, so that whoever ends one need not read what had ended.
 CREATE UNIQUE INDEX tokens_live_successor ON tokens (family_id, rotated_from)
     WHERE rotated_from IS NOT NULL AND revoked_at IS NULL;

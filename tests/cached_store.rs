@@ -37,7 +37,7 @@ use patd::{
     },
     store::{
         Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
-        Store, StoreError, TokenQuery, TokenSelection, Uses,
+        Store, StoreError, Successors, TokenQuery, TokenSelection, Uses,
         cached::{Cached, Capacity},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -133,10 +133,12 @@ impl Store for Inner {
         fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
         fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
         fn token(&self, id: TokenId) -> Reply<'_, Token>;
+        fn token_in_any_state(&self, id: TokenId) -> Reply<'_, Token>;
+        fn successors_of(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, TokenId)>>;
         fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
-        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
+        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, Successors>;
         fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token>;
         fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()>;
         fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
@@ -146,7 +148,7 @@ impl Store for Inner {
             &self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: By
         ) -> Reply<'_, u64>;
         fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()>;
-        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, (Token, Successors)>;
         fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
         fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32>;
         fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()>;
@@ -366,7 +368,7 @@ fn a_record_that_was_read_before_another_process_changed_it_is_not_served_for_lo
     let rig = Rig::new();
     let (id, hash) = rig.token();
     let other = rig.command_line();
-    while_a_look_up_is_held(&rig, &hash, || wait(other.revoke_token(rig.ada.id, id, REASON, by())).unwrap());
+    while_a_look_up_is_held(&rig, &hash, || drop(wait(other.revoke_token(rig.ada.id, id, REASON, by())).unwrap()));
     ends_in_time(Instant::now(), || rig.is_live(&hash));
 }
 

@@ -6,45 +6,36 @@
 
 #[path = "lifetimes/model.rs"]
 mod model;
+#[path = "lifetimes/program.rs"]
+mod program;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{mem, sync::atomic::Ordering, time::Duration};
 
 use patd::{
-    config::{Config, Sources},
     domain::{
-        ability::{Abilities, Ability, Power},
-        account::{Email, Password, User},
+        ability::Power,
+        account::Password,
         audit::{Actor, Origin},
-        id::{SessionId, TokenId},
+        id::TokenId,
         limits::Limits,
         text::Name,
         time::Timestamp,
     },
     ops::{
-        self, Context,
-        accounts::{self, NewAccount, SignInAttempt},
-        clock::Clock,
+        self,
+        accounts::{self, SignInAttempt},
+        revocation,
         rotation::{self, RotationRequest},
         sessions,
         tokens::{self, Expiry, TokenRequest},
         verification::{self, Caller},
     },
-    store::{
-        Store,
-        cached::{Cached, Capacity},
-        sqlite::{Access, SqliteSettings, SqliteStore},
-    },
+    store::{Store, Successors},
 };
 use proptest::prelude::*;
-use tempfile::TempDir;
 
 use model::{Model, Modelled};
+use program::{PASSWORD, Program, abilities};
 
 const IDLE: i64 = 40;
 const START: i64 = 1_000_000;
@@ -70,6 +61,15 @@ enum Operation {
     Revoke {
         token: usize,
     },
+    Report {
+        token: usize,
+    },
+    Disable {
+        token: usize,
+    },
+    Enable {
+        token: usize,
+    },
     DisableOwner,
     EnableOwner,
     SignIn,
@@ -92,6 +92,9 @@ fn operation() -> impl Strategy<Value = Operation> {
             }),
         8 => any::<usize>().prop_map(|token| Operation::Use { token }),
         1 => any::<usize>().prop_map(|token| Operation::Revoke { token }),
+        1 => any::<usize>().prop_map(|token| Operation::Report { token }),
+        1 => any::<usize>().prop_map(|token| Operation::Disable { token }),
+        2 => any::<usize>().prop_map(|token| Operation::Enable { token }),
         1 => Just(Operation::DisableOwner),
         2 => Just(Operation::EnableOwner),
         1 => Just(Operation::SignIn),
@@ -99,69 +102,6 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => (-20..30_i64).prop_map(|seconds| Operation::Move { seconds }),
         1 => Just(Operation::Forget),
     ]
-}
-
-/// The program, and what it has handed out.
-struct Program {
-    ctx: Context,
-    store: Arc<SqliteStore>,
-    time: Arc<AtomicI64>,
-    ada: User,
-    tokens: Vec<(TokenId, String)>,
-    sessions: Vec<SessionId>,
-    _directory: TempDir,
-}
-
-impl Program {
-    async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let settings = SqliteSettings {
-            path: directory.path().join("patd.db"),
-            readers: 2,
-            pool_timeout: Duration::from_secs(2),
-            busy_timeout: Duration::from_secs(5),
-            write_queue: 4096,
-        };
-        let store = Arc::new(SqliteStore::open(&settings, Access::Server).unwrap());
-        let time = Arc::new(AtomicI64::new(START));
-        let config = Config::load(Sources {
-            flags: [
-                ("passwords.memory_kib", "8"),
-                ("passwords.iterations", "1"),
-                ("throttle.per_email_burst", "1000000"),
-                ("throttle.per_address_burst", "1000000"),
-                ("throttle.rotations_per_family_burst", "1000000"),
-                ("tokens.idle_lifetime", &format!("{IDLE}s")),
-            ]
-            .map(|(key, value)| (key, value.to_owned()))
-            .into(),
-            ..Sources::default()
-        })
-        .unwrap();
-        let ctx = context(&config, &store, &time);
-        let ada = NewAccount {
-            name: Name::parse("Ada").unwrap(),
-            email: Email::parse("ada@example.com").unwrap(),
-            password: Password::parse(PASSWORD).unwrap(),
-        };
-        let ada = accounts::create(&ctx, ada, Origin::COMMAND_LINE).await.unwrap();
-        Self { ctx, store, time, ada, tokens: Vec::new(), sessions: Vec::new(), _directory: directory }
-    }
-}
-
-const PASSWORD: &str = "a long enough password of ada";
-
-fn context(config: &Config, store: &Arc<SqliteStore>, time: &Arc<AtomicI64>) -> Context {
-    let capacity = Capacity { tokens: 100, sessions: 100, unknown: 100 };
-    let cached = Cached::new(Arc::clone(store) as Arc<dyn Store>, capacity);
-    let told = Arc::clone(time);
-    let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::SeqCst)));
-    Context::new(config, Arc::new(cached), clock).unwrap()
-}
-
-fn abilities(rotates: bool) -> Abilities {
-    let own = ["calls:read", if rotates { "tokens:rotate-self" } else { "user:read" }];
-    Abilities::new(own.map(|text| Ability::parse(text).unwrap())).unwrap()
 }
 
 fn acting(actor: Actor) -> Origin {
@@ -191,7 +131,9 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
             program.tokens.push((made.token.id, made.plaintext.expose().to_owned()));
             model.tokens.push(Modelled {
                 family: model.tokens.len(),
+                lineage: model.tokens.len(),
                 rotated_from: None,
+                is_disabled: false,
                 rotates: *rotates,
                 expires_at: lifetime.map(|life| model.now + life),
                 last_use: model.now,
@@ -237,8 +179,9 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                         let Some(session) = session else { return };
                         let origin = acting(Actor::Session(session));
                         let rotated = rotation::rotate(&program.ctx, program.ada.id, id, request, origin).await;
-                        // Disabling ends every session.
-                        (model.lasts(at) && *model.sessions.last().unwrap(), rotated)
+                        // Disabling an account ends every session.
+                        let is_enabled = !model.tokens[at].is_disabled;
+                        (model.lasts(at) && is_enabled && *model.sessions.last().unwrap(), rotated)
                     }
                 };
             let expected = if may { model.rotate(at, *grace, *on_first_use, *replace_unused, end) } else { None };
@@ -248,7 +191,9 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
             assert_eq!(rotated.token.abilities, abilities(model.tokens[at].rotates));
             program.tokens.push((rotated.token.id, rotated.plaintext.expose().to_owned()));
             model.tokens.push(Modelled {
+                lineage: if *by_itself { model.tokens[at].lineage } else { model.tokens.len() },
                 rotated_from: Some(at),
+                is_disabled: false,
                 expires_at,
                 last_use: model.now,
                 is_used: false,
@@ -267,8 +212,42 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
             let id = program.tokens[at].0;
             let revoked = tokens::revoke(&program.ctx, program.ada.id, id, Origin::COMMAND_LINE).await;
-            assert_eq!(revoked.is_ok(), !model.tokens[at].is_revoked, "{revoked:?}");
-            model.tokens[at].is_revoked = true;
+            let expected = model.reaches(at).map(|reached| {
+                reached.iter().for_each(|token| model.tokens[*token].is_revoked = true);
+                reached.into_iter().filter(|token| *token != at).map(|token| program.tokens[token].0).collect()
+            });
+            assert_eq!(answered(revoked, program), expected, "token {at}");
+        }
+        Operation::Report { token } => {
+            let Some(at) = chosen(token, model.tokens.len()) else { return };
+            let client = "192.0.2.1".parse().unwrap();
+            let secret = program.tokens[at].1.clone();
+            revocation::revoke_leaked(&program.ctx, &[secret], client, acting(Actor::Anonymous)).await.unwrap();
+            for token in model.reaches(at).unwrap_or_default() {
+                model.tokens[token].is_revoked = true;
+            }
+        }
+        Operation::Disable { token } => {
+            let Some(at) = chosen(token, model.tokens.len()) else { return };
+            let id = program.tokens[at].0;
+            let disabled = revocation::disable(&program.ctx, program.ada.id, id, Origin::COMMAND_LINE).await;
+            let expected = model.reaches(at).map(|reached| {
+                let enabled: Vec<usize> = reached
+                    .into_iter()
+                    .filter(|token| !mem::replace(&mut model.tokens[*token].is_disabled, true))
+                    .collect();
+                enabled.into_iter().filter(|token| *token != at).map(|token| program.tokens[token].0).collect()
+            });
+            assert_eq!(answered(disabled.map(|(_, successors)| successors), program), expected, "token {at}");
+        }
+        Operation::Enable { token } => {
+            let Some(at) = chosen(token, model.tokens.len()) else { return };
+            let id = program.tokens[at].0;
+            let enabled = revocation::enable(&program.ctx, program.ada.id, id, Origin::COMMAND_LINE).await;
+            assert_eq!(enabled.is_ok(), !model.tokens[at].is_revoked, "{enabled:?}");
+            if enabled.is_ok() {
+                model.tokens[at].is_disabled = false;
+            }
         }
         Operation::DisableOwner => {
             accounts::disable(&program.ctx, program.ada.id, Origin::COMMAND_LINE).await.unwrap();
@@ -310,6 +289,19 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
             program.ctx.flush_uses().await.unwrap();
             program.ctx.note_reuse().await.unwrap();
         }
+    }
+}
+
+/// What a revocation or disabling answered: which successors it changed, or `None` where it changed nothing.
+fn answered(answer: Result<Successors, ops::Error>, program: &Program) -> Option<Vec<TokenId>> {
+    match answer {
+        Ok(successors) => Some(successors.changed),
+        Err(ops::Error::NotFound) => None,
+        Err(ops::Error::Replaced(successor)) => {
+            assert!(program.tokens.iter().any(|(id, _)| *id == successor));
+            None
+        }
+        Err(error) => panic!("{error}"),
     }
 }
 

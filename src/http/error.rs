@@ -93,6 +93,9 @@ struct ErrorView<'e> {
     /// The abilities that are needed, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     required: Option<Vec<&'e str>>,
+    /// The token that took the place of the one that was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<String>,
 }
 
 /// What an error looks like outside.
@@ -170,8 +173,13 @@ impl ApiError {
                     ext-authz in its own method and in what follows the policy in its path.";
                 of(StatusCode::FORBIDDEN, "incomplete_request", message)
             }
-            Self::Ops(Ops::AlreadyRotated) => {
+            Self::Ops(Ops::AlreadyRotated(_)) => {
                 let message = "This token was rotated already, and its successor stays.";
+                of(StatusCode::CONFLICT, "already_rotated", message)
+            }
+            Self::Ops(Ops::Replaced(_)) => {
+                let message = "Rotation has ended this token already, and its successor is good. Nothing was changed: ask \
+                    for the same with the successor's id if that is to end, too.";
                 of(StatusCode::CONFLICT, "already_rotated", message)
             }
             Self::Ops(Ops::NotFound) => of(StatusCode::NOT_FOUND, "not_found", "Not found."),
@@ -302,7 +310,13 @@ impl ResponseError for ApiError {
             Self::Ops(ops::Error::MissingAbility(needed)) => Some(needed.iter().map(Ability::as_str).collect()),
             _ => None,
         };
-        let view = ErrorView { message, errors, code, error, required };
+        let successor = match self {
+            Self::Ops(ops::Error::AlreadyRotated(successor)) => *successor,
+            Self::Ops(ops::Error::Replaced(successor)) => Some(*successor),
+            _ => None,
+        };
+        let successor = successor.map(|id| id.to_string());
+        let view = ErrorView { message, errors, code, error, required, successor };
         let body = serde_json::to_vec(&view).expect("texts are JSON");
         let mut response = HttpResponse::with_body(status, BoxBody::new(body));
         self.add_headers(response.head_mut());

@@ -10,30 +10,43 @@ use super::{
     form::{Body, Form},
     guard::SessionUser,
     origin::Source,
-    tokens::{TokenView, token_id},
+    tokens::{TokenView, ids, token_id, token_view},
     view::{DataView, MessageView},
 };
 use crate::{
     domain::{ability::Ability, time::Timestamp},
-    ops::{
-        limits,
-        revocation::{self, Bulk},
-    },
+    ops::revocation::{self, Bulk},
 };
 
 /// The most secrets of one report, and a body in which so many of them fit, whatever their prefixes.
 const REPORTED: usize = 1000;
 const REPORT: usize = 128 * 1024;
 
+/// The token, and what was done to its successors.
+#[derive(Serialize)]
+pub(super) struct DisabledView {
+    data: TokenView,
+    /// The successors that the token made by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also_disabled: Vec<String>,
+    /// The successor that the owner made, if it is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<String>,
+}
+
 pub(super) async fn disable(
     state: Data<AppState>,
     asking: SessionUser,
     source: Source,
     id: Path<String>,
-) -> Result<Json<DataView<TokenView>>, ApiError> {
-    let token = revocation::disable(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
-    let left = limits::quotas_left(&state.ops, std::slice::from_ref(&token)).await?;
-    Ok(Json(DataView { data: TokenView::new(token, &left) }))
+) -> Result<Json<DisabledView>, ApiError> {
+    let id = token_id(&id)?;
+    let (token, successors) = revocation::disable(&state.ops, asking.user.id, id, source.by(&asking)).await?;
+    Ok(Json(DisabledView {
+        data: token_view(&state, token).await?,
+        also_disabled: ids(&successors.changed),
+        successor: successors.unchanged.map(|id| id.to_string()),
+    }))
 }
 
 pub(super) async fn enable(
@@ -43,8 +56,7 @@ pub(super) async fn enable(
     id: Path<String>,
 ) -> Result<Json<DataView<TokenView>>, ApiError> {
     let token = revocation::enable(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
-    let left = limits::quotas_left(&state.ops, std::slice::from_ref(&token)).await?;
-    Ok(Json(DataView { data: TokenView::new(token, &left) }))
+    Ok(Json(DataView { data: token_view(&state, token).await? }))
 }
 
 #[derive(Serialize)]

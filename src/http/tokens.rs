@@ -17,7 +17,7 @@ use super::{
     limits::{self, LimitsView},
     origin::Source,
     page,
-    view::{DataView, MessageView},
+    view::DataView,
 };
 use crate::{
     domain::{
@@ -33,6 +33,7 @@ use crate::{
         self, Violation,
         limits::{QuotasLeft, quotas_left},
         origins::last_uses,
+        rotation::{SuccessorsOf, successors_of},
         tokens::{self, Expiry, ListRequest, Page, TokenRequest},
     },
 };
@@ -50,6 +51,8 @@ pub(super) struct TokenView {
     expires_at: Option<String>,
     disabled_at: Option<String>,
     hint: String,
+    rotated_from: Option<String>,
+    rotated_to: Option<String>,
     #[serde(flatten)]
     limits: LimitsView,
     /// Only where a list asks for revoked ones; nothing else shows any.
@@ -70,9 +73,11 @@ impl From<Revocation> for RevocationView {
 }
 
 impl TokenView {
-    pub(super) fn new(token: Token, left: &QuotasLeft) -> Self {
+    fn new(token: Token, left: &QuotasLeft, successors: &SuccessorsOf) -> Self {
         Self {
             limits: LimitsView::new(&token, left),
+            rotated_from: token.rotated_from.map(|id| id.to_string()),
+            rotated_to: successors.of(&token).map(|id| id.to_string()),
             id: token.id.to_string(),
             name: token.name.to_string(),
             abilities: token.abilities.iter().map(ToString::to_string).collect(),
@@ -103,7 +108,7 @@ pub(super) struct IssuedTokenView {
 impl IssuedTokenView {
     pub(super) fn new(issued: IssuedToken, left: &QuotasLeft) -> Self {
         let TokenView { id, name, abilities, created_at, expires_at, hint, limits, .. } =
-            TokenView::new(issued.token, left);
+            TokenView::new(issued.token, left, &SuccessorsOf::default());
         let token = issued.plaintext.expose().to_owned();
         Self { id, name, abilities, token, created_at, expires_at, hint, limits }
     }
@@ -115,18 +120,25 @@ pub(super) struct PageView {
     next_cursor: Option<String>,
 }
 
-/// A page with what is left of each token's quota.
+/// A page with what is left of each token's quota, and with its successor.
 pub(super) async fn page_view(state: &AppState, page: Page) -> Result<PageView, ApiError> {
     let left = quotas_left(&state.ops, &page.tokens).await?;
-    let data = page.tokens.into_iter().map(|token| TokenView::new(token, &left)).collect();
+    let successors = successors_of(&state.ops, &page.tokens).await?;
+    let data = page.tokens.into_iter().map(|token| TokenView::new(token, &left, &successors)).collect();
     Ok(PageView { data, next_cursor: page.next_cursor })
+}
+
+/// The same for one token.
+pub(super) async fn token_view(state: &AppState, token: Token) -> Result<TokenView, ApiError> {
+    let left = quotas_left(&state.ops, from_ref(&token)).await?;
+    let successors = successors_of(&state.ops, from_ref(&token)).await?;
+    Ok(TokenView::new(token, &left, &successors))
 }
 
 /// A token with what is left of its quota and, where it is shown by itself, from where it was used.
 pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<DetailView, ApiError> {
-    let left = quotas_left(&state.ops, from_ref(&token)).await?;
     let last_uses = last_uses(&state.ops, token.id).await?.into_iter().map(UseView::from).collect();
-    Ok(DetailView { token: TokenView::new(token, &left), last_uses })
+    Ok(DetailView { token: token_view(state, token).await?, last_uses })
 }
 
 /// The parameters of a list of tokens.
@@ -279,8 +291,22 @@ pub(super) async fn rename(
     let name = form.required("name", Name::parse);
     let name = form.finish(name)?;
     let token = tokens::rename(&state.ops, asking.user.id, id, name, source.by(&asking)).await?;
-    let left = quotas_left(&state.ops, from_ref(&token)).await?;
-    Ok(Json(DataView { data: TokenView::new(token, &left) }))
+    Ok(Json(DataView { data: token_view(&state, token).await? }))
+}
+
+#[derive(Serialize)]
+pub(super) struct RevokedTokenView {
+    message: &'static str,
+    /// The successors that the token made by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also_revoked: Vec<String>,
+    /// The successor that the owner made, if it is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<String>,
+}
+
+pub(super) fn ids(ids: &[TokenId]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
 }
 
 pub(super) async fn revoke(
@@ -288,9 +314,13 @@ pub(super) async fn revoke(
     asking: SessionUser,
     source: Source,
     id: Path<String>,
-) -> Result<Json<MessageView>, ApiError> {
-    tokens::revoke(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
-    Ok(Json(MessageView { message: "Token revoked" }))
+) -> Result<Json<RevokedTokenView>, ApiError> {
+    let successors = tokens::revoke(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
+    Ok(Json(RevokedTokenView {
+        message: "Token revoked",
+        also_revoked: ids(&successors.changed),
+        successor: successors.unchanged.map(|id| id.to_string()),
+    }))
 }
 
 /// A text that is no identifier names nothing, like an identifier that is unknown.

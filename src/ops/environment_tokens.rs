@@ -7,12 +7,13 @@ use uuid::Uuid;
 use super::{
     Context, Error,
     cursor::List,
+    revocation,
     tokens::{self, ListRequest, Page, TokenRequest},
 };
 use crate::{
     domain::{
         ability::Abilities,
-        audit::Origin,
+        audit::{Action, Entry, Origin, Target},
         environment::{Role, Successor},
         id::{EnvironmentId, TokenId, UserId},
         limits::Limits,
@@ -99,7 +100,8 @@ pub async fn regenerate(
     Ok(IssuedToken { token, plaintext })
 }
 
-/// Revokes a token of an environment: at once and for good.
+/// Revokes a token of an environment: at once and for good. [`Error::Replaced`] where it was regenerated and what took its
+/// place is good.
 pub async fn revoke(
     ctx: &Context,
     user: UserId,
@@ -107,8 +109,15 @@ pub async fn revoke(
     id: TokenId,
     origin: Origin,
 ) -> Result<(), Error> {
-    let reason = RevocationReason::RevokedByOwner;
-    Ok(ctx.store.revoke_environment_token(user, environment, id, reason, ctx.by(origin)).await?)
+    let (reason, by) = (RevocationReason::RevokedByOwner, ctx.by(origin));
+    match ctx.store.revoke_environment_token(user, environment, id, reason, by.clone()).await {
+        Err(error @ StoreError::Conflict(Conflict::AlreadyRotated(_))) => {
+            let owner = ctx.store.environment(user, environment).await?.environment.owner;
+            let attempt = Entry::done(owner, Action::TokenRevoked, Target::EnvironmentToken(id));
+            Err(revocation::note_replaced(ctx, attempt, by, error).await)
+        }
+        revoked => Ok(revoked?),
+    }
 }
 
 /// Revokes all tokens of an environment that are neither revoked nor expired, one after the other, and those that are made
@@ -127,7 +136,7 @@ pub async fn revoke_all(ctx: &Context, user: UserId, environment: EnvironmentId,
             match revoke(ctx, user, environment, token.id, origin.clone()).await {
                 Ok(()) => revoked += 1,
                 // Somebody else was faster.
-                Err(Error::NotFound) => {}
+                Err(Error::NotFound | Error::Replaced(_)) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -45,6 +45,7 @@ use crate::{
     domain::{
         ability::Ability,
         audit::{By, Origin},
+        id::TokenId,
         policy::Policy,
         secret::{CredentialKind, Prefixes},
     },
@@ -192,9 +193,13 @@ pub enum Error {
     /// The right person, but their role in the environment does not include this.
     #[error("the role in the environment does not allow it")]
     RoleRequired,
-    /// The token has a successor already.
+    /// The token is not rotated, since it has a successor that stays: this one, where it is known.
     #[error("rotated already")]
-    AlreadyRotated,
+    AlreadyRotated(Option<TokenId>),
+    /// Nothing is revoked or disabled: rotation has ended the token, and this successor of it, which the owner made, is
+    /// good.
+    #[error("replaced by {0}")]
+    Replaced(TokenId),
     /// There is no such thing, or it is somebody else's.
     #[error("not found")]
     NotFound,
@@ -277,7 +282,7 @@ impl From<StoreError> for Error {
             StoreError::Conflict(Conflict::DefaultEnvironment) => Obstacle::DefaultEnvironment.into(),
             StoreError::Conflict(Conflict::TokenExpired) => Obstacle::TokenExpired.into(),
             StoreError::Conflict(Conflict::OwnerDisabled) => Obstacle::OwnerDisabled.into(),
-            StoreError::Conflict(Conflict::AlreadyRotated) => Self::AlreadyRotated,
+            StoreError::Conflict(Conflict::AlreadyRotated(successor)) => Self::AlreadyRotated(successor),
             other => Self::Store(other),
         }
     }

@@ -8,13 +8,13 @@ use super::{Context, Error, Violation, tokens};
 use crate::{
     domain::{
         ability::Ability,
-        audit::Origin,
+        audit::{Action, By, Entry, Origin, Outcome, Target},
         id::{TokenId, UserId},
         secret::{CredentialKind, Presented},
         time::Timestamp,
         token::{RevocationReason, Token, TokenState},
     },
-    store::{Leaked, TokenQuery, TokenSelection},
+    store::{Conflict, Leaked, StoreError, Successors, TokenQuery, TokenSelection},
 };
 
 /// How many tokens are asked of the store at once.
@@ -34,14 +34,35 @@ pub enum Bulk {
     Covering(Ability),
 }
 
-/// Disables a token of the owner: it is refused from now on, until somebody enables it.
-pub async fn disable(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<Token, Error> {
-    let mut token = ctx.store.disable_token(owner, id, ctx.by(origin)).await?;
-    tokens::freshen(ctx, &mut token);
-    Ok(token)
+/// Disables a token of the owner, with the successors that it made by itself: it is refused from now on, until somebody
+/// enables it. [`Error::Replaced`] where rotation has ended it, and only a successor that the owner made is good.
+pub async fn disable(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<(Token, Successors), Error> {
+    let by = ctx.by(origin);
+    match ctx.store.disable_token(owner, id, by.clone()).await {
+        Ok((mut token, successors)) => {
+            tokens::freshen(ctx, &mut token);
+            Ok((token, successors))
+        }
+        Err(error) => {
+            let attempt = Entry::done(owner, Action::TokenDisabled, Target::PersonalAccessToken(id));
+            Err(note_replaced(ctx, attempt, by, error).await)
+        }
+    }
 }
 
-/// Enables a token of the owner.
+/// Notes in the owner's trail that a token was not revoked or disabled because a successor had taken its place. What is
+/// answered must be there, so that the owner finds the token that lives on.
+pub(super) async fn note_replaced(ctx: &Context, attempt: Entry, by: By, error: StoreError) -> Error {
+    let StoreError::Conflict(Conflict::AlreadyRotated(Some(successor))) = error else { return error.into() };
+    let refused =
+        Entry { outcome: Outcome::Refused, ..attempt.with(format!("already rotated, successor {successor}")) };
+    match ctx.store.record_refusal(refused, by).await {
+        Ok(()) => Error::Replaced(successor),
+        Err(error) => error.into(),
+    }
+}
+
+/// Enables a token of the owner, and no other: what was disabled with it is enabled by itself.
 pub async fn enable(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<Token, Error> {
     let mut token = ctx.store.enable_token(owner, id, ctx.by(origin)).await?;
     tokens::freshen(ctx, &mut token);

@@ -28,7 +28,7 @@ use crate::{
         time::Timestamp,
         token::{IssuedToken, Token, TokenRecord},
     },
-    store::{Conflict, Rotation, StoreError},
+    store::{Conflict, Rotation, StoreError, SuccessorEnd},
 };
 
 /// How a token is to be replaced; what is `None` is as configured.
@@ -101,11 +101,37 @@ pub async fn rotate_self(
     })
 }
 
+/// The successors of some tokens.
+#[derive(Clone, Debug, Default)]
+pub struct SuccessorsOf(HashMap<TokenId, TokenId>);
+
+impl SuccessorsOf {
+    /// The latest one that was made to replace `token`.
+    pub fn of(&self, token: &Token) -> Option<TokenId> {
+        self.0.get(&token.id).copied()
+    }
+}
+
+/// The successors of those among `tokens` that were replaced, in one question to the store.
+pub async fn successors_of(ctx: &Context, tokens: &[Token]) -> Result<SuccessorsOf, Error> {
+    let replaced = |token: &&Token| token.grace.is_some() || token.revoked.is_some();
+    let replaced: Vec<TokenId> = tokens.iter().filter(replaced).map(|token| token.id).collect();
+    if replaced.is_empty() {
+        return Ok(SuccessorsOf::default());
+    }
+    Ok(SuccessorsOf(ctx.store.successors_of(replaced).await?.into_iter().collect()))
+}
+
 async fn replace(ctx: &Context, token: &Token, request: RotationRequest, origin: Origin) -> Result<IssuedToken, Error> {
     let by = ctx.by(origin);
-    let expires_at = expiry::ahead(&ctx.rules.token_lifetimes, request.expiry, by.at)?;
-    if request.replace_unused {
-        write_first_use(ctx, token.id).await?;
+    let end = match request.expiry {
+        Expiry::Never => SuccessorEnd::Never,
+        expiry => expiry::ahead(&ctx.rules.token_lifetimes, expiry, by.at)?
+            .map_or(SuccessorEnd::WithPredecessor, SuccessorEnd::At),
+    };
+    if request.replace_unused && write_first_use(ctx, token.id).await? {
+        // That use was answered before this request began. If it has ended the token, this is not a race.
+        ctx.store.token(token.id).await?;
     }
     let rules = &ctx.rules.rotation;
     let plaintext = Plaintext::generate(CredentialKind::PersonalAccessToken, &ctx.rules.prefixes)?;
@@ -116,14 +142,20 @@ async fn replace(ctx: &Context, token: &Token, request: RotationRequest, origin:
         successor: TokenId::new(Uuid::now_v7()),
         hash: plaintext.hash(),
         hint: plaintext.hint(),
-        expires_at,
+        end,
         grace: request.grace.unwrap_or(rules.grace).min(rules.max_grace),
         end_on_first_use: request.end_on_first_use.unwrap_or(rules.end_on_first_use),
         replace_unused: request.replace_unused,
     };
     let token = ctx.store.rotate_token(rotation, by).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::OutlivesPredecessor) => {
-            let predicate = "must not be later than the end of the token that is replaced.";
+            let predicate = match request.expiry {
+                Expiry::Never => {
+                    "must not be null: the token that is replaced has an end, and its successor lasts no longer. \
+                     Leave the field out to keep that end."
+                }
+                _ => "must not be later than the end of the token that is replaced.",
+            };
             Error::from(Violation::new(request.expiry.field(), predicate))
         }
         other => other.into(),
@@ -178,12 +210,13 @@ pub(super) async fn write_first_uses(ctx: &Context) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn write_first_use(ctx: &Context, rotated_from: TokenId) -> Result<(), StoreError> {
-    let Some(successor) = lock(&ctx.rotations.unwritten).get(&rotated_from).copied() else { return Ok(()) };
+/// Answers whether there was anything to write.
+async fn write_first_use(ctx: &Context, rotated_from: TokenId) -> Result<bool, StoreError> {
+    let Some(successor) = lock(&ctx.rotations.unwritten).get(&rotated_from).copied() else { return Ok(false) };
     match ctx.store.begin_successor(successor, rotated_from, by_token(successor, ctx.clock.now())).await {
         Ok(()) | Err(StoreError::NotFound) => {
             lock(&ctx.rotations.unwritten).remove(&rotated_from);
-            Ok(())
+            Ok(true)
         }
         Err(error) => Err(error),
     }

@@ -3,11 +3,11 @@
 use uuid::Uuid;
 
 pub use super::expiry::Expiry;
-use super::{Context, Error, Violation, cursor::List, expiry};
+use super::{Context, Error, Violation, cursor::List, environment_tokens, expiry, revocation};
 use crate::{
     domain::{
         ability::{Abilities, Ability, Power},
-        audit::{Actor, By, Origin},
+        audit::{Action, Actor, By, Entry, Origin, Target},
         id::{EnvironmentId, TokenId, UserId},
         limits::Limits,
         secret::{CredentialKind, Plaintext, Presented},
@@ -15,7 +15,7 @@ use crate::{
         time::Timestamp,
         token::{IssuedToken, NewToken, RevocationReason, Token, TokenState},
     },
-    store::{Conflict, StoreError, TokenQuery},
+    store::{Conflict, StoreError, Successors, TokenQuery},
 };
 
 /// What makes a token.
@@ -178,9 +178,9 @@ pub async fn get(ctx: &Context, owner: UserId, id: TokenId) -> Result<Token, Err
     Ok(token)
 }
 
-/// One token that is not revoked, of whatever kind, whoever owns it: for the administrator.
+/// One token of whatever kind and state, whoever owns it: for the administrator.
 pub async fn find(ctx: &Context, id: TokenId) -> Result<Token, Error> {
-    Ok(ctx.store.token(id).await?)
+    Ok(ctx.store.token_in_any_state(id).await?)
 }
 
 /// Gives a token of the owner another name.
@@ -190,26 +190,41 @@ pub async fn rename(ctx: &Context, owner: UserId, id: TokenId, name: Name, origi
     Ok(token)
 }
 
-/// Revokes a token of the owner: at once and for good. A check that starts after the answer is refused.
-pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<(), Error> {
-    let reason = RevocationReason::RevokedByOwner;
-    Ok(ctx.store.revoke_token(owner, id, reason, ctx.by(origin)).await?)
+/// Revokes a token of the owner, with the successors that it made by itself: at once and for good. A check that starts
+/// after the answer is refused. [`Error::Replaced`] where rotation has ended it, and only a successor that the owner made
+/// is good.
+pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<Successors, Error> {
+    let (reason, by) = (RevocationReason::RevokedByOwner, ctx.by(origin));
+    match ctx.store.revoke_token(owner, id, reason, by.clone()).await {
+        Err(error) => {
+            let attempt = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id));
+            Err(revocation::note_replaced(ctx, attempt, by, error).await)
+        }
+        revoked => Ok(revoked?),
+    }
 }
 
 /// Revokes a token of whatever kind, whoever owns it: for the administrator.
-pub async fn revoke_any(ctx: &Context, token: &Token, origin: Origin) -> Result<(), Error> {
-    Ok(end(ctx, token, ctx.by(origin)).await?)
+pub async fn revoke_any(ctx: &Context, token: &Token, origin: Origin) -> Result<Successors, Error> {
+    match token.environment {
+        None => revoke(ctx, token.owner, token.id, origin).await,
+        Some(environment) => {
+            environment_tokens::revoke(ctx, token.owner, environment, token.id, origin).await?;
+            Ok(Successors::default())
+        }
+    }
 }
 
 async fn end(ctx: &Context, token: &Token, by: By) -> Result<(), StoreError> {
     let (id, owner, reason) = (token.id, token.owner, RevocationReason::RevokedByOwner);
     match token.environment {
-        None => ctx.store.revoke_token(owner, id, reason, by).await,
+        None => ctx.store.revoke_token(owner, id, reason, by).await.map(drop),
         Some(environment) => ctx.store.revoke_environment_token(owner, environment, id, reason, by).await,
     }
 }
 
-/// Ends the token or session whose secret this is, whatever its state (RFC 7009): whoever holds it may, and so it is the
+/// Ends the token or session whose secret this is, whatever its state (RFC 7009), and with a token the successors that it
+/// made by itself: whoever holds it may, and so it is the
 /// one that acts. A secret of nothing is no error, so that the answer tells nobody what exists.
 pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Origin) -> Result<(), Error> {
     let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
@@ -239,8 +254,11 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Origi
         }
     };
     match ended {
-        // Somebody else ended it meanwhile, or it was ended before.
-        Err(StoreError::NotFound | StoreError::Conflict(Conflict::SessionEnded)) => Ok(()),
+        // Somebody else ended it meanwhile, or it was ended before. A successor that the owner made is no business of
+        // whoever holds the old secret.
+        Err(StoreError::NotFound | StoreError::Conflict(Conflict::SessionEnded | Conflict::AlreadyRotated(_))) => {
+            Ok(())
+        }
         ended => Ok(ended?),
     }
 }

@@ -7,17 +7,21 @@
 
 pub mod cached;
 mod reply;
+mod rotation;
 pub mod sqlite;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-pub use self::reply::{Conflict, Reply, StoreError};
+pub use self::{
+    reply::{Conflict, Reply, StoreError},
+    rotation::{Rotation, SuccessorEnd, Successors},
+};
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
     audit::{By, Entry, Event},
     environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
-    secret::{Hint, TokenHash},
+    secret::TokenHash,
     session::{NewSession, Session, SessionRecord},
     text::Name,
     time::Timestamp,
@@ -54,31 +58,6 @@ pub struct SignIn {
     pub verified: PasswordHash,
     /// The same password hashed with today's parameters, to replace the stored hash.
     pub rehashed: Option<PasswordHash>,
-}
-
-/// The replacement of a token by a successor that has its name, its abilities and its limits.
-#[derive(Clone, Debug)]
-pub struct Rotation {
-    /// The owner of both.
-    pub owner: UserId,
-    /// The token that is replaced.
-    pub token: TokenId,
-    /// What that one was made to replace, where it was. It ends now: of a family, no more than two are good at once.
-    pub rotated_from: Option<TokenId>,
-    /// The successor's identifier.
-    pub successor: TokenId,
-    /// The hash of the successor's secret.
-    pub hash: TokenHash,
-    /// The last four characters of the successor's secret.
-    pub hint: Hint,
-    /// When the successor ends; `None` is with the token that it replaces.
-    pub expires_at: Option<Timestamp>,
-    /// How long the replaced token goes on, if it does not end before; zero ends it now.
-    pub grace: Duration,
-    /// Whether the first use of the successor ends it before that.
-    pub end_on_first_use: bool,
-    /// Whether a successor that nobody has used may give way to this one. Then the grace stays as it was.
-    pub replace_unused: bool,
 }
 
 /// What is an end long ago.
@@ -275,7 +254,8 @@ pub trait Store: Send + Sync + 'static {
         by: By,
     ) -> Reply<'_, Token>;
     /// Revokes a token for good, as an admin or the owner of its environment. [`StoreError::NotFound`], also the second
-    /// time, [`Conflict::RoleRequired`].
+    /// time, [`Conflict::RoleRequired`], and [`Conflict::AlreadyRotated`] where it was regenerated and what took its
+    /// place is good.
     fn revoke_environment_token(
         &self,
         user: UserId,
@@ -293,17 +273,25 @@ pub trait Store: Send + Sync + 'static {
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>>;
     /// A token that is not revoked, of whatever kind, whoever owns it. [`StoreError::NotFound`].
     fn token(&self, id: TokenId) -> Reply<'_, Token>;
+    /// The same, also where it is revoked. [`StoreError::NotFound`].
+    fn token_in_any_state(&self, id: TokenId) -> Reply<'_, Token>;
     /// When the token with this row number was last used, of whatever kind it is. [`StoreError::NotFound`].
     fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>>;
     /// The owner's personal tokens, narrowed and paged; states are judged at `now`.
     fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
     /// Renames a personal token of the owner that is not revoked. [`StoreError::NotFound`].
     fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
-    /// Revokes a personal token of the owner for good. [`StoreError::NotFound`], also the second time.
-    fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
+    /// Revokes a personal token of the owner for good, and its successors as [`Successors`] says, also where rotation has
+    /// ended the token itself. [`StoreError::NotFound`] where nothing of that is left, so also the second time, and
+    /// [`Conflict::AlreadyRotated`] where rotation has ended the token and only a successor that the owner made is good.
+    fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, Successors>;
+    /// The latest successor of each of those tokens that has one, whatever their states.
+    fn successors_of(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, TokenId)>>;
 
-    /// Replaces a token by a successor that lasts no longer. [`StoreError::NotFound`] where it is not the owner's, or is
-    /// not good at the time, or the owner is disabled; [`Conflict::AlreadyRotated`], [`Conflict::OutlivesPredecessor`].
+    /// Replaces a token by a successor that lasts no longer. If the token itself acts, the successor is of its lineage
+    /// ([`Successors`]). [`StoreError::NotFound`] where it is not the owner's, or is not good at the time, or the owner is
+    /// disabled; [`Conflict::AlreadyRotated`], also where rotation has ended it and a successor is good;
+    /// [`Conflict::OutlivesPredecessor`].
     fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token>;
     /// Notes the first use of a successor, and ends the token that it replaces where the first use does.
     /// [`StoreError::NotFound`] where it is revoked.
@@ -317,7 +305,8 @@ pub trait Store: Send + Sync + 'static {
     fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Reply<'_, Ended>;
     /// Deletes those of the tokens that were found so and still count; answers how many. It leaves no event.
     fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> Reply<'_, u64>;
-    /// Revokes those selected of the owner's tokens that are neither revoked nor expired, in one moment; answers how many.
+    /// Revokes those selected of the owner's tokens that are neither revoked nor expired, in one moment, and the successors
+    /// of those that are named, as [`Successors`] says; answers how many.
     fn revoke_tokens(
         &self,
         owner: UserId,
@@ -325,11 +314,13 @@ pub trait Store: Send + Sync + 'static {
         reason: RevocationReason,
         by: By,
     ) -> Reply<'_, u64>;
-    /// Revokes the tokens and ends the sessions that were found where they should not be; what has ended is passed over.
+    /// Revokes the tokens and ends the sessions that were found where they should not be, and the successors of the
+    /// tokens as [`Successors`] says, also of a token that has ended. What has ended itself is passed over.
     /// Where nothing is left to do, how many were presented is noted in nobody's trail: so it takes as long.
     fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()>;
-    /// Disables a token of the owner that is not revoked; a second time changes nothing. [`StoreError::NotFound`].
-    fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+    /// Disables a token of the owner that is not revoked, and its successors as [`Successors`] says, also where rotation
+    /// has ended the token itself; a second time changes nothing. Errors as of [`Store::revoke_token`].
+    fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, (Token, Successors)>;
     /// Enables a token of the owner that is not revoked; where it is enabled, nothing changes. [`StoreError::NotFound`].
     fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
 

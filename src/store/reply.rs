@@ -6,6 +6,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use crate::domain::id::TokenId;
+
 /// Why the store did not do what was asked. An outage is never absence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -59,9 +61,9 @@ pub enum Conflict {
     /// The password was changed, or the account disabled, since it was read.
     #[error("the credentials changed meanwhile")]
     CredentialsChanged,
-    /// The token has a successor, and that is not to be replaced or was used.
+    /// The token was replaced by a successor, which stays. It names the first good one, or else the latest.
     #[error("the token was rotated before")]
-    AlreadyRotated,
+    AlreadyRotated(Option<TokenId>),
     /// The successor would last longer than the token that it replaces.
     #[error("the successor would outlive the token that it replaces")]
     OutlivesPredecessor,

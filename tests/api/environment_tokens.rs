@@ -83,7 +83,9 @@ fn a_token_is_made_listed_regenerated_and_revoked() {
           "hint": "[hint]",
           "id": "[uuid]",
           "last_used_at": null,
-          "name": "CI"
+          "name": "CI",
+          "rotated_from": null,
+          "rotated_to": null
         }
       ],
       "next_cursor": null

@@ -71,7 +71,9 @@ fn the_latest_addresses_and_agents_are_shown_at_once() {
             "user_agent": "[255 x]"
           }
         ],
-        "name": "t"
+        "name": "t",
+        "rotated_from": null,
+        "rotated_to": null
       }
     }
     "#);

@@ -101,7 +101,9 @@ fn limits_are_shown_where_a_token_has_some() {
         "name": "t",
         "quota": 1000,
         "quota_remaining": 1000,
-        "requests_per_minute": 60
+        "requests_per_minute": 60,
+        "rotated_from": null,
+        "rotated_to": null
       }
     }
     "#);

@@ -16,6 +16,7 @@ mod hints;
 mod introspection;
 mod last_uses;
 mod limits;
+mod lineage;
 mod outage;
 mod policy_options;
 mod protocol;

@@ -20,7 +20,7 @@ use patd::{
     },
     store::{
         Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
-        Store, StoreError, TokenQuery, TokenSelection, Uses,
+        Store, StoreError, Successors, TokenQuery, TokenSelection, Uses,
     },
 };
 use serde_json::json;
@@ -129,6 +129,8 @@ delegate! {
         fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Token;
         fn environment_tokens(&self, user: UserId, environment: EnvironmentId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
         fn token(&self, id: TokenId) -> Token;
+        fn token_in_any_state(&self, id: TokenId) -> Token;
+        fn successors_of(&self, ids: Vec<TokenId>) -> Vec<(TokenId, TokenId)>;
         fn last_use_of(&self, number: i64) -> Option<Timestamp>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
         fn origins_of(&self, id: TokenId) -> Vec<UseOrigin>;
@@ -154,14 +156,14 @@ delegate! {
         fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: By) -> ();
         fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Token;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Token;
-        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> ();
+        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Successors;
         fn rotate_token(&self, rotation: Rotation, by: By) -> Token;
         fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> ();
         fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> u64;
         fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> u64;
         fn revoke_tokens(&self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: By) -> u64;
         fn revoke_leaked(&self, leaked: Leaked, by: By) -> ();
-        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Token;
+        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> (Token, Successors);
         fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Token;
         fn reserve_uses(&self, id: TokenId) -> u32;
         fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> ();

@@ -78,7 +78,9 @@ fn a_disabled_token_is_refused_until_it_is_enabled() {
         "hint": "[hint]",
         "id": "[uuid]",
         "last_used_at": "2024-01-15T19:00:00Z",
-        "name": "t"
+        "name": "t",
+        "rotated_from": null,
+        "rotated_to": null
       }
     }
     "#);

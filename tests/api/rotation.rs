@@ -248,7 +248,8 @@ fn a_second_rotation_conflicts_unless_it_replaces_an_unused_successor() {
     409
     {
       "code": "already_rotated",
-      "message": "This token was rotated already, and its successor stays."
+      "message": "This token was rotated already, and its successor stays.",
+      "successor": "[uuid]"
     }
     "#);
     let new = Held::rotated(&app, &old.client.post(SELF, json!({ "replace_unused": true })));

@@ -91,7 +91,7 @@ fn revoked_tokens_are_listed_with_when_and_why_and_others_as_ever() {
         assert_eq!(
             ada.get(list).text,
             format!(
-                r#"{{"data":[{{"id":"{kept_id}","name":"kept","abilities":["*"],"last_used_at":null,"created_at":{made_at},"expires_at":null,"disabled_at":null,"hint":{hint}}}],"next_cursor":null}}"#
+                r#"{{"data":[{{"id":"{kept_id}","name":"kept","abilities":["*"],"last_used_at":null,"created_at":{made_at},"expires_at":null,"disabled_at":null,"hint":{hint},"rotated_from":null,"rotated_to":null}}],"next_cursor":null}}"#
             )
         );
     }

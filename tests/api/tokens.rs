@@ -58,7 +58,9 @@ fn a_token_is_created_listed_read_renamed_and_revoked() {
           "hint": "[hint]",
           "id": "[uuid]",
           "last_used_at": null,
-          "name": "CI Pipeline"
+          "name": "CI Pipeline",
+          "rotated_from": null,
+          "rotated_to": null
         }
       ],
       "next_cursor": null
@@ -79,7 +81,9 @@ fn a_token_is_created_listed_read_renamed_and_revoked() {
         "id": "[uuid]",
         "last_used_at": null,
         "last_uses": [],
-        "name": "CI Pipeline"
+        "name": "CI Pipeline",
+        "rotated_from": null,
+        "rotated_to": null
       }
     }
     "#);
@@ -97,7 +101,9 @@ fn a_token_is_created_listed_read_renamed_and_revoked() {
         "hint": "[hint]",
         "id": "[uuid]",
         "last_used_at": null,
-        "name": "Nightly"
+        "name": "Nightly",
+        "rotated_from": null,
+        "rotated_to": null
       }
     }
     "#);

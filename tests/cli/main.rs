@@ -6,6 +6,7 @@ mod dev;
 mod environment_tokens;
 mod harness;
 mod policies;
+mod rotated_tokens;
 mod serving;
 mod settings;
 mod tokens;

@@ -6,6 +6,9 @@ use super::IDLE;
 #[derive(Clone, Debug)]
 pub struct Modelled {
     pub family: usize,
+    /// The first of those that are in the same hands.
+    pub lineage: usize,
+    pub is_disabled: bool,
     pub rotated_from: Option<usize>,
     pub rotates: bool,
     pub expires_at: Option<i64>,
@@ -38,7 +41,7 @@ impl Model {
     }
 
     pub fn accepts(&self, at: usize) -> bool {
-        self.lasts(at) && !self.owner_disabled
+        self.lasts(at) && !self.tokens[at].is_disabled && !self.owner_disabled
     }
 
     /// An accepted use.
@@ -71,6 +74,15 @@ impl Model {
         self.tokens.iter_mut().filter(|token| token.family == family).for_each(|token| token.is_revoked = true);
     }
 
+    /// What a revocation, a report or a disabling of a token changes: it and the later ones in the same hands, as far as
+    /// they are not revoked. `None` where that is nothing.
+    pub fn reaches(&self, at: usize) -> Option<Vec<usize>> {
+        let lineage = self.tokens[at].lineage;
+        let reached = (at..self.tokens.len()).filter(|later| self.tokens[*later].lineage == lineage);
+        let reached: Vec<usize> = reached.filter(|later| !self.tokens[*later].is_revoked).collect();
+        (!reached.is_empty()).then_some(reached)
+    }
+
     pub fn successors(&self, of: usize) -> impl Iterator<Item = usize> {
         (0..self.tokens.len()).filter(move |at| self.tokens[*at].rotated_from == Some(of))
     }
@@ -78,7 +90,7 @@ impl Model {
     /// Whether a successor gives way to no other: it was used, or somebody ended it, and that must not be undone.
     fn stays(&self, successor: usize) -> bool {
         let token = &self.tokens[successor];
-        token.is_used || token.is_revoked && !token.is_rotated_away
+        token.is_used || token.is_disabled || token.is_revoked && !token.is_rotated_away
     }
 
     /// Whether a rotation is made; the end of the successor.

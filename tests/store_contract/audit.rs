@@ -120,7 +120,7 @@ pub(super) async fn a_session_that_has_ended_changes_nothing_more(store: &dyn St
     assert_eq!(store.end_other_sessions(ada.id, kept.session.id, now()).await.map(drop), ended);
     assert_eq!(store.add_token(new_token(ada.id, "never"), 10, now()).await.map(drop), ended);
     assert_eq!(store.rename_token(ada.id, token.id, name("never"), now()).await.map(drop), ended);
-    assert_eq!(store.revoke_token(ada.id, token.id, REASON, now()).await, ended);
+    assert_eq!(store.revoke_token(ada.id, token.id, REASON, now()).await.map(drop), ended);
     assert_eq!(trail(store, &ada).await, before);
     assert_eq!(store.user(ada.id).await.unwrap(), ada);
     assert_eq!(store.token(token.id).await.unwrap(), token);

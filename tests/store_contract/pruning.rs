@@ -2,7 +2,7 @@
 
 use super::{
     environments::{add_environment, successor, token_of},
-    rotation::{ALREADY_ROTATED, add_new, record, rotation},
+    rotation::{add_new, already_rotated, record, rotation},
     *,
 };
 use patd::store::{LongAgo, Rotation};
@@ -79,7 +79,11 @@ pub(super) async fn a_successor_stays_while_what_it_replaces_is_good(store: &dyn
         assert_eq!(prune(store, long_ago, 0).await, 0);
     }
     let again = Rotation { replace_unused: true, ..rotation(&old) };
-    assert_eq!(store.rotate_token(again, by(2059)).await, Err(ALREADY_ROTATED), "somebody revoked its successor");
+    assert_eq!(
+        store.rotate_token(again, by(2059)).await,
+        Err(already_rotated(&made)),
+        "somebody revoked its successor"
+    );
     assert_eq!(prune(store, ended_by(2060), 0).await, 1);
     assert_eq!(prune(store, ended_by(2060), 0).await, 1);
 }

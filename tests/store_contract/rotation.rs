@@ -3,10 +3,13 @@
 use super::*;
 use patd::{
     domain::token::{Grace, TokenRecord},
-    store::Rotation,
+    store::{Rotation, SuccessorEnd},
 };
 
-pub(super) const ALREADY_ROTATED: StoreError = StoreError::Conflict(Conflict::AlreadyRotated);
+pub(super) const fn already_rotated(successor: &Token) -> StoreError {
+    StoreError::Conflict(Conflict::AlreadyRotated(Some(successor.id)))
+}
+
 const OUTLIVES: StoreError = StoreError::Conflict(Conflict::OutlivesPredecessor);
 
 /// The replacement of a token with a minute of grace, which the first use ends.
@@ -19,7 +22,7 @@ pub(super) fn rotation(token: &Token) -> Rotation {
         successor: TokenId::new(Uuid::now_v7()),
         hash,
         hint,
-        expires_at: None,
+        end: SuccessorEnd::WithPredecessor,
         grace: Duration::from_secs(60),
         end_on_first_use: true,
         replace_unused: false,
@@ -47,11 +50,13 @@ pub(super) async fn a_successor_is_like_what_it_replaces_and_lasts_no_longer(sto
     let old = add_new(store, &new).await;
     record(store, &new.hash).await;
 
-    let longer = Rotation { expires_at: Some(at(5001)), ..rotation(&old) };
-    assert_eq!(store.rotate_token(longer, by(2000)).await, Err(OUTLIVES));
+    for end in [SuccessorEnd::At(at(5001)), SuccessorEnd::Never] {
+        let longer = Rotation { end, ..rotation(&old) };
+        assert_eq!(store.rotate_token(longer, by(2000)).await, Err(OUTLIVES), "{end:?}");
+    }
     assert_eq!(store.token(old.id).await.unwrap(), old, "which changed nothing");
 
-    let asked = Rotation { expires_at: Some(at(4000)), ..rotation(&old) };
+    let asked = Rotation { end: SuccessorEnd::At(at(4000)), ..rotation(&old) };
     let made = store.rotate_token(asked.clone(), by(2000)).await.unwrap();
     let expected = Token {
         id: asked.successor,
@@ -103,7 +108,8 @@ pub(super) async fn only_a_good_token_of_the_owner_is_rotated_and_once(store: &d
 
     let all = join_all((0..20).map(|_| store.rotate_token(rotation(&old), by(2000)))).await;
     assert_eq!(all.iter().filter(|rotated| rotated.is_ok()).count(), 1);
-    assert_eq!(all.iter().filter(|rotated| **rotated == Err(ALREADY_ROTATED)).count(), 19);
+    let made = all.iter().find_map(|rotated| rotated.as_ref().ok()).unwrap();
+    assert_eq!(all.iter().filter(|rotated| **rotated == Err(already_rotated(made))).count(), 19);
     store.revoke_token(ada.id, old.id, REASON, by(2001)).await.unwrap();
     assert_eq!(store.rotate_token(rotation(&old), by(2002)).await, Err(NOT_FOUND));
 }
@@ -122,8 +128,7 @@ pub(super) async fn the_first_use_of_a_successor_ends_what_it_replaces(store: &d
         let ended = on_first_use.then_some(RevocationReason::Rotated);
         assert_eq!(reason(store, &new.hash).await, ended);
         let again = Rotation { replace_unused: true, ..rotation(&old) };
-        let refused = if on_first_use { NOT_FOUND } else { ALREADY_ROTATED };
-        assert_eq!(store.rotate_token(again, by(2002)).await, Err(refused));
+        assert_eq!(store.rotate_token(again, by(2002)).await, Err(already_rotated(&made)), "{on_first_use}");
         store.revoke_token(ada.id, made.id, REASON, by(2003)).await.unwrap();
         assert_eq!(store.begin_successor(made.id, old.id, by(2004)).await, Err(NOT_FOUND));
     }
@@ -132,11 +137,11 @@ pub(super) async fn the_first_use_of_a_successor_ends_what_it_replaces(store: &d
 pub(super) async fn an_unused_successor_gives_way_to_one_that_lasts_no_longer(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let old = add_token(store, &ada, "ci").await;
-    let first = Rotation { expires_at: Some(at(4000)), ..rotation(&old) };
+    let first = Rotation { end: SuccessorEnd::At(at(4000)), ..rotation(&old) };
     store.rotate_token(first.clone(), by(2000)).await.unwrap();
     record(store, &first.hash).await;
     let again = || Rotation { replace_unused: true, grace: Duration::from_secs(600), ..rotation(&old) };
-    let longer = Rotation { expires_at: Some(at(4001)), ..again() };
+    let longer = Rotation { end: SuccessorEnd::At(at(4001)), ..again() };
     assert_eq!(store.rotate_token(longer, by(2001)).await, Err(OUTLIVES));
     assert_eq!(reason(store, &first.hash).await, None);
     let made = store.rotate_token(again(), by(2001)).await.unwrap();

@@ -19,7 +19,7 @@ use crate::{
         tokens,
     },
     server,
-    store::sqlite::Access,
+    store::{Successors, sqlite::Access},
 };
 
 #[derive(Debug, Subcommand)]
@@ -69,14 +69,16 @@ pub(super) fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
             Command::Revoke(Revoke { user, .. }) => revoke_all(&ctx, &user.unwrap_or_default()).await,
             Command::Disable { id } => {
                 let token = find_personal(&ctx, &id).await?;
-                revocation::disable(&ctx, token.owner, token.id, Origin::COMMAND_LINE).await?;
-                said(&token, "is disabled");
+                let disabled = revocation::disable(&ctx, token.owner, token.id, Origin::COMMAND_LINE).await;
+                let (_, successors) = disabled.map_err(|error| refused(error, token.id))?;
+                said(&token, &successors, "disabled");
                 Ok(())
             }
             Command::Enable { id } => {
                 let token = find_personal(&ctx, &id).await?;
-                revocation::enable(&ctx, token.owner, token.id, Origin::COMMAND_LINE).await?;
-                said(&token, "is enabled");
+                let enabled = revocation::enable(&ctx, token.owner, token.id, Origin::COMMAND_LINE).await;
+                enabled.map_err(|error| refused(error, token.id))?;
+                said(&token, &Successors::default(), "enabled");
                 Ok(())
             }
         }
@@ -85,8 +87,9 @@ pub(super) fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
 
 async fn revoke(ctx: &Context, text: &str) -> Result<(), Failure> {
     let token = find(ctx, text).await?;
-    tokens::revoke_any(ctx, &token, Origin::COMMAND_LINE).await.map_err(|error| not_found(error, token.id))?;
-    said(&token, "is revoked");
+    let revoked = tokens::revoke_any(ctx, &token, Origin::COMMAND_LINE).await;
+    let successors = revoked.map_err(|error| refused(error, token.id))?;
+    said(&token, &successors, "revoked");
     Ok(())
 }
 
@@ -119,7 +122,7 @@ fn said_how_many(whose: &str, revoked: u64) {
 /// The text is not shown where it is no identifier: it may be the token itself, pasted by mistake.
 async fn find(ctx: &Context, text: &str) -> Result<Token, Failure> {
     let id = TokenId::parse(text).ok_or_else(|| missing("such an id"))?;
-    tokens::find(ctx, id).await.map_err(|error| not_found(error, id))
+    tokens::find(ctx, id).await.map_err(|error| refused(error, id))
 }
 
 /// The same where only a personal token will do.
@@ -134,9 +137,12 @@ async fn find_personal(ctx: &Context, text: &str) -> Result<Token, Failure> {
     }
 }
 
-fn not_found(error: ops::Error, id: TokenId) -> Failure {
+fn refused(error: ops::Error, id: TokenId) -> Failure {
     match error {
         ops::Error::NotFound => missing(&format!("the id {id}")),
+        ops::Error::Replaced(successor) => Failure::Refused(vec![format!(
+            "{id} was replaced by {successor}, which is good, and nothing was changed; name that id instead if it is to end"
+        )]),
         other => other.into(),
     }
 }
@@ -145,6 +151,12 @@ fn missing(which: &str) -> Failure {
     Failure::NotFound(format!("there is no live token with {which}; patd token list shows their ids"))
 }
 
-fn said(token: &Token, what: &str) {
-    output::note(&format!("{} {what}", output::escaped(token.name.as_str())));
+fn said(token: &Token, successors: &Successors, what: &str) {
+    output::note(&format!("{} is {what}", output::escaped(token.name.as_str())));
+    for successor in &successors.changed {
+        output::note(&format!("{successor}, which it made by rotating itself, is {what} with it"));
+    }
+    if let Some(successor) = successors.unchanged {
+        output::note(&format!("good as before: {successor}, which its owner made to replace it"));
+    }
 }

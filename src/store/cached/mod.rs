@@ -23,7 +23,7 @@ use quick_cache::sync::Cache;
 use self::{epochs::Epochs, flights::Flights};
 use super::{
     Change, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
-    Store, StoreError, TokenQuery, TokenSelection, Uses,
+    Store, StoreError, Successors, TokenQuery, TokenSelection, Uses,
 };
 use crate::domain::{
     account::{Email, PasswordHash, User, UserCredentials},
@@ -233,10 +233,12 @@ impl Store for Cached {
         fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
         fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
         fn token(&self, id: TokenId) -> Reply<'_, Token>;
+        fn token_in_any_state(&self, id: TokenId) -> Reply<'_, Token>;
         fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
-        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
+        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, Successors>;
+        fn successors_of(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, TokenId)>>;
         fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token>;
         fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()>;
         fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
@@ -246,7 +248,7 @@ impl Store for Cached {
             &self, owner: UserId, selection: TokenSelection, reason: RevocationReason, by: By
         ) -> Reply<'_, u64>;
         fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()>;
-        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, (Token, Successors)>;
         fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
         fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32>;
         fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()>;

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{environments, row, tokens, users};
+use super::{environments, lineage, row, tokens, users};
 use crate::{
     domain::{
         audit::{Action, By, Entry, Target},
@@ -155,8 +155,29 @@ pub(super) fn revoke(
     by: &By,
 ) -> Result<(), StoreError> {
     let owner = environments::expect_role(connection, user, environment, Role::Admin)?.environment.owner;
-    end(connection, environment, id, reason, by)?;
+    end(connection, environment, id, reason, by).map_err(|error| match error {
+        StoreError::NotFound => refuse_ended(connection, environment, id, by),
+        other => other,
+    })?;
     environments::record(connection, by, user, event(owner, Action::TokenRevoked, id).with(reason.as_str()))
+}
+
+/// Why a token that has ended is not revoked: the token that took its place is good, or there is no such token. Only a
+/// person regenerates a token of an environment, so what took its place is in their hands and stays.
+fn refuse_ended(connection: &Connection, environment: EnvironmentId, id: TokenId, by: &By) -> StoreError {
+    let successor = || -> Result<Option<TokenId>, StoreError> {
+        match lineage::find(connection, id)? {
+            Some(named) if named.environment == Some(environment) && named.is_replaced => {
+                Ok(lineage::later(connection, &named, by.at)?.by_owner)
+            }
+            _ => Ok(None),
+        }
+    };
+    match successor() {
+        Ok(None) => StoreError::NotFound,
+        Ok(successor) => StoreError::Conflict(Conflict::AlreadyRotated(successor)),
+        Err(error) => error,
+    }
 }
 
 fn end(

@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod inspection;
 mod limits;
+mod lineage;
 mod locks;
 mod migrations;
 mod open;
@@ -50,7 +51,7 @@ pub use self::{
 };
 use super::{
     Change, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
-    Store, TokenQuery, TokenSelection, Uses,
+    Store, Successors, TokenQuery, TokenSelection, Uses,
 };
 use crate::{
     domain::{
@@ -276,6 +277,10 @@ impl Store for SqliteStore {
         self.read(move |connection| tokens::any_by_id(connection, id))
     }
 
+    fn token_in_any_state(&self, id: TokenId) -> Reply<'_, Token> {
+        self.read(move |connection| tokens::in_any_state(connection, id))
+    }
+
     fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>> {
         self.read(move |connection| tokens::last_use(connection, number))
     }
@@ -288,10 +293,14 @@ impl Store for SqliteStore {
         self.change(vec![Change::Token(id)], by, move |connection, by| tokens::rename(connection, owner, id, &name, by))
     }
 
-    fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()> {
-        self.change(vec![Change::Token(id)], by, move |connection, by| {
-            tokens::revoke(connection, owner, id, reason, by)
+    fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, Successors> {
+        self.change_telling(by, move |connection, by, changes| {
+            revocation::revoke(connection, owner, id, reason, by, changes)
         })
+    }
+
+    fn successors_of(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, TokenId)>> {
+        self.read_long(move |connection| lineage::successors(connection, &ids))
     }
 
     fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token> {
@@ -334,13 +343,13 @@ impl Store for SqliteStore {
     }
 
     fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()> {
-        let tokens = leaked.tokens.iter().map(|id| Change::Token(*id));
-        let of = tokens.chain(leaked.sessions.iter().map(|id| Change::Session(*id))).collect();
-        self.change(of, by, move |connection, by| revocation::revoke_leaked(connection, &leaked, by))
+        self.change_telling(by, move |connection, by, changes| {
+            revocation::revoke_leaked(connection, &leaked, by, changes)
+        })
     }
 
-    fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token> {
-        self.change(vec![Change::Token(id)], by, move |connection, by| revocation::disable(connection, owner, id, by))
+    fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, (Token, Successors)> {
+        self.change_telling(by, move |connection, by, changes| revocation::disable(connection, owner, id, by, changes))
     }
 
     fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token> {

@@ -1,17 +1,99 @@
 //! SQL that ends or stops tokens, one or many. Each function runs inside one transaction of its caller.
+//!
+//! Whoever holds the secret of a token that may rotate itself can replace it at any moment, and so can a thief: perhaps
+//! just before the owner revokes, disables or reports the token, with a grace of zero. To end the named token alone would
+//! then leave the thief with a good successor, and the owner with an answer that says otherwise. So each change here
+//! reaches the later tokens of the same lineage ([`lineage`]) in the same transaction, whether the rotation came long
+//! before or a moment before; a rotation that comes after it finds a token that has ended. A successor that the owner
+//! made with a session is out of the thief's reach. It is left alone, and the answer names it.
+//!
+//! The function adds what it changes to the list of changes, since only it can know.
 
-use rusqlite::{Connection, OptionalExtension, ToSql, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{audit, row};
+use super::{
+    audit,
+    lineage::{self, Member},
+    row, tokens,
+};
 use crate::{
     domain::{
         audit::{Action, By, Entry, Target},
-        id::{EnvironmentId, SessionId, TokenId, UserId},
+        id::{SessionId, TokenId, UserId},
         token::{RevocationReason, Token},
     },
-    store::{Leaked, StoreError, TokenSelection},
+    store::{Change, Conflict, Leaked, StoreError, Successors, TokenSelection},
 };
 
+/// Revokes a personal token of the owner.
+pub(super) fn revoke(
+    connection: &Connection,
+    owner: UserId,
+    id: TokenId,
+    reason: RevocationReason,
+    by: &By,
+    changes: &mut Vec<Change>,
+) -> Result<Successors, StoreError> {
+    let named = lineage::find_personal(connection, owner, id)?;
+    let later = lineage::later(connection, &named, by.at)?;
+    let is_ended = end(connection, id, reason, by, changes)?;
+    if is_ended {
+        audit::record(connection, by, &revoked(owner, id).with(reason.as_str()))?;
+    }
+    let ended = end_same_hands(connection, &named, &later.same_hands, reason, by, changes)?;
+    match later.by_owner {
+        unchanged if is_ended || !ended.is_empty() => Ok(Successors { changed: ended, unchanged }),
+        Some(successor) if named.is_replaced => Err(StoreError::Conflict(Conflict::AlreadyRotated(Some(successor)))),
+        _ => Err(StoreError::NotFound),
+    }
+}
+
+/// Revokes the later tokens of the lineage of `named`.
+fn end_same_hands(
+    connection: &Connection,
+    named: &Member,
+    same_hands: &[TokenId],
+    reason: RevocationReason,
+    by: &By,
+    changes: &mut Vec<Change>,
+) -> Result<Vec<TokenId>, StoreError> {
+    let mut ended = Vec::new();
+    for id in same_hands {
+        if end(connection, *id, reason, by, changes)? {
+            let detail = format!("{}, with predecessor {}", reason.as_str(), named.id);
+            audit::record(connection, by, &revoked(named.owner, *id).with(detail))?;
+            ended.push(*id);
+        }
+    }
+    Ok(ended)
+}
+
+/// Revokes one token of whatever kind; answers whether it was not revoked before.
+fn end(
+    connection: &Connection,
+    id: TokenId,
+    reason: RevocationReason,
+    by: &By,
+    changes: &mut Vec<Change>,
+) -> Result<bool, StoreError> {
+    changes.push(Change::Token(id));
+    let ended = connection
+        .prepare_cached(
+            "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason WHERE id = :id AND revoked_at IS NULL",
+        )?
+        .execute(named_params! {
+            ":id": id.uuid().into_bytes(),
+            ":at": by.at.unix(),
+            ":reason": reason.as_str(),
+        })?;
+    Ok(ended > 0)
+}
+
+const fn revoked(owner: UserId, id: TokenId) -> Entry {
+    Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id))
+}
+
+/// The caller tells of a change to everything of the owner.
 pub(super) fn revoke_some(
     connection: &Connection,
     owner: UserId,
@@ -19,28 +101,43 @@ pub(super) fn revoke_some(
     reason: RevocationReason,
     by: &By,
 ) -> Result<u64, StoreError> {
-    let revoked = match selection {
-        TokenSelection::All => revoke_all(connection, owner, reason, by)?,
-        TokenSelection::These(ids) => {
-            let mut revoked = Vec::new();
-            for id in ids {
-                revoked.extend(revoke_one(connection, owner, *id, reason, by)?);
+    let mut ended = 0;
+    match selection {
+        TokenSelection::All => {
+            for id in revoke_all(connection, owner, reason, by)? {
+                audit::record(connection, by, &revoked(owner, id).with(reason.as_str()))?;
+                ended += 1;
             }
-            revoked
+        }
+        TokenSelection::These(ids) => {
+            for id in ids {
+                ended += u64::from(revoke_one(connection, owner, *id, reason, by)?);
+                ended += revoke_successors(connection, owner, *id, reason, by)?;
+            }
         }
         TokenSelection::Families(families) => {
-            let mut revoked = Vec::new();
             for id in members(connection, families)? {
-                revoked.extend(revoke_one(connection, owner, id, reason, by)?);
+                ended += u64::from(revoke_one(connection, owner, id, reason, by)?);
             }
-            revoked
         }
-    };
-    for id in &revoked {
-        let event = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(*id));
-        audit::record(connection, by, &event.with(reason.as_str()))?;
     }
-    Ok(revoked.len() as u64)
+    Ok(ended)
+}
+
+/// Revokes what a token of the owner made of itself.
+fn revoke_successors(
+    connection: &Connection,
+    owner: UserId,
+    id: TokenId,
+    reason: RevocationReason,
+    by: &By,
+) -> Result<u64, StoreError> {
+    let named = match lineage::find_personal(connection, owner, id) {
+        Err(StoreError::NotFound) => return Ok(0),
+        found => found?,
+    };
+    let later = lineage::later(connection, &named, by.at)?;
+    Ok(end_same_hands(connection, &named, &later.same_hands, reason, by, &mut Vec::new())?.len() as u64)
 }
 
 /// Everything of some families that is not revoked.
@@ -98,8 +195,8 @@ fn revoke_one(
     id: TokenId,
     reason: RevocationReason,
     by: &By,
-) -> Result<Option<TokenId>, StoreError> {
-    let revoked = connection
+) -> Result<bool, StoreError> {
+    let ended = connection
         .prepare_cached(
             "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason
              WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL
@@ -111,15 +208,24 @@ fn revoke_one(
             ":at": by.at.unix(),
             ":reason": reason.as_str(),
         })?;
-    Ok((revoked > 0).then_some(id))
+    if ended > 0 {
+        audit::record(connection, by, &revoked(owner, id).with(reason.as_str()))?;
+    }
+    Ok(ended > 0)
 }
 
-pub(super) fn revoke_leaked(connection: &Connection, leaked: &Leaked, by: &By) -> Result<(), StoreError> {
+pub(super) fn revoke_leaked(
+    connection: &Connection,
+    leaked: &Leaked,
+    by: &By,
+    changes: &mut Vec<Change>,
+) -> Result<(), StoreError> {
     let mut found = false;
     for id in &leaked.tokens {
-        found |= revoke_leaked_token(connection, *id, by)?;
+        found |= revoke_leaked_token(connection, *id, by, changes)?;
     }
     for id in &leaked.sessions {
+        changes.push(Change::Session(*id));
         found |= end_leaked_session(connection, *id, by)?;
     }
     match leaked.presented {
@@ -131,22 +237,28 @@ pub(super) fn revoke_leaked(connection: &Connection, leaked: &Leaked, by: &By) -
     }
 }
 
-/// That it leaked is what its owner is told; that it is revoked is what they find among all that was.
-fn revoke_leaked_token(connection: &Connection, id: TokenId, by: &By) -> Result<bool, StoreError> {
-    let reason = RevocationReason::Leaked.as_str();
-    let revoked = connection
-        .prepare_cached(
-            "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason WHERE id = :id AND revoked_at IS NULL
-             RETURNING owner_id, environment_id",
-        )?
-        .query_row(named_params! {":id": id.uuid().into_bytes(), ":at": by.at.unix(), ":reason": reason}, |row| {
-            Ok((UserId::new(row::identifier(row, 0)?), row::optional_identifier(row, 1)?))
-        })
-        .optional()?;
-    let Some((owner, environment)) = revoked else { return Ok(false) };
-    let target = Target::token(id, environment.map(EnvironmentId::new));
-    audit::record(connection, by, &Entry::done(owner, Action::TokenLeaked, target))?;
-    audit::record(connection, by, &Entry::done(owner, Action::TokenRevoked, target).with(reason))?;
+/// That it leaked is what its owner is told; that it is revoked is what they find among all that was. Of a token that had
+/// ended, it is told where that ends a successor.
+fn revoke_leaked_token(
+    connection: &Connection,
+    id: TokenId,
+    by: &By,
+    changes: &mut Vec<Change>,
+) -> Result<bool, StoreError> {
+    let reason = RevocationReason::Leaked;
+    let Some(named) = lineage::find(connection, id)? else { return Ok(false) };
+    let later = lineage::later(connection, &named, by.at)?;
+    let is_ended = end(connection, id, reason, by, changes)?;
+    if !is_ended && later.same_hands.is_empty() {
+        return Ok(false);
+    }
+    let target = Target::token(id, named.environment);
+    audit::record(connection, by, &Entry::done(named.owner, Action::TokenLeaked, target))?;
+    if is_ended {
+        let ended = Entry::done(named.owner, Action::TokenRevoked, target);
+        audit::record(connection, by, &ended.with(reason.as_str()))?;
+    }
+    end_same_hands(connection, &named, &later.same_hands, reason, by, changes)?;
     Ok(true)
 }
 
@@ -163,41 +275,62 @@ fn end_leaked_session(connection: &Connection, id: SessionId, by: &By) -> Result
     Ok(true)
 }
 
-pub(super) fn disable(connection: &Connection, owner: UserId, id: TokenId, by: &By) -> Result<Token, StoreError> {
-    let disable = "UPDATE tokens SET disabled_at = :at
-         WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL
-           AND disabled_at IS NULL";
-    let at = by.at.unix();
-    switch(connection, owner, id, disable, &[(":at", &at)], Action::TokenDisabled, by)
-}
-
-pub(super) fn enable(connection: &Connection, owner: UserId, id: TokenId, by: &By) -> Result<Token, StoreError> {
-    let enable = "UPDATE tokens SET disabled_at = NULL
-         WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL
-           AND disabled_at IS NOT NULL";
-    switch(connection, owner, id, enable, &[], Action::TokenEnabled, by)
-}
-
-/// A change that happens once, and leaves its event then.
-fn switch(
+pub(super) fn disable(
     connection: &Connection,
     owner: UserId,
     id: TokenId,
-    update: &str,
-    more: &[(&str, &dyn ToSql)],
-    action: Action,
     by: &By,
-) -> Result<Token, StoreError> {
-    let (id_bytes, owner_bytes) = (id.uuid().into_bytes(), owner.uuid().into_bytes());
-    let mut parameters: Vec<(&str, &dyn ToSql)> = vec![(":id", &id_bytes), (":owner_id", &owner_bytes)];
-    parameters.extend_from_slice(more);
-    let changed = connection.prepare_cached(update)?.execute(&*parameters)?;
-    let token = super::tokens::by_id(connection, id)?;
+    changes: &mut Vec<Change>,
+) -> Result<(Token, Successors), StoreError> {
+    let named = lineage::find_personal(connection, owner, id)?;
+    let later = lineage::later(connection, &named, by.at)?;
+    changes.push(Change::Token(id));
+    if disable_one(connection, id, by)? {
+        audit::record(connection, by, &disabled(owner, id))?;
+    }
+    let mut changed = Vec::new();
+    for successor in &later.same_hands {
+        changes.push(Change::Token(*successor));
+        if disable_one(connection, *successor, by)? {
+            audit::record(connection, by, &disabled(owner, *successor).with(format!("with predecessor {id}")))?;
+            changed.push(*successor);
+        }
+    }
+    match later.by_owner {
+        unchanged if named.is_live || !later.same_hands.is_empty() => {
+            Ok((tokens::in_any_state(connection, id)?, Successors { changed, unchanged }))
+        }
+        Some(successor) if named.is_replaced => Err(StoreError::Conflict(Conflict::AlreadyRotated(Some(successor)))),
+        _ => Err(StoreError::NotFound),
+    }
+}
+
+/// Answers whether the token was enabled before.
+fn disable_one(connection: &Connection, id: TokenId, by: &By) -> Result<bool, StoreError> {
+    let disabled = connection
+        .prepare_cached(
+            "UPDATE tokens SET disabled_at = :at WHERE id = :id AND revoked_at IS NULL AND disabled_at IS NULL",
+        )?
+        .execute(named_params! {":id": id.uuid().into_bytes(), ":at": by.at.unix()})?;
+    Ok(disabled > 0)
+}
+
+const fn disabled(owner: UserId, id: TokenId) -> Entry {
+    Entry::done(owner, Action::TokenDisabled, Target::PersonalAccessToken(id))
+}
+
+/// A change that happens once, and leaves its event then.
+pub(super) fn enable(connection: &Connection, owner: UserId, id: TokenId, by: &By) -> Result<Token, StoreError> {
+    let token = tokens::by_id(connection, id)?;
     if token.owner != owner {
         return Err(StoreError::NotFound);
     }
-    if changed > 0 {
-        audit::record(connection, by, &Entry::done(owner, action, Target::token(id, token.environment)))?;
+    if token.disabled_at.is_some() {
+        connection
+            .prepare_cached("UPDATE tokens SET disabled_at = NULL WHERE id = :id")?
+            .execute(named_params! {":id": id.uuid().into_bytes()})?;
+        let enabled = Entry::done(owner, Action::TokenEnabled, Target::PersonalAccessToken(id));
+        audit::record(connection, by, &enabled)?;
     }
-    Ok(token)
+    Ok(Token { disabled_at: None, ..token })
 }

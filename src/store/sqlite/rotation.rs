@@ -7,18 +7,18 @@
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{
-    audit, row,
+    audit, lineage, row,
     tokens::{self, Room},
     users,
 };
 use crate::{
     domain::{
-        audit::{Action, By, Entry, Outcome, Target},
+        audit::{Action, Actor, By, Entry, Outcome, Target},
         id::{TokenId, UserId},
         time::Timestamp,
         token::{NewToken, RevocationReason, Token},
     },
-    store::{Change, Conflict, Rotation, StoreError},
+    store::{Change, Conflict, Rotation, StoreError, SuccessorEnd},
 };
 
 /// What a rotation may change of what look-ups by secret answer.
@@ -34,19 +34,29 @@ pub(super) fn changes(rotation: &Rotation) -> Vec<Change> {
 
 pub(super) fn rotate(connection: &Connection, rotation: &Rotation, room: &Room, by: &By) -> Result<Token, StoreError> {
     users::expect_enabled(connection, rotation.owner)?;
-    let old = tokens::by_id(connection, rotation.token)?;
-    let has_ended = old.expires_at.is_some_and(|end| by.at >= end);
-    if old.owner != rotation.owner || old.disabled_at.is_some() || has_ended {
+    let old = match tokens::by_id(connection, rotation.token) {
+        Ok(old) if old.expires_at.is_none_or(|end| by.at < end) => old,
+        Ok(_) | Err(StoreError::NotFound) => {
+            return Err(lineage::refuse_ended(connection, rotation.owner, rotation.token, by.at));
+        }
+        Err(error) => return Err(error),
+    };
+    if old.owner != rotation.owner || old.disabled_at.is_some() {
         return Err(StoreError::NotFound);
     }
     let bound = match old.grace {
         None => old.expires_at,
-        Some(_) if !rotation.replace_unused => return Err(StoreError::Conflict(Conflict::AlreadyRotated)),
+        Some(_) if !rotation.replace_unused => return Err(already_rotated(connection, &old, by)?),
         Some(_) => withdraw_successor(connection, &old, by)?,
     };
-    if rotation.expires_at.is_some_and(|end| bound.is_some_and(|bound| end > bound)) {
-        return Err(StoreError::Conflict(Conflict::OutlivesPredecessor));
-    }
+    let expires_at = match (rotation.end, bound) {
+        (SuccessorEnd::WithPredecessor, bound) => bound,
+        (SuccessorEnd::Never, None) => None,
+        (SuccessorEnd::At(end), bound) if bound.is_none_or(|bound| end <= bound) => Some(end),
+        (SuccessorEnd::Never | SuccessorEnd::At(_), _) => {
+            return Err(StoreError::Conflict(Conflict::OutlivesPredecessor));
+        }
+    };
     if old.grace.is_none() {
         if let Some(before) = old.rotated_from {
             end_replaced(connection, before, Ends::Always, by)?;
@@ -64,12 +74,15 @@ pub(super) fn rotate(connection: &Connection, rotation: &Rotation, room: &Room, 
             hash: rotation.hash,
             hint: rotation.hint,
             created_at: by.at,
-            expires_at: rotation.expires_at.or(bound),
+            expires_at,
             family: old.family,
             rotated_from: Some(old.id),
             limits: old.limits,
         },
     )?;
+    if by.origin.actor == Actor::PersonalAccessToken(old.id) {
+        lineage::join(connection, new.id, old.id)?;
+    }
     // Until the old one ends, both count.
     room.forget_of(new.owner);
     let rotated = Entry::done(new.owner, Action::TokenRotated, Target::PersonalAccessToken(old.id));
@@ -80,12 +93,24 @@ pub(super) fn rotate(connection: &Connection, rotation: &Rotation, room: &Room, 
 }
 
 /// One that was disabled, or revoked by anybody, gives way as little as one that was used: another in its place would undo
-/// that. Of a family, only the successors of a token that is good were made after it.
+/// that.
 pub(super) const SUCCESSORS: &str = "SELECT id, revoked_at IS NULL,
             last_used_at IS NOT NULL OR disabled_at IS NOT NULL OR coalesce(revoked_reason, 'rotated') <> 'rotated',
             expires_at
-     FROM tokens WHERE family_id = :family_id AND number > :number AND rotated_from = :rotated_from
+     FROM tokens WHERE family_id = :family_id AND rotated_from = :rotated_from
      ORDER BY number";
+
+/// Says which successor stays.
+fn already_rotated(connection: &Connection, old: &Token, by: &By) -> Result<StoreError, StoreError> {
+    match lineage::refuse_ended(connection, old.owner, old.id, by.at) {
+        // None is good; one that was revoked stays all the same.
+        StoreError::NotFound => {
+            let latest = lineage::successors(connection, &[old.id])?.first().map(|(_, successor)| *successor);
+            Ok(StoreError::Conflict(Conflict::AlreadyRotated(latest)))
+        }
+        refused => Ok(refused),
+    }
+}
 
 /// Revokes the successor that nobody has used, and answers when it would have ended: the next one lasts no longer.
 fn withdraw_successor(connection: &Connection, old: &Token, by: &By) -> Result<Option<Timestamp>, StoreError> {
@@ -93,7 +118,6 @@ fn withdraw_successor(connection: &Connection, old: &Token, by: &By) -> Result<O
     let rows = statement.query_map(
         named_params! {
             ":family_id": old.family.uuid().into_bytes(),
-            ":number": old.number,
             ":rotated_from": old.id.uuid().into_bytes(),
         },
         |row| {
@@ -104,7 +128,7 @@ fn withdraw_successor(connection: &Connection, old: &Token, by: &By) -> Result<O
     )?;
     let successors = rows.collect::<Result<Vec<_>, _>>()?;
     if successors.iter().any(|(_, _, is_used, _)| *is_used) {
-        return Err(StoreError::Conflict(Conflict::AlreadyRotated));
+        return Err(already_rotated(connection, old, by)?);
     }
     for (id, ..) in successors.iter().filter(|(_, is_live, ..)| *is_live) {
         end_replaced(connection, *id, Ends::Always, by)?;

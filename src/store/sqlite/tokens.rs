@@ -23,7 +23,7 @@ use crate::{
         secret::TokenHash,
         text::{self, Name},
         time::Timestamp,
-        token::{NewToken, RevocationReason, Token, TokenRecord, TokenState},
+        token::{NewToken, Token, TokenRecord, TokenState},
         use_origin::NotedOrigin,
     },
     store::{Conflict, StoreError, TokenQuery},
@@ -231,6 +231,7 @@ pub(super) fn by_id(connection: &Connection, id: TokenId) -> Result<Token, Store
     if token.environment.is_some() { Err(StoreError::NotFound) } else { Ok(token) }
 }
 
+/// A token that is not revoked, of whatever kind.
 pub(super) fn any_by_id(connection: &Connection, id: TokenId) -> Result<Token, StoreError> {
     connection
         .prepare_cached(
@@ -238,6 +239,20 @@ pub(super) fn any_by_id(connection: &Connection, id: TokenId) -> Result<Token, S
                     revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
                     disabled_at, ip_allowlist, requests_per_minute, quota
              FROM tokens WHERE id = :id AND revoked_at IS NULL",
+        )?
+        .query_row(named_params! {":id": id.uuid().into_bytes()}, row::token)
+        .optional()?
+        .ok_or(StoreError::NotFound)
+}
+
+/// A token of whatever kind, also one that is revoked.
+pub(super) fn in_any_state(connection: &Connection, id: TokenId) -> Result<Token, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
+                    revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
+                    disabled_at, ip_allowlist, requests_per_minute, quota
+             FROM tokens WHERE id = :id",
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, row::token)
         .optional()?
@@ -300,33 +315,6 @@ pub(super) fn rename(
         .ok_or(StoreError::NotFound)?;
     audit::record(connection, by, &event(&token, Action::TokenRenamed))?;
     Ok(token)
-}
-
-pub(super) fn revoke(
-    connection: &Connection,
-    owner: UserId,
-    id: TokenId,
-    reason: RevocationReason,
-    by: &By,
-) -> Result<(), StoreError> {
-    let revoked = connection
-        .prepare_cached(
-            "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason
-             WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL",
-        )?
-        .execute(named_params! {
-            ":id": id.uuid().into_bytes(),
-            ":owner_id": owner.uuid().into_bytes(),
-            ":at": by.at.unix(),
-            ":reason": reason.as_str(),
-        })?;
-    match revoked {
-        0 => Err(StoreError::NotFound),
-        _ => {
-            let revoked = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id));
-            audit::record(connection, by, &revoked.with(reason.as_str()))
-        }
-    }
 }
 
 const fn event(token: &Token, action: Action) -> Entry {

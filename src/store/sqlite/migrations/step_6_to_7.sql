@@ -1,2 +1,31 @@
 -- Version 6 to 7. Each part says what it is for.
-SELECT 1;
+
+-- Tokens: the lineage, and an index that finds a token's successors.
+
+ALTER TABLE tokens ADD COLUMN lineage_id BLOB CHECK (length(lineage_id) = 16);
+
+DROP INDEX tokens_by_family;
+CREATE INDEX tokens_by_family ON tokens (family_id, rotated_from) WHERE rotated_from IS NOT NULL;
+
+-- The token.created event of a successor tells who made it. Where that event was pruned, or the token that was replaced
+-- was, the successor counts as made by the token itself: a leak report then ends too much rather than too little.
+WITH RECURSIVE
+    made_by_owner (id) AS MATERIALIZED (
+        SELECT target_id FROM audit_events
+        WHERE action = 'token.created' AND detail = 'rotation' AND actor_kind <> 'personal_access_token'
+    ),
+    lineage (id, family_id, lineage_id) AS (
+        SELECT id, family_id, id FROM tokens
+        WHERE rotated_from IS NULL AND environment_id IS NULL
+            AND id IN (SELECT family_id FROM tokens WHERE rotated_from IS NOT NULL)
+        UNION ALL
+        SELECT t.id, t.family_id, iif(t.id IN made_by_owner, t.id, t.family_id) FROM tokens t
+        WHERE t.rotated_from IS NOT NULL AND t.environment_id IS NULL
+            AND (t.id IN made_by_owner OR NOT EXISTS (SELECT 1 FROM tokens p WHERE p.id = t.rotated_from))
+        UNION ALL
+        SELECT t.id, t.family_id, l.lineage_id
+        FROM lineage l JOIN tokens t ON t.family_id = l.family_id AND t.rotated_from = l.id
+        WHERE t.rotated_from IS NOT NULL AND t.id NOT IN made_by_owner
+    )
+UPDATE tokens SET lineage_id = lineage.lineage_id
+FROM lineage WHERE tokens.id = lineage.id AND tokens.id <> lineage.lineage_id;

@@ -203,6 +203,62 @@ fn an_edited_definition_refuses_what_it_refused_before() {
     }
 }
 
+/// What version 7 makes of a family: who made a successor stands in the trail, as far as that was kept.
+#[test]
+fn an_older_file_gains_lineages() {
+    let mut connection = at_version_6();
+    // The number of a token, its predecessor's, and who made it by the trail.
+    let family = [
+        (1, None, None),
+        (2, Some(1), Some("personal_access_token")),
+        (3, Some(2), Some("session")),
+        (4, Some(3), Some("personal_access_token")),
+        (5, Some(4), None),
+        (7, Some(6), Some("personal_access_token")),
+        (8, Some(7), Some("session")),
+        (9, Some(8), None),
+    ];
+    let id = |number: i64| format!("unhex(printf('%032x', {number}))");
+    connection
+        .execute_batch(
+            "PRAGMA foreign_keys = OFF;
+             INSERT INTO users (id, name, email, email_canonical, password_hash, created_at, current_environment_id)
+                 VALUES (zeroblob(16), 'Ada', 'Ada@x', 'ada@x', '$argon2id$', 1, zeroblob(16));
+             INSERT INTO environments (id, owner_id, name, is_default, created_at)
+                 VALUES (zeroblob(16), zeroblob(16), 'Default', 1, 1);",
+        )
+        .unwrap();
+    for (number, predecessor, maker) in family {
+        let predecessor = predecessor.map_or("NULL".to_owned(), id);
+        let token = format!(
+            "INSERT INTO tokens (number, id, owner_id, hash, hint, name, abilities, created_at, family_id, rotated_from,
+                                 revoked_at, revoked_reason)
+             VALUES ({number}, {}, zeroblob(16), randomblob(32), 'abcd', 'ci', '*', 1, {}, {predecessor}, 1, 'rotated')",
+            id(number),
+            id(1)
+        );
+        connection.execute(&token, []).unwrap();
+        let Some(maker) = maker else { continue };
+        let made = format!(
+            "INSERT INTO audit_events (at, user_id, actor_kind, actor_id, action, target_kind, target_id, outcome, detail)
+             VALUES (1, zeroblob(16), '{maker}', zeroblob(16), 'token.created', 'personal_access_token', {}, 'success',
+                     'rotation')",
+            id(number)
+        );
+        connection.execute(&made, []).unwrap();
+    }
+    migrate(&mut connection).unwrap();
+    let mut statement = connection
+        .prepare(
+            "SELECT t.number || ' with ' || l.number FROM tokens t JOIN tokens l ON l.id = coalesce(t.lineage_id, t.id)
+             ORDER BY t.number",
+        )
+        .unwrap();
+    let lineages: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let expected = ["1 with 1", "2 with 1", "3 with 3", "4 with 3", "5 with 3", "7 with 1", "8 with 8", "9 with 8"];
+    assert_eq!(lineages, expected);
+}
+
 #[test]
 fn a_schema_is_defended_again_once_it_is_current() {
     let mut connection = at_version_5();

@@ -81,7 +81,7 @@ fn a_change_whose_event_cannot_be_written_does_not_happen() {
     let change = ProfileChange { name: Some(eve.name), email: None };
     is_defect(wait(store.change_profile(ada.id, change, unspeakable())).map(drop));
     is_defect(wait(store.add_token(new_token(ada.id), 9, unspeakable())).map(drop));
-    is_defect(wait(store.revoke_token(ada.id, token.id, RevocationReason::Leaked, unspeakable())));
+    is_defect(wait(store.revoke_token(ada.id, token.id, RevocationReason::Leaked, unspeakable())).map(drop));
 
     assert_eq!(count(&store), before);
     assert_eq!(wait(store.user(eve.id)), Err(StoreError::NotFound));

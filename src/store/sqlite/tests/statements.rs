@@ -248,11 +248,35 @@ fn a_family_is_found_by_its_indexes() {
     let directory = directory();
     let store = open(&directory);
     let successors = plan(&store, rotation::SUCCESSORS);
-    assert_eq!(successors, ["SEARCH tokens USING INDEX tokens_by_family (family_id=? AND rowid>?)"]);
+    assert_eq!(successors, ["SEARCH tokens USING INDEX tokens_by_family (family_id=? AND rotated_from=?)"]);
     let family = plan(&store, rotation::END_FAMILY);
     let searches: Vec<&String> = family.iter().filter(|step| step.contains("tokens")).collect();
     assert_eq!(searches.len(), 3, "{family:?}");
     assert!(searches.iter().all(|step| step.starts_with("SEARCH")), "{family:?}");
+    assert_eq!(
+        plan(&store, lineage::LIVE),
+        [
+            "COMPOUND QUERY",
+            "LEFT-MOST SUBQUERY",
+            "SEARCH tokens USING INDEX sqlite_autoindex_tokens_1 (id=?)",
+            "UNION ALL",
+            "SEARCH tokens USING INDEX tokens_live_successor (family_id=? AND rotated_from>?)"
+        ]
+    );
+}
+
+#[test]
+fn the_successors_of_a_page_of_tokens_are_found_by_indexes() {
+    let directory = directory();
+    assert_eq!(
+        plan(&open(&directory), lineage::SUCCESSORS),
+        [
+            "SCAN wanted VIRTUAL TABLE INDEX 1:",
+            "SEARCH t USING INDEX sqlite_autoindex_tokens_1 (id=?)",
+            "CORRELATED SCALAR SUBQUERY 1",
+            "SEARCH c USING INDEX tokens_by_family (family_id=? AND rotated_from=?)"
+        ]
+    );
 }
 
 /// By the steps that SQLite takes, which no other process slows down.
@@ -278,12 +302,15 @@ fn what_is_done_about_a_family_does_not_grow_with_what_ended_of_it() {
                 Ok(statement.get_status(rusqlite::StatementStatus::VmStep))
             };
             let family = [0_u8; 16];
+            // Before they are revoked.
+            let live = count(lineage::LIVE, &[(":family_id", &family)])?;
             Ok([
                 count(pruning::FIND, &[(":after", &(ended - 9)), (":ended_by", &9), (":unused_since", &9), (":stretch", &10)])?,
                 count(
                     rotation::END_FAMILY,
                     &[(":at", &5), (":reason", &"leaked"), (":family_id", &family), (":owner_id", &ada.id.uuid().into_bytes())],
                 )?,
+                live,
             ])
         }))
         .unwrap()
