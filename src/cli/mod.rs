@@ -65,8 +65,8 @@ enum Command {
     ///
     /// Whatever the settings say, it listens on 127.0.0.1, registration is open, and its database is a temporary one,
     /// which is removed at the end. A configuration file is read only where it is named. Log lines begin at warnings
-    /// unless the settings name log.level, and nothing is throttled unless they name [throttle]. It answers once it has
-    /// printed what it prints.
+    /// unless the settings name log.level, and nothing is throttled unless they have a throttle section. It answers once
+    /// it has printed what it prints.
     ///
     /// It ends on SIGINT, SIGTERM or SIGHUP, when the process that started it ends, and when its standard input closes,
     /// if that is a pipe. What an instance left that was killed is removed by the next start.

@@ -1,0 +1,114 @@
+//! Whether what a sentence names exists: paths of the repository, commands of patd and their options, and the targets of
+//! links.
+
+use std::{
+    collections::HashMap,
+    path::{Component, Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+};
+
+use crate::markdown::Document;
+
+/// Inline code that begins so is a path.
+const ROOTS: [&str; 8] = [".cargo/", ".github/", "benches/", "deploy/", "docs/", "examples/", "src/", "tests/"];
+
+/// The help of each command of patd, `None` where there is no such command; each is asked for once.
+#[derive(Default)]
+pub struct Commands(Mutex<HashMap<Vec<String>, Option<String>>>);
+
+impl Commands {
+    fn help(&self, words: &[&str]) -> Option<String> {
+        let key = words.iter().map(|word| (*word).to_owned()).collect();
+        let mut known = self.0.lock().unwrap();
+        let asked = || {
+            let help = Command::new(env!("CARGO_BIN_EXE_patd")).args(words).arg("--help").output().unwrap();
+            help.status.success().then(|| String::from_utf8(help.stdout).unwrap())
+        };
+        known.entry(key).or_insert_with(asked).clone()
+    }
+
+    /// What is wrong with `patd …` as a sentence names it: placeholders may stand in it.
+    fn mistake(&self, code: &str) -> Option<String> {
+        let words: Vec<&str> = code.split_whitespace().skip(1).collect();
+        let is_command = |word: &&&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        let is_option = |word: &&&str| word.starts_with('-');
+        let command: Vec<&str> =
+            words.iter().take_while(|word| is_command(word) && !is_option(word)).copied().collect();
+        let Some(help) = self.help(&command) else { return Some(format!("`{code}`: there is no such command")) };
+        let options = words.iter().filter(|word| word.starts_with("--")).map(|word| word.split('=').next().unwrap());
+        let unknown =
+            options.into_iter().find(|option| !help.split([' ', ',', '\n', '[', '=']).any(|word| word == *option));
+        unknown.map(|option| format!("`{code}`: {option} is none of its options"))
+    }
+}
+
+/// What is wrong with the names in a document, with lines.
+pub fn mistakes(document: &Document, documents: &[Document], commands: &Commands) -> Vec<String> {
+    let code = document.code().into_iter().filter_map(|(line, code)| {
+        let mistake = match &*code {
+            code if code == "patd" || code.starts_with("patd ") => commands.mistake(code),
+            code if ROOTS.iter().any(|root| code.starts_with(root)) => path_mistake(code),
+            _ => None,
+        };
+        Some((line, mistake?))
+    });
+    let links = document.links().filter_map(|(line, target)| Some((line, link_mistake(document, documents, target)?)));
+    code.chain(links).map(|(line, mistake)| format!("{}:{line}: {mistake}", document.path)).collect()
+}
+
+fn path_mistake(code: &str) -> Option<String> {
+    let path = code.split([' ', ':', '*', '…', '{', '<']).next().unwrap();
+    (!Path::new(path).exists()).then(|| format!("`{code}`: {path} does not exist"))
+}
+
+fn link_mistake(document: &Document, documents: &[Document], target: &str) -> Option<String> {
+    if target.starts_with("https://") {
+        return None;
+    }
+    let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+    let path = match path {
+        "" => document.path.clone(),
+        path => beside(&document.path, path),
+    };
+    let is_found = match documents.iter().find(|other| other.path == path) {
+        Some(other) => anchor.is_empty() || other.anchors().any(|known| known == anchor),
+        None => anchor.is_empty() && Path::new(&path).exists(),
+    };
+    (!is_found).then(|| format!("the link to {target} leads nowhere"))
+}
+
+/// A path as seen from the root of the repository.
+fn beside(document: &str, path: &str) -> String {
+    let mut resolved = PathBuf::from(document);
+    resolved.pop();
+    for component in Path::new(path).components() {
+        match component {
+            Component::ParentDir => drop(resolved.pop()),
+            other => resolved.push(other),
+        }
+    }
+    resolved.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_name_of_nothing_is_told_with_its_line() {
+    let (commands, path) = (Commands::default(), "docs/x.md");
+    let told = |text: &str| {
+        let documents = [Document::parse(path, text), Document::parse("docs/y.md", "# One thing: `this`\n")];
+        mistakes(&documents[0], &documents, &commands).join("\n")
+    };
+    let good = "`patd`, `patd user …`, `patd token create --user ada@example.com\n--json`, `src/lib.rs`, `src/store/*.rs`,\n\
+                [here](../README.md), [there](y.md#one-thing-this), [self](#anchor)\n# Anchor\n```sh\n`patd nothing`\n```\n";
+    assert_eq!(told(good), "");
+    for bad in [
+        "one\n`patd nothing`",
+        "one\n`patd token create --nothing`",
+        "one\n`src/nothing.rs`",
+        "one\n[a](nothing.md)",
+        "one\n[a](y.md#nothing)",
+        "one\n[a](#nothing)",
+    ] {
+        assert!(told(bad).starts_with("docs/x.md:2: "), "{bad}: {}", told(bad));
+    }
+}

@@ -1,0 +1,115 @@
+//! Whether what commands printed is what a document shows.
+//!
+//! `…` stands for any text. In JSON, an id, a time, a secret, a hint or the address of a server stands for any other.
+
+use serde_json::{Deserializer, Value};
+
+/// What is wrong with `printed`, where the document shows `shown`.
+pub fn mistake(language: &str, shown: &str, printed: &str) -> Option<String> {
+    let is_shown = match language {
+        "json" => match serde_json::from_str(shown) {
+            Ok(shown) => values(printed).any(|value| matches_value(&shown, &value)),
+            Err(error) => return Some(format!("the document shows no JSON: {error}")),
+        },
+        _ => matches_lines(shown, printed),
+    };
+    (!is_shown).then(|| format!("the document shows\n{shown}\nbut the commands print\n{printed}"))
+}
+
+/// The JSON that is found in the output: all of it, or from the beginning of a line.
+fn values(printed: &str) -> impl Iterator<Item = Value> {
+    let starts = std::iter::once(0).chain(printed.match_indices('\n').map(|(at, _)| at + 1));
+    starts.filter_map(|start| Deserializer::from_str(&printed[start..]).into_iter().next()?.ok())
+}
+
+fn matches_value(shown: &Value, printed: &Value) -> bool {
+    match (shown, printed) {
+        (Value::String(shown), Value::String(printed)) => {
+            matches_text(shown, printed) || kind(shown).is_some_and(|shown| kind(printed) == Some(shown))
+        }
+        (Value::Array(shown), Value::Array(printed)) => {
+            shown.len() == printed.len()
+                && shown.iter().zip(printed).all(|(shown, printed)| matches_value(shown, printed))
+        }
+        (Value::Object(shown), Value::Object(printed)) => {
+            shown.len() == printed.len()
+                && shown
+                    .iter()
+                    .all(|(key, shown)| printed.get(key).is_some_and(|printed| matches_value(shown, printed)))
+        }
+        (shown, printed) => shown == printed,
+    }
+}
+
+/// What differs from run to run.
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Id,
+    Time,
+    Secret,
+    Hint,
+    Server,
+}
+
+fn kind(text: &str) -> Option<Kind> {
+    let is_shape = |shape: &str| {
+        shape.len() == text.len()
+            && shape.bytes().zip(text.bytes()).all(|(shape, byte)| match shape {
+                b'x' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+                b'0' => byte.is_ascii_digit(),
+                other => byte == other,
+            })
+    };
+    let secret = text.rsplit_once('_').map(|(_, body)| body);
+    if is_shape("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx") {
+        Some(Kind::Id)
+    } else if is_shape("0000-00-00T00:00:00Z") {
+        Some(Kind::Time)
+    } else if is_shape("xxxx") {
+        Some(Kind::Hint)
+    } else if secret.is_some_and(|body| body.len() == 48 && body.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+        Some(Kind::Secret)
+    } else if text.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok()) {
+        Some(Kind::Server)
+    } else {
+        None
+    }
+}
+
+/// Every line that is shown is printed, in this order; others may be between them.
+fn matches_lines(shown: &str, printed: &str) -> bool {
+    let mut printed = printed.lines();
+    shown.lines().all(|shown| printed.any(|printed| matches_text(shown.trim_end(), printed.trim_end())))
+}
+
+fn matches_text(shown: &str, printed: &str) -> bool {
+    let Some((first, rest)) = shown.split_once('…') else { return shown == printed };
+    let Some(printed) = printed.strip_prefix(first) else { return false };
+    let ends = printed.char_indices().map(|(at, _)| at).chain([printed.len()]);
+    ends.into_iter().any(|at| matches_text(rest, &printed[at..]))
+}
+
+#[test]
+fn what_differs_from_run_to_run_may_differ() {
+    let mistake = |shown: &str, printed: &str| mistake("json", shown, printed).is_some();
+    let shown =
+        r#"{"id":"01a20d4c-282d-734b-831f-147980497265","token":"pat_…","left":7,"url":"http://127.0.0.1:8080"}"#;
+    let printed = "HTTP/1.1 200 OK\n\n{\"id\":\"11a20d4c-282d-734b-831f-147980497265\",\"token\":\"pat_abc\",\"left\":7,\n\
+                   \"url\":\"http://127.0.0.1:1\"}\n";
+    assert!(!mistake(shown, printed));
+    assert!(mistake(shown, &printed.replace("11a2", "no")), "not an id");
+    assert!(mistake(shown, &printed.replace("pat_", "ses_")), "another prefix");
+    assert!(mistake(shown, &printed.replace(":7", ":8")), "another number");
+    assert!(mistake(shown, &printed.replace("\"left\"", "\"rest\"")), "another key");
+    assert!(mistake(&shown.replace(",\"left\":7", ""), printed), "a key that is not shown");
+    assert!(mistake(shown, ""));
+}
+
+#[test]
+fn shown_lines_are_printed_in_their_order() {
+    let mistake = |shown: &str, printed: &str| mistake("text", shown, printed).is_some();
+    assert!(!mistake("one\nthr…", "one\ntwo\nthree\n"));
+    assert!(!mistake("policy …: rule …", "policy app: rule 2\n"));
+    assert!(mistake("two\none", "one\ntwo\n"));
+    assert!(mistake("on", "one\n"));
+}
