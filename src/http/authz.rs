@@ -262,3 +262,25 @@ const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const X_AUTH_ERROR: HeaderName = HeaderName::from_static("x-auth-error");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logged_path_has_no_query_and_no_secret() {
+        let secret = format!("pat_{}{}", "A".repeat(40), "0".repeat(8));
+        let id = "01a21b2f-4b1c-7749-9917-7eb7d4b53ac2";
+        for (target, logged) in [
+            ("/calls/1?token=x", "/calls/1".to_owned()),
+            ("/calls/1#token", "/calls/1".to_owned()),
+            (&format!("/calls/{id}/notes"), format!("/calls/{id}/notes")),
+            (&format!("/hooks/{secret}/x"), "/hooks/[hidden]/x".to_owned()),
+            (&format!("/hooks/12|{secret}"), "/hooks/12|[hidden]".to_owned()),
+            (&format!("/hooks/{}", secret.replace('A', "%41")), "/hooks/[hidden]".to_owned()),
+            (&format!("/{}", "é/".repeat(200)), format!("/{}...", "é/".repeat(85))),
+        ] {
+            assert_eq!(logged_path(target), logged, "{target}");
+        }
+    }
+}

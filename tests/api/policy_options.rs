@@ -39,6 +39,11 @@ rules = [{ paths = ["/**"] }]
 name = "one"
 identity_headers = ["X-Auth-Token-Id"]
 rules = [{ paths = ["/**"] }]
+
+[[policies]]
+name = "two"
+identity_headers = ["Remote-User", "X-Auth-Request-Email"]
+rules = [{ paths = ["/**"] }]
 "#;
 
 fn app() -> TestApp {
@@ -188,13 +193,19 @@ fn an_application_gets_the_headers_it_wants_and_the_others_empty() {
     let ada = app.sign_in("ada");
     let created = ada.create_token(json!({ "name": "t" }));
     let client = app.bearer(created["token"].as_str().unwrap());
+    let (user, email) = (id_of(&ada.get("/api/user").body).to_owned(), "ada@example.com");
     for dialect in DIALECTS {
-        let forged = [("Remote-User", "root"), ("X-Auth-Abilities", "*")];
-        let answer = dialect.ask_with(&client, "one", "GET", "/x", &forged);
-        assert_eq!(answer.status, 200);
-        for name in IDENTITY {
-            let expected = if name == "x-auth-token-id" { id_of(&created) } else { "" };
-            assert_eq!(answer.header(name), Some(expected), "{dialect:?} {name}");
+        for (policy, wanted) in [
+            ("one", &[("x-auth-token-id", id_of(&created))][..]),
+            ("two", &[("remote-user", &*user), ("x-auth-request-email", email)]),
+        ] {
+            let forged = [("Remote-User", "root"), ("X-Auth-Abilities", "*")];
+            let answer = dialect.ask_with(&client, policy, "GET", "/x", &forged);
+            assert_eq!(answer.status, 200);
+            for name in IDENTITY {
+                let expected = wanted.iter().find(|(header, _)| *header == name).map_or("", |(_, value)| value);
+                assert_eq!(answer.header(name), Some(expected), "{dialect:?} {policy} {name}");
+            }
         }
     }
 }

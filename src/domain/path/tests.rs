@@ -180,6 +180,16 @@ fn no_reading_lets_a_path_climb_or_hide_its_end() {
     }
 }
 
+#[test]
+fn parameters_end_at_no_slash_that_is_encoded() {
+    for encoded_slash in [EncodedSlash::WithinSegment, EncodedSlash::Separator] {
+        let reading = PathReading { encoded_slash, semicolon: Semicolon::Parameter, ..PathReading::STRICT };
+        let refused = RequestPath::parse_as("/a;x=%2fb", reading);
+        assert_eq!(refused, Err(AmbiguousPath::EncodedSlash), "{encoded_slash:?}");
+        assert!(RequestPath::parse_as("/a%2fb;x=1", reading).is_ok(), "{encoded_slash:?}");
+    }
+}
+
 fn every_reading() -> Vec<PathReading> {
     let mut readings = Vec::new();
     for encoded_slash in [EncodedSlash::Refuse, EncodedSlash::WithinSegment, EncodedSlash::Separator] {
