@@ -190,7 +190,7 @@ impl Explanation {
             decided
         });
         let (principal, refused) = match decided {
-            Ok(principal) => (principal, None),
+            Ok(principal) => (principal.map(Box::new), None),
             Err(Refusal { error, principal }) => (principal, Some(error)),
         };
         if let Some(principal) = &principal {

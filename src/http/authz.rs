@@ -153,23 +153,32 @@ fn set_challenges(headers: &mut HeaderMap, challenges: Challenges) {
     }
 }
 
-/// What became of a proxy's question, for the log.
-pub(super) struct Answered {
-    /// Who asked, if that is known: nobody, by a public rule.
+/// Why a request may not pass, and who asked if that is known: for the log.
+pub(super) struct Refused {
+    pub(super) error: ApiError,
     pub(super) asker: Option<Asker>,
-    /// Why the request may not pass.
-    pub(super) refused: Option<ApiError>,
 }
 
-/// Answers what a proxy asks.
-pub(super) async fn answer(state: &AppState, dialect: &Dialect, request: &Request) -> (Response<BoxBody>, Answered) {
+impl Refused {
+    fn stranger(error: ApiError) -> Box<Self> {
+        Box::new(Self { error, asker: None })
+    }
+}
+
+/// Answers what a proxy asks, and says who passes (nobody, by a public rule) or who does not. Few do not, hence the box:
+/// the answer is moved often.
+pub(super) async fn answer(
+    state: &AppState,
+    dialect: &Dialect,
+    request: &Request,
+) -> (Response<BoxBody>, Result<Option<Asker>, Box<Refused>>) {
     if let Some(methods) = dialect.methods.filter(|methods| !methods.contains(request.method())) {
         let error = ApiError::method_not_allowed(methods);
-        return (error.error_response().into(), Answered { asker: None, refused: Some(error) });
+        return (error.error_response().into(), Err(Refused::stranger(error)));
     }
     let (passage, caller) = match question(state, dialect, request) {
         Ok(question) => question,
-        Err(error) => return (dialect.refuse(&error), Answered { asker: None, refused: Some(error) }),
+        Err(error) => return (dialect.refuse(&error), Err(Refused::stranger(error))),
     };
     let options = passage.policy.options();
     let credential = || credential(request.headers(), options, &state.ops.rules.prefixes);
@@ -181,12 +190,12 @@ pub(super) async fn answer(state: &AppState, dialect: &Dialect, request: &Reques
         Ok((mut yes, principal)) => {
             let asker = principal.as_ref().map(Asker::of);
             expiry::announce(yes.headers_mut(), asker.and_then(|asker| asker.token_end), &state.ops.clock);
-            (yes, Answered { asker, refused: None })
+            (yes, Ok(asker))
         }
         Err(refusal) => {
             let response = dialect.refuse_by(passage.policy, &refusal);
-            let asker = refusal.principal.as_ref().map(Asker::of);
-            (response, Answered { asker, refused: Some(refusal.error) })
+            let asker = refusal.principal.as_deref().map(Asker::of);
+            (response, Err(Box::new(Refused { error: refusal.error, asker })))
         }
     }
 }

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use super::{
     AppState,
-    authz::{self, Answered, Asked, Dialect},
+    authz::{self, Asked, Dialect},
     connections::{self, UnderWay},
     error::ApiError,
     expiry,
@@ -124,7 +124,7 @@ struct Seal {
 impl Seal {
     async fn check(self, dialect: &'static Dialect, request: Request) -> Result<Response<BoxBody>, Error> {
         let answered = within(self.state.limits.deadline, authz::answer(&self.state, dialect, &request)).await;
-        let (response, answered) = match answered {
+        let (response, passed) = match answered {
             Ok(answer) => answer,
             Err(error) => return Ok(self.refuse(&error, Some(dialect))),
         };
@@ -134,7 +134,12 @@ impl Seal {
             LoggedChecks::None => false,
         };
         if is_logged {
-            self.line.write_check(response.status(), dialect, Asked::of(&self.state, dialect, &request), &answered);
+            let asked = Asked::of(&self.state, dialect, &request);
+            let (asker, reason) = match passed {
+                Ok(asker) => (asker, None),
+                Err(refused) => (refused.asker, Some(refused.error.to_string())),
+            };
+            self.line.write_check(response.status(), dialect, asked, asker, reason.as_deref());
         }
         Ok(self.close(response))
     }
@@ -270,10 +275,16 @@ impl Line {
     }
 
     /// The line of a proxy's question, which also says what was asked for: the proxy's own log may not.
-    fn write_check(&self, status: StatusCode, dialect: &Dialect, asked: Option<Asked<'_>>, answered: &Answered) {
-        let reason = answered.refused.as_ref().map(ToString::to_string);
+    fn write_check(
+        &self,
+        status: StatusCode,
+        dialect: &Dialect,
+        asked: Option<Asked<'_>>,
+        asker: Option<Asker>,
+        reason: Option<&str>,
+    ) {
         let Some(Asked { policy, method, path, client }) = asked else {
-            return self.write(status, Some(dialect.pattern()), answered.asker, reason.as_deref());
+            return self.write(status, Some(dialect.pattern()), asker, reason);
         };
         log::log!(
             target: "patd::request", level_of(status),
@@ -282,8 +293,8 @@ impl Line {
             status = status.as_u16(),
             elapsed_us = self.elapsed_us(),
             request_id = self.id.as_str(),
-            principal = answered.asker.map_or_else(|| "-".to_owned(), |asker| asker.to_string()),
-            reason = reason.as_deref().unwrap_or("-"),
+            principal = asker.map_or_else(|| "-".to_owned(), |asker| asker.to_string()),
+            reason = reason.unwrap_or("-"),
             policy = policy,
             asked = method,
             path = &*path,

@@ -71,8 +71,9 @@ pub struct Passage<'r> {
 pub struct Refusal<E> {
     /// Why not.
     pub error: E,
-    /// Who asked, where a credential was presented and accepted. An administrator wants to know it.
-    pub principal: Option<Principal>,
+    /// Who asked, where a credential was presented and accepted. An administrator wants to know it. Boxed, so that it does
+    /// not make every answer larger: they are moved often.
+    pub principal: Option<Box<Principal>>,
 }
 
 impl<E> Refusal<E> {
@@ -113,7 +114,7 @@ pub fn authorize<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
             Reply::ready(match accepted {
                 Ok(principal) => match judge_rule(&principal, kinds, abilities) {
                     Ok(()) => Ok(Some(principal)),
-                    Err(error) => Err(Refusal { error: error.into(), principal: Some(principal) }),
+                    Err(error) => Err(Refusal { error: error.into(), principal: Some(Box::new(principal)) }),
                 },
                 Err(error) => Err(Refusal::of_stranger(error)),
             })
@@ -132,9 +133,8 @@ fn refuse_all<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
 ) -> Reply<'c, Option<Principal>, Refusal<E>> {
     let refusal = move |principal| Err(Refusal { error: Error::from(denied).into(), principal });
     match credential() {
-        Ok(credential) => {
-            authenticate(ctx, credential.as_ref(), caller).then(move |accepted| Reply::ready(refusal(accepted.ok())))
-        }
+        Ok(credential) => authenticate(ctx, credential.as_ref(), caller)
+            .then(move |accepted| Reply::ready(refusal(accepted.ok().map(Box::new)))),
         Err(_) => Reply::ready(refusal(None)),
     }
 }
