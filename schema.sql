@@ -4,6 +4,21 @@
 -- A CHECK compares with OR where it would name three values or more: for an IN so long SQLite builds a table at each
 -- statement, and three of those were about a third of what the writer did for a creation.
 
+-- Binds the write-ahead log to the file: both carry this row (src/store/sqlite/binding/mod.rs).
+CREATE TABLE log_binding (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    -- By this text its page is recognised in the log.
+    marker TEXT NOT NULL CHECK (marker = 'patd log binding'),
+    database_id BLOB NOT NULL CHECK (length(database_id) = 16),
+    generation INTEGER NOT NULL CHECK (generation > 0),
+    -- Random, and drawn anew by the first transaction of each log.
+    nonce BLOB NOT NULL CHECK (length(nonce) = 16),
+    -- NULL in the first generation.
+    previous_nonce BLOB CHECK (length(previous_nonce) = 16)
+) STRICT;
+
+INSERT INTO log_binding VALUES (1, 'patd log binding', randomblob(16), 1, randomblob(16), NULL);
+
 CREATE TABLE users (
     id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
     name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 255),

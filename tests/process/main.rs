@@ -6,6 +6,7 @@ mod clean_stop;
 mod crash;
 mod drive;
 mod flood;
+mod foreign_log;
 mod harness;
 mod locks;
 mod logs;

@@ -30,7 +30,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use rusqlite::Connection;
 
-use super::{locks::Database, priority::step_back};
+use super::{binding::keeper::Keeper, locks::Database, priority::step_back};
 
 /// How long the writer waits, once the log has reached its bound, for those who still read its beginning.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -61,6 +61,11 @@ impl Default for Limits {
 thread_local! {
     /// How long the log was after the last commit of this thread: its hook is a plain function.
     static LENGTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How many frames the log had after the last commit of the thread that calls this, the writer's.
+pub(super) fn length() -> u32 {
+    LENGTH.get()
 }
 
 /// The log as the writer sees it. Dropping it ends the thread, so that the writer's connection can be the last to close.
@@ -201,14 +206,14 @@ impl Log {
 impl Log {
     /// Ends the thread, folds the whole log into the file, and truncates it. Beside a server, a tool leaves that to the
     /// server, which would take a truncated log for a change by others.
-    pub(super) fn close(mut self, connection: &Connection) {
+    pub(super) fn close(mut self, connection: &Connection, keeper: &mut Keeper) {
         self.end_thread();
         match self.database.is_served_by_another() {
             Ok(true) => return,
             Ok(false) => {}
             Err(error) => log::debug!("store: the locks cannot be read: {error}"),
         }
-        match fold_in_full(connection) {
+        match keeper.fold_in_full(connection) {
             Ok(true) => {}
             // Then the last of them folds it.
             Ok(false) if self.database.has_company() => {}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{ErrorCode, ffi};
 
+pub use super::binding::acceptance::LogFault;
 use crate::store::{Conflict, StoreError};
 
 /// Why a database was not opened. Nothing in or beside the file was changed, unless the sentence says so.
@@ -82,6 +83,9 @@ pub enum OpenError {
         /// What is wrong.
         detail: String,
     },
+    /// The write-ahead log beside the file is not the file's, or not whole.
+    #[error("{0}")]
+    Log(Box<LogFault>),
     /// The operating system or SQLite refused.
     #[error(
         "{path} cannot be opened ({detail}): check that it is a file, that its directory exists, and that patd may \

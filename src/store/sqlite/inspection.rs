@@ -7,6 +7,7 @@ use std::{fs, os::unix::ffi::OsStrExt, path::Path, time::Duration};
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::{
+    binding::Binding,
     error::OpenError,
     file::{beside, inaccessible},
     migrations,
@@ -27,15 +28,29 @@ pub(super) enum Found {
     Ours(i64),
 }
 
-/// Looks at the file; `busy_timeout` is for the moments in which another process opens or closes it.
-pub(super) fn inspect(path: &Path, busy_timeout: Duration) -> Result<Found, OpenError> {
+/// How much of a database is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// All of a small one, the beginnings of the tables and indexes of a large one.
+    Quick,
+    /// Everything, and each index is compared with its table.
+    Full,
+}
+
+/// Looks at the file with its log; `busy_timeout` is for the moments in which another process opens or closes it.
+pub(super) fn inspect(path: &Path, depth: Depth, busy_timeout: Duration) -> Result<Found, OpenError> {
     let size = fs::metadata(path).map_err(|error| inaccessible(path, &error))?.len();
     if size == 0 {
         return expect_no_changes_in_log(path).map(|()| Found::Empty);
     }
+    let check = match depth {
+        Depth::Full => Some("PRAGMA integrity_check(1)"),
+        Depth::Quick if size <= QUICK_CHECK_LIMIT => Some("PRAGMA quick_check(1)"),
+        Depth::Quick => None,
+    };
     let judge = |opened: rusqlite::Result<Connection>| {
         opened
-            .and_then(|connection| examine(&connection, size <= QUICK_CHECK_LIMIT))
+            .and_then(|connection| examine(&connection, check))
             .map_err(|error| unreadable(path, &error))
             .and_then(|finding| verdict(path, finding))
     };
@@ -60,6 +75,11 @@ pub(super) fn expect_no_changes_in_log(path: &Path) -> Result<(), OpenError> {
         Ok(log) if log.len() > 0 => Err(corrupt(path, "its -wal file holds changes, it does not")),
         _ => Ok(()),
     }
+}
+
+/// The row that binds a log, in the file without its log; none where that cannot be read.
+pub(super) fn binding_at_rest(path: &Path) -> Option<Binding> {
+    open_at_rest(path).and_then(|connection| Binding::read(&connection)).ok()
 }
 
 /// Without a log, the file is all there is: `immutable` reads it without locks, log or journal.
@@ -113,7 +133,7 @@ struct Finding {
 }
 
 /// Reading page 1 also compares the page count in it with the file's size.
-fn examine(connection: &Connection, in_full: bool) -> rusqlite::Result<Finding> {
+fn examine(connection: &Connection, check: Option<&str>) -> rusqlite::Result<Finding> {
     let number = |sql| connection.query_row(sql, [], |row| row.get(0));
     let mut finding = Finding {
         application_id: number("PRAGMA application_id")?,
@@ -123,8 +143,8 @@ fn examine(connection: &Connection, in_full: bool) -> rusqlite::Result<Finding> 
     };
     if finding.application_id == APPLICATION_ID && finding.version <= migrations::VERSION {
         read_roots(connection)?;
-        if in_full {
-            let answer: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if let Some(check) = check {
+            let answer: String = connection.query_row(check, [], |row| row.get(0))?;
             finding.damage = (answer != "ok").then_some(answer);
         }
     }

@@ -26,6 +26,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     mem::ManuallyDrop,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -77,6 +78,11 @@ impl Database {
     /// Brings to the disk what SQLite wrote into the file. A commit does not need it, since the log is there.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    /// Fills the buffer from that place in the file. [`io::ErrorKind::UnexpectedEof`].
+    pub(super) fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, at)
     }
 
     /// Whether the path still leads to this file.

@@ -5,6 +5,7 @@
 //! threads of their own, writes to the writer's.
 
 mod audit;
+mod binding;
 mod changes;
 mod checkpoints;
 mod connect;
@@ -13,6 +14,7 @@ mod environments;
 mod error;
 mod file;
 mod inspection;
+mod job;
 mod limits;
 mod lineage;
 mod locks;
@@ -46,7 +48,7 @@ use self::{
     writer::Writer,
 };
 pub use self::{
-    error::OpenError,
+    error::{LogFault, OpenError},
     open::{Access, SqliteSettings},
 };
 use super::{

@@ -11,13 +11,14 @@ use rusqlite::ErrorCode;
 
 use super::{
     SqliteStore,
+    binding::{acceptance, keeper::Keeper},
     changes::{Changes, Patience},
     checkpoints::{Limits, Log},
     connect,
     error::OpenError,
     file,
-    inspection::{self, Found},
-    locks::{self, Database, OlderServerLock},
+    inspection::{self, Depth, Found},
+    locks::{self, Company, Database, OlderServerLock},
     migrations::{self, MigrationError},
     shared::Shared,
     tokens,
@@ -75,8 +76,14 @@ impl SqliteStore {
             let detail = "another file took its place in this moment".into();
             return Err(OpenError::Inaccessible { path, detail });
         }
-        opening.join()?;
-        let found = inspection::inspect(&path, settings.busy_timeout)?;
+        // Who is alone judges the log. If others are there, one of them did.
+        let company = opening.join()?;
+        let log = match company {
+            Company::Alone => acceptance::accept(&database)?,
+            Company::Others => acceptance::Log::Bound,
+        };
+        let depth = if log == acceptance::Log::Unbound { Depth::Full } else { Depth::Quick };
+        let found = inspection::inspect(&path, depth, settings.busy_timeout)?;
         let older_server = match found {
             Found::Ours(version) if version < migrations::VERSION => {
                 keep_older_servers_out(&database, access, version)?
@@ -93,6 +100,13 @@ impl SqliteStore {
         migrations::migrate(&mut connection).map_err(|error| unmigrated(&path, &error))?;
         if let Some(lock) = older_server {
             lock.remove();
+        }
+        let mut keeper = Keeper::new(Arc::clone(&database), &connection, access == Access::Server).map_err(refused)?;
+        if company == Company::Alone && (log != acceptance::Log::Empty || found != Found::Ours(migrations::VERSION)) {
+            // What a crash left, and what an upgrade wrote, is in the file before anything is added.
+            keeper
+                .fold_in_full(&connection)
+                .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })?;
         }
         drop(opening);
         let watch = Arc::new(Watch::new(&path).map_err(failed)?);
@@ -116,8 +130,8 @@ impl SqliteStore {
         }));
         let folding = connect::checkpoints(&path, &watch).map_err(refused)?;
         let log = Log::start(folding, Arc::clone(&database), settings.busy_timeout, limits).map_err(failed)?;
-        let writer = Writer::start(connection, log, settings.write_queue, Arc::clone(&watch), Arc::clone(&changes))
-            .map_err(failed)?;
+        let (queue, watched, told) = (settings.write_queue, Arc::clone(&watch), Arc::clone(&changes));
+        let writer = Writer::start(connection, log, keeper, queue, watched, told).map_err(failed)?;
         let patience = (access != Access::Server).then(|| Patience(Arc::clone(&changes)));
         let pool_timeout = settings.pool_timeout;
         Ok(Self {

@@ -13,13 +13,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
+    binding::keeper::Keeper,
     changes::{Changes, Notice, PROBE_INTERVAL, Probe},
     checkpoints::Log,
+    job::{Job, Order, Task},
     priority::step_back,
     watch::Watch,
 };
@@ -35,12 +37,12 @@ const STEP_BACK: i32 = 5;
 /// look at what others changed.
 const COURTESY: Duration = Duration::from_millis(50);
 
-/// How often the order to end looks for a place in a full queue.
-const CLOSE_INTERVAL: Duration = Duration::from_millis(5);
-
 /// The writer thread's handle. Dropping it lets the thread finish what was queued, and waits for that.
 pub(super) struct Writer {
+    // A channel without a bound, whose length is asked: a bounded one would keep what is queued when the thread ends, and
+    // the callers would wait for ever.
     queue: Option<Sender<Order>>,
+    capacity: usize,
     thread: Option<JoinHandle<()>>,
     changes: Arc<Changes>,
 }
@@ -50,24 +52,27 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         log: Log,
+        keeper: Keeper,
         capacity: usize,
         watch: Arc<Watch>,
         changes: Arc<Changes>,
     ) -> std::io::Result<Self> {
-        let (queue, orders) = crossbeam_channel::bounded(capacity.max(1));
+        let (queue, orders) = crossbeam_channel::unbounded();
         let probe = Probe::new(Arc::clone(&changes), Arc::clone(&watch));
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
             step_back(STEP_BACK);
-            let closed = run(&connection, log, &orders, &watch, probe);
+            let closed = run(&connection, log, keeper, &orders, &watch, probe);
             if let Err((_, error)) = connection.close() {
                 log::error!("store: the writer's connection cannot be closed: {error}");
             }
+            // Whoever asks from here on is refused at once.
+            drop(orders);
             if let Some(closed) = closed {
                 // Nobody may be left who waits for it.
                 let _ = closed.send(());
             }
         })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), changes })
+        Ok(Self { queue: Some(queue), capacity: capacity.max(1), thread: Some(thread), changes })
     }
 
     /// Queues `work`, which may change what `of` says. It happens in full or, when it answers `Err` or panics, not at
@@ -89,32 +94,28 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let notice = Notice { changes: Arc::clone(&self.changes), of };
-        let job = Box::new(Task { work, result: None, notice, reply });
-        let refusal = match self.queue.as_ref().map(|queue| queue.try_send(Order::Write(job))) {
-            Some(Ok(())) => {
+        let job = Box::new(Task::new(work, notice, reply));
+        let refusal = match &self.queue {
+            Some(queue) if queue.len() >= self.capacity => {
+                StoreError::Unavailable("too many writes are waiting".into())
+            }
+            Some(queue) if queue.send(Order::Write(job)).is_ok() => {
                 return Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) }));
             }
-            Some(Err(TrySendError::Full(_))) => StoreError::Unavailable("too many writes are waiting".into()),
-            Some(Err(TrySendError::Disconnected(_))) | None => stopped(),
+            _ => stopped(),
         };
         Reply::ready(Err(refusal))
     }
 
     /// Lets the thread finish what was queued, fold the log, close its connection and end. A second call waits for nothing.
     pub(super) fn close(&self) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
-        let queue = self.queue.clone();
+        let (closed, end) = oneshot::channel();
+        let is_ordered = self.queue.as_ref().is_some_and(|queue| queue.send(Order::Close(closed)).is_ok());
         async move {
-            let (closed, end) = oneshot::channel();
-            let mut order = Order::Close(closed);
-            while let Some(queue) = &queue {
-                match queue.try_send(order) {
-                    Ok(()) => break,
-                    Err(TrySendError::Full(refused)) => order = refused,
-                    Err(TrySendError::Disconnected(_)) => return Ok(()),
-                }
-                tokio::time::sleep(CLOSE_INTERVAL).await;
+            match end.await {
+                Err(_) if is_ordered => Err(stopped()),
+                _ => Ok(()),
             }
-            end.await.map_err(|_| stopped())
         }
     }
 
@@ -139,68 +140,18 @@ fn stopped() -> StoreError {
     StoreError::Unavailable("the writer has stopped".into())
 }
 
-/// What the thread is asked for.
-enum Order {
-    Write(Box<dyn Job>),
-    /// To end, and to say so when the connection is closed.
-    Close(oneshot::Sender<()>),
-}
-
-/// A write of any type, seen from the thread: run, then answered once the fate of its transaction is known.
-trait Job: Send {
-    fn is_abandoned(&self) -> bool;
-    fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
-    fn answer(self: Box<Self>, fate: &Result<(), StoreError>);
-}
-
-struct Task<T, F> {
-    work: F,
-    result: Option<Result<T, StoreError>>,
-    // Before the reply, since a task that is dropped lets its caller go with that.
-    notice: Notice,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, F> Job for Task<T, F>
-where
-    T: Send,
-    F: FnMut(&Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send,
-{
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(connection, &mut self.notice.of)))
-            .unwrap_or_else(|_| Err(StoreError::Internal("a write panicked".into())));
-        let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
-        self.result = Some(result);
-        outcome
-    }
-
-    fn answer(self: Box<Self>, fate: &Result<(), StoreError>) {
-        let Self { result, notice, reply, .. } = *self;
-        drop(notice);
-        let result = match (fate, result) {
-            (Err(error), _) => Err(error.clone()),
-            (Ok(()), Some(result)) => result,
-            (Ok(()), None) => return,
-        };
-        // A caller that left meanwhile learns nothing, as with any lost answer.
-        drop(reply.send(result));
-    }
-}
-
 /// Works until the end is ordered, or nobody is left who could order anything. Answers to whom the end is to be told.
 fn run(
     connection: &Connection,
     mut log: Log,
+    mut keeper: Keeper,
     orders: &Receiver<Order>,
     watch: &Watch,
     mut probe: Probe,
 ) -> Option<oneshot::Sender<()>> {
     Log::watch(connection);
     probe.look(connection);
+    keeper.start(connection);
     let mut closing = None;
     while closing.is_none() {
         let first = match orders.recv_timeout(PROBE_INTERVAL) {
@@ -226,7 +177,7 @@ fn run(
         }
         // Whatever goes wrong, the thread lives on: who waits in the queue would otherwise wait for ever. The callers of
         // this batch are let go as it is dropped.
-        let served = catch_unwind(AssertUnwindSafe(|| serve(connection, batch, watch, &mut probe)));
+        let served = catch_unwind(AssertUnwindSafe(|| serve(connection, batch, watch, &mut probe, &mut keeper)));
         let committed = served.unwrap_or_else(|_| {
             log::error!("store: the writer panicked; the writes of its batch are unknown");
             undo(connection);
@@ -237,13 +188,19 @@ fn run(
             false => log.fold_soon(),
         }
     }
-    log.close(connection);
+    log.close(connection, &mut keeper);
     closing
 }
 
 /// Answers whether the transaction was completed.
-fn serve(connection: &Connection, mut batch: Vec<Box<dyn Job>>, watch: &Watch, probe: &mut Probe) -> bool {
-    let fate = commit_together(connection, &mut batch, watch, probe);
+fn serve(
+    connection: &Connection,
+    mut batch: Vec<Box<dyn Job>>,
+    watch: &Watch,
+    probe: &mut Probe,
+    keeper: &mut Keeper,
+) -> bool {
+    let fate = commit_together(connection, &mut batch, watch, probe, keeper);
     if let Err(error) = &fate {
         log::error!("store: {} writes were not made: {error}", batch.len());
         undo(connection);
@@ -273,20 +230,29 @@ fn commit_together(
     batch: &mut [Box<dyn Job>],
     watch: &Watch,
     probe: &mut Probe,
+    keeper: &mut Keeper,
 ) -> Result<(), StoreError> {
     watch.check()?;
+    keeper.begin(connection)?;
     execute(connection, "BEGIN IMMEDIATE")?;
     look_inside(connection, watch, probe)?;
+    keeper.bind(connection)?;
     let changed = match run_all(connection, batch, run_bare)? {
         Some(changed) => changed,
         None => {
             execute(connection, "ROLLBACK")?;
             execute(connection, "BEGIN IMMEDIATE")?;
             look_inside(connection, watch, probe)?;
+            keeper.bind(connection)?;
             run_all(connection, batch, run_in_savepoint)?.unwrap_or_default()
         }
     };
-    execute(connection, if changed { "COMMIT" } else { "ROLLBACK" })?;
+    if changed {
+        execute(connection, "COMMIT")?;
+        keeper.committed();
+    } else {
+        execute(connection, "ROLLBACK")?;
+    }
     // A file that was deleted meanwhile took the commit with it.
     watch.check()
 }
@@ -383,8 +349,8 @@ mod tests {
 
     #[test]
     fn a_writer_whose_thread_died_refuses_at_once() {
-        let (queue, orders) = crossbeam_channel::bounded(1);
-        let writer = Writer { queue: Some(queue), thread: None, changes: Arc::new(Changes::new()) };
+        let (queue, orders) = crossbeam_channel::unbounded();
+        let writer = Writer { queue: Some(queue), capacity: 1, thread: None, changes: Arc::new(Changes::new()) };
         drop(orders);
         assert!(!writer.is_alive());
         let refused = writer.submit(Vec::new(), |_| Ok(())).now_or_never();

@@ -29,3 +29,18 @@ WITH RECURSIVE
     )
 UPDATE tokens SET lineage_id = lineage.lineage_id
 FROM lineage WHERE tokens.id = lineage.id AND tokens.id <> lineage.lineage_id;
+
+-- The row that binds the write-ahead log to the file.
+CREATE TABLE log_binding (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    -- By this text its page is recognised in the log.
+    marker TEXT NOT NULL CHECK (marker = 'patd log binding'),
+    database_id BLOB NOT NULL CHECK (length(database_id) = 16),
+    generation INTEGER NOT NULL CHECK (generation > 0),
+    -- Random, and drawn anew by the first transaction of each log.
+    nonce BLOB NOT NULL CHECK (length(nonce) = 16),
+    -- NULL in the first generation.
+    previous_nonce BLOB CHECK (length(previous_nonce) = 16)
+) STRICT;
+
+INSERT INTO log_binding VALUES (1, 'patd log binding', randomblob(16), 1, randomblob(16), NULL);

@@ -2,6 +2,7 @@
 //! tests/store_contract.rs.
 
 mod audit_trail;
+mod binding;
 mod life;
 mod locks;
 mod log;

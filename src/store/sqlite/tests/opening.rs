@@ -30,7 +30,7 @@ fn picture(directory: &Path) -> Picture {
 
 /// Refused to everybody, and nothing in the directory changes.
 #[track_caller]
-fn refused(path: &Path, expected: fn(&OpenError) -> bool) {
+pub(super) fn refused(path: &Path, expected: fn(&OpenError) -> bool) {
     for access in [Access::Server, Access::Create, Access::Existing] {
         let before = picture(path.parent().unwrap());
         let error = SqliteStore::open(&settings(path), access).err().unwrap();
@@ -52,7 +52,7 @@ fn spoil(path: &Path, page: u64, with: &[u8]) {
     file.write_all(with).unwrap();
 }
 
-fn root_of(path: &Path, object: &str) -> u64 {
+pub(super) fn root_of(path: &Path, object: &str) -> u64 {
     Connection::open(path)
         .unwrap()
         .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [object], |row| row.get::<_, i64>(0))

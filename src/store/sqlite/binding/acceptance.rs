@@ -1,0 +1,212 @@
+//! Decides at the start whether the log beside the file may be replayed into it. Nothing is changed.
+
+use std::{fmt, io, path::PathBuf};
+
+use super::{
+    Binding,
+    scan::{Scan, scan},
+    watermark::{Mark, Watermark},
+};
+use crate::store::sqlite::{
+    error::OpenError,
+    file::{beside, inaccessible},
+    inspection,
+    locks::Database,
+};
+
+/// What lies beside the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store::sqlite) enum Log {
+    /// Nothing that would be replayed.
+    Empty,
+    /// A log that was written for this file.
+    Bound,
+    /// A log that does not say for which file it was written: an older release or another program wrote it. File and log
+    /// together must be checked in full.
+    Unbound,
+}
+
+/// Why a log was refused.
+#[derive(Debug)]
+pub struct LogFault {
+    /// The database.
+    path: PathBuf,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Foreign { log: Binding, file: Option<Binding> },
+    Damaged { frame: u32 },
+    Short { found: u32, acknowledged: u32 },
+    Missing { acknowledged: u32 },
+}
+
+impl fmt::Display for LogFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, log) = (self.path.display(), format!("{}-wal", self.path.display()));
+        match &self.kind {
+            Kind::Foreign { log: written_for, file } => write!(
+                f,
+                "{log} does not belong to {path}: {}. If you put an older copy or another database in this place and want \
+                 that one, move {log} and {path}-shm away and start again; if not, put back the file that the log belongs \
+                 to, since the log may hold changes that are nowhere else",
+                difference(written_for, file.as_ref())
+            ),
+            Kind::Damaged { frame } => {
+                let place = match frame {
+                    0 => "its head is wrong".to_owned(),
+                    frame => format!("frame {frame} is wrong"),
+                };
+                write!(f, "{log} is damaged: {place}, and acknowledged changes stand behind it. {}", self.way_out())
+            }
+            Kind::Short { found, acknowledged } => write!(
+                f,
+                "{log} lacks acknowledged changes: {found} of {acknowledged} frames are whole. {}",
+                self.way_out()
+            ),
+            Kind::Missing { acknowledged } => write!(
+                f,
+                "{log} is missing or empty, and {path} lacks the acknowledged changes of its {acknowledged} frames: put the \
+                 log back, or restore a backup. If you put an older copy in this place and want that one, or want to go on \
+                 without these changes (revoked tokens may be valid again), move {path}-watermark away and start again"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LogFault {}
+
+impl LogFault {
+    fn way_out(&self) -> String {
+        let path = self.path.display();
+        format!(
+            "Restore {path} from a backup. To go on without any change that is in the log alone (revoked tokens may be \
+             valid again), move {path}-wal, {path}-shm and {path}-watermark away and start again"
+        )
+    }
+}
+
+/// How the states differ for which log and file were written.
+fn difference(log: &Binding, file: Option<&Binding>) -> String {
+    match file {
+        Some(file) if file.database != log.database => "it is the log of another database".to_owned(),
+        Some(file) => format!(
+            "it was written for generation {} of this database, and the file is of generation {}",
+            log.generation - 1,
+            file.generation
+        ),
+        None => "it was written for a file that has a binding to its log, which this one has not".to_owned(),
+    }
+}
+
+/// Judges the log beside the database. Nobody else may have the database open by patd.
+pub(in crate::store::sqlite) fn accept(database: &Database) -> Result<Log, OpenError> {
+    let path = database.path();
+    let unreadable = |suffix| move |error: io::Error| inaccessible(&beside(path, suffix), &error);
+    let found = scan(&beside(path, "-wal")).map_err(unreadable("-wal"))?;
+    let mark = Watermark::of(path).read().map_err(unreadable("-watermark"))?;
+    let file = File { database, page_size: page_size(database).map_err(unreadable(""))? };
+    let judged = judge(&file, found.as_ref(), mark.as_ref()).map_err(unreadable(""))?;
+    judged.map_err(|kind| OpenError::Log(Box::new(LogFault { path: path.to_owned(), kind })))
+}
+
+fn judge(file: &File<'_>, found: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<Log, Kind>> {
+    let whole = found.map_or(0, |found| found.committed);
+    if let Some(frame) = found.and_then(|found| found.damaged) {
+        return Ok(Err(Kind::Damaged { frame }));
+    }
+    if let (Some(mark), Some(salts)) = (mark, found.and_then(|found| found.salts))
+        && mark.salts() == salts
+        && whole < mark.frames
+    {
+        return Ok(Err(Kind::Short { found: whole, acknowledged: mark.frames }));
+    }
+    match found {
+        Some(found) if whole > 0 => file.expect_bound(found),
+        _ => file.expect_folded(found, mark),
+    }
+}
+
+/// The file without its log.
+struct File<'d> {
+    database: &'d Database,
+    /// None where it is no database.
+    page_size: Option<u32>,
+}
+
+impl File<'_> {
+    fn expect_bound(&self, log: &Scan) -> io::Result<Result<Log, Kind>> {
+        let Some(first) = log.bindings.first() else { return Ok(Ok(Log::Unbound)) };
+        let file = match self.binding(first.page)? {
+            // Another program may have given the row another page.
+            None => inspection::binding_at_rest(self.database.path()),
+            found => found,
+        };
+        let belongs = match &file {
+            Some(file) => {
+                let is_in_log = log.bindings.iter().any(|bound| bound.binding.nonce == file.nonce);
+                is_in_log || first.binding.previous == Some(file.nonce)
+            }
+            // The log made the row: in a new database, or in one of an older release.
+            None => first.binding.previous.is_none(),
+        };
+        Ok(match file {
+            _ if !belongs => Err(Kind::Foreign { log: first.binding.clone(), file }),
+            Some(_) if first.in_first_transaction => Ok(Log::Bound),
+            _ => Ok(Log::Unbound),
+        })
+    }
+
+    /// Where no log is, all that was acknowledged must be in the file.
+    fn expect_folded(&self, log: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<Log, Kind>> {
+        let Some(mark) = mark else { return Ok(Ok(Log::Empty)) };
+        let Some(file) = self.binding(mark.row_page)? else { return Ok(Ok(Log::Empty)) };
+        let is_folded = if file.nonce == mark.nonce {
+            let page = self.page(mark.last_page())?;
+            page.is_some_and(|page| mark.is_last_page(&page)) || log.is_some_and(|log| is_next(log, mark))
+        } else {
+            // Not even the first transaction of the log is in the file; or the file is another one.
+            file.nonce != mark.base
+        };
+        Ok(match is_folded {
+            true => Ok(Log::Empty),
+            false => Err(Kind::Missing { acknowledged: mark.frames }),
+        })
+    }
+
+    fn binding(&self, page: u32) -> io::Result<Option<Binding>> {
+        Ok(self.page(page)?.and_then(|page| Binding::in_page(&page)))
+    }
+
+    fn page(&self, number: u32) -> io::Result<Option<Vec<u8>>> {
+        let (Some(size), Some(before)) = (self.page_size, number.checked_sub(1)) else { return Ok(None) };
+        let mut page = vec![0; size as usize];
+        match self.database.read_at(&mut page, u64::from(before) * u64::from(size)) {
+            Ok(()) => Ok(Some(page)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether the log is the one that SQLite began after the one of the note: it then adds one to the first salt. It does so
+/// only when the log before is in the file.
+fn is_next(log: &Scan, mark: &Mark) -> bool {
+    let first = |salts: [u8; 8]| u32::from_be_bytes([salts[0], salts[1], salts[2], salts[3]]);
+    log.salts.is_some_and(|salts| first(salts) == first(mark.salts()).wrapping_add(1))
+}
+
+/// The size of the database's pages, from the first bytes of the file.
+fn page_size(database: &Database) -> io::Result<Option<u32>> {
+    let mut head = [0; 18];
+    match database.read_at(&mut head, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let size = match u16::from_be_bytes([head[16], head[17]]) {
+        1 => 65536,
+        size => u32::from(size),
+    };
+    Ok((head.starts_with(b"SQLite format 3\0") && size >= 512).then_some(size))
+}

@@ -1,0 +1,195 @@
+//! Keeps the row and the watermark up to date. It lives with the connection that writes.
+//!
+//! # When a log begins anew
+//!
+//! SQLite writes from the start of the log again if the whole log is in the file, and nobody reads from the log any more.
+//! Both are known to it when a write transaction begins. The shared memory (`-shm`) says how many frames the log has and how
+//! many of them are in the file. The keeper reads these two numbers inside of the transaction: then nobody else can add a
+//! frame, and the second number only grows. If they are equal, this transaction may begin the log anew, so it draws a
+//! new nonce. If they are not, it cannot have been so when the transaction began, and the log goes on. A row that was
+//! drawn for a log that goes on all the same does no harm.
+//!
+//! The two numbers stand at fixed places (SQLite's "WAL-mode File Format", section 2). SQLite is built into this program, so
+//! that they do not change unnoticed; a test compares them with what SQLite says.
+
+use std::{fs::File, io, mem::ManuallyDrop, os::unix::fs::FileExt, sync::Arc};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::{
+    Binding, Nonce,
+    scan::{FRAME_HEAD, FrameHead, HEAD, Salts},
+    watermark::{Mark, Watermark},
+};
+use crate::store::{
+    StoreError,
+    sqlite::{checkpoints, file::beside, locks::Database},
+};
+
+/// See the module.
+pub(in crate::store::sqlite) struct Keeper {
+    database: Arc<Database>,
+    watermark: Watermark,
+    log: File,
+    /// Never closed, since that would release the locks that SQLite holds on it.
+    index: ManuallyDrop<File>,
+    row_page: u32,
+    frame_size: u64,
+    /// The log whose row is known.
+    current: Option<Current>,
+    /// Drawn by the transaction under way.
+    drawn: Option<Binding>,
+    /// Whether rule 2 was done.
+    has_begun: bool,
+    is_server: bool,
+}
+
+struct Current {
+    salts: Salts,
+    base: Nonce,
+    nonce: Nonce,
+}
+
+/// What the shared memory says of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store::sqlite) struct Index {
+    pub(in crate::store::sqlite) frames: u32,
+    pub(in crate::store::sqlite) folded: u32,
+    salts: Salts,
+}
+
+impl Keeper {
+    /// For a connection that has read from the database, so that its log is open.
+    pub(in crate::store::sqlite) fn new(
+        database: Arc<Database>,
+        connection: &Connection,
+        is_server: bool,
+    ) -> rusqlite::Result<Self> {
+        let number = |sql| connection.query_row(sql, [], |row| row.get::<_, u32>(0));
+        let row_page = number("SELECT rootpage FROM sqlite_schema WHERE name = 'log_binding'")?;
+        let page_size: u32 = number("PRAGMA page_size")?;
+        Binding::read(connection)?;
+        let open = |suffix| File::open(beside(database.path(), suffix)).map_err(|error| cannot_open(suffix, &error));
+        Ok(Self {
+            watermark: Watermark::of(database.path()),
+            log: open("-wal")?,
+            index: ManuallyDrop::new(open("-shm")?),
+            row_page,
+            frame_size: u64::from(page_size) + FRAME_HEAD as u64,
+            current: None,
+            drawn: None,
+            has_begun: false,
+            is_server,
+            database,
+        })
+    }
+
+    /// At the start of the writer's thread. A server begins at once, so that its first change need not wait for that; a tool
+    /// that changes nothing writes nothing.
+    pub(in crate::store::sqlite) fn start(&mut self, connection: &Connection) {
+        if self.is_server
+            && let Err(error) = self.begin(connection)
+        {
+            // The first change tries again, and is refused if that fails.
+            log::warn!("store: the database cannot be written: {error}");
+        }
+    }
+
+    /// Draws a nonce and folds it, once, before the first change. A server's tools leave that to the server.
+    pub(in crate::store::sqlite) fn begin(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        if self.has_begun {
+            return Ok(());
+        }
+        if !self.database.is_served_by_another().unwrap_or(false) {
+            let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+            Binding::renew(&transaction)?;
+            transaction.commit()?;
+            if !self.fold_in_full(connection)? && !self.database.has_company() {
+                log::warn!("store: another program reads the database, so the log could not be emptied at the start");
+            }
+        }
+        self.has_begun = true;
+        Ok(())
+    }
+
+    /// Within a write transaction, before its changes.
+    pub(in crate::store::sqlite) fn bind(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.drawn = None;
+        let index = Index::read(&self.index).map_err(|error| StoreError::Unavailable(format!("-shm: {error}")))?;
+        if index.folded == index.frames {
+            self.drawn = Some(Binding::renew(connection)?);
+        } else if self.current.as_ref().is_none_or(|current| current.salts != index.salts) {
+            // Another process began this log.
+            let binding = Binding::read(connection)?;
+            self.current = Some(Current::new(index.salts, &binding));
+        }
+        Ok(())
+    }
+
+    /// After the commit of that transaction, before anything is answered.
+    pub(in crate::store::sqlite) fn committed(&mut self) {
+        let frames = checkpoints::length();
+        let drawn = self.drawn.take();
+        let Ok(Some((last, before))) = self.last_frame(frames) else { return };
+        let head = FrameHead::parse(&last);
+        if let Some(binding) = drawn {
+            self.current = Some(Current::new(head.salts, &binding));
+        }
+        match &self.current {
+            // Unless another process began a log since: that one notes itself.
+            Some(Current { salts, base, nonce }) if *salts == head.salts && head.size != 0 => {
+                let (base, nonce, row_page) = (*base, *nonce, self.row_page);
+                self.watermark.note(&Mark { base, nonce, row_page, frames, last, before });
+            }
+            _ => {}
+        }
+    }
+
+    /// Folds the whole log into the file and truncates it; answers whether it did.
+    pub(in crate::store::sqlite) fn fold_in_full(&mut self, connection: &Connection) -> Result<bool, StoreError> {
+        let noted = self.watermark.read().ok().flatten();
+        self.watermark.clear().map_err(|error| StoreError::Unavailable(format!("-watermark: {error}")))?;
+        let folded = checkpoints::fold_in_full(connection);
+        match (&folded, noted) {
+            (Ok(true), _) => self.current = None,
+            (_, Some(mark)) => self.watermark.note(&mark),
+            (_, None) => {}
+        }
+        Ok(folded?)
+    }
+
+    /// The head of that frame, and the checksum of the one before.
+    fn last_frame(&self, number: u32) -> io::Result<Option<([u8; FRAME_HEAD], [u32; 2])>> {
+        let Some(earlier) = number.checked_sub(1) else { return Ok(None) };
+        let start = |frame: u32| HEAD as u64 + u64::from(frame) * self.frame_size;
+        let (mut last, mut checksum) = ([0; FRAME_HEAD], [0; 8]);
+        self.log.read_exact_at(&mut last, start(earlier))?;
+        // The first frame continues the head, which ends with its checksum; so does the head of a frame.
+        let at = if earlier == 0 { HEAD as u64 - 8 } else { start(earlier - 1) + FRAME_HEAD as u64 - 8 };
+        self.log.read_exact_at(&mut checksum, at)?;
+        let [a, b, c, d, e, f, g, h] = checksum;
+        Ok(Some((last, [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])])))
+    }
+}
+
+impl Current {
+    fn new(salts: Salts, binding: &Binding) -> Self {
+        Self { salts, base: binding.previous.unwrap_or_default(), nonce: binding.nonce }
+    }
+}
+
+impl Index {
+    pub(in crate::store::sqlite) fn read(index: &File) -> io::Result<Self> {
+        let mut bytes = [0; 100];
+        index.read_exact_at(&mut bytes, 0)?;
+        let number = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let mut salts = [0; 8];
+        salts.copy_from_slice(&bytes[32..40]);
+        Ok(Self { frames: number(16), folded: number(96), salts })
+    }
+}
+
+fn cannot_open(what: &str, error: &io::Error) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+    rusqlite::Error::SqliteFailure(code, Some(format!("{what}: {error}")))
+}
