@@ -39,6 +39,7 @@ pub struct TestApp {
     pub address: SocketAddr,
     /// Operations on the same store and clock, as the command line would do them.
     pub ops: Context,
+    config: Config,
     clock: Arc<AtomicI64>,
     agent: ureq::Agent,
     stop: UnboundedSender<()>,
@@ -100,10 +101,11 @@ impl TestApp {
         let (stop, stopped) = unbounded_channel();
         let (started, address) = std::sync::mpsc::channel();
         let ops = Context::new(&config, Arc::clone(&store), clock.clone()).unwrap();
+        let of_server = config.clone();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let ctx = Context::new(&config, store, clock).unwrap();
-                let server = Server::start(&config, ctx).unwrap();
+                let ctx = Context::new(&of_server, store, clock).unwrap();
+                let server = Server::start(&of_server, ctx).unwrap();
                 started.send(server.address).unwrap();
                 server.run(stopped).await.unwrap();
             });
@@ -115,7 +117,7 @@ impl TestApp {
             .build()
             .into();
         let address = address.recv().unwrap();
-        Self { address, ops, clock: time, agent, stop, thread: Some(thread), _directory: directory }
+        Self { address, ops, config, clock: time, agent, stop, thread: Some(thread), _directory: directory }
     }
 
     /// Moves the clock on.
@@ -162,12 +164,15 @@ impl TestApp {
         self.bearer(answer.body["data"]["token"].as_str().unwrap())
     }
 
-    /// Stops the server and waits until it is gone; the database stays until this value is dropped.
+    /// Stops the server, which closes its store, and waits until it is gone. From then on, `ops` are those of another
+    /// process; the database stays until this value is dropped.
     pub fn stop(&mut self) {
         let _ = self.stop.send(());
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
+        let store = Arc::new(open_as(&self.config, Access::Existing));
+        self.ops = Context::new(&self.config, store, self.ops.clock.clone()).unwrap();
     }
 
     /// Sends bytes as they are and reads until the server closes; for requests that no client would make.
@@ -203,6 +208,10 @@ const THROTTLES: [&str; 6] = [
 
 /// Opens the store that `config` names, as the server does.
 pub fn open(config: &Config) -> SqliteStore {
+    open_as(config, Access::Server)
+}
+
+fn open_as(config: &Config, access: Access) -> SqliteStore {
     let settings = SqliteSettings {
         path: config.database.path.clone(),
         readers: config.database.readers,
@@ -210,7 +219,7 @@ pub fn open(config: &Config) -> SqliteStore {
         busy_timeout: config.database.busy_timeout,
         write_queue: config.database.write_queue,
     };
-    SqliteStore::open(&settings, Access::Server).unwrap()
+    SqliteStore::open(&settings, access).unwrap()
 }
 
 fn cached(config: &Config, store: Arc<dyn Store>) -> Arc<dyn Store> {
