@@ -4,7 +4,7 @@
 use super::{
     Error,
     principal::Principal,
-    verification::{Caller, authenticate},
+    verification::{Caller, Denied, authenticate, find_token},
 };
 use crate::{
     domain::{
@@ -71,7 +71,7 @@ pub struct Passage<'r> {
 pub struct Refusal<E> {
     /// Why not.
     pub error: E,
-    /// Who asked, where a credential was presented and accepted. An administrator wants to know it. Boxed, so that it does
+    /// Who asked, where a credential was presented that is good, also if its limits are used up. An administrator wants to know it. Boxed, so that it does
     /// not make every answer larger: they are moved often.
     pub principal: Option<Box<Principal>>,
 }
@@ -98,7 +98,7 @@ pub fn find_rule(passage: Passage<'_>) -> Result<(usize, &Rule), PolicyDenied> {
 ///
 /// `credential` is not asked for by a public rule. [`Error::Policy`], [`Error::Denied`] and [`Error::MissingAbility`] are
 /// a no; [`Error::Store`] where nothing can be known.
-pub fn authorize<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
+pub fn authorize<'c, C: AsRef<str> + Send + 'c, E: From<Error> + Unpin + Send + 'c>(
     ctx: &'c Context,
     passage: Passage<'c>,
     caller: Caller<'c>,
@@ -110,14 +110,18 @@ pub fn authorize<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
         Err(denied) => return refuse_all(ctx, denied, caller, credential),
     };
     match credential() {
-        Ok(credential) => authenticate(ctx, credential.as_ref(), caller).then(|accepted| {
-            Reply::ready(match accepted {
-                Ok(principal) => match judge_rule(&principal, kinds, abilities) {
-                    Ok(()) => Ok(Some(principal)),
-                    Err(error) => Err(Refusal { error: error.into(), principal: Some(Box::new(principal)) }),
-                },
-                Err(error) => Err(Refusal::of_stranger(error)),
-            })
+        Ok(credential) => authenticate(ctx, credential.as_ref(), caller).then(move |accepted| match accepted {
+            Ok(principal) => Reply::ready(match judge_rule(&principal, kinds, abilities) {
+                Ok(()) => Ok(Some(principal)),
+                Err(error) => Err(Refusal { error: error.into(), principal: Some(Box::new(principal)) }),
+            }),
+            Err(error @ Error::Denied(Denied::RateLimited(_) | Denied::QuotaExceeded)) => {
+                find_token(ctx, credential.as_ref()).then(move |found| {
+                    let principal = found.ok().flatten().map(Box::new);
+                    Reply::ready(Err(Refusal { error: error.into(), principal }))
+                })
+            }
+            Err(error) => Reply::ready(Err(Refusal::of_stranger(error))),
         }),
         Err(error) => Reply::ready(Err(Refusal::of_stranger(error))),
     }

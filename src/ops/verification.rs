@@ -113,6 +113,15 @@ fn refuse<'c>(denied: Denied) -> Reply<'c, Principal, Error> {
     Reply::ready(Err(denied.into()))
 }
 
+/// Whose token a credential is, without a judgement: so that the refusal of a token whose limits are used up can name it.
+pub(super) fn find_token<'c>(ctx: &'c Context, credential: &str) -> Reply<'c, Option<Principal>, Error> {
+    let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return Reply::ready(Ok(None)) };
+    ctx.store.token_by_hash(&presented.hash).then(|found| {
+        let principal = found.map(|record| record.map(|record| principal(record, None)));
+        Reply::ready(principal.map_err(Error::from))
+    })
+}
+
 /// Says of a credential that somebody else presented what it stands for, or why nothing; for callers that may know.
 /// [`Error::Store`] where that cannot be known.
 pub async fn inspect(ctx: &Context, credential: &str, caller: Caller<'_>) -> Result<Result<Principal, Denied>, Error> {
@@ -228,6 +237,10 @@ fn accepted(
     now: Timestamp,
 ) -> Principal {
     ctx.origins.note(&record, caller, now);
+    principal(record, allowance)
+}
+
+fn principal(record: Arc<TokenRecord>, allowance: Option<Allowance>) -> Principal {
     match record.token.environment {
         Some(environment) => Principal::EnvironmentToken { environment, record, allowance },
         None => Principal::PersonalAccessToken { record, allowance },

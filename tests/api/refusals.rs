@@ -76,6 +76,24 @@ fn a_token_of_an_environment_is_named_with_its_environment() {
 }
 
 #[test]
+fn a_token_whose_limits_are_used_up_is_named() {
+    let app = app();
+    let ada = app.sign_in("ada");
+    let user = id_of(&ada.get("/api/user").body).to_owned();
+    for limit in [json!({ "name": "t", "requests_per_minute": 1 }), json!({ "name": "t", "quota": 1 })] {
+        let created = ada.create_token(limit);
+        let limited = app.bearer(secret(&created));
+        assert_eq!(Dialect::Envoy.ask(&limited, "GET", "/calls").status, 200);
+        for dialect in DIALECTS {
+            let answer = dialect.ask(&limited, "GET", "/calls");
+            let status = if dialect == Dialect::Nginx { 403 } else { 429 };
+            let expected = [("remote-user", &*user), ("x-auth-token-id", id_of(&created))];
+            assert_eq!((answer.status, told(&answer)), (status, expected.to_vec()), "{dialect:?}");
+        }
+    }
+}
+
+#[test]
 fn who_is_not_known_is_not_named() {
     let app = app();
     let ada = app.sign_in("ada");
