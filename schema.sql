@@ -155,7 +155,8 @@ CREATE TABLE audit_events (
     address TEXT CHECK (length(address) BETWEEN 2 AND 45),
     request_id TEXT CHECK (length(request_id) BETWEEN 1 AND 128),
     outcome TEXT NOT NULL CHECK (outcome IN ('success', 'refused')),
-    detail TEXT CHECK (length(detail) BETWEEN 1 AND 255)
+    -- Long enough for an old and a new e-mail address.
+    detail TEXT CHECK (length(detail) BETWEEN 1 AND 512)
 ) STRICT;
 
 CREATE INDEX audit_events_by_user ON audit_events (user_id, seq);
@@ -176,3 +177,21 @@ WHEN NOT EXISTS (SELECT 1 FROM audit_pruning WHERE before > old.at)
 BEGIN
     SELECT RAISE(ABORT, 'an audit event is never deleted');
 END;
+
+-- Counters of attempts that are not at rest, so that a restart forgives nothing. Subject and origin are keyed hashes of
+-- an account or a user, and of a network or a session; all zero where there is none.
+CREATE TABLE attempts (
+    scope TEXT NOT NULL CHECK (length(scope) BETWEEN 1 AND 32),
+    subject BLOB NOT NULL CHECK (length(subject) = 16),
+    origin BLOB NOT NULL CHECK (length(origin) = 16),
+    rests_at INTEGER NOT NULL,
+    PRIMARY KEY (scope, subject, origin)
+) STRICT, WITHOUT ROWID;
+
+-- The key of those hashes, and of what else must be the same after a restart and nobody may predict.
+CREATE TABLE attempts_key (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    key BLOB NOT NULL CHECK (length(key) = 32)
+) STRICT;
+
+INSERT INTO attempts_key (only_row, key) VALUES (1, randomblob(32));

@@ -29,6 +29,8 @@ const FLUSH_AGAIN_AFTER: Duration = Duration::from_secs(5);
 const LAST_FLUSH: Duration = Duration::from_secs(5);
 /// How long the store may take to close.
 const LAST_CLOSE: Duration = Duration::from_secs(20);
+/// How often the store is told of failed attempts: what a crash forgets of them.
+const SAVE_ATTEMPTS_EVERY: Duration = Duration::from_secs(2);
 /// How often it is tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
@@ -101,8 +103,9 @@ impl Server {
         closing.abort();
         // A store that does not answer must not keep the process from ending.
         let last = async {
+            let saved = state.ops.save_attempts().await;
             state.ops.flush_uses().await?;
-            state.ops.note_reuse().await
+            state.ops.note_reuse().await.and(saved)
         };
         let noted = rt::time::timeout(LAST_FLUSH, last).await;
         let late = |_| Err(StoreError::Unavailable("no answer at shutdown".to_owned()));
@@ -134,7 +137,7 @@ async fn keep_house(state: Arc<AppState>) {
     // A little at a time rather than all at once: so no check waits behind a flood of writes.
     let mut turns = rt::time::interval(FLUSH_IN / uses::TURNS);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut tidied = Instant::now();
+    let (mut tidied, mut saved) = (Instant::now(), Instant::now());
     loop {
         turns.tick().await;
         let flushed = state.ops.flush_some_uses().await;
@@ -142,6 +145,10 @@ async fn keep_house(state: Arc<AppState>) {
         let failed = flushed.is_err() || noted.is_err();
         report("noting uses", flushed);
         report("noting reuse of tokens", noted);
+        if saved.elapsed() >= SAVE_ATTEMPTS_EVERY {
+            saved = Instant::now();
+            report("noting failed attempts", state.ops.save_attempts().await);
+        }
         if tidied.elapsed() >= TIDY_EVERY {
             tidied = Instant::now();
             report("tidying", state.ops.tidy().await);

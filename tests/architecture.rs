@@ -16,7 +16,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("ops", &["ops", "store", "domain", "config", "threads"], &[]),
     ("http", &["http", "ops", "store", "domain", "config"], &["actix_web", "actix_http", "actix_service"]),
     ("server.rs", &["http", "ops", "store", "domain", "config"], &["actix_web"]),
-    ("cli", &["cli", "server", "ops", "store", "domain", "config", "logging"], &["anyhow"]),
+    ("cli", &["cli", "server", "ops", "store", "domain", "config", "logging", "threads"], &["anyhow"]),
     ("threads.rs", &[], &[]),
     ("main.rs", &[], &["anyhow"]),
     ("lib.rs", &[], &[]),

@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed case is told by its panic")]
 
+#[path = "store_contract/attempts.rs"]
+mod attempts;
 #[path = "store_contract/audit.rs"]
 mod audit;
 #[path = "store_contract/environments.rs"]
@@ -42,6 +44,11 @@ use patd::{
 };
 use uuid::Uuid;
 
+use attempts::{
+    an_address_changes_only_while_the_checked_password_is_the_stored_one, counters_are_remembered_until_they_rest,
+    each_file_has_a_key_of_its_own, the_longest_addresses_fit_into_the_trail,
+    the_parameters_of_hashes_are_counted_in_a_sample,
+};
 use audit::{
     a_session_that_has_ended_changes_nothing_more, events_are_paged_newest_first, every_change_leaves_its_event,
     what_changes_nothing_leaves_no_event, what_is_refused_is_noted_in_its_trail_or_in_nobodys,
@@ -166,6 +173,11 @@ cases! {
     many_tokens_end_in_one_moment,
     what_leaked_ends_and_its_owners_are_told,
     the_latest_five_addresses_of_a_token_are_kept,
+    counters_are_remembered_until_they_rest,
+    each_file_has_a_key_of_its_own,
+    the_parameters_of_hashes_are_counted_in_a_sample,
+    an_address_changes_only_while_the_checked_password_is_the_stored_one,
+    the_longest_addresses_fit_into_the_trail,
 }
 
 fn cached(store: Arc<dyn Store>) -> Cached {
@@ -335,7 +347,7 @@ async fn an_unknown_user_is_not_found(store: &dyn Store) {
     assert_eq!(store.credentials(id).await.unwrap_err(), NOT_FOUND);
     let by_email = store.credentials_by_email(&nobody.email).await;
     assert!(by_email.unwrap().is_none());
-    let change = ProfileChange { name: Some(name("x")), email: None };
+    let change = ProfileChange { name: Some(name("x")), email: None, verified: None };
     assert_eq!(store.change_profile(id, change, by(5)).await, Err(NOT_FOUND));
     for verified in [None, Some(password("old"))] {
         let change = PasswordChange { verified, password: password("new") };
@@ -356,21 +368,21 @@ async fn an_address_is_taken_in_every_spelling(store: &dyn Store) {
     assert_eq!(store.user(other.id).await, Err(NOT_FOUND));
 
     let bob = add(store, "bob").await;
-    let change = ProfileChange { name: Some(name("Robert")), email: Some(email("ADA@example.com")) };
+    let change = ProfileChange { name: Some(name("Robert")), email: Some(email("ADA@example.com")), verified: None };
     assert_eq!(store.change_profile(bob.id, change, by(5)).await, Err(EMAIL_TAKEN));
     assert_eq!(store.user(bob.id).await.unwrap(), bob);
     // One's own address in another spelling is nobody else's.
-    let respelled = ProfileChange { name: None, email: Some(email("ADA@example.com")) };
+    let respelled = ProfileChange { name: None, email: Some(email("ADA@example.com")), verified: None };
     let changed = store.change_profile(ada.id, respelled, by(5)).await.unwrap();
     assert_eq!(changed.email.as_str(), "ADA@example.com");
 }
 
 async fn a_profile_changes_in_the_named_parts_alone(store: &dyn Store) {
     let mut ada = add(store, "ada").await;
-    let change = ProfileChange { name: Some(name("Ada L")), email: None };
+    let change = ProfileChange { name: Some(name("Ada L")), email: None, verified: None };
     ada.name = name("Ada L");
     assert_eq!(store.change_profile(ada.id, change, by(5)).await.unwrap(), ada);
-    let change = ProfileChange { name: None, email: Some(email("new@example.com")) };
+    let change = ProfileChange { name: None, email: Some(email("new@example.com")), verified: None };
     let before = std::mem::replace(&mut ada.email, email("new@example.com"));
     assert_eq!(store.change_profile(ada.id, change, by(5)).await.unwrap(), ada);
     assert_eq!(store.user(ada.id).await.unwrap(), ada);
@@ -759,7 +771,7 @@ async fn look_ups_by_secret_follow_every_change(store: &dyn Store) {
     assert_eq!(token().await.unwrap().token.name, name("ci"));
     store.rename_token(ada.id, id, name("deploy"), by(5)).await.unwrap();
     assert_eq!(token().await.unwrap().token.name, name("deploy"));
-    let change = ProfileChange { name: Some(name("Ada L")), email: None };
+    let change = ProfileChange { name: Some(name("Ada L")), email: None, verified: None };
     store.change_profile(ada.id, change, by(5)).await.unwrap();
     assert_eq!(token().await.unwrap().owner.name, name("Ada L"));
     store.disable_user(ada.id, by(5)).await.unwrap();

@@ -115,7 +115,7 @@ impl From<ops::Error> for Failure {
                 "the database does not answer ({why}); what was asked may or may not have happened"
             )),
             ops::Error::Store(StoreError::Conflict(conflict)) => Self::Refused(vec![conflict.to_string()]),
-            ops::Error::Busy => Self::Unavailable(error.to_string()),
+            ops::Error::Busy | ops::Error::Exhausted(_) => Self::Unavailable(error.to_string()),
             other => Self::Defect(other.to_string()),
         }
     }

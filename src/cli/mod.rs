@@ -9,6 +9,7 @@ mod limits;
 mod output;
 mod password;
 mod policy;
+mod resources;
 mod serve;
 mod token;
 mod user;

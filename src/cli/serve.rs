@@ -8,7 +8,7 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use super::{Failure, Shared, USING_FOUND_FILE, context, open_server_store};
+use super::{Failure, Shared, USING_FOUND_FILE, context, open_server_store, resources};
 use crate::{
     config::Config,
     domain::text::shell_word,
@@ -28,18 +28,19 @@ pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<(), Failure> 
     let mut sources = shared.silent_sources()?;
     sources.flags.extend(arguments.bind.map(|bind| ("server.bind", bind)));
     let first_user = first_user_command(shared, &sources.environment);
-    let config = Config::load(sources)?;
+    let mut config = Config::load(sources)?;
     logging::start(&config.log);
     if shared.found_file().is_some() {
         log::info!("{USING_FOUND_FILE}");
     }
+    resources::fit(&mut config)?;
     server::block_on(serve(&config, &first_user))
 }
 
 async fn serve(config: &Config, first_user: &str) -> Result<(), Failure> {
     let stop = stop_signals()?;
-    allow_files(config.server.max_connections);
     let ctx = context(config, open_server_store(config)?)?;
+    ctx.start().await?;
     let empty = has_no_user(&ctx).await?;
     let bind = config.server.bind;
     let server = Server::start(config, ctx).map_err(|error| cannot_listen(bind, &error))?;
@@ -49,25 +50,9 @@ async fn serve(config: &Config, first_user: &str) -> Result<(), Failure> {
         log::warn!("server.bind is open to other machines, in plain HTTP: let a reverse proxy end TLS in front of it");
     }
     if empty {
-        log::warn!("there is no user yet; make the first with: {first_user}");
+        log::info!("there is no user yet; make the first with: {first_user}");
     }
     server.run(stop).await.map_err(ended)
-}
-
-/// Files beside those of connections: the database's, the log, the libraries.
-const OTHER_FILES: u64 = 256;
-
-/// Asks the system for as many open files as the connections need, two each; many systems give a process 1,024 unless
-/// it asks.
-fn allow_files(connections: usize) {
-    let wanted = (connections as u64).saturating_mul(2).saturating_add(OTHER_FILES);
-    let allowed = rlimit::increase_nofile_limit(wanted).unwrap_or(0);
-    if allowed < wanted {
-        log::warn!(
-            allowed, wanted;
-            "the system allows fewer open files than server.max_connections needs: raise its limit (ulimit -n) or lower that"
-        );
-    }
 }
 
 async fn has_no_user(ctx: &Context) -> Result<bool, Failure> {

@@ -10,7 +10,7 @@ use crate::{
         audit::Origin,
         text::Name,
     },
-    ops::{self, Context, Violation, accounts},
+    ops::{self, Context, Violation, accounts, profile},
     server,
     store::sqlite::Access,
 };
@@ -38,6 +38,13 @@ pub(super) enum Command {
     Disable(Who),
     /// Enable a user
     Enable(Who),
+    /// Set the address that a user signs in with; it is not verified
+    SetEmail {
+        #[command(flatten)]
+        user: Who,
+        /// The new address
+        email: String,
+    },
     /// Set a user's password, which ends all their sessions
     SetPassword {
         #[command(flatten)]
@@ -117,6 +124,14 @@ pub(super) fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
                 let user = find(&ctx, &user.user).await?;
                 accounts::enable(&ctx, user.id, Origin::COMMAND_LINE).await?;
                 said(&user, "is enabled");
+                Ok(())
+            }
+            Command::SetEmail { user, email } => {
+                let email =
+                    Email::parse(&email).map_err(|error| Failure::Refused(vec![format!("the address {error}")]))?;
+                let user = find(&ctx, &user.user).await?;
+                let user = profile::set_email(&ctx, &user, email, Origin::COMMAND_LINE).await?;
+                said(&user, "is the address to sign in with from now on");
                 Ok(())
             }
             Command::SetPassword { user, password } => {

@@ -56,11 +56,17 @@ pub(super) fn check(config: &Config, layers: &mut Layers) {
         ("database.write_queue", (1..=1_000_000).contains(&database.write_queue), "from 1 to 1000000"),
         ("passwords.min_length", (8..=128).contains(&passwords.min_length), "from 8 to 128"),
         ("passwords.iterations", (1..=1000).contains(&passwords.iterations), "from 1 to 1000"),
+        ("passwords.max_wait", lasting(passwords.max_wait), LASTING),
         ("passwords.lanes", (1..=64).contains(&passwords.lanes), "from 1 to 64"),
         ("sessions.lifetime", whole_seconds(sessions.lifetime), WHOLE_SECONDS),
         ("sessions.idle_lifetime", whole_seconds(sessions.idle_lifetime), WHOLE_SECONDS),
-        // The limiter multiplies the two within a u64 of nanoseconds.
         ("throttle.per_email_burst", throttle.per_email_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
+        ("throttle.per_account_burst", throttle.per_account_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
+        (
+            "throttle.successes_per_account_burst",
+            throttle.successes_per_account_burst <= MOST_AT_ONCE,
+            AT_MOST_A_MILLION,
+        ),
         ("throttle.per_address_burst", throttle.per_address_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("throttle.reports_burst", throttle.reports_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
         ("throttle.reports_per_address_burst", throttle.reports_per_address_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),

@@ -153,6 +153,9 @@ pub struct Accounts {
     /// Whether anybody may make an account over the API.
     #[serde(deserialize_with = "values::switch")]
     pub registration: bool,
+    /// Whether a person may change the address of their own account over the API.
+    #[serde(deserialize_with = "values::switch")]
+    pub email_change: bool,
 }
 
 /// The section `[passwords]`.
@@ -174,6 +177,9 @@ pub struct Passwords {
     /// Hashes computed at once.
     #[serde(deserialize_with = "values::count")]
     pub concurrent_hashes: usize,
+    /// How long a request waits to be one of them.
+    #[serde(deserialize_with = "values::duration")]
+    pub max_wait: Duration,
 }
 
 /// The section `[sessions]`.
@@ -258,13 +264,25 @@ pub struct Audit {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Throttle {
-    /// Attempts at once for one e-mail address.
+    /// Failed attempts at once for one e-mail address from one client address, and of one session.
     #[serde(deserialize_with = "values::positive")]
     pub per_email_burst: NonZeroU32,
-    /// Further attempts a minute for one e-mail address.
+    /// Further ones a minute.
     #[serde(deserialize_with = "values::positive")]
     pub per_email_per_minute: NonZeroU32,
-    /// Attempts at once from one client address.
+    /// Failed attempts at once for one e-mail address from everywhere, and of all sessions of a user.
+    #[serde(deserialize_with = "values::positive")]
+    pub per_account_burst: NonZeroU32,
+    /// Further ones a minute.
+    #[serde(deserialize_with = "values::positive")]
+    pub per_account_per_minute: NonZeroU32,
+    /// Attempts at once that succeed, of one account.
+    #[serde(deserialize_with = "values::positive")]
+    pub successes_per_account_burst: NonZeroU32,
+    /// Further ones a minute.
+    #[serde(deserialize_with = "values::positive")]
+    pub successes_per_account_per_minute: NonZeroU32,
+    /// Failed attempts at once from one client address.
     #[serde(deserialize_with = "values::positive")]
     pub per_address_burst: NonZeroU32,
     /// Further attempts a minute from one client address.

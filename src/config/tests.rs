@@ -304,6 +304,7 @@ fn each_range_is_checked_at_both_ends() {
         ("passwords.memory_kib", &["7", "4194305"], "at least 8 times passwords.lanes", &["8", "4194304"]),
         ("passwords.iterations", &["0", "1001"], "from 1 to 1000", &["1", "1000"]),
         ("passwords.lanes", &["0", "65", "4294967295"], "from 1 to 64", &["1", "64"]),
+        ("passwords.max_wait", &["0s"], "longer than zero", &["1ms"]),
         ("sessions.lifetime", &["0s", "500ms", "604800500ms"], "at least \"1s\", in whole seconds", &["7d"]),
         ("sessions.idle_lifetime", &["0s", "1500ms"], "at least \"1s\", in whole seconds", &["1s", "30d"]),
         ("sessions.idle_lifetime", &["31d"], "no longer than sessions.lifetime (the default)", &[]),

@@ -172,6 +172,24 @@ impl PasswordHash {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// What it was made with.
+    pub fn parameters(&self) -> HashParameters {
+        // No field of a PHC string contains the sign that separates them.
+        let without_last = |text: &str| text.rsplit_once('$').map_or("", |(rest, _)| rest).to_owned();
+        HashParameters(without_last(&without_last(&self.0)))
+    }
+}
+
+/// The beginning of a PHC string: algorithm, version and parameters, without salt and output.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HashParameters(String);
+
+impl HashParameters {
+    /// It as a text, for example `$argon2id$v=19$m=19456,t=2,p=1`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for PasswordHash {
@@ -226,6 +244,14 @@ mod tests {
     fn secrets_do_not_show_in_debug_output() {
         let shown = format!("{:?} {:?}", Password::parse("canary-canary").unwrap(), PasswordHash::new("canary".into()));
         assert!(!shown.contains("canary"), "{shown}");
+    }
+
+    #[test]
+    fn the_parameters_of_a_hash_are_all_but_its_salt_and_its_output() {
+        let parameters = |phc: &str| PasswordHash::new(phc.into()).parameters().as_str().to_owned();
+        assert_eq!(parameters("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA"), "$argon2id$v=19$m=8,t=1,p=1");
+        assert_eq!(parameters("$argon2id$"), "");
+        assert_eq!(parameters(""), "");
     }
 
     #[test]

@@ -146,8 +146,11 @@ words! {
     Action {
         /// An account was made.
         UserCreated = "user.created",
-        /// A name or an address was changed.
+        /// A name or the current environment was changed.
         UserUpdated = "user.updated",
+        /// An e-mail address was changed, from and to what is in the detail; refused where the password was wrong or
+        /// somebody else has the address.
+        UserEmailChanged = "user.email_changed",
         /// A password was changed; refused where the current one was wrong.
         UserPasswordChanged = "user.password_changed",
         /// An account was disabled.
@@ -272,7 +275,7 @@ pub struct Entry {
     pub target: Target,
     /// How it went.
     pub outcome: Outcome,
-    /// More, in a word or two of this program: nothing that anybody typed.
+    /// More, in a word or two of this program. Nothing that anybody typed, but for the addresses of an account.
     pub detail: Option<Cow<'static, str>>,
 }
 

@@ -19,8 +19,12 @@ use crate::{
         account::{Email, Password, User},
         text::{Name, NotAName},
     },
-    ops::{accounts, sessions, sessions::IssuedSession},
-    store::ProfileChange,
+    ops::{
+        accounts,
+        profile::{self, ProfileUpdate},
+        sessions,
+        sessions::IssuedSession,
+    },
 };
 
 #[derive(Serialize)]
@@ -125,11 +129,15 @@ pub(super) async fn update(
     source: Source,
     body: Body,
 ) -> Result<Json<UserView>, ApiError> {
-    let mut form = body.form(&["name", "email"]).await?;
-    let change =
-        ProfileChange { name: form.optional("name", optional_name), email: form.optional("email", Email::parse) };
+    let mut form = body.form(&["name", "email", "current_password"]).await?;
+    let change = ProfileUpdate {
+        name: form.optional("name", optional_name),
+        email: form.optional("email", Email::parse),
+        current_password: form.optional("current_password", Password::parse),
+    };
     let change = form.finish(Some(change))?;
-    Ok(Json(accounts::change_profile(&state.ops, asking.user.id, change, source.by(&asking)).await?.into()))
+    let (client, origin) = (source.address, source.by(&asking));
+    Ok(Json(profile::update(&state.ops, &asking.session, client, change, origin).await?.into()))
 }
 
 pub(super) async fn change_password(

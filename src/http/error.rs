@@ -193,6 +193,10 @@ impl ApiError {
             Self::Ops(Ops::Busy) => {
                 of(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many sign-ins at once. Try again.")
             }
+            Self::Ops(Ops::Exhausted(_)) => {
+                let message = "The server is short of memory or threads. Nothing was decided. Try again.";
+                of(StatusCode::SERVICE_UNAVAILABLE, "resources_exhausted", message)
+            }
             Self::Ops(Ops::Store(StoreError::Unavailable(_))) => {
                 let message = "The store is unavailable. A change may or may not have happened.";
                 of(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
@@ -284,7 +288,7 @@ impl ApiError {
                 let Throttled { limit, resets_at, .. } = *throttled;
                 add_allowance(headers, Allowance { limit, remaining: 0, resets_at });
             }
-            Self::Ops(ops::Error::Busy | ops::Error::Store(StoreError::Unavailable(_))) => {
+            Self::Ops(ops::Error::Busy | ops::Error::Exhausted(_) | ops::Error::Store(StoreError::Unavailable(_))) => {
                 headers.append(header::RETRY_AFTER, 1.into());
             }
             // What is left of such a request cannot be told from the next one.

@@ -4,7 +4,12 @@ use std::{net::IpAddr, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Context, Error, Violation, sessions::IssuedSession};
+use super::{
+    Context, Error, Violation,
+    passwords::{Against, Place},
+    sessions::IssuedSession,
+    throttle::Attempt,
+};
 use crate::{
     domain::{
         account::{Email, Password, User, UserCredentials},
@@ -14,7 +19,7 @@ use crate::{
         session::{NewSession, Session},
         text::Name,
     },
-    store::{Conflict, PasswordChange, ProfileChange, SignIn, StoreError},
+    store::{Conflict, PasswordChange, SignIn, StoreError},
 };
 
 /// What makes an account.
@@ -36,14 +41,25 @@ pub fn registration_open(ctx: &Context) -> Result<(), Error> {
 /// Makes an account for a stranger at `client`, where the configuration lets strangers in.
 pub async fn register(ctx: &Context, client: IpAddr, account: NewAccount, origin: Origin) -> Result<User, Error> {
     registration_open(ctx)?;
-    ctx.throttle.attempt(client, &account.email).map_err(Error::Throttled)?;
-    create(ctx, account, origin).await
+    ctx.passwords.expect_length("password", &account.password)?;
+    let mut attempt = ctx.throttle.registration(client).map_err(Error::Throttled)?;
+    let place = ctx.passwords.place().await?;
+    attempt.begin();
+    let created = create_at(ctx, place, account, origin).await;
+    attempt.end(&created);
+    created
 }
 
 /// Makes an account.
 pub async fn create(ctx: &Context, account: NewAccount, origin: Origin) -> Result<User, Error> {
+    ctx.passwords.expect_length("password", &account.password)?;
+    let place = ctx.passwords.place().await?;
+    create_at(ctx, place, account, origin).await
+}
+
+async fn create_at(ctx: &Context, place: Place, account: NewAccount, origin: Origin) -> Result<User, Error> {
     let NewAccount { name, email, password } = account;
-    let password = ctx.passwords.hash_new("password", password, guessable(&name, &email)).await?;
+    let password = ctx.passwords.hash_new(place, "password", password, guessable(&name, &email)).await?;
     let by = ctx.by(origin);
     let user = User {
         id: UserId::new(Uuid::now_v7()),
@@ -73,14 +89,25 @@ pub struct SignInAttempt {
 /// Signs a person in. An unknown address, a disabled account and a wrong password take the same work, leave one event
 /// each, and are one [`Error::SignInRefused`]. Where that event cannot be written, the store is out and says so.
 ///
-/// An attempt that is throttled leaves no event, lest a flood of them fill the disk.
+/// An attempt that is throttled leaves no event, since a flood of them would fill the disk.
 pub async fn sign_in(ctx: &Context, attempt: SignInAttempt, origin: Origin) -> Result<IssuedSession, Error> {
+    let mut counted = ctx.throttle.sign_in(attempt.client, &attempt.email).map_err(Error::Throttled)?;
+    let signed_in = judge_sign_in(ctx, attempt, &mut counted, origin).await;
+    counted.end(&signed_in);
+    signed_in
+}
+
+async fn judge_sign_in(
+    ctx: &Context,
+    attempt: SignInAttempt,
+    counted: &mut Attempt<'_>,
+    origin: Origin,
+) -> Result<IssuedSession, Error> {
     let SignInAttempt { client, email, password, device_name } = attempt;
-    ctx.throttle.attempt(client, &email).map_err(Error::Throttled)?;
     let password = Arc::new(password);
-    let signed_in = match try_sign_in(ctx, &email, &password, device_name.clone(), &origin).await {
+    let signed_in = match try_sign_in(ctx, &email, &password, device_name.clone(), counted, &origin).await {
         // Another sign-in renewed the hash meanwhile, or it is another password now: the second look tells which.
-        Err(Refused::Changed(_)) => try_sign_in(ctx, &email, &password, device_name, &origin).await,
+        Err(Refused::Changed(_)) => try_sign_in(ctx, &email, &password, device_name, counted, &origin).await,
         first => first,
     };
     let (reason, user) = match signed_in {
@@ -105,11 +132,14 @@ async fn try_sign_in(
     email: &Email,
     password: &Arc<Password>,
     device_name: Option<Name>,
+    counted: &mut Attempt<'_>,
     origin: &Origin,
 ) -> Result<IssuedSession, Refused> {
     let known = ctx.store.credentials_by_email(email).await?;
-    let stored = known.as_ref().map(|known| &known.password);
-    let checked = ctx.passwords.check(Arc::clone(password), stored).await?;
+    let against = known.as_ref().map_or(Against::Nobody(email), |known| Against::Stored(&known.password));
+    let place = ctx.passwords.place().await?;
+    counted.begin();
+    let checked = ctx.passwords.check(place, Arc::clone(password), against).await?;
     let UserCredentials { user, password: verified } = match known {
         None => return Err(Refused::For(Reason::UnknownUser, None)),
         Some(known) if !checked.matches => return Err(Refused::For(Reason::WrongPassword, Some(known.user.id))),
@@ -173,11 +203,6 @@ impl Reason {
     }
 }
 
-/// Changes the name or the address of a user.
-pub async fn change_profile(ctx: &Context, user: UserId, change: ProfileChange, origin: Origin) -> Result<User, Error> {
-    ctx.store.change_profile(user, change, ctx.by(origin)).await.map_err(email_taken)
-}
-
 /// Changes a person's password on their own request, which ends all their sessions but `session`.
 pub async fn change_password(
     ctx: &Context,
@@ -187,25 +212,49 @@ pub async fn change_password(
     new: Password,
     origin: Origin,
 ) -> Result<(), Error> {
-    let UserCredentials { user, password: stored } = ctx.store.credentials(session.user).await?;
-    ctx.throttle.attempt(client, &user.email).map_err(Error::Throttled)?;
-    if !ctx.passwords.check(Arc::new(current), Some(&stored)).await?.matches {
-        log::warn!(user:% = user.id, client:%, reason:% = Reason::WrongPassword; "password change refused");
-        let refused = Entry::refused(Some(user.id), Action::UserPasswordChanged, Reason::WrongPassword.code());
-        ctx.store.record_refusal(refused, ctx.by(origin)).await?;
-        return Err(wrong_current_password());
-    }
-    let password = ctx.passwords.hash_new("password", new, guessable(&user.name, &user.email)).await?;
-    let change = PasswordChange { verified: Some(stored), password };
-    match ctx.store.change_password(user.id, change, ctx.by(origin)).await {
-        Err(StoreError::Conflict(Conflict::CredentialsChanged)) => Err(wrong_current_password()),
-        changed => Ok(changed?),
+    let mut counted = ctx.throttle.confirmation(session.id, session.user).map_err(Error::Throttled)?;
+    let changed = async {
+        let UserCredentials { user, password: stored } = ctx.store.credentials(session.user).await?;
+        let place = ctx.passwords.place().await?;
+        counted.begin();
+        let words = guessable(&user.name, &user.email);
+        let Some(password) = ctx.passwords.replace(place, current, &stored, new, words).await? else {
+            return Err(refuse_confirmation(ctx, &user, client, Action::UserPasswordChanged, origin).await);
+        };
+        let change = PasswordChange { verified: Some(stored), password };
+        match ctx.store.change_password(user.id, change, ctx.by(origin)).await {
+            Err(StoreError::Conflict(Conflict::CredentialsChanged)) => Err(wrong_current_password()),
+            changed => Ok(changed?),
+        }
+    };
+    let changed = changed.await;
+    counted.end(&changed);
+    changed
+}
+
+/// Notes that somebody who is signed in did not know the password of the account, and answers what they are told.
+pub(super) async fn refuse_confirmation(
+    ctx: &Context,
+    user: &User,
+    client: IpAddr,
+    action: Action,
+    origin: Origin,
+) -> Error {
+    let reason = Reason::WrongPassword;
+    let what = if action == Action::UserEmailChanged { "change of address" } else { "password change" };
+    log::warn!(user:% = user.id, client:%, reason:%; "{what} refused");
+    let refused = Entry::refused(Some(user.id), action, reason.code());
+    match ctx.store.record_refusal(refused, ctx.by(origin)).await {
+        Ok(()) => wrong_current_password(),
+        Err(error) => error.into(),
     }
 }
 
 /// Sets a user's password without asking for the current one, which ends all their sessions.
 pub async fn set_password(ctx: &Context, user: &User, new: Password, origin: Origin) -> Result<(), Error> {
-    let password = ctx.passwords.hash_new("password", new, guessable(&user.name, &user.email)).await?;
+    ctx.passwords.expect_length("password", &new)?;
+    let place = ctx.passwords.place().await?;
+    let password = ctx.passwords.hash_new(place, "password", new, guessable(&user.name, &user.email)).await?;
     let change = PasswordChange { verified: None, password };
     Ok(ctx.store.change_password(user.id, change, ctx.by(origin)).await?)
 }
@@ -242,11 +291,11 @@ fn guessable(name: &Name, email: &Email) -> Vec<String> {
     words.map(str::to_owned).chain(whole).collect()
 }
 
-fn wrong_current_password() -> Error {
+pub(super) fn wrong_current_password() -> Error {
     Violation { field: "current_password".into(), message: "The password is incorrect.".into() }.into()
 }
 
-fn email_taken(error: StoreError) -> Error {
+pub(super) fn email_taken(error: StoreError) -> Error {
     match error {
         StoreError::Conflict(Conflict::EmailTaken) => {
             Violation { field: "email".into(), message: "The email has already been taken.".into() }.into()

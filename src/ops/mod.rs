@@ -15,6 +15,7 @@ pub mod origins;
 pub mod passage;
 pub mod passwords;
 pub mod principal;
+pub mod profile;
 mod pruning;
 mod reuse;
 pub mod revocation;
@@ -25,7 +26,10 @@ pub mod tokens;
 pub mod uses;
 pub mod verification;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use clock::Clock;
 use expiry::Lifetimes;
@@ -68,7 +72,15 @@ pub struct Context {
     pruning: Pruning,
     meters: Meters,
     origins: Origins,
+    /// When it was last looked which parameters stored hashes have, in uptime.
+    hashes_seen_at: Mutex<Duration>,
 }
+
+/// Of how many users it is looked which parameters their hashes have: about 15 ms of a connection for lists.
+const HASHES_SEEN: u32 = 5000;
+
+/// How often that is looked again. Until then, an unknown account may take as long as known ones did before.
+const HASHES_SEEN_EVERY: Duration = Duration::from_secs(600);
 
 /// What the configuration says about accounts, sessions and tokens.
 #[derive(Clone, Debug)]
@@ -77,6 +89,8 @@ pub struct Rules {
     pub prefixes: Prefixes,
     /// Whether anybody may make an account over the API.
     pub registration: bool,
+    /// Whether a person may change their own address.
+    pub email_change: bool,
     /// How long a session lasts, however much it is used.
     pub session_lifetime: Duration,
     /// How long a session lasts without being used.
@@ -100,9 +114,12 @@ pub struct Rules {
 impl Context {
     /// Puts together what `config` says, over `store` and `clock`.
     pub fn new(config: &Config, store: Arc<dyn Store>, clock: Clock) -> Result<Self, Error> {
+        let mut key = [0; blake3::KEY_LEN];
+        getrandom::fill(&mut key)?;
         Ok(Self {
-            passwords: Passwords::new(&config.passwords)?,
-            throttle: Throttle::new(&config.throttle, &clock),
+            passwords: Passwords::new(&config.passwords, &key)?,
+            throttle: Throttle::new(&config.throttle, &clock, key),
+            hashes_seen_at: Mutex::default(),
             uses: Recorder::default(),
             rotations: Rotations::default(),
             reuses: Reuses::default(),
@@ -112,6 +129,7 @@ impl Context {
             rules: Rules {
                 prefixes: config.prefixes(),
                 registration: config.accounts.registration,
+                email_change: config.accounts.email_change,
                 session_lifetime: config.sessions.lifetime,
                 session_idle_lifetime: config.sessions.idle_lifetime,
                 max_tokens_per_user: config.tokens.max_per_user,
@@ -127,6 +145,22 @@ impl Context {
         })
     }
 
+    /// What a server does before it answers anybody: makes the threads that it needs, and takes up what is remembered of
+    /// attempts. A command does without.
+    pub async fn start(&self) -> Result<(), Error> {
+        self.passwords.start()?;
+        let remembered = self.store.remembered_attempts().await?;
+        self.passwords.use_key(&remembered.key);
+        self.throttle.restore(remembered);
+        Ok(self.look_at_hashes().await?)
+    }
+
+    async fn look_at_hashes(&self) -> Result<(), StoreError> {
+        self.passwords.learn(&self.store.hash_parameters(HASHES_SEEN).await?);
+        *self.hashes_seen_at.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.uptime();
+        Ok(())
+    }
+
     /// By whom and when: now.
     fn by(&self, origin: Origin) -> By {
         By { origin, at: self.clock.now() }
@@ -137,9 +171,20 @@ impl Context {
     /// nothing is lost but what a token may still do of its quota.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
+        let forgotten = self.store.forget_attempts(self.clock.now()).await.map(drop);
+        let seen_at = *self.hashes_seen_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = match self.clock.uptime().saturating_sub(seen_at) >= HASHES_SEEN_EVERY {
+            true => self.look_at_hashes().await,
+            false => Ok(()),
+        };
         let given_back = self.meters.forget_rested(&*self.store).await;
         let first_uses = rotation::write_first_uses(self).await;
-        pruning::prune(self).await.and(first_uses).and(given_back)
+        pruning::prune(self).await.and(first_uses).and(given_back).and(forgotten).and(looked)
+    }
+
+    /// Has the store remember what was counted of attempts lately; due every few seconds. What fails is tried again.
+    pub async fn save_attempts(&self) -> Result<(), StoreError> {
+        self.throttle.save_all(&*self.store).await
     }
 
     /// Notes which secrets were seen after rotation had ended them, and ends their families where the configuration says
@@ -215,9 +260,12 @@ pub enum Error {
     /// Too many attempts.
     #[error("too many attempts")]
     Throttled(Throttled),
-    /// As many passwords are being hashed as are allowed at once; nothing was decided.
+    /// Too many passwords wait to be worked on; nothing was decided.
     #[error("too many passwords are being checked at once")]
     Busy,
+    /// The system gives no more of this; nothing was decided.
+    #[error("the system gives no more {0}")]
+    Exhausted(&'static str),
     /// The store did not answer; nothing was decided.
     #[error(transparent)]
     Store(StoreError),

@@ -17,7 +17,8 @@ pub use self::{
     rotation::{Rotation, SuccessorEnd, Successors},
 };
 use crate::domain::{
-    account::{Email, PasswordHash, User, UserCredentials},
+    account::{Email, HashParameters, PasswordHash, User, UserCredentials},
+    attempts::{Counter, RememberedAttempts},
     audit::{By, Entry, Event},
     environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -32,6 +33,9 @@ use crate::domain::{
 /// A change to a user's profile; what is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct ProfileChange {
+    /// The hash that the current password was checked against, where it was asked for. If it is no longer the stored one,
+    /// or the account was disabled meanwhile: [`Conflict::CredentialsChanged`].
+    pub verified: Option<PasswordHash>,
     /// The new name.
     pub name: Option<Name>,
     /// The new address.
@@ -174,9 +178,12 @@ pub trait Store: Send + Sync + 'static {
     fn credentials(&self, id: UserId) -> Reply<'_, UserCredentials>;
     /// The same by canonical address; `None` where nobody has it.
     fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
+    /// With which parameters the passwords of users were hashed, and of how many each: of the first `sample` users in the
+    /// order of their canonical addresses.
+    fn hash_parameters(&self, sample: u32) -> Reply<'_, Vec<(HashParameters, u64)>>;
     /// Up to `limit` users in the order of their ids (oldest first), from behind `after`.
     fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
-    /// Changes name or address. [`StoreError::NotFound`], [`Conflict::EmailTaken`].
+    /// Changes name or address. [`StoreError::NotFound`], [`Conflict::EmailTaken`], [`Conflict::CredentialsChanged`].
     fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User>;
     /// Changes a password and ends the user's sessions but the one that acts.
     /// [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
@@ -338,6 +345,13 @@ pub trait Store: Send + Sync + 'static {
     fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
     /// Deletes some of the events from before that time, the oldest first; answers how many. Nothing else deletes one.
     fn prune_events(&self, before: Timestamp) -> Reply<'_, u64>;
+
+    /// The counters of attempts that were remembered, and the key by which they are known.
+    fn remembered_attempts(&self) -> Reply<'_, RememberedAttempts>;
+    /// Remembers counters of attempts, each instead of what was remembered of it. It leaves no event.
+    fn remember_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()>;
+    /// Forgets the counters that were at rest by then; answers how many.
+    fn forget_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64>;
 
     /// Notes uses; a time never moves back, what is gone is passed over.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;

@@ -214,10 +214,11 @@ fn a_new_password_is_long_and_not_the_first_that_anybody_would_guess() {
 
 #[test]
 fn a_profile_changes_by_session_alone() {
-    let app = TestApp::spawn();
+    let app = TestApp::with(&[("accounts.email_change", "true")]);
     let ada = app.sign_in("ada");
     app.user("bob");
-    assert_snapshot!(ada.patch("/api/v1/user", json!({ "name": "Ada L.", "email": "ada@new.example" })).shown(), @r#"
+    let change = |name: &str, email: &str| json!({ "name": name, "email": email, "current_password": password("ada") });
+    assert_snapshot!(ada.patch("/api/v1/user", change("Ada L.", "ada@new.example")).shown(), @r#"
     200
     {
       "created_at": "2024-01-15T19:00:00Z",
@@ -227,7 +228,7 @@ fn a_profile_changes_by_session_alone() {
       "name": "Ada L."
     }
     "#);
-    assert_snapshot!(ada.patch("/api/v1/user", json!({ "email": "BOB@example.com" })).shown(), @r#"
+    assert_snapshot!(ada.patch("/api/v1/user", change("Ada L.", "BOB@example.com")).shown(), @r#"
     422
     {
       "code": "validation_failed",
@@ -245,13 +246,13 @@ fn a_profile_changes_by_session_alone() {
       "code": "validation_failed",
       "errors": {
         "created_at": [
-          "The created_at field is unknown. The fields here are: name, email."
+          "The created_at field is unknown. The fields here are: name, email, current_password."
         ],
         "id": [
-          "The id field is unknown. The fields here are: name, email."
+          "The id field is unknown. The fields here are: name, email, current_password."
         ]
       },
-      "message": "The created_at field is unknown. The fields here are: name, email. (and 1 more error)"
+      "message": "The created_at field is unknown. The fields here are: name, email, current_password. (and 1 more error)"
     }
     "#);
     let unchanged = ada.patch("/api/v1/user", json!({}));

@@ -105,6 +105,7 @@ impl TestApp {
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let ctx = Context::new(&of_server, store, clock).unwrap();
+                ctx.start().await.unwrap();
                 let server = Server::start(&of_server, ctx).unwrap();
                 started.send(server.address).unwrap();
                 server.run(stopped).await.unwrap();
@@ -197,9 +198,13 @@ impl Drop for TestApp {
     }
 }
 
-const THROTTLES: [&str; 6] = [
+const THROTTLES: [&str; 10] = [
     "throttle.per_email_burst",
     "throttle.per_email_per_minute",
+    "throttle.per_account_burst",
+    "throttle.per_account_per_minute",
+    "throttle.successes_per_account_burst",
+    "throttle.successes_per_account_per_minute",
     "throttle.per_address_burst",
     "throttle.per_address_per_minute",
     "throttle.rotations_per_family_burst",

@@ -7,7 +7,8 @@ use std::sync::{
 
 use patd::{
     domain::{
-        account::{Email, PasswordHash, User, UserCredentials},
+        account::{Email, HashParameters, PasswordHash, User, UserCredentials},
+        attempts::{Counter, RememberedAttempts},
         audit::{By, Entry, Event},
         environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -30,6 +31,8 @@ use crate::harness::{TestApp, email, password};
 const WELL: u8 = 0;
 const READS_FAIL: u8 = 1;
 const WRITES_FAIL: u8 = 2;
+/// What a server reads at its start, without which it would answer nobody.
+const NEVER: u8 = u8::MAX;
 
 /// What a faulty store does instead of answering.
 #[derive(Clone, Copy)]
@@ -112,6 +115,10 @@ macro_rules! delegate {
 }
 
 delegate! {
+    NEVER {
+        fn hash_parameters(&self, sample: u32) -> Vec<(HashParameters, u64)>;
+        fn remembered_attempts(&self) -> RememberedAttempts;
+    }
     READS_FAIL {
         fn ready(&self) -> ();
         fn user(&self, id: UserId) -> User;
@@ -168,6 +175,8 @@ delegate! {
         fn reserve_uses(&self, id: TokenId) -> u32;
         fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> ();
         fn record_refusal(&self, refused: Entry, by: By) -> ();
+        fn remember_attempts(&self, counters: Vec<Counter>) -> ();
+        fn forget_attempts(&self, rested_by: Timestamp) -> u64;
         fn record_uses(&self, uses: Uses) -> ();
         fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;

@@ -105,11 +105,12 @@ fn a_session_that_is_not_used_ends_earlier() {
 /// A stolen session sends the head of a request, and the rest once its owner has ended it.
 #[test]
 fn a_session_that_ends_while_its_request_is_under_way_makes_and_changes_nothing() {
-    let app = TestApp::spawn();
+    let app = TestApp::with(&[("accounts.email_change", "true")]);
     let ada = app.sign_in("ada");
     let requests = [
         ("POST", "/api/v1/user/api-tokens", json!({ "name": "t" })),
-        ("PATCH", "/api/v1/user", json!({ "email": "mallory@example.com" })),
+        ("PATCH", "/api/v1/user", json!({ "name": "Mallory" })),
+        ("PATCH", "/api/v1/user", json!({ "email": "mallory@example.com", "current_password": password("ada") })),
         (
             "PUT",
             "/api/v1/user/password",

@@ -5,7 +5,10 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::harness::{Answer, TestApp, email, password};
+use crate::{
+    harness::{Answer, TestApp, email, password},
+    outage::Faulty,
+};
 
 fn login(app: &TestApp, who: &str, password: &str, forwarded: Option<&str>) -> Answer {
     let body = json!({ "email": who, "password": password }).to_string();
@@ -64,13 +67,104 @@ fn a_client_is_throttled_by_its_own_address_and_a_trusted_proxy_names_it() {
     assert_eq!(same_hop.status, 429, "the right-most hop that is not a proxy is the client");
 }
 
+const BEHIND_A_PROXY: (&str, &str) = ("server.trusted_proxies", "127.0.0.1/32");
+const OWNER: Option<&str> = Some("198.51.100.1");
+const STRANGER: Option<&str> = Some("203.0.113.7");
+
 #[test]
-fn guessing_the_current_password_is_throttled_like_signing_in() {
+fn a_strangers_guesses_keep_the_owner_from_nothing() {
+    let app = TestApp::with(&[
+        BEHIND_A_PROXY,
+        ("throttle.per_email_burst", "10"),
+        ("throttle.per_email_per_minute", "5"),
+        ("throttle.per_account_burst", "100"),
+        ("throttle.per_account_per_minute", "20"),
+    ]);
+    let ada = app.sign_in("ada");
+    let statuses = [0; 12].map(|_| login(&app, &email("ada"), "wrong", STRANGER).status);
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 429, 429]);
+    assert_eq!(login(&app, &email("ada"), &password("ada"), STRANGER).status, 429);
+    assert_eq!(login(&app, &email("ada"), &password("ada"), OWNER).status, 201);
+    let change = |current: String| json!({ "current_password": current, "password": "a long enough new password" });
+    assert_eq!(ada.put("/api/v1/user/password", change(password("ada"))).status, 200);
+
+    // Strangers everywhere reach the account's own limit; whoever is signed in is not kept out by them.
+    for n in 0..20 {
+        let from = format!("192.0.2.{n}");
+        while login(&app, &email("ada"), "wrong", Some(&from)).status == 401 {}
+    }
+    assert_eq!(login(&app, &email("ada"), "a long enough new password", OWNER).status, 429);
+    let again = json!({ "current_password": "a long enough new password", "password": "another long new password" });
+    assert_eq!(ada.put("/api/v1/user/password", again).status, 200);
+}
+
+#[test]
+fn guessing_the_current_password_is_throttled_by_session() {
     let app = TestApp::with(&[("throttle.per_email_burst", "3"), ("throttle.per_email_per_minute", "1")]);
+    let (ada, other) = (app.sign_in("ada"), app.sign_in_again("ada"));
+    let guess = json!({ "current_password": "wrong", "password": "a long enough new password" });
+    let statuses = [0; 5].map(|_| ada.put("/api/v1/user/password", guess.clone()).status);
+    assert_eq!(statuses, [422, 422, 422, 429, 429]);
+    app.sign_in_again("ada");
+    let right = json!({ "current_password": password("ada"), "password": "a long enough new password" });
+    assert_eq!(ada.put("/api/v1/user/password", right.clone()).status, 429);
+    assert_eq!(other.put("/api/v1/user/password", right).status, 200, "whoever stole a session stops no other");
+}
+
+#[test]
+fn signing_in_rightly_is_never_throttled_like_guessing() {
+    let limits = ["per_email_burst", "per_email_per_minute", "per_account_burst", "per_account_per_minute"];
+    let limits = limits.map(|key| (&*format!("throttle.{key}").leak(), "2"));
+    let app = TestApp::with(&[&limits[..], &[("throttle.per_address_burst", "2")]].concat());
+    app.user("ada");
+    for _ in 0..10 {
+        assert_eq!(login(&app, &email("ada"), &password("ada"), None).status, 201);
+    }
+    assert_eq!([0; 3].map(|_| login(&app, &email("ada"), "wrong", None).status), [401, 401, 429]);
+}
+
+#[test]
+fn sign_ins_that_succeed_have_a_limit_of_their_own() {
+    let limits = [("throttle.successes_per_account_burst", "3"), ("throttle.successes_per_account_per_minute", "1")];
+    let app = TestApp::with(&limits);
+    app.user("ada");
+    app.user("bob");
+    let statuses = [0; 4].map(|_| login(&app, &email("ada"), &password("ada"), None).status);
+    assert_eq!(statuses, [201, 201, 201, 429]);
+    assert_eq!(login(&app, &email("bob"), &password("bob"), None).status, 201);
+}
+
+#[test]
+fn what_an_outage_did_not_judge_does_not_count() {
+    let (switch, faulty) = Faulty::switched();
+    let app = TestApp::with_store(&[("throttle.per_email_burst", "2"), ("throttle.per_email_per_minute", "1")], faulty);
     let ada = app.sign_in("ada");
     let guess = json!({ "current_password": "wrong", "password": "a long enough new password" });
-    let statuses = [0; 3].map(|_| ada.put("/api/v1/user/password", guess.clone()).status);
-    assert_eq!(statuses, [422, 422, 429]);
+    switch.fail_writes();
+    for _ in 0..5 {
+        assert_eq!(login(&app, &email("ada"), "wrong", None).status, 503);
+        assert_eq!(ada.put("/api/v1/user/password", guess.clone()).status, 503);
+    }
+    switch.heal();
+    assert_eq!([0; 3].map(|_| login(&app, &email("ada"), "wrong", None).status), [401, 401, 429]);
+    assert_eq!([0; 3].map(|_| ada.put("/api/v1/user/password", guess.clone()).status), [422, 422, 429]);
+}
+
+#[test]
+fn registrations_are_throttled_by_client_whatever_they_answer() {
+    let app = TestApp::with(&[
+        ("accounts.registration", "true"),
+        ("throttle.per_address_burst", "3"),
+        ("throttle.per_address_per_minute", "1"),
+    ]);
+    app.user("ada");
+    let register = |who: &str, password: &str| {
+        let account = json!({ "name": "n", "email": email(who), "password": password });
+        app.anonymous().post("/api/v1/auth/register", account).status
+    };
+    assert_eq!(register("ada", "short"), 422, "which tells nothing and takes no work");
+    let statuses = ["ada", "new", "ada", "newer"].map(|who| register(who, &password("new")));
+    assert_eq!(statuses, [422, 201, 422, 429]);
 }
 
 #[test]
@@ -103,18 +197,32 @@ fn a_family_rotates_itself_so_often_and_slows_no_other() {
     assert_eq!(rotate(&newest).status, 201);
 }
 
-#[test]
-fn more_hashes_at_once_than_allowed_answer_503_at_once() {
-    let app = TestApp::with(&[
-        ("passwords.concurrent_hashes", "1"),
-        ("passwords.memory_kib", "65536"),
-        ("passwords.iterations", "10"),
-    ]);
-    app.user("ada");
-    let answers: Vec<Answer> = std::thread::scope(|scope| {
-        let logins: Vec<_> = (0..8).map(|_| scope.spawn(|| login(&app, &email("ada"), "wrong", None))).collect();
+/// Settings with which a hash takes long, and one is computed at a time.
+const SLOW: [(&str, &str); 3] =
+    [("passwords.concurrent_hashes", "1"), ("passwords.memory_kib", "65536"), ("passwords.iterations", "10")];
+
+fn logins_at_once(app: &TestApp, count: usize, password: &str) -> Vec<Answer> {
+    std::thread::scope(|scope| {
+        let logins: Vec<_> = (0..count).map(|_| scope.spawn(|| login(app, &email("ada"), password, None))).collect();
         logins.into_iter().map(|login| login.join().unwrap()).collect()
-    });
+    })
+}
+
+#[test]
+fn honest_sign_ins_at_once_wait_for_each_other() {
+    let app = TestApp::with(&[("passwords.concurrent_hashes", "1"), ("passwords.max_wait", "60s")]);
+    app.user("ada");
+    let statuses: Vec<u16> = logins_at_once(&app, 12, &password("ada")).iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [201; 12]);
+}
+
+#[test]
+fn a_sign_in_that_would_wait_too_long_is_503_and_does_not_count() {
+    let limits =
+        [("passwords.max_wait", "1ms"), ("throttle.per_email_burst", "8"), ("throttle.per_email_per_minute", "1")];
+    let app = TestApp::with(&[&SLOW[..], &limits].concat());
+    app.user("ada");
+    let answers = logins_at_once(&app, 8, &password("ada"));
     let busy = answers.iter().find(|answer| answer.status == 503).expect("one of eight came while another was hashed");
     assert_snapshot!(busy.shown(), @r#"
     503
@@ -124,6 +232,21 @@ fn more_hashes_at_once_than_allowed_answer_503_at_once() {
       "message": "Too many sign-ins at once. Try again."
     }
     "#);
-    assert!(answers.iter().all(|answer| [401, 503].contains(&answer.status)));
-    assert!(answers.iter().any(|answer| answer.status == 401));
+    assert!(answers.iter().all(|answer| [201, 503].contains(&answer.status)));
+    assert!(answers.iter().any(|answer| answer.status == 201));
+    let statuses = [0; 9].map(|_| login(&app, &email("ada"), "wrong", None).status);
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 401, 401, 401, 429]);
+}
+
+#[test]
+fn guesses_at_once_are_no_more_than_guesses_in_turn() {
+    let app = TestApp::with(&[
+        ("passwords.concurrent_hashes", "1"),
+        ("throttle.per_email_burst", "3"),
+        ("throttle.per_email_per_minute", "1"),
+    ]);
+    app.user("ada");
+    let answers = logins_at_once(&app, 16, "wrong");
+    assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 3);
+    assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 13);
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{EMAIL, PASSWORD, Place};
+use crate::harness::{EMAIL, PASSWORD, Place, Running, Server};
 
 #[test]
 fn a_second_server_on_the_file_is_refused_while_commands_go_on() {
@@ -125,4 +125,66 @@ fn an_address_for_other_machines_is_warned_of() {
     drop(open);
     let local = place.serve().terminate();
     assert!(!local.stderr.contains("TLS"), "{local:?}");
+}
+
+/// `patd serve` under limits of the shell.
+fn serve_under(place: &Place, limits: &str) -> Running {
+    place.start_shell(&format!("ulimit {limits} && exec \"$PATD\" serve --bind 127.0.0.1:0"))
+}
+
+#[test]
+fn a_start_that_gets_too_few_open_files_is_refused_with_the_way_out() {
+    let place = Place::new();
+    for files in ["10", "40", "100"] {
+        let ended = serve_under(&place, &format!("-n {files}")).end();
+        assert_eq!(ended.code, Some(5), "{ended:?}");
+        assert!(ended.stderr.contains(&format!("allows this process {files} open files")), "{ended:?}");
+        assert!(ended.stderr.contains("ulimit -n") && ended.stderr.contains("LimitNOFILE="), "{ended:?}");
+        assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+        assert!(!place.path("patd.db").exists(), "nothing was begun");
+    }
+}
+
+#[test]
+fn a_start_that_gets_too_few_threads_is_refused_with_the_way_out() {
+    // More threads than there is address space for their stacks, of 2 MiB each.
+    let place = Place::new().set("PATD__PASSWORDS__CONCURRENT_HASHES", "2000");
+    let ended = serve_under(&place, "-v 2000000").end();
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert!(ended.stderr.contains("threads that the server needs"), "{ended:?}");
+    assert!(ended.stderr.contains("ulimit -u") && ended.stderr.contains("TasksMax="), "{ended:?}");
+    assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+    assert!(!place.path("patd.db").exists(), "nothing was begun");
+}
+
+#[test]
+fn a_start_with_the_defaults_warns_of_nothing_also_where_files_are_few() {
+    let place = Place::new();
+    let ended = place.serve().terminate();
+    assert!(!ended.stderr.contains("WARN"), "{ended:?}");
+
+    let few = serve_under(&place, "-n 500");
+    let line = few.stderr_line("fewer connections at once than server.max_connections");
+    assert!(line.contains("INFO") && line.contains("open_files=500"), "{line}");
+    few.stderr_line("listening on");
+    // Whoever asked for more than there are is warned.
+    let asked = serve_under(&Place::new().set("PATD__SERVER__MAX_CONNECTIONS", "9000"), "-n 500");
+    assert!(asked.stderr_line("fewer connections at once").contains("WARN"));
+}
+
+#[test]
+fn a_server_with_few_files_answers_however_many_connect() {
+    let place = Place::new();
+    let running = serve_under(&place, "-n 200");
+    let line = running.stderr_line("listening on http://");
+    let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    let server = Server::new(url.to_owned(), running);
+    let address = server.url.strip_prefix("http://").unwrap();
+    // The kernel keeps in its queue what the server has no files for.
+    let idle: Vec<_> = (0..100).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    drop(idle);
+    assert_eq!(server.get("/readyz", "none"), 200);
+    let ended = server.terminate();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.stderr.contains("ERROR") && !ended.stderr.contains("panicked"), "{ended:?}");
 }

@@ -57,6 +57,11 @@ impl Place {
         Self { directory: TempDir::new_in(parent).unwrap(), ..Self::new(more) }
     }
 
+    /// Changes a setting for what is started from now on.
+    pub fn set(&mut self, variable: &'static str, value: &'static str) {
+        self.settings.push((variable, value));
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -73,7 +78,18 @@ impl Place {
 
     /// Starts a server and waits until it listens.
     pub fn serve(&self) -> Server {
-        let mut running = self.start(&["serve"]);
+        Self::listening(self.start(&["serve"]))
+    }
+
+    /// The same under limits of the shell, for example `-n 100`.
+    pub fn serve_under(&self, limits: &str) -> Server {
+        let mut command = Command::new("/bin/sh");
+        let script = format!("ulimit {limits} && exec \"$0\" serve");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_patd")]);
+        Self::listening(self.spawn(&mut command))
+    }
+
+    fn listening(mut running: Running) -> Server {
         let line = running.stderr.until("listening on http://");
         let address = line.split("http://").nth(1).unwrap();
         let end = address.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(address.len());
@@ -96,8 +112,11 @@ impl Place {
     }
 
     fn start(&self, arguments: &[&str]) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_patd"));
-        command.args(arguments).current_dir(self.directory.path()).env_clear().envs(self.settings.iter().copied());
+        self.spawn(Command::new(env!("CARGO_BIN_EXE_patd")).args(arguments))
+    }
+
+    fn spawn(&self, command: &mut Command) -> Running {
+        command.current_dir(self.directory.path()).env_clear().envs(self.settings.iter().copied());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         Running { child: Killer(Mutex::new(child)), stdout: Stream::of(stdout), stderr: Stream::of(stderr) }
@@ -213,6 +232,11 @@ impl Server {
     /// What ends it at once, from any thread.
     pub fn killer(&self) -> &Killer {
         &self.running.child
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.running.child.lock().id()
     }
 
     /// SIGTERM; answers all that the server ever wrote.

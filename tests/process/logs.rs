@@ -152,7 +152,7 @@ fn audit(format: &'static str, parse: fn(&str) -> Line) {
 /// One line a request, with what the client saw of it, and no line that nobody meant to write.
 fn check_lines(lines: &[Line], requests: &[Request], unreadable: usize) {
     const MEANT: [&str; 7] = [
-        "the system allows fewer open files",
+        "fewer connections at once than server.max_connections",
         "using ./config.toml",
         "listening on http",
         "signed in",

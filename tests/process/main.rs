@@ -10,4 +10,6 @@ mod foreign_log;
 mod harness;
 mod locks;
 mod logs;
+mod pressure;
+mod sign_ins;
 mod upgrade;

@@ -20,7 +20,7 @@ pub(super) async fn every_change_leaves_its_event(store: &dyn Store) {
     let token = add_token(store, &ada, "ci").await;
     store.rename_token(ada.id, token.id, name("deploy"), by(5)).await.unwrap();
     store.revoke_token(ada.id, token.id, RevocationReason::Leaked, by(5)).await.unwrap();
-    let change = ProfileChange { name: Some(name("Ada L")), email: Some(email("new@example.com")) };
+    let change = ProfileChange { name: Some(name("Ada L")), email: Some(email("New@example.com")), verified: None };
     store.change_profile(ada.id, change, by(5)).await.unwrap();
     store.end_session(ada.id, sessions[0].session.id, by(5)).await.unwrap();
     store.end_other_sessions(ada.id, sessions[1].session.id, by(5)).await.unwrap();
@@ -38,7 +38,8 @@ pub(super) async fn every_change_leaves_its_event(store: &dyn Store) {
             "token.created of personal_access_token",
             "token.renamed of personal_access_token",
             "token.revoked of personal_access_token: leaked",
-            "user.updated of user: name, email",
+            "user.updated of user: name",
+            "user.email_changed of user: ada@example.com -> New@example.com",
             "session.ended of session",
             "session.ended of session",
             "user.password_changed of user",
@@ -68,9 +69,9 @@ pub(super) async fn what_changes_nothing_leaves_no_event(store: &dyn Store) {
 
     let taken = store.add_user(User { id: UserId::new(Uuid::now_v7()), ..ada.clone() }, password("x"), by(5)).await;
     assert_eq!(taken, Err(EMAIL_TAKEN));
-    let change = ProfileChange { name: Some(name("Robert")), email: Some(ada.email.clone()) };
+    let change = ProfileChange { name: Some(name("Robert")), email: Some(ada.email.clone()), verified: None };
     assert_eq!(store.change_profile(bob.id, change, by(5)).await, Err(EMAIL_TAKEN));
-    let same = ProfileChange { name: Some(ada.name.clone()), email: Some(ada.email.clone()) };
+    let same = ProfileChange { name: Some(ada.name.clone()), email: Some(ada.email.clone()), verified: None };
     store.change_profile(ada.id, same, by(5)).await.unwrap();
     store.change_profile(ada.id, ProfileChange::default(), by(5)).await.unwrap();
     let change = PasswordChange { verified: Some(password("older")), password: password("new") };
@@ -112,7 +113,7 @@ pub(super) async fn a_session_that_has_ended_changes_nothing_more(store: &dyn St
     store.end_session(ada.id, ended.session.id, by_session(&ended, 2)).await.unwrap();
     let (before, now) = (trail(store, &ada).await, || by_session(&ended, 3));
     let ended = Err(StoreError::Conflict(Conflict::SessionEnded));
-    let change = ProfileChange { name: Some(name("never")), email: None };
+    let change = ProfileChange { name: Some(name("never")), email: None, verified: None };
     assert_eq!(store.change_profile(ada.id, change, now()).await.map(drop), ended);
     let change = PasswordChange { verified: Some(password("old")), password: password("never") };
     assert_eq!(store.change_password(ada.id, change, now()).await, ended);

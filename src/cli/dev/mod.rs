@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::{signal::unix::SignalKind, sync::mpsc::unbounded_channel};
 
 use self::{directory::Directory, lifeline::Parent};
-use super::{Failure, Shared, context, open_server_store, output, serve};
+use super::{Failure, Shared, context, open_server_store, output, resources, serve};
 use crate::{
     config::{Config, Sources, Throttle},
     domain::{
@@ -87,6 +87,7 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
         config.throttle = no_throttle();
     }
     logging::start(&config.log);
+    resources::fit(&mut config)?;
     server::block_on(dev(config, arguments, parent))
 }
 
@@ -110,6 +111,10 @@ fn no_throttle() -> Throttle {
     Throttle {
         per_email_burst: burst,
         per_email_per_minute: per_minute,
+        per_account_burst: burst,
+        per_account_per_minute: per_minute,
+        successes_per_account_burst: burst,
+        successes_per_account_per_minute: per_minute,
         per_address_burst: burst,
         per_address_per_minute: per_minute,
         reports_per_address_burst: burst,
@@ -133,6 +138,7 @@ async fn dev(mut config: Config, arguments: &Arguments, parent: Parent) -> Resul
     config.database.path = directory.path().join("patd.db");
     let store = open_server_store(&config)?;
     let ctx = context(&config, Arc::clone(&store))?;
+    ctx.start().await?;
     let mut demo = demo(&config, &ctx).await?;
     let server = listen(&config, arguments.port, ctx, store)?;
     // It listens, so a request that comes before `run` waits for its answer.

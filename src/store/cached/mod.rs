@@ -26,7 +26,8 @@ use super::{
     Store, StoreError, Successors, TokenQuery, TokenSelection, Uses,
 };
 use crate::domain::{
-    account::{Email, PasswordHash, User, UserCredentials},
+    account::{Email, HashParameters, PasswordHash, User, UserCredentials},
+    attempts::{Counter, RememberedAttempts},
     audit::{By, Entry, Event},
     environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -208,6 +209,7 @@ impl Store for Cached {
         fn user(&self, id: UserId) -> Reply<'_, User>;
         fn credentials(&self, id: UserId) -> Reply<'_, UserCredentials>;
         fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
+        fn hash_parameters(&self, sample: u32) -> Reply<'_, Vec<(HashParameters, u64)>>;
         fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
         fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User>;
         fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> Reply<'_, ()>;
@@ -256,6 +258,9 @@ impl Store for Cached {
         fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
         fn prune_events(&self, before: Timestamp) -> Reply<'_, u64>;
+        fn remembered_attempts(&self) -> Reply<'_, RememberedAttempts>;
+        fn remember_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()>;
+        fn forget_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
         fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()>;
         fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>>;

@@ -4,6 +4,7 @@
 //! run in place on the calling thread, since a cached statement takes less time than a change of thread; lists go to
 //! threads of their own, writes to the writer's.
 
+mod attempts;
 mod audit;
 mod binding;
 mod changes;
@@ -57,7 +58,8 @@ use super::{
 };
 use crate::{
     domain::{
-        account::{Email, PasswordHash, User, UserCredentials},
+        account::{Email, HashParameters, PasswordHash, User, UserCredentials},
+        attempts::{Counter, RememberedAttempts},
         audit::{By, Entry, Event},
         environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -123,6 +125,10 @@ impl Store for SqliteStore {
     fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>> {
         let canonical = email.canonical().to_owned();
         self.read(move |connection| users::credentials_by_email(connection, &canonical))
+    }
+
+    fn hash_parameters(&self, sample: u32) -> Reply<'_, Vec<(HashParameters, u64)>> {
+        self.read_long(move |connection| users::hash_parameters(connection, sample))
     }
 
     fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>> {
@@ -381,6 +387,18 @@ impl Store for SqliteStore {
 
     fn prune_events(&self, before: Timestamp) -> Reply<'_, u64> {
         Reply::Pending(Box::pin(audit::prune(self, before)))
+    }
+
+    fn remembered_attempts(&self) -> Reply<'_, RememberedAttempts> {
+        self.read_long(attempts::remembered)
+    }
+
+    fn remember_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()> {
+        self.write(Vec::new(), move |connection| attempts::remember(connection, &counters))
+    }
+
+    fn forget_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64> {
+        self.write(Vec::new(), move |connection| attempts::forget(connection, rested_by))
     }
 
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()> {

@@ -1,11 +1,13 @@
 //! SQL on users. Each function runs inside one transaction of its caller.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{audit, row, sessions};
 use crate::{
     domain::{
-        account::{PasswordHash, User, UserCredentials},
+        account::{HashParameters, PasswordHash, User, UserCredentials},
         audit::{Action, By, Entry, Target},
         id::UserId,
         time::Timestamp,
@@ -87,6 +89,19 @@ pub(super) fn credentials_by_email(
     Ok(found)
 }
 
+/// By an index whose order has nothing to do with when a password was hashed, so that the first ones stand for all.
+pub(super) const HASHES: &str = "SELECT password_hash FROM users ORDER BY email_canonical LIMIT :sample";
+
+pub(super) fn hash_parameters(connection: &Connection, sample: u32) -> Result<Vec<(HashParameters, u64)>, StoreError> {
+    let mut counted = BTreeMap::<HashParameters, u64>::new();
+    let mut statement = connection.prepare_cached(HASHES)?;
+    let rows = statement.query_map(named_params! {":sample": sample}, |row| row.get(0).map(PasswordHash::new))?;
+    for hash in rows {
+        *counted.entry(hash?.parameters()).or_default() += 1;
+    }
+    Ok(counted.into_iter().collect())
+}
+
 pub(super) fn list(connection: &Connection, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
     // The empty blob sorts before every identifier.
     let after = after.map_or(Vec::new(), |id| id.uuid().into_bytes().to_vec());
@@ -104,6 +119,9 @@ pub(super) fn change_profile(
     change: &ProfileChange,
     by: &By,
 ) -> Result<User, StoreError> {
+    if let Some(verified) = &change.verified {
+        expect_credentials(connection, id, verified)?;
+    }
     let before = by_id(connection, id)?;
     let after = connection
         .prepare_cached(
@@ -121,13 +139,14 @@ pub(super) fn change_profile(
             },
             |row| row::user(row, 0),
         )?;
-    let changed = match (before.name != after.name, before.email != after.email) {
-        (false, false) => return Ok(after),
-        (true, false) => "name",
-        (false, true) => "email",
-        (true, true) => "name, email",
-    };
-    audit::record(connection, by, &event(id, Action::UserUpdated).with(changed))?;
+    if before.name != after.name {
+        audit::record(connection, by, &event(id, Action::UserUpdated).with("name"))?;
+    }
+    if before.email != after.email {
+        // Neither address contains a blank.
+        let addresses = format!("{} -> {}", before.email, after.email);
+        audit::record(connection, by, &event(id, Action::UserEmailChanged).with(addresses))?;
+    }
     Ok(after)
 }
 

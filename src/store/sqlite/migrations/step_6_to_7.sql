@@ -44,3 +44,28 @@ CREATE TABLE log_binding (
 ) STRICT;
 
 INSERT INTO log_binding VALUES (1, 'patd log binding', randomblob(16), 1, randomblob(16), NULL);
+
+-- The audit trail has room for an old and a new e-mail address. More is allowed than before, so the definition is edited
+-- in place and no row is touched.
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = replace(sql,
+    'detail TEXT CHECK (length(detail) BETWEEN 1 AND 255)',
+    'detail TEXT CHECK (length(detail) BETWEEN 1 AND 512)')
+WHERE type = 'table' AND name = 'audit_events';
+PRAGMA writable_schema = RESET;
+
+-- Counters of attempts outlive a restart.
+CREATE TABLE attempts (
+    scope TEXT NOT NULL CHECK (length(scope) BETWEEN 1 AND 32),
+    subject BLOB NOT NULL CHECK (length(subject) = 16),
+    origin BLOB NOT NULL CHECK (length(origin) = 16),
+    rests_at INTEGER NOT NULL,
+    PRIMARY KEY (scope, subject, origin)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE attempts_key (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    key BLOB NOT NULL CHECK (length(key) = 32)
+) STRICT;
+
+INSERT INTO attempts_key (only_row, key) VALUES (1, randomblob(32));

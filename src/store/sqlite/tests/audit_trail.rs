@@ -78,7 +78,7 @@ fn a_change_whose_event_cannot_be_written_does_not_happen() {
     is_defect(wait(store.disable_user(ada.id, unspeakable())).map(drop));
     let change = PasswordChange { verified: None, password: PasswordHash::new("$argon2id$new".to_owned()) };
     is_defect(wait(store.change_password(ada.id, change, unspeakable())));
-    let change = ProfileChange { name: Some(eve.name), email: None };
+    let change = ProfileChange { name: Some(eve.name), ..ProfileChange::default() };
     is_defect(wait(store.change_profile(ada.id, change, unspeakable())).map(drop));
     is_defect(wait(store.add_token(new_token(ada.id), 9, unspeakable())).map(drop));
     is_defect(wait(store.revoke_token(ada.id, token.id, RevocationReason::Leaked, unspeakable())).map(drop));

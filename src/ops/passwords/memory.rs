@@ -1,0 +1,112 @@
+//! The memory that argon2 works in: buffers that are allocated at their first use and then kept.
+//!
+//! A buffer that is freed after each hash fragments the heap, and a hash that allocates its own can fail for want of
+//! memory while the server runs. There are never more buffers than hashes at once. A buffer is as large as the largest
+//! hash that it was needed for: `passwords.memory_kib`, or what a stored hash was made with where that is more.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use argon2::Block;
+
+/// The system gives no more memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OutOfMemory;
+
+/// The buffers that no hash uses at the moment.
+#[derive(Default)]
+pub(super) struct Memory(Mutex<Vec<Vec<Block>>>);
+
+impl Memory {
+    /// Runs `work` in a buffer of at least `blocks` KiB, whose content is arbitrary.
+    pub(super) fn with<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> Result<T, OutOfMemory> {
+        let mut lent = Lent { buffer: self.take(blocks), memory: self };
+        grow(&mut lent.buffer, blocks)?;
+        Ok(work(&mut lent.buffer))
+    }
+
+    /// The smallest buffer that is large enough, or else the largest, which is replaced by a larger one.
+    fn take(&self, blocks: usize) -> Vec<Block> {
+        let mut idle = self.idle();
+        let sizes = || idle.iter().map(Vec::len).enumerate();
+        let fitting = sizes().filter(|(_, size)| *size >= blocks).min_by_key(|(_, size)| *size);
+        let best = fitting.or_else(|| sizes().max_by_key(|(_, size)| *size)).map(|(at, _)| at);
+        best.map_or_else(Vec::new, |at| idle.swap_remove(at))
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A buffer in use. It comes back also where the work panics.
+struct Lent<'m> {
+    buffer: Vec<Block>,
+    memory: &'m Memory,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        if !buffer.is_empty() {
+            self.memory.idle().push(buffer);
+        }
+    }
+}
+
+fn grow(buffer: &mut Vec<Block>, blocks: usize) -> Result<(), OutOfMemory> {
+    if buffer.len() < blocks {
+        // Freed before the larger one is allocated, so that the two are never held at once.
+        *buffer = Vec::new();
+        buffer.try_reserve_exact(blocks).map_err(|_| OutOfMemory)?;
+        buffer.resize(blocks, Block::new());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(memory: &Memory) -> Vec<usize> {
+        let mut sizes: Vec<usize> = memory.idle().iter().map(Vec::len).collect();
+        sizes.sort_unstable();
+        sizes
+    }
+
+    #[test]
+    fn one_hash_after_another_uses_one_buffer() {
+        let memory = Memory::default();
+        let addresses: Vec<_> = (0..5).map(|_| memory.with(8, |blocks| blocks.as_ptr() as usize).unwrap()).collect();
+        assert!(addresses.windows(2).all(|pair| pair[0] == pair[1]), "{addresses:?}");
+        assert_eq!(sizes(&memory), [8]);
+    }
+
+    #[test]
+    fn hashes_at_once_use_one_each_and_a_larger_one_replaces_a_smaller_one() {
+        let memory = Memory::default();
+        memory.with(8, |_| memory.with(8, |_| ())).unwrap().unwrap();
+        assert_eq!(sizes(&memory), [8, 8]);
+        memory.with(32, |_| ()).unwrap();
+        assert_eq!(sizes(&memory), [8, 32]);
+        memory.with(8, |blocks| assert_eq!(blocks.len(), 8)).unwrap();
+        memory.with(16, |blocks| assert_eq!(blocks.len(), 32)).unwrap();
+        assert_eq!(sizes(&memory), [8, 32]);
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_is_said_and_costs_no_buffer() {
+        let memory = Memory::default();
+        memory.with(8, |_| ()).unwrap();
+        memory.with(8, |_| assert_eq!(memory.with(usize::MAX / 2048, |_| ()), Err(OutOfMemory))).unwrap();
+        assert_eq!(sizes(&memory), [8]);
+    }
+
+    #[test]
+    fn a_buffer_comes_back_from_work_that_panics() {
+        let memory = Memory::default();
+        let panicked =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| memory.with(8, |_| panic!("on purpose"))));
+        assert!(panicked.is_err());
+        assert_eq!(sizes(&memory), [8]);
+    }
+}

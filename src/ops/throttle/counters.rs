@@ -1,0 +1,270 @@
+//! Counters of attempts, in bounded memory: so many at once, then so many a minute (the generic cell rate algorithm).
+//!
+//! A counter is one point in time: when it is at rest. Each attempt that counts moves that point on by its share of the
+//! minute, and an attempt is allowed while the point is less than all shares of a burst ahead. Attempts whose outcome is
+//! not known yet are kept apart, so that those made at once cannot pass the limit together, and those that turn out not
+//! to count leave no trace.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    num::NonZeroU32,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::domain::attempts::{CounterKey, Digest};
+
+/// The most counters that are held; about 8 MiB.
+const MOST: usize = 1 << 16;
+
+/// Counters that further keys share once there are so many. That only ever slows somebody down.
+const SPARE: u64 = 1 << 10;
+
+/// So many at once, then one whenever its share of the minute has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rate {
+    pub(super) burst: u32,
+    share: Duration,
+}
+
+impl Rate {
+    pub(super) fn new(burst: NonZeroU32, per_minute: NonZeroU32) -> Self {
+        Self { burst: burst.get(), share: Duration::from_secs(60) / per_minute.get() }
+    }
+
+    /// Twice as many.
+    pub(super) fn doubled(self) -> Self {
+        Self { burst: self.burst.saturating_mul(2), share: self.share / 2 }
+    }
+
+    /// At least as many as `other`, at once and a minute.
+    pub(super) fn at_least(self, other: Self) -> Self {
+        Self { burst: self.burst.max(other.burst), share: self.share.min(other.share) }
+    }
+
+    /// How long a counter takes from its limit to its rest.
+    pub(super) fn window(self) -> Duration {
+        self.share * self.burst
+    }
+}
+
+/// The attempt would exceed a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Exceeded {
+    pub(super) wait: Duration,
+    pub(super) limit: u32,
+}
+
+#[derive(Default)]
+struct Counter {
+    /// In uptime.
+    rests_at: Duration,
+    /// Attempts whose outcome is not known yet.
+    open: u32,
+    /// Whether it counted more than the store knows.
+    is_unsaved: bool,
+}
+
+/// All counters of a process.
+#[derive(Default)]
+pub(super) struct Counters {
+    counters: Mutex<HashMap<CounterKey, Counter>>,
+    hasher: RandomState,
+}
+
+impl Counters {
+    /// Opens an attempt in each of these counters, or in none if one of them is at its limit. Each key becomes that of
+    /// the counter that was taken, and goes to [`Counters::close`] once.
+    pub(super) fn open(&self, keys: &mut [(CounterKey, Rate)], now: Duration) -> Result<(), Exceeded> {
+        let mut counters = self.lock();
+        for (key, _) in keys.iter_mut() {
+            if counters.len() >= MOST && !counters.contains_key(key) {
+                *key = self.spare(key);
+            }
+        }
+        let exceeded = keys.iter().filter_map(|(key, rate)| {
+            let counter = counters.get(key)?;
+            let ahead = counter.rests_at.saturating_sub(now) + rate.share * counter.open.saturating_add(1);
+            let wait = ahead.checked_sub(rate.window()).filter(|wait| !wait.is_zero())?;
+            Some(Exceeded { wait, limit: rate.burst })
+        });
+        if let Some(longest) = exceeded.max_by_key(|exceeded| exceeded.wait) {
+            return Err(longest);
+        }
+        for (key, _) in keys {
+            counters.entry(*key).or_default().open += 1;
+        }
+        Ok(())
+    }
+
+    /// Closes an attempt, which counts or does not. What counts in a `kept` counter is to be saved.
+    pub(super) fn close(&self, key: &CounterKey, rate: Rate, counts: bool, kept: bool, now: Duration) {
+        let mut counters = self.lock();
+        let Some(counter) = counters.get_mut(key) else { return };
+        counter.open = counter.open.saturating_sub(1);
+        if counts {
+            counter.rests_at = counter.rests_at.max(now) + rate.share;
+            counter.is_unsaved |= kept;
+        }
+        if counter.open == 0 && counter.rests_at <= now {
+            counters.remove(key);
+        }
+    }
+
+    /// Forgets what is at rest.
+    pub(super) fn forget_rested(&self, now: Duration) {
+        self.lock().retain(|_, counter| counter.open > 0 || counter.rests_at > now);
+    }
+
+    /// Up to `limit` counters that the store does not know as they are; they count as saved from now on.
+    pub(super) fn take_unsaved(&self, limit: usize) -> Vec<(CounterKey, Duration)> {
+        let mut counters = self.lock();
+        let unsaved = counters.iter_mut().filter(|(_, counter)| counter.is_unsaved).take(limit);
+        unsaved
+            .map(|(key, counter)| {
+                counter.is_unsaved = false;
+                (*key, counter.rests_at)
+            })
+            .collect()
+    }
+
+    /// They were not saved after all.
+    pub(super) fn mark_unsaved(&self, keys: &[CounterKey]) {
+        let mut counters = self.lock();
+        for key in keys {
+            if let Some(counter) = counters.get_mut(key) {
+                counter.is_unsaved = true;
+            }
+        }
+    }
+
+    /// Puts in a counter that was saved.
+    pub(super) fn restore(&self, key: CounterKey, rests_at: Duration) {
+        let mut counters = self.lock();
+        if counters.len() < MOST {
+            counters.entry(key).or_default().rests_at = rests_at;
+        }
+    }
+
+    fn spare(&self, key: &CounterKey) -> CounterKey {
+        let mut subject = Digest::default();
+        subject[..8].copy_from_slice(&(self.hasher.hash_one(key) % SPARE).to_be_bytes());
+        CounterKey { scope: key.scope, subject, origin: Digest::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CounterKey, Counter>> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::attempts::Scope;
+
+    const START: Duration = Duration::from_secs(1000);
+
+    fn rate(burst: u32, per_minute: u32) -> Rate {
+        Rate::new(NonZeroU32::new(burst).unwrap(), NonZeroU32::new(per_minute).unwrap())
+    }
+
+    fn key(n: u64) -> CounterKey {
+        let mut subject = Digest::default();
+        subject[8..].copy_from_slice(&n.to_be_bytes());
+        CounterKey { scope: Scope::Account, subject, origin: Digest::default() }
+    }
+
+    fn attempt(counters: &Counters, n: u64, rate: Rate, counts: bool, now: Duration) -> Result<(), Exceeded> {
+        let mut keys = [(key(n), rate)];
+        counters.open(&mut keys, now)?;
+        counters.close(&keys[0].0, rate, counts, true, now);
+        Ok(())
+    }
+
+    #[test]
+    fn a_burst_is_allowed_and_then_one_whenever_its_share_has_passed() {
+        let (counters, rate) = (Counters::default(), rate(3, 2));
+        for _ in 0..3 {
+            attempt(&counters, 1, rate, true, START).unwrap();
+        }
+        let wait = |seconds| Err(Exceeded { wait: Duration::from_secs(seconds), limit: 3 });
+        assert_eq!(attempt(&counters, 1, rate, true, START), wait(30));
+        assert_eq!(attempt(&counters, 1, rate, true, START + Duration::from_secs(29)), wait(1));
+        assert_eq!(attempt(&counters, 2, rate, true, START), Ok(()), "no other is slowed down");
+        let later = START + Duration::from_secs(30);
+        assert_eq!(attempt(&counters, 1, rate, true, later), Ok(()));
+        assert_eq!(attempt(&counters, 1, rate, true, later), wait(30));
+        let rested = later + rate.window();
+        for _ in 0..3 {
+            attempt(&counters, 1, rate, true, rested).unwrap();
+        }
+        assert_eq!(attempt(&counters, 1, rate, true, rested), wait(30));
+    }
+
+    #[test]
+    fn what_does_not_count_leaves_no_trace_and_gives_nothing_back_of_others() {
+        let (counters, rate) = (Counters::default(), rate(3, 2));
+        for _ in 0..100 {
+            attempt(&counters, 1, rate, false, START).unwrap();
+        }
+        assert!(counters.lock().is_empty());
+        // One that is open while others count, and while what they counted goes down.
+        let mut open = [(key(1), rate)];
+        counters.open(&mut open, START).unwrap();
+        attempt(&counters, 1, rate, true, START).unwrap();
+        attempt(&counters, 1, rate, true, START + Duration::from_secs(45)).unwrap();
+        let before = counters.lock()[&key(1)].rests_at;
+        counters.close(&open[0].0, rate, false, true, START + Duration::from_secs(50));
+        assert_eq!(counters.lock()[&key(1)].rests_at, before);
+    }
+
+    #[test]
+    fn attempts_at_once_do_not_pass_the_limit_together() {
+        let (counters, rate) = (Counters::default(), rate(3, 2));
+        let mut open = vec![[(key(1), rate)]; 4];
+        let opened: Vec<bool> = open.iter_mut().map(|keys| counters.open(keys, START).is_ok()).collect();
+        assert_eq!(opened, [true, true, true, false]);
+        for keys in &open[..2] {
+            counters.close(&keys[0].0, rate, true, true, START);
+        }
+        counters.close(&open[2][0].0, rate, false, true, START);
+        assert!(attempt(&counters, 1, rate, true, START).is_ok());
+        assert!(attempt(&counters, 1, rate, true, START).is_err());
+    }
+
+    #[test]
+    fn an_attempt_that_one_counter_refuses_opens_none() {
+        let (counters, narrow, wide) = (Counters::default(), rate(1, 1), rate(9, 9));
+        attempt(&counters, 1, narrow, true, START).unwrap();
+        let mut keys = [(key(2), wide), (key(1), narrow)];
+        assert_eq!(counters.open(&mut keys, START), Err(Exceeded { wait: Duration::from_secs(60), limit: 1 }));
+        assert!(!counters.lock().contains_key(&key(2)));
+    }
+
+    #[test]
+    fn a_flood_of_keys_stays_within_bounds_and_is_slowed_down() {
+        let (counters, rate) = (Counters::default(), rate(1, 1));
+        let allowed = (0..MOST as u64 * 2).filter(|n| attempt(&counters, *n, rate, true, START).is_ok()).count();
+        assert!(counters.lock().len() <= MOST + SPARE as usize, "{}", counters.lock().len());
+        assert!(allowed <= MOST + SPARE as usize, "{allowed}");
+        assert!(attempt(&counters, 3, rate, true, START).is_err(), "those that are held stay");
+        counters.forget_rested(START + rate.window());
+        assert!(counters.lock().is_empty());
+    }
+
+    #[test]
+    fn what_was_saved_is_saved_once_until_it_counts_more() {
+        let (counters, rate) = (Counters::default(), rate(9, 1));
+        attempt(&counters, 1, rate, true, START).unwrap();
+        attempt(&counters, 2, rate, true, START).unwrap();
+        assert_eq!(counters.take_unsaved(1).len(), 1);
+        let mut saved = counters.take_unsaved(9);
+        assert_eq!(saved.len(), 1);
+        assert!(counters.take_unsaved(9).is_empty());
+        counters.mark_unsaved(&saved.drain(..).map(|(key, _)| key).collect::<Vec<_>>());
+        assert_eq!(counters.take_unsaved(9).len(), 1);
+        attempt(&counters, 1, rate, true, START).unwrap();
+        assert_eq!(counters.take_unsaved(9), [(key(1), START + Duration::from_secs(120))]);
+    }
+}

@@ -1,0 +1,338 @@
+//! The brakes on guessing passwords, on registrations, on reports of leaked secrets, and on tokens that replace themselves,
+//! in bounded memory.
+//!
+//! A sign-in that fails counts by account and network together, so that nobody keeps the owner out who does not share
+//! their network; by account alone, with a larger limit; and by network alone. An IPv6 network of 64 bits counts like an
+//! address, since one person has all of it; the site of 48 bits around it has twice its limit, so that the many networks
+//! of one site are no way around. What somebody does who is signed in counts by session and user, where no stranger
+//! reaches it.
+//!
+//! [`counters`] counts, and [`memory`] keeps the counters over a restart. They are known by digests, for whose key see
+//! [`crate::domain::attempts`].
+
+mod counters;
+mod memory;
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
+
+use governor::{clock::Clock as GovernorClock, nanos::Nanos};
+
+use self::counters::{Counters, Exceeded, Rate};
+use super::{Error, clock::Clock};
+use crate::{
+    config,
+    domain::{
+        account::Email,
+        attempts::{CounterKey, Digest, Scope},
+        id::{SessionId, TokenId, UserId},
+        time::Timestamp,
+    },
+};
+
+/// Somebody tried too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttled {
+    /// After how long the next attempt may succeed; whole seconds, at least one.
+    pub retry_after: Duration,
+    /// The same as a time of day.
+    pub resets_at: Timestamp,
+    /// How many attempts are allowed at once.
+    pub limit: u32,
+}
+
+/// The limits, and the counters of what was tried.
+pub(super) struct Throttle {
+    rates: Rates,
+    counters: Counters,
+    key: RwLock<[u8; blake3::KEY_LEN]>,
+    clock: Ticks,
+}
+
+/// By which attempts a counter counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    Failure,
+    Success,
+    Either,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing was decided.
+    Withdrawn,
+    Failed,
+    Passed,
+}
+
+impl On {
+    const fn counts(self, outcome: Outcome) -> bool {
+        match (self, outcome) {
+            (_, Outcome::Withdrawn) => false,
+            (Self::Failure, Outcome::Failed) | (Self::Success, Outcome::Passed) | (Self::Either, _) => true,
+            (Self::Failure | Self::Success, _) => false,
+        }
+    }
+}
+
+impl Throttle {
+    /// The digests are made with `key` until another is restored.
+    pub(super) fn new(settings: &config::Throttle, clock: &Clock, key: [u8; blake3::KEY_LEN]) -> Self {
+        Self {
+            rates: Rates::new(settings),
+            counters: Counters::default(),
+            key: RwLock::new(key),
+            clock: Ticks::new(clock),
+        }
+    }
+
+    /// Opens an attempt of `client` to sign in as `email`.
+    pub(super) fn sign_in(&self, client: IpAddr, email: &Email) -> Result<Attempt<'_>, Throttled> {
+        let account = self.digest("account", email.canonical().as_bytes());
+        let (network, site) = (self.network(client), self.site(client));
+        let from = |scope, subject, origin| Some((CounterKey { scope, subject, origin }, On::Failure));
+        let all = [
+            from(Scope::AccountFromNetwork, account, network),
+            site.and_then(|site| from(Scope::AccountFromSite, account, site)),
+            from(Scope::Account, account, NONE),
+            from(Scope::Network, NONE, network),
+            site.and_then(|site| from(Scope::Site, NONE, site)),
+            Some((CounterKey { scope: Scope::Successes, subject: account, origin: NONE }, On::Success)),
+        ];
+        self.open(all.into_iter().flatten())
+    }
+
+    /// Opens an attempt of `client` to register: each makes an account, or tells that there is one.
+    pub(super) fn registration(&self, client: IpAddr) -> Result<Attempt<'_>, Throttled> {
+        let from = |scope, origin| (CounterKey { scope, subject: NONE, origin }, On::Either);
+        let site = self.site(client).map(|site| from(Scope::Site, site));
+        self.open([from(Scope::Network, self.network(client))].into_iter().chain(site))
+    }
+
+    /// Opens an attempt of somebody who is signed in to confirm their password.
+    pub(super) fn confirmation(&self, session: SessionId, user: UserId) -> Result<Attempt<'_>, Throttled> {
+        self.of_session(session, user, On::Failure)
+    }
+
+    /// Opens an attempt of somebody who is signed in to change their address: each that is not withdrawn tells whether
+    /// somebody has the new one.
+    pub(super) fn address_change(&self, session: SessionId, user: UserId) -> Result<Attempt<'_>, Throttled> {
+        self.of_session(session, user, On::Either)
+    }
+
+    fn of_session(&self, session: SessionId, user: UserId, on: On) -> Result<Attempt<'_>, Throttled> {
+        let subject = self.digest("user", user.uuid().as_bytes());
+        let origin = self.digest("session", session.uuid().as_bytes());
+        self.open([
+            (CounterKey { scope: Scope::Session, subject, origin }, on),
+            (CounterKey { scope: Scope::User, subject, origin: NONE }, on),
+            (CounterKey { scope: Scope::Successes, subject, origin: NONE }, On::Success),
+        ])
+    }
+
+    /// Counts a report of leaked secrets from `client`.
+    pub(super) fn report(&self, client: IpAddr) -> Result<(), Throttled> {
+        let key = |scope, origin| (CounterKey { scope, subject: NONE, origin }, On::Either);
+        let keys = [key(Scope::Reports, self.network(client)), key(Scope::AllReports, NONE)];
+        self.open(keys).map(Attempt::passed)
+    }
+
+    /// Counts an attempt of a token of `family` to replace itself: each leaves a row for a while.
+    pub(super) fn rotation(&self, family: TokenId) -> Result<(), Throttled> {
+        let subject = self.digest("family", family.uuid().as_bytes());
+        let key = CounterKey { scope: Scope::Rotations, subject, origin: NONE };
+        self.open([(key, On::Either)]).map(Attempt::passed)
+    }
+
+    pub(super) fn forget_rested(&self) {
+        self.counters.forget_rested(self.clock.uptime());
+    }
+
+    fn open(&self, keys: impl IntoIterator<Item = (CounterKey, On)>) -> Result<Attempt<'_>, Throttled> {
+        let (keys, ons): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
+        let mut keys: Vec<(CounterKey, Rate)> =
+            keys.into_iter().map(|key: CounterKey| (key, self.rates.of(key.scope))).collect();
+        match self.counters.open(&mut keys, self.clock.uptime()) {
+            Ok(()) => Ok(Attempt { throttle: self, keys, ons, outcome: Outcome::Withdrawn }),
+            Err(Exceeded { wait, limit }) => Err(self.clock.throttled(wait, limit)),
+        }
+    }
+
+    fn network(&self, address: IpAddr) -> Digest {
+        self.digest("network", network(address).to_string().as_bytes())
+    }
+
+    fn site(&self, address: IpAddr) -> Option<Digest> {
+        site(address).map(|site| self.digest("site", site.to_string().as_bytes()))
+    }
+
+    fn digest(&self, what: &str, value: &[u8]) -> Digest {
+        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+        let mut hasher = blake3::Hasher::new_keyed(&key);
+        // No label contains the byte that ends it.
+        hasher.update(what.as_bytes()).update(&[0]).update(value);
+        let mut digest = Digest::default();
+        digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        digest
+    }
+}
+
+/// Of no account, or from anywhere.
+const NONE: Digest = [0; 16];
+
+/// An attempt whose outcome is not known yet. One that is dropped before its work began does not count; one that is
+/// dropped later counts as failed, so that nobody guesses for nothing who hangs up before the answer.
+#[must_use]
+pub(super) struct Attempt<'t> {
+    throttle: &'t Throttle,
+    keys: Vec<(CounterKey, Rate)>,
+    ons: Vec<On>,
+    outcome: Outcome,
+}
+
+impl Attempt<'_> {
+    /// The work begins.
+    pub(super) fn begin(&mut self) {
+        self.outcome = Outcome::Failed;
+    }
+
+    /// It ended like this. An outage and a queue that is too long judge nobody.
+    pub(super) fn end<T>(mut self, result: &Result<T, Error>) {
+        self.outcome = match result {
+            Ok(_) => Outcome::Passed,
+            Err(Error::Busy | Error::Exhausted(_) | Error::Store(_) | Error::Internal(_)) => Outcome::Withdrawn,
+            Err(_) => Outcome::Failed,
+        };
+    }
+
+    fn passed(mut self) {
+        self.outcome = Outcome::Passed;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let now = self.throttle.clock.uptime();
+        for ((key, rate), on) in self.keys.iter().zip(&self.ons) {
+            self.throttle.counters.close(key, *rate, on.counts(self.outcome), is_kept(key.scope), now);
+        }
+    }
+}
+
+/// Whether a restart must not forget it: what brakes guessing.
+const fn is_kept(scope: Scope) -> bool {
+    match scope {
+        Scope::AccountFromNetwork
+        | Scope::AccountFromSite
+        | Scope::Account
+        | Scope::Network
+        | Scope::Site
+        | Scope::Session
+        | Scope::User => true,
+        Scope::Successes | Scope::Reports | Scope::AllReports | Scope::Rotations => false,
+    }
+}
+
+/// The limits of the configuration.
+struct Rates {
+    account_from_network: Rate,
+    account: Rate,
+    network: Rate,
+    successes: Rate,
+    reports: Rate,
+    all_reports: Rate,
+    rotations: Rate,
+}
+
+impl Rates {
+    fn new(settings: &config::Throttle) -> Self {
+        let account_from_network = Rate::new(settings.per_email_burst, settings.per_email_per_minute);
+        // An account never has less from everywhere than from one site.
+        let account = Rate::new(settings.per_account_burst, settings.per_account_per_minute);
+        Self {
+            account_from_network,
+            account: account.at_least(account_from_network.doubled()),
+            network: Rate::new(settings.per_address_burst, settings.per_address_per_minute),
+            successes: Rate::new(settings.successes_per_account_burst, settings.successes_per_account_per_minute),
+            reports: Rate::new(settings.reports_per_address_burst, settings.reports_per_address_per_minute),
+            all_reports: Rate::new(settings.reports_burst, settings.reports_per_minute),
+            rotations: Rate::new(settings.rotations_per_family_burst, settings.rotations_per_family_per_minute),
+        }
+    }
+
+    fn of(&self, scope: Scope) -> Rate {
+        match scope {
+            Scope::AccountFromNetwork | Scope::Session => self.account_from_network,
+            Scope::AccountFromSite => self.account_from_network.doubled(),
+            Scope::Account | Scope::User => self.account,
+            Scope::Network => self.network,
+            Scope::Site => self.network.doubled(),
+            Scope::Successes => self.successes,
+            Scope::Reports => self.reports,
+            Scope::AllReports => self.all_reports,
+            Scope::Rotations => self.rotations,
+        }
+    }
+}
+
+/// One person has a whole IPv6 network of 64 bits, so that is what counts as their address.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 => v4,
+    }
+}
+
+/// The IPv6 network of 48 bits that a company or a customer of a provider may have whole; an IPv4 address is of none.
+fn site(address: IpAddr) -> Option<Ipv6Addr> {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Some(Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80)),
+        IpAddr::V4(_) => None,
+    }
+}
+
+/// The product's clock in governor's terms, so that tests which move the one move the other.
+#[derive(Clone)]
+pub(super) struct Ticks(Clock);
+
+impl Ticks {
+    pub(super) fn new(clock: &Clock) -> Self {
+        Self(clock.clone())
+    }
+
+    /// Who asks again after `wait` may be taken. It is told in whole seconds: never less than what is to be waited, and
+    /// one at least.
+    pub(super) fn throttled(&self, wait: Duration, limit: u32) -> Throttled {
+        let retry_after = whole_seconds(wait).max(Duration::from_secs(1));
+        Throttled { retry_after, resets_at: self.at(retry_after), limit }
+    }
+
+    /// The time of day after `wait`.
+    pub(super) fn at(&self, wait: Duration) -> Timestamp {
+        self.0.now().plus(wait)
+    }
+
+    fn uptime(&self) -> Duration {
+        self.0.uptime()
+    }
+}
+
+impl GovernorClock for Ticks {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::from(u64::try_from(self.0.uptime().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Rounded up.
+fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! Whom the limits keep out, and whom not.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use super::*;
+use crate::domain::attempts::RememberedAttempts;
+
+fn settings() -> config::Throttle {
+    config::Config::load(config::Sources::default()).unwrap().throttle
+}
+
+/// A throttle with the default limits: ten failures at once for an account from a network, a hundred from everywhere,
+/// fifty from a network.
+fn throttle() -> Throttle {
+    let now = Timestamp::from_unix(1_700_000_000);
+    Throttle::new(&settings(), &Clock::new(move || now), [1; 32])
+}
+
+fn email(name: &str) -> Email {
+    Email::parse(&format!("{name}@example.com")).unwrap()
+}
+
+/// How many of `attempts` sign-ins that fail are let through.
+fn failures(throttle: &Throttle, client: &str, name: &str, attempts: u32) -> u32 {
+    let allowed = (0..attempts).filter_map(|_| throttle.sign_in(client.parse().unwrap(), &email(name)).ok());
+    allowed.map(|attempt| attempt.end(&Err::<(), _>(Error::SignInRefused))).count() as u32
+}
+
+fn is_allowed(throttle: &Throttle, client: &str, name: &str) -> bool {
+    throttle.sign_in(client.parse().unwrap(), &email(name)).is_ok()
+}
+
+#[test]
+fn a_strangers_guesses_keep_them_out_and_not_the_owner() {
+    let throttle = throttle();
+    assert_eq!(failures(&throttle, "192.0.2.1", "ada", 12), 10);
+    assert!(!is_allowed(&throttle, "192.0.2.1", "ada"));
+    assert!(is_allowed(&throttle, "192.0.2.2", "ada"), "from elsewhere");
+    assert!(is_allowed(&throttle, "192.0.2.1", "bob"), "as somebody else");
+    assert!(!is_allowed(&throttle, "::ffff:192.0.2.1", "ada"), "a mapped address is its IPv4");
+}
+
+#[test]
+fn many_networks_together_reach_the_limit_of_the_account() {
+    let throttle = throttle();
+    let allowed: u32 = (0..30).map(|n| failures(&throttle, &format!("192.0.2.{n}"), "ada", 12)).sum();
+    assert_eq!(allowed, 100);
+    assert!(!is_allowed(&throttle, "198.51.100.1", "ada"));
+    assert!(is_allowed(&throttle, "198.51.100.1", "bob"));
+}
+
+#[test]
+fn one_network_reaches_its_own_limit_over_many_accounts() {
+    let throttle = throttle();
+    let allowed: u32 = (0..100).map(|n| failures(&throttle, "192.0.2.1", &format!("user{n}"), 1)).sum();
+    assert_eq!(allowed, 50);
+    assert!(is_allowed(&throttle, "192.0.2.2", "user99"));
+}
+
+#[test]
+fn the_networks_of_one_ipv6_site_are_no_way_around() {
+    let throttle = throttle();
+    let inside = |n: u32| format!("2001:db8:1:{n:x}::1");
+    assert_eq!(failures(&throttle, &inside(1), "ada", 12), 10, "a network of 64 bits is one address");
+    assert_eq!(failures(&throttle, "2001:db8:1:1:ffff::2", "ada", 12), 0);
+    let allowed: u32 = (2..1000).map(|n| failures(&throttle, &inside(n), "ada", 2)).sum();
+    assert_eq!(allowed, 10, "the site has twice as many");
+    assert!(is_allowed(&throttle, "2001:db8:2::1", "ada"), "another site");
+
+    let throttle = self::throttle();
+    let allowed: u32 = (0..1000).map(|n| failures(&throttle, &inside(n), &format!("user{n}"), 1)).sum();
+    assert_eq!(allowed, 100, "over many accounts, too");
+}
+
+#[test]
+fn what_was_not_judged_and_what_succeeded_does_not_count() {
+    let throttle = throttle();
+    let attempt = || throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).unwrap();
+    for _ in 0..200 {
+        attempt().end(&Err::<(), _>(Error::Busy));
+        attempt().end(&Err::<(), _>(Error::Exhausted("memory")));
+        attempt().end(&Err::<(), _>(Error::Store(crate::store::StoreError::Unavailable("on purpose".into()))));
+        attempt().end(&Ok(()));
+        // Nobody had begun to judge it.
+        drop(attempt());
+    }
+    assert_eq!(failures(&throttle, "192.0.2.1", "ada", 12), 10);
+}
+
+#[test]
+fn hanging_up_before_the_answer_counts_as_a_failure() {
+    let throttle = throttle();
+    for _ in 0..10 {
+        let mut attempt = throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).unwrap();
+        attempt.begin();
+        drop(attempt);
+    }
+    assert!(!is_allowed(&throttle, "192.0.2.1", "ada"));
+}
+
+#[test]
+fn guesses_at_once_are_no_more_than_guesses_in_turn() {
+    let throttle = throttle();
+    let open: Vec<_> =
+        (0..30).filter_map(|_| throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).ok()).collect();
+    assert_eq!(open.len(), 10);
+}
+
+#[test]
+fn sign_ins_that_succeed_are_bounded_by_account() {
+    let throttle = throttle();
+    let attempt = |n: u32, name: &str| throttle.sign_in(IpAddr::from([192, 0, 2, (n % 250) as u8]), &email(name));
+    let allowed = (0..2000).filter_map(|n| attempt(n, "ada").ok()).map(|attempt| attempt.end(&Ok(()))).count();
+    assert_eq!(allowed, 1000);
+    assert!(attempt(1, "bob").is_ok());
+}
+
+#[test]
+fn a_signed_in_person_is_counted_by_session_and_user_alone() {
+    let throttle = throttle();
+    let user = UserId::new(uuid::Uuid::from_u128(1));
+    let session = |n: u128| SessionId::new(uuid::Uuid::from_u128(n));
+    for n in 0..20 {
+        failures(&throttle, &format!("192.0.2.{n}"), "ada", 20);
+    }
+    let fail = |n: u128| throttle.confirmation(session(n), user).map(|open| open.end(&Err::<(), _>(Error::NotFound)));
+    assert_eq!((0..20).filter(|_| fail(1).is_ok()).count(), 10, "no stranger reaches it");
+    assert_eq!((2..100).map(|n| (0..20).filter(|_| fail(n).is_ok()).count()).sum::<usize>(), 90, "nor many sessions");
+    let other = UserId::new(uuid::Uuid::from_u128(2));
+    assert!(throttle.confirmation(session(999), other).is_ok());
+
+    let change = |n: u128| throttle.address_change(session(n), other).map(|open| open.end(&Ok(())));
+    assert_eq!((0..40).filter(|_| change(1000).is_ok()).count(), 10, "a change that succeeds tells as much");
+}
+
+#[test]
+fn an_ipv6_network_is_one_client_and_a_mapped_address_is_its_ipv4() {
+    let network = |text: &str| network(text.parse().unwrap()).to_string();
+    assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::1"));
+    assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+    assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
+    let site = |text: &str| site(text.parse().unwrap()).map(|site| site.to_string());
+    assert_eq!(site("2001:db8:1:2:3:4:5:6"), site("2001:db8:1:ffff::1"));
+    assert_ne!(site("2001:db8:1:2::1"), site("2001:db8:2:2::1"));
+    assert_eq!(site("::ffff:192.0.2.1"), None);
+}
+
+/// A clock of which the test moves uptime and time of day.
+fn clock(time: &Arc<AtomicI64>, uptime: &Arc<AtomicI64>) -> Clock {
+    let (time, uptime) = (Arc::clone(time), Arc::clone(uptime));
+    Clock::with_uptime(
+        move || Timestamp::from_unix(time.load(Ordering::SeqCst)),
+        move || Duration::from_secs(uptime.load(Ordering::SeqCst).unsigned_abs()),
+    )
+}
+
+fn unsaved(throttle: &Throttle) -> RememberedAttempts {
+    let counters = throttle.unsaved().into_iter().map(|(counter, _)| counter).collect();
+    RememberedAttempts { key: *throttle.key.read().unwrap(), counters }
+}
+
+#[test]
+fn a_restart_forgives_nothing_whatever_the_clock_does_meanwhile() {
+    const MINUTE: i64 = 60;
+    let (time, uptime) = (Arc::new(AtomicI64::new(1_700_000_000)), Arc::new(AtomicI64::new(5000)));
+    let before = Throttle::new(&settings(), &clock(&time, &uptime), [9; 32]);
+    assert_eq!(failures(&before, "192.0.2.1", "ada", 12), 10);
+    let remembered = unsaved(&before);
+    assert_eq!(remembered.counters.len(), 3);
+
+    let restarted = |moved: i64| {
+        let time = Arc::new(AtomicI64::new(1_700_000_000 + moved));
+        let uptime = Arc::new(AtomicI64::new(0));
+        let after = Throttle::new(&settings(), &clock(&time, &uptime), [3; 32]);
+        after.restore(remembered.clone());
+        (after, uptime)
+    };
+    let retry_after = |throttle: &Throttle| {
+        let throttled = throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).err();
+        throttled.map(|throttled| throttled.retry_after.as_secs())
+    };
+    // At once, after five seconds, and after the window of two minutes.
+    assert_eq!(retry_after(&restarted(0).0), Some(12));
+    assert_eq!(retry_after(&restarted(5).0), Some(7));
+    assert_eq!(retry_after(&restarted(2 * MINUTE).0), None);
+    assert_eq!(failures(&restarted(MINUTE).0, "192.0.2.1", "ada", 12), 5, "half of the window is over");
+
+    // Set back by a year, the clock holds nobody longer than the window; set ahead by a year, it forgives.
+    let year = 365 * 24 * 60 * MINUTE;
+    let (after, uptime) = restarted(-year);
+    assert_eq!(retry_after(&after), Some(12));
+    uptime.fetch_add(2 * MINUTE, Ordering::SeqCst);
+    assert_eq!(failures(&after, "192.0.2.1", "ada", 12), 10, "all of it is over after the window");
+    assert_eq!(retry_after(&restarted(year).0), None);
+}
+
+#[test]
+fn what_is_remembered_tells_neither_address_nor_account_and_differs_from_file_to_file() {
+    let digests = |key| {
+        let throttle = Throttle::new(&settings(), &Clock::system(), key);
+        failures(&throttle, "192.0.2.1", "ada", 1);
+        let mut digests: Vec<_> = unsaved(&throttle).counters.iter().map(|counter| counter.key.subject).collect();
+        digests.sort_unstable();
+        digests
+    };
+    assert_eq!(digests([1; 32]), digests([1; 32]));
+    assert_ne!(digests([1; 32]), digests([2; 32]));
+}

@@ -1,0 +1,131 @@
+//! A server that is short of memory or threads: what strangers can make it hold is bounded, and what it cannot do is 503.
+
+use std::{fs, thread};
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use serde_json::{Value, json};
+
+use crate::{
+    drive::{LOGIN, TOKENS},
+    harness::{Answer, Place, Server},
+};
+
+const PASSWORD: &str = "a password of many words";
+/// The memory of a hash by default.
+const HASH_KIB: u64 = 19_456;
+
+/// What the system says of a process's memory, in KiB: `VmRSS`, `VmHWM` (its peak) or `VmSize`.
+pub fn memory(process: u32, what: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(what)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// A place with a user, and password hashes as they are by default.
+fn place(more: &[(&'static str, &'static str)]) -> Place {
+    let mut settings = vec![
+        ("PATD__PASSWORDS__MEMORY_KIB", "19456"),
+        ("PATD__PASSWORDS__ITERATIONS", "2"),
+        ("PATD__PASSWORDS__CONCURRENT_HASHES", "2"),
+        ("PATD__PASSWORDS__MAX_WAIT", "14s"),
+    ];
+    settings.extend(more);
+    let place = Place::new(&settings);
+    let command = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin"];
+    let made = place.run(&command, PASSWORD);
+    assert!(made.success, "{made:?}");
+    place
+}
+
+fn sign_in(server: &Server, email: &str, password: &str) -> Answer {
+    let body = json!({ "email": email, "password": password });
+    server.connect().ask("POST", LOGIN, None, Some(&body)).unwrap()
+}
+
+#[test]
+fn failed_sign_ins_take_no_more_memory_than_hashes_at_once() {
+    const CLIENTS: usize = 8;
+    const EACH: usize = 40;
+    let place = place(&[]);
+    // 128 MiB of data, of which threads that never use their stacks take two each.
+    let server = place.serve_under("-d 131072");
+    let before = memory(server.id(), "VmRSS");
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let mut connection = server.connect();
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    // Known and unknown accounts.
+                    let who = if n % 2 == 0 { "ada".to_owned() } else { format!("nobody{client}-{n}") };
+                    let body = json!({ "email": format!("{who}@example.com"), "password": "wrong" });
+                    let answer = connection.ask("POST", LOGIN, None, Some(&body)).unwrap();
+                    assert_eq!(answer.status, 401, "{answer:?}");
+                }
+            });
+        }
+    });
+    let peak = memory(server.id(), "VmHWM");
+    let bound = before + 2 * HASH_KIB + 16 * 1024;
+    assert!(peak < bound, "{before} KiB before, {peak} KiB at the peak, {bound} KiB allowed");
+    assert_eq!(sign_in(&server, "ada@example.com", PASSWORD).status, 201);
+    assert!(server.terminate().success);
+}
+
+/// Allows a process no more address space than it has, and a little: neither a thread's stack nor a hash's memory.
+fn exhaust(server: &Server) -> Rlimit {
+    let free = getrlimit(Resource::As);
+    let enough = (memory(server.id(), "VmSize") + 1024) * 1024;
+    limit(server, Rlimit { current: Some(enough), maximum: free.maximum });
+    free
+}
+
+fn limit(server: &Server, limit: Rlimit) {
+    let process = Pid::from_raw(server.id().try_into().unwrap());
+    prlimit(process, Resource::As, limit).unwrap();
+}
+
+fn refusals(answer: &Answer) -> usize {
+    let events = answer.body["data"].as_array().unwrap();
+    events.iter().filter(|event| event["outcome"] == "refused").count()
+}
+
+#[test]
+fn without_memory_or_threads_nothing_is_judged_and_all_heals_without_a_restart() {
+    let place = place(&[
+        ("PATD__THROTTLE__PER_EMAIL_BURST", "3"),
+        ("PATD__THROTTLE__PER_EMAIL_PER_MINUTE", "1"),
+        // More than the C library keeps in reserve.
+        ("PATD__PASSWORDS__MEMORY_KIB", "131072"),
+        ("PATD__PASSWORDS__ITERATIONS", "1"),
+    ]);
+    // A session without a password's work, so that no memory of a hash is there yet.
+    let server = place.serve();
+    let session = sign_in(&server, "ada@example.com", PASSWORD).data("token");
+    assert!(server.terminate().success);
+    let server = place.serve();
+    let free = exhaust(&server);
+
+    let ask = |method: &str, path: &str, body: Option<&Value>| {
+        server.connect().ask(method, path, Some(&session), body).unwrap()
+    };
+    let change = json!({ "current_password": PASSWORD, "password": "another password of many words" });
+    for _ in 0..5 {
+        let answer = sign_in(&server, "ada@example.com", PASSWORD);
+        assert_eq!((answer.status, &answer.body["code"]), (503, &json!("resources_exhausted")), "{answer:?}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert_eq!(sign_in(&server, "nobody@example.com", "wrong").status, 503);
+        assert_eq!(ask("PUT", "/api/v1/user/password", Some(&change)).status, 503);
+        // What runs on other threads goes on, since none of them is made now.
+        assert_eq!(ask("GET", TOKENS, None).status, 200);
+        assert_eq!(ask("GET", "/api/v1/user/sessions", None).status, 200);
+    }
+    assert_eq!(refusals(&ask("GET", "/api/v1/user/audit", None)), 0, "nobody's password was wrong");
+
+    limit(&server, free);
+    assert_eq!(sign_in(&server, "ada@example.com", PASSWORD).status, 201, "and no place was lost");
+    let guesses = [0; 4].map(|_| sign_in(&server, "ada@example.com", "wrong").status);
+    assert_eq!(guesses, [401, 401, 401, 429], "and nothing counted");
+    assert_eq!(ask("PUT", "/api/v1/user/password", Some(&change)).status, 200);
+    let ended = server.terminate();
+    assert!(ended.success && !ended.stderr.contains("panicked"), "{ended:?}");
+}

@@ -1,0 +1,73 @@
+//! What is remembered of failed sign-ins over a restart, and what an unknown account costs.
+
+use std::{thread, time::Duration};
+
+use serde_json::json;
+
+use crate::{
+    drive::LOGIN,
+    harness::{Place, Server},
+    pressure::memory,
+};
+
+const PASSWORD: &str = "a password of many words";
+
+fn with_user(settings: &[(&'static str, &'static str)]) -> Place {
+    let place = Place::new(settings);
+    let command = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin"];
+    let made = place.run(&command, PASSWORD);
+    assert!(made.success, "{made:?}");
+    place
+}
+
+fn sign_in(server: &Server, email: &str, password: &str) -> u16 {
+    let body = json!({ "email": email, "password": password });
+    server.connect().ask("POST", LOGIN, None, Some(&body)).unwrap().status
+}
+
+#[test]
+fn a_restart_forgives_no_failed_sign_in_however_the_process_ended() {
+    let place = with_user(&[
+        ("PATD__THROTTLE__PER_EMAIL_BURST", "3"),
+        // One a minute: what the test takes gives back none.
+        ("PATD__THROTTLE__PER_EMAIL_PER_MINUTE", "1"),
+    ]);
+    let server = place.serve();
+    let guesses = [0; 4].map(|_| sign_in(&server, "ada@example.com", "wrong"));
+    assert_eq!(guesses, [401, 401, 401, 429]);
+    assert!(server.terminate().success);
+
+    let server = place.serve();
+    assert_eq!(sign_in(&server, "ada@example.com", PASSWORD), 429, "after an orderly stop");
+    let others = [0; 4].map(|_| sign_in(&server, "nobody@example.com", "wrong"));
+    assert_eq!(others, [401, 401, 401, 429]);
+    // What a crash forgets is two seconds.
+    thread::sleep(Duration::from_secs(4));
+    server.killer().kill();
+    drop(server);
+
+    let server = place.serve();
+    assert_eq!(sign_in(&server, "ada@example.com", PASSWORD), 429, "after a crash");
+    assert_eq!(sign_in(&server, "nobody@example.com", "wrong"), 429);
+    assert!(server.terminate().success);
+}
+
+/// Sixteen MiB rather than the eight KiB of the settings: the memory of the process tells which of them was used.
+#[test]
+fn an_unknown_account_takes_what_known_ones_take_after_the_parameters_changed() {
+    let mut place = with_user(&[("PATD__PASSWORDS__MEMORY_KIB", "16384")]);
+    place.set("PATD__PASSWORDS__MEMORY_KIB", "8");
+    let server = place.serve();
+    let before = memory(server.id(), "VmRSS");
+    assert_eq!(sign_in(&server, "nobody@example.com", "wrong"), 401);
+    let after = memory(server.id(), "VmRSS");
+    assert!(after > before + 15 * 1024, "{before} KiB, and then {after} KiB");
+    // The only hash is renewed, and so is what unknown accounts take.
+    assert_eq!(sign_in(&server, "ada@example.com", PASSWORD), 201);
+    assert!(server.terminate().success);
+    let server = place.serve();
+    let before = memory(server.id(), "VmRSS");
+    assert_eq!(sign_in(&server, "nobody@example.com", "wrong"), 401);
+    let after = memory(server.id(), "VmRSS");
+    assert!(after < before + 8 * 1024, "{before} KiB, and then {after} KiB");
+}

@@ -1,0 +1,95 @@
+//! What every store remembers of attempts and tells of password hashes, and what a change of address needs.
+
+use patd::domain::attempts::{Counter, CounterKey, Scope};
+
+use super::*;
+
+fn counter(scope: Scope, subject: u8, rests_at: i64) -> Counter {
+    Counter { key: CounterKey { scope, subject: [subject; 16], origin: [0; 16] }, rests_at: at(rests_at) }
+}
+
+async fn remembered(store: &dyn Store) -> Vec<Counter> {
+    let mut counters = store.remembered_attempts().await.unwrap().counters;
+    counters.sort_by_key(|counter| (counter.rests_at, counter.key.subject));
+    counters
+}
+
+pub(super) async fn counters_are_remembered_until_they_rest(store: &dyn Store) {
+    assert_eq!(remembered(store).await, []);
+    let every_scope: Vec<Counter> = Scope::ALL.iter().zip(1..).map(|(scope, n)| counter(*scope, 7, 100 + n)).collect();
+    store.remember_attempts(every_scope.clone()).await.unwrap();
+    assert_eq!(remembered(store).await, every_scope);
+
+    let later = counter(Scope::AccountFromNetwork, 7, 900);
+    store.remember_attempts(vec![later, counter(Scope::Account, 8, 50)]).await.unwrap();
+    assert_eq!(remembered(store).await.len(), every_scope.len() + 1, "one more, and one that counted more");
+    assert_eq!(remembered(store).await.last(), Some(&later));
+
+    assert_eq!(store.forget_attempts(at(49)).await, Ok(0));
+    assert_eq!(store.forget_attempts(at(102)).await, Ok(2));
+    assert_eq!(store.forget_attempts(at(899)).await, Ok(every_scope.len() as u64 - 2));
+    assert_eq!(remembered(store).await, [later]);
+}
+
+pub(super) async fn each_file_has_a_key_of_its_own(store: &dyn Store) {
+    let key = store.remembered_attempts().await.unwrap().key;
+    assert_eq!(store.remembered_attempts().await.unwrap().key, key, "and it stays");
+    let directory = tempfile::tempdir().unwrap();
+    let settings = SqliteSettings {
+        path: directory.path().join("patd.db"),
+        readers: 1,
+        pool_timeout: Duration::from_secs(2),
+        busy_timeout: Duration::from_secs(5),
+        write_queue: 16,
+    };
+    let other = SqliteStore::open(&settings, Access::Create).unwrap();
+    assert_ne!(other.remembered_attempts().await.unwrap().key, key);
+}
+
+pub(super) async fn the_parameters_of_hashes_are_counted_in_a_sample(store: &dyn Store) {
+    assert_eq!(store.hash_parameters(10).await, Ok(Vec::new()));
+    for (who, memory) in [("ada", 8), ("bob", 64), ("cleo", 8), ("dora", 32)] {
+        let hash = PasswordHash::new(format!("$argon2id$v=19$m={memory},t=1,p=1$c2FsdHNhbHQ$b3V0cHV0"));
+        let user = add(store, who).await;
+        let change = PasswordChange { verified: None, password: hash };
+        store.change_password(user.id, change, by(5)).await.unwrap();
+    }
+    let counted = |sample| async move {
+        let mut counted = Vec::new();
+        for (parameters, count) in store.hash_parameters(sample).await.unwrap() {
+            counted.push((parameters.as_str().to_owned(), count));
+        }
+        counted.sort();
+        counted
+    };
+    let with = |memory, count| (format!("$argon2id$v=19$m={memory},t=1,p=1"), count);
+    assert_eq!(counted(10).await, [with(32, 1), with(64, 1), with(8, 2)]);
+    assert_eq!(counted(2).await, [with(64, 1), with(8, 1)]);
+}
+
+pub(super) async fn an_address_changes_only_while_the_checked_password_is_the_stored_one(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let stored = store.credentials(ada.id).await.unwrap().password;
+    let change = |verified: &PasswordHash| ProfileChange {
+        email: Some(email("new@example.com")),
+        verified: Some(verified.clone()),
+        ..ProfileChange::default()
+    };
+    let stale = store.change_profile(ada.id, change(&password("another")), by(5)).await;
+    assert_eq!(stale, Err(CREDENTIALS_CHANGED));
+    assert_eq!(store.user(ada.id).await.unwrap().email, ada.email);
+    let changed = store.change_profile(ada.id, change(&stored), by(5)).await.unwrap();
+    assert_eq!(changed.email, email("new@example.com"));
+}
+
+pub(super) async fn the_longest_addresses_fit_into_the_trail(store: &dyn Store) {
+    let ada = add(store, "ada").await;
+    let longest = |c: char| email(&format!("{}@{}", c.to_string().repeat(63), c.to_string().repeat(190)));
+    for new in [longest('a'), longest('b')] {
+        let change = ProfileChange { email: Some(new), ..ProfileChange::default() };
+        store.change_profile(ada.id, change, by(5)).await.unwrap();
+    }
+    let last = store.events_of(ada.id, None, 1).await.unwrap().remove(0);
+    assert_eq!(last.entry.action, Action::UserEmailChanged);
+    assert_eq!(last.entry.detail.unwrap(), format!("{} -> {}", longest('a'), longest('b')));
+}
