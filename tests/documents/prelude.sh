@@ -68,8 +68,8 @@ patd() {
 }
 
 # Servers must not find their input closed.
-mkfifo "$RECORD/input"
-exec {input}<>"$RECORD/input"
+mkfifo "$TMPDIR/input"
+exec {input}<>"$TMPDIR/input"
 server=
 
 # A reader ends a server before another is started on its port. One with a port of its own runs beside it.

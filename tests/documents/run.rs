@@ -21,6 +21,9 @@ use crate::{
 /// How long the commands of one document may take.
 const DEADLINE: Duration = Duration::from_secs(180);
 
+/// How often a document is run while other programs take its ports.
+const ATTEMPTS: usize = 3;
+
 const PRELUDE: &str = include_str!("prelude.sh");
 
 /// What of the repository a reader has at hand. The commands see copies, and the ports in them are exchanged, too.
@@ -30,10 +33,17 @@ const AT_HAND: [&str; 2] = ["config.toml", "deploy"];
 pub fn mistakes(document: &Document) -> Vec<String> {
     let script = Script::of(document);
     let has_configuration = document.blocks().any(|block| block.language == "toml");
-    match script.has_commands || has_configuration {
-        true => Place::new(document, &script).mistakes(document, &script),
-        false => Vec::new(),
+    if !script.has_commands && !has_configuration {
+        return Vec::new();
     }
+    for _ in 1..ATTEMPTS {
+        let place = Place::new(document, &script);
+        let mistakes = place.mistakes(document, &script);
+        if !place.lost_a_port() {
+            return mistakes;
+        }
+    }
+    Place::new(document, &script).mistakes(document, &script)
 }
 
 /// A temporary directory: `here` is where the commands run, `record` is what they leave for the test to judge.
@@ -168,6 +178,15 @@ impl Place {
         self.ports.restore(printed).replace(self.path("tmp").to_str().unwrap(), "/tmp")
     }
 
+    /// Whether another program took a port between its choice and its use.
+    fn lost_a_port(&self) -> bool {
+        let mut records = fs::read_dir(self.path("record")).unwrap().map(|entry| entry.unwrap().file_name());
+        records.any(|name| {
+            let text = self.record(name.to_str().unwrap()).unwrap_or_default();
+            text.contains("something listens there already") || text.contains("ddress already in use")
+        })
+    }
+
     fn unkept_promises(&self, document: &Document, script: &Script) -> Vec<String> {
         let mut mistakes = self.unexpected_statuses(script);
         for (printed_by, shown_by) in &script.outputs {
@@ -278,5 +297,15 @@ mod tests {
             let mistakes = mistakes_of(text);
             assert!(mistakes.contains(expected), "{text}: {mistakes}");
         }
+    }
+
+    #[test]
+    fn a_document_whose_port_was_taken_is_run_again() {
+        let directory = TempDir::new().unwrap();
+        let marker = directory.path().join("marker");
+        let text =
+            format!("```sh\nif mkdir {}; then echo 'Address already in use'; false; fi\n```\n", marker.display());
+        assert_eq!(mistakes_of(&text), "");
+        assert_ne!(mistakes_of("```sh\necho 'Address already in use'; false\n```\n"), "");
     }
 }
