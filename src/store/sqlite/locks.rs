@@ -85,6 +85,11 @@ impl Database {
         self.file.read_exact_at(buffer, at)
     }
 
+    /// How many bytes it has.
+    pub(super) fn size(&self) -> io::Result<u64> {
+        self.file.metadata().map(|metadata| metadata.len())
+    }
+
     /// Whether the path still leads to this file.
     pub(super) fn is_in_place(&self) -> bool {
         FileId::of(&self.path).ok() == Some(self.id)

@@ -1,6 +1,6 @@
 //! Decides at the start whether the log beside the file may be replayed into it. Nothing is changed.
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, fs, io, os::unix::fs::FileExt, path::PathBuf};
 
 use super::{
     Binding,
@@ -40,6 +40,7 @@ enum Kind {
     Damaged { frame: u32 },
     Short { found: u32, acknowledged: u32 },
     Missing { acknowledged: u32 },
+    Journal,
 }
 
 impl fmt::Display for LogFault {
@@ -70,6 +71,11 @@ impl fmt::Display for LogFault {
                 "{log} is missing or empty, and {path} lacks the acknowledged changes of its {acknowledged} frames: put the \
                  log back, or restore a backup. If you put an older copy in this place and want that one, or want to go on \
                  without these changes (revoked tokens may be valid again), move {path}-watermark away and start again"
+            ),
+            Kind::Journal => write!(
+                f,
+                "{path}-journal does not belong to {path}, which has a log instead; SQLite would undo changes with it. Move \
+                 {path}-journal away and start again"
             ),
         }
     }
@@ -103,29 +109,27 @@ fn difference(log: &Binding, file: Option<&Binding>) -> String {
 /// Judges the log beside the database. Nobody else may have the database open by patd.
 pub(in crate::store::sqlite) fn accept(database: &Database) -> Result<Log, OpenError> {
     let path = database.path();
+    let kind = match judge(database)? {
+        Ok(log) => return Ok(log),
+        Err(kind) => kind,
+    };
+    // Another program may have written the log while it was read.
+    match judge(database)? {
+        Ok(log) => Ok(log),
+        Err(_) => Err(OpenError::Log(Box::new(LogFault { path: path.to_owned(), kind }))),
+    }
+}
+
+fn judge(database: &Database) -> Result<Result<Log, Kind>, OpenError> {
+    let path = database.path();
     let unreadable = |suffix| move |error: io::Error| inaccessible(&beside(path, suffix), &error);
     let found = scan(&beside(path, "-wal")).map_err(unreadable("-wal"))?;
     let mark = Watermark::of(path).read().map_err(unreadable("-watermark"))?;
     let file = File { database, page_size: page_size(database).map_err(unreadable(""))? };
-    let judged = judge(&file, found.as_ref(), mark.as_ref()).map_err(unreadable(""))?;
-    judged.map_err(|kind| OpenError::Log(Box::new(LogFault { path: path.to_owned(), kind })))
-}
-
-fn judge(file: &File<'_>, found: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<Log, Kind>> {
-    let whole = found.map_or(0, |found| found.committed);
-    if let Some(frame) = found.and_then(|found| found.damaged) {
-        return Ok(Err(Kind::Damaged { frame }));
+    if file.has_foreign_journal().map_err(unreadable("-journal"))? {
+        return Ok(Err(Kind::Journal));
     }
-    if let (Some(mark), Some(salts)) = (mark, found.and_then(|found| found.salts))
-        && mark.salts() == salts
-        && whole < mark.frames
-    {
-        return Ok(Err(Kind::Short { found: whole, acknowledged: mark.frames }));
-    }
-    match found {
-        Some(found) if whole > 0 => file.expect_bound(found),
-        _ => file.expect_folded(found, mark),
-    }
+    file.judge(found.as_ref(), mark.as_ref()).map_err(unreadable(""))
 }
 
 /// The file without its log.
@@ -136,6 +140,49 @@ struct File<'d> {
 }
 
 impl File<'_> {
+    fn judge(&self, found: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<Log, Kind>> {
+        let whole = found.map_or(0, |found| found.committed);
+        if let Some(frame) = found.and_then(|found| found.damaged) {
+            return Ok(Err(Kind::Damaged { frame }));
+        }
+        if let (Some(mark), Some(salts)) = (mark, found.and_then(|found| found.salts))
+            && mark.salts() == salts
+            && whole < mark.frames
+        {
+            return Ok(Err(Kind::Short { found: whole, acknowledged: mark.frames }));
+        }
+        match found {
+            Some(found) if whole > 0 => self.expect_bound(found),
+            _ => self.expect_folded(found, mark),
+        }
+    }
+
+    /// Whether a rollback journal lies beside a database that has a log. SQLite uses one only to give a database its log:
+    /// it then holds the first page and the size that the file has. With any other, SQLite would undo what the file holds.
+    fn has_foreign_journal(&self) -> io::Result<bool> {
+        const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+        const HAS_A_LOG: [u8; 2] = [2, 2];
+        let journal = match fs::File::open(beside(self.database.path(), "-journal")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            journal => journal?,
+        };
+        let (mut head, mut versions) = ([0; 24], [0; 2]);
+        let is_read = |read: io::Result<()>| match read {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            read => read.map(|()| true),
+        };
+        let Some(page_size) = self.page_size else { return Ok(false) };
+        if !is_read(journal.read_exact_at(&mut head, 0))? || !is_read(self.database.read_at(&mut versions, 18))? {
+            return Ok(false);
+        }
+        let number = |at: usize| u64::from(u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
+        let (size_then, sector) = (number(16), number(20));
+        let pages = self.database.size()? / u64::from(page_size);
+        let one_page = sector + u64::from(page_size) + 8;
+        let gives_a_log = pages <= 1 || size_then == pages && journal.metadata()?.len() <= one_page;
+        Ok(head.starts_with(&MAGIC) && versions == HAS_A_LOG && !gives_a_log)
+    }
+
     fn expect_bound(&self, log: &Scan) -> io::Result<Result<Log, Kind>> {
         let Some(first) = log.bindings.first() else { return Ok(Ok(Log::Unbound)) };
         let file = match self.binding(first.page)? {

@@ -59,18 +59,24 @@ impl Mark {
     }
 
     fn to_bytes(&self) -> [u8; LENGTH] {
-        let mut bytes = Vec::with_capacity(LENGTH);
-        bytes.extend(MAGIC);
-        bytes.extend(self.base);
-        bytes.extend(self.nonce);
-        bytes.extend(self.row_page.to_be_bytes());
-        bytes.extend(self.frames.to_be_bytes());
-        bytes.extend(self.last);
-        bytes.extend(self.before.iter().flat_map(|part| part.to_be_bytes()));
-        bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
-        let mut record = [0; LENGTH];
-        record.copy_from_slice(&bytes);
-        record
+        let mut bytes = [0; LENGTH];
+        let mut at = 0;
+        let mut put = |part: &[u8]| {
+            bytes[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        };
+        put(MAGIC);
+        put(&self.base);
+        put(&self.nonce);
+        put(&self.row_page.to_be_bytes());
+        put(&self.frames.to_be_bytes());
+        put(&self.last);
+        put(&self.before[0].to_be_bytes());
+        put(&self.before[1].to_be_bytes());
+        let content = LENGTH - 4;
+        let checksum = crc32fast::hash(&bytes[..content]);
+        bytes[content..].copy_from_slice(&checksum.to_be_bytes());
+        bytes
     }
 
     /// What is not whole, a power cut may have torn: it says nothing.

@@ -3,6 +3,7 @@
 
 mod audit_trail;
 mod binding;
+mod journal;
 mod life;
 mod locks;
 mod log;
