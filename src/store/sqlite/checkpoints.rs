@@ -11,7 +11,7 @@
 //! What grows in spite of that, because somebody reads for a long time or the disk is slow, stops at
 //! [`Limits::bound`]: there the writer makes room, and lets a reader hinder it no longer than [`PATIENCE`].
 //!
-//! At the end, the writer folds the whole log and truncates it ([`Log::close`]), so that the file alone is the whole
+//! At the end, the writer checkpoints the whole log and truncates it ([`Log::close`]), so that the file alone is the whole
 //! database. SQLite does that only when the last connection of all is closed. Which one is the last is a matter of chance:
 //! the connections of the pools are closed by other threads, and a process may end before they are.
 
@@ -30,7 +30,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use rusqlite::Connection;
 
-use super::{binding::keeper::Keeper, locks::Database, priority::step_back};
+use super::{binding::binder::LogBinder, locks::Database, priority::step_back};
 
 /// How long the writer waits, once the log has reached its bound, for those who still read its beginning.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -204,18 +204,18 @@ impl Log {
 }
 
 impl Log {
-    /// Ends the thread, folds the whole log into the file, and truncates it. Beside a server, a tool leaves that to the
+    /// Ends the thread, checkpoints the whole log and truncates it. Beside a server, a tool leaves that to the
     /// server, which would take a truncated log for a change by others.
-    pub(super) fn close(mut self, connection: &Connection, keeper: &mut Keeper) {
+    pub(super) fn close(mut self, connection: &Connection, binder: &mut LogBinder) {
         self.end_thread();
         match self.database.is_served_by_another() {
             Ok(true) => return,
             Ok(false) => {}
             Err(error) => log::debug!("store: the locks cannot be read: {error}"),
         }
-        match keeper.fold_in_full(connection) {
+        match binder.checkpoint_and_truncate(connection) {
             Ok(true) => {}
-            // Then the last of them folds it.
+            // Then the last of them does.
             Ok(false) if self.database.has_company() => {}
             Ok(false) => log::warn!(
                 "store: another program reads the database, so the latest changes stay in its log: whoever copies {0} \
@@ -223,7 +223,7 @@ impl Log {
                 self.database.path().display()
             ),
             Err(error) => log::error!(
-                "store: the log could not be folded into {0}, so the latest changes stay in {0}-wal: {error}",
+                "store: the log could not be checkpointed into {0}, so the latest changes stay in {0}-wal: {error}",
                 self.database.path().display()
             ),
         }
@@ -245,8 +245,8 @@ impl Drop for Log {
     }
 }
 
-/// Folds the whole log and truncates it; answers whether it did, which others may hinder for [`PATIENCE`].
-pub(super) fn fold_in_full(connection: &Connection) -> rusqlite::Result<bool> {
+/// Checkpoints the whole log and truncates it; answers whether it did, which others may hinder for [`PATIENCE`].
+pub(super) fn checkpoint_and_truncate(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(PATIENCE)?;
     let start = Instant::now();
     loop {

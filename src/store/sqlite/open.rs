@@ -11,7 +11,7 @@ use rusqlite::ErrorCode;
 
 use super::{
     SqliteStore,
-    binding::{acceptance, keeper::Keeper},
+    binding::{acceptance, binder::LogBinder},
     changes::{Changes, Patience},
     checkpoints::{Limits, Log},
     connect,
@@ -80,9 +80,9 @@ impl SqliteStore {
         let company = opening.join()?;
         let log = match company {
             Company::Alone => acceptance::accept(&database)?,
-            Company::Others => acceptance::Log::Bound,
+            Company::Others => acceptance::LogState::Bound,
         };
-        let depth = if log == acceptance::Log::Unbound { Depth::Full } else { Depth::Quick };
+        let depth = if log == acceptance::LogState::Unbound { Depth::Full } else { Depth::Quick };
         let found = inspection::inspect(&path, depth, settings.busy_timeout)?;
         let older_server = match found {
             Found::Ours(version) if version < migrations::VERSION => {
@@ -101,11 +101,14 @@ impl SqliteStore {
         if let Some(lock) = older_server {
             lock.remove();
         }
-        let mut keeper = Keeper::new(Arc::clone(&database), &connection, access == Access::Server).map_err(refused)?;
-        if company == Company::Alone && (log != acceptance::Log::Empty || found != Found::Ours(migrations::VERSION)) {
+        let mut binder =
+            LogBinder::new(Arc::clone(&database), &connection, access == Access::Server).map_err(refused)?;
+        if company == Company::Alone
+            && (log != acceptance::LogState::Empty || found != Found::Ours(migrations::VERSION))
+        {
             // What a crash left, and what an upgrade wrote, is in the file before anything is added.
-            keeper
-                .fold_in_full(&connection)
+            binder
+                .checkpoint_and_truncate(&connection)
                 .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })?;
         }
         drop(opening);
@@ -131,7 +134,7 @@ impl SqliteStore {
         let folding = connect::checkpoints(&path, &watch).map_err(refused)?;
         let log = Log::start(folding, Arc::clone(&database), settings.busy_timeout, limits).map_err(failed)?;
         let (queue, watched, told) = (settings.write_queue, Arc::clone(&watch), Arc::clone(&changes));
-        let writer = Writer::start(connection, log, keeper, queue, watched, told).map_err(failed)?;
+        let writer = Writer::start(connection, log, binder, queue, watched, told).map_err(failed)?;
         let patience = (access != Access::Server).then(|| Patience(Arc::clone(&changes)));
         let pool_timeout = settings.pool_timeout;
         Ok(Self {

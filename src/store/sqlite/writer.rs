@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
-    binding::keeper::Keeper,
+    binding::binder::LogBinder,
     changes::{Changes, Notice, PROBE_INTERVAL, Probe},
     checkpoints::Log,
     job::{Job, Order, Task},
@@ -52,7 +52,7 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         log: Log,
-        keeper: Keeper,
+        binder: LogBinder,
         capacity: usize,
         watch: Arc<Watch>,
         changes: Arc<Changes>,
@@ -61,7 +61,7 @@ impl Writer {
         let probe = Probe::new(Arc::clone(&changes), Arc::clone(&watch));
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
             step_back(STEP_BACK);
-            let closed = run(&connection, log, keeper, &orders, &watch, probe);
+            let closed = run(&connection, log, binder, &orders, &watch, probe);
             if let Err((_, error)) = connection.close() {
                 log::error!("store: the writer's connection cannot be closed: {error}");
             }
@@ -107,7 +107,7 @@ impl Writer {
         Reply::ready(Err(refusal))
     }
 
-    /// Lets the thread finish what was queued, fold the log, close its connection and end. A second call waits for nothing.
+    /// Lets the thread finish what was queued, checkpoint the log, close its connection and end. A second call waits for nothing.
     pub(super) fn close(&self) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let (closed, end) = oneshot::channel();
         let is_ordered = self.queue.as_ref().is_some_and(|queue| queue.send(Order::Close(closed)).is_ok());
@@ -144,14 +144,14 @@ fn stopped() -> StoreError {
 fn run(
     connection: &Connection,
     mut log: Log,
-    mut keeper: Keeper,
+    mut binder: LogBinder,
     orders: &Receiver<Order>,
     watch: &Watch,
     mut probe: Probe,
 ) -> Option<oneshot::Sender<()>> {
     Log::watch(connection);
     probe.look(connection);
-    keeper.start(connection);
+    binder.start(connection);
     let mut closing = None;
     while closing.is_none() {
         let first = match orders.recv_timeout(PROBE_INTERVAL) {
@@ -177,7 +177,7 @@ fn run(
         }
         // Whatever goes wrong, the thread lives on: who waits in the queue would otherwise wait for ever. The callers of
         // this batch are let go as it is dropped.
-        let served = catch_unwind(AssertUnwindSafe(|| serve(connection, batch, watch, &mut probe, &mut keeper)));
+        let served = catch_unwind(AssertUnwindSafe(|| serve(connection, batch, watch, &mut probe, &mut binder)));
         let committed = served.unwrap_or_else(|_| {
             log::error!("store: the writer panicked; the writes of its batch are unknown");
             undo(connection);
@@ -188,7 +188,7 @@ fn run(
             false => log.fold_soon(),
         }
     }
-    log.close(connection, &mut keeper);
+    log.close(connection, &mut binder);
     closing
 }
 
@@ -198,9 +198,9 @@ fn serve(
     mut batch: Vec<Box<dyn Job>>,
     watch: &Watch,
     probe: &mut Probe,
-    keeper: &mut Keeper,
+    binder: &mut LogBinder,
 ) -> bool {
-    let fate = commit_together(connection, &mut batch, watch, probe, keeper);
+    let fate = commit_together(connection, &mut batch, watch, probe, binder);
     if let Err(error) = &fate {
         log::error!("store: {} writes were not made: {error}", batch.len());
         undo(connection);
@@ -230,26 +230,26 @@ fn commit_together(
     batch: &mut [Box<dyn Job>],
     watch: &Watch,
     probe: &mut Probe,
-    keeper: &mut Keeper,
+    binder: &mut LogBinder,
 ) -> Result<(), StoreError> {
     watch.check()?;
-    keeper.begin(connection)?;
+    binder.draw_first_nonce(connection)?;
     execute(connection, "BEGIN IMMEDIATE")?;
     look_inside(connection, watch, probe)?;
-    keeper.bind(connection)?;
+    binder.prepare_transaction(connection)?;
     let changed = match run_all(connection, batch, run_bare)? {
         Some(changed) => changed,
         None => {
             execute(connection, "ROLLBACK")?;
             execute(connection, "BEGIN IMMEDIATE")?;
             look_inside(connection, watch, probe)?;
-            keeper.bind(connection)?;
+            binder.prepare_transaction(connection)?;
             run_all(connection, batch, run_in_savepoint)?.unwrap_or_default()
         }
     };
     if changed {
         execute(connection, "COMMIT")?;
-        keeper.committed();
+        binder.record_commit();
     } else {
         execute(connection, "ROLLBACK")?;
     }

@@ -16,7 +16,7 @@ use crate::store::sqlite::{
 
 /// What lies beside the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store::sqlite) enum Log {
+pub(in crate::store::sqlite) enum LogState {
     /// Nothing that would be replayed.
     Empty,
     /// A log that was written for this file.
@@ -107,7 +107,7 @@ fn difference(log: &Binding, file: Option<&Binding>) -> String {
 }
 
 /// Judges the log beside the database. Nobody else may have the database open by patd.
-pub(in crate::store::sqlite) fn accept(database: &Database) -> Result<Log, OpenError> {
+pub(in crate::store::sqlite) fn accept(database: &Database) -> Result<LogState, OpenError> {
     let path = database.path();
     let kind = match judge(database)? {
         Ok(log) => return Ok(log),
@@ -120,7 +120,7 @@ pub(in crate::store::sqlite) fn accept(database: &Database) -> Result<Log, OpenE
     }
 }
 
-fn judge(database: &Database) -> Result<Result<Log, Kind>, OpenError> {
+fn judge(database: &Database) -> Result<Result<LogState, Kind>, OpenError> {
     let path = database.path();
     let unreadable = |suffix| move |error: io::Error| inaccessible(&beside(path, suffix), &error);
     let found = scan(&beside(path, "-wal")).map_err(unreadable("-wal"))?;
@@ -140,7 +140,7 @@ struct File<'d> {
 }
 
 impl File<'_> {
-    fn judge(&self, found: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<Log, Kind>> {
+    fn judge(&self, found: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<LogState, Kind>> {
         let whole = found.map_or(0, |found| found.committed);
         if let Some(frame) = found.and_then(|found| found.damaged) {
             return Ok(Err(Kind::Damaged { frame }));
@@ -153,7 +153,7 @@ impl File<'_> {
         }
         match found {
             Some(found) if whole > 0 => self.expect_bound(found),
-            _ => self.expect_folded(found, mark),
+            _ => self.expect_checkpointed(found, mark),
         }
     }
 
@@ -183,8 +183,8 @@ impl File<'_> {
         Ok(head.starts_with(&MAGIC) && versions == HAS_A_LOG && !gives_a_log)
     }
 
-    fn expect_bound(&self, log: &Scan) -> io::Result<Result<Log, Kind>> {
-        let Some(first) = log.bindings.first() else { return Ok(Ok(Log::Unbound)) };
+    fn expect_bound(&self, log: &Scan) -> io::Result<Result<LogState, Kind>> {
+        let Some(first) = log.bindings.first() else { return Ok(Ok(LogState::Unbound)) };
         let file = match self.binding(first.page)? {
             // Another program may have given the row another page.
             None => inspection::binding_at_rest(self.database.path()),
@@ -200,24 +200,24 @@ impl File<'_> {
         };
         Ok(match file {
             _ if !belongs => Err(Kind::Foreign { log: first.binding.clone(), file }),
-            Some(_) if first.in_first_transaction => Ok(Log::Bound),
-            _ => Ok(Log::Unbound),
+            Some(_) if first.in_first_transaction => Ok(LogState::Bound),
+            _ => Ok(LogState::Unbound),
         })
     }
 
     /// Where no log is, all that was acknowledged must be in the file.
-    fn expect_folded(&self, log: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<Log, Kind>> {
-        let Some(mark) = mark else { return Ok(Ok(Log::Empty)) };
-        let Some(file) = self.binding(mark.row_page)? else { return Ok(Ok(Log::Empty)) };
-        let is_folded = if file.nonce == mark.nonce {
+    fn expect_checkpointed(&self, log: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<LogState, Kind>> {
+        let Some(mark) = mark else { return Ok(Ok(LogState::Empty)) };
+        let Some(file) = self.binding(mark.row_page)? else { return Ok(Ok(LogState::Empty)) };
+        let is_checkpointed = if file.nonce == mark.nonce {
             let page = self.page(mark.last_page())?;
             page.is_some_and(|page| mark.is_last_page(&page)) || log.is_some_and(|log| is_next(log, mark))
         } else {
             // Not even the first transaction of the log is in the file; or the file is another one.
             file.nonce != mark.base
         };
-        Ok(match is_folded {
-            true => Ok(Log::Empty),
+        Ok(match is_checkpointed {
+            true => Ok(LogState::Empty),
             false => Err(Kind::Missing { acknowledged: mark.frames }),
         })
     }

@@ -8,7 +8,7 @@
 //! - [`Binding`]: a row that file and log both carry;
 //! - [`scan`]: reads a log as SQLite would, and finds damage that SQLite does not tell of;
 //! - [`watermark`]: how much of the log was acknowledged, noted in a file of its own;
-//! - [`keeper`]: keeps row and watermark up to date, on the writer's thread;
+//! - [`binder`]: keeps row and watermark up to date, on the writer's thread;
 //! - [`acceptance`]: decides at the start.
 //!
 //! # The row
@@ -16,11 +16,11 @@
 //! `log_binding` has one row with a random nonce and the nonce before it. Three rules hold:
 //!
 //! 1. **The first transaction of each log draws a new nonce.** A log begins anew only when all of it is in the file
-//!    ([`keeper`] says how that is known). So the nonce before is the one in the complete file that the log continues.
-//! 2. **Before a process answers its first change, it draws a nonce and folds the log in full.** So a copy that was made
+//!    ([`binder`] says how that is known). So the nonce before is the one in the complete file that the log continues.
+//! 2. **Before a process answers its first change, it draws a nonce and checkpoints the whole log.** So a copy that was made
 //!    while nobody had the file open holds a nonce that no later log names as the one before.
 //! 3. **A log is accepted if the file holds the nonce before the log's first, or one that the log itself holds.** The first
-//!    is a file into which the page of the row was not yet folded, the second one into which it was. In both, every page
+//!    is a file into which the page of the row was not yet copied, the second one into which it was. In both, every page
 //!    is either as the log found it or as the log has it, so that replaying the log makes the file whole.
 //!
 //! A nonce is 128 random bits, so two states of a database, or two databases, never share one by chance. They share it
@@ -38,7 +38,7 @@
 //!   watermark is not synced, so it may be older than they are.
 
 pub(super) mod acceptance;
-pub(super) mod keeper;
+pub(super) mod binder;
 mod scan;
 mod watermark;
 

@@ -6,7 +6,7 @@
 //! then with the operating system; after a power cut it may be an older note. So it never claims more than there was.
 //!
 //! The note says of which log it speaks (by its salts and the nonces around it), and what the last frame's page looks like.
-//! By that page, a log that is gone can be told from one that another program folded: then the page is in the file.
+//! By that page, a log that is gone can be told from one that another program checkpointed: then the page is in the file.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -134,7 +134,7 @@ impl Watermark {
     }
 
     /// Notes it. Without the note, the start after a crash finds less; nothing else depends on it.
-    pub(super) fn note(&mut self, mark: &Mark) {
+    pub(super) fn write(&mut self, mark: &Mark) {
         let noted = self.file().and_then(|file| file.write_all_at(&mark.to_bytes(), 0));
         if let Err(error) = noted
             && !self.has_failed

@@ -8,7 +8,7 @@ use super::{
     *,
 };
 use crate::store::sqlite::{
-    binding::keeper::Index,
+    binding::binder::WalIndex,
     checkpoints::{Folded, PASSIVE, fold},
 };
 
@@ -276,7 +276,7 @@ fn who_gives_up_a_log_and_says_so_goes_on_with_the_file() {
 }
 
 #[test]
-fn a_log_that_another_program_folded_is_not_missed() {
+fn a_log_that_another_program_checkpointed_is_not_missed() {
     let (crashed, _) = with_a_long_log();
     settle(&database(&crashed));
     assert!(!log_of(&database(&crashed)).exists());
@@ -355,8 +355,8 @@ fn the_shared_memory_says_what_sqlite_says() {
     let index = std::mem::ManuallyDrop::new(File::open(file::beside(&path, "-shm")).unwrap());
     let said = || {
         let Folded { length, folded, .. } = fold_nothing(&path);
-        let index = Index::read(&index).unwrap();
-        assert_eq!((index.frames, index.folded), (length, folded));
+        let index = WalIndex::read(&index).unwrap();
+        assert_eq!((index.frames, index.checkpointed), (length, folded));
         (length, folded)
     };
     flood(&store, 3);

@@ -4,7 +4,7 @@
 //!
 //! SQLite writes from the start of the log again if the whole log is in the file, and nobody reads from the log any more.
 //! Both are known to it when a write transaction begins. The shared memory (`-shm`) says how many frames the log has and how
-//! many of them are in the file. The keeper reads these two numbers inside of the transaction: then nobody else can add a
+//! many of them are in the file. The binder reads these two numbers inside of the transaction: then nobody else can add a
 //! frame, and the second number only grows. If they are equal, this transaction may begin the log anew, so it draws a
 //! new nonce. If they are not, it cannot have been so when the transaction began, and the log goes on. A row that was
 //! drawn for a log that goes on all the same does no harm.
@@ -27,7 +27,7 @@ use crate::store::{
 };
 
 /// See the module.
-pub(in crate::store::sqlite) struct Keeper {
+pub(in crate::store::sqlite) struct LogBinder {
     database: Arc<Database>,
     watermark: Watermark,
     log: File,
@@ -40,7 +40,7 @@ pub(in crate::store::sqlite) struct Keeper {
     /// Drawn by the transaction under way.
     drawn: Option<Binding>,
     /// Whether rule 2 was done.
-    has_begun: bool,
+    has_drawn_first_nonce: bool,
     is_server: bool,
 }
 
@@ -52,13 +52,13 @@ struct Current {
 
 /// What the shared memory says of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store::sqlite) struct Index {
+pub(in crate::store::sqlite) struct WalIndex {
     pub(in crate::store::sqlite) frames: u32,
-    pub(in crate::store::sqlite) folded: u32,
+    pub(in crate::store::sqlite) checkpointed: u32,
     salts: Salts,
 }
 
-impl Keeper {
+impl LogBinder {
     /// For a connection that has read from the database, so that its log is open.
     pub(in crate::store::sqlite) fn new(
         database: Arc<Database>,
@@ -78,7 +78,7 @@ impl Keeper {
             frame_size: u64::from(page_size) + FRAME_HEAD as u64,
             current: None,
             drawn: None,
-            has_begun: false,
+            has_drawn_first_nonce: false,
             is_server,
             database,
         })
@@ -88,35 +88,35 @@ impl Keeper {
     /// that changes nothing writes nothing.
     pub(in crate::store::sqlite) fn start(&mut self, connection: &Connection) {
         if self.is_server
-            && let Err(error) = self.begin(connection)
+            && let Err(error) = self.draw_first_nonce(connection)
         {
             // The first change tries again, and is refused if that fails.
             log::warn!("store: the database cannot be written: {error}");
         }
     }
 
-    /// Draws a nonce and folds it, once, before the first change. A server's tools leave that to the server.
-    pub(in crate::store::sqlite) fn begin(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        if self.has_begun {
+    /// Draws a nonce and checkpoints it, once, before the first change. A server's tools leave that to the server.
+    pub(in crate::store::sqlite) fn draw_first_nonce(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        if self.has_drawn_first_nonce {
             return Ok(());
         }
         if !self.database.is_served_by_another().unwrap_or(false) {
             let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             Binding::renew(&transaction)?;
             transaction.commit()?;
-            if !self.fold_in_full(connection)? && !self.database.has_company() {
+            if !self.checkpoint_and_truncate(connection)? && !self.database.has_company() {
                 log::warn!("store: another program reads the database, so the log could not be emptied at the start");
             }
         }
-        self.has_begun = true;
+        self.has_drawn_first_nonce = true;
         Ok(())
     }
 
     /// Within a write transaction, before its changes.
-    pub(in crate::store::sqlite) fn bind(&mut self, connection: &Connection) -> Result<(), StoreError> {
+    pub(in crate::store::sqlite) fn prepare_transaction(&mut self, connection: &Connection) -> Result<(), StoreError> {
         self.drawn = None;
-        let index = Index::read(&self.index).map_err(|error| StoreError::Unavailable(format!("-shm: {error}")))?;
-        if index.folded == index.frames {
+        let index = WalIndex::read(&self.index).map_err(|error| StoreError::Unavailable(format!("-shm: {error}")))?;
+        if index.checkpointed == index.frames {
             self.drawn = Some(Binding::renew(connection)?);
         } else if self.current.as_ref().is_none_or(|current| current.salts != index.salts) {
             // Another process began this log.
@@ -127,7 +127,7 @@ impl Keeper {
     }
 
     /// After the commit of that transaction, before anything is answered.
-    pub(in crate::store::sqlite) fn committed(&mut self) {
+    pub(in crate::store::sqlite) fn record_commit(&mut self) {
         let frames = checkpoints::length();
         let drawn = self.drawn.take();
         let Ok(Some((last, before))) = self.last_frame(frames) else { return };
@@ -139,23 +139,26 @@ impl Keeper {
             // Unless another process began a log since: that one notes itself.
             Some(Current { salts, base, nonce }) if *salts == head.salts && head.size != 0 => {
                 let (base, nonce, row_page) = (*base, *nonce, self.row_page);
-                self.watermark.note(&Mark { base, nonce, row_page, frames, last, before });
+                self.watermark.write(&Mark { base, nonce, row_page, frames, last, before });
             }
             _ => {}
         }
     }
 
-    /// Folds the whole log into the file and truncates it; answers whether it did.
-    pub(in crate::store::sqlite) fn fold_in_full(&mut self, connection: &Connection) -> Result<bool, StoreError> {
+    /// Checkpoints the whole log and truncates it; answers whether it did.
+    pub(in crate::store::sqlite) fn checkpoint_and_truncate(
+        &mut self,
+        connection: &Connection,
+    ) -> Result<bool, StoreError> {
         let noted = self.watermark.read().ok().flatten();
         self.watermark.clear().map_err(|error| StoreError::Unavailable(format!("-watermark: {error}")))?;
-        let folded = checkpoints::fold_in_full(connection);
-        match (&folded, noted) {
+        let emptied = checkpoints::checkpoint_and_truncate(connection);
+        match (&emptied, noted) {
             (Ok(true), _) => self.current = None,
-            (_, Some(mark)) => self.watermark.note(&mark),
+            (_, Some(mark)) => self.watermark.write(&mark),
             (_, None) => {}
         }
-        Ok(folded?)
+        Ok(emptied?)
     }
 
     /// The head of that frame, and the checksum of the one before.
@@ -178,14 +181,14 @@ impl Current {
     }
 }
 
-impl Index {
+impl WalIndex {
     pub(in crate::store::sqlite) fn read(index: &File) -> io::Result<Self> {
         let mut bytes = [0; 100];
         index.read_exact_at(&mut bytes, 0)?;
         let number = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let mut salts = [0; 8];
         salts.copy_from_slice(&bytes[32..40]);
-        Ok(Self { frames: number(16), folded: number(96), salts })
+        Ok(Self { frames: number(16), checkpointed: number(96), salts })
     }
 }
 
