@@ -71,7 +71,7 @@ impl Reader<'_> {
         let fields = self.fields(place, value, &["abilities", "credentials", "methods", "paths", "public"])?;
         let wanted = r#"a method in upper case, such as "GET""#;
         let methods = self.list(place, fields, "methods", wanted, method).unwrap_or_default();
-        let wanted = "a path like /calls, /calls/*/notes or /calls/**, written plainly";
+        let wanted = "a path like /calls, /calls/*/notes or /calls/**, written plainly (with what path_reading takes for characters)";
         let paths = self.list(place, fields, "paths", wanted, |text| PathPattern::parse_as(text, reading).ok());
         if let Some(list) = self.required(place, value, fields, "paths", AT_LEAST_ONE_PATH)
             && list.get_ref().as_array().is_some_and(|items| items.is_empty())

@@ -52,7 +52,7 @@ pub enum CredentialPlace {
 
 /// The text names no place for a token. The message reads on from the name of the setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be header:NAME, such as header:X-API-Key, or cookie:NAME; Authorization is always read")]
+#[error("must be header:NAME, such as header:X-API-Key, or cookie:NAME, and no header that means something else")]
 pub struct NotAPlace;
 
 /// Headers that mean something else to proxies or to this server, besides those that begin like [`OWN_PREFIXES`].

@@ -26,7 +26,7 @@ impl Reader<'_> {
                 self.refuse(&format!("{place}.challenges"), value, r#"at least one of "bearer" and "basic""#);
             }
         }
-        let wanted = r#""header:NAME" or "cookie:NAME", such as "header:X-API-Key"; Authorization is always read"#;
+        let wanted = r#""header:NAME" or "cookie:NAME", such as "header:X-API-Key", and no header that proxies set; Authorization is always read"#;
         let places = self.list(place, fields, "credential_from", wanted, |text| CredentialPlace::parse(text).ok());
         for place in places.unwrap_or_default() {
             if !options.credential_from.contains(&place) {
