@@ -4,7 +4,7 @@
 //!
 //! A request goes one way: [`http`] parses it and finds out who asks, [`ops`] decides, [`store`] makes one atomic
 //! change or answers one question, and a [`domain`] value comes back to be shown. The command line is a second door to
-//! the same [`ops`]. Nobody imports upwards: `domain` knows nobody, `store` knows `domain`, `ops` knows both and the
+//! the same [`ops`]: [`control`] takes its requests to the server, or carries them out where there is none. Nobody imports upwards: `domain` knows nobody, `store` knows `domain`, `ops` knows both and the
 //! configuration, `http` and `cli` know `ops`, and [`server`] puts it all together. `tests/architecture.rs` holds the
 //! code to that.
 //!
@@ -23,6 +23,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod domain;
 pub mod http;
 pub mod logging;

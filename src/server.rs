@@ -16,6 +16,7 @@ use tokio::{sync::mpsc::UnboundedReceiver, time::MissedTickBehavior};
 
 use crate::{
     config::Config,
+    control,
     http::{self, AppState, Connections},
     ops::{Context, uses},
     store::StoreError,
@@ -27,6 +28,8 @@ const FLUSH_IN: Duration = Duration::from_secs(8);
 const FLUSH_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How long the last flush may take.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
+/// How long commands under way may take to end.
+const LAST_COMMANDS: Duration = Duration::from_secs(5);
 /// How long the store may take to close.
 const LAST_CLOSE: Duration = Duration::from_secs(20);
 /// How often the store is told of failed attempts: what a crash forgets of them.
@@ -49,10 +52,12 @@ pub struct Server {
     /// How long a connection may lie between an answer and the whole head of the next request.
     patience: Duration,
     drain_delay: Duration,
+    control: Option<control::server::Server>,
 }
 
 impl Server {
-    /// Listens as `config` says, for the operations of `ctx`. Within an actix system only.
+    /// Listens as `config` says, for the operations of `ctx`, whose store is that of `config` and opened for a server: over
+    /// HTTP, and for commands on the socket beside the database. Within an actix system only.
     pub fn start(config: &Config, ctx: Context) -> io::Result<Self> {
         let settings = &config.server;
         let listener = TcpListener::bind(settings.bind)?;
@@ -72,12 +77,13 @@ impl Server {
             .disable_signals()
             .listen(listener)?
             .run();
-        Ok(Self { address, service, state, connections, patience, drain_delay: settings.drain_delay })
+        let control = take_commands(config, &state);
+        Ok(Self { address, service, state, connections, patience, drain_delay: settings.drain_delay, control })
     }
 
     /// Serves until `stop` says so: the first message (or its sender's end) drains, a second one forces.
     pub async fn run(self, mut stop: UnboundedReceiver<()>) -> io::Result<()> {
-        let Self { service, state, connections, patience, drain_delay, .. } = self;
+        let Self { service, state, connections, patience, drain_delay, control, .. } = self;
         let handle = service.handle();
         let mut serving = rt::spawn(service);
         let housekeeping = rt::spawn(keep_house(Arc::clone(&state)));
@@ -87,6 +93,7 @@ impl Server {
             _ = stop.recv() => None,
             ended = &mut serving => Some(ended),
         };
+        let mut commands_may_end = LAST_COMMANDS;
         if ended.is_none() {
             log::info!("shutting down: requests under way may end");
             state.draining.store(true, Ordering::Relaxed);
@@ -94,10 +101,14 @@ impl Server {
                 () = drain(&handle, drain_delay) => {}
                 Some(()) = stop.recv() => {
                     log::warn!("forced: requests under way are cut off");
+                    commands_may_end = Duration::ZERO;
                     // While it drains it takes no other order, so there is nothing to wait for.
                     drop(handle.stop(false));
                 }
             }
+        }
+        if let Some(control) = control {
+            control.stop(commands_may_end).await;
         }
         housekeeping.abort();
         closing.abort();
@@ -114,6 +125,18 @@ impl Server {
         match ended {
             None => Ok(()),
             Some(ended) => ended.map_err(io::Error::other)?,
+        }
+    }
+}
+
+/// Without the socket, commands open the file themselves.
+fn take_commands(config: &Config, state: &web::Data<AppState>) -> Option<control::server::Server> {
+    let state = state.clone().into_inner();
+    match control::server::Server::start(&config.database.path, state, |state| &state.ops) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            log::warn!(error:%; "there is no socket for commands beside the database: they will open the file themselves");
+            None
         }
     }
 }

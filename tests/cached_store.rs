@@ -37,8 +37,9 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
-        Store, StoreError, Successors, TokenQuery, TokenSelection, Uses,
+        EachToken, EachUser, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply,
+        Rotation, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery, TokenSelection, UserInventory,
+        Uses,
         cached::{Cached, Capacity},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -111,6 +112,9 @@ impl Store for Inner {
         fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
         fn hash_parameters(&self, sample: u32) -> Reply<'_, Vec<(HashParameters, u64)>>;
         fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
+        fn each_user(&self, inventory: UserInventory, each: EachUser) -> Reply<'_, ()>;
+        fn environment_owner(&self, id: EnvironmentId) -> Reply<'_, UserId>;
+        fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> Reply<'_, ()>;
         fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User>;
         fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> Reply<'_, ()>;
         fn disable_user(&self, id: UserId, by: By) -> Reply<'_, User>;

@@ -5,8 +5,8 @@ use std::io;
 use super::output;
 use crate::{
     config::{ConfigError, Mistakes},
+    control,
     ops::{self, Violation},
-    store::StoreError,
 };
 
 /// Why a command ended before it was done. Each message is a sentence for whoever typed the command.
@@ -106,17 +106,45 @@ fn as_typed(violation: Violation) -> String {
     }
 }
 
+impl From<control::Error> for Failure {
+    fn from(error: control::Error) -> Self {
+        match error {
+            control::Error::NoUser(who) => {
+                Self::NotFound(format!("there is no user {}; patd user list shows all", output::escaped(&who)))
+            }
+            control::Error::NoToken(id) => {
+                let which = id.map_or_else(|| "such an id".to_owned(), |id| format!("the id {}", output::escaped(&id)));
+                Self::NotFound(format!("there is no live token with {which}; patd token list shows their ids"))
+            }
+            control::Error::NoEnvironment(id) => {
+                Self::NotFound(format!("there is no environment with the id {}", output::escaped(&id)))
+            }
+            control::Error::Invalid(broken) => broken.into_iter().map(Violation::from).collect::<Vec<_>>().into(),
+            control::Error::Refused(sentence) => Self::Refused(vec![sentence]),
+            control::Error::NotAnswered(why) => Self::Unavailable(why),
+            control::Error::NotChanged(why) => Self::Unavailable(format!("{why}; nothing was changed")),
+            control::Error::Unknown(why) => {
+                Self::Unavailable(format!("{why}; what was asked may or may not have happened"))
+            }
+            control::Error::Defect(sentence) => Self::Defect(sentence),
+            control::Error::OtherRelease(release) => Self::Unavailable(format!(
+                "the database is served by patd {}, which does not understand this command of patd {}: use the command \
+                 of that release, or restart the server with this one",
+                output::escaped(&release),
+                env!("CARGO_PKG_VERSION")
+            )),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
 impl From<ops::Error> for Failure {
     fn from(error: ops::Error) -> Self {
-        match error {
-            ops::Error::Invalid(violations) => violations.into(),
-            ops::Error::NotFound => Self::NotFound("there is no such user or token".into()),
-            ops::Error::Store(StoreError::Unavailable(why)) => Self::Unavailable(format!(
-                "the database does not answer ({why}); what was asked may or may not have happened"
-            )),
-            ops::Error::Store(StoreError::Conflict(conflict)) => Self::Refused(vec![conflict.to_string()]),
-            ops::Error::Busy | ops::Error::Exhausted(_) => Self::Unavailable(error.to_string()),
-            other => Self::Defect(other.to_string()),
-        }
+        control::Error::from(error).into()
     }
 }

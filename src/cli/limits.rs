@@ -1,18 +1,8 @@
-//! The limits of a token on the command line: the flags that ask for them, and how they are printed.
+//! The flags that ask for limits of a token.
 
 use clap::Args;
-use serde::Serialize;
 
-use crate::{
-    domain::{
-        limits::{Allowlist, Limits},
-        token::Token,
-    },
-    ops::{
-        Violation,
-        limits::{MOST_PER_MINUTE, QuotasLeft},
-    },
-};
+use crate::{control::LimitsRequest, ops::limits::MOST_PER_MINUTE};
 
 #[derive(Debug, Args)]
 pub(super) struct LimitFlags {
@@ -28,45 +18,8 @@ pub(super) struct LimitFlags {
 }
 
 impl LimitFlags {
-    /// The limits, unless something is added to `violations`.
-    pub(super) fn judge(&self, violations: &mut Vec<Violation>) -> Limits {
-        let mut networks = Vec::new();
-        for (at, text) in self.ip_allowlist.iter().enumerate() {
-            match Allowlist::parse_network(text) {
-                Ok(network) => networks.push(network),
-                Err(error) => violations.push(Violation::new(format!("ip_allowlist.{at}"), error)),
-            }
-        }
-        let allowlist = Allowlist::new(networks).unwrap_or_else(|error| {
-            violations.push(Violation::new("ip_allowlist", error));
-            Allowlist::default()
-        });
-        Limits { allowlist, requests_per_minute: self.requests_per_minute, quota: self.quota }
-    }
-}
-
-/// What the API shows of the same.
-#[derive(Default, Serialize)]
-pub(super) struct LimitsView {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ip_allowlist: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    requests_per_minute: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quota: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quota_remaining: Option<u32>,
-}
-
-impl LimitsView {
-    pub(super) fn new(token: &Token, left: &QuotasLeft) -> Self {
-        let Some(limits) = &token.limits else { return Self::default() };
-        let networks = limits.allowlist.networks();
-        Self {
-            ip_allowlist: (!networks.is_empty()).then(|| networks.iter().map(ToString::to_string).collect()),
-            requests_per_minute: limits.requests_per_minute,
-            quota: limits.quota,
-            quota_remaining: left.of(token),
-        }
+    pub(super) fn into_request(self) -> LimitsRequest {
+        let Self { ip_allowlist, requests_per_minute, quota } = self;
+        LimitsRequest { ip_allowlist, requests_per_minute, quota }
     }
 }

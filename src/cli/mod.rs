@@ -11,6 +11,8 @@ mod password;
 mod policy;
 mod resources;
 mod serve;
+mod table;
+mod time;
 mod token;
 mod user;
 
@@ -25,8 +27,10 @@ use log::LevelFilter;
 pub use self::failure::Failure;
 use crate::{
     config::{Cache, Config, ConfigError, Sources},
+    control::{Items, Request, client},
     logging,
     ops::{Context, clock::Clock},
+    server,
     store::{
         Store,
         cached::{Cached, Capacity},
@@ -137,13 +141,37 @@ impl Shared {
         Ok(sources)
     }
 
-    /// The operations on the database, for a command that is not the server.
-    fn open(&self, access: Access) -> Result<Context, Failure> {
+    /// The database, for a command that is not the server.
+    fn database(&self) -> Result<Database, Failure> {
         let mut config = Config::load(self.sources()?)?;
         // What a server tells its log would be noise between the lines of a command.
         config.log.level = config.log.level.min(LevelFilter::Warn);
         logging::start(&config.log);
-        context(&config, open_store(&config, access)?)
+        Ok(Database { config })
+    }
+
+    /// Has one request carried out.
+    fn ask(&self, request: Request, access: Access) -> Result<Items, Failure> {
+        self.database()?.ask(request, access)
+    }
+}
+
+/// The database that a command is for.
+struct Database {
+    config: Config,
+}
+
+impl Database {
+    /// Has the request carried out by the server that has the database, or here, where none has it.
+    fn ask(&self, request: Request, access: Access) -> Result<Items, Failure> {
+        let config = &self.config;
+        server::block_on(async {
+            if let Some(server) = client::find(&config.database.path).await? {
+                return Ok(server.ask(&request).await?);
+            }
+            let ctx = context(config, open_store(config, access)?)?;
+            Ok(client::carry_out(&ctx, request).await?)
+        })
     }
 }
 

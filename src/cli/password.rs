@@ -10,7 +10,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::Failure;
-use crate::{domain::account::Password, ops::Violation};
+use crate::{control::Secret, domain::account::Password, ops::Violation};
 
 /// A longer line is refused in any case ([`Password::MAX_BYTES`]); this bounds what is read of it.
 const MAX_LINE: u64 = 16 * 1024;
@@ -28,7 +28,7 @@ pub(super) struct PasswordSource {
 
 impl PasswordSource {
     /// Reads the password, from a prompt where no option says otherwise.
-    pub(super) fn read(&self) -> Result<Password, Failure> {
+    pub(super) fn read(&self) -> Result<Secret, Failure> {
         let text = match &self.password_file {
             Some(path) => File::open(path)
                 .and_then(|file| first_line(BufReader::new(file)))
@@ -44,7 +44,9 @@ impl PasswordSource {
                 ));
             }
         };
-        Password::parse(&text).map_err(|error| vec![Violation::new("password", error)].into())
+        // Judged before it goes anywhere.
+        Password::parse(&text).map_err(|error| vec![Violation::new("password", error)])?;
+        Ok(Secret::new(text))
     }
 }
 

@@ -4,22 +4,18 @@ use std::{io, net::IpAddr};
 
 use clap::Subcommand;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::{Failure, Shared, output};
 use crate::{
     config::Config,
+    control::{JudgeToken, JudgedView, Request, Secret, Verdict},
     domain::{
-        ability::Ability,
-        policy::{Access, Rule},
+        policy::{self, Rule},
         policy_options::{Challenges, IdentityHeader},
     },
-    ops::{
-        self,
-        passage::{self, Passage, PolicyDenied, Refusal},
-        verification::{Caller, Denied},
-    },
-    server,
-    store::sqlite,
+    ops::passage::{self, Passage, PolicyDenied},
+    store::sqlite::Access,
 };
 
 #[derive(Debug, Subcommand)]
@@ -90,12 +86,12 @@ pub(super) fn run(shared: &Shared, command: &Command) -> Result<(), Failure> {
                 Err(denied) => explanation.reason = reason_of(denied),
             }
             if *token_stdin && explanation.passes.is_none() {
-                let mut token = String::new();
+                let mut token = Zeroizing::new(String::new());
                 io::stdin()
                     .read_line(&mut token)
                     .map_err(|error| Failure::Usage(format!("no token on stdin: {error}")))?;
-                let caller = Caller { address: *ip, user_agent: None };
-                explanation.judge(shared, passage, caller, token.trim_end_matches(['\r', '\n']))?;
+                let token = Secret::new(Zeroizing::new(token.trim_end_matches(['\r', '\n']).to_owned()));
+                explanation.judge(shared, token, *ip)?;
             }
         }
         Err(denied) => explanation.reason = reason_of(denied),
@@ -166,12 +162,12 @@ impl Explanation {
         self.methods.clone_from(&rule.methods);
         self.paths = rule.paths.iter().map(|pattern| pattern.as_str().to_owned()).collect();
         match &rule.access {
-            Access::Public => {
+            policy::Access::Public => {
                 self.public = true;
                 self.passes = Some(true);
                 self.reason = "the rule is public, so anybody passes".into();
             }
-            Access::Credential { kinds, abilities } => {
+            policy::Access::Credential { kinds, abilities } => {
                 self.credentials = kinds.iter().map(|kind| kind.as_str()).collect();
                 self.abilities = abilities.iter().map(ToString::to_string).collect();
                 self.passes = None;
@@ -181,40 +177,25 @@ impl Explanation {
     }
 
     /// Says whether the token passes by the rule, and why or why not.
-    fn judge(&mut self, shared: &Shared, passage: Passage<'_>, caller: Caller<'_>, token: &str) -> Result<(), Failure> {
-        let ctx = shared.open(sqlite::Access::Existing)?;
-        let decided = server::block_on(async {
-            let decided = passage::authorize(&ctx, passage, caller, || Ok::<_, ops::Error>(token)).await;
-            // What it took of a quota beyond this one use.
-            ctx.give_back_leases().await.map_err(Refusal::of_stranger)?;
-            decided
-        });
-        let (principal, refused) = match decided {
-            Ok(principal) => (principal.map(Box::new), None),
-            Err(Refusal { error, principal }) => (principal, Some(error)),
-        };
-        if let Some(principal) = &principal {
-            self.token_id = Some(principal.id().to_string());
-            self.user_id = principal.person().map(|person| person.id.to_string());
-        }
-        let who = principal.as_ref().map_or_else(String::new, |principal| match principal.person() {
-            Some(person) => person.email.to_string(),
-            None => format!("environment {}", principal.subject()),
-        });
-        self.passes = Some(refused.is_none());
-        self.reason = match refused {
-            None => format!("the token of {who} passes"),
-            Some(ops::Error::Denied(Denied::AddressNotAllowed)) if caller.address.is_none() => {
+    fn judge(&mut self, shared: &Shared, token: Secret, address: Option<IpAddr>) -> Result<(), Failure> {
+        let kinds = self.credentials.iter().map(ToString::to_string).collect();
+        let request = JudgeToken { token, kinds, abilities: self.abilities.clone(), address };
+        let answer = shared.ask(Request::JudgeToken(request), Access::Existing)?;
+        let JudgedView { who, user_id, token_id, verdict } = answer.single()?;
+        (self.user_id, self.token_id) = (user_id, token_id);
+        let who = who.unwrap_or_default();
+        self.passes = Some(matches!(verdict, Verdict::Passes));
+        self.reason = match verdict {
+            Verdict::Passes => format!("the token of {who} passes"),
+            Verdict::AddressMissing => {
                 "the token is bound to addresses: say with --ip from where it is used".to_owned()
             }
-            Some(ops::Error::Denied(reason)) => format!("the token is not accepted: {reason}"),
-            Some(ops::Error::MissingAbility(needed)) => {
-                let lacks = |ability: &&Ability| principal.as_ref().is_some_and(|who| !who.holds(ability.as_str()));
-                let missing: Vec<&str> = needed.iter().filter(lacks).map(Ability::as_str).collect();
-                format!("the token of {who} does not hold all of the abilities needed: it lacks {}", missing.join(", "))
+            Verdict::Denied(reason) => format!("the token is not accepted: {reason}"),
+            Verdict::Lacks(missing) => {
+                let missing = missing.join(", ");
+                format!("the token of {who} does not hold all of the abilities needed: it lacks {missing}")
             }
-            Some(ops::Error::Policy(denied)) => reason_of(denied),
-            Some(other) => return Err(other.into()),
+            Verdict::WrongKind => reason_of(PolicyDenied::WrongKind),
         };
         Ok(())
     }

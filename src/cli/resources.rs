@@ -20,7 +20,7 @@ const OTHER_FILES: u64 = 64;
 /// With fewer connections than this, a proxy's kept connections alone would fill the server.
 const LEAST_CONNECTIONS: u64 = 16;
 /// Threads beside those that the settings count: the writer's, those of pools and watches; and some to spare.
-const OTHER_THREADS: usize = 20;
+const OTHER_THREADS: usize = 28;
 
 /// Fits `server.max_connections` to the open files that the system allows, of which it asks for as many as are wanted:
 /// many systems give a process 1,024 unless it asks. Refuses where there are too few files or threads to serve at all.

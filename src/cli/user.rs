@@ -1,32 +1,27 @@
 //! `patd user`: the administrator's hand on accounts.
 
-use clap::{Args, Subcommand};
-use serde::Serialize;
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Failure, Shared, output, password::PasswordSource};
+use super::{
+    Failure, Shared, output,
+    password::PasswordSource,
+    table::{Column, Fit, print_pairs, print_table},
+};
 use crate::{
-    domain::{
-        account::{Email, User},
-        audit::Origin,
-        text::Name,
-    },
-    ops::{self, Context, Violation, accounts, profile},
-    server,
+    control::{NewUser, Request, UserList, UserSort, UserView},
+    domain::account::Email,
     store::sqlite::Access,
 };
-
-/// How many users are asked of the store at once.
-const PAGE: u32 = 100;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make a user and print its id; makes the database file where there is none
     Create(Create),
-    /// List all users, oldest first
-    List {
-        #[command(flatten)]
-        format: Format,
-    },
+    /// List users, oldest first
+    ///
+    /// The table fits the terminal: long names and addresses are cut. In a pipe they are whole. --wide and --json show
+    /// everything, --json as one object a line.
+    List(List),
     /// Show a user
     Show {
         #[command(flatten)]
@@ -69,6 +64,36 @@ pub(super) struct Create {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only those whose name or address holds this text; case and accents' spelling do not matter
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// In which order
+    #[arg(long, value_name = "BY", default_value = "created")]
+    sort: Sort,
+    /// In the reverse of that order
+    #[arg(long)]
+    reverse: bool,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    #[command(flatten)]
+    wide: Wide,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Sort {
+    /// Oldest first
+    Created,
+    /// By name
+    Name,
+    /// By address
+    Email,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Who {
     /// E-mail address or id
     user: String,
@@ -76,143 +101,103 @@ pub(super) struct Who {
 
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Format {
-    /// Print JSON, one line
+    /// Print JSON, one object a line
     #[arg(long)]
     pub(super) json: bool,
 }
 
-#[derive(Serialize)]
-struct UserView {
-    id: String,
-    name: String,
-    email: String,
-    current_environment_id: String,
-    created_at: String,
-    disabled_at: Option<String>,
-}
-
-impl From<User> for UserView {
-    fn from(user: User) -> Self {
-        Self {
-            id: user.id.to_string(),
-            name: user.name.to_string(),
-            email: user.email.to_string(),
-            current_environment_id: user.current_environment.to_string(),
-            created_at: user.created_at.to_string(),
-            disabled_at: user.disabled_at.map(|at| at.to_string()),
-        }
-    }
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Wide {
+    /// Print all columns, as wide as they are
+    #[arg(long, conflicts_with = "json")]
+    pub(super) wide: bool,
 }
 
 pub(super) fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
-    if let Command::Create(arguments) = command {
-        return create(shared, &arguments);
-    }
-    let ctx = shared.open(Access::Existing)?;
-    server::block_on(async move {
-        match command {
-            Command::Create(_) => Ok(()),
-            Command::List { format } => list(&ctx, format).await,
-            Command::Show { user, format } => show(find(&ctx, &user.user).await?, format),
-            Command::Disable(user) => {
-                let user = find(&ctx, &user.user).await?;
-                accounts::disable(&ctx, user.id, Origin::COMMAND_LINE).await?;
-                said(&user, "is disabled");
-                Ok(())
-            }
-            Command::Enable(user) => {
-                let user = find(&ctx, &user.user).await?;
-                accounts::enable(&ctx, user.id, Origin::COMMAND_LINE).await?;
-                said(&user, "is enabled");
-                Ok(())
-            }
-            Command::SetEmail { user, email } => {
-                let email =
-                    Email::parse(&email).map_err(|error| Failure::Refused(vec![format!("the address {error}")]))?;
-                let user = find(&ctx, &user.user).await?;
-                let user = profile::set_email(&ctx, &user, email, Origin::COMMAND_LINE).await?;
-                said(&user, "is the address to sign in with from now on");
-                Ok(())
-            }
-            Command::SetPassword { user, password } => {
-                let user = find(&ctx, &user.user).await?;
-                accounts::set_password(&ctx, &user, password.read()?, Origin::COMMAND_LINE).await?;
-                said(&user, "has a new password; all sessions have ended");
-                Ok(())
-            }
+    let (request, done) = match command {
+        Command::Create(arguments) => return create(shared, arguments),
+        Command::List(arguments) => return list(shared, arguments),
+        Command::Show { user, format } => return show(shared, user.user, format),
+        Command::Disable(user) => (Request::DisableUser(user.user), "is disabled"),
+        Command::Enable(user) => (Request::EnableUser(user.user), "is enabled"),
+        Command::SetEmail { user, email } => {
+            let email = Email::parse(&email).map_err(|error| Failure::Refused(vec![format!("the address {error}")]))?;
+            let request = Request::SetEmail { user: user.user, email: email.to_string() };
+            (request, "is the address to sign in with from now on")
         }
-    })
+        Command::SetPassword { user, password } => return set_password(shared, user.user, &password),
+    };
+    said(&shared.ask(request, Access::Existing)?.single()?, done);
+    Ok(())
 }
 
-fn create(shared: &Shared, arguments: &Create) -> Result<(), Failure> {
-    let name = Name::parse(&arguments.name).map_err(|error| Violation::new("name", error));
-    let email = Email::parse(&arguments.email).map_err(|error| Violation::new("email", error));
-    let (name, email) = match (name, email) {
-        (Ok(name), Ok(email)) => (name, email),
-        (name, email) => {
-            let violations = name.err().into_iter().chain(email.err());
-            return Err(violations.collect::<Vec<_>>().into());
-        }
-    };
-    let account = accounts::NewAccount { name, email, password: arguments.password.read()? };
-    let ctx = shared.open(Access::Create)?;
-    let user = server::block_on(accounts::create(&ctx, account, Origin::COMMAND_LINE))?;
+fn create(shared: &Shared, arguments: Create) -> Result<(), Failure> {
+    let Create { email, name, password, format } = arguments;
+    let user = NewUser { name, email };
+    // Before somebody types a password in vain.
+    user.judge()?;
+    let request = Request::CreateUser { user, password: password.read()? };
+    let user: UserView = shared.ask(request, Access::Create)?.single()?;
     said(&user, "was made");
-    match arguments.format.json {
-        true => output::print_json(&UserView::from(user)),
-        false => output::print(&user.id.to_string()),
+    match format.json {
+        true => output::print_json(&user),
+        false => output::print(&user.id),
     }
 }
 
-async fn list(ctx: &Context, format: Format) -> Result<(), Failure> {
-    let users = all(ctx).await?.into_iter().map(UserView::from);
-    if format.json {
-        return output::print_json(&users.collect::<Vec<_>>());
-    }
-    let row = |user: UserView| {
-        let state = if user.disabled_at.is_some() { "disabled" } else { "enabled" };
-        [user.id, user.email, user.name, state.to_owned(), user.created_at]
+fn set_password(shared: &Shared, who: String, password: &PasswordSource) -> Result<(), Failure> {
+    let database = shared.database()?;
+    // Before somebody types a password in vain.
+    let user: UserView = database.ask(Request::ShowUser(who), Access::Existing)?.single()?;
+    let request = Request::SetPassword { user: user.id, password: password.read()? };
+    let user = database.ask(request, Access::Existing)?.single()?;
+    said(&user, "has a new password; all sessions have ended");
+    Ok(())
+}
+
+fn list(shared: &Shared, arguments: List) -> Result<(), Failure> {
+    let List { search, sort, reverse, limit, wide, format } = arguments;
+    let sort = match sort {
+        Sort::Created => UserSort::Created,
+        Sort::Name => UserSort::Name,
+        Sort::Email => UserSort::Email,
     };
-    output::print_table(["ID", "EMAIL", "NAME", "STATE", "CREATED"], users.map(row))
+    let items = shared.ask(Request::ListUsers(UserList { search, sort, reverse, limit }), Access::Existing)?;
+    if format.json {
+        return output::print_json_lines(items);
+    }
+    let state = |user: &UserView| if user.disabled_at.is_some() { "disabled" } else { "enabled" }.to_owned();
+    if wide.wide {
+        let columns = ["ID", "EMAIL", "NAME", "STATE", "CREATED"].map(Column::whole);
+        let row = |user: UserView| {
+            let state = state(&user);
+            [user.id, user.email, user.name, state, user.created_at]
+        };
+        return print_table(columns, Fit::Never, items, row);
+    }
+    let columns = [Column::whole("ID"), Column::whole("STATE"), Column::cut("EMAIL"), Column::cut("NAME")];
+    let row = |user: UserView| {
+        let state = state(&user);
+        [user.id, state, user.email, user.name]
+    };
+    print_table(columns, Fit::Terminal, items, row)
 }
 
-fn show(user: User, format: Format) -> Result<(), Failure> {
-    let user = UserView::from(user);
+fn show(shared: &Shared, who: String, format: Format) -> Result<(), Failure> {
+    let user: UserView = shared.ask(Request::ShowUser(who), Access::Existing)?.single()?;
     if format.json {
         return output::print_json(&user);
     }
-    let disabled = user.disabled_at.unwrap_or_else(|| "no".to_owned());
-    let rows = [
-        ["email".to_owned(), user.email],
-        ["name".to_owned(), user.name],
-        ["created".to_owned(), user.created_at],
-        ["disabled".to_owned(), disabled],
-    ];
-    output::print_table(["id", &user.id], rows)
+    let disabled = user.disabled_at.as_deref().unwrap_or("no");
+    print_pairs(&[
+        ("id", &user.id),
+        ("email", &user.email),
+        ("name", &user.name),
+        ("created", &user.created_at),
+        ("disabled", disabled),
+    ])
 }
 
-/// All users, oldest first.
-pub(super) async fn all(ctx: &Context) -> Result<Vec<User>, Failure> {
-    let mut users: Vec<User> = Vec::new();
-    loop {
-        let page = accounts::list(ctx, users.last().map(|user| user.id), PAGE).await?;
-        if page.is_empty() {
-            return Ok(users);
-        }
-        users.extend(page);
-    }
-}
-
-/// The user of this e-mail address or id.
-pub(super) async fn find(ctx: &Context, who: &str) -> Result<User, Failure> {
-    accounts::find(ctx, who).await.map_err(|error| match error {
-        ops::Error::NotFound => {
-            Failure::NotFound(format!("there is no user {}; patd user list shows all", output::escaped(who)))
-        }
-        other => other.into(),
-    })
-}
-
-fn said(user: &User, what: &str) {
-    output::note(&format!("{} {what}", output::escaped(user.email.as_str())));
+fn said(user: &UserView, what: &str) {
+    output::note(&format!("{} {what}", output::escaped(&user.email)));
 }

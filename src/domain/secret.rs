@@ -27,6 +27,9 @@ pub enum CredentialKind {
 }
 
 impl CredentialKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Session, Self::PersonalAccessToken, Self::EnvironmentToken];
+
     /// The word for it on the wire and in logs.
     pub const fn as_str(self) -> &'static str {
         match self {

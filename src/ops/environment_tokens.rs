@@ -2,6 +2,7 @@
 //!
 //! They stand for their environment and for no person, and whoever has the role may make them.
 
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{
@@ -132,8 +133,10 @@ pub async fn revoke_all(ctx: &Context, user: UserId, environment: EnvironmentId,
         if live.is_empty() {
             return Ok(revoked);
         }
-        for token in live {
-            match revoke(ctx, user, environment, token.id, origin.clone()).await {
+        // All at once, so that one commit is for many.
+        let revocations = live.iter().map(|token| revoke(ctx, user, environment, token.id, origin.clone()));
+        for outcome in join_all(revocations).await {
+            match outcome {
                 Ok(()) => revoked += 1,
                 // Somebody else was faster.
                 Err(Error::NotFound | Error::Replaced(_)) => {}

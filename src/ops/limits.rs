@@ -58,18 +58,20 @@ impl QuotasLeft {
 
 /// What is left of the quotas of those among `tokens` that have one.
 pub async fn quotas_left(ctx: &Context, tokens: &[Token]) -> Result<QuotasLeft, Error> {
-    let quota = |token: &Token| token.limits.as_ref().and_then(|limits| limits.quota);
-    let limited: HashMap<TokenId, (u32, TokenId)> =
-        tokens.iter().filter_map(|token| Some((token.id, (quota(token)?, token.family)))).collect();
+    let has_quota = |token: &&Token| token.limits.as_ref().is_some_and(|limits| limits.quota.is_some());
+    let limited: HashMap<TokenId, &Token> = tokens.iter().filter(has_quota).map(|token| (token.id, token)).collect();
     if limited.is_empty() {
         return Ok(QuotasLeft::default());
     }
     let taken = ctx.store.taken_uses(limited.keys().copied().collect()).await?;
-    let left = taken.into_iter().filter_map(|(id, taken)| {
-        let (quota, family) = *limited.get(&id)?;
-        Some((id, quota.saturating_sub(taken).saturating_add(ctx.meters.unspent(family)).min(quota)))
-    });
+    let left = taken.into_iter().filter_map(|(id, taken)| Some((id, quota_left(ctx, limited.get(&id)?, taken)?)));
     Ok(QuotasLeft(left.collect()))
+}
+
+/// How often `token` may still be used, of whose quota the store counts `taken` uses; `None` where that is for ever.
+pub(super) fn quota_left(ctx: &Context, token: &Token, taken: u32) -> Option<u32> {
+    let quota = token.limits.as_ref()?.quota?;
+    Some(quota.saturating_sub(taken).saturating_add(ctx.meters.unspent(token.family)).min(quota))
 }
 
 /// What a token whose rate is limited may still do at this moment.

@@ -10,6 +10,7 @@ mod cursor;
 pub mod environment_tokens;
 pub mod environments;
 pub mod expiry;
+pub mod inventory;
 pub mod limits;
 pub mod origins;
 pub mod passage;

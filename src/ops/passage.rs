@@ -127,6 +127,21 @@ pub fn authorize<'c, C: AsRef<str> + Send + 'c, E: From<Error> + Unpin + Send + 
     }
 }
 
+/// Decides whether a credential is accepted and what it may do suffices, as a rule with these kinds and abilities would.
+pub async fn judge<'c>(
+    ctx: &'c Context,
+    credential: &str,
+    caller: Caller<'c>,
+    kinds: &[CredentialKind],
+    abilities: &[Ability],
+) -> Result<Principal, Refusal<Error>> {
+    let principal = authenticate(ctx, credential, caller).await.map_err(Refusal::of_stranger)?;
+    match judge_rule(&principal, kinds, abilities) {
+        Ok(()) => Ok(principal),
+        Err(error) => Err(Refusal { error, principal: Some(Box::new(principal)) }),
+    }
+}
+
 /// The refusal of a request that nobody may make. Who made it is found out for the log alone: without a credential, or
 /// without an answer of the store, it is refused all the same.
 fn refuse_all<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(

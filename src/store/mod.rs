@@ -6,6 +6,7 @@
 //! them without leaving the thread where it can.
 
 pub mod cached;
+mod inventory;
 mod reply;
 mod rotation;
 pub mod sqlite;
@@ -13,6 +14,7 @@ pub mod sqlite;
 use std::sync::Arc;
 
 pub use self::{
+    inventory::{EachToken, EachUser, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
     reply::{Conflict, Reply, StoreError},
     rotation::{Rotation, SuccessorEnd, Successors},
 };
@@ -183,6 +185,9 @@ pub trait Store: Send + Sync + 'static {
     fn hash_parameters(&self, sample: u32) -> Reply<'_, Vec<(HashParameters, u64)>>;
     /// Up to `limit` users in the order of their ids (oldest first), from behind `after`.
     fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
+    /// Reads all users that are asked for in one go and hands them to `each`, some at a time. It takes the same memory
+    /// however many they are, and no connection of other reads.
+    fn each_user(&self, inventory: UserInventory, each: EachUser) -> Reply<'_, ()>;
     /// Changes name or address. [`StoreError::NotFound`], [`Conflict::EmailTaken`], [`Conflict::CredentialsChanged`].
     fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User>;
     /// Changes a password and ends the user's sessions but the one that acts.
@@ -207,6 +212,8 @@ pub trait Store: Send + Sync + 'static {
     /// Adds an environment. [`StoreError::NotFound`] where the owner does not exist or is disabled,
     /// [`Conflict::TooManyEnvironments`].
     fn add_environment(&self, environment: Environment, by: By) -> Reply<'_, ()>;
+    /// The owner of an environment, whoever asks. [`StoreError::NotFound`].
+    fn environment_owner(&self, id: EnvironmentId) -> Reply<'_, UserId>;
     /// An environment as the user sees it. [`StoreError::NotFound`] where they do not.
     fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, SeenEnvironment>;
     /// The environments that are the user's or shared with them.
@@ -286,6 +293,9 @@ pub trait Store: Send + Sync + 'static {
     fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>>;
     /// The owner's personal tokens, narrowed and paged; states are judged at `now`.
     fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
+    /// Reads all tokens that are asked for, of persons and of environments, like [`Store::each_user`]; states are judged at
+    /// `now`.
+    fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> Reply<'_, ()>;
     /// Renames a personal token of the owner that is not revoked. [`StoreError::NotFound`].
     fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
     /// Revokes a personal token of the owner for good, and its successors as [`Successors`] says, also where rotation has

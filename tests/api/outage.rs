@@ -20,8 +20,9 @@ use patd::{
         use_origin::UseOrigin,
     },
     store::{
-        Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
-        Store, StoreError, Successors, TokenQuery, TokenSelection, Uses,
+        EachToken, EachUser, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply,
+        Rotation, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery, TokenSelection, UserInventory,
+        Uses,
     },
 };
 use serde_json::json;
@@ -125,6 +126,9 @@ delegate! {
         fn credentials(&self, id: UserId) -> UserCredentials;
         fn credentials_by_email(&self, email: &Email) -> Option<UserCredentials>;
         fn users(&self, after: Option<UserId>, limit: u32) -> Vec<User>;
+        fn each_user(&self, inventory: UserInventory, each: EachUser) -> ();
+        fn environment_owner(&self, id: EnvironmentId) -> UserId;
+        fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> ();
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Vec<Event>;
         fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Ended;
         fn session_by_hash(&self, hash: &TokenHash) -> Option<Arc<SessionRecord>>;

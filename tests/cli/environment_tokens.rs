@@ -41,8 +41,7 @@ impl World {
     }
 
     fn names(&self, arguments: &[&str]) -> Vec<(String, Option<String>)> {
-        let ended = self.place.run(&[&["token", "list", "--json"], arguments].concat());
-        let list: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+        let list = self.place.run(&[&["token", "list", "--json"], arguments].concat()).json_lines();
         let text = |token: &Value, key: &str| token[key].as_str().map(str::to_owned);
         list.iter().map(|token| (text(token, "name").unwrap(), text(token, "environment_id"))).collect()
     }
@@ -62,8 +61,7 @@ fn lists_hold_personal_tokens_and_those_of_environments_or_of_one_alone() {
     let path = format!("/api/v1/environments/{staging}/tokens");
     assert_eq!(world.server.post(&path, &world.session, &json!({ "name": "three" })).0, 201);
     // A member sees the environment, but its tokens are its owner's.
-    let users = place.run(&["user", "list", "--json"]).stdout;
-    let users: Value = serde_json::from_str(&users).unwrap();
+    let users = place.run(&["user", "list", "--json"]).json_lines();
     let path = format!("/api/v1/environments/{staging}/members/{}", users[1]["id"].as_str().unwrap());
     assert_eq!(world.server.put(&path, &world.session, &json!({ "role": "viewer" })), 200);
 

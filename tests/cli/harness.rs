@@ -32,6 +32,14 @@ pub struct Ended {
     pub stderr: String,
 }
 
+impl Ended {
+    /// What stands on the lines of stdout, each an object of its own.
+    pub fn json_lines(&self) -> Vec<Value> {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
 impl Place {
     pub fn new() -> Self {
         let directory = TempDir::new().unwrap();

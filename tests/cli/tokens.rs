@@ -12,9 +12,7 @@ fn created(place: &Place, arguments: &[&str]) -> Value {
 }
 
 fn listed(place: &Place, arguments: &[&str]) -> Vec<Value> {
-    let ended = place.run(&[&["token", "list", "--json"], arguments].concat());
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    serde_json::from_str(&ended.stdout).unwrap()
+    place.run(&[&["token", "list", "--json"], arguments].concat()).json_lines()
 }
 
 #[test]

@@ -27,9 +27,7 @@ fn a_user_is_made_listed_and_shown() {
     let lines: Vec<_> = list.stdout.lines().collect();
     assert_eq!(lines.len(), 2, "{list:?}");
     assert_eq!(lines[0].find("EMAIL"), lines[1].find(EMAIL));
-    let list = place.run(&["user", "list", "--json"]);
-    let list: Value = serde_json::from_str(&list.stdout).unwrap();
-    assert_eq!(list, Value::Array(vec![by_email]));
+    assert_eq!(place.run(&["user", "list", "--json"]).json_lines(), [by_email]);
 }
 
 #[test]

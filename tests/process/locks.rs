@@ -31,8 +31,7 @@ fn first_commands_at_the_same_time_all_succeed() {
             }
         });
         let listed = place.run(&["user", "list", "--json"], "");
-        let users: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
-        assert_eq!(users.as_array().unwrap().len(), 2, "round {round}");
+        assert_eq!(listed.stdout.lines().count(), 2, "round {round}: {listed:?}");
     }
 }
 

@@ -5,21 +5,11 @@ mod list;
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, Shared, output, user};
+use super::{Failure, Shared, output};
 use crate::{
-    domain::{
-        audit::Origin,
-        id::TokenId,
-        text::shell_word,
-        token::{Token, TokenState},
-    },
-    ops::{
-        self, Context, environment_tokens,
-        revocation::{self, Bulk},
-        tokens,
-    },
-    server,
-    store::{Successors, sqlite::Access},
+    control::{ChangedTokenView, Request, RevokedView, WhoseTokens},
+    domain::text::shell_word,
+    store::sqlite::Access,
 };
 
 #[derive(Debug, Subcommand)]
@@ -27,6 +17,9 @@ pub(super) enum Command {
     /// Make a personal token and print it, this once
     Create(create::Create),
     /// List tokens, personal ones and those of environments, newest first
+    ///
+    /// The table fits the terminal: long names and addresses are cut. In a pipe they are whole. --wide and --json show
+    /// everything, --json as one object a line.
     List(list::List),
     /// Revoke a token, or all personal ones of a user, or all of an environment, at once and for good
     Revoke(Revoke),
@@ -59,104 +52,45 @@ pub(super) struct Revoke {
 }
 
 pub(super) fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
-    let ctx = shared.open(Access::Existing)?;
-    server::block_on(async move {
-        match command {
-            Command::Create(arguments) => create::create(&ctx, &arguments).await,
-            Command::List(arguments) => list::list(&ctx, &arguments).await,
-            Command::Revoke(Revoke { id: Some(id), .. }) => revoke(&ctx, &id).await,
-            Command::Revoke(Revoke { environment: Some(id), .. }) => revoke_all_of_environment(&ctx, &id).await,
-            Command::Revoke(Revoke { user, .. }) => revoke_all(&ctx, &user.unwrap_or_default()).await,
-            Command::Disable { id } => {
-                let token = find_personal(&ctx, &id).await?;
-                let disabled = revocation::disable(&ctx, token.owner, token.id, Origin::COMMAND_LINE).await;
-                let (_, successors) = disabled.map_err(|error| refused(error, token.id))?;
-                said(&token, &successors, "disabled");
-                Ok(())
-            }
-            Command::Enable { id } => {
-                let token = find_personal(&ctx, &id).await?;
-                let enabled = revocation::enable(&ctx, token.owner, token.id, Origin::COMMAND_LINE).await;
-                enabled.map_err(|error| refused(error, token.id))?;
-                said(&token, &Successors::default(), "enabled");
-                Ok(())
-            }
+    let (request, done) = match command {
+        Command::Create(arguments) => return create::run(shared, arguments),
+        Command::List(arguments) => return list::run(shared, arguments),
+        Command::Revoke(Revoke { id: None, user, environment, .. }) => {
+            return match environment {
+                Some(id) => revoke_all(shared, &WhoseTokens::Environment(id)),
+                None => revoke_all(shared, &WhoseTokens::User(user.unwrap_or_default())),
+            };
         }
-    })
-}
-
-async fn revoke(ctx: &Context, text: &str) -> Result<(), Failure> {
-    let token = find(ctx, text).await?;
-    let revoked = tokens::revoke_any(ctx, &token, Origin::COMMAND_LINE).await;
-    let successors = revoked.map_err(|error| refused(error, token.id))?;
-    said(&token, &successors, "revoked");
+        Command::Revoke(Revoke { id: Some(id), .. }) => (Request::RevokeToken(id), "revoked"),
+        Command::Disable { id } => (Request::DisableToken(id), "disabled"),
+        Command::Enable { id } => (Request::EnableToken(id), "enabled"),
+    };
+    let token: ChangedTokenView = shared.ask(request, Access::Existing)?.single()?;
+    output::note(&format!("{} is {done}", output::escaped(&token.name)));
+    for successor in &token.with_successors {
+        output::note(&format!("{successor}, which it made by rotating itself, is {done} with it"));
+    }
+    if let Some(successor) = &token.unchanged_successor {
+        output::note(&format!("good as before: {successor}, which its owner made to replace it"));
+    }
     Ok(())
 }
 
-async fn revoke_all(ctx: &Context, who: &str) -> Result<(), Failure> {
-    let owner = user::find(ctx, who).await?;
-    let revoked = revocation::revoke_many(ctx, owner.id, Bulk::All, Origin::COMMAND_LINE).await?;
-    said_how_many(&output::escaped(owner.email.as_str()), revoked);
-    let left = list::all_of(ctx, &owner, Some(TokenState::Active)).await?.len();
+fn revoke_all(shared: &Shared, whose: &WhoseTokens) -> Result<(), Failure> {
+    let answer = shared.ask(Request::RevokeTokens(whose.clone()), Access::Existing)?;
+    let RevokedView { user_email, revoked, left } = answer.single()?;
+    let subject = match (&user_email, whose) {
+        (Some(email), _) => email.clone(),
+        (None, WhoseTokens::User(id) | WhoseTokens::Environment(id)) => format!("environment {id}"),
+    };
+    let tokens = if revoked == 1 { "token is" } else { "tokens are" };
+    output::note(&format!("{}: {revoked} {tokens} revoked", output::escaped(&subject)));
     if left > 0 {
-        let whose = shell_word(owner.email.as_str());
+        let user = shell_word(&subject);
         output::note(&format!(
-            "good as before: {left} of their environments' tokens; patd token list --user {whose} shows them, and \
+            "good as before: {left} of their environments' tokens; patd token list --user {user} shows them, and \
              patd token revoke --all --environment ID ends those of one"
         ));
     }
     Ok(())
-}
-
-async fn revoke_all_of_environment(ctx: &Context, text: &str) -> Result<(), Failure> {
-    let (owner, environment) = list::find_environment(ctx, text).await?;
-    let revoked = environment_tokens::revoke_all(ctx, owner.id, environment, Origin::COMMAND_LINE).await?;
-    said_how_many(&format!("environment {environment}"), revoked);
-    Ok(())
-}
-
-fn said_how_many(whose: &str, revoked: u64) {
-    output::note(&format!("{whose}: {revoked} {} revoked", if revoked == 1 { "token is" } else { "tokens are" }));
-}
-
-/// The text is not shown where it is no identifier: it may be the token itself, pasted by mistake.
-async fn find(ctx: &Context, text: &str) -> Result<Token, Failure> {
-    let id = TokenId::parse(text).ok_or_else(|| missing("such an id"))?;
-    tokens::find(ctx, id).await.map_err(|error| refused(error, id))
-}
-
-/// The same where only a personal token will do.
-async fn find_personal(ctx: &Context, text: &str) -> Result<Token, Failure> {
-    let token = find(ctx, text).await?;
-    match token.environment {
-        None => Ok(token),
-        Some(_) => Err(Failure::Refused(vec![format!(
-            "{} is an environment's token, which is revoked or good; patd token revoke ends it",
-            token.id
-        )])),
-    }
-}
-
-fn refused(error: ops::Error, id: TokenId) -> Failure {
-    match error {
-        ops::Error::NotFound => missing(&format!("the id {id}")),
-        ops::Error::Replaced(successor) => Failure::Refused(vec![format!(
-            "{id} was replaced by {successor}, which is good, and nothing was changed; name that id instead if it is to end"
-        )]),
-        other => other.into(),
-    }
-}
-
-fn missing(which: &str) -> Failure {
-    Failure::NotFound(format!("there is no live token with {which}; patd token list shows their ids"))
-}
-
-fn said(token: &Token, successors: &Successors, what: &str) {
-    output::note(&format!("{} is {what}", output::escaped(token.name.as_str())));
-    for successor in &successors.changed {
-        output::note(&format!("{successor}, which it made by rotating itself, is {what} with it"));
-    }
-    if let Some(successor) = successors.unchanged {
-        output::note(&format!("good as before: {successor}, which its owner made to replace it"));
-    }
 }

@@ -22,8 +22,9 @@ use quick_cache::sync::Cache;
 
 use self::{epochs::Epochs, flights::Flights};
 use super::{
-    Change, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
-    Store, StoreError, Successors, TokenQuery, TokenSelection, Uses,
+    Change, EachToken, EachUser, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange,
+    Reply, Rotation, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery, TokenSelection, UserInventory,
+    Uses,
 };
 use crate::domain::{
     account::{Email, HashParameters, PasswordHash, User, UserCredentials},
@@ -211,6 +212,9 @@ impl Store for Cached {
         fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
         fn hash_parameters(&self, sample: u32) -> Reply<'_, Vec<(HashParameters, u64)>>;
         fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
+        fn each_user(&self, inventory: UserInventory, each: EachUser) -> Reply<'_, ()>;
+        fn environment_owner(&self, id: EnvironmentId) -> Reply<'_, UserId>;
+        fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> Reply<'_, ()>;
         fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User>;
         fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> Reply<'_, ()>;
         fn disable_user(&self, id: UserId, by: By) -> Reply<'_, User>;

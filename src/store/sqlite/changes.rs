@@ -6,8 +6,8 @@
 //! machine without a free core), so it does not only tell: it says for which moment it speaks, and [`Changes::vouch`]
 //! holds only for [`STALENESS`] after that. Late knowledge costs look-ups; it never makes them wrong.
 //!
-//! A tool beside a server gives it that time before it ends ([`Patience`]): when `patd token revoke` has come back, the
-//! token is refused.
+//! A tool that opened the file beside a server gives it that time before it ends ([`Patience`]): when it has come back,
+//! what it revoked is refused. (A command asks the server instead, where that takes commands, and waits for nothing.)
 
 use std::{
     sync::{
@@ -20,7 +20,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{migrations, watch::Watch};
+use super::{locks::Database, migrations, watch::Watch};
 use crate::store::{Change, Observer};
 
 /// How often an idle writer looks: often enough that a look may be late and still in time for [`STALENESS`].
@@ -85,14 +85,18 @@ impl Drop for Notice {
     }
 }
 
-/// Waits, when it is dropped, until the last change is too old for any server on the file not to know it.
-pub(super) struct Patience(pub(super) Arc<Changes>);
+/// Waits, when it is dropped, until the last change is too old for a server on the file not to know it, if there is one.
+pub(super) struct Patience {
+    pub(super) changes: Arc<Changes>,
+    pub(super) database: Arc<Database>,
+}
 
 impl Drop for Patience {
     fn drop(&mut self) {
-        let told = self.0.told.load(Ordering::SeqCst);
-        if told != 0 {
-            let passed = Duration::from_nanos(self.0.since_opened().saturating_sub(told));
+        let told = self.changes.told.load(Ordering::SeqCst);
+        // Where that is not known, there may be one. One that starts now has read nothing yet.
+        if told != 0 && self.database.is_served_by_another().unwrap_or(true) {
+            let passed = Duration::from_nanos(self.changes.since_opened().saturating_sub(told));
             thread::sleep(STALENESS.saturating_sub(passed));
         }
     }

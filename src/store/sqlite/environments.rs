@@ -63,6 +63,15 @@ pub(super) fn add(connection: &Connection, environment: &Environment, by: &By) -
     audit::record(connection, by, &Entry::done(environment.owner, Action::EnvironmentCreated, target))
 }
 
+/// Whose it is, whoever asks.
+pub(super) fn owner(connection: &Connection, id: EnvironmentId) -> Result<UserId, StoreError> {
+    connection
+        .prepare_cached("SELECT owner_id FROM environments WHERE id = :id")?
+        .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row::identifier(row, 0).map(UserId::new))
+        .optional()?
+        .ok_or(StoreError::NotFound)
+}
+
 /// The environment as the user sees it; [`StoreError::NotFound`] where they do not.
 pub(super) fn seen(connection: &Connection, user: UserId, id: EnvironmentId) -> Result<SeenEnvironment, StoreError> {
     connection

@@ -15,6 +15,7 @@ mod environments;
 mod error;
 mod file;
 mod inspection;
+mod inventory;
 mod job;
 mod limits;
 mod lineage;
@@ -53,8 +54,8 @@ pub use self::{
     open::{Access, SqliteSettings},
 };
 use super::{
-    Change, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply, Rotation, SignIn,
-    Store, Successors, TokenQuery, TokenSelection, Uses,
+    Change, EachToken, EachUser, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange,
+    Reply, Rotation, SignIn, Store, Successors, TokenInventory, TokenQuery, TokenSelection, UserInventory, Uses,
 };
 use crate::{
     domain::{
@@ -83,9 +84,12 @@ pub struct SqliteStore {
     // The threads before the pools, of which their work has handles.
     waiters: Threads,
     long_threads: Threads,
+    inventory_thread: Threads,
     pool: Readers,
     // Of their own, so that long reads, however many, leave the point reads theirs.
     long_readers: Readers,
+    // One, for lists that wait for their reader.
+    inventory_reader: Readers,
     writer: Writer,
     watch: Arc<Watch>,
     changes: Arc<Changes>,
@@ -135,6 +139,10 @@ impl Store for SqliteStore {
         self.read_long(move |connection| users::list(connection, after, limit))
     }
 
+    fn each_user(&self, wanted: UserInventory, each: EachUser) -> Reply<'_, ()> {
+        self.read_inventory(move |connection| inventory::each_user(connection, &wanted, each))
+    }
+
     fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User> {
         self.change(vec![Change::User(id)], by, move |connection, by| {
             users::change_profile(connection, id, &change, by)
@@ -181,6 +189,10 @@ impl Store for SqliteStore {
 
     fn add_environment(&self, environment: Environment, by: By) -> Reply<'_, ()> {
         self.change(Vec::new(), by, move |connection, by| environments::add(connection, &environment, by))
+    }
+
+    fn environment_owner(&self, id: EnvironmentId) -> Reply<'_, UserId> {
+        self.read(move |connection| environments::owner(connection, id))
     }
 
     fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, SeenEnvironment> {
@@ -295,6 +307,10 @@ impl Store for SqliteStore {
 
     fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>> {
         self.read_long(move |connection| tokens::list(connection, tokens::LIST, owner.uuid(), &query, now))
+    }
+
+    fn each_token(&self, wanted: TokenInventory, now: Timestamp, each: EachToken) -> Reply<'_, ()> {
+        self.read_inventory(move |connection| inventory::each_token(connection, &wanted, now, each))
     }
 
     fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token> {

@@ -121,6 +121,8 @@ impl SqliteStore {
         let (pool, long_readers) = (readers(settings.readers)?, readers(settings.readers.div_ceil(2))?);
         let waiters = Threads::start("patd-reader", POINT_READ_WAITERS).map_err(failed)?;
         let long_threads = Threads::start("patd-list", long_readers.max_size() as usize).map_err(failed)?;
+        let inventory_reader = readers(1)?;
+        let inventory_thread = Threads::start("patd-inventory", 1).map_err(failed)?;
         let changes = Arc::new(Changes::new());
         let room = Arc::new(tokens::Room::default());
         changes.observe(Box::new({
@@ -135,14 +137,17 @@ impl SqliteStore {
         let log = Log::start(folding, Arc::clone(&database), settings.busy_timeout, limits).map_err(failed)?;
         let (queue, watched, told) = (settings.write_queue, Arc::clone(&watch), Arc::clone(&changes));
         let writer = Writer::start(connection, log, binder, queue, watched, told).map_err(failed)?;
-        let patience = (access != Access::Server).then(|| Patience(Arc::clone(&changes)));
+        let patience = (access != Access::Server)
+            .then(|| Patience { changes: Arc::clone(&changes), database: Arc::clone(&database) });
         let pool_timeout = settings.pool_timeout;
         Ok(Self {
             _watcher: watcher,
             waiters,
             long_threads,
+            inventory_thread,
             pool,
             long_readers,
+            inventory_reader,
             writer,
             watch,
             changes,

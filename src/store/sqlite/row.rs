@@ -66,6 +66,11 @@ pub(super) fn is_user(row: &Row<'_>, at: usize, user: &User) -> rusqlite::Result
         && identifier(row, at + 5)? == user.current_environment.uuid())
 }
 
+/// An e-mail address.
+pub(super) fn email(row: &Row<'_>, at: usize) -> rusqlite::Result<Email> {
+    parsed(row, at, Email::parse_stored)
+}
+
 /// id
 pub(super) fn session_id(row: &Row<'_>) -> rusqlite::Result<SessionId> {
     identifier(row, 0).map(SessionId::new)

@@ -39,6 +39,18 @@ impl SqliteStore {
         }
     }
 
+    /// A read that waits for whoever takes its rows: it keeps no other read from its connection.
+    pub(super) fn read_inventory<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        match self.watch.last_seen() {
+            Ok(()) => self.read_elsewhere(&self.inventory_reader, &self.inventory_thread, work),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
     /// Reads on one of `threads`. The time in the queue counts as time that a connection was waited for.
     fn read_elsewhere<'s, T, F>(&'s self, readers: &Readers, threads: &'s Threads, work: F) -> Reply<'s, T>
     where

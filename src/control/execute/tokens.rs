@@ -1,0 +1,200 @@
+//! Requests on tokens, of persons and of environments.
+
+use std::ops::ControlFlow;
+
+use super::users;
+use crate::{
+    control::{
+        ChangedTokenView, Error, IssuedTokenView, IssuedView, JudgeToken, JudgedView, NewToken, Output, RevokedView,
+        TokenList, TokenSort, TokenView, Verdict, WhoseTokens, request,
+    },
+    domain::{
+        ability::Ability,
+        audit::Origin,
+        id::{EnvironmentId, TokenId, UserId},
+        secret::CredentialKind,
+        text::shell_word,
+        token::{Token, TokenState},
+    },
+    ops::{
+        self, Context, Violation, environment_tokens,
+        inventory::{self, ListedToken},
+        passage::{self, PolicyDenied, Refusal},
+        revocation::{self, Bulk},
+        tokens::{self, Expiry, TokenRequest},
+        verification::{Caller, Denied},
+    },
+    store::{Successors, TokenOrder, Whose},
+};
+
+pub(super) async fn create(ctx: &Context, new: &NewToken, output: &mut Output) -> Result<(), Error> {
+    let (name, abilities, limits) = new.judge()?;
+    let owner = users::find(ctx, &new.user).await?;
+    if owner.disabled_at.is_some() {
+        let who = shell_word(owner.email.as_str());
+        return Err(Error::Refused(format!("{who} is disabled: enable them with patd user enable {who}")));
+    }
+    let expiry = new.lifetime().map_or(Expiry::Default, Expiry::After);
+    let request = TokenRequest { owner: owner.id, name, abilities, expiry, limits };
+    let issued = tokens::create(ctx, request, Origin::COMMAND_LINE).await?;
+    let issued = IssuedView { user_email: owner.email.to_string(), issued: IssuedTokenView::from(issued) };
+    Ok(output.item(&issued).await?)
+}
+
+pub(super) async fn list(ctx: &Context, list: TokenList, output: &mut Output) -> Result<(), Error> {
+    let TokenList { whose, state, search, expires_before, unused_since, sort, reverse, limit } = list;
+    let now = ctx.clock.now();
+    let whose = match whose {
+        None => Whose::All,
+        Some(WhoseTokens::User(who)) => Whose::User(users::find(ctx, &who).await?.id),
+        Some(WhoseTokens::Environment(id)) => Whose::Environment(find_environment(ctx, &id).await?.1),
+    };
+    let state = state.map(|state| match state {
+        request::TokenState::Active => TokenState::Active,
+        request::TokenState::Expired => TokenState::Expired,
+        request::TokenState::Revoked => TokenState::Revoked,
+    });
+    let order = match sort {
+        TokenSort::Created => TokenOrder::Created,
+        TokenSort::Name => TokenOrder::Name,
+        TokenSort::User => TokenOrder::User,
+        TokenSort::LastUsed => TokenOrder::LastUsed,
+        TokenSort::Expires => TokenOrder::Expires,
+    };
+    let list = inventory::TokenList {
+        whose,
+        state,
+        search,
+        ends_before: expires_before.map(|moment| moment.resolve(now)),
+        unused_since: unused_since.map(|moment| moment.resolve(now)),
+        order,
+        reversed: reverse,
+        limit,
+    };
+    let each = async |listed: ListedToken| match output.item(&TokenView::new(listed, now)).await {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    };
+    Ok(inventory::tokens(ctx, list, each).await?)
+}
+
+pub(super) async fn revoke(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
+    let token = find(ctx, id).await?;
+    let revoked = tokens::revoke_any(ctx, &token, Origin::COMMAND_LINE).await;
+    let successors = revoked.map_err(|error| refused(error, token.id))?;
+    Ok(output.item(&ChangedTokenView::new(token, &successors)).await?)
+}
+
+pub(super) async fn disable(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
+    let token = find_personal(ctx, id).await?;
+    let disabled = revocation::disable(ctx, token.owner, token.id, Origin::COMMAND_LINE).await;
+    let (token, successors) = disabled.map_err(|error| refused(error, token.id))?;
+    Ok(output.item(&ChangedTokenView::new(token, &successors)).await?)
+}
+
+pub(super) async fn enable(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
+    let token = find_personal(ctx, id).await?;
+    let enabled = revocation::enable(ctx, token.owner, token.id, Origin::COMMAND_LINE).await;
+    let token = enabled.map_err(|error| refused(error, token.id))?;
+    Ok(output.item(&ChangedTokenView::new(token, &Successors::default())).await?)
+}
+
+/// All personal tokens of a user, or all of an environment, that are neither revoked nor expired.
+pub(super) async fn revoke_all(ctx: &Context, whose: &WhoseTokens, output: &mut Output) -> Result<(), Error> {
+    let revoked = match whose {
+        WhoseTokens::User(who) => {
+            let owner = users::find(ctx, who).await?;
+            let revoked = revocation::revoke_many(ctx, owner.id, Bulk::All, Origin::COMMAND_LINE).await?;
+            let active = inventory::TokenList {
+                whose: Whose::User(owner.id),
+                state: Some(TokenState::Active),
+                ..inventory::TokenList::default()
+            };
+            let mut left = 0;
+            let count = async |listed: ListedToken| {
+                left += u64::from(listed.token.environment.is_some());
+                ControlFlow::Continue(())
+            };
+            inventory::tokens(ctx, active, count).await?;
+            RevokedView { user_email: Some(owner.email.to_string()), revoked, left }
+        }
+        WhoseTokens::Environment(id) => {
+            let (owner, environment) = find_environment(ctx, id).await?;
+            let revoked = environment_tokens::revoke_all(ctx, owner, environment, Origin::COMMAND_LINE).await?;
+            RevokedView { user_email: None, revoked, left: 0 }
+        }
+    };
+    Ok(output.item(&revoked).await?)
+}
+
+/// Judges a credential like any other check: it is used.
+pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output) -> Result<(), Error> {
+    let kinds = CredentialKind::ALL.into_iter().filter(|kind| judge.kinds.iter().any(|word| word == kind.as_str()));
+    let kinds: Vec<CredentialKind> = kinds.collect();
+    let abilities: Result<Vec<Ability>, _> = judge.abilities.iter().map(|text| Ability::parse(text)).collect();
+    let abilities = abilities.map_err(|error| vec![Violation::new("abilities", error)])?;
+    let caller = Caller { address: judge.address, user_agent: None };
+    let judged = passage::judge(ctx, judge.token.expose(), caller, &kinds, &abilities).await;
+    let (principal, refused) = match judged {
+        Ok(principal) => (Some(Box::new(principal)), None),
+        Err(Refusal { error, principal }) => (principal, Some(error)),
+    };
+    let verdict = match refused {
+        None => Verdict::Passes,
+        Some(ops::Error::Denied(Denied::AddressNotAllowed)) if judge.address.is_none() => Verdict::AddressMissing,
+        Some(ops::Error::Denied(reason)) => Verdict::Denied(reason.to_string()),
+        Some(ops::Error::MissingAbility(needed)) => {
+            let lacks = |ability: &&Ability| principal.as_ref().is_some_and(|who| !who.holds(ability.as_str()));
+            Verdict::Lacks(needed.iter().filter(lacks).map(ToString::to_string).collect())
+        }
+        Some(ops::Error::Policy(PolicyDenied::WrongKind)) => Verdict::WrongKind,
+        Some(other) => return Err(other.into()),
+    };
+    let who = principal.as_ref().map(|principal| match principal.person() {
+        Some(person) => person.email.to_string(),
+        None => format!("environment {}", principal.subject()),
+    });
+    let person = principal.as_ref().and_then(|principal| principal.person());
+    let user_id = person.map(|person| person.id.to_string());
+    let token_id = principal.as_ref().map(|principal| principal.id().to_string());
+    Ok(output.item(&JudgedView { who, user_id, token_id, verdict }).await?)
+}
+
+/// What is no id is not repeated: it may be the token itself, pasted by mistake.
+async fn find(ctx: &Context, text: &str) -> Result<Token, Error> {
+    let id = TokenId::parse(text).ok_or(Error::NoToken(None))?;
+    tokens::find(ctx, id).await.map_err(|error| refused(error, id))
+}
+
+/// The same where only a personal token will do.
+async fn find_personal(ctx: &Context, text: &str) -> Result<Token, Error> {
+    let token = find(ctx, text).await?;
+    match token.environment {
+        None => Ok(token),
+        Some(_) => Err(Error::Refused(format!(
+            "{0} is an environment's token, which cannot be disabled: patd token revoke {0} ends it",
+            token.id
+        ))),
+    }
+}
+
+fn refused(error: ops::Error, id: TokenId) -> Error {
+    match error {
+        ops::Error::NotFound => Error::NoToken(Some(id.to_string())),
+        ops::Error::Replaced(successor) => Error::Refused(format!(
+            "{id} was replaced by {successor}, which is good, and nothing was changed; name that id instead if it is to end"
+        )),
+        other => other.into(),
+    }
+}
+
+/// The environment with this id, and its owner, by whose right the administrator acts.
+async fn find_environment(ctx: &Context, text: &str) -> Result<(UserId, EnvironmentId), Error> {
+    let missing = || Error::NoEnvironment(text.to_owned());
+    let id = EnvironmentId::parse(text).ok_or_else(missing)?;
+    match inventory::environment_owner(ctx, id).await {
+        Ok(owner) => Ok((owner, id)),
+        Err(ops::Error::NotFound) => Err(missing()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,209 @@
+//! The server's end: takes requests from a Unix socket beside the database and carries them out on its own context.
+//!
+//! It has a thread of its own, so that no list and no slow command takes time from the threads that answer checks. The
+//! socket's mode lets only its owner connect, and each peer must run as the same user, or as root.
+
+use std::{io, path::Path, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration};
+
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{
+        UnixListener, UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{Semaphore, mpsc, oneshot},
+    task::LocalSet,
+    time::timeout,
+};
+
+use super::{
+    Error, Output, PROTOCOL, RELEASE, Request, execute,
+    frame::Frame,
+    socket::{Bound, Place, SocketFile, trusts},
+};
+use crate::ops::Context;
+
+/// How many commands are served at once; more wait.
+const MOST_CLIENTS: usize = 16;
+/// How long a command may take to send its request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a command may take to read the next piece of its answer. A list holds on to a state of the database meanwhile.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest line that is read. A token with all its limits takes 16 KiB.
+const LONGEST_LINE: u64 = 64 * 1024;
+/// What a command says before its request.
+#[derive(Deserialize)]
+struct Greeting {
+    protocol: u32,
+}
+
+/// A listener that runs until it is stopped.
+pub struct Server {
+    /// Takes how long requests under way may still take.
+    stop: oneshot::Sender<Duration>,
+    ended: oneshot::Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    /// Listens beside `database`, of which the caller holds the server's lock, and carries out what is asked on the context
+    /// that `context` finds in `state`.
+    pub fn start<S: Send + Sync + 'static>(
+        database: &Path,
+        state: Arc<S>,
+        context: fn(&S) -> &Context,
+    ) -> io::Result<Self> {
+        let (listener, file) = Bound::new(&Place::beside(database)?)?.into_parts();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("patd-control".into()).spawn(move || {
+            let tasks = LocalSet::new();
+            let served = tasks.block_on(&runtime, serve(listener, file, state, context, stopped));
+            if let Err(error) = served {
+                log::error!("control: commands are no longer taken: {error}");
+            }
+            // What is still under way is cut off here.
+            drop(tasks);
+            let _ = end.send(());
+        })?;
+        Ok(Self { stop, ended, thread })
+    }
+
+    /// Takes no more requests, removes the socket, and waits so long for requests under way; then they are cut off.
+    pub async fn stop(self, patience: Duration) {
+        let _ = self.stop.send(patience);
+        let _ = self.ended.await;
+        // It has nothing left to do.
+        drop(self.thread.join());
+    }
+}
+
+async fn serve<S: 'static>(
+    listener: std::os::unix::net::UnixListener,
+    file: SocketFile,
+    state: Arc<S>,
+    context: fn(&S) -> &Context,
+    mut stopped: oneshot::Receiver<Duration>,
+) -> io::Result<()> {
+    let listener = UnixListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(MOST_CLIENTS));
+    let lists = Rc::new(Semaphore::new(1));
+    let patience = loop {
+        let accepted = async {
+            // The semaphore is never closed.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
+            (listener.accept().await, place)
+        };
+        let (connection, place) = tokio::select! {
+            accepted = accepted => accepted,
+            patience = &mut stopped => break patience.unwrap_or_default(),
+        };
+        let stream = match connection {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of files, for example. The commands wait in the queue.
+                log::warn!("control: a command was not taken: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let (state, lists) = (Arc::clone(&state), Rc::clone(&lists));
+        tokio::task::spawn_local(async move {
+            if let Err(error) = answer(stream, context(&state), &lists).await {
+                log::debug!("control: a command was not answered: {error}");
+            }
+            drop(place);
+        });
+    };
+    drop((listener, file));
+    let all = u32::try_from(MOST_CLIENTS).unwrap_or(u32::MAX);
+    // When every place is free, nothing is under way.
+    drop(timeout(patience, places.acquire_many(all)).await);
+    Ok(())
+}
+
+async fn answer(stream: UnixStream, ctx: &Context, lists: &Semaphore) -> io::Result<()> {
+    let peer = stream.peer_cred()?;
+    let (reader, writer) = stream.into_split();
+    if !trusts(peer.uid()) {
+        log::warn!(user = peer.uid(); "control: a command of another user was refused");
+        let refused = "the server takes commands of its own user and of root alone";
+        return refuse(writer, Error::Refused(refused.to_owned())).await;
+    }
+    let mut reader = BufReader::new(reader);
+    let request = match timeout(REQUEST_TIMEOUT, read_request(&mut reader)).await {
+        Ok(Ok(request)) => request,
+        Ok(Err(Unreadable::Refused(error))) => return refuse(writer, error).await,
+        Ok(Err(Unreadable::Broken(error))) => return Err(error),
+        Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+    };
+    // One list at a time: each holds on to a state of the database, and there is one connection for them.
+    let _turn = match request {
+        Request::ListTokens(_) | Request::ListUsers(_) => lists.acquire().await.ok(),
+        _ => None,
+    };
+    let (output, chunks) = Output::new();
+    let answered = async {
+        let ((), written) = tokio::join!(execute(ctx, request, output), write(writer, chunks));
+        written
+    };
+    tokio::select! {
+        answered = answered => answered,
+        // A change that waits for its turn is not made for somebody who has left.
+        () = end_of(reader) => Err(io::ErrorKind::ConnectionAborted.into()),
+    }
+}
+
+/// Why a request was not read.
+enum Unreadable {
+    Refused(Error),
+    Broken(io::Error),
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+async fn read_request(reader: &mut BufReader<OwnedReadHalf>) -> Result<Request, Unreadable> {
+    let malformed = |error: serde_json::Error| {
+        // The message of a parser may hold a piece of what was sent, a password for example.
+        let place = format!("line {} column {}", error.line(), error.column());
+        Unreadable::Refused(Error::Defect(format!("the server cannot read the request ({place})")))
+    };
+    let greeting: Greeting = serde_json::from_slice(&read_line(reader).await?).map_err(malformed)?;
+    if greeting.protocol != PROTOCOL {
+        return Err(Unreadable::Refused(Error::OtherRelease(RELEASE.to_owned())));
+    }
+    serde_json::from_slice(&read_line(reader).await?).map_err(malformed)
+}
+
+async fn read_line(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
+    let mut line = zeroize::Zeroizing::new(Vec::new());
+    reader.take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
+    match line.ends_with(b"\n") {
+        true => Ok(line),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+async fn refuse(mut writer: OwnedWriteHalf, error: Error) -> io::Result<()> {
+    let line = Frame::<()>::Failed(error).line();
+    timeout(READ_TIMEOUT, writer.write_all(&line)).await?
+}
+
+async fn write(mut writer: OwnedWriteHalf, mut chunks: mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
+    while let Some(chunk) = chunks.recv().await {
+        timeout(READ_TIMEOUT, writer.write_all(&chunk)).await??;
+    }
+    writer.shutdown().await
+}
+
+/// Waits until the other end is closed. Nothing is sent behind a request.
+async fn end_of(mut reader: BufReader<OwnedReadHalf>) {
+    let mut ignored = [0; 64];
+    while let Ok(1..) = reader.read(&mut ignored).await {}
+}

@@ -1,0 +1,270 @@
+//! The socket on which a server takes commands: who may use it, what it withstands, and what a command says without an
+//! answer.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::{
+        fs::{FileTypeExt, PermissionsExt},
+        net::{UnixListener, UnixStream},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::harness::{DEADLINE, EMAIL, PASSWORD, Place};
+
+const SOCKET: &str = "patd.db.sock";
+const CREATE: [&str; 6] = ["token", "create", "--user", EMAIL, "--name", "CI"];
+
+/// A configuration under which only one ability is known: what a command is told tells who carried it out.
+fn strict(place: &Place) -> [&'static str; 2] {
+    place.write("strict.toml", "[tokens]\nabilities = ['calls:read']\n");
+    ["--config", "strict.toml"]
+}
+
+fn is_carried_out_by_the_strict_server(place: &Place, arguments: &[&str]) -> bool {
+    let ended = place.run(&[&CREATE[..], &["--ability", "calls:write"], arguments].concat());
+    assert!(matches!(ended.code, Some(0 | 4)), "{ended:?}");
+    ended.code == Some(4)
+}
+
+fn connect(place: &Place) -> UnixStream {
+    let stream = UnixStream::connect(place.path(SOCKET)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
+}
+
+/// What is answered to these bytes, until the server closes.
+fn answer(place: &Place, sent: &[u8]) -> String {
+    let mut stream = connect(place);
+    // It may refuse before it has read all.
+    let _ = stream.write_all(sent);
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+#[test]
+fn the_socket_is_its_owners_alone_and_goes_with_the_server() {
+    let place = Place::new().with_user();
+    let found = || fs::symlink_metadata(place.path(SOCKET));
+    assert!(found().is_err(), "no server, no socket");
+    let server = place.serve_with(&strict(&place));
+    let socket = found().unwrap();
+    assert!(socket.file_type().is_socket());
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+    assert!(is_carried_out_by_the_strict_server(&place, &[]));
+    assert_eq!(server.terminate().code, Some(0));
+    assert!(found().is_err());
+
+    // A server that is killed leaves it, and nobody is misled by that.
+    let server = place.serve();
+    server.running.signal("KILL");
+    server.running.end();
+    assert!(found().is_ok());
+    assert!(!is_carried_out_by_the_strict_server(&place, &[]));
+    let server = place.serve_with(&strict(&place));
+    assert!(is_carried_out_by_the_strict_server(&place, &[]));
+    server.terminate();
+}
+
+#[test]
+fn a_database_with_a_long_path_or_name_has_one_too() {
+    let place = Place::new();
+    let deep = place.path(&["a directory with a long name"; 5].join("/"));
+    fs::create_dir_all(&deep).unwrap();
+    let long_name = format!("{}.db", "n".repeat(250));
+    for database in [deep.join("patd.db"), deep.join(&long_name), place.path(&long_name)] {
+        // SQLite adds to the name, which must not become too long.
+        let database = database.to_str().unwrap().replace(&"n".repeat(250), &"n".repeat(200));
+        let at = ["--database", &*database];
+        let made = place.run_with(&[&crate::harness::create_user(EMAIL)[..], &at].concat(), PASSWORD);
+        assert_eq!(made.code, Some(0), "{made:?}");
+        let server = place.serve_with(&[&strict(&place)[..], &at].concat());
+        assert!(is_carried_out_by_the_strict_server(&place, &at), "{database}");
+        let ended = server.terminate();
+        assert!(ended.code == Some(0) && !ended.stderr.contains("no socket"), "{ended:?}");
+        let left = fs::read_dir(std::path::Path::new(&database).parent().unwrap()).unwrap();
+        let names: Vec<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        assert!(!names.iter().any(|name| name.ends_with(".sock")), "{names:?}");
+    }
+}
+
+#[test]
+fn a_file_in_its_place_is_kept_and_commands_go_on_without() {
+    let place = Place::new().with_user();
+    place.write(SOCKET, "mine");
+    let server = place.start(&[&["serve", "--bind", "127.0.0.1:0"], &strict(&place)[..]].concat());
+    assert!(server.stderr_line("is not a socket").contains("WARN"));
+    server.stderr_line("listening on");
+    assert!(!is_carried_out_by_the_strict_server(&place, &[]));
+    drop(server);
+    assert_eq!(fs::read_to_string(place.path(SOCKET)).unwrap(), "mine");
+}
+
+#[test]
+fn what_is_no_request_is_refused_without_repeating_it_and_the_server_goes_on() {
+    let place = Place::new().with_user();
+    let server = place.serve();
+    let greeting = "{\"protocol\":1,\"release\":\"0\"}\n";
+    let refused = |sent: &str| {
+        let answer = answer(&place, sent.as_bytes());
+        assert!(!answer.contains("hunter2"), "{answer}");
+        answer
+    };
+    for malformed in [
+        "hunter2\n\n".to_owned(),
+        format!("{greeting}hunter2\n"),
+        format!("{greeting}{{\"set_password\":{{\"user\":\"a\",\"password\":\"hunter2\",\"hunter2\":1}}}}\n"),
+        format!("{greeting}{{\"hunter2\":1}}\n"),
+    ] {
+        let answer = refused(&malformed);
+        assert!(answer.starts_with("{\"failed\":{\"defect\":"), "{malformed}: {answer}");
+    }
+    assert_eq!(refused("{\"protocol\":1"), "", "broken off");
+    assert_eq!(refused(&"x".repeat(1 << 20)), "", "endless");
+    let answer = refused("{\"protocol\":2,\"and\":\"more\"}\n{\"unheard_of\":1}\n");
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(answer, format!("{{\"failed\":{{\"other_release\":\"{version}\"}}}}\n"));
+    // Some that say nothing do not keep others out.
+    let silent: Vec<_> = (0..20).map(|_| connect(&place)).collect();
+    assert_eq!(place.run(&CREATE).code, Some(0));
+    drop(silent);
+    let ended = server.terminate();
+    assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
+}
+
+/// A program that takes commands in a server's place: it reads one request a connection and answers with these lines.
+fn pretend(place: &Place, lines: &'static str) -> thread::JoinHandle<String> {
+    let listener = UnixListener::bind(place.path(SOCKET)).unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let (mut greeting, mut request) = (String::new(), String::new());
+        reader.read_line(&mut greeting).unwrap();
+        reader.read_line(&mut request).unwrap();
+        stream.write_all(lines.as_bytes()).unwrap();
+        if lines.is_empty() {
+            // It hangs until the command gives up.
+            let _ = reader.read_line(&mut String::new());
+        }
+        request
+    })
+}
+
+#[test]
+fn without_an_answer_a_change_is_in_doubt_and_a_question_is_not() {
+    const DOUBT: &str = "may or may not have happened";
+    let id = "01a20d4c-282d-734b-831f-147980497265";
+    let cases = [
+        (&["token", "revoke", id][..], "", "did not answer in 10 s"),
+        (&["token", "revoke", id], "{\"item\":{}}\n", "broke off"),
+        (&["token", "revoke", id], "nonsense\n", ""),
+        (&["user", "show", "ada"], "", "did not answer in 10 s"),
+        (&["token", "list"], "{\"item\":{}}\n", "broke off"),
+    ];
+    thread::scope(|scope| {
+        for (arguments, lines, said) in cases {
+            scope.spawn(move || {
+                let place = Place::new().with_user();
+                let server = pretend(&place, lines);
+                let begun = Instant::now();
+                let ended = place.run(arguments);
+                assert!(begun.elapsed() < Duration::from_secs(15), "{arguments:?}");
+                assert_eq!((ended.code, &*ended.stdout), (Some(5), ""), "{ended:?}");
+                assert!(ended.stderr.contains(said), "{ended:?}");
+                assert_eq!(ended.stderr.contains(DOUBT), arguments[1] == "revoke", "{ended:?}");
+                server.join().unwrap();
+            });
+        }
+    });
+}
+
+#[test]
+fn a_server_of_another_release_is_named() {
+    let place = Place::new().with_user();
+    let server = pretend(&place, "{\"failed\":{\"other_release\":\"7.0.0\"}}\n");
+    let ended = place.run(&["token", "revoke", "01a20d4c-282d-734b-831f-147980497265"]);
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert!(ended.stderr.contains("served by patd 7.0.0") && ended.stderr.contains("restart the server"), "{ended:?}");
+    server.join().unwrap();
+}
+
+#[test]
+fn a_password_travels_over_the_socket_and_a_bad_one_does_not() {
+    let place = Place::new().with_user();
+    let refused = place.run_with(&crate::harness::create_user("bob@example.com"), &"x".repeat(2000));
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    let server = pretend(&place, "{\"failed\":{\"no_user\":\"bob\"}}\n");
+    let ended = place.run_with(&crate::harness::create_user("bob@example.com"), PASSWORD);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(server.join().unwrap().contains(PASSWORD));
+}
+
+#[test]
+fn a_list_that_nobody_reads_keeps_nobody_from_the_others() {
+    let place = Place::new().with_user();
+    let server = place.serve();
+    let session = server.sign_in(EMAIL, PASSWORD).1.unwrap();
+    let long = "a name of some length, so that the buffers of the socket hold few of them ".repeat(3);
+    for _ in 0..900 {
+        assert_eq!(server.post("/api/v1/user/api-tokens", &session, &json!({ "name": long })).0, 201);
+    }
+    let mut stalled = connect(&place);
+    stalled
+        .write_all(b"{\"protocol\":1,\"release\":\"0\"}\n{\"list_tokens\":{\"sort\":\"created\",\"reverse\":false}}\n")
+        .unwrap();
+    let mut first = [0; 1];
+    stalled.read_exact(&mut first).unwrap();
+
+    let begun = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(server.get("/api/v1/user/api-tokens", &session), 200);
+    }
+    assert_eq!(place.run(&CREATE).code, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "they waited for it");
+    // Another list waits until the server gives the first one up.
+    assert_eq!(place.run(&["token", "list", "--json"]).json_lines().len(), 901);
+    let mut rest = Vec::new();
+    let _ = stalled.read_to_end(&mut rest);
+    assert!(!rest.ends_with(b"\"done\"\n"), "it was cut off");
+    server.terminate();
+}
+
+#[test]
+fn a_reader_who_leaves_ends_the_list_and_the_command_quietly() {
+    let place = Place::new().with_user();
+    for _ in 0..3 {
+        assert_eq!(place.run(&CREATE).code, Some(0));
+    }
+    let server = place.serve();
+    for arguments in [&["token", "list"][..], &["token", "list", "--json"], &["user", "list"]] {
+        let ended = place.run_unread(arguments);
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{arguments:?}");
+    }
+    server.terminate();
+}
+
+#[test]
+fn the_settings_of_the_server_count_and_a_token_is_judged_by_it() {
+    let place = Place::new().with_user();
+    place.write(
+        "policy.toml",
+        "[[policies]]\nname = 'app'\nrules = [{ paths = ['/calls'], abilities = ['calls:read'] }]\n",
+    );
+    let made = place.run(&[&CREATE[..], &["--ability", "calls:read", "--quota", "10", "--json"]].concat());
+    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    let server = place.serve();
+    let explain =
+        ["policy", "explain", "--config", "policy.toml", "--policy", "app", "--path", "/calls", "--token-stdin"];
+    for _ in 0..2 {
+        let ended = place.run_with(&explain, made["token"].as_str().unwrap());
+        assert!(ended.code == Some(0) && ended.stdout.contains(EMAIL), "{ended:?}");
+    }
+    let left = &place.run(&["token", "list", "--json"]).json_lines()[0];
+    assert_eq!(left["quota_remaining"], 8, "{left}");
+    server.terminate();
+}
