@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{ErrorCode, ffi};
 
-pub use super::binding::acceptance::LogFault;
+pub use super::binding::fault::LogFault;
 use crate::store::{Conflict, StoreError};
 
 /// Why a database was not opened. Nothing in or beside the file was changed, unless the sentence says so.

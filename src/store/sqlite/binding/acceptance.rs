@@ -1,9 +1,10 @@
 //! Decides at the start whether the log beside the file may be replayed into it. Nothing is changed.
 
-use std::{fmt, fs, io, os::unix::fs::FileExt, path::PathBuf};
+use std::{fs, io, os::unix::fs::FileExt};
 
 use super::{
     Binding,
+    fault::{Copied, FileState, Kind, LogFault},
     scan::{Scan, scan},
     watermark::{Mark, Watermark},
 };
@@ -24,86 +25,6 @@ pub(in crate::store::sqlite) enum LogState {
     /// A log that does not say for which file it was written: an older release or another program wrote it. File and log
     /// together must be checked in full.
     Unbound,
-}
-
-/// Why a log was refused.
-#[derive(Debug)]
-pub struct LogFault {
-    /// The database.
-    path: PathBuf,
-    kind: Kind,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Foreign { log: Binding, file: Option<Binding> },
-    Damaged { frame: u32 },
-    Short { found: u32, acknowledged: u32 },
-    Missing { acknowledged: u32 },
-    Journal,
-}
-
-impl fmt::Display for LogFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, log) = (self.path.display(), format!("{}-wal", self.path.display()));
-        match &self.kind {
-            Kind::Foreign { log: written_for, file } => write!(
-                f,
-                "{log} does not belong to {path}: {}. If you put an older copy or another database in this place and want \
-                 that one, move {log} and {path}-shm away and start again; if not, put back the file that the log belongs \
-                 to, since the log may hold changes that are nowhere else",
-                difference(written_for, file.as_ref())
-            ),
-            Kind::Damaged { frame } => {
-                let place = match frame {
-                    0 => "its head is wrong".to_owned(),
-                    frame => format!("frame {frame} is wrong"),
-                };
-                write!(f, "{log} is damaged: {place}, and acknowledged changes stand behind it. {}", self.way_out())
-            }
-            Kind::Short { found, acknowledged } => write!(
-                f,
-                "{log} lacks acknowledged changes: {found} of {acknowledged} frames are whole. {}",
-                self.way_out()
-            ),
-            Kind::Missing { acknowledged } => write!(
-                f,
-                "{log} is missing or empty, and {path} lacks the acknowledged changes of its {acknowledged} frames: put the \
-                 log back, or restore a backup. If you put an older copy in this place and want that one, or want to go on \
-                 without these changes (revoked tokens may be valid again), move {path}-watermark away and start again"
-            ),
-            Kind::Journal => write!(
-                f,
-                "{path}-journal does not belong to {path}, which has a log instead; SQLite would undo changes with it. Move \
-                 {path}-journal away and start again"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for LogFault {}
-
-impl LogFault {
-    fn way_out(&self) -> String {
-        let path = self.path.display();
-        format!(
-            "Restore {path} from a backup. To go on without any change that is in the log alone (revoked tokens may be \
-             valid again), move {path}-wal, {path}-shm and {path}-watermark away and start again"
-        )
-    }
-}
-
-/// How the states differ for which log and file were written.
-fn difference(log: &Binding, file: Option<&Binding>) -> String {
-    match file {
-        Some(file) if file.database != log.database => "it is the log of another database".to_owned(),
-        Some(file) => format!(
-            "it was written for generation {} of this database, and the file is of generation {}",
-            log.generation - 1,
-            file.generation
-        ),
-        None => "it was written for a file that has a binding to its log, which this one has not".to_owned(),
-    }
 }
 
 /// Judges the log beside the database. Nobody else may have the database open by patd.
@@ -143,13 +64,15 @@ impl File<'_> {
     fn judge(&self, found: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<LogState, Kind>> {
         let whole = found.map_or(0, |found| found.committed);
         if let Some(frame) = found.and_then(|found| found.damaged) {
-            return Ok(Err(Kind::Damaged { frame }));
+            let copied = self.copied(found, mark)?;
+            return Ok(Err(Kind::Damaged { frame, copied }));
         }
         if let (Some(mark), Some(salts)) = (mark, found.and_then(|found| found.salts))
             && mark.salts() == salts
             && whole < mark.frames
         {
-            return Ok(Err(Kind::Short { found: whole, acknowledged: mark.frames }));
+            let copied = self.copied(found, Some(mark))?;
+            return Ok(Err(Kind::Short { found: whole, acknowledged: mark.frames, copied }));
         }
         match found {
             Some(found) if whole > 0 => self.expect_bound(found),
@@ -199,7 +122,14 @@ impl File<'_> {
             None => first.binding.previous.is_none(),
         };
         Ok(match file {
-            _ if !belongs => Err(Kind::Foreign { log: first.binding.clone(), file }),
+            _ if !belongs => {
+                let file = match file {
+                    Some(binding) => FileState::Binding(binding),
+                    None if self.page_size.is_none() => FileState::NoDatabase,
+                    None => FileState::NoBinding,
+                };
+                Err(Kind::Foreign { log: first.binding.clone(), file })
+            }
             Some(_) if first.in_first_transaction => Ok(LogState::Bound),
             _ => Ok(LogState::Unbound),
         })
@@ -218,8 +148,20 @@ impl File<'_> {
         };
         Ok(match is_checkpointed {
             true => Ok(LogState::Empty),
-            false => Err(Kind::Missing { acknowledged: mark.frames }),
+            false => Err(Kind::Missing { acknowledged: mark.frames, copied: self.copied(log, Some(mark))? }),
         })
+    }
+
+    /// Whether the page of the row is as it was before the log.
+    fn copied(&self, log: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Copied> {
+        let first = log.and_then(|log| log.bindings.first());
+        let before = first.map(|first| (first.page, first.binding.previous)).or_else(|| {
+            let mark = mark?;
+            Some((mark.row_page, Some(mark.base)))
+        });
+        let Some((page, Some(nonce))) = before else { return Ok(Copied::Part) };
+        let is_before = self.binding(page)?.is_some_and(|binding| binding.nonce == nonce);
+        Ok(if is_before { Copied::Nothing } else { Copied::Part })
     }
 
     fn binding(&self, page: u32) -> io::Result<Option<Binding>> {

@@ -39,6 +39,7 @@
 
 pub(super) mod acceptance;
 pub(super) mod binder;
+pub(super) mod fault;
 mod scan;
 mod watermark;
 

@@ -270,7 +270,7 @@ fn who_gives_up_a_log_and_says_so_goes_on_with_the_file() {
     let crashed = killed(&path);
     let path = database(&crashed);
     fs::remove_file(log_of(&path)).unwrap();
-    refused_for_its_log(&path, "-watermark away");
+    refused_for_its_log(&path, "move -watermark away");
     fs::remove_file(file::beside(&path, "-watermark")).unwrap();
     opens_with(&path, &["ada"]);
 }
@@ -368,4 +368,28 @@ fn the_shared_memory_says_what_sqlite_says() {
     let (shorter, folded) = said();
     assert!(shorter < length && folded == 0);
     drop(store);
+}
+
+#[test]
+fn a_file_that_has_part_of_the_log_is_not_said_to_be_whole_without_it() {
+    let directory = directory();
+    let path = database(&directory);
+    let store = open(&directory);
+    add(&store, "ada");
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM users;").unwrap();
+    add(&store, "bob");
+    let Folded { length, folded, .. } = fold(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
+    assert!(0 < folded && folded < length);
+    let crashed = killed(&path);
+    let path = database(&crashed);
+    let whole = fs::read(log_of(&path)).unwrap();
+    fs::write(log_of(&path), &whole[..whole.len() - 9]).unwrap();
+    refused_for_its_log(&path, "part of the log is in it already");
+    flip(&log_of(&path), 32 * 8 + 1);
+    refused_for_its_log(&path, "part of the log is in it already");
+    fs::remove_file(log_of(&path)).unwrap();
+    refused_for_its_log(&path, "are not all in");
+    fs::write(log_of(&path), whole).unwrap();
+    opens_with(&path, &["ada", "bob"]);
 }

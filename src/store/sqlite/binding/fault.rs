@@ -1,0 +1,127 @@
+//! Why a start is refused because of what lies beside the file, and what the operator can do. Here are only the sentences.
+
+use std::{error, fmt, path::PathBuf};
+
+use super::Binding;
+
+/// Why the files beside a database were refused.
+#[derive(Debug)]
+pub struct LogFault {
+    /// The database.
+    pub(super) path: PathBuf,
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// The log was written for another file, or for another state of this one.
+    Foreign { log: Binding, file: FileState },
+    /// That frame of the log is wrong (zero is the head), and committed frames stand behind it.
+    Damaged { frame: u32, copied: Copied },
+    /// Fewer frames than were acknowledged are whole.
+    Short { found: u32, acknowledged: u32, copied: Copied },
+    /// There is no log, and the file lacks what it held.
+    Missing { acknowledged: u32, copied: Copied },
+    /// A rollback journal that SQLite did not make for this file.
+    Journal,
+}
+
+/// What the file says of its log.
+#[derive(Debug)]
+pub(super) enum FileState {
+    NoDatabase,
+    /// A database without the row: of an older release, or of another program.
+    NoBinding,
+    Binding(Binding),
+}
+
+/// How much of the log a checkpoint has copied into the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copied {
+    /// Nothing: without its log, the file is what it was before.
+    Nothing,
+    /// Part of it, or that is not known: without its log, the file may be a mixture.
+    Part,
+}
+
+impl fmt::Display for LogFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.kind {
+            Kind::Foreign { log, file } => write!(
+                f,
+                "{path}-wal does not belong to {path}: {}. If you put an older copy or another database in this place and \
+                 want that one, move {path}-wal and {path}-shm away and start again; if not, put back the file that the \
+                 log belongs to, since the log may hold changes that are nowhere else",
+                difference(log, file)
+            ),
+            Kind::Damaged { frame, copied } => {
+                let place = match frame {
+                    0 => "its head is wrong".to_owned(),
+                    frame => format!("frame {frame} is wrong"),
+                };
+                let way_out = self.way_out(*copied, "-wal, -shm and -watermark");
+                write!(f, "{path}-wal is damaged: {place}, and acknowledged changes stand behind it. {way_out}")
+            }
+            Kind::Short { found, acknowledged, copied } => {
+                let way_out = self.way_out(*copied, "-wal, -shm and -watermark");
+                write!(
+                    f,
+                    "{path}-wal lacks acknowledged changes: {found} of {acknowledged} frames are whole. {way_out}"
+                )
+            }
+            Kind::Missing { acknowledged, copied: Copied::Nothing } => {
+                let way_out = self.way_out(Copied::Nothing, "-watermark");
+                write!(
+                    f,
+                    "{path}-wal is missing or empty, and {path} lacks the acknowledged changes of its {acknowledged} frames. \
+                     Put the log back. {way_out}"
+                )
+            }
+            Kind::Missing { acknowledged, copied: Copied::Part } => write!(
+                f,
+                "{path}-wal is missing or empty, and its {acknowledged} frames with acknowledged changes are not all in \
+                 {path}. Put the log back, or restore {path} from a backup. If you put a copy in this place that was made \
+                 while the server ran, or another program has copied the log into the file, check it (sqlite3 {path} \
+                 'PRAGMA integrity_check'), move {path}-watermark away, and start again"
+            ),
+            Kind::Journal => write!(
+                f,
+                "{path}-journal does not belong to {path}, which has a log instead; SQLite would undo changes with it. Move \
+                 {path}-journal away and start again"
+            ),
+        }
+    }
+}
+
+impl error::Error for LogFault {}
+
+impl LogFault {
+    fn way_out(&self, copied: Copied, files: &str) -> String {
+        let path = self.path.display();
+        match copied {
+            Copied::Nothing => format!(
+                "Restore {path} from a backup. Or, to go on without the changes in the log (revoked tokens may be valid \
+                 again), move {files} away from beside it and start again"
+            ),
+            Copied::Part => format!(
+                "Restore {path} from a backup: part of the log is in it already, and without the rest it is not whole. If \
+                 there is no backup, copy all of its files, and let SQLite read what is left (sqlite3 COPY .recover)"
+            ),
+        }
+    }
+}
+
+/// How the states differ for which log and file were written.
+fn difference(log: &Binding, file: &FileState) -> String {
+    match file {
+        FileState::NoDatabase => "that is no whole database, and may have been cut off".to_owned(),
+        FileState::NoBinding => "that is a database of an older release or of another program".to_owned(),
+        FileState::Binding(file) if file.database != log.database => "it is the log of another database".to_owned(),
+        FileState::Binding(file) => format!(
+            "it was written for generation {} of this database, and the file is of generation {}",
+            log.generation - 1,
+            file.generation
+        ),
+    }
+}
