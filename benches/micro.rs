@@ -99,7 +99,7 @@ fn checks(criterion: &mut Criterion) {
     let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::Relaxed)));
     let config = Config::load(Sources::default()).unwrap();
     let ctx = ops::Context::new(&config, rig.cached, clock).unwrap();
-    let caller = Caller { address: Some([192, 0, 2, 7].into()), user_agent: Some("curl/8.5.0") };
+    let caller = Caller { address: Some([192, 0, 2, 7].into()), user_agent: Some("curl/8.5.0"), ..Caller::default() };
     let mut check =
         || ready(&mut Box::pin(verification::authenticate(&ctx, black_box(token.expose()), caller))).unwrap();
     criterion.bench_function("check a token, again in the same second", |bencher| bencher.iter(&mut check));

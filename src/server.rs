@@ -72,7 +72,7 @@ impl Server {
             .keep_alive(settings.keep_alive)
             .client_request_timeout(settings.head_timeout)
             .tcp_nodelay(true)
-            .on_connect(connections.on_connect())
+            .on_connect(connections.on_connect(state.clone()))
             .shutdown_timeout(settings.drain_timeout.as_secs().max(1))
             .disable_signals()
             .listen(listener)?

@@ -186,7 +186,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                 };
             let expected = if may { model.rotate(at, *grace, *on_first_use, *replace_unused, end) } else { None };
             assert_eq!(rotated.is_ok(), expected.is_some(), "token {at}: {rotated:?}");
-            let (Ok(rotated), Some(expires_at)) = (rotated, expected) else { return };
+            let (Ok(rotated), Some(expires_at)) = (rotated.map(|rotated| rotated.issued), expected) else { return };
             assert_eq!(rotated.token.expires_at.map(Timestamp::unix), expires_at);
             assert_eq!(rotated.token.abilities, abilities(model.tokens[at].rotates));
             program.tokens.push((rotated.token.id, rotated.plaintext.expose().to_owned()));

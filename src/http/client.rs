@@ -31,13 +31,17 @@ impl FromRequest for ClientAddress {
     }
 }
 
-/// Who asks, by a request that came from `peer` with these headers. The address is unknown where a trusted proxy does not
+/// Who asks, by a request that came from `peer` with these headers and starts now. The address is unknown where a trusted proxy does not
 /// tell for whom it asks, lest everybody pass for the proxy.
 pub(super) fn caller<'r>(peer: Option<SocketAddr>, headers: &'r HeaderMap, state: &AppState) -> Caller<'r> {
     let address = peer.and_then(|peer| walk(peer.ip(), forwarded(headers), &state.trusted_proxies));
     // It is noted beside an address and nowhere else.
     let user_agent = address.and_then(|_| headers.get(header::USER_AGENT));
-    Caller { address, user_agent: user_agent.and_then(|value| std::str::from_utf8(value.as_bytes()).ok()) }
+    Caller {
+        address,
+        user_agent: user_agent.and_then(|value| std::str::from_utf8(value.as_bytes()).ok()),
+        since: Some(state.ops.moment()),
+    }
 }
 
 fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = Cow<'_, str>> {

@@ -17,7 +17,10 @@ use std::{
 };
 
 use actix_http::Request;
-use actix_web::{dev::Extensions, rt};
+use actix_web::{HttpRequest, dev::Extensions, rt, web::Data};
+
+use super::AppState;
+use crate::ops::endings::Moment;
 
 /// The open connections of a server.
 #[derive(Clone, Default)]
@@ -29,6 +32,7 @@ struct Connection {
     /// How many requests came and how many were answered, in one sum: while one is under way it is odd. No clock is read
     /// for it, since every request counts here. Whoever serves the connection is the only one who counts.
     turns: AtomicU64,
+    made: (Moment, Instant),
 }
 
 impl Connection {
@@ -68,13 +72,14 @@ impl Watched {
 
 impl Connections {
     /// What a server calls for each connection that it accepts.
-    pub fn on_connect(&self) -> impl Fn(&dyn Any, &mut Extensions) + Send + Clone + 'static {
+    pub fn on_connect(&self, state: Data<AppState>) -> impl Fn(&dyn Any, &mut Extensions) + Send + Clone + 'static {
         let connections = self.clone();
         move |stream, data| {
+            let made = (state.ops.moment(), Instant::now());
             let Some(stream) = stream.downcast_ref::<rt::net::TcpStream>() else { return };
             // Without a second handle there is nothing to shut; such a connection is left to the framework.
             let Ok(socket) = stream.as_fd().try_clone_to_owned().map(TcpStream::from) else { return };
-            let connection = Arc::new(Connection { socket, turns: AtomicU64::new(0) });
+            let connection = Arc::new(Connection { socket, turns: AtomicU64::new(0), made });
             connections.lock().push(Watched::new(&connection));
             data.insert(connection);
         }
@@ -89,6 +94,17 @@ impl Connections {
     fn lock(&self) -> MutexGuard<'_, Vec<Watched>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How long a client may take from its connection to its first request for the two to count as one act.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// When the connection was made, if that was for this request: it is the first there, and came at once. Its client started
+/// it then, however late this server read it. A connection that was kept in stock says nothing about its first request.
+pub(super) fn made_for(request: &HttpRequest) -> Option<Moment> {
+    let connection = request.conn_data::<Arc<Connection>>()?;
+    let (moment, at) = connection.made;
+    (connection.turns.load(Ordering::Relaxed) == 1 && at.elapsed() < AT_ONCE).then_some(moment)
 }
 
 /// Notes that the request's connection is busy until this is dropped.

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     domain::ability::{Abilities, Ability},
     ops::{
+        endings::Moment,
         principal::Principal,
         tokens,
         verification::{self, Caller, Check, Verdict},
@@ -55,7 +56,9 @@ struct Details {
 }
 
 /// RFC 7662 has no word for who presented the token, so one that is bound to addresses is not active there.
-const UNTOLD: Caller<'static> = Caller { address: None, user_agent: None };
+const fn untold(since: Moment) -> Caller<'static> {
+    Caller { address: None, user_agent: None, since: Some(since) }
+}
 
 /// Who issues the credentials, and for whom: this server.
 const ISSUER: &str = "patd";
@@ -85,8 +88,9 @@ pub(super) async fn introspect(
     _: Introspector,
     body: Body,
 ) -> Result<Json<Introspection>, ApiError> {
+    let caller = untold(state.ops.moment());
     let credential = body.parameter("token").await?;
-    let details = verification::inspect(&state.ops, &credential, UNTOLD).await?.ok().map(Details::from);
+    let details = verification::inspect(&state.ops, &credential, caller).await?.ok().map(Details::from);
     Ok(Json(Introspection { active: details.is_some(), details }))
 }
 
@@ -157,8 +161,9 @@ pub(super) async fn verify(
     _: Introspector,
     body: Body,
 ) -> Result<Json<DataView<VerdictView>>, ApiError> {
+    let since = state.ops.moment();
     let mut form = body.form(CHECK_FIELDS).await?;
-    let check = read_check(&mut form);
+    let check = read_check(&mut form, since);
     let check = form.finish(check)?;
     Ok(Json(DataView { data: verification::verify(&state.ops, &check).await?.into() }))
 }
@@ -168,8 +173,9 @@ pub(super) async fn verify_batch(
     _: Introspector,
     body: Body,
 ) -> Result<Json<DataView<Vec<VerdictView>>>, ApiError> {
+    let since = state.ops.moment();
     let mut form = body.form(&["tokens"]).await?;
-    let checks = form.required_forms("tokens", BATCH, CHECK_FIELDS, read_check);
+    let checks = form.required_forms("tokens", BATCH, CHECK_FIELDS, |form| read_check(form, since));
     let checks = form.finish(checks)?;
     let mut data = Vec::with_capacity(checks.len());
     for check in &checks {
@@ -179,10 +185,10 @@ pub(super) async fn verify_batch(
 }
 
 /// Any text is a token to be judged; what is wrong with it is the answer and not an error.
-fn read_check(form: &mut Form) -> Option<Check> {
+fn read_check(form: &mut Form, since: Moment) -> Option<Check> {
     let token = form.required("token", |text| Ok::<_, &str>(text.to_owned()));
     form.refuse_null("abilities", "Leave it out to ask for no ability.");
     let abilities = form.optional_list("abilities", Abilities::MAX, Ability::parse).unwrap_or_default();
     let address = form.optional("ip", |text| text.parse::<IpAddr>().map_err(|_| "must be an IP address."));
-    Some(Check { token: token?, abilities, caller: Caller { address, user_agent: None } })
+    Some(Check { token: token?, abilities, caller: Caller { address, user_agent: None, since: Some(since) } })
 }

@@ -4,6 +4,7 @@ use std::{slice::from_ref, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, HttpResponse,
+    body::BoxBody,
     dev::Payload,
     http::header,
     web::{Data, Path},
@@ -14,19 +15,22 @@ use serde::Serialize;
 use super::{
     AppState,
     client::caller,
+    connections,
     error::ApiError,
     form::Body,
     guard::{Asker, SessionUser, bearer},
     origin::Source,
     tokens::{self, IssuedTokenView, token_id},
+    unread::Outlasting,
     view::DataView,
 };
 use crate::{
-    domain::{audit::Origin, token::IssuedToken},
+    domain::audit::Origin,
     ops::{
         limits::quotas_left,
         principal::Principal,
-        rotation::{self, RotationRequest},
+        rotation::{self, Rotated, RotationRequest},
+        verification::Caller,
     },
 };
 
@@ -46,6 +50,7 @@ impl FromRequest for Rotating {
             let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");
             let origin = source?.anonymous();
             let caller = caller(request.peer_addr(), request.headers(), state);
+            let caller = Caller { since: connections::made_for(&request).or(caller.since), ..caller };
             let credential = bearer(request.headers())?;
             let asking = rotation::accept_rotating(&state.ops, credential, caller, origin.clone()).await?;
             request.extensions_mut().insert(Asker::of(&asking));
@@ -71,8 +76,8 @@ pub(super) async fn rotate(
 ) -> Result<HttpResponse, ApiError> {
     let id = token_id(&id)?;
     let request = read_request(&state, body).await?;
-    let issued = rotation::rotate(&state.ops, asking.user.id, id, request, source.by(&asking)).await?;
-    Ok(created(&state, issued).await)
+    let rotated = rotation::rotate(&state.ops, asking.user.id, id, request, source.by(&asking)).await?;
+    Ok(created(&state, rotated).await)
 }
 
 pub(super) async fn rotate_self(
@@ -98,11 +103,13 @@ async fn read_request(state: &AppState, body: Body) -> Result<RotationRequest, A
     form.finish(Some(request))
 }
 
-async fn created(state: &AppState, issued: IssuedToken) -> HttpResponse {
+async fn created(state: &AppState, Rotated { issued, ending }: Rotated) -> HttpResponse {
     let location = format!("/api/v1/user/api-tokens/{}", issued.token.id);
     let rotated_from = issued.token.rotated_from.map(|id| id.to_string());
     // Nothing that fails now may keep back a secret that is shown this once.
     let left = quotas_left(&state.ops, from_ref(&issued.token)).await.unwrap_or_default();
     let view = RotatedView { issued: IssuedTokenView::new(issued, &left), rotated_from };
-    HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view })
+    let response = HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view });
+    // Answered is when the body is on its way and no sooner: a request that starts before that cannot know of this one.
+    response.map_body(|_, body| BoxBody::new(Outlasting::new(body, ending)))
 }

@@ -47,19 +47,19 @@ impl Stream for Held {
     }
 }
 
-/// An answer's body that lets go of the request's only when it is out itself.
-pub(super) struct Outlasting<B> {
+/// An answer's body that drops what it holds when all of it was taken to be sent.
+pub(super) struct Outlasting<B, H> {
     body: Pin<Box<B>>,
-    _held: Option<Held>,
+    _held: H,
 }
 
-impl<B> Outlasting<B> {
-    pub(super) fn new(body: B, held: Option<Held>) -> Self {
+impl<B, H> Outlasting<B, H> {
+    pub(super) fn new(body: B, held: H) -> Self {
         Self { body: Box::pin(body), _held: held }
     }
 }
 
-impl<B: MessageBody> MessageBody for Outlasting<B>
+impl<B: MessageBody, H: Unpin> MessageBody for Outlasting<B, H>
 where
     B::Error: Into<Box<dyn std::error::Error>>,
 {

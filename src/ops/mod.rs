@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod audit;
 pub mod clock;
 mod cursor;
+pub mod endings;
 pub mod environment_tokens;
 pub mod environments;
 pub mod expiry;
@@ -33,6 +34,7 @@ use std::{
 };
 
 use clock::Clock;
+use endings::{Endings, Moment};
 use expiry::Lifetimes;
 use limits::Meters;
 use origins::Origins;
@@ -69,6 +71,7 @@ pub struct Context {
     throttle: Throttle,
     uses: Recorder,
     rotations: Rotations,
+    endings: Arc<Endings>,
     reuses: Reuses,
     pruning: Pruning,
     meters: Meters,
@@ -123,6 +126,7 @@ impl Context {
             hashes_seen_at: Mutex::default(),
             uses: Recorder::default(),
             rotations: Rotations::default(),
+            endings: Arc::default(),
             reuses: Reuses::default(),
             pruning: Pruning::new(&clock),
             meters: Meters::new(&clock),
@@ -160,6 +164,11 @@ impl Context {
         self.passwords.learn(&self.store.hash_parameters(HASHES_SEEN).await?);
         *self.hashes_seen_at.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.uptime();
         Ok(())
+    }
+
+    /// The moment now, for [`verification::Caller::since`].
+    pub fn moment(&self) -> Moment {
+        self.endings.now()
     }
 
     /// By whom and when: now.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Context, Error, Violation,
+    endings::{Ended, Ending, Moment},
     expiry::{self, Expiry},
     principal::Principal,
     reuse, tokens,
@@ -44,6 +45,15 @@ pub struct RotationRequest {
     pub replace_unused: bool,
 }
 
+/// A rotation that was made.
+#[derive(Debug)]
+pub struct Rotated {
+    /// The successor.
+    pub issued: IssuedToken,
+    /// To be dropped once it was answered.
+    pub ending: Ending,
+}
+
 /// Replaces a token of the owner. [`Error::NotFound`] where it is not good, [`Error::AlreadyRotated`] where it has a
 /// successor that stays.
 pub async fn rotate(
@@ -52,7 +62,7 @@ pub async fn rotate(
     id: TokenId,
     request: RotationRequest,
     origin: Origin,
-) -> Result<IssuedToken, Error> {
+) -> Result<Rotated, Error> {
     let token = tokens::get(ctx, owner, id).await?;
     if token.expires_at.is_some_and(|end| is_past(end, ctx.clock.now())) {
         return Err(Error::NotFound);
@@ -60,35 +70,66 @@ pub async fn rotate(
     replace(ctx, &token, request, origin).await
 }
 
-/// Accepts a credential that wants to be replaced: it must hold the power to. A secret that rotation has ended ends its
-/// whole family, and is refused like any other. [`Error::NotSelfRotating`] where it is no personal access token.
+/// Accepts a credential that wants to be replaced: it must hold the power to. A secret that rotation has ended is refused
+/// like any other. It ends its whole family, since one of the two who hold the family's secrets stole them and nobody can
+/// tell which; but if the request started before the ending was answered, it has only lost a race
+/// ([`Error::AlreadyRotated`], [`super::endings`]). [`Error::NotSelfRotating`] where it is no personal access token.
 pub async fn accept_rotating(
     ctx: &Context,
     credential: &str,
     caller: Caller<'_>,
     origin: Origin,
 ) -> Result<Principal, Error> {
-    match verification::authenticate(ctx, credential, caller).await {
+    let since = caller.since.unwrap_or(ctx.moment());
+    match verification::authenticate(ctx, credential, Caller { since: Some(since), ..caller }).await {
         Ok(principal @ Principal::PersonalAccessToken { .. }) => {
             principal.require(Power::TokensRotateSelf)?;
             Ok(principal)
         }
         Ok(other) => Err(Error::NotSelfRotating(other.kind())),
-        Err(Error::Denied(Denied::Rotated)) => {
-            end_family(ctx, credential, origin).await;
-            Err(Denied::Rotated.into())
-        }
+        Err(Error::Denied(Denied::Rotated)) => Err(refuse_ended(ctx, credential, since, origin).await),
         Err(error) => Err(error),
     }
 }
 
-/// Replaces the token that asks for it, which its family may not do too often.
+/// The refusal of a secret that rotation has ended: by one that won a race, or before this request started.
+async fn refuse_ended(ctx: &Context, credential: &str, since: Moment, origin: Origin) -> Error {
+    match find_ended(ctx, credential).await {
+        Ok(Some(record)) if ctx.endings.is_race(&record.token, since) => lost_race(ctx, &record.token).await,
+        Ok(Some(record)) => {
+            let by = ctx.by(Origin { actor: Actor::PersonalAccessToken(record.token.id), ..origin });
+            if let Err(error) = reuse::end_family(ctx, &record.token, by).await {
+                log::error!(error:%; "a token was reused after its end, and its family could not be ended yet");
+            }
+            Denied::Rotated.into()
+        }
+        Ok(None) => Denied::Rotated.into(),
+        Err(error) => {
+            log::error!(error:%; "a token was reused after its end, and its family could not be ended");
+            Denied::Rotated.into()
+        }
+    }
+}
+
+/// What is answered to a rotation that another one was faster than.
+async fn lost_race(ctx: &Context, token: &Token) -> Error {
+    if !token.abilities.cover(Power::TokensRotateSelf.as_str()) {
+        return Denied::Rotated.into();
+    }
+    match ctx.store.successors_of(vec![token.id]).await {
+        Ok(found) => Error::AlreadyRotated(found.first().map(|(_, successor)| *successor)),
+        Err(error) => error.into(),
+    }
+}
+
+/// Replaces the token that asks for it, which its family may not do too often. Where another rotation has ended the token
+/// since it was accepted, this one has lost a race: [`Error::AlreadyRotated`].
 pub async fn rotate_self(
     ctx: &Context,
     asking: &Principal,
     request: RotationRequest,
     origin: Origin,
-) -> Result<IssuedToken, Error> {
+) -> Result<Rotated, Error> {
     let Principal::PersonalAccessToken { record, .. } = asking else {
         return Err(Error::NotSelfRotating(asking.kind()));
     };
@@ -122,7 +163,7 @@ pub async fn successors_of(ctx: &Context, tokens: &[Token]) -> Result<Successors
     Ok(SuccessorsOf(ctx.store.successors_of(replaced).await?.into_iter().collect()))
 }
 
-async fn replace(ctx: &Context, token: &Token, request: RotationRequest, origin: Origin) -> Result<IssuedToken, Error> {
+async fn replace(ctx: &Context, token: &Token, request: RotationRequest, origin: Origin) -> Result<Rotated, Error> {
     let by = ctx.by(origin);
     let end = match request.expiry {
         Expiry::Never => SuccessorEnd::Never,
@@ -147,20 +188,33 @@ async fn replace(ctx: &Context, token: &Token, request: RotationRequest, origin:
         end_on_first_use: request.end_on_first_use.unwrap_or(rules.end_on_first_use),
         replace_unused: request.replace_unused,
     };
-    let token = ctx.store.rotate_token(rotation, by).await.map_err(|error| match error {
-        StoreError::Conflict(Conflict::OutlivesPredecessor) => {
-            let predicate = match request.expiry {
-                Expiry::Never => {
-                    "must not be null: the token that is replaced has an end, and its successor lasts no longer. \
-                     Leave the field out to keep that end."
-                }
-                _ => "must not be later than the end of the token that is replaced.",
-            };
-            Error::from(Violation::new(request.expiry.field(), predicate))
+    let mut ended = vec![Ended::Token(token.id)];
+    ended.extend(token.rotated_from.map(Ended::Token));
+    ended.extend(request.replace_unused.then_some(Ended::SuccessorOf(token.id)));
+    let ending = ctx.endings.begin(ended);
+    match ctx.store.rotate_token(rotation, by).await {
+        Ok(token) => Ok(Rotated { issued: IssuedToken { plaintext: plaintext.numbered(token.number), token }, ending }),
+        // It may have happened.
+        Err(error @ StoreError::Unavailable(_)) => Err(error.into()),
+        Err(error) => {
+            ending.did_not_happen();
+            Err(refusal(error, request.expiry))
         }
-        other => other.into(),
-    })?;
-    Ok(IssuedToken { plaintext: plaintext.numbered(token.number), token })
+    }
+}
+
+fn refusal(error: StoreError, expiry: Expiry) -> Error {
+    if error != StoreError::Conflict(Conflict::OutlivesPredecessor) {
+        return error.into();
+    }
+    let predicate = match expiry {
+        Expiry::Never => {
+            "must not be null: the token that is replaced has an end, and its successor lasts no longer. Leave the field \
+             out to keep that end."
+        }
+        _ => "must not be later than the end of the token that is replaced.",
+    };
+    Violation::new(expiry.field(), predicate).into()
 }
 
 /// What rotation must not forget between two turns of the housekeeping.
@@ -183,13 +237,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) async fn begin(ctx: &Context, record: &TokenRecord, now: Timestamp) -> Result<bool, Denied> {
     let TokenRecord { token, .. } = record;
     let Some(rotated_from) = token.rotated_from else { return Ok(true) };
+    let ending = ctx.endings.begin(vec![Ended::Token(rotated_from)]);
     match ctx.store.begin_successor(token.id, rotated_from, by_token(token.id, now)).await {
         Ok(()) => {
             lock(&ctx.rotations.unwritten).remove(&rotated_from);
             Ok(true)
         }
         // It gave way to another, or was revoked, before this use.
-        Err(StoreError::NotFound) => Err(Denied::Revoked),
+        Err(StoreError::NotFound) => {
+            ending.did_not_happen();
+            Err(Denied::Revoked)
+        }
         Err(error) => {
             log::warn!(error:%; "the first use of a successor was not written, and what it replaces goes on");
             let mut unwritten = lock(&ctx.rotations.unwritten);
@@ -213,6 +271,7 @@ pub(super) async fn write_first_uses(ctx: &Context) -> Result<(), StoreError> {
 /// Answers whether there was anything to write.
 async fn write_first_use(ctx: &Context, rotated_from: TokenId) -> Result<bool, StoreError> {
     let Some(successor) = lock(&ctx.rotations.unwritten).get(&rotated_from).copied() else { return Ok(false) };
+    let _ending = ctx.endings.begin(vec![Ended::Token(rotated_from)]);
     match ctx.store.begin_successor(successor, rotated_from, by_token(successor, ctx.clock.now())).await {
         Ok(()) | Err(StoreError::NotFound) => {
             lock(&ctx.rotations.unwritten).remove(&rotated_from);
@@ -224,22 +283,6 @@ async fn write_first_use(ctx: &Context, rotated_from: TokenId) -> Result<bool, S
 
 const fn by_token(token: TokenId, at: Timestamp) -> By {
     By { origin: Origin { actor: Actor::PersonalAccessToken(token), address: None, request_id: None }, at }
-}
-
-/// Somebody wants to go on with a secret that was replaced: one of the two who hold the family's secrets stole it, and
-/// nobody can tell which.
-async fn end_family(ctx: &Context, credential: &str, origin: Origin) {
-    let ended = match find_ended(ctx, credential).await {
-        Ok(Some(record)) => {
-            let by = ctx.by(Origin { actor: Actor::PersonalAccessToken(record.token.id), ..origin });
-            reuse::end_family(ctx, &record.token, by).await
-        }
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = ended {
-        log::error!(error:%; "a token was reused after its end, and its family could not be ended yet");
-    }
 }
 
 async fn find_ended(ctx: &Context, credential: &str) -> Result<Option<Arc<TokenRecord>>, StoreError> {

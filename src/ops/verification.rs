@@ -4,7 +4,10 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{Context, Error, expiry, limits::Allowance, principal::Principal, reuse, rotation, throttle::Throttled};
+use super::{
+    Context, Error, endings::Moment, expiry, limits::Allowance, principal::Principal, reuse, rotation,
+    throttle::Throttled,
+};
 use crate::{
     domain::{
         ability::Ability,
@@ -68,6 +71,8 @@ pub struct Caller<'r> {
     pub address: Option<IpAddr>,
     /// What they call themselves.
     pub user_agent: Option<&'r str>,
+    /// When the request started; `None` is now. It tells a race from a reuse ([`super::endings`]).
+    pub since: Option<Moment>,
 }
 
 impl Denied {
@@ -202,7 +207,7 @@ fn accept_token<'c>(
 ) -> Reply<'c, Principal, Error> {
     let now = ctx.clock.now();
     if let Err(denied) = judge_token(&record, presented, now) {
-        if denied == Denied::Rotated {
+        if denied == Denied::Rotated && !ctx.endings.is_race(&record.token, caller.since.unwrap_or(ctx.moment())) {
             reuse::notice(ctx, &record, caller, now);
         }
         return refuse(denied);

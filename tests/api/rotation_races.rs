@@ -2,16 +2,30 @@
 //! and an end; what is judged is what began after an answer.
 
 use std::{
+    io::{Read, Write},
+    net::TcpStream,
     sync::{
         Barrier, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use patd::{
+    domain::audit::{Actor, Origin},
+    ops::{
+        self,
+        rotation::{self, Rotated, RotationRequest},
+        tokens::Expiry,
+        verification::{self, Caller},
+    },
+};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, TestApp};
+use crate::{
+    harness::{Answer, Client, TestApp, block_on},
+    outage::{Fault, Faulty},
+};
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
 const SELF: &str = "/api/v1/user/api-tokens/self/rotate";
@@ -161,4 +175,219 @@ fn no_use_of_the_old_secret_that_starts_after_the_first_use_of_the_new_one_was_a
         });
     }
     assert!(!failed.load(Ordering::SeqCst), "the old secret was accepted after the new one");
+}
+
+/// A rotation of the token by itself without a grace.
+const AT_ONCE: RotationRequest = RotationRequest {
+    grace: Some(Duration::ZERO),
+    end_on_first_use: None,
+    expiry: Expiry::Default,
+    replace_unused: false,
+};
+
+fn anonymous() -> Origin {
+    Origin { actor: Actor::Anonymous, address: None, request_id: None }
+}
+
+fn detected(owner: &Client<'_>) -> usize {
+    let events = owner.get("/api/v1/user/audit").body["data"].as_array().unwrap().clone();
+    events.iter().filter(|event| event["action"] == "token.reuse_detected").count()
+}
+
+/// A rotation by itself whose head the server has read, and which waits for its body.
+struct Begun(TcpStream);
+
+impl Begun {
+    fn new(app: &TestApp, token: &Value, body: &str) -> Self {
+        let mut stream = TcpStream::connect(app.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let head = format!(
+            "POST {SELF} HTTP/1.1\r\nHost: patd\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n",
+            token["token"].as_str().unwrap(),
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut interim = [0; 25];
+        stream.read_exact(&mut interim).unwrap();
+        assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+        Self(stream)
+    }
+
+    fn end(mut self, body: &str) -> (u16, Value) {
+        self.0.write_all(body.as_bytes()).unwrap();
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap())
+    }
+}
+
+#[test]
+fn of_rotations_without_a_grace_that_started_together_one_wins_and_its_token_is_good() {
+    const BODY: &str = r#"{"grace":0}"#;
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    for _ in 0..20 {
+        let old = ada.create_token(json!({ "name": "t" }));
+        let begun: Vec<Begun> = (0..6).map(|_| Begun::new(&app, &old, BODY)).collect();
+        let answers: Vec<(u16, Value)> = std::thread::scope(|scope| {
+            let ends: Vec<_> = begun.into_iter().map(|begun| scope.spawn(|| begun.end(BODY))).collect();
+            ends.into_iter().map(|end| end.join().unwrap()).collect()
+        });
+        let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|(status, _)| *status == 201);
+        assert_eq!(won.len(), 1, "{answers:?}");
+        let new = &won[0].1["data"];
+        for (status, body) in lost {
+            assert_eq!((*status, &body["code"]), (409, &json!("already_rotated")));
+            assert_eq!(body["successor"], new["id"]);
+        }
+        assert_eq!(holder(&app, new).get("/api/user").status, 200);
+    }
+    assert_eq!(detected(&ada), 0);
+}
+
+#[test]
+fn what_starts_after_the_ending_and_before_its_answer_is_a_race_and_after_the_answer_a_reuse() {
+    let (switch, store) = Faulty::switched_to(Fault::AnswersLate);
+    let app = TestApp::with_store(&[], store);
+    let ada = app.sign_in("ada");
+    let old = ada.create_token(json!({ "name": "t" }));
+    let weak = ada.create_token(json!({ "name": "weak", "abilities": ["user:read"] }));
+    let (old, weak) = ((holder(&app, &old), old), (holder(&app, &weak), weak));
+    switch.fail_writes();
+    let (won, lost) = std::thread::scope(|scope| {
+        let winner = scope.spawn(|| old.0.post(SELF, json!({ "grace": 0 })));
+        let by_owner = scope.spawn(|| ada.post(&format!("{}/rotate", path(&weak.1)), json!({ "grace": 0 })));
+        // Committed, and not answered.
+        while old.0.get("/api/user").status == 200 || weak.0.get("/api/user").status == 200 {}
+        let lost: Vec<Answer> = (0..6).map(|_| old.0.post(SELF, json!({ "grace": 0 }))).collect();
+        assert_eq!(weak.0.post(SELF, json!({})).status, 401, "it may not rotate itself, in a race or not");
+        switch.heal();
+        assert_eq!(by_owner.join().unwrap().status, 201);
+        (winner.join().unwrap(), lost)
+    });
+    assert_eq!(won.status, 201, "{}", won.shown());
+    let new = &won.body["data"];
+    for answer in lost {
+        assert_eq!((answer.status, &answer.body["code"]), (409, &json!("already_rotated")));
+        assert_eq!(answer.body["successor"], new["id"]);
+    }
+    let new = holder(&app, new);
+    assert_eq!(new.get("/api/user").status, 200);
+    assert_eq!(detected(&ada), 0);
+    // Now that it was answered, the same is a reuse.
+    assert_eq!(old.0.post(SELF, json!({ "grace": 0 })).status, 401);
+    assert_eq!(new.get("/api/user").status, 401, "and ends the family");
+    assert_eq!(detected(&ada), 1);
+}
+
+/// By the operations alone, which say exactly when a request starts and when an ending is answered.
+#[test]
+fn a_use_that_crosses_a_rotation_is_not_noted_as_a_reuse() {
+    let app = TestApp::spawn();
+    let (ada, ops) = (app.sign_in("ada"), &app.ops);
+    let make = || ada.create_token(json!({ "name": "t" }))["token"].as_str().unwrap().to_owned();
+    let present = async |secret: &str, since| {
+        let caller = Caller { since, ..Caller::default() };
+        assert!(verification::authenticate(ops, secret, caller).await.is_err());
+        ops.note_reuse().await.unwrap();
+        detected(&ada)
+    };
+    let rotate = async |secret: &str, request| {
+        let asking = rotation::accept_rotating(ops, secret, Caller::default(), anonymous()).await?;
+        rotation::rotate_self(ops, &asking, request, anonymous()).await
+    };
+    block_on(async {
+        // A rotation without a grace.
+        let old = make();
+        let started = ops.moment();
+        let Rotated { issued, ending } = rotate(&old, AT_ONCE).await.unwrap();
+        for since in [Some(started), Some(ops.moment()), None] {
+            assert_eq!(present(&old, since).await, 0, "before the answer");
+        }
+        drop(ending);
+        assert_eq!(present(&old, Some(started)).await, 0, "it started before the answer");
+        assert!(matches!(rotate(&old, AT_ONCE).await, Err(ops::Error::Denied(_))), "this one did not");
+        assert_eq!(detected(&ada), 1);
+        assert!(verification::authenticate(ops, issued.plaintext.expose(), Caller::default()).await.is_err());
+
+        // The first use of a successor.
+        let old = make();
+        let request = RotationRequest { grace: Some(Duration::from_secs(60)), ..AT_ONCE };
+        let Rotated { issued, ending } = rotate(&old, request).await.unwrap();
+        drop(ending);
+        let started = ops.moment();
+        verification::authenticate(ops, issued.plaintext.expose(), Caller::default()).await.unwrap();
+        assert_eq!(present(&old, Some(started)).await, 1, "it started before that use was accepted");
+        assert_eq!(present(&old, None).await, 2, "and this one after");
+
+        // A successor that gives way.
+        let old = make();
+        let request = RotationRequest { grace: Some(Duration::from_secs(60)), replace_unused: true, ..AT_ONCE };
+        let lost = rotate(&old, request).await.unwrap().issued;
+        let Rotated { ending, .. } = rotate(&old, request).await.unwrap();
+        assert_eq!(present(lost.plaintext.expose(), None).await, 2, "before the answer");
+        let raced = rotate(lost.plaintext.expose(), AT_ONCE).await;
+        assert!(matches!(raced, Err(ops::Error::AlreadyRotated(None))), "{raced:?}");
+        drop(ending);
+        assert_eq!(present(lost.plaintext.expose(), None).await, 3);
+    });
+}
+
+#[test]
+fn a_rotation_that_was_accepted_before_another_one_won_has_lost_a_race() {
+    let app = TestApp::spawn();
+    let (ada, ops) = (app.sign_in("ada"), &app.ops);
+    block_on(async {
+        let old = ada.create_token(json!({ "name": "t" }))["token"].as_str().unwrap().to_owned();
+        let accept = async || rotation::accept_rotating(ops, &old, Caller::default(), anonymous()).await.unwrap();
+        let (first, second) = (accept().await, accept().await);
+        let won = rotation::rotate_self(ops, &first, AT_ONCE, anonymous()).await.unwrap().issued;
+        // However late it goes on, its secret was good when it came.
+        let lost = rotation::rotate_self(ops, &second, AT_ONCE, anonymous()).await;
+        assert!(matches!(lost, Err(ops::Error::AlreadyRotated(Some(id))) if id == won.token.id), "{lost:?}");
+        verification::authenticate(ops, won.plaintext.expose(), Caller::default()).await.unwrap();
+    });
+}
+
+#[test]
+fn the_first_request_of_a_new_connection_starts_with_the_connection() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    let mut races = 0;
+    // A busy machine may take a second until it accepts a connection, which then says nothing. One round is enough.
+    for _ in 0..50 {
+        let old = ada.create_token(json!({ "name": "t" }));
+        let mut early = TcpStream::connect(app.address).unwrap();
+        early.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let new = holder(&app, &old).post(SELF, json!({ "grace": 0 }));
+        assert_eq!(new.status, 201, "{}", new.shown());
+        let request = format!(
+            "POST {SELF} HTTP/1.1\r\nHost: patd\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\n\r\n",
+            old["token"].as_str().unwrap()
+        );
+        let mut status = || {
+            early.write_all(request.as_bytes()).unwrap();
+            let mut head = [0; 12];
+            early.read_exact(&mut head).unwrap();
+            // The rest of the answer is short, and ends with its body's brace.
+            let mut byte = [0];
+            while byte != *b"}" {
+                early.read_exact(&mut byte).unwrap();
+            }
+            std::str::from_utf8(&head[9..]).unwrap().to_owned()
+        };
+        let new = holder(&app, &new.body["data"]);
+        if status() == "409" {
+            assert_eq!(new.get("/api/user").status, 200);
+            assert_eq!(status(), "401", "the second request there started after the answer");
+            races += 1;
+        }
+        assert_eq!(new.get("/api/user").status, 401);
+        if races == 10 {
+            return;
+        }
+    }
+    assert!(races > 0, "each of 50 connections was accepted too late");
 }

@@ -133,7 +133,7 @@ pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output
     let kinds: Vec<CredentialKind> = kinds.collect();
     let abilities: Result<Vec<Ability>, _> = judge.abilities.iter().map(|text| Ability::parse(text)).collect();
     let abilities = abilities.map_err(|error| vec![Violation::new("abilities", error)])?;
-    let caller = Caller { address: judge.address, user_agent: None };
+    let caller = Caller { address: judge.address, ..Caller::default() };
     let judged = passage::judge(ctx, judge.token.expose(), caller, &kinds, &abilities).await;
     let (principal, refused) = match judged {
         Ok(principal) => (Some(Box::new(principal)), None),
