@@ -11,6 +11,14 @@ rules = [
     { paths = ["/health"], public = true },
     { methods = ["GET"], paths = ["/calls/**"], abilities = ["calls:read"] },
 ]
+
+[[policies]]
+name = "packages"
+path_reading = { encoded_slash = "within_segment" }
+challenges = ["bearer", "basic"]
+credential_from = ["header:X-API-Key"]
+identity_headers = ["Remote-User", "X-Auth-Token-Id"]
+rules = [{ paths = ["/projects/*"], abilities = ["projects:read", "projects:list"] }]
 "#;
 
 fn place() -> Place {
@@ -40,6 +48,10 @@ fn a_rule_is_named_with_what_it_needs() {
     for (path, reason) in [
         ("/other", "no rule"),
         ("/calls/../other", "two ways: it has a segment . or .."),
+        ("/calls%2f1", "it has an encoded slash (the policy's path_reading.encoded_slash says how"),
+        ("/calls;v=2", "path_reading.semicolon"),
+        ("/calls//1", "path_reading.empty_segments"),
+        ("/calls#/health", "the path has a # that is not encoded"),
         ("other", "the path does not begin with a slash"),
     ] {
         let (ended, explanation) = explain(&place, path, None);
@@ -104,4 +116,47 @@ verdict      give a token with --token-stdin to see whether it passes
     let unknown = place.run(&["policy", "explain", "--policy", "none", "--path", "/"]);
     assert_eq!(unknown.code, Some(4));
     assert!(unknown.stdout.contains("there is no policy of that name"), "{unknown:?}");
+}
+
+#[test]
+fn the_options_of_a_policy_and_what_it_sees_of_a_path_are_told() {
+    let place = place();
+    let ask = ["policy", "explain", "--policy", "packages", "--path", "/projects/a%2Fb?x=1"];
+    let shown = place.run(&ask);
+    let expected = r#"request      GET /projects/a%2Fb?x=1
+policy       packages
+segments     "projects" "a/b"
+rule         1: any method; /projects/*
+credentials  personal_access_token, environment_token
+sent in      Authorization, header:x-api-key
+challenges   basic, bearer
+abilities    projects:read, projects:list
+headers      Remote-User, X-Auth-Token-Id
+verdict      give a token with --token-stdin to see whether it passes
+"#;
+    assert_eq!(shown.stdout, expected);
+    let explanation: Value = serde_json::from_str(&place.run(&[&ask[..], &["--json"]].concat()).stdout).unwrap();
+    assert_eq!(explanation["segments"], json!(["projects", "a/b"]));
+    assert_eq!(explanation["challenges"], json!(["basic", "bearer"]));
+    assert_eq!(explanation["credential_from"], json!(["header:x-api-key"]));
+    assert_eq!(explanation["identity_headers"], json!(["Remote-User", "X-Auth-Token-Id"]));
+}
+
+/// What the answer to a proxy would say of a refused token.
+#[test]
+fn a_refused_token_is_told_with_its_owner_and_what_it_lacks() {
+    let place = place();
+    let create = ["token", "create", "--user", EMAIL, "--name", "t", "--ability", "projects:read", "--json"];
+    let made: Value = serde_json::from_str(&place.run(&create).stdout).unwrap();
+    let user: Value = serde_json::from_str(&place.run(&["user", "list", "--json"]).stdout).unwrap();
+    let ask = ["policy", "explain", "--policy", "packages", "--path", "/projects/1", "--token-stdin"];
+    let ended = place.run_with(&[&ask[..], &["--json"]].concat(), made["token"].as_str().unwrap());
+    let explanation: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((ended.code, &explanation["passes"]), (Some(4), &json!(false)), "{explanation}");
+    assert_eq!((&explanation["token_id"], &explanation["user_id"]), (&made["id"], &user["id"]));
+    assert_eq!(explanation["abilities"], json!(["projects:read", "projects:list"]));
+    let reason = explanation["reason"].as_str().unwrap();
+    assert!(reason.ends_with("it lacks projects:list"), "{reason}");
+    let shown = place.run_with(&ask, made["token"].as_str().unwrap()).stdout;
+    assert!(shown.contains(&format!("token        {}", made["id"].as_str().unwrap())), "{shown}");
 }
