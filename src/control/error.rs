@@ -70,6 +70,9 @@ impl From<ops::Error> for Error {
     fn from(error: ops::Error) -> Self {
         match error {
             ops::Error::Invalid(violations) => violations.into(),
+            ops::Error::Store(StoreError::NotMade(why)) => {
+                Self::NotChanged(format!("the database takes no change now ({why})"))
+            }
             ops::Error::Store(StoreError::Unavailable(why)) => {
                 Self::Unknown(format!("the database does not answer ({why})"))
             }

@@ -197,6 +197,10 @@ impl ApiError {
                 let message = "The server is short of memory or threads. Nothing was decided. Try again.";
                 of(StatusCode::SERVICE_UNAVAILABLE, "resources_exhausted", message)
             }
+            Self::Ops(Ops::Store(StoreError::NotMade(_))) => {
+                let message = "The store is unavailable. Nothing was changed: try again.";
+                of(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
+            }
             Self::Ops(Ops::Store(StoreError::Unavailable(_))) => {
                 let message = "The store is unavailable. A change may or may not have happened.";
                 of(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
@@ -288,7 +292,11 @@ impl ApiError {
                 let Throttled { limit, resets_at, .. } = *throttled;
                 add_allowance(headers, Allowance { limit, remaining: 0, resets_at });
             }
-            Self::Ops(ops::Error::Busy | ops::Error::Exhausted(_) | ops::Error::Store(StoreError::Unavailable(_))) => {
+            Self::Ops(
+                ops::Error::Busy
+                | ops::Error::Exhausted(_)
+                | ops::Error::Store(StoreError::NotMade(_) | StoreError::Unavailable(_)),
+            ) => {
                 headers.append(header::RETRY_AFTER, 1.into());
             }
             // What is left of such a request cannot be told from the next one.

@@ -135,13 +135,19 @@ pub async fn revoke_all(ctx: &Context, user: UserId, environment: EnvironmentId,
         }
         // All at once, so that one commit is for many.
         let revocations = live.iter().map(|token| revoke(ctx, user, environment, token.id, origin.clone()));
+        let mut failed = None;
         for outcome in join_all(revocations).await {
             match outcome {
                 Ok(()) => revoked += 1,
                 // Somebody else was faster.
                 Err(Error::NotFound | Error::Replaced(_)) => {}
-                Err(error) => return Err(error),
+                Err(error) => failed = Some(error),
             }
+        }
+        match failed {
+            Some(Error::Store(error)) if revoked > 0 => return Err(Error::Store(error.after_a_part())),
+            Some(error) => return Err(error),
+            None => {}
         }
     }
 }

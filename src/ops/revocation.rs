@@ -125,13 +125,20 @@ pub async fn revoke_leaked(ctx: &Context, credentials: &[String], client: IpAddr
     for credential in credentials {
         find(ctx, credential, &mut leaked).await?;
         if leaked.tokens.len() + leaked.sessions.len() == REVOKED_AT_ONCE {
-            ctx.store.revoke_leaked(mem::take(&mut leaked), by.clone()).await?;
+            end_leaked(ctx, mem::take(&mut leaked), by.clone()).await?;
         }
     }
     if leaked.presented.is_some() || !leaked.tokens.is_empty() || !leaked.sessions.is_empty() {
-        ctx.store.revoke_leaked(leaked, by).await?;
+        end_leaked(ctx, leaked, by).await?;
     }
     Ok(())
+}
+
+/// One change of a report. The first says how many were presented.
+async fn end_leaked(ctx: &Context, leaked: Leaked, by: By) -> Result<(), StoreError> {
+    let is_first = leaked.presented.is_some();
+    let ended = ctx.store.revoke_leaked(leaked, by).await;
+    ended.map_err(|error| if is_first { error } else { error.after_a_part() })
 }
 
 /// A wrong row number in front of a secret makes it no less public.

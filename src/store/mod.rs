@@ -1,7 +1,7 @@
 //! What the product needs of its storage, in the product's own verbs.
 //!
 //! One method is one atomic change: it is on disk when it is answered `Ok`, or it did not happen, or (after
-//! [`StoreError::Unavailable`]) nobody knows. No driver's type and no assumption of a single process shows here, so that
+//! [`StoreError::Unavailable`], not after [`StoreError::NotMade`]) nobody knows. No driver's type and no assumption of a single process shows here, so that
 //! another database can stand behind it. Methods that look up by secret are called for every request: a store answers
 //! them without leaving the thread where it can.
 
@@ -162,7 +162,8 @@ pub type Observer = Box<dyn Fn(Change) + Send + Sync>;
 
 /// The storage of users, sessions, environments and tokens.
 ///
-/// Every method may also answer [`StoreError::Unavailable`] or [`StoreError::Internal`]; only further errors are named.
+/// Every method may also answer [`StoreError::NotMade`], [`StoreError::Unavailable`] or [`StoreError::Internal`]; only
+/// further errors are named.
 ///
 /// Whatever is told [`By`] whom it is done leaves its event in the audit trail, in the same moment: both are on disk, or
 /// neither is, and what changes nothing leaves none. Where a session acts that has ended meanwhile, it answers

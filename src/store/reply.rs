@@ -17,12 +17,25 @@ pub enum StoreError {
     /// A rule of the data forbids it. Nothing changed.
     #[error("conflict: {0}")]
     Conflict(Conflict),
+    /// The store cannot make the change now, and has not made it: another process has the write lock, for example.
+    #[error("store unavailable, nothing changed: {0}")]
+    NotMade(String),
     /// The store cannot answer now. A change may or may not have happened; a read tells nothing.
     #[error("store unavailable: {0}")]
     Unavailable(String),
     /// A defect: the store and this program disagree. Nothing changed.
     #[error("store defect: {0}")]
     Internal(String),
+}
+
+impl StoreError {
+    /// The same for something of which a part was done before.
+    pub fn after_a_part(self) -> Self {
+        match self {
+            Self::NotMade(why) => Self::Unavailable(why),
+            other => other,
+        }
+    }
 }
 
 /// A rule that a change would break.

@@ -1,6 +1,9 @@
 //! What the writer's thread is asked for: a write of any type, or its end.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -17,12 +20,15 @@ pub(super) enum Order {
 
 /// A write of any type, seen from the thread: run, then answered once the fate of its transaction is known.
 pub(super) trait Job: Send {
+    /// Since when somebody waits for it.
+    fn asked_at(&self) -> Instant;
     fn is_abandoned(&self) -> bool;
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
     fn answer(self: Box<Self>, fate: &Result<(), StoreError>);
 }
 
 pub(super) struct Task<T, F> {
+    asked_at: Instant,
     work: F,
     result: Option<Result<T, StoreError>>,
     // Before the reply, since a task that is dropped lets its caller go with that.
@@ -32,7 +38,7 @@ pub(super) struct Task<T, F> {
 
 impl<T, F> Task<T, F> {
     pub(super) fn new(work: F, notice: Notice, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
-        Self { work, result: None, notice, reply }
+        Self { asked_at: Instant::now(), work, result: None, notice, reply }
     }
 }
 
@@ -41,6 +47,10 @@ where
     T: Send,
     F: FnMut(&Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send,
 {
+    fn asked_at(&self) -> Instant {
+        self.asked_at
+    }
+
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }

@@ -23,7 +23,7 @@ use super::{
     shared::Shared,
     tokens,
     watch::{Watch, Watcher},
-    writer::Writer,
+    writer::{Queue, Writer},
 };
 use crate::{store::Change, threads::Threads};
 
@@ -135,7 +135,8 @@ impl SqliteStore {
         }));
         let folding = connect::checkpoints(&path, &watch).map_err(refused)?;
         let log = Log::start(folding, Arc::clone(&database), settings.busy_timeout, limits).map_err(failed)?;
-        let (queue, watched, told) = (settings.write_queue, Arc::clone(&watch), Arc::clone(&changes));
+        let queue = Queue { capacity: settings.write_queue, busy_timeout: settings.busy_timeout };
+        let (watched, told) = (Arc::clone(&watch), Arc::clone(&changes));
         let writer = Writer::start(connection, log, binder, queue, watched, told).map_err(failed)?;
         let patience = (access != Access::Server)
             .then(|| Patience { changes: Arc::clone(&changes), database: Arc::clone(&database) });

@@ -4,9 +4,12 @@
 //! savepoints (each would copy every page that its job touches); when one fails after a change, the whole batch is undone
 //! and runs again, each job in a savepoint of its own. What jobs do is not decided here. Between COMMIT and answer,
 //! observers are told of what changed; and between jobs, of what others changed.
+//!
+//! Where another process has the write lock, each job waits for it as long as the settings say, counted from when it was
+//! asked for, and not from when the jobs before it gave up. Then it is refused, and nothing of it has happened.
 
 use std::{
-    iter,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -14,7 +17,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::{
@@ -33,9 +36,21 @@ const MAX_BATCH: usize = 512;
 /// So that where checks leave no core idle, what is written of their uses takes little from them.
 const STEP_BACK: i32 = 5;
 
+/// SQLite counts in milliseconds, so it gives up that much before a deadline.
+const SLACK: Duration = Duration::from_millis(2);
+
 /// How long a batch lets others go first. It must end long before what is kept in memory no longer counts for want of a
 /// look at what others changed.
 const COURTESY: Duration = Duration::from_millis(50);
+
+/// How long jobs wait, and how many.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queue {
+    /// The most that wait for the thread.
+    pub(super) capacity: usize,
+    /// How long one waits for the write lock of another process.
+    pub(super) busy_timeout: Duration,
+}
 
 /// The writer thread's handle. Dropping it lets the thread finish what was queued, and waits for that.
 pub(super) struct Writer {
@@ -53,7 +68,7 @@ impl Writer {
         connection: Connection,
         log: Log,
         binder: LogBinder,
-        capacity: usize,
+        Queue { capacity, busy_timeout }: Queue,
         watch: Arc<Watch>,
         changes: Arc<Changes>,
     ) -> std::io::Result<Self> {
@@ -61,7 +76,8 @@ impl Writer {
         let probe = Probe::new(Arc::clone(&changes), Arc::clone(&watch));
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
             step_back(STEP_BACK);
-            let closed = run(&connection, log, binder, &orders, &watch, probe);
+            let mut turn = Turn { connection: &connection, watch: &watch, probe, binder, busy_timeout };
+            let closed = run(&mut turn, log, &orders);
             if let Err((_, error)) = connection.close() {
                 log::error!("store: the writer's connection cannot be closed: {error}");
             }
@@ -96,13 +112,11 @@ impl Writer {
         let notice = Notice { changes: Arc::clone(&self.changes), of };
         let job = Box::new(Task::new(work, notice, reply));
         let refusal = match &self.queue {
-            Some(queue) if queue.len() >= self.capacity => {
-                StoreError::Unavailable("too many writes are waiting".into())
-            }
+            Some(queue) if queue.len() >= self.capacity => StoreError::NotMade("too many writes are waiting".into()),
             Some(queue) if queue.send(Order::Write(job)).is_ok() => {
                 return Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) }));
             }
-            _ => stopped(),
+            _ => StoreError::NotMade(STOPPED.into()),
         };
         Reply::ready(Err(refusal))
     }
@@ -136,40 +150,46 @@ impl Drop for Writer {
     }
 }
 
+const STOPPED: &str = "the writer has stopped";
+
 fn stopped() -> StoreError {
-    StoreError::Unavailable("the writer has stopped".into())
+    StoreError::Unavailable(STOPPED.into())
+}
+
+/// What the thread works with.
+struct Turn<'w> {
+    connection: &'w Connection,
+    watch: &'w Watch,
+    probe: Probe,
+    binder: LogBinder,
+    busy_timeout: Duration,
 }
 
 /// Works until the end is ordered, or nobody is left who could order anything. Answers to whom the end is to be told.
-fn run(
-    connection: &Connection,
-    mut log: Log,
-    mut binder: LogBinder,
-    orders: &Receiver<Order>,
-    watch: &Watch,
-    mut probe: Probe,
-) -> Option<oneshot::Sender<()>> {
-    Log::watch(connection);
-    probe.look(connection);
-    binder.start(connection);
+fn run(turn: &mut Turn<'_>, mut log: Log, orders: &Receiver<Order>) -> Option<oneshot::Sender<()>> {
+    Log::watch(turn.connection);
+    turn.probe.look(turn.connection);
+    turn.binder.start(turn.connection);
     let mut closing = None;
-    while closing.is_none() {
-        let first = match orders.recv_timeout(PROBE_INTERVAL) {
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => {
-                probe.look(connection);
-                continue;
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        let mut batch = Vec::new();
-        for order in iter::once(first).chain(orders.try_iter()).take(MAX_BATCH) {
-            match order {
-                Order::Write(job) => batch.push(job),
-                Order::Close(closed) => {
-                    closing = Some(closed);
-                    break;
+    // Those that still wait for the write lock of another process.
+    let mut batch = Vec::new();
+    while closing.is_none() || !batch.is_empty() {
+        if batch.is_empty() {
+            match orders.recv_timeout(PROBE_INTERVAL) {
+                Ok(Order::Write(job)) => batch.push(job),
+                Ok(Order::Close(closed)) => closing = Some(closed),
+                Err(RecvTimeoutError::Timeout) => {
+                    turn.probe.look(turn.connection);
+                    continue;
                 }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        while closing.is_none() && batch.len() < MAX_BATCH {
+            match orders.try_recv() {
+                Ok(Order::Write(job)) => batch.push(job),
+                Ok(Order::Close(closed)) => closing = Some(closed),
+                Err(_) => break,
             }
         }
         if batch.is_empty() {
@@ -177,42 +197,104 @@ fn run(
         }
         // Whatever goes wrong, the thread lives on: who waits in the queue would otherwise wait for ever. The callers of
         // this batch are let go as it is dropped.
-        let served = catch_unwind(AssertUnwindSafe(|| serve(connection, batch, watch, &mut probe, &mut binder)));
-        let committed = served.unwrap_or_else(|_| {
+        let jobs = mem::take(&mut batch);
+        let served = catch_unwind(AssertUnwindSafe(|| turn.serve(jobs)));
+        let (committed, waiting) = served.unwrap_or_else(|_| {
             log::error!("store: the writer panicked; the writes of its batch are unknown");
-            undo(connection);
-            false
+            undo(turn.connection);
+            (false, Vec::new())
         });
+        batch = waiting;
         match committed {
-            true => log.keep_short(connection),
+            true => log.keep_short(turn.connection),
             false => log.fold_soon(),
         }
     }
-    log.close(connection, &mut binder);
+    log.close(turn.connection, &mut turn.binder);
     closing
 }
 
-/// Answers whether the transaction was completed.
-fn serve(
-    connection: &Connection,
-    mut batch: Vec<Box<dyn Job>>,
-    watch: &Watch,
-    probe: &mut Probe,
-    binder: &mut LogBinder,
-) -> bool {
-    let fate = commit_together(connection, &mut batch, watch, probe, binder);
-    if let Err(error) = &fate {
-        log::error!("store: {} writes were not made: {error}", batch.len());
-        undo(connection);
+type Jobs = Vec<Box<dyn Job>>;
+
+impl Turn<'_> {
+    /// Answers whether the transaction was completed, and which jobs may still wait for the write lock.
+    fn serve(&mut self, mut batch: Jobs) -> (bool, Jobs) {
+        // They are in the order in which they were asked for.
+        let deadline = batch.first().map_or_else(Instant::now, |job| job.asked_at()) + self.busy_timeout;
+        let fate = self.commit_together(&mut batch, deadline);
+        let mut waiting = Vec::new();
+        if let Err(error) = &fate {
+            undo(self.connection);
+            // What fails at once fails for all; what failed for want of the lock has taken until the first one's deadline.
+            if matches!(error, StoreError::NotMade(_)) && Instant::now() + SLACK >= deadline {
+                (waiting, batch) = batch.into_iter().partition(|job| job.asked_at().elapsed() < self.busy_timeout);
+            }
+            log::error!("store: {} writes were not made: {error}", batch.len());
+        }
+        // To answer all of them may take a while, too.
+        self.probe.look(self.connection);
+        let committed = Instant::now();
+        for job in batch {
+            let_others_go(committed);
+            job.answer(&fate);
+        }
+        (fate.is_ok(), waiting)
     }
-    // To answer all of them may take a while, too.
-    probe.look(connection);
-    let committed = Instant::now();
-    for job in batch {
-        let_others_go(committed);
-        job.answer(&fate);
+
+    /// `Err` is the fate of all of them: then no job may be answered with its own result.
+    fn commit_together(&mut self, batch: &mut [Box<dyn Job>], deadline: Instant) -> Result<(), StoreError> {
+        let connection = self.connection;
+        self.watch.check().map_err(not_made)?;
+        wait_until(connection, deadline)?;
+        self.binder.draw_first_nonce(connection).map_err(not_made)?;
+        self.begin(deadline)?;
+        let changed = match run_all(connection, batch, run_bare)? {
+            Some(changed) => changed,
+            None => {
+                execute(connection, "ROLLBACK")?;
+                self.begin(deadline)?;
+                run_all(connection, batch, run_in_savepoint)?.unwrap_or_default()
+            }
+        };
+        if changed {
+            execute(connection, "COMMIT")?;
+            self.binder.record_commit();
+        } else {
+            execute(connection, "ROLLBACK")?;
+        }
+        // A file that was deleted meanwhile took the commit with it.
+        self.watch.check()
     }
-    fate.is_ok()
+
+    /// Begins a transaction, for whose write lock it waits until `deadline`. Where that fails, nothing has happened.
+    fn begin(&mut self, deadline: Instant) -> Result<(), StoreError> {
+        wait_until(self.connection, deadline)?;
+        begin_immediate(self.connection)?;
+        // A writer that is never idle looks in its transactions, where nobody can change anything before the commit.
+        self.probe.look(self.connection);
+        self.watch.last_seen()?;
+        self.binder.prepare_transaction(self.connection)
+    }
+}
+
+/// How long the connection waits from now on for the lock of another process.
+fn wait_until(connection: &Connection, deadline: Instant) -> Result<(), StoreError> {
+    Ok(connection.busy_timeout(deadline.saturating_duration_since(Instant::now()))?)
+}
+
+fn begin_immediate(connection: &Connection) -> Result<(), StoreError> {
+    let begun = connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut statement| statement.execute([]));
+    begun.map(drop).map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy) => StoreError::NotMade(format!("another process has the write lock: {error}")),
+        _ => StoreError::NotMade(format!("BEGIN IMMEDIATE: {error}")),
+    })
+}
+
+fn not_made(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(why) => StoreError::NotMade(why),
+        other => other,
+    }
 }
 
 /// Where the core is shared with the threads that answer, a check would else wait for as long as the system lets one
@@ -222,45 +304,6 @@ fn let_others_go(since: Instant) {
     if since.elapsed() < COURTESY {
         thread::yield_now();
     }
-}
-
-/// `Err` is the fate of all of them: then no job may be answered with its own result.
-fn commit_together(
-    connection: &Connection,
-    batch: &mut [Box<dyn Job>],
-    watch: &Watch,
-    probe: &mut Probe,
-    binder: &mut LogBinder,
-) -> Result<(), StoreError> {
-    watch.check()?;
-    binder.draw_first_nonce(connection)?;
-    execute(connection, "BEGIN IMMEDIATE")?;
-    look_inside(connection, watch, probe)?;
-    binder.prepare_transaction(connection)?;
-    let changed = match run_all(connection, batch, run_bare)? {
-        Some(changed) => changed,
-        None => {
-            execute(connection, "ROLLBACK")?;
-            execute(connection, "BEGIN IMMEDIATE")?;
-            look_inside(connection, watch, probe)?;
-            binder.prepare_transaction(connection)?;
-            run_all(connection, batch, run_in_savepoint)?.unwrap_or_default()
-        }
-    };
-    if changed {
-        execute(connection, "COMMIT")?;
-        binder.record_commit();
-    } else {
-        execute(connection, "ROLLBACK")?;
-    }
-    // A file that was deleted meanwhile took the commit with it.
-    watch.check()
-}
-
-/// A writer that is never idle looks in its transactions, where nobody can change anything before the commit.
-fn look_inside(connection: &Connection, watch: &Watch, probe: &mut Probe) -> Result<(), StoreError> {
-    probe.look(connection);
-    watch.last_seen()
 }
 
 /// What a job that ran leaves in the transaction.
@@ -354,6 +397,6 @@ mod tests {
         drop(orders);
         assert!(!writer.is_alive());
         let refused = writer.submit(Vec::new(), |_| Ok(())).now_or_never();
-        assert_eq!(refused, Some(Err(stopped())));
+        assert_eq!(refused, Some(Err(StoreError::NotMade(STOPPED.into()))));
     }
 }

@@ -8,6 +8,7 @@ mod life;
 mod locks;
 mod log;
 mod opening;
+mod patience;
 mod running;
 mod schemas;
 mod statements;
@@ -84,7 +85,7 @@ fn wait<T: Unpin>(reply: Reply<'_, T>) -> Result<T, StoreError> {
 }
 
 fn is_outage<T>(result: &Result<T, StoreError>) -> bool {
-    matches!(result, Err(StoreError::Unavailable(_)))
+    matches!(result, Err(StoreError::NotMade(_) | StoreError::Unavailable(_)))
 }
 
 fn person(name: &str) -> User {
