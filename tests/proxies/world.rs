@@ -43,10 +43,11 @@ impl Patd {
     fn with(changes: &[(&str, String)]) -> Self {
         let place = Place::new().with_user();
         adapt(&place, "patd.toml", changes);
-        let user: Value = serde_json::from_str(&place.run(&["user", "list", "--json"]).stdout).unwrap();
+        let users = place.run(&["user", "list", "--json"]).stdout;
+        let user: Value = serde_json::from_str(users.lines().next().unwrap()).unwrap();
         // A free port and not the file's: the one thing that is other than in the file.
         let server = place.serve_with(&["--config", "patd.toml"]);
-        Self { place, server, user: user[0].clone() }
+        Self { place, server, user }
     }
 
     pub fn token(&self, abilities: &[&str]) -> Token {
