@@ -28,6 +28,8 @@ pub mod domain;
 pub mod http;
 pub mod logging;
 pub mod ops;
+mod priority;
+mod sampling;
 pub mod server;
 pub mod store;
 mod threads;

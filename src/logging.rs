@@ -3,6 +3,9 @@
 use std::{
     fmt::{self, Write as _},
     io::{self, Write as _},
+    panic::{self, PanicHookInfo},
+    sync::LazyLock,
+    thread,
 };
 
 use anstream::{AutoStream, ColorChoice};
@@ -12,13 +15,14 @@ use env_logger::{
     fmt::{Formatter, style::Style},
 };
 use log::{
-    LevelFilter, Record,
+    Level, LevelFilter, Record,
     kv::{self, Key, Value, VisitSource},
 };
 
 use crate::{
     config::{Log, LogFormat},
     domain::text,
+    sampling::Sampler,
 };
 
 /// Starts logging to stderr. Called once; a second call changes nothing.
@@ -26,6 +30,8 @@ pub fn start(settings: &Log) {
     let mut builder = Builder::new();
     // Other crates' lines below warnings could show what they read off the wire.
     builder.filter_level(settings.level.min(LevelFilter::Warn)).filter_module("patd", settings.level);
+    // It logs what ends a connection, without the address. We log the same with it.
+    builder.filter_module("actix_http::h1", LevelFilter::Off);
     builder.target(Target::Stderr);
     // Decided once: otherwise each line would be searched for the styles that it has not.
     builder.write_style(WriteStyle::Always);
@@ -35,7 +41,29 @@ pub fn start(settings: &Log) {
         LogFormat::Json => builder.format(write_json),
     };
     // An error means that a logger is there already.
-    let _ = builder.try_init();
+    if builder.try_init().is_ok() {
+        panic::set_hook(Box::new(log_panic));
+    }
+}
+
+/// The most panics that are logged in a second: some are caused by what a client sends.
+const PANICS_A_SECOND: u64 = 10;
+
+/// Logs a panic of any thread in the form of all lines. Its message is shown only where it stands in the source: one that
+/// was put together can hold what was sent, a secret too.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    static SAMPLER: LazyLock<Sampler> = LazyLock::new(|| Sampler::new(PANICS_A_SECOND, "panics", Level::Error));
+    if !SAMPLER.allows() {
+        return;
+    }
+    let thread = thread::current();
+    log::error!(
+        target: "patd::panic",
+        location = panic.location().map_or_else(|| "-".to_owned(), ToString::to_string),
+        thread = thread.name().unwrap_or("-"),
+        reason = panic.payload().downcast_ref::<&str>().copied().unwrap_or("-");
+        "a thread panicked"
+    );
 }
 
 fn write_text(out: &mut Formatter, record: &Record<'_>, is_styled: bool) -> io::Result<()> {

@@ -7,11 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix_server::{Server as Workers, ServerHandle};
 use actix_web::{
-    HttpServer,
-    dev::{Server as HttpService, ServerHandle},
-    rt, web,
+    rt::{self, task::JoinHandle},
+    web,
 };
+use rustix::net::sockopt;
 use tokio::{sync::mpsc::UnboundedReceiver, time::MissedTickBehavior};
 
 use crate::{
@@ -34,6 +35,10 @@ const LAST_COMMANDS: Duration = Duration::from_secs(5);
 const LAST_CLOSE: Duration = Duration::from_secs(20);
 /// How often the store is told of failed attempts: what a crash forgets of them.
 const SAVE_ATTEMPTS_EVERY: Duration = Duration::from_secs(2);
+/// What the kernel may keep of answers for one connection, in bytes. Linux doubles it, for what it needs itself.
+const SEND_BUFFER: usize = 128 * 1024;
+/// Connections beyond the limit that a worker takes, to close an idle one for each.
+const WAITING: usize = 8;
 /// How often it is tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
@@ -42,15 +47,15 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     rt::System::new().block_on(future)
 }
 
-/// A server that listens. It answers once [`Server::run`] is awaited.
+/// A server that listens. It answers as soon as this task waits for something, and keeps house once [`Server::run`] is
+/// awaited.
 pub struct Server {
     /// Where it listens: the port that the system gave, if `server.bind` left it open.
     pub address: SocketAddr,
-    service: HttpService,
+    workers: ServerHandle,
+    serving: JoinHandle<io::Result<()>>,
     state: web::Data<AppState>,
     connections: Connections,
-    /// How long a connection may lie between an answer and the whole head of the next request.
-    patience: Duration,
     drain_delay: Duration,
     control: Option<control::server::Server>,
 }
@@ -62,32 +67,43 @@ impl Server {
         let settings = &config.server;
         let listener = TcpListener::bind(settings.bind)?;
         let address = listener.local_addr()?;
-        let state = web::Data::new(AppState::new(config, ctx));
-        let connections = Connections::default();
-        let patience = settings.keep_alive + settings.head_timeout;
-        let shared = state.clone();
-        let service = HttpServer::new(move || http::app(shared.clone()))
+        limit_send_buffers(&listener);
+        let state = web::Data::new(AppState::new(config, ctx)?);
+        let connections = Connections::new(settings);
+        let (shared, taken, server) = (state.clone(), connections.clone(), settings.clone());
+        let builder = Workers::build()
             .workers(settings.workers)
-            .max_connections(settings.max_connections.div_ceil(settings.workers))
-            .keep_alive(settings.keep_alive)
-            .client_request_timeout(settings.head_timeout)
-            .tcp_nodelay(true)
-            .on_connect(connections.on_connect(state.clone()))
+            .max_concurrent_connections(settings.max_connections.div_ceil(settings.workers) + WAITING)
             .shutdown_timeout(settings.drain_timeout.as_secs().max(1))
-            .disable_signals()
-            .listen(listener)?
-            .run();
+            .disable_signals();
+        let shutdown = builder.graceful_shutdown_signal();
+        let workers =
+            builder.listen("patd", listener, move || http::service(&server, &shared, &taken, &shutdown))?.run();
         let control = take_commands(config, &state);
-        Ok(Self { address, service, state, connections, patience, drain_delay: settings.drain_delay, control })
+        Ok(Self {
+            address,
+            workers: workers.handle(),
+            serving: rt::spawn(workers),
+            state,
+            connections,
+            drain_delay: settings.drain_delay,
+            control,
+        })
+    }
+
+    /// Waits until every thread that answers requests is there. Fails where the system gives too few.
+    pub async fn ready(&mut self) -> io::Result<()> {
+        tokio::select! {
+            () = self.connections.all_workers() => Ok(()),
+            ended = &mut self.serving => ended.map_err(io::Error::other)?,
+        }
     }
 
     /// Serves until `stop` says so: the first message (or its sender's end) drains, a second one forces.
     pub async fn run(self, mut stop: UnboundedReceiver<()>) -> io::Result<()> {
-        let Self { service, state, connections, patience, drain_delay, control, .. } = self;
-        let handle = service.handle();
-        let mut serving = rt::spawn(service);
+        let Self { workers: handle, mut serving, state, connections, drain_delay, control, .. } = self;
         let housekeeping = rt::spawn(keep_house(Arc::clone(&state)));
-        let closing = rt::spawn(close_idle(connections, patience));
+        let closing = rt::spawn(close_stuck(connections));
 
         let ended = tokio::select! {
             _ = stop.recv() => None,
@@ -151,6 +167,14 @@ async fn close_store(state: &AppState) {
     }
 }
 
+/// Limits what the kernel keeps for clients that do not read, which counts as memory of the process where that is limited.
+/// Connections take the limit over from the socket that they come in by; by itself it grows to megabytes.
+fn limit_send_buffers(listener: &TcpListener) {
+    if let Err(error) = sockopt::set_socket_send_buffer_size(listener, SEND_BUFFER) {
+        log::debug!("the send buffers keep the size that the system gives them: {error}");
+    }
+}
+
 async fn drain(handle: &ServerHandle, delay: Duration) {
     rt::time::sleep(delay).await;
     handle.stop(true).await;
@@ -182,10 +206,10 @@ async fn keep_house(state: Arc<AppState>) {
     }
 }
 
-async fn close_idle(connections: Connections, patience: Duration) {
+async fn close_stuck(connections: Connections) {
     loop {
-        rt::time::sleep((patience / 4).min(Duration::from_secs(1))).await;
-        connections.close_idle(patience);
+        rt::time::sleep(connections.look_every()).await;
+        connections.close_stuck();
     }
 }
 

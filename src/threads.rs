@@ -12,6 +12,8 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
+use crate::priority::step_back;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The work panicked, and nothing is known of its outcome.
@@ -28,11 +30,21 @@ pub(crate) struct Threads {
 impl Threads {
     /// Starts `count` threads, or none if the system refuses one of them.
     pub(crate) fn start(name: &str, count: usize) -> io::Result<Self> {
+        Self::start_behind(name, count, 0)
+    }
+
+    /// The same with threads that let others go before by so many steps ([`step_back`]).
+    pub(crate) fn start_behind(name: &str, count: usize, steps: i32) -> io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::unbounded();
         let mut started = Self { queue: Some(queue), threads: Vec::with_capacity(count) };
         for _ in 0..count {
             let jobs = jobs.clone();
-            started.threads.push(thread::Builder::new().name(name.to_owned()).spawn(move || run(&jobs))?);
+            started.threads.push(thread::Builder::new().name(name.to_owned()).spawn(move || {
+                if steps > 0 {
+                    step_back(steps);
+                }
+                run(&jobs);
+            })?);
         }
         Ok(started)
     }

@@ -9,21 +9,26 @@ use std::{
 /// A part of the source, what of the crate it may name, and which guarded crates it may use.
 const RULES: &[(&str, &[&str], &[&str])] = &[
     ("domain", &["domain"], &[]),
-    ("store/sqlite", &["store", "domain", "threads"], &["rusqlite", "r2d2", "r2d2_sqlite"]),
+    ("store/sqlite", &["store", "domain", "priority", "threads"], &["rusqlite", "r2d2", "r2d2_sqlite"]),
     ("store", &["store", "domain"], &[]),
     ("config", &["config", "domain"], &[]),
-    ("logging.rs", &["config", "domain"], &[]),
+    ("logging.rs", &["config", "domain", "sampling"], &["actix_http"]),
     ("ops", &["ops", "store", "domain", "config", "threads"], &[]),
     ("control", &["control", "ops", "store", "domain"], &[]),
-    ("http", &["http", "ops", "store", "domain", "config"], &["actix_web", "actix_http", "actix_service"]),
-    ("server.rs", &["control", "http", "ops", "store", "domain", "config"], &["actix_web"]),
+    ("http", &["http", "ops", "store", "domain", "config", "sampling", "threads"], HTTP),
+    ("server.rs", &["control", "http", "ops", "store", "domain", "config"], &["actix_web", "actix_server"]),
     ("cli", &["cli", "control", "server", "ops", "store", "domain", "config", "logging", "threads"], &["anyhow"]),
-    ("threads.rs", &[], &[]),
+    ("sampling.rs", &[], &[]),
+    ("priority.rs", &[], &[]),
+    ("threads.rs", &["priority"], &[]),
     ("main.rs", &[], &["anyhow"]),
     ("lib.rs", &[], &[]),
 ];
 
-const GUARDED: [&str; 7] = ["rusqlite", "r2d2", "r2d2_sqlite", "actix_web", "actix_http", "actix_service", "anyhow"];
+const HTTP: &[&str] = &["actix_web", "actix_http", "actix_server", "actix_service"];
+
+const GUARDED: [&str; 8] =
+    ["rusqlite", "r2d2", "r2d2_sqlite", "actix_web", "actix_http", "actix_server", "actix_service", "anyhow"];
 
 /// Below these, the store's implementation may not be named: they know the trait alone.
 const BEHIND_THE_TRAIT: [&str; 3] = ["ops", "control", "http"];

@@ -37,7 +37,8 @@ use patd::{
         token::{NewToken, Revocation, RevocationReason, Token, TokenState},
     },
     store::{
-        Conflict, EnvironmentQuery, PasswordChange, ProfileChange, SignIn, Store, StoreError, TokenQuery, Uses,
+        Conflict, EnvironmentQuery, PasswordChange, ProfileChange, SessionQuery, SignIn, Store, StoreError, TokenQuery,
+        Uses,
         cached::{Cached, Capacity},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -506,8 +507,13 @@ async fn sessions_are_listed_newest_first_without_the_ended(store: &dyn Store) {
     let newer = sign_in(store, &ada, 2, 12).await;
     sign_in(store, &ada, 3, 10).await;
     sign_in(store, &bob, 4, 99).await;
-    let listed = store.sessions_of(ada.id, at(10)).await.unwrap();
-    assert_eq!(listed, [newer.session, older.session]);
+    let listed = store.sessions_of(ada.id, SessionQuery { before: None, limit: 9 }, at(10)).await.unwrap();
+    assert_eq!(listed, [newer.session.clone(), older.session.clone()]);
+    let page = |before| store.sessions_of(ada.id, SessionQuery { before, limit: 1 }, at(10));
+    assert_eq!(page(None).await.unwrap(), std::slice::from_ref(&newer.session));
+    let behind = |session: &Session| Some((session.created_at, session.id));
+    assert_eq!(page(behind(&newer.session)).await.unwrap(), std::slice::from_ref(&older.session));
+    assert_eq!(page(behind(&older.session)).await.unwrap(), []);
 }
 
 async fn a_session_is_ended_by_its_user_alone(store: &dyn Store) {

@@ -9,18 +9,19 @@ use crate::{
     threads::Threads,
 };
 
-/// Open files for each connection: the socket, and a second handle by which an idle one is shut.
-const FILES_PER_CONNECTION: u64 = 2;
-/// Open files for each thread that answers requests.
-const FILES_PER_WORKER: u64 = 4;
+/// Open files for each connection.
+const FILES_PER_CONNECTION: u64 = 1;
+/// Open files for each thread that answers requests: its own, and the connections that wait there for a place.
+const FILES_PER_WORKER: u64 = 12;
 /// Open files for each connection to the database: the file and its log.
 const FILES_PER_READER: u64 = 2;
 /// All others, about 20 at rest: standard streams, listeners, locks, the writer's; and some to spare.
 const OTHER_FILES: u64 = 64;
 /// With fewer connections than this, a proxy's kept connections alone would fill the server.
 const LEAST_CONNECTIONS: u64 = 16;
-/// Threads beside those that the settings count: the writer's, those of pools and watches; and some to spare.
-const OTHER_THREADS: usize = 28;
+/// Threads beside those that the settings count: the writer's, those of pools and watches, those that write large answers;
+/// and some to spare.
+const OTHER_THREADS: usize = 30;
 
 /// Fits `server.max_connections` to the open files that the system allows, of which it asks for as many as are wanted:
 /// many systems give a process 1,024 unless it asks. Refuses where there are too few files or threads to serve at all.
@@ -43,7 +44,7 @@ pub(super) fn fit(config: &mut Config) -> Result<(), Failure> {
         log::log!(
             level, connections, open_files = allowed;
             "fewer connections at once than server.max_connections: the system allows too few open files for more \
-             (ulimit -n), two each"
+             (ulimit -n)"
         );
         config.server.max_connections = connections;
     }
@@ -81,12 +82,12 @@ mod tests {
 
     #[test]
     fn connections_fit_the_open_files_that_are_allowed() {
-        assert_eq!(fit_connections(10_000, 100, 20_100), Some(10_000));
-        assert_eq!(fit_connections(10_000, 100, 20_000), Some(9_950));
-        assert_eq!(fit_connections(10_000, 100, 132), Some(16));
-        assert_eq!(fit_connections(10_000, 100, 131), None);
+        assert_eq!(fit_connections(10_000, 100, 10_100), Some(10_000));
+        assert_eq!(fit_connections(10_000, 100, 10_000), Some(9_900));
+        assert_eq!(fit_connections(10_000, 100, 116), Some(16));
+        assert_eq!(fit_connections(10_000, 100, 115), None);
         assert_eq!(fit_connections(10_000, 100, 40), None);
-        assert_eq!(fit_connections(2, 100, 104), Some(2));
-        assert_eq!(fit_connections(2, 100, 103), None);
+        assert_eq!(fit_connections(2, 100, 102), Some(2));
+        assert_eq!(fit_connections(2, 100, 101), None);
     }
 }

@@ -43,7 +43,8 @@ async fn serve(config: &Config, first_user: &str) -> Result<(), Failure> {
     ctx.start().await?;
     let empty = has_no_user(&ctx).await?;
     let bind = config.server.bind;
-    let server = Server::start(config, ctx).map_err(|error| cannot_listen(bind, &error))?;
+    let mut server = Server::start(config, ctx).map_err(|error| cannot_listen(bind, &error))?;
+    server.ready().await.map_err(ended)?;
     let address = server.address;
     log::info!(address:%; "listening on http://{address}");
     if !address.ip().to_canonical().is_loopback() {

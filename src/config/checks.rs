@@ -37,6 +37,7 @@ pub(super) fn check(config: &Config, layers: &mut Layers) {
         ("server.max_connections", server.max_connections >= 1, AT_LEAST_ONE),
         ("server.keep_alive", lasting(server.keep_alive), LASTING),
         ("server.head_timeout", lasting(server.head_timeout), LASTING),
+        ("server.write_timeout", lasting(server.write_timeout), LASTING),
         ("server.head_limit", (KIB..=64 * KIB).contains(&server.head_limit), r#"from "1KiB" to "64KiB""#),
         ("server.body_timeout", lasting(server.body_timeout), LASTING),
         ("server.body_limit", (KIB..=16 * MIB).contains(&server.body_limit), r#"from "1KiB" to "16MiB""#),

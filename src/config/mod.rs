@@ -93,6 +93,9 @@ pub struct Server {
     /// The largest head, in bytes.
     #[serde(deserialize_with = "values::size")]
     pub head_limit: usize,
+    /// How long a client may take to read what fills the buffers between it and the server.
+    #[serde(deserialize_with = "values::duration")]
+    pub write_timeout: Duration,
     /// How long a request's body may take.
     #[serde(deserialize_with = "values::duration")]
     pub body_timeout: Duration,

@@ -11,6 +11,7 @@ pub mod environment;
 pub mod id;
 pub mod last_use;
 pub mod limits;
+pub mod page;
 pub mod path;
 pub mod policy;
 pub mod policy_options;

@@ -59,6 +59,18 @@ impl Token {
             None => CredentialKind::PersonalAccessToken,
         }
     }
+
+    /// At most how many bytes it takes in a list, as JSON: all times and ids, and each text quoted.
+    pub fn listed_size(&self) -> usize {
+        const IDS_AND_TIMES: usize = 700;
+        /// An IPv6 network with its quotes and its comma.
+        const NETWORK: usize = 46;
+        // No character of a name needs more than an escape before it.
+        let name = 2 * self.name.as_str().len();
+        let abilities: usize = self.abilities.iter().map(|ability| ability.as_str().len() + "\"\",".len()).sum();
+        let networks = self.limits.as_ref().map_or(0, |limits| limits.allowlist.networks().len());
+        IDS_AND_TIMES + name + abilities + networks * NETWORK
+    }
 }
 
 /// How long a token that was rotated goes on.

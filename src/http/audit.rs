@@ -1,10 +1,13 @@
 //! A person's audit trail.
 
-use actix_web::web::{Data, Json, Query};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Query},
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AppState, error::ApiError, guard::SessionUser, page};
+use super::{AppState, error::ApiError, guard::SessionUser, large::LargeAnswer, page};
 use crate::{
     domain::audit::Event,
     ops::audit::{self, ListRequest},
@@ -70,10 +73,16 @@ pub(super) async fn list(
     state: Data<AppState>,
     asking: SessionUser,
     query: Result<Query<ListQuery>, actix_web::Error>,
-) -> Result<Json<PageView>, ApiError> {
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
     let ListQuery { limit, cursor } = page::read(query)?;
-    let request = ListRequest { cursor, limit: page::limit(limit)? };
-    let page = audit::list(&state.ops, asking.user.id, request).await?;
-    let data = page.events.into_iter().map(EventView::from).collect();
-    Ok(Json(PageView { data, next_cursor: page.next_cursor }))
+    let (user, request) = (asking.user.id, ListRequest { cursor, limit: page::limit(limit)? });
+    let find = async { Ok(audit::list(&state.ops, user, request).await?) };
+    answer.page(user.uuid(), find, PageView::from).await
+}
+
+impl From<audit::Page> for PageView {
+    fn from(audit::Page { events, next_cursor }: audit::Page) -> Self {
+        Self { data: events.into_iter().map(EventView::from).collect(), next_cursor }
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 use actix_http::Request;
 use actix_web::{
     Error, HttpMessage, ResponseError,
-    body::BoxBody,
+    body::{BoxBody, MessageBody},
     dev::{AppConfig, Response, Service, ServiceFactory, ServiceResponse, forward_ready},
     http::{
         Method, StatusCode,
@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::{
     AppState,
     authz::{self, Asked, Dialect},
-    connections::{self, UnderWay},
+    connections::UnderWay,
     error::ApiError,
     expiry,
     guard::Asker,
@@ -90,11 +90,13 @@ where
             line: Line { id: RequestId::new(), method: named_method(request.method()), started: Instant::now() },
             state: self.state.clone(),
             held: Held::of(&mut request),
-            _under_way: connections::under_way(&request),
+            under_way: UnderWay::begin(&mut request),
         };
         let dialect = Dialect::of(request.path());
-        if head_size(&request) > self.state.limits.head {
-            let refused = seal.refuse(&ApiError::HeadTooLarge(self.state.limits.head), dialect);
+        let (limit, under_way) = (self.state.limits.head, seal.under_way.as_ref());
+        // Its fields are counted only where more came than a head may have.
+        if under_way.is_none_or(|under_way| under_way.head_most > limit) && head_size(&request) > limit {
+            let refused = seal.refuse(&ApiError::HeadTooLarge(limit), dialect);
             return Box::pin(ready(Ok(refused)));
         }
         match dialect {
@@ -118,7 +120,7 @@ struct Seal {
     line: Line,
     state: Data<AppState>,
     held: Option<Held>,
-    _under_way: Option<UnderWay>,
+    under_way: Option<UnderWay>,
 }
 
 impl Seal {
@@ -209,11 +211,29 @@ fn head_size(request: &Request) -> usize {
     line + fields.sum::<usize>()
 }
 
-/// No handler sets any of these, and to append costs half of what it does to replace.
+/// The headers of every answer. No handler sets any of these, and to append costs half of what it does to replace.
 fn add_headers(headers: &mut HeaderMap, id: HeaderValue) {
     headers.append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.append(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.append(REQUEST_ID, id);
+}
+
+/// The whole answer to a request that the framework could not hand on, as it goes over the wire, for a connection that is
+/// closed behind it. Like any other it has an id and a line in the log.
+pub(super) fn raw_refusal(error: &ApiError, peer: &str) -> Vec<u8> {
+    let line = Line { id: RequestId::new(), method: None, started: Instant::now() };
+    let mut response = error.error_response();
+    add_headers(response.headers_mut(), line.id.value());
+    let status = response.status();
+    line.write(status, None, None, Some(&format!("{error} (from {peer})")));
+    let mut answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\n").into_bytes();
+    for (name, value) in response.headers() {
+        answer.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    let body = response.into_body().try_into_bytes().unwrap_or_default();
+    answer.extend(format!("content-length: {}\r\n\r\n", body.len()).into_bytes());
+    answer.extend(body);
+    answer
 }
 
 /// What is left of the rate of the token that was used, where that is limited, and when it is whole again.

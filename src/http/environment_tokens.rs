@@ -13,9 +13,10 @@ use super::{
     error::ApiError,
     form::Body,
     guard::SessionUser,
+    large::LargeAnswer,
     origin::Source,
     page,
-    tokens::{self, DetailView, ListQuery, NewTokenForm, PageView, detail_view, page_view, token_id},
+    tokens::{self, DetailView, FullPage, ListQuery, NewTokenForm, PageView, detail_view, token_id},
     view::{DataView, MessageView},
 };
 use crate::{
@@ -49,11 +50,13 @@ pub(super) async fn list(
     asking: SessionUser,
     environment: Path<String>,
     query: Result<Query<ListQuery>, actix_web::Error>,
-) -> Result<Json<PageView>, ApiError> {
-    let environment = environment_id(&environment)?;
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
+    let (user, environment) = (asking.user.id, environment_id(&environment)?);
     let request = tokens::list_request(page::read(query)?)?;
-    let page = environment_tokens::list(&state.ops, asking.user.id, environment, request).await?;
-    Ok(Json(page_view(&state, page).await?))
+    let find =
+        async { FullPage::of(&state, environment_tokens::list(&state.ops, user, environment, request).await?).await };
+    answer.page(user.uuid(), find, PageView::from).await
 }
 
 pub(super) async fn show(

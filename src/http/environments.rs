@@ -13,6 +13,7 @@ use super::{
     error::ApiError,
     form::Body,
     guard::{EnvironmentReader, SessionUser},
+    large::LargeAnswer,
     origin::Source,
     page,
     view::{DataView, MessageView},
@@ -87,11 +88,18 @@ pub(super) async fn list(
     state: Data<AppState>,
     EnvironmentReader(user): EnvironmentReader,
     query: Result<Query<ListQuery>, actix_web::Error>,
-) -> Result<Json<PageView>, ApiError> {
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
     let ListQuery { limit, cursor } = page::read(query)?;
-    let page = environments::list(&state.ops, user, ListRequest { cursor, limit: page::limit(limit)? }).await?;
-    let data = page.environments.into_iter().map(EnvironmentView::from).collect();
-    Ok(Json(PageView { data, next_cursor: page.next_cursor }))
+    let request = ListRequest { cursor, limit: page::limit(limit)? };
+    let find = async { Ok(environments::list(&state.ops, user, request).await?) };
+    answer.page(user.uuid(), find, PageView::from).await
+}
+
+impl From<environments::Page> for PageView {
+    fn from(environments::Page { environments, next_cursor }: environments::Page) -> Self {
+        Self { data: environments.into_iter().map(EnvironmentView::from).collect(), next_cursor }
+    }
 }
 
 pub(super) async fn create(
@@ -161,9 +169,12 @@ pub(super) async fn members(
     state: Data<AppState>,
     asking: SessionUser,
     id: Path<String>,
-) -> Result<Json<DataView<Vec<MemberView>>>, ApiError> {
-    let members = environments::members(&state.ops, asking.user.id, environment_id(&id)?).await?;
-    Ok(Json(DataView { data: members.into_iter().map(MemberView::from).collect() }))
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
+    let (user, id) = (asking.user.id, environment_id(&id)?);
+    let find = async { Ok(environments::members(&state.ops, user, id).await?) };
+    let view = |members: Vec<Member>| DataView { data: members.into_iter().map(MemberView::from).collect::<Vec<_>>() };
+    answer.page(user.uuid(), find, view).await
 }
 
 pub(super) async fn share(

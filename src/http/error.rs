@@ -51,6 +51,8 @@ pub(super) enum ApiError {
     BodyTimeout,
     /// The answer was not ready in time. A change may or may not have happened.
     Deadline,
+    /// As many large answers are in memory as may be.
+    TooManyAnswers,
     /// Shutdown has begun.
     Draining,
     /// The handler panicked.
@@ -236,6 +238,9 @@ impl ApiError {
                 let message = "This took too long. A change may or may not have happened.";
                 of(StatusCode::SERVICE_UNAVAILABLE, "deadline_exceeded", message)
             }
+            Self::TooManyAnswers => {
+                of(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many large answers at once. Try again.")
+            }
             Self::Draining => of(StatusCode::SERVICE_UNAVAILABLE, "draining", "The server is shutting down."),
         }
     }
@@ -296,7 +301,8 @@ impl ApiError {
                 ops::Error::Busy
                 | ops::Error::Exhausted(_)
                 | ops::Error::Store(StoreError::NotMade(_) | StoreError::Unavailable(_)),
-            ) => {
+            )
+            | Self::TooManyAnswers => {
                 headers.append(header::RETRY_AFTER, 1.into());
             }
             // What is left of such a request cannot be told from the next one.

@@ -15,7 +15,11 @@ use futures_util::StreamExt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::{AppState, error::ApiError};
+use super::{
+    AppState,
+    connections::{BodyRead, UnderWay},
+    error::ApiError,
+};
 use crate::ops::{self, Violation};
 
 const JSON: &str = "application/json";
@@ -23,6 +27,7 @@ const JSON: &str = "application/json";
 /// A body that nobody has read yet.
 pub(super) struct Body {
     payload: Payload,
+    body_read: Option<BodyRead>,
     media_type: Result<MediaType, ApiError>,
     declared_length: Option<usize>,
     limit: usize,
@@ -36,8 +41,10 @@ impl FromRequest for Body {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let body_read = if matches!(payload, Payload::None) { None } else { UnderWay::has_body(request) };
         std::future::ready(Ok(Self {
             payload: payload.take(),
+            body_read,
             media_type: MediaType::of(request.headers()),
             declared_length: length.and_then(|length| length.parse().ok()),
             limit: state.limits.body,
@@ -109,6 +116,9 @@ impl Body {
                 return Err(ApiError::BodyTooLarge(self.limit));
             }
             bytes.extend_from_slice(&chunk);
+        }
+        if let Some(body_read) = self.body_read {
+            body_read.note();
         }
         Ok(bytes)
     }

@@ -3,7 +3,10 @@
 
 use std::net::IpAddr;
 
-use actix_web::web::{Data, Json};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json},
+};
 use serde::Serialize;
 
 use super::{
@@ -11,6 +14,7 @@ use super::{
     error::ApiError,
     form::{Body, Form},
     guard::Introspector,
+    large::LargeAnswer,
     origin::Source,
     view::{DataView, MessageView},
 };
@@ -172,16 +176,38 @@ pub(super) async fn verify_batch(
     state: Data<AppState>,
     _: Introspector,
     body: Body,
-) -> Result<Json<DataView<Vec<VerdictView>>>, ApiError> {
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
     let since = state.ops.moment();
     let mut form = body.form(&["tokens"]).await?;
     let checks = form.required_forms("tokens", BATCH, CHECK_FIELDS, |form| read_check(form, since));
     let checks = form.finish(checks)?;
-    let mut data = Vec::with_capacity(checks.len());
+    let mut verdicts = Vec::with_capacity(checks.len());
     for check in &checks {
-        data.push(verification::verify(&state.ops, check).await?.into());
+        verdicts.push(verification::verify(&state.ops, check).await?);
     }
-    Ok(Json(DataView { data }))
+    let size = verdicts.iter().map(size).sum::<usize>().div_ceil(1024);
+    let view =
+        |verdicts: Vec<Verdict>| DataView { data: verdicts.into_iter().map(VerdictView::from).collect::<Vec<_>>() };
+    match size {
+        0..=SMALL => Ok(HttpResponse::Ok().json(view(verdicts))),
+        _ => answer.sized(u32::try_from(size).unwrap_or(u32::MAX), async { Ok(verdicts) }, view).await,
+    }
+}
+
+/// In KiB, an answer that is made in place: to hand it to another thread would take longer.
+const SMALL: usize = 32;
+
+/// About how many bytes a verdict takes in JSON, at the most.
+fn size(verdict: &Verdict) -> usize {
+    const NAMES_AND_IDS: usize = 3 * 1024;
+    match verdict {
+        Verdict::Valid(principal) => {
+            let abilities = principal.abilities();
+            NAMES_AND_IDS + abilities.iter().map(|ability| ability.as_str().len() + "\"\",".len()).sum::<usize>()
+        }
+        _ => 64,
+    }
 }
 
 /// Any text is a token to be judged; what is wrong with it is the answer and not an error.

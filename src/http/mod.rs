@@ -19,13 +19,13 @@ mod guard;
 mod health;
 mod identity;
 mod introspection;
+mod large;
 mod limits;
 mod origin;
 mod page;
 mod policy_credential;
 mod revocation;
 mod rotation;
-mod sampling;
 mod sessions;
 mod strict;
 mod table;
@@ -33,7 +33,7 @@ mod tokens;
 mod unread;
 mod view;
 
-use std::{net::IpAddr, sync::atomic::AtomicBool, time::Duration};
+use std::{io, net::IpAddr, sync::atomic::AtomicBool, time::Duration};
 
 use actix_http::Request;
 use actix_service::IntoServiceFactory;
@@ -45,15 +45,17 @@ use actix_web::{
     web::{self, Data},
 };
 use ipnet::IpNet;
+use log::Level;
 
 use crate::{
     config::{Config, LoggedChecks},
     ops::Context,
+    sampling::Sampler,
 };
 use authz::Dialect;
-pub use connections::Connections;
+pub use connections::{Connections, service};
 use envelope::Envelope;
-use sampling::Sampler;
+use large::Large;
 use table::Table;
 
 /// Every route with its methods, readable top to bottom; what proxies ask stands in front of it ([`authz`]). Who may call
@@ -70,7 +72,9 @@ fn table() -> Table {
         .at("/api/v1/user", |route| route.get(accounts::show).patch(accounts::update))
         .at("/api/v1/user/password", |route| route.put(accounts::change_password))
         // Its sessions.
-        .at("/api/v1/user/sessions", |route| route.get(sessions::list).delete(sessions::end_others))
+        .at("/api/v1/user/sessions", |route| {
+            route.get_by(page::PARAMETERS, sessions::list).delete(sessions::end_others)
+        })
         .at("/api/v1/user/sessions/{id}", |route| route.delete(sessions::end))
         // What was done in it and to it.
         .at("/api/v1/user/audit", |route| route.get_by(page::PARAMETERS, audit::list))
@@ -135,6 +139,8 @@ pub struct AppState {
     trusted_proxies: Vec<IpNet>,
     logged_checks: LoggedChecks,
     refused_checks: Sampler,
+    malformed: Sampler,
+    large: Large,
 }
 
 struct Limits {
@@ -145,10 +151,11 @@ struct Limits {
 }
 
 impl AppState {
-    /// Takes the limits of `config` and the operations.
-    pub fn new(config: &Config, ops: Context) -> Self {
+    /// Takes the limits of `config` and the operations. Starts the threads that write large answers.
+    pub fn new(config: &Config, ops: Context) -> io::Result<Self> {
         let settings = &config.server;
-        Self {
+        Ok(Self {
+            large: Large::new(config.database.pool_timeout)?,
             ops,
             draining: AtomicBool::new(false),
             limits: Limits {
@@ -159,8 +166,9 @@ impl AppState {
             },
             trusted_proxies: settings.trusted_proxies.clone(),
             logged_checks: config.log.checks,
-            refused_checks: Sampler::new(),
-        }
+            refused_checks: Sampler::new(100, "refused checks", Level::Warn),
+            malformed: Sampler::new(10, "requests that could not be read", Level::Info),
+        })
     }
 }
 

@@ -1,18 +1,20 @@
 //! A person's sessions.
 
-use actix_web::web::{Data, Json, Path};
-use serde::Serialize;
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json, Path, Query},
+};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    AppState,
-    error::ApiError,
-    guard::SessionUser,
-    origin::Source,
-    view::{DataView, MessageView},
+    AppState, error::ApiError, guard::SessionUser, large::LargeAnswer, origin::Source, page, view::MessageView,
 };
 use crate::{
     domain::{id::SessionId, session::Session},
-    ops::{self, sessions},
+    ops::{
+        self,
+        sessions::{self, ListRequest, Page},
+    },
 };
 
 #[derive(Serialize)]
@@ -38,13 +40,34 @@ impl SessionView {
     }
 }
 
+#[derive(Serialize)]
+pub(super) struct PageView {
+    data: Vec<SessionView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
 pub(super) async fn list(
     state: Data<AppState>,
     asking: SessionUser,
-) -> Result<Json<DataView<Vec<SessionView>>>, ApiError> {
-    let sessions = sessions::list(&state.ops, asking.user.id).await?;
-    let data = sessions.into_iter().map(|session| SessionView::new(session, asking.session.id)).collect();
-    Ok(Json(DataView { data }))
+    query: Result<Query<ListQuery>, actix_web::Error>,
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
+    let ListQuery { limit, cursor } = page::read(query)?;
+    let (user, current) = (asking.user.id, asking.session.id);
+    let request = ListRequest { cursor, limit: page::limit(limit)? };
+    let find = async { Ok(sessions::list(&state.ops, user, request).await?) };
+    let view = move |page: Page| PageView {
+        data: page.sessions.into_iter().map(|session| SessionView::new(session, current)).collect(),
+        next_cursor: page.next_cursor,
+    };
+    answer.page(user.uuid(), find, view).await
 }
 
 pub(super) async fn end(

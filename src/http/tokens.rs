@@ -14,6 +14,7 @@ use super::{
     error::ApiError,
     form::{Body, Form},
     guard::SessionUser,
+    large::LargeAnswer,
     limits::{self, LimitsView},
     origin::Source,
     page,
@@ -121,11 +122,25 @@ pub(super) struct PageView {
 }
 
 /// A page with what is left of each token's quota, and with its successor.
-pub(super) async fn page_view(state: &AppState, page: Page) -> Result<PageView, ApiError> {
-    let left = quotas_left(&state.ops, &page.tokens).await?;
-    let successors = successors_of(&state.ops, &page.tokens).await?;
-    let data = page.tokens.into_iter().map(|token| TokenView::new(token, &left, &successors)).collect();
-    Ok(PageView { data, next_cursor: page.next_cursor })
+pub(super) struct FullPage {
+    page: Page,
+    left: QuotasLeft,
+    successors: SuccessorsOf,
+}
+
+impl FullPage {
+    pub(super) async fn of(state: &AppState, page: Page) -> Result<Self, ApiError> {
+        let left = quotas_left(&state.ops, &page.tokens).await?;
+        let successors = successors_of(&state.ops, &page.tokens).await?;
+        Ok(Self { page, left, successors })
+    }
+}
+
+impl From<FullPage> for PageView {
+    fn from(FullPage { page, left, successors }: FullPage) -> Self {
+        let data = page.tokens.into_iter().map(|token| TokenView::new(token, &left, &successors)).collect();
+        Self { data, next_cursor: page.next_cursor }
+    }
 }
 
 /// The same for one token.
@@ -225,9 +240,11 @@ pub(super) async fn list(
     state: Data<AppState>,
     asking: SessionUser,
     query: Result<Query<ListQuery>, actix_web::Error>,
-) -> Result<Json<PageView>, ApiError> {
-    let page = tokens::list(&state.ops, asking.user.id, list_request(page::read(query)?)?).await?;
-    Ok(Json(page_view(&state, page).await?))
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
+    let (owner, request) = (asking.user.id, list_request(page::read(query)?)?);
+    let find = async { FullPage::of(&state, tokens::list(&state.ops, owner, request).await?).await };
+    answer.page(owner.uuid(), find, PageView::from).await
 }
 
 pub(super) fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {

@@ -7,6 +7,7 @@
 use uuid::Uuid;
 
 use super::{Error, Violation};
+use crate::domain::time::Timestamp;
 
 /// A list that is answered in pages.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,7 @@ pub(super) enum List {
     Events,
     Environments,
     EnvironmentTokens,
+    Sessions,
 }
 
 impl List {
@@ -24,6 +26,7 @@ impl List {
             Self::Events => "patd audit event list cursor v1",
             Self::Environments => "patd environment list cursor v1",
             Self::EnvironmentTokens => "patd environment token list cursor v1",
+            Self::Sessions => "patd session list cursor v1",
         }
     }
 
@@ -51,6 +54,21 @@ impl List {
             .and_then(|id| Uuid::try_parse(id).ok())
             .filter(|id| self.write_id_cursor(whose, *id) == text)
             .ok_or_else(refused)
+    }
+
+    /// The cursor behind the row that was made at that time and has that identifier, where rows are in the order of both.
+    pub(super) fn write_timed_cursor(self, whose: Uuid, at: Timestamp, id: Uuid) -> String {
+        let place = [&at.unix().to_be_bytes()[..], id.as_bytes()].concat();
+        format!("{:016x}{}{}", at.unix(), id.simple(), self.tag(whose, &place))
+    }
+
+    /// The row's time and identifier, likewise.
+    pub(super) fn parse_timed_cursor(self, whose: Uuid, text: &str) -> Result<(Timestamp, Uuid), Error> {
+        let read = || {
+            let at = i64::from_str_radix(text.get(..16)?, 16).ok().map(Timestamp::from_unix)?;
+            Some((at, Uuid::try_parse(text.get(16..48)?).ok()?))
+        };
+        read().filter(|(at, id)| self.write_timed_cursor(whose, *at, *id) == text).ok_or_else(refused)
     }
 
     fn tag(self, whose: Uuid, place: &[u8]) -> String {
@@ -83,6 +101,13 @@ mod tests {
         assert!(List::Environments.parse_id_cursor(bob, &cursor).is_err());
         for bad in ["", "x", &cursor[1..], &cursor.to_uppercase(), "é".repeat(32).as_str()] {
             assert!(List::Environments.parse_id_cursor(ada, bad).is_err(), "{bad}");
+        }
+        let at = Timestamp::from_unix(1_700_000_000);
+        let cursor = List::Sessions.write_timed_cursor(ada, at, bob);
+        assert_eq!(List::Sessions.parse_timed_cursor(ada, &cursor), Ok((at, bob)));
+        assert!(List::Sessions.parse_timed_cursor(bob, &cursor).is_err());
+        for bad in ["", "x", &cursor[1..], &cursor.to_uppercase(), "é".repeat(32).as_str()] {
+            assert!(List::Sessions.parse_timed_cursor(ada, bad).is_err(), "{bad}");
         }
     }
 }

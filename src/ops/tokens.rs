@@ -10,6 +10,7 @@ use crate::{
         audit::{Action, Actor, By, Entry, Origin, Target},
         id::{EnvironmentId, TokenId, UserId},
         limits::Limits,
+        page,
         secret::{CredentialKind, Plaintext, Presented},
         text::Name,
         time::Timestamp,
@@ -159,9 +160,8 @@ pub(super) fn query(
 
 /// The page of the tokens that the store answered.
 pub(super) fn page(ctx: &Context, mut tokens: Vec<Token>, limit: u32, list: List, whose: Uuid) -> Page {
-    let more = tokens.len() > limit as usize;
-    tokens.truncate(limit as usize);
-    let next_cursor = tokens.last().filter(|_| more).map(|last| list.write_cursor(whose, last.number));
+    let has_more = page::cut(&mut tokens, limit as usize, Token::listed_size);
+    let next_cursor = tokens.last().filter(|_| has_more).map(|last| list.write_cursor(whose, last.number));
     for token in &mut tokens {
         freshen(ctx, token);
     }

@@ -100,6 +100,15 @@ pub struct TokenQuery {
     pub limit: u32,
 }
 
+/// Which of a user's sessions to list, newest first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionQuery {
+    /// Only those behind the one that was made at this time and has this id: where the previous page ended.
+    pub before: Option<(Timestamp, SessionId)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
 /// Which of the environments that a user sees to list, newest first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EnvironmentQuery {
@@ -203,8 +212,8 @@ pub trait Store: Send + Sync + 'static {
     fn sign_in(&self, sign_in: SignIn, by: By) -> Reply<'_, ()>;
     /// The session with this secret and its user, whatever their state; `None` where there is none.
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>>;
-    /// The user's sessions that have not passed `expires_at` by `now`, newest first.
-    fn sessions_of(&self, user: UserId, now: Timestamp) -> Reply<'_, Vec<Session>>;
+    /// The user's sessions that have not passed `expires_at` by `now`, paged.
+    fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Reply<'_, Vec<Session>>;
     /// Ends a session of the user. [`StoreError::NotFound`].
     fn end_session(&self, user: UserId, id: SessionId, by: By) -> Reply<'_, ()>;
     /// Ends the user's sessions but `keep`; answers how many.
@@ -292,7 +301,8 @@ pub trait Store: Send + Sync + 'static {
     fn token_in_any_state(&self, id: TokenId) -> Reply<'_, Token>;
     /// When the token with this row number was last used, of whatever kind it is. [`StoreError::NotFound`].
     fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>>;
-    /// The owner's personal tokens, narrowed and paged; states are judged at `now`.
+    /// The owner's personal tokens, narrowed and paged; states are judged at `now`. The list ends early behind the token
+    /// that a page of [`domain::page`](crate::domain::page) does not hold any more.
     fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
     /// Reads all tokens that are asked for, of persons and of environments, like [`Store::each_user`]; states are judged at
     /// `now`.

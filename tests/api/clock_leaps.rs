@@ -16,6 +16,7 @@ use patd::{
         time::Timestamp,
     },
     ops::{Context, clock::Clock},
+    store::SessionQuery,
 };
 use serde_json::json;
 
@@ -64,7 +65,10 @@ impl<'a> House<'a> {
     /// How many sessions and events of the user are left.
     fn left(&self, user: UserId) -> (usize, usize) {
         let store = &self.app.ops.store;
-        let sessions = block_on(store.sessions_of(user, Timestamp::from_unix(0))).unwrap().len();
+        let sessions =
+            block_on(store.sessions_of(user, SessionQuery { before: None, limit: 100 }, Timestamp::from_unix(0)))
+                .unwrap()
+                .len();
         (sessions, block_on(store.events_of(user, None, 100)).unwrap().len())
     }
 }

@@ -15,6 +15,7 @@ mod environments;
 mod harness;
 mod hints;
 mod introspection;
+mod large_lists;
 mod last_uses;
 mod limits;
 mod lineage;

@@ -24,8 +24,8 @@ use patd::{
     },
     store::{
         EachToken, EachUser, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply,
-        Rotation, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery, TokenSelection, UserInventory,
-        Uses,
+        Rotation, SessionQuery, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery, TokenSelection,
+        UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -147,7 +147,7 @@ delegate! {
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Vec<Event>;
         fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Ended;
         fn session_by_hash(&self, hash: &TokenHash) -> Option<Arc<SessionRecord>>;
-        fn sessions_of(&self, user: UserId, now: Timestamp) -> Vec<Session>;
+        fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Vec<Session>;
         fn token_by_hash(&self, hash: &TokenHash) -> Option<Arc<TokenRecord>>;
         fn environment(&self, user: UserId, id: EnvironmentId) -> SeenEnvironment;
         fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Vec<SeenEnvironment>;

@@ -229,6 +229,20 @@ impl Server {
         Connection::open(self.address).unwrap()
     }
 
+    /// A connection of which nothing is sent or read yet.
+    pub fn socket(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream
+    }
+
+    /// How much memory of its own it has at this moment.
+    pub fn resident_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.running.child.lock().id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() / 1024
+    }
+
     /// What ends it at once, from any thread.
     pub fn killer(&self) -> &Killer {
         &self.running.child

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod clean_stop;
+mod connections;
 mod crash;
 mod drive;
 mod flood;
@@ -12,4 +13,5 @@ mod locks;
 mod logs;
 mod pressure;
 mod sign_ins;
+mod unread;
 mod upgrade;

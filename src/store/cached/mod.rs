@@ -23,8 +23,8 @@ use quick_cache::sync::Cache;
 use self::{epochs::Epochs, flights::Flights};
 use super::{
     Change, EachToken, EachUser, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange,
-    Reply, Rotation, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery, TokenSelection, UserInventory,
-    Uses,
+    Reply, Rotation, SessionQuery, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery, TokenSelection,
+    UserInventory, Uses,
 };
 use crate::domain::{
     account::{Email, HashParameters, PasswordHash, User, UserCredentials},
@@ -220,7 +220,7 @@ impl Store for Cached {
         fn disable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
         fn enable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
         fn sign_in(&self, sign_in: SignIn, by: By) -> Reply<'_, ()>;
-        fn sessions_of(&self, user: UserId, now: Timestamp) -> Reply<'_, Vec<Session>>;
+        fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Reply<'_, Vec<Session>>;
         fn end_session(&self, user: UserId, id: SessionId, by: By) -> Reply<'_, ()>;
         fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> Reply<'_, u64>;
         fn add_environment(&self, environment: Environment, by: By) -> Reply<'_, ()>;

@@ -30,7 +30,8 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use rusqlite::Connection;
 
-use super::{binding::binder::LogBinder, locks::Database, priority::step_back};
+use super::{binding::binder::LogBinder, locks::Database};
+use crate::priority::step_back;
 
 /// How long the writer waits, once the log has reached its bound, for those who still read its beginning.
 const PATIENCE: Duration = Duration::from_millis(250);

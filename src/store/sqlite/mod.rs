@@ -23,7 +23,6 @@ mod locks;
 mod migrations;
 mod open;
 mod origins;
-mod priority;
 mod pruning;
 mod revocation;
 mod rotation;
@@ -55,7 +54,8 @@ pub use self::{
 };
 use super::{
     Change, EachToken, EachUser, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange,
-    Reply, Rotation, SignIn, Store, Successors, TokenInventory, TokenQuery, TokenSelection, UserInventory, Uses,
+    Reply, Rotation, SessionQuery, SignIn, Store, Successors, TokenInventory, TokenQuery, TokenSelection,
+    UserInventory, Uses,
 };
 use crate::{
     domain::{
@@ -173,8 +173,8 @@ impl Store for SqliteStore {
         self.read(move |connection| sessions::by_hash(connection, &hash))
     }
 
-    fn sessions_of(&self, user: UserId, now: Timestamp) -> Reply<'_, Vec<Session>> {
-        self.read_long(move |connection| sessions::list(connection, user, now))
+    fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Reply<'_, Vec<Session>> {
+        self.read_long(move |connection| sessions::list(connection, user, query, now))
     }
 
     fn end_session(&self, user: UserId, id: SessionId, by: By) -> Reply<'_, ()> {

@@ -31,6 +31,9 @@ use crate::{store::Change, threads::Threads};
 /// requests, as it is by default, none ever does.
 const POINT_READ_WAITERS: usize = 2;
 
+/// By how much lists let the threads that answer requests go before ([`crate::priority`]).
+const LIST_STEPS_BACK: i32 = 15;
+
 /// How the database is opened and shared.
 #[derive(Clone, Debug)]
 pub struct SqliteSettings {
@@ -120,7 +123,8 @@ impl SqliteStore {
         };
         let (pool, long_readers) = (readers(settings.readers)?, readers(settings.readers.div_ceil(2))?);
         let waiters = Threads::start("patd-reader", POINT_READ_WAITERS).map_err(failed)?;
-        let long_threads = Threads::start("patd-list", long_readers.max_size() as usize).map_err(failed)?;
+        let long_threads =
+            Threads::start_behind("patd-list", long_readers.max_size() as usize, LIST_STEPS_BACK).map_err(failed)?;
         let inventory_reader = readers(1)?;
         let inventory_thread = Threads::start("patd-inventory", 1).map_err(failed)?;
         let changes = Arc::new(Changes::new());

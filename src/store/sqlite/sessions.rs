@@ -14,7 +14,7 @@ use crate::{
         session::{Session, SessionRecord},
         time::Timestamp,
     },
-    store::{Conflict, SignIn, StoreError},
+    store::{Conflict, SessionQuery, SignIn, StoreError},
 };
 
 /// Asked for every request of a signed-in person: by two unique indexes.
@@ -66,14 +66,30 @@ pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Optio
     Ok(found)
 }
 
-pub(super) fn list(connection: &Connection, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, user_id, device_name, created_at, last_used_at, expires_at FROM sessions
-         WHERE user_id = :user_id AND expires_at > :now
-         ORDER BY created_at DESC, id DESC",
+/// Walks its index backwards from where the page before ended.
+pub(super) const LIST: &str = "SELECT id, user_id, device_name, created_at, last_used_at, expires_at
+     FROM sessions
+     WHERE user_id = :user_id AND (created_at, id) < (:before, :before_id) AND expires_at > :now
+     ORDER BY created_at DESC, id DESC LIMIT :limit";
+
+pub(super) fn list(
+    connection: &Connection,
+    user: UserId,
+    query: SessionQuery,
+    now: Timestamp,
+) -> Result<Vec<Session>, StoreError> {
+    let before = query.before.map_or((i64::MAX, [0; 16]), |(at, id)| (at.unix(), id.uuid().into_bytes()));
+    let mut statement = connection.prepare_cached(LIST)?;
+    let rows = statement.query_map(
+        named_params! {
+            ":user_id": user.uuid().into_bytes(),
+            ":before": before.0,
+            ":before_id": before.1,
+            ":now": now.unix(),
+            ":limit": query.limit,
+        },
+        row::session,
     )?;
-    let rows =
-        statement.query_map(named_params! {":user_id": user.uuid().into_bytes(), ":now": now.unix()}, row::session)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

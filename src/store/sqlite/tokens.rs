@@ -20,6 +20,7 @@ use crate::{
         audit::{Action, By, Entry, Target},
         id::{TokenId, UserId},
         last_use::LastUse,
+        page::Fill,
         secret::TokenHash,
         text::{self, Name},
         time::Timestamp,
@@ -285,7 +286,17 @@ pub(super) fn list(
         },
         row::token,
     )?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    // The next one would be on another page, and is read to show that there is one.
+    let (mut tokens, mut fill) = (Vec::new(), Fill::default());
+    for token in rows {
+        let token = token?;
+        let fits = fill.takes(token.listed_size());
+        tokens.push(token);
+        if !fits {
+            break;
+        }
+    }
+    Ok(tokens)
 }
 
 pub(super) fn rename(

@@ -25,10 +25,12 @@ use super::{
     changes::{Changes, Notice, PROBE_INTERVAL, Probe},
     checkpoints::Log,
     job::{Job, Order, Task},
-    priority::step_back,
     watch::Watch,
 };
-use crate::store::{Change, Reply, StoreError};
+use crate::{
+    priority::step_back,
+    store::{Change, Reply, StoreError},
+};
 
 /// Bounds how long the first job of a batch waits for the last.
 const MAX_BATCH: usize = 512;

@@ -3,10 +3,10 @@
 /// Lets the threads that answer requests go before the calling one, by so many steps of niceness: Linux has one a thread,
 /// other systems have one a process, which stays as it is. The thread still gets a share of a busy core. Where the system
 /// refuses, all stay alike.
-pub(super) fn step_back(steps: i32) {
+pub(crate) fn step_back(steps: i32) {
     #[cfg(target_os = "linux")]
     if let Err(error) = linux::lower(steps) {
-        log::debug!("store: a thread keeps its priority: {error}");
+        log::debug!("a thread keeps its priority: {error}");
     }
     #[cfg(not(target_os = "linux"))]
     let _ = steps;

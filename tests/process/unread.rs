@@ -1,0 +1,103 @@
+//! Clients that ask for large answers and do not read them: what the server holds for them is bounded, and they are
+//! dropped.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    drive::{LOGIN, TOKENS},
+    harness::{Place, Server},
+};
+
+const ACCOUNTS: usize = 10;
+const CLIENTS: usize = 200;
+/// Requests that each of them sends at once.
+const PIPELINED: usize = 20;
+/// What the server may hold for all of them, in MiB: its room for large answers (8), each once more while it is made, what a
+/// connection has in its buffers (under 100 KiB), and what an allocator keeps.
+const MOST_MIB: u64 = 64;
+
+#[test]
+fn clients_that_do_not_read_cost_little_memory_and_are_dropped() {
+    let place = Place::new(&[("PATD__SERVER__WRITE_TIMEOUT", "3s")]);
+    let password = "a password of many words";
+    for number in 0..=ACCOUNTS {
+        let email = format!("a{number}@example.com");
+        let arguments = ["user", "create", "--email", &email, "--name", "A", "--password-stdin"];
+        assert!(place.run(&arguments, password).success);
+    }
+    let server = place.serve();
+    let sessions: Vec<String> = (0..=ACCOUNTS).map(|number| account(&server, number, password)).collect();
+    let honest = sessions.last().unwrap();
+    assert_eq!(list(&server, honest), 200);
+    let before = server.resident_mib();
+
+    let begun = Instant::now();
+    let clients: Vec<TcpStream> = (0..CLIENTS)
+        .map(|number| {
+            let session = &sessions[number % ACCOUNTS];
+            let request = format!("GET {TOKENS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {session}\r\n\r\n");
+            let mut socket = server.socket();
+            socket.write_all(request.repeat(PIPELINED).as_bytes()).unwrap();
+            socket
+        })
+        .collect();
+    let mut most = 0;
+    while begun.elapsed() < Duration::from_secs(5) {
+        most = most.max(server.resident_mib());
+        let asked = Instant::now();
+        assert_eq!(server.connect().ask("GET", "/livez", None, None).unwrap().status, 200);
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        thread::sleep(Duration::from_millis(20));
+    }
+
+    assert!(most.saturating_sub(before) <= MOST_MIB, "{most} MiB, and {before} before");
+
+    // By now those that hold an answer have been dropped, and there is room for who reads.
+    let end = Instant::now() + Duration::from_secs(20);
+    while list(&server, honest) != 200 {
+        assert!(Instant::now() < end, "there is no room for an answer that is read");
+    }
+    let dropped = clients.into_iter().filter(is_closed).count();
+    assert!(dropped > 0, "nobody was dropped");
+    assert!(server.terminate().success);
+}
+
+/// Signs in the account and makes tokens at every limit; answers the session.
+fn account(server: &Server, number: usize, password: &str) -> String {
+    let mut connection = server.connect();
+    let login = json!({ "email": format!("a{number}@example.com"), "password": password });
+    let session = connection.ask("POST", LOGIN, None, Some(&login)).unwrap().data("token");
+    let abilities: Vec<String> = (0..100).map(|n| format!("{n:03}{}", "a".repeat(97))).collect();
+    let body = json!({ "name": "🦀".repeat(255), "abilities": abilities });
+    for _ in 0..30 {
+        assert_eq!(connection.ask("POST", TOKENS, Some(&session), Some(&body)).unwrap().status, 201);
+    }
+    session
+}
+
+fn list(server: &Server, session: &str) -> u16 {
+    server.connect().ask("GET", TOKENS, Some(session), None).unwrap().status
+}
+
+/// Whether the server has closed it: what it sent before is read first.
+fn is_closed(socket: &TcpStream) -> bool {
+    let mut socket = socket;
+    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let mut buffer = [0; 64 * 1024];
+    loop {
+        match socket.read(&mut buffer) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => {
+                return !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut);
+            }
+        }
+    }
+}
