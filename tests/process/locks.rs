@@ -53,7 +53,10 @@ fn a_second_server_and_commands_are_refused_by_another_name_of_the_file() {
     let second = place.run(&["--database", "symlink.db", "serve"], "");
     assert!(!second.success && second.stderr.contains("already served"), "{second:?}");
     assert!(place.run(&["--database", "symlink.db", "user", "list"], "").success);
-    assert!(server.terminate().success);
+    let ended = server.terminate();
+    assert!(ended.success && !ended.stderr.contains("hard links"), "{ended:?}");
+    let ended = place.serve().terminate();
+    assert!(ended.success && ended.stderr.contains("hard links"), "{ended:?}");
 }
 
 #[test]

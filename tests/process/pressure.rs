@@ -103,6 +103,8 @@ fn without_memory_or_threads_nothing_is_judged_and_all_heals_without_a_restart()
     let session = sign_in(&server, "ada@example.com", PASSWORD).data("token");
     assert!(server.terminate().success);
     let server = place.serve();
+    // It says where it listens before it has made its threads, and answers when they are there.
+    assert_eq!(server.connect().ask("GET", "/livez", None, None).unwrap().status, 200);
     let free = exhaust(&server);
 
     let ask = |method: &str, path: &str, body: Option<&Value>| {

@@ -67,6 +67,19 @@ pub(super) fn warn_if_exposed(path: &Path) {
     }
 }
 
+/// Says so where the file has several names. The locks hold for all of them, but a crash leaves the log beside one.
+pub(super) fn warn_if_many_names(path: &Path) {
+    let names = fs::metadata(path).map_or(1, |metadata| metadata.nlink());
+    if names > 1 {
+        log::warn!(
+            names;
+            "store: {} has other names (hard links): SQLite keeps the log beside the name that is used, so after a crash use \
+             the same one again",
+            path.display()
+        );
+    }
+}
+
 const OTHERS: u32 = 0o007;
 /// A group that reads may be one that makes backups.
 const GROUP_WRITES: u32 = 0o020;

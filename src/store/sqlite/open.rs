@@ -95,6 +95,7 @@ impl SqliteStore {
         };
         if access == Access::Server {
             file::warn_if_exposed(&path);
+            file::warn_if_many_names(&path);
         }
         let refused =
             |error: rusqlite::Error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() };
