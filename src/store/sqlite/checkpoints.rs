@@ -247,6 +247,7 @@ impl Drop for Log {
 }
 
 /// Checkpoints the whole log and truncates it; answers whether it did, which others may hinder for [`PATIENCE`].
+/// The connection keeps that as its busy timeout, until a transaction sets its own.
 pub(super) fn checkpoint_and_truncate(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(PATIENCE)?;
     let start = Instant::now();
