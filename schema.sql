@@ -195,3 +195,11 @@ CREATE TABLE attempts_key (
 ) STRICT;
 
 INSERT INTO attempts_key (only_row, key) VALUES (1, randomblob(32));
+
+-- What a readiness probe writes, so that it shows whether a write works: the same few rows again and again. `filler`
+-- gives each row a page of its own.
+CREATE TABLE write_probes (
+    number INTEGER PRIMARY KEY,
+    turn INTEGER NOT NULL,
+    filler BLOB NOT NULL
+) STRICT;

@@ -3,8 +3,9 @@
 use std::{io, net::SocketAddr};
 
 use clap::Args;
+use rustix::process::Signal;
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{self, SignalKind, signal},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
@@ -91,7 +92,14 @@ pub(super) fn ended(error: io::Error) -> Failure {
 fn stop_signals() -> Result<UnboundedReceiver<()>, Failure> {
     let (stop, stopped) = unbounded_channel();
     send_signals(&stop)?;
+    outlive_file_size_limit()?;
     Ok(stopped)
+}
+
+/// A file that reaches the limit of the process (`ulimit -f`) refuses the write, as a full disk does. Without this, the
+/// signal would end the process.
+fn outlive_file_size_limit() -> Result<(), Failure> {
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop).map_err(no_signals)
 }
 
 /// Sends each SIGTERM and SIGINT from now on to `stop`.
@@ -102,11 +110,15 @@ pub(super) fn send_signals(stop: &UnboundedSender<()>) -> Result<(), Failure> {
 
 /// Sends each signal of this kind from now on to `stop`.
 pub(super) fn send_signal(kind: SignalKind, stop: &UnboundedSender<()>) -> Result<(), Failure> {
-    let signals = signal(kind).map_err(|error| Failure::Defect(format!("signals cannot be awaited: {error}")))?;
+    let signals = signal(kind).map_err(no_signals)?;
     tokio::spawn(forward(signals, stop.clone()));
     Ok(())
 }
 
-async fn forward(mut signals: Signal, sender: UnboundedSender<()>) {
+fn no_signals(error: io::Error) -> Failure {
+    Failure::Defect(format!("signals cannot be awaited: {error}"))
+}
+
+async fn forward(mut signals: unix::Signal, sender: UnboundedSender<()>) {
     while signals.recv().await.is_some() && sender.send(()).is_ok() {}
 }

@@ -3,7 +3,8 @@
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
-    path::PathBuf,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -22,7 +23,10 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// A directory with a database, and the settings with which every command runs there.
 pub struct Place {
     directory: TempDir,
-    settings: Vec<(&'static str, &'static str)>,
+    settings: Vec<(&'static str, String)>,
+    /// The program, and the user that it runs as if that is another one.
+    program: PathBuf,
+    user: Option<u32>,
 }
 
 /// How a command ended, with all that it wrote.
@@ -49,17 +53,29 @@ impl Place {
             ("PATD__THROTTLE__PER_ADDRESS_PER_MINUTE", "1000000"),
         ];
         settings.extend(more);
-        Self { directory: TempDir::new().unwrap(), settings }
+        let settings = settings.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        let program = env!("CARGO_BIN_EXE_patd").into();
+        Self { directory: TempDir::new().unwrap(), settings, program, user: None }
+    }
+
+    /// Runs every command as another user from now on, with this copy of the program.
+    pub fn run_as(&mut self, user: u32, program: &str) {
+        (self.user, self.program) = (Some(user), self.path(program));
+    }
+
+    /// Sets one more variable, for what is started from now on.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.settings.push((name, value.to_owned()));
+    }
+
+    /// The name of the directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The same in a directory within that one.
     pub fn within(parent: &str, more: &[(&'static str, &'static str)]) -> Self {
         Self { directory: TempDir::new_in(parent).unwrap(), ..Self::new(more) }
-    }
-
-    /// Changes a setting for what is started from now on.
-    pub fn set(&mut self, variable: &'static str, value: &'static str) {
-        self.settings.push((variable, value));
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -112,11 +128,15 @@ impl Place {
     }
 
     fn start(&self, arguments: &[&str]) -> Running {
-        self.spawn(Command::new(env!("CARGO_BIN_EXE_patd")).args(arguments))
+        self.spawn(Command::new(&self.program).args(arguments))
     }
 
     fn spawn(&self, command: &mut Command) -> Running {
-        command.current_dir(self.directory.path()).env_clear().envs(self.settings.iter().copied());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command.current_dir(self.directory.path()).env_clear();
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         Running { child: Killer(Mutex::new(child)), stdout: Stream::of(stdout), stderr: Stream::of(stderr) }

@@ -5,13 +5,16 @@
 mod clean_stop;
 mod connections;
 mod crash;
+mod disk;
 mod drive;
 mod flood;
 mod foreign_log;
 mod harness;
 mod locks;
 mod logs;
+mod overwritten;
 mod pressure;
+mod read_only;
 mod sign_ins;
 mod unread;
 mod upgrade;

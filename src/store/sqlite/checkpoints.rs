@@ -14,27 +14,47 @@
 //! At the end, the writer checkpoints the whole log and truncates it ([`Log::close`]), so that the file alone is the whole
 //! database. SQLite does that only when the last connection of all is closed. Which one is the last is a matter of chance:
 //! the connections of the pools are closed by other threads, and a process may end before they are.
+//!
+//! # When the disk fails
+//!
+//! The kernel reports pages that it could not write once, to the next `fsync`, and then takes them for written: the
+//! `fsync` after that succeeds without them.
+//!
+//! *Of the database file* such pages are lost unless they are folded again from the log. So after the first failed sync
+//! ([`Watch::stop_writing`]) nothing is folded any more, also not at the end, and nothing is written, since a commit could
+//! begin the log anew. The next start finds a log with everything since the last complete fold, and folds all of it
+//! ([`LogBinder::draw_first_nonce`]): SQLite forgets how much of a log was folded when the last process that had it open ends.
+//!
+//! A fold that fails in a *write* loses nothing, since the kernel refused what SQLite will offer again. That is how a
+//! full disk heals.
+//!
+//! *Of the log* a failed sync, at a commit, loses no commit that was acknowledged. Those before it were synced; this one
+//! is answered 503; and the next one is written over it, from the end of the last acknowledged one, so that its own sync
+//! finds all of its pages to be written. Only after a crash does SQLite read the failed commit from the kernel's memory
+//! as if it were on the disk, and a commit that is added behind it would be lost with it at a power cut. So nothing is
+//! acknowledged before all of the log of an earlier process is in the file and synced ([`LogBinder::draw_first_nonce`] again).
 
 use std::{
     cell::Cell,
-    error::Error,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crossbeam_channel::{Receiver, Sender};
 use rusqlite::Connection;
 
-use super::{binding::binder::LogBinder, locks::Database};
+use super::{
+    binding::binder::LogBinder,
+    checkpoint::{Folded, PASSIVE, PATIENCE, RESTART, checkpoint},
+    locks::Database,
+    watch::Watch,
+};
 use crate::priority::step_back;
-
-/// How long the writer waits, once the log has reached its bound, for those who still read its beginning.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Nobody waits for it as long as the log is short.
 const STEP_BACK: i32 = 15;
@@ -73,7 +93,7 @@ pub(super) fn length() -> u32 {
 pub(super) struct Log {
     limits: Limits,
     busy_timeout: Duration,
-    database: Arc<Database>,
+    files: Files,
     wanted: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
@@ -81,6 +101,13 @@ pub(super) struct Log {
     fold_at: u32,
     /// The same for the writer's own effort.
     bound_at: u32,
+}
+
+/// What the log belongs to, and what is known of it.
+#[derive(Clone)]
+pub(super) struct Files {
+    pub(super) database: Arc<Database>,
+    pub(super) watch: Arc<Watch>,
 }
 
 #[derive(Default)]
@@ -98,26 +125,26 @@ impl Shared {
 }
 
 impl Log {
-    /// Starts the thread, which folds with `connection` into `database`. `busy_timeout` is the writer's own.
+    /// Starts the thread, which folds with `connection`. `busy_timeout` is the writer's own.
     pub(super) fn start(
         connection: Connection,
-        database: Arc<Database>,
+        files: Files,
         busy_timeout: Duration,
         limits: Limits,
     ) -> io::Result<Self> {
         let (wanted, wishes) = crossbeam_channel::bounded(1);
         let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("patd-checkpoint".into()).spawn({
-            let (shared, database) = (Arc::clone(&shared), Arc::clone(&database));
+            let folder = Folder { connection, files: files.clone(), shared: Arc::clone(&shared) };
             move || {
                 step_back(STEP_BACK);
-                run(&connection, &database, &wishes, &shared, limits);
+                folder.run(&wishes, limits);
             }
         })?;
         Ok(Self {
             limits,
             busy_timeout,
-            database,
+            files,
             wanted: Some(wanted),
             thread: Some(thread),
             shared,
@@ -138,7 +165,9 @@ impl Log {
     /// Does what the length of the log asks for. Called by the writer between two transactions.
     pub(super) fn keep_short(&mut self, connection: &Connection) {
         let length = LENGTH.get();
-        if length < self.limits.fold {
+        if !self.files.watch.may_checkpoint() {
+            // The log stays as it is.
+        } else if length < self.limits.fold {
             // It began anew, and what was said of it before is void.
             (self.fold_at, self.bound_at) = (self.limits.fold, self.limits.bound);
             self.shared.nearly_all.store(0, Ordering::Relaxed);
@@ -174,7 +203,7 @@ impl Log {
         if length.saturating_sub(folded) > 2 * self.limits.rest {
             return false;
         }
-        if let Err(error) = fold(connection, PASSIVE) {
+        if let Err(error) = checkpoint(connection, PASSIVE, &self.files.watch) {
             log::warn!("store: the log could not be folded into the file: {error}");
         }
         true
@@ -183,7 +212,8 @@ impl Log {
     fn make_room(&mut self, connection: &Connection, length: u32) {
         let _turn = self.shared.lock();
         self.shared.nearly_all.store(0, Ordering::Relaxed);
-        let restarted = connection.busy_timeout(PATIENCE).and_then(|()| fold(connection, RESTART));
+        let waits = connection.busy_timeout(PATIENCE).map_err(|error| error.to_string());
+        let restarted = waits.and_then(|()| checkpoint(connection, RESTART, &self.files.watch));
         if let Err(error) = connection.busy_timeout(self.busy_timeout) {
             log::error!("store: {error}");
         }
@@ -209,23 +239,31 @@ impl Log {
     /// server, which would take a truncated log for a change by others.
     pub(super) fn close(mut self, connection: &Connection, binder: &mut LogBinder) {
         self.end_thread();
-        match self.database.is_served_by_another() {
+        let Files { database, watch } = &self.files;
+        if !watch.may_checkpoint() {
+            watch.keep_log(connection);
+            return;
+        }
+        match database.is_served_by_another() {
             Ok(true) => return,
             Ok(false) => {}
             Err(error) => log::debug!("store: the locks cannot be read: {error}"),
         }
-        match binder.checkpoint_and_truncate(connection) {
+        let in_full = binder.checkpoint_and_truncate(connection);
+        // The sync may have failed just now.
+        watch.keep_log(connection);
+        match in_full {
             Ok(true) => {}
             // Then the last of them does.
-            Ok(false) if self.database.has_company() => {}
+            Ok(false) if database.has_company() => {}
             Ok(false) => log::warn!(
                 "store: another program reads the database, so the latest changes stay in its log: whoever copies {0} \
                  copies {0}-wal as well",
-                self.database.path().display()
+                database.path().display()
             ),
             Err(error) => log::error!(
                 "store: the log could not be checkpointed into {0}, so the latest changes stay in {0}-wal: {error}",
-                self.database.path().display()
+                database.path().display()
             ),
         }
     }
@@ -246,72 +284,44 @@ impl Drop for Log {
     }
 }
 
-/// Checkpoints the whole log and truncates it; answers whether it did, which others may hinder for [`PATIENCE`].
-/// The connection keeps that as its busy timeout, until a transaction sets its own.
-pub(super) fn checkpoint_and_truncate(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.busy_timeout(PATIENCE)?;
-    let start = Instant::now();
-    loop {
-        if !fold(connection, TRUNCATE)?.hindered {
-            return Ok(true);
-        }
-        if start.elapsed() >= PATIENCE {
-            return Ok(false);
-        }
-        // For another checkpoint, SQLite does not wait.
-        thread::sleep(Duration::from_millis(5));
-    }
+/// The thread that folds.
+struct Folder {
+    connection: Connection,
+    files: Files,
+    shared: Arc<Shared>,
 }
 
-fn run(connection: &Connection, database: &Database, wishes: &Receiver<()>, shared: &Shared, limits: Limits) {
-    while wishes.recv().is_ok() {
-        let _turn = shared.lock();
-        match fold_nearly_all(connection, database) {
-            Ok(Folded { length, folded, .. }) if length.saturating_sub(folded) <= limits.rest => {
-                shared.nearly_all.store(folded, Ordering::Relaxed);
-                // What was wished for meanwhile would only keep the writer from its turn.
-                while wishes.try_recv().is_ok() {}
+impl Folder {
+    fn run(self, wishes: &Receiver<()>, limits: Limits) {
+        while wishes.recv().is_ok() {
+            let _turn = self.shared.lock();
+            if !self.files.watch.may_checkpoint() {
+                continue;
             }
-            // Somebody reads its beginning.
-            Ok(_) => {}
-            Err(error) => log::warn!("store: the log could not be folded into the file: {error}"),
+            match self.fold_nearly_all() {
+                Ok(Folded { length, folded, .. }) if length.saturating_sub(folded) <= limits.rest => {
+                    self.shared.nearly_all.store(folded, Ordering::Relaxed);
+                    // What was wished for meanwhile would only keep the writer from its turn.
+                    while wishes.try_recv().is_ok() {}
+                }
+                // Somebody reads its beginning.
+                Ok(_) => {}
+                Err(error) => log::warn!("store: the log could not be folded into the file: {error}"),
+            }
         }
+        self.files.watch.keep_log(&self.connection);
     }
-}
 
-/// Each pass folds what came during the one before, and so has less to fold and to bring to the disk.
-fn fold_nearly_all(connection: &Connection, database: &Database) -> Result<Folded, Box<dyn Error>> {
-    for _ in 1..PASSES {
-        fold(connection, PASSIVE)?;
-        database.sync()?;
+    /// Each pass folds what came during the one before, and so has less to fold and to bring to the disk.
+    fn fold_nearly_all(&self) -> Result<Folded, String> {
+        let Files { database, watch } = &self.files;
+        for _ in 1..PASSES {
+            checkpoint(&self.connection, PASSIVE, watch)?;
+            database.sync().map_err(|error| {
+                watch.stop_writing(&error);
+                error.to_string()
+            })?;
+        }
+        checkpoint(&self.connection, PASSIVE, watch)
     }
-    Ok(fold(connection, PASSIVE)?)
-}
-
-/// What a checkpoint did, in pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Folded {
-    /// Whether a reader or another checkpoint was in its way.
-    pub(super) hindered: bool,
-    /// How long the log is.
-    pub(super) length: u32,
-    /// How much of it is in the file.
-    pub(super) folded: u32,
-}
-
-/// Waits for nobody, and folds what it can.
-pub(super) const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
-/// Waits for readers, and makes the next commit begin the log anew.
-pub(super) const RESTART: &str = "PRAGMA wal_checkpoint(RESTART)";
-
-/// The same, and truncates the log. Any other connection takes that for a change.
-pub(super) const TRUNCATE: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
-
-pub(super) fn fold(connection: &Connection, mode: &'static str) -> rusqlite::Result<Folded> {
-    let mut statement = connection.prepare_cached(mode)?;
-    statement.query_row([], |row| {
-        // -1 where there is no log.
-        let pages = |at| row.get(at).map(|pages: i64| u32::try_from(pages).unwrap_or(0));
-        Ok(Folded { hindered: row.get(0)?, length: pages(1)?, folded: pages(2)? })
-    })
 }

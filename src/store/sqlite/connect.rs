@@ -48,7 +48,7 @@ pub(super) fn checkpoints(path: &Path, watch: &Watch) -> rusqlite::Result<Connec
     connection.execute_batch("PRAGMA synchronous = FULL;")?;
     // The log is opened by the first read; only then is it known that every file is the right one.
     connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
-    watch.check().map_err(|_| cannot_open("the database file was deleted or replaced"))?;
+    watch.check().map_err(|error| cannot_open(&error.to_string()))?;
     Ok(connection)
 }
 
@@ -85,7 +85,7 @@ pub(super) fn readers(
             connection.pragma_update(None, "query_only", true)?;
             // The log is opened by the first read; only then is it known that every file is the right one.
             connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
-            watch.check().map_err(|_| cannot_open("the database file was deleted or replaced"))
+            watch.check().map_err(|error| cannot_open(&error.to_string()))
         });
     let opened = if access == Access::Server { count.max(1) } else { count.clamp(1, 2) };
     r2d2::Pool::builder()
@@ -95,6 +95,8 @@ pub(super) fn readers(
         .max_lifetime(None)
         .idle_timeout(None)
         .connection_timeout(settings.pool_timeout)
+        // Each failure is told by who asked.
+        .error_handler(Box::new(r2d2::NopErrorHandler))
         .build(manager)
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use rusqlite::{ErrorCode, ffi};
 
 pub use super::binding::fault::LogFault;
+use super::diagnosis;
 use crate::store::{Conflict, StoreError};
 
 /// Why a database was not opened. Nothing in or beside the file was changed, unless the sentence says so.
@@ -87,14 +88,19 @@ pub enum OpenError {
     #[error("{0}")]
     Log(Box<LogFault>),
     /// The operating system or SQLite refused.
-    #[error(
-        "{path} cannot be opened ({detail}): check that it is a file, that its directory exists, and that patd may \
-         read and write both"
-    )]
+    #[error("{path} cannot be opened: {detail}")]
     Inaccessible {
         /// The file.
         path: PathBuf,
-        /// What was refused.
+        /// What was refused, and the way out.
+        detail: String,
+    },
+    /// The file, one beside it, or the directory cannot be written.
+    #[error("{path} is not writable: {detail}")]
+    NotWritable {
+        /// Which of them.
+        path: PathBuf,
+        /// Why not, and the way out.
         detail: String,
     },
     /// The schema could not be created or stepped up.
@@ -134,7 +140,7 @@ impl From<rusqlite::Error> for StoreError {
             | ErrorCode::FileLockingProtocolFailed
             | ErrorCode::SchemaChanged
             | ErrorCode::NoLargeFileSupport
-            | ErrorCode::NotADatabase => Self::Unavailable(error.to_string()),
+            | ErrorCode::NotADatabase => Self::Unavailable(diagnosis::describe(&error)),
             _ => Self::Internal(error.to_string()),
         }
     }

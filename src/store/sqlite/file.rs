@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::error::OpenError;
+use super::{diagnosis, error::OpenError};
 use crate::domain::text::shell_word;
 
 /// The one absolute path of the file, symbolic links resolved, so that every spelling of it meets the same lock.
@@ -85,7 +85,7 @@ const OTHERS: u32 = 0o007;
 const GROUP_WRITES: u32 = 0o020;
 
 pub(super) fn inaccessible(path: &Path, error: &io::Error) -> OpenError {
-    OpenError::Inaccessible { path: path.to_owned(), detail: error.to_string() }
+    OpenError::Inaccessible { path: path.to_owned(), detail: diagnosis::reason(error) }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::{
     binding::Binding,
+    diagnosis,
     error::OpenError,
     file::{beside, inaccessible},
     migrations,
@@ -200,6 +201,6 @@ fn unreadable(path: &Path, error: &rusqlite::Error) -> OpenError {
         Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path: path.to_owned() },
         // An unreadable statement here is a schema that does not parse, or that lacks what it names.
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => corrupt(path, &error.to_string()),
-        _ => OpenError::Inaccessible { path: path.to_owned(), detail: error.to_string() },
+        _ => OpenError::Inaccessible { path: path.to_owned(), detail: diagnosis::explain(error, path) },
     }
 }

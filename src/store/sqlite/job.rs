@@ -8,7 +8,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::changes::Notice;
+use super::{changes::Notice, health::Probe};
 use crate::store::{Change, StoreError};
 
 /// What the thread is asked for.
@@ -24,6 +24,8 @@ pub(super) trait Job: Send {
     fn asked_at(&self) -> Instant;
     fn is_abandoned(&self) -> bool;
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
+    /// Why the store could not do it, where that is why it failed.
+    fn outage(&self) -> Option<StoreError>;
     fn answer(self: Box<Self>, fate: &Result<(), StoreError>);
 }
 
@@ -63,6 +65,13 @@ where
         outcome
     }
 
+    fn outage(&self) -> Option<StoreError> {
+        match &self.result {
+            Some(Err(error @ (StoreError::NotMade(_) | StoreError::Unavailable(_)))) => Some(error.clone()),
+            _ => None,
+        }
+    }
+
     fn answer(self: Box<Self>, fate: &Result<(), StoreError>) {
         let Self { result, notice, reply, .. } = *self;
         drop(notice);
@@ -74,4 +83,38 @@ where
         // A caller that left meanwhile learns nothing, as with any lost answer.
         drop(reply.send(result));
     }
+}
+
+/// A probe, whose outcome is noted like that of every transaction: nobody waits for this very one.
+pub(super) struct Probing {
+    asked_at: Instant,
+    probe: Probe,
+    outcome: Result<(), StoreError>,
+}
+
+impl Probing {
+    pub(super) fn new(probe: Probe) -> Self {
+        Self { asked_at: Instant::now(), probe, outcome: Ok(()) }
+    }
+}
+
+impl Job for Probing {
+    fn asked_at(&self) -> Instant {
+        self.asked_at
+    }
+
+    fn is_abandoned(&self) -> bool {
+        false
+    }
+
+    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.outcome = self.probe.run(connection);
+        self.outcome.clone()
+    }
+
+    fn outage(&self) -> Option<StoreError> {
+        self.outcome.clone().err()
+    }
+
+    fn answer(self: Box<Self>, _fate: &Result<(), StoreError>) {}
 }

@@ -8,18 +8,22 @@ mod attempts;
 mod audit;
 mod binding;
 mod changes;
+mod checkpoint;
 mod checkpoints;
 mod connect;
+mod diagnosis;
 mod environment_tokens;
 mod environments;
 mod error;
 mod file;
+mod health;
 mod inspection;
 mod inventory;
 mod job;
 mod limits;
 mod lineage;
 mod locks;
+mod log_index;
 mod migrations;
 mod open;
 mod origins;
@@ -43,6 +47,7 @@ use std::{sync::Arc, time::Duration};
 use self::{
     changes::{Changes, Patience},
     connect::Readers,
+    health::Health,
     locks::Database,
     shared::Shared,
     watch::{Watch, Watcher},
@@ -93,6 +98,7 @@ pub struct SqliteStore {
     writer: Writer,
     watch: Arc<Watch>,
     changes: Arc<Changes>,
+    health: Arc<Health>,
     room: Arc<tokens::Room>,
     shared: Arc<Shared>,
     pool_timeout: Duration,
@@ -103,14 +109,7 @@ pub struct SqliteStore {
 
 impl Store for SqliteStore {
     fn ready(&self) -> Reply<'_, ()> {
-        if let Err(error) = self.check() {
-            return Reply::ready(Err(error));
-        }
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT 1 FROM users LIMIT 1")?;
-            statement.exists([])?;
-            Ok(())
-        })
+        self.judge_readiness()
     }
 
     fn add_user(&self, user: User, password: PasswordHash, by: By) -> Reply<'_, ()> {

@@ -13,17 +13,18 @@ use super::{
     SqliteStore,
     binding::{acceptance, binder::LogBinder},
     changes::{Changes, Patience},
-    checkpoints::{Limits, Log},
-    connect,
+    checkpoints::{Files, Limits, Log},
+    connect, diagnosis,
     error::OpenError,
     file,
+    health::Health,
     inspection::{self, Depth, Found},
     locks::{self, Company, Database, OlderServerLock},
     migrations::{self, MigrationError},
     shared::Shared,
     tokens,
     watch::{Watch, Watcher},
-    writer::{Queue, Writer},
+    writer::{Queue, Tools, Writer},
 };
 use crate::{store::Change, threads::Threads};
 
@@ -69,6 +70,9 @@ impl SqliteStore {
 
     pub(super) fn open_within(settings: &SqliteSettings, access: Access, limits: Limits) -> Result<Self, OpenError> {
         let path = file::canonical(&settings.path)?;
+        if access != Access::Existing || path.exists() {
+            diagnosis::expect_writable(&path)?;
+        }
         let database = Arc::new(existing_or_new(&path, access)?);
         if access == Access::Server {
             database.serve()?;
@@ -97,30 +101,35 @@ impl SqliteStore {
             file::warn_if_exposed(&path);
             file::warn_if_many_names(&path);
         }
-        let refused =
-            |error: rusqlite::Error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() };
+        let refused = |error: rusqlite::Error| OpenError::Inaccessible {
+            path: path.clone(),
+            detail: diagnosis::explain(&error, &path),
+        };
         let failed = |error| file::inaccessible(&path, &error);
         let mut connection = connect::writer(&path, settings.busy_timeout).map_err(refused)?;
         migrations::migrate(&mut connection).map_err(|error| unmigrated(&path, &error))?;
         if let Some(lock) = older_server {
             lock.remove();
         }
+        let watch = Arc::new(Watch::new(&path).map_err(failed)?);
+        let is_server = access == Access::Server;
         let mut binder =
-            LogBinder::new(Arc::clone(&database), &connection, access == Access::Server).map_err(refused)?;
+            LogBinder::new(Arc::clone(&database), Arc::clone(&watch), &connection, is_server).map_err(refused)?;
         if company == Company::Alone
             && (log != acceptance::LogState::Empty || found != Found::Ours(migrations::VERSION))
-        {
             // What a crash left, and what an upgrade wrote, is in the file before anything is added.
-            binder
-                .checkpoint_and_truncate(&connection)
-                .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })?;
+            && let Err(error) = binder.checkpoint_and_truncate(&connection)
+        {
+            // Until it can be, reads are answered and writes are not.
+            log::error!("store: the log cannot be checkpointed into {}: {error}", path.display());
         }
         drop(opening);
-        let watch = Arc::new(Watch::new(&path).map_err(failed)?);
-        let watcher = Watcher::start(Arc::clone(&watch)).map_err(failed)?;
+        let health = Arc::new(Health::default());
+        let watcher = Watcher::start(Arc::clone(&watch), Arc::clone(&health)).map_err(failed)?;
         let readers = |count| {
-            connect::readers(path.clone(), settings, access, count, Arc::clone(&watch))
-                .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })
+            connect::readers(path.clone(), settings, access, count, Arc::clone(&watch)).map_err(|error| {
+                OpenError::Inaccessible { path: path.clone(), detail: diagnosis::with_cause(error.to_string(), &path) }
+            })
         };
         let (pool, long_readers) = (readers(settings.readers)?, readers(settings.readers.div_ceil(2))?);
         let waiters = Threads::start("patd-reader", POINT_READ_WAITERS).map_err(failed)?;
@@ -139,10 +148,11 @@ impl SqliteStore {
             }
         }));
         let folding = connect::checkpoints(&path, &watch).map_err(refused)?;
-        let log = Log::start(folding, Arc::clone(&database), settings.busy_timeout, limits).map_err(failed)?;
+        let files = Files { database: Arc::clone(&database), watch: Arc::clone(&watch) };
+        let log = Log::start(folding, files, settings.busy_timeout, limits).map_err(failed)?;
         let queue = Queue { capacity: settings.write_queue, busy_timeout: settings.busy_timeout };
-        let (watched, told) = (Arc::clone(&watch), Arc::clone(&changes));
-        let writer = Writer::start(connection, log, binder, queue, watched, told).map_err(failed)?;
+        let tools = Tools { binder, watch: Arc::clone(&watch), health: Arc::clone(&health) };
+        let writer = Writer::start(connection, log, tools, queue, Arc::clone(&changes)).map_err(failed)?;
         let patience = (access != Access::Server)
             .then(|| Patience { changes: Arc::clone(&changes), database: Arc::clone(&database) });
         let pool_timeout = settings.pool_timeout;
@@ -157,6 +167,7 @@ impl SqliteStore {
             writer,
             watch,
             changes,
+            health,
             room,
             shared: Arc::new(Shared::new()),
             pool_timeout,

@@ -1,10 +1,10 @@
 //! Where work blocks: point reads in place, long reads on other threads, writes on the writer's.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use rusqlite::Connection;
 
-use super::{SqliteStore, connect::Readers, sessions};
+use super::{SqliteStore, connect::Readers, diagnosis, health::Told, sessions, writer::stopped};
 use crate::{
     domain::audit::By,
     store::{Change, Reply, StoreError},
@@ -57,12 +57,15 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (pool, timeout) = (readers.clone(), self.pool_timeout);
+        let (pool, timeout, watch) = (readers.clone(), self.pool_timeout, Arc::clone(&self.watch));
         Reply::Pending(Box::pin(async move {
             let asked_at = Instant::now();
             let blocking = move || match pool.get_timeout(timeout.saturating_sub(asked_at.elapsed())) {
                 Ok(connection) => work(&connection),
-                Err(error) => Err(StoreError::Unavailable(format!("no read connection became free: {error}"))),
+                Err(error) => {
+                    let what = format!("no read connection became free: {error}");
+                    Err(StoreError::Unavailable(diagnosis::with_cause(what, watch.database())))
+                }
             };
             let read = threads.run(blocking).await;
             read.unwrap_or_else(|panicked| Err(StoreError::Internal(format!("a read: {panicked}"))))
@@ -103,9 +106,39 @@ impl SqliteStore {
         })
     }
 
-    pub(super) fn check(&self) -> Result<(), StoreError> {
-        self.watch.check()?;
-        self.watch.check_writable()?;
+    /// Whether a write would work now, by the latest transaction or by a probe.
+    fn expect_writable(&self) -> Reply<'_, ()> {
+        let (told, probe) = match self.health.ask(|| diagnosis::is_nearly_full(self.watch.database())) {
+            Told::Outcome(outcome) => return Reply::ready(outcome),
+            Told::Next(told, probe) => (told, probe),
+        };
+        if let Some(probe) = probe
+            && let Err(error) = self.writer.submit_probe(probe)
+        {
+            self.health.note(Err(error), 0);
+        }
+        Reply::Pending(Box::pin(async move { told.await.unwrap_or_else(|_| Err(stopped())) }))
+    }
+
+    /// Whether a read and a write would work now.
+    pub(super) fn judge_readiness(&self) -> Reply<'_, ()> {
+        if let Err(error) = self.check() {
+            return Reply::ready(Err(error));
+        }
+        let exists = |connection: &Connection| {
+            let mut statement = connection.prepare_cached("SELECT 1 FROM users LIMIT 1")?;
+            statement.exists([])?;
+            Ok(())
+        };
+        self.read(exists).then(|read| match read {
+            Ok(()) => self.expect_writable(),
+            failed => Reply::ready(failed),
+        })
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.watch.check_for_writing()?;
+        diagnosis::expect_writable_mount(self.watch.database())?;
         match self.writer.is_alive() {
             true => Ok(()),
             false => Err(StoreError::Unavailable("the writer has stopped".to_owned())),

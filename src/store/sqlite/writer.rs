@@ -24,7 +24,9 @@ use super::{
     binding::binder::LogBinder,
     changes::{Changes, Notice, PROBE_INTERVAL, Probe},
     checkpoints::Log,
-    job::{Job, Order, Task},
+    diagnosis,
+    health::{self, Health},
+    job::{Job, Order, Probing, Task},
     watch::Watch,
 };
 use crate::{
@@ -69,16 +71,15 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         log: Log,
-        binder: LogBinder,
+        tools: Tools,
         Queue { capacity, busy_timeout }: Queue,
-        watch: Arc<Watch>,
         changes: Arc<Changes>,
     ) -> std::io::Result<Self> {
         let (queue, orders) = crossbeam_channel::unbounded();
-        let probe = Probe::new(Arc::clone(&changes), Arc::clone(&watch));
+        let probe = Probe::new(Arc::clone(&changes), Arc::clone(&tools.watch));
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
             step_back(STEP_BACK);
-            let mut turn = Turn { connection: &connection, watch: &watch, probe, binder, busy_timeout };
+            let mut turn = Turn { connection: &connection, tools, probe, busy_timeout };
             let closed = run(&mut turn, log, &orders);
             if let Err((_, error)) = connection.close() {
                 log::error!("store: the writer's connection cannot be closed: {error}");
@@ -112,15 +113,25 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let notice = Notice { changes: Arc::clone(&self.changes), of };
-        let job = Box::new(Task::new(work, notice, reply));
-        let refusal = match &self.queue {
-            Some(queue) if queue.len() >= self.capacity => StoreError::NotMade("too many writes are waiting".into()),
-            Some(queue) if queue.send(Order::Write(job)).is_ok() => {
-                return Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) }));
+        match self.queue(Box::new(Task::new(work, notice, reply))) {
+            Ok(()) => Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) })),
+            Err(refusal) => Reply::ready(Err(refusal)),
+        }
+    }
+
+    /// Queues a probe, whose outcome is noted like that of every transaction.
+    pub(super) fn submit_probe(&self, probe: health::Probe) -> Result<(), StoreError> {
+        self.queue(Box::new(Probing::new(probe)))
+    }
+
+    fn queue(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        match &self.queue {
+            Some(queue) if queue.len() >= self.capacity => {
+                Err(StoreError::NotMade("too many writes are waiting".into()))
             }
-            _ => StoreError::NotMade(STOPPED.into()),
-        };
-        Reply::ready(Err(refusal))
+            Some(queue) if queue.send(Order::Write(job)).is_ok() => Ok(()),
+            _ => Err(StoreError::NotMade(STOPPED.into())),
+        }
     }
 
     /// Lets the thread finish what was queued, checkpoint the log, close its connection and end. A second call waits for nothing.
@@ -154,16 +165,22 @@ impl Drop for Writer {
 
 const STOPPED: &str = "the writer has stopped";
 
-fn stopped() -> StoreError {
+pub(super) fn stopped() -> StoreError {
     StoreError::Unavailable(STOPPED.into())
 }
 
-/// What the thread works with.
+/// What the thread works with besides its connection.
+pub(super) struct Tools {
+    pub(super) binder: LogBinder,
+    pub(super) watch: Arc<Watch>,
+    pub(super) health: Arc<Health>,
+}
+
+/// What the thread makes its transactions with.
 struct Turn<'w> {
     connection: &'w Connection,
-    watch: &'w Watch,
+    tools: Tools,
     probe: Probe,
-    binder: LogBinder,
     busy_timeout: Duration,
 }
 
@@ -171,7 +188,7 @@ struct Turn<'w> {
 fn run(turn: &mut Turn<'_>, mut log: Log, orders: &Receiver<Order>) -> Option<oneshot::Sender<()>> {
     Log::watch(turn.connection);
     turn.probe.look(turn.connection);
-    turn.binder.start(turn.connection);
+    turn.tools.binder.start(turn.connection);
     let mut closing = None;
     // Those that still wait for the write lock of another process.
     let mut batch = Vec::new();
@@ -212,7 +229,7 @@ fn run(turn: &mut Turn<'_>, mut log: Log, orders: &Receiver<Order>) -> Option<on
             false => log.fold_soon(),
         }
     }
-    log.close(turn.connection, &mut turn.binder);
+    log.close(turn.connection, &mut turn.tools.binder);
     closing
 }
 
@@ -223,7 +240,11 @@ impl Turn<'_> {
     fn serve(&mut self, mut batch: Jobs) -> (bool, Jobs) {
         // They are in the order in which they were asked for.
         let deadline = batch.first().map_or_else(Instant::now, |job| job.asked_at()) + self.busy_timeout;
+        let before = self.connection.total_changes();
         let fate = self.commit_together(&mut batch, deadline);
+        let outage = batch.iter().find_map(|job| job.outage());
+        let outcome = fate.clone().and(outage.map_or(Ok(()), Err));
+        self.tools.health.note(outcome, self.connection.total_changes() - before);
         let mut waiting = Vec::new();
         if let Err(error) = &fate {
             undo(self.connection);
@@ -246,50 +267,56 @@ impl Turn<'_> {
     /// `Err` is the fate of all of them: then no job may be answered with its own result.
     fn commit_together(&mut self, batch: &mut [Box<dyn Job>], deadline: Instant) -> Result<(), StoreError> {
         let connection = self.connection;
-        self.watch.check().map_err(not_made)?;
+        self.tools.watch.check_for_writing().map_err(not_made)?;
         wait_until(connection, deadline)?;
-        self.binder.draw_first_nonce(connection).map_err(not_made)?;
+        self.tools.binder.draw_first_nonce(connection).map_err(not_made)?;
         self.begin(deadline)?;
         let changed = match run_all(connection, batch, run_bare)? {
             Some(changed) => changed,
             None => {
-                execute(connection, "ROLLBACK")?;
+                self.execute("ROLLBACK")?;
                 self.begin(deadline)?;
                 run_all(connection, batch, run_in_savepoint)?.unwrap_or_default()
             }
         };
         if changed {
-            execute(connection, "COMMIT")?;
-            self.binder.record_commit();
+            self.execute("COMMIT")?;
+            self.tools.binder.record_commit();
         } else {
-            execute(connection, "ROLLBACK")?;
+            self.execute("ROLLBACK")?;
         }
-        // A file that was deleted meanwhile took the commit with it.
-        self.watch.check()
+        // A file that was deleted or overwritten meanwhile took the commit with it.
+        self.tools.watch.check()
     }
 
     /// Begins a transaction, for whose write lock it waits until `deadline`. Where that fails, nothing has happened.
     fn begin(&mut self, deadline: Instant) -> Result<(), StoreError> {
         wait_until(self.connection, deadline)?;
-        begin_immediate(self.connection)?;
+        execute(self.connection, "BEGIN IMMEDIATE").map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy) => {
+                StoreError::NotMade(format!("another process has the write lock: {error}"))
+            }
+            _ => StoreError::NotMade(self.explain("BEGIN IMMEDIATE", &error)),
+        })?;
         // A writer that is never idle looks in its transactions, where nobody can change anything before the commit.
         self.probe.look(self.connection);
-        self.watch.last_seen()?;
-        self.binder.prepare_transaction(self.connection)
+        self.tools.watch.last_seen()?;
+        self.tools.binder.prepare_transaction(self.connection)
+    }
+
+    /// Any failure between BEGIN and COMMIT leaves the change undone or unknown, which is an outage and never a defect.
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        execute(self.connection, sql).map_err(|error| StoreError::Unavailable(self.explain(sql, &error)))
+    }
+
+    fn explain(&self, sql: &str, error: &rusqlite::Error) -> String {
+        format!("{sql}: {}", diagnosis::explain(error, self.tools.watch.database()))
     }
 }
 
 /// How long the connection waits from now on for the lock of another process.
 fn wait_until(connection: &Connection, deadline: Instant) -> Result<(), StoreError> {
     Ok(connection.busy_timeout(deadline.saturating_duration_since(Instant::now()))?)
-}
-
-fn begin_immediate(connection: &Connection) -> Result<(), StoreError> {
-    let begun = connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut statement| statement.execute([]));
-    begun.map(drop).map_err(|error| match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy) => StoreError::NotMade(format!("another process has the write lock: {error}")),
-        _ => StoreError::NotMade(format!("BEGIN IMMEDIATE: {error}")),
-    })
 }
 
 fn not_made(error: StoreError) -> StoreError {
@@ -350,13 +377,14 @@ fn run_bare(connection: &Connection, job: &mut dyn Job) -> Result<Left, StoreErr
 }
 
 fn run_in_savepoint(connection: &Connection, job: &mut dyn Job) -> Result<Left, StoreError> {
-    execute(connection, "SAVEPOINT job")?;
+    let execute = |sql| execute(connection, sql).map_err(|error| StoreError::Unavailable(format!("{sql}: {error}")));
+    execute("SAVEPOINT job")?;
     let outcome = job.run(connection);
     expect_transaction(connection, &outcome)?;
     if outcome.is_err() {
-        execute(connection, "ROLLBACK TO job")?;
+        execute("ROLLBACK TO job")?;
     }
-    execute(connection, "RELEASE job")?;
+    execute("RELEASE job")?;
     Ok(if outcome.is_ok() { Left::Change } else { Left::Nothing })
 }
 
@@ -369,13 +397,8 @@ fn expect_transaction(connection: &Connection, outcome: &Result<(), StoreError>)
     Err(StoreError::Unavailable(format!("SQLite undid the transaction: {cause}")))
 }
 
-/// Any failure between BEGIN and COMMIT leaves the change undone or unknown, which is an outage and never a defect.
-fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(sql)
-        .and_then(|mut statement| statement.execute([]))
-        .map(drop)
-        .map_err(|error| StoreError::Unavailable(format!("{sql}: {error}")))
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 fn undo(connection: &Connection) {

@@ -12,7 +12,7 @@
 //! The two numbers stand at fixed places (SQLite's "WAL-mode File Format", section 2). SQLite is built into this program, so
 //! that they do not change unnoticed; a test compares them with what SQLite says.
 
-use std::{fs::File, io, mem::ManuallyDrop, os::unix::fs::FileExt, sync::Arc};
+use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -23,7 +23,10 @@ use super::{
 };
 use crate::store::{
     StoreError,
-    sqlite::{checkpoints, file::beside, locks::Database},
+    sqlite::{
+        checkpoint::checkpoint_and_truncate, checkpoints, file::beside, locks::Database, log_index::LogIndex,
+        watch::Watch,
+    },
 };
 
 /// See the module.
@@ -31,8 +34,8 @@ pub(in crate::store::sqlite) struct LogBinder {
     database: Arc<Database>,
     watermark: Watermark,
     log: File,
-    /// Never closed, since that would release the locks that SQLite holds on it.
-    index: ManuallyDrop<File>,
+    index: LogIndex,
+    watch: Arc<Watch>,
     row_page: u32,
     frame_size: u64,
     /// The log whose row is known.
@@ -50,18 +53,11 @@ struct Current {
     nonce: Nonce,
 }
 
-/// What the shared memory says of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store::sqlite) struct WalIndex {
-    pub(in crate::store::sqlite) frames: u32,
-    pub(in crate::store::sqlite) checkpointed: u32,
-    salts: Salts,
-}
-
 impl LogBinder {
     /// For a connection that has read from the database, so that its log is open.
     pub(in crate::store::sqlite) fn new(
         database: Arc<Database>,
+        watch: Arc<Watch>,
         connection: &Connection,
         is_server: bool,
     ) -> rusqlite::Result<Self> {
@@ -73,7 +69,8 @@ impl LogBinder {
         Ok(Self {
             watermark: Watermark::of(database.path()),
             log: open("-wal")?,
-            index: ManuallyDrop::new(open("-shm")?),
+            index: LogIndex::open(&beside(database.path(), "-shm")).map_err(|error| cannot_open("-shm", &error))?,
+            watch,
             row_page,
             frame_size: u64::from(page_size) + FRAME_HEAD as u64,
             current: None,
@@ -100,6 +97,7 @@ impl LogBinder {
         if self.has_drawn_first_nonce {
             return Ok(());
         }
+        self.watch.check_for_writing()?;
         if !self.database.is_served_by_another().unwrap_or(false) {
             let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             Binding::renew(&transaction)?;
@@ -115,7 +113,7 @@ impl LogBinder {
     /// Within a write transaction, before its changes.
     pub(in crate::store::sqlite) fn prepare_transaction(&mut self, connection: &Connection) -> Result<(), StoreError> {
         self.drawn = None;
-        let index = WalIndex::read(&self.index).map_err(|error| StoreError::Unavailable(format!("-shm: {error}")))?;
+        let index = self.index.read().map_err(|error| StoreError::Unavailable(format!("-shm: {error}")))?;
         if index.checkpointed == index.frames {
             self.drawn = Some(Binding::renew(connection)?);
         } else if self.current.as_ref().is_none_or(|current| current.salts != index.salts) {
@@ -152,13 +150,13 @@ impl LogBinder {
     ) -> Result<bool, StoreError> {
         let noted = self.watermark.read().ok().flatten();
         self.watermark.clear().map_err(|error| StoreError::Unavailable(format!("-watermark: {error}")))?;
-        let emptied = checkpoints::checkpoint_and_truncate(connection);
+        let emptied = checkpoint_and_truncate(connection, &self.watch);
         match (&emptied, noted) {
             (Ok(true), _) => self.current = None,
             (_, Some(mark)) => self.watermark.write(&mark),
             (_, None) => {}
         }
-        Ok(emptied?)
+        emptied.map_err(StoreError::Unavailable)
     }
 
     /// The head of that frame, and the checksum of the one before.
@@ -178,17 +176,6 @@ impl LogBinder {
 impl Current {
     fn new(salts: Salts, binding: &Binding) -> Self {
         Self { salts, base: binding.previous.unwrap_or_default(), nonce: binding.nonce }
-    }
-}
-
-impl WalIndex {
-    pub(in crate::store::sqlite) fn read(index: &File) -> io::Result<Self> {
-        let mut bytes = [0; 100];
-        index.read_exact_at(&mut bytes, 0)?;
-        let number = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let mut salts = [0; 8];
-        salts.copy_from_slice(&bytes[32..40]);
-        Ok(Self { frames: number(16), checkpointed: number(96), salts })
     }
 }
 

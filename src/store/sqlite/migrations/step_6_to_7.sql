@@ -69,3 +69,10 @@ CREATE TABLE attempts_key (
 ) STRICT;
 
 INSERT INTO attempts_key (only_row, key) VALUES (1, randomblob(32));
+
+-- Rows that a readiness probe writes, so that it shows whether a write works.
+CREATE TABLE write_probes (
+    number INTEGER PRIMARY KEY,
+    turn INTEGER NOT NULL,
+    filler BLOB NOT NULL
+) STRICT;

@@ -8,8 +8,8 @@ use super::{
     *,
 };
 use crate::store::sqlite::{
-    binding::binder::WalIndex,
-    checkpoints::{Folded, PASSIVE, fold},
+    checkpoint::{Folded, PASSIVE, fold},
+    log_index::LogIndex,
 };
 
 /// What a killed process leaves of a database.
@@ -352,10 +352,10 @@ fn the_shared_memory_says_what_sqlite_says() {
     let directory = directory();
     let path = database(&directory);
     let store = open(&directory);
-    let index = std::mem::ManuallyDrop::new(File::open(file::beside(&path, "-shm")).unwrap());
+    let index = LogIndex::open(&file::beside(&path, "-shm")).unwrap();
     let said = || {
         let Folded { length, folded, .. } = fold_nothing(&path);
-        let index = WalIndex::read(&index).unwrap();
+        let index = index.read().unwrap();
         assert_eq!((index.frames, index.checkpointed), (length, folded));
         (length, folded)
     };

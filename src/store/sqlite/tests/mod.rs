@@ -3,6 +3,7 @@
 
 mod audit_trail;
 mod binding;
+mod health;
 mod journal;
 mod life;
 mod locks;

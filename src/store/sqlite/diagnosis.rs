@@ -1,0 +1,162 @@
+//! What an error of SQLite or of the system means on this machine, and the way out: in words, in one place.
+//!
+//! SQLite says "unable to open database file" or "disk I/O error" for a dozen causes, and keeps the system's error to
+//! itself. So the likely causes are looked for at once, while they still hold.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{ErrorCode, ffi};
+use rustix::{
+    fs::{Access, access, statvfs},
+    io::Errno,
+    process::geteuid,
+};
+
+use super::{error::OpenError, file::beside};
+use crate::store::StoreError;
+
+/// The database, its log, the `-shm`, the directory; and some to spare.
+const FILES_OF_A_CONNECTION: usize = 8;
+
+/// Below this, the disk counts as nearly full.
+const LITTLE_ROOM: u64 = 8 << 20;
+
+/// The error, and what SQLite was about when the system refused.
+pub(super) fn describe(error: &rusqlite::Error) -> String {
+    match error.sqlite_error().and_then(|cause| step(cause.extended_code)) {
+        Some(step) => format!("{error}: {step}"),
+        None => error.to_string(),
+    }
+}
+
+/// The same with its cause, where one can be found.
+pub(super) fn explain(error: &rusqlite::Error, database: &Path) -> String {
+    let has_cause = matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::CannotOpen
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::DiskFull
+        )
+    );
+    let what = describe(error);
+    if has_cause { with_cause(what, database) } else { what }
+}
+
+/// Adds the cause to a failure to open or to write, where one can be found.
+pub(super) fn with_cause(what: String, database: &Path) -> String {
+    match find_cause(database) {
+        Some(cause) => format!("{what}: {cause}"),
+        None => what,
+    }
+}
+
+/// What SQLite was about when the system refused.
+fn step(extended_code: i32) -> Option<&'static str> {
+    Some(match extended_code {
+        ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => "a read failed",
+        ffi::SQLITE_IOERR_WRITE => "a write failed",
+        ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => "the disk failed to take what was written (fsync)",
+        ffi::SQLITE_IOERR_TRUNCATE => "a file could not be cut",
+        ffi::SQLITE_IOERR_LOCK | ffi::SQLITE_IOERR_RDLOCK | ffi::SQLITE_IOERR_UNLOCK | ffi::SQLITE_IOERR_SHMLOCK => {
+            "the file system refused a lock"
+        }
+        ffi::SQLITE_IOERR_SHMOPEN | ffi::SQLITE_IOERR_SHMMAP => "the -shm file could not be used",
+        ffi::SQLITE_IOERR_SHMSIZE => "the -shm file could not be made larger",
+        ffi::SQLITE_IOERR_NOMEM => "memory ran out",
+        _ => return None,
+    })
+}
+
+fn find_cause(database: &Path) -> Option<String> {
+    // SQLite has closed by now what it had opened before it failed.
+    if let Err(error) = (0..FILES_OF_A_CONNECTION).map(|_| File::open("/dev/null")).collect::<io::Result<Vec<_>>>() {
+        return Some(reason(&error));
+    }
+    if let Err(OpenError::NotWritable { path, detail }) = expect_writable(database) {
+        return Some(format!("{} is not writable: {detail}", path.display()));
+    }
+    if room(database) == Some(0) {
+        return Some(reason(&Errno::NOSPC.into()));
+    }
+    let limit = rlimit::Resource::FSIZE.get_soft().ok()?;
+    let grown = ["", "-wal"]
+        .map(|suffix| beside(database, suffix))
+        .into_iter()
+        .find(|path| fs::metadata(path).is_ok_and(|metadata| metadata.len().saturating_add(LITTLE_ROOM) > limit))?;
+    Some(format!("{} may be as large as this process is allowed to make a file (ulimit -f)", grown.display()))
+}
+
+/// The system's error with its way out, where it says too little by itself.
+pub(super) fn reason(error: &io::Error) -> String {
+    let way_out = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE) => "this process has no file descriptor left: raise its limit of open files (ulimit -n)",
+        Some(Errno::NFILE) => "the system has no file descriptor left",
+        Some(Errno::NOSPC | Errno::DQUOT) => "the disk is full: make room",
+        Some(Errno::ROFS) => "its file system is mounted read-only: mount it for writing",
+        Some(Errno::PERM) => "the system keeps it from being changed (chattr -i lifts that)",
+        Some(Errno::ACCESS) => {
+            return format!("{error}: patd runs as user {}; give that user the right to read and write it", user());
+        }
+        Some(Errno::NOENT) => "create its directory, or correct database.path",
+        _ => return error.to_string(),
+    };
+    format!("{error}: {way_out}")
+}
+
+fn user() -> u32 {
+    geteuid().as_raw()
+}
+
+/// Refuses a database that could be read but not written. SQLite would open it all the same, and make a `-shm` that
+/// nobody can write, which the next start would find.
+pub(super) fn expect_writable(database: &Path) -> Result<(), OpenError> {
+    let directory = database.parent().unwrap_or(Path::new("/"));
+    expect(directory, Access::WRITE_OK | Access::EXEC_OK)?;
+    for suffix in ["", "-wal"] {
+        expect(&beside(database, suffix), Access::READ_OK | Access::WRITE_OK)?;
+    }
+    expect(&beside(database, "-shm"), Access::READ_OK | Access::WRITE_OK).map_err(|error| match error {
+        OpenError::NotWritable { path, detail } => {
+            let detail = format!("{detail}, or delete it while no patd runs (it is made anew)");
+            OpenError::NotWritable { path, detail }
+        }
+        other => other,
+    })
+}
+
+fn expect(path: &Path, rights: Access) -> Result<(), OpenError> {
+    match access(path, rights) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(not_writable(path.to_owned(), &errno.into())),
+    }
+}
+
+/// Shows at once that a file system became read-only, as Linux does after an error, while the files are open.
+pub(super) fn expect_writable_mount(database: &Path) -> Result<(), StoreError> {
+    match access(database, Access::WRITE_OK) {
+        Err(Errno::ROFS) => Err(StoreError::Unavailable(reason(&Errno::ROFS.into()))),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn not_writable(path: PathBuf, error: &io::Error) -> OpenError {
+    OpenError::NotWritable { path, detail: reason(error) }
+}
+
+/// Whether a write may fail soon for want of room. It is a hint: quotas do not show here.
+pub(super) fn is_nearly_full(database: &Path) -> bool {
+    room(database).is_some_and(|room| room < LITTLE_ROOM)
+}
+
+/// The bytes that are left to this user where the database is.
+fn room(database: &Path) -> Option<u64> {
+    let system = statvfs(database.parent()?).ok()?;
+    system.f_bavail.checked_mul(system.f_frsize)
+}

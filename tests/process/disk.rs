@@ -1,0 +1,223 @@
+//! A disk that fails under the running server: what is answered meanwhile, and what a power cut leaves after that.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::Connection as Database;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::{
+    drive::{LOGIN, TOKENS},
+    harness::{Answer, Connection, Place, Server},
+};
+
+const PASSWORD: &str = "a password of many words";
+/// Far more than are needed for the log to be folded.
+const PLENTY: usize = 5000;
+
+/// A place whose disk fails when it is told to.
+struct Disk {
+    place: Place,
+    /// Holds the library for as long as this lives.
+    _library: TempDir,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let library = tempfile::tempdir().unwrap();
+        let path = library.path().join("faults.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/faults.c");
+        let compiled =
+            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&path).args([source, "-ldl"]).status();
+        assert!(compiled.unwrap().success(), "a C compiler is needed, as for SQLite");
+        let mut place = Place::new(&[("PATD__TOKENS__MAX_PER_USER", "1000000"), ("FAULTS_DISK", "1")]);
+        place.set("LD_PRELOAD", path.to_str().unwrap());
+        let arguments = ["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"];
+        let made = place.run(&arguments, PASSWORD);
+        assert!(made.success, "{made:?}");
+        Self { place, _library: library }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.path(name)
+    }
+
+    /// The next sync of the file fails, and what it was to bring to the disk is forgotten.
+    fn fail_sync(&self, name: &str) {
+        fs::write(self.path(&format!("{name}.fail-sync")), "").unwrap();
+    }
+
+    /// Writes to the file fail with this error of the system.
+    fn fail_writes(&self, name: &str, error: i32) {
+        // Whole at once, so that no write meets an empty file.
+        fs::write(self.path("number"), error.to_string()).unwrap();
+        fs::rename(self.path("number"), self.path(&format!("{name}.fail-write"))).unwrap();
+    }
+
+    fn take_writes(&self, name: &str) {
+        fs::remove_file(self.path(&format!("{name}.fail-write"))).unwrap();
+    }
+
+    /// Leaves what successful syncs covered. No process may run.
+    fn cut_power(&self) {
+        for name in ["patd.db", "patd.db-wal"] {
+            match fs::copy(self.path(&format!("{name}.disk")), self.path(name)) {
+                Ok(_) => {}
+                // It was deleted, or never synced.
+                Err(_) => drop(fs::remove_file(self.path(name))),
+            }
+            let _ = fs::remove_file(self.path(&format!("{name}.dirty")));
+        }
+        let _ = fs::remove_file(self.path("patd.db-shm"));
+    }
+
+    fn expect_sound(&self) {
+        let sound: String = Database::open(self.path("patd.db"))
+            .and_then(|database| database.query_row("PRAGMA integrity_check", [], |row| row.get(0)))
+            .unwrap();
+        assert_eq!(sound, "ok");
+    }
+}
+
+fn sign_in(server: &Server) -> String {
+    let body = json!({"email": "a@example.com", "password": PASSWORD});
+    server.connect().ask("POST", LOGIN, None, Some(&body)).unwrap().data("token")
+}
+
+fn create(connection: &mut Connection, session: &str) -> Answer {
+    connection.ask("POST", TOKENS, Some(session), Some(&json!({ "name": "t" }))).unwrap()
+}
+
+fn status(connection: &mut Connection, target: &str, bearer: Option<&str>) -> u16 {
+    connection.ask("GET", target, bearer, None).unwrap().status
+}
+
+/// Asks until the server says so, which it must within some seconds.
+#[track_caller]
+fn expect_ready(connection: &mut Connection, expected: u16) {
+    let start = Instant::now();
+    while status(connection, "/readyz", None) != expected {
+        assert!(start.elapsed() < Duration::from_secs(20), "/readyz never answered {expected}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[track_caller]
+fn expect_all(connection: &mut Connection, tokens: &[String]) {
+    let valid = tokens.iter().filter(|token| status(connection, "/api/user", Some(token)) == 200).count();
+    assert_eq!(valid, tokens.len(), "some of those that were acknowledged are gone");
+}
+
+#[test]
+fn a_failed_sync_of_the_database_ends_the_writes_and_loses_nothing() {
+    let disk = Disk::new();
+    let server = disk.place.serve();
+    let session = sign_in(&server);
+    let mut connection = server.connect();
+    let mut tokens = Vec::new();
+    disk.fail_sync("patd.db");
+    let refused = loop {
+        let answer = create(&mut connection, &session);
+        if answer.status != 201 {
+            break answer;
+        }
+        tokens.push(answer.data("token"));
+        assert!(tokens.len() < PLENTY, "the log was folded by now");
+    };
+    assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("store_unavailable")));
+    assert!(!disk.path("patd.db.fail-sync").exists());
+    for _ in 0..3 {
+        assert_eq!(create(&mut connection, &session).status, 503, "the next sync would succeed");
+        assert_eq!(status(&mut connection, "/readyz", None), 503);
+        assert_eq!(status(&mut connection, "/api/user", Some(&tokens[0])), 200, "checks go on");
+    }
+    let ended = server.terminate();
+    assert!(ended.success, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("the disk failed to take what was written into").count(), 1, "{}", ended.stderr);
+    assert!(fs::metadata(disk.path("patd.db-wal")).unwrap().len() > 0, "the log is kept");
+
+    disk.cut_power();
+    let server = disk.place.serve();
+    let mut connection = server.connect();
+    expect_all(&mut connection, &tokens);
+    expect_ready(&mut connection, 200);
+    tokens.push(create(&mut connection, &session).data("token"));
+    assert!(server.terminate().success);
+    disk.cut_power();
+    disk.expect_sound();
+    let server = disk.place.serve();
+    expect_all(&mut server.connect(), &tokens);
+}
+
+#[test]
+fn a_failed_sync_of_the_log_loses_no_later_commit() {
+    for killed in [false, true] {
+        let disk = Disk::new();
+        let mut server = disk.place.serve();
+        let session = sign_in(&server);
+        let mut tokens = vec![create(&mut server.connect(), &session).data("token")];
+        disk.fail_sync("patd.db-wal");
+        assert_eq!(create(&mut server.connect(), &session).status, 503);
+        assert_eq!(status(&mut server.connect(), "/readyz", None), 503);
+        if killed {
+            // What the kernel has in its memory is read as if it were on the disk.
+            server.killer().kill();
+            drop(server);
+            server = disk.place.serve();
+        }
+        tokens.push(create(&mut server.connect(), &session).data("token"));
+        expect_ready(&mut server.connect(), 200);
+        server.killer().kill();
+        drop(server);
+        disk.cut_power();
+        disk.expect_sound();
+        let server = disk.place.serve();
+        expect_all(&mut server.connect(), &tokens);
+    }
+}
+
+#[test]
+fn a_log_that_takes_no_writes_makes_the_server_unready_until_it_does() {
+    const ENOSPC: i32 = 28;
+    const EIO: i32 = 5;
+    const EDQUOT: i32 = 122;
+    let disk = Disk::new();
+    let server = disk.place.serve();
+    let session = sign_in(&server);
+    let mut connection = server.connect();
+    let created = create(&mut connection, &session);
+    let (id, token) = (created.data("id"), created.data("token"));
+    expect_ready(&mut connection, 200);
+    for error in [ENOSPC, EIO, EDQUOT] {
+        disk.fail_writes("patd.db-wal", error);
+        // Nobody has written since.
+        expect_ready(&mut connection, 503);
+        assert_eq!(create(&mut connection, &session).status, 503, "{error}");
+        let revoked = connection.ask("DELETE", &format!("{TOKENS}/{id}"), Some(&session), None).unwrap();
+        assert_eq!(revoked.status, 503, "a revocation that was not written is not reported as done");
+        assert_eq!(status(&mut connection, "/readyz", None), 503);
+        assert_eq!(status(&mut connection, "/api/user", Some(&token)), 200, "checks go on");
+        disk.take_writes("patd.db-wal");
+        expect_ready(&mut connection, 200);
+        assert_eq!(create(&mut connection, &session).status, 201, "it heals by itself");
+    }
+}
+
+#[test]
+fn a_write_lock_of_another_process_makes_the_server_unready() {
+    let disk = Disk::new();
+    let server = disk.place.serve();
+    let mut connection = server.connect();
+    expect_ready(&mut connection, 200);
+    let other = Database::open(disk.path("patd.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    expect_ready(&mut connection, 503);
+    other.execute_batch("ROLLBACK").unwrap();
+    expect_ready(&mut connection, 200);
+}

@@ -1,0 +1,122 @@
+/* Faults of a disk, for one process: loaded with LD_PRELOAD, steered by files beside the one that is to fail.
+ *
+ *   NAME.fail-sync   the next sync of NAME fails with EIO, once: the file is removed. With it the kernel forgets, as Linux
+ *                    does, that the pages were to be written.
+ *   NAME.fail-write  writes to NAME fail with the error number in this file, for as long as it is there.
+ *
+ * Where NAME.disk is to be kept (the variable FAULTS_DISK is set), it is what a power cut would leave of NAME: the pages
+ * that a successful sync covered. NAME.dirty holds a byte for each page, whether it was written since.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE 4096
+
+static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
+static int (*real_sync)(int);
+static int (*real_unlink)(const char *);
+
+__attribute__((constructor)) static void find(void) {
+    real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
+    real_sync = dlsym(RTLD_NEXT, "fsync");
+    real_unlink = dlsym(RTLD_NEXT, "unlink");
+}
+
+/* The path of a database or of its log; NULL for every other file. */
+static const char *path_of(int fd, char *path) {
+    char link[64];
+    struct stat status;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, PATH_MAX - 64);
+    if (length <= 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return NULL;
+    path[length] = 0;
+    const char *end = path + length;
+    if (length > 3 && strcmp(end - 3, ".db") == 0) return path;
+    if (length > 7 && strcmp(end - 7, ".db-wal") == 0) return path;
+    return NULL;
+}
+
+static char *beside(const char *path, const char *suffix, char *name) {
+    return strcat(strcpy(name, path), suffix);
+}
+
+/* Goes through the dirty pages and cleans them; where they are taken, copies them. */
+static void clean(int fd, const char *path, int taken) {
+    char name[PATH_MAX], page[PAGE], mark;
+    if (!getenv("FAULTS_DISK")) return;
+    int dirty = open(beside(path, ".dirty", name), O_RDWR | O_CREAT, 0600);
+    int disk = open(beside(path, ".disk", name), O_RDWR | O_CREAT, 0600);
+    for (off_t at = 0; pread(dirty, &mark, 1, at) == 1; at++) {
+        if (!mark) continue;
+        ssize_t length = taken ? pread(fd, page, PAGE, at * PAGE) : 0;
+        if (length > 0) (void)!real_pwrite(disk, page, (size_t)length, at * PAGE);
+        (void)!real_pwrite(dirty, "", 1, at);
+    }
+    struct stat status;
+    if (taken && fstat(fd, &status) == 0) (void)!ftruncate(disk, status.st_size);
+    close(dirty), close(disk);
+}
+
+static void soil(const char *path, off_t at, size_t length) {
+    char name[PATH_MAX];
+    if (!getenv("FAULTS_DISK")) return;
+    int dirty = open(beside(path, ".dirty", name), O_RDWR | O_CREAT, 0600);
+    for (off_t page = at / PAGE; page * PAGE < at + (off_t)length; page++) (void)!real_pwrite(dirty, "\1", 1, page);
+    close(dirty);
+}
+
+/* Whether writes to the file fail, with what. */
+static int fails(const char *path) {
+    char name[PATH_MAX], number[16] = "";
+    int steer = open(beside(path, ".fail-write", name), O_RDONLY);
+    if (steer < 0) return 0;
+    (void)!read(steer, number, sizeof number - 1);
+    close(steer);
+    errno = atoi(number);
+    return 1;
+}
+
+static ssize_t pwrite_file(int fd, const void *bytes, size_t length, off_t at) {
+    char path[PATH_MAX];
+    if (!path_of(fd, path)) return real_pwrite(fd, bytes, length, at);
+    if (fails(path)) return -1;
+    ssize_t written = real_pwrite(fd, bytes, length, at);
+    if (written > 0) soil(path, at, (size_t)written);
+    return written;
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t length, off_t at) { return pwrite_file(fd, bytes, length, at); }
+ssize_t pwrite64(int fd, const void *bytes, size_t length, off_t at) { return pwrite_file(fd, bytes, length, at); }
+
+static int sync_file(int fd) {
+    char path[PATH_MAX], name[PATH_MAX];
+    if (!path_of(fd, path)) return real_sync(fd);
+    if (real_unlink(beside(path, ".fail-sync", name)) == 0) {
+        clean(fd, path, 0);
+        errno = EIO;
+        return -1;
+    }
+    clean(fd, path, 1);
+    return real_sync(fd);
+}
+
+int fsync(int fd) { return sync_file(fd); }
+int fdatasync(int fd) { return sync_file(fd); }
+
+int unlink(const char *path) {
+    char name[PATH_MAX];
+    size_t length = strlen(path);
+    if (length > 7 && strcmp(path + length - 7, ".db-wal") == 0) {
+        real_unlink(beside(path, ".disk", name));
+        real_unlink(beside(path, ".dirty", name));
+    }
+    return real_unlink(path);
+}

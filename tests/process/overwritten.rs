@@ -1,0 +1,96 @@
+//! Files that another program changes under the running server. SQLite has no part in it, and would go on as if nothing
+//! had happened.
+
+use std::{fs, process::Command};
+
+use rusqlite::Connection as Database;
+use serde_json::json;
+
+use crate::{
+    drive::{LOGIN, TOKENS},
+    harness::{Place, Server},
+};
+
+const PASSWORD: &str = "a password of many words";
+
+fn made() -> Place {
+    let place = Place::new(&[]);
+    let arguments = ["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"];
+    let made = place.run(&arguments, PASSWORD);
+    assert!(made.success, "{made:?}");
+    place
+}
+
+fn sign_in(server: &Server) -> String {
+    let body = json!({"email": "a@example.com", "password": PASSWORD});
+    server.connect().ask("POST", LOGIN, None, Some(&body)).unwrap().data("token")
+}
+
+fn create(server: &Server, session: &str) -> u16 {
+    server.connect().ask("POST", TOKENS, Some(session), Some(&json!({ "name": "t" }))).unwrap().status
+}
+
+fn get(server: &Server, target: &str, bearer: Option<&str>) -> u16 {
+    server.connect().ask("GET", target, bearer, None).unwrap().status
+}
+
+fn shell(place: &Place, command: &str) {
+    assert!(Command::new("sh").args(["-c", command]).current_dir(place.directory()).status().unwrap().success());
+}
+
+#[test]
+fn nothing_is_written_into_a_database_that_was_overwritten_and_nothing_is_answered_from_it() {
+    let overwritings = [
+        "> patd.db",
+        "cp backup patd.db",
+        "cp other patd.db",
+        "dd if=/dev/zero of=patd.db bs=4096 seek=1 count=1 conv=notrunc 2> /dev/null",
+        "> patd.db-wal",
+    ];
+    for overwriting in overwritings {
+        let place = made();
+        fs::copy(place.path("patd.db"), place.path("backup")).unwrap();
+        fs::copy(made().path("patd.db"), place.path("other")).unwrap();
+        let server = place.serve();
+        let session = sign_in(&server);
+        assert_eq!(create(&server, &session), 201);
+        assert_eq!(get(&server, "/readyz", None), 200);
+
+        shell(&place, overwriting);
+        for _ in 0..3 {
+            assert_eq!(create(&server, &session), 503, "{overwriting}");
+            assert_eq!(get(&server, "/readyz", None), 503, "{overwriting}");
+            assert_eq!(get(&server, "/api/user", Some(&session)), 503, "{overwriting}");
+        }
+        let before = fs::read(place.path("patd.db")).unwrap();
+        let ended = server.terminate();
+        assert!(ended.success, "{}", ended.stderr);
+        assert_eq!(ended.stderr.matches("under the running server").count(), 1, "{}", ended.stderr);
+        assert!(before == fs::read(place.path("patd.db")).unwrap(), "nothing is folded into it at the end");
+        assert!(place.path("patd.db-wal").exists(), "what is in the log may be of use");
+    }
+}
+
+#[test]
+fn programs_that_go_through_sqlite_overwrite_nothing() {
+    let place = made();
+    let server = place.serve();
+    let session = sign_in(&server);
+    let database = Database::open(place.path("patd.db")).unwrap();
+    for mode in ["PASSIVE", "FULL", "RESTART", "TRUNCATE"] {
+        for _ in 0..3 {
+            assert_eq!(create(&server, &session), 201);
+            database.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).unwrap();
+            assert_eq!(get(&server, "/readyz", None), 200, "{mode}");
+        }
+    }
+    database.execute_batch("UPDATE users SET name = 'B'; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    // Its mode and its links are not what is in it.
+    shell(&place, "chmod 640 patd.db; ln patd.db link");
+    for _ in 0..3 {
+        assert_eq!(create(&server, &session), 201);
+        assert_eq!(get(&server, "/readyz", None), 200);
+    }
+    drop(database);
+    assert!(server.terminate().success);
+}

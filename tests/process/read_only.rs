@@ -1,0 +1,125 @@
+//! Files that cannot be written: the start says which and what to do, and leaves nothing behind that the next start would
+//! stumble over.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+
+use crate::harness::{Ended, Place};
+
+/// Somebody for whom the mode of a file counts: who runs the tests, unless that is root.
+struct Unprivileged {
+    place: Place,
+}
+
+impl Unprivileged {
+    fn new() -> Self {
+        let mut place = Place::new(&[]);
+        if is_root() {
+            const NOBODY: u32 = 65_534;
+            // Others may not be able to enter the directory of the build.
+            fs::copy(env!("CARGO_BIN_EXE_patd"), place.path("patd")).unwrap();
+            std::os::unix::fs::chown(place.directory(), Some(NOBODY), Some(NOBODY)).unwrap();
+            place.run_as(NOBODY, "./patd");
+        }
+        let made = Self { place };
+        let arguments = ["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"];
+        let user = made.place.run(&arguments, "a password of many words");
+        assert!(user.success, "{user:?}");
+        made
+    }
+
+    /// Leaves a log, as a server does that is killed.
+    fn leave_log(&self) {
+        let server = self.place.serve();
+        server.connect().ask("GET", "/readyz", None, None).unwrap();
+        server.killer().kill();
+        drop(server);
+        assert!(fs::metadata(self.place.path("patd.db-wal")).unwrap().len() > 0);
+    }
+
+    fn set_mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.place.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+#[track_caller]
+fn expect_refused(ended: &Ended, path: &Path, way_out: &str) {
+    let Ended { success, stderr, .. } = ended;
+    assert!(!success, "{stderr}");
+    let path = fs::canonicalize(path.parent().unwrap()).unwrap().join(path.file_name().unwrap());
+    assert!(stderr.contains(&format!("{} is not writable: ", path.display())), "{stderr}");
+    assert!(stderr.contains(way_out), "{stderr}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_and_the_start_refused() {
+    for (name, mode) in [("patd.db", 0o444), ("patd.db-wal", 0o444), ("patd.db-shm", 0o444), ("patd.db-shm", 0o000)] {
+        let user = Unprivileged::new();
+        if name != "patd.db" {
+            user.leave_log();
+        }
+        user.set_mode(name, mode);
+        for command in [&["serve"][..], &["user", "list"]] {
+            expect_refused(&user.place.run(command, ""), &user.place.path(name), "give that user the right");
+        }
+        let shm = fs::metadata(user.place.path("patd.db-shm")).map(|shm| shm.permissions().mode() & 0o777);
+        assert!(name == "patd.db-shm" || !matches!(shm, Ok(0o444)), "no start left a -shm that cannot be written");
+        user.set_mode(name, 0o600);
+        let server = user.place.serve();
+        assert_eq!(server.connect().ask("GET", "/readyz", None, None).unwrap().status, 200);
+        assert!(server.terminate().success);
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named_and_the_start_refused() {
+    let user = Unprivileged::new();
+    user.set_mode("", 0o555);
+    let ended = user.place.run(&["serve"], "");
+    user.set_mode("", 0o755);
+    expect_refused(&ended, user.place.directory(), "give that user the right");
+}
+
+#[test]
+fn an_unreadable_directory_is_not_taken_for_a_deleted_file() {
+    let user = Unprivileged::new();
+    let directory = user.place.path("data");
+    fs::create_dir(&directory).unwrap();
+    let mut user = user;
+    if is_root() {
+        std::os::unix::fs::chown(&directory, Some(65_534), None).unwrap();
+    }
+    user.place.set("PATD__DATABASE__PATH", "data/patd.db");
+    let server = user.place.serve();
+    let mut connection = server.connect();
+    user.set_mode("data", 0o000);
+    assert_eq!(connection.ask("GET", "/readyz", None, None).unwrap().status, 503);
+    user.set_mode("data", 0o755);
+    let ended = server.terminate();
+    assert!(ended.stderr.contains("cannot be looked at (Permission denied"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("deleted"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_process_without_file_descriptors_says_so() {
+    let user = Unprivileged::new();
+    let binary = if is_root() { user.place.path("patd") } else { env!("CARGO_BIN_EXE_patd").into() };
+    let mut refusals = 0;
+    for limit in 8..40 {
+        let script = format!("ulimit -n {limit}; exec \"$0\" --database patd.db user list");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).arg(&binary).current_dir(user.place.directory());
+        let ended = shell.output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        // With fewer still, the runtime cannot begin.
+        if !ended.status.success() && stderr.contains("cannot be opened") {
+            refusals += 1;
+            assert!(stderr.contains("no file descriptor left"), "{limit}: {stderr}");
+        }
+    }
+    assert!(refusals > 0);
+}
