@@ -143,12 +143,16 @@ async fn dev(mut config: Config, arguments: &Arguments, parent: Parent) -> Resul
     let server = listen(&config, arguments.port, ctx, store)?;
     // It listens, so a request that comes before `run` waits for its answer.
     demo.url = format!("http://{}", server.address);
-    match arguments.json {
-        true => output::print_json(&demo)?,
-        false => output::print(&demo.text())?,
+    let printed = match arguments.json {
+        true => output::print_json(&demo),
+        false => output::print(&demo.text()),
+    };
+    if printed.is_err() {
+        // Nobody can use a server whose credentials were not read. It closes its database before the directory goes.
+        let _ = stop.send(());
     }
     let ended = server.run(stopped).await.map_err(serve::ended);
-    remove(directory).and(ended)
+    remove(directory).and(ended).and(printed)
 }
 
 /// A worker that was cut off still has the database and would complain of what is meant here.
