@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod clean_stop;
+mod commands;
 mod connections;
 mod crash;
 mod disk;
