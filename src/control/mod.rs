@@ -16,6 +16,8 @@ mod items;
 mod request;
 pub mod server;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod views;
 
 pub use self::{

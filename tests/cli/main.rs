@@ -6,6 +6,7 @@ mod control;
 mod dev;
 mod environment_tokens;
 mod harness;
+mod lists;
 mod policies;
 mod rotated_tokens;
 mod serving;

@@ -4,6 +4,7 @@
 mod audit_trail;
 mod binding;
 mod health;
+mod inventory;
 mod journal;
 mod life;
 mod locks;

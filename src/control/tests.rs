@@ -1,0 +1,105 @@
+//! What goes over the socket. If one of these texts changes, raise [`PROTOCOL`]: a command of another release must be told
+//! that it is not understood, and not be misunderstood.
+
+use zeroize::Zeroizing;
+
+use super::*;
+
+fn secret(text: &str) -> Secret {
+    Secret::new(Zeroizing::new(text.to_owned()))
+}
+
+#[test]
+fn requests_are_written_like_this() {
+    let text = || "text".to_owned();
+    let requests = [
+        (
+            Request::CreateUser { user: NewUser { name: text(), email: text() }, password: secret("p") },
+            r#"{"create_user":{"user":{"name":"text","email":"text"},"password":"p"}}"#,
+        ),
+        (
+            Request::ListUsers(UserList { search: Some(text()), sort: UserSort::Email, reverse: true, limit: Some(1) }),
+            r#"{"list_users":{"search":"text","sort":"email","reverse":true,"limit":1}}"#,
+        ),
+        (Request::ShowUser(text()), r#"{"show_user":"text"}"#),
+        (Request::DisableUser(text()), r#"{"disable_user":"text"}"#),
+        (Request::EnableUser(text()), r#"{"enable_user":"text"}"#),
+        (Request::SetEmail { user: text(), email: text() }, r#"{"set_email":{"user":"text","email":"text"}}"#),
+        (
+            Request::SetPassword { user: text(), password: secret("p") },
+            r#"{"set_password":{"user":"text","password":"p"}}"#,
+        ),
+        (
+            Request::CreateToken(NewToken {
+                user: text(),
+                name: text(),
+                abilities: Some(vec![text()]),
+                expires_in: Some(1),
+                limits: LimitsRequest { ip_allowlist: vec![text()], requests_per_minute: Some(1), quota: Some(1) },
+            }),
+            r#"{"create_token":{"user":"text","name":"text","abilities":["text"],"expires_in":1,"limits":{"ip_allowlist":["text"],"requests_per_minute":1,"quota":1}}}"#,
+        ),
+        (
+            Request::ListTokens(TokenList {
+                whose: Some(WhoseTokens::Environment(text())),
+                state: Some(TokenState::Expired),
+                search: Some(text()),
+                expires_before: Some(Moment::Ahead(1)),
+                unused_since: Some(Moment::At(-1)),
+                sort: TokenSort::LastUsed,
+                reverse: true,
+                limit: Some(1),
+            }),
+            r#"{"list_tokens":{"whose":{"environment":"text"},"state":"expired","search":"text","expires_before":{"ahead":1},"unused_since":{"at":-1},"sort":"last_used","reverse":true,"limit":1}}"#,
+        ),
+        (Request::RevokeToken(text()), r#"{"revoke_token":"text"}"#),
+        (Request::DisableToken(text()), r#"{"disable_token":"text"}"#),
+        (Request::EnableToken(text()), r#"{"enable_token":"text"}"#),
+        (Request::RevokeTokens(WhoseTokens::User(text())), r#"{"revoke_tokens":{"user":"text"}}"#),
+        (
+            Request::JudgeToken(JudgeToken {
+                token: secret("t"),
+                kinds: vec![text()],
+                abilities: vec![text()],
+                address: Some([127, 0, 0, 1].into()),
+            }),
+            r#"{"judge_token":{"token":"t","kinds":["text"],"abilities":["text"],"address":"127.0.0.1"}}"#,
+        ),
+    ];
+    for (request, written) in requests {
+        assert_eq!(serde_json::to_string(&request).unwrap(), written);
+        let read: Request = serde_json::from_str(written).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), written);
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("\"p\"") && !shown.contains("\"t\""), "a secret is shown: {shown}");
+    }
+    assert_eq!(PROTOCOL, 1);
+}
+
+#[test]
+fn an_answer_that_arrives_in_pieces_is_whole_or_missed() {
+    let answer = b"{\"item\":{\"id\":\"1\",\"name\":\"a\"}}\n{\"item\":{\"id\":\"2\",\"name\":\"b\"}}\n\"done\"\n";
+    for size in 1..answer.len() {
+        let mut intake = items::Intake::new();
+        let ended: Vec<bool> = answer.chunks(size).map(|piece| intake.take(piece).unwrap()).collect();
+        assert!(ended.last() == Some(&true) && !ended[..ended.len() - 1].contains(&true));
+        let mut lines = Vec::new();
+        let items = intake.finish().unwrap().unwrap();
+        items.each_line(|line| std::io::Result::Ok(lines.push(line.to_owned()))).unwrap();
+        assert_eq!(lines, [r#"{"id":"1","name":"a"}"#, r#"{"id":"2","name":"b"}"#]);
+
+        let mut intake = items::Intake::new();
+        intake.take(&answer[..size]).unwrap();
+        assert!(size >= answer.len() || intake.finish().is_none());
+    }
+    let mut endless = items::Intake::new();
+    let failed = (0..100).map(|_| endless.take(&[b'x'; 16 * 1024])).find(Result::is_err);
+    assert!(failed.is_some(), "a line that does not end is not kept for ever");
+}
+
+#[test]
+fn a_moment_is_of_the_clock_of_whoever_carries_it_out() {
+    let now = crate::domain::time::Timestamp::from_unix(100);
+    let resolved = [Moment::At(7), Moment::Ago(10), Moment::Ahead(10)].map(|moment| moment.resolve(now).unix());
+    assert_eq!(resolved, [7, 90, 110]);
+}

@@ -1,0 +1,82 @@
+//! The lists of an administrator: how they are read, and that one that waits keeps nobody.
+
+use std::{ops::ControlFlow, sync::mpsc};
+
+use super::{statements::plan, *};
+use crate::store::{TokenOrder, TokenRow, Whose, sqlite::inventory::token_statement};
+
+fn of(whose: Whose, order: TokenOrder) -> TokenInventory {
+    TokenInventory { whose, order, ..TokenInventory::default() }
+}
+
+#[test]
+fn one_statement_walks_an_index_and_sorts_only_where_it_must() {
+    let directory = directory();
+    let store = open(&directory);
+    let steps = |inventory| plan(&store, &token_statement(&inventory));
+    let user = Whose::User(UserId::new(Uuid::now_v7()));
+    let environment = Whose::Environment(EnvironmentId::new(Uuid::now_v7()));
+    for (whose, first) in [
+        (Whose::All, "SCAN t"),
+        (user, "SEARCH t USING INDEX tokens_by_owner (owner_id=?)"),
+        (environment, "SEARCH t USING INDEX tokens_by_environment (environment_id=?)"),
+    ] {
+        let unsorted = steps(of(whose, TokenOrder::Created));
+        for step in [first, "SEARCH u USING PRIMARY KEY (id=?)"] {
+            assert!(unsorted.iter().any(|found| found == step), "{unsorted:?}");
+        }
+        let reads: Vec<_> = unsorted.iter().filter(|step| step.starts_with("SCAN")).collect();
+        assert!(reads.len() == usize::from(whose == Whose::All), "{unsorted:?}");
+        assert!(!unsorted.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY")), "{unsorted:?}");
+    }
+    for order in [TokenOrder::Name, TokenOrder::User, TokenOrder::LastUsed, TokenOrder::Expires] {
+        let sorted = steps(of(Whose::All, order));
+        assert!(sorted.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY")), "{order:?}: {sorted:?}");
+    }
+}
+
+fn with_tokens(directory: &TempDir, count: usize) -> SqliteStore {
+    let store = open(directory);
+    let user = person("ada");
+    wait(store.add_user(user.clone(), password(), by())).unwrap();
+    for _ in 0..count {
+        wait(store.add_token(new_token(user.id), 10_000, by())).unwrap();
+    }
+    store
+}
+
+#[test]
+fn a_list_that_waits_keeps_no_other_read_and_no_write() {
+    let directory = directory();
+    let store = with_tokens(&directory, 300);
+    let (batches, received) = mpsc::sync_channel(0);
+    let each = Box::new(move |batch: Vec<TokenRow>| match batches.send(batch.len()) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    });
+    let now = Timestamp::from_unix(1);
+    thread::scope(|scope| {
+        let list = scope.spawn(|| wait(store.each_token(TokenInventory::default(), now, each)));
+        assert_eq!(received.recv(), Ok(128));
+        // It waits for whoever takes the next batch.
+        wait(store.add_user(person("bob"), password(), by())).unwrap();
+        for _ in 0..10 {
+            assert_eq!(wait(store.users(None, 10)).unwrap().len(), 2);
+        }
+        assert_eq!((received.recv(), received.recv()), (Ok(128), Ok(44)));
+        assert_eq!(list.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn a_list_ends_when_nobody_takes_it() {
+    let directory = directory();
+    let store = with_tokens(&directory, 300);
+    let (seen, counted) = mpsc::channel();
+    let each = Box::new(move |batch: Vec<TokenRow>| {
+        seen.send(batch.len()).unwrap();
+        ControlFlow::Break(())
+    });
+    assert_eq!(wait(store.each_token(TokenInventory::default(), Timestamp::from_unix(1), each)), Ok(()));
+    assert_eq!(counted.iter().collect::<Vec<_>>(), [128]);
+}
