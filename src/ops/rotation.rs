@@ -64,7 +64,7 @@ pub async fn rotate(
     origin: Origin,
 ) -> Result<Rotated, Error> {
     let token = tokens::get(ctx, owner, id).await?;
-    if token.expires_at.is_some_and(|end| is_past(end, ctx.clock.now())) {
+    if token.revoked.is_some() || token.expires_at.is_some_and(|end| is_past(end, ctx.clock.now())) {
         return Err(Error::NotFound);
     }
     replace(ctx, &token, request, origin).await

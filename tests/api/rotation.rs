@@ -154,9 +154,7 @@ fn the_first_use_of_the_new_secret_ends_the_old_one() {
     assert!(old.is_good() && old.is_good(), "its own use ends nothing");
     assert!(new.is_good() && !old.is_good() && new.is_good());
     assert_eq!(ada.get(&old.path()).status, 404);
-    // That the old secret was presented may be noted already.
-    let noted: Vec<String> = trail(&ada).into_iter().filter(|event| !event.starts_with("token.reuse")).collect();
-    assert_eq!(noted.last().unwrap(), "token.revoked success");
+    assert!(trail(&ada).iter().any(|event| event == "token.revoked success"));
 }
 
 #[test]
