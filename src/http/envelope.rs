@@ -14,7 +14,7 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{AppConfig, Response, Service, ServiceFactory, ServiceResponse, forward_ready},
     http::{
-        Method, StatusCode,
+        ConnectionType, Method, StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     web::Data,
@@ -34,7 +34,8 @@ use super::{
 };
 use crate::{
     config::LoggedChecks,
-    ops::{self, limits::Allowance},
+    domain::path::AmbiguousPath,
+    ops::{self, limits::Allowance, passage::PolicyDenied},
 };
 
 /// The routes and the checks, sealed.
@@ -98,6 +99,9 @@ where
         if under_way.is_none_or(|under_way| under_way.head_most > limit) && head_size(&request) > limit {
             let refused = seal.refuse(&ApiError::HeadTooLarge(limit), dialect);
             return Box::pin(ready(Ok(refused)));
+        }
+        if under_way.is_some_and(|under_way| under_way.has_fragment) {
+            return Box::pin(ready(Ok(seal.refuse_fragment(dialect))));
         }
         match dialect {
             Some(dialect) => Box::pin(seal.check(dialect, request)),
@@ -170,6 +174,20 @@ impl Seal {
             }
             Err(error) => Ok(self.refuse(&error, None)),
         }
+    }
+
+    /// The answer to a request whose target has a raw `#`. The connection ends with it: of what it asks for, and perhaps
+    /// of what follows, only the part before that sign is known.
+    fn refuse_fragment(self, dialect: Option<&Dialect>) -> Response<BoxBody> {
+        let error = match dialect {
+            Some(_) => PolicyDenied::from(AmbiguousPath::Fragment).into(),
+            None => {
+                ApiError::Malformed("The request target must not have a #: write %23 for that character.".to_owned())
+            }
+        };
+        let mut response = self.refuse(&error, dialect);
+        response.head_mut().set_connection_type(ConnectionType::Close);
+        response
     }
 
     /// The answer to a request that no handler answered.

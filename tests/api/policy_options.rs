@@ -224,3 +224,38 @@ fn a_raw_fragment_is_malformed() {
         }
     }
 }
+
+#[test]
+fn a_raw_fragment_is_malformed_for_envoy_and_for_every_route() {
+    let app = app();
+    let ada = app.sign_in("ada");
+    let token = token(&app, &ada, &["*"]).token.unwrap();
+    let head = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n");
+    let ask = |target: &str| app.raw(format!("{}Connection: close\r\n\r\n", head(target)).as_bytes());
+    assert!(ask("/api/authz/ext-authz/strict/public/a").starts_with("HTTP/1.1 200"));
+    assert!(ask("/api/authz/ext-authz/strict/public/a%23b").starts_with("HTTP/1.1 200"));
+    for target in ["/public/a#/../../settings/x", "/public/#", "/public/a?x#", "/public/a##", "/public#"] {
+        let answer = ask(&format!("/api/authz/ext-authz/strict{target}"));
+        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("malformed_path"), "{target}: {answer}");
+    }
+    for target in ["/api/user#", "/api/user#x", "/livez#", "/api/authz/ext-authz/strict#/public/x", "/#"] {
+        let answer = ask(target);
+        assert!(answer.starts_with("HTTP/1.1 4") && !answer.contains("HTTP/1.1 200"), "{target}: {answer}");
+    }
+    assert!(ask("/api/user#x").contains("malformed_request"));
+
+    // Behind another request, in one piece, and behind a body: nothing that follows passes.
+    let good = head("/api/authz/ext-authz/strict/public/a") + "\r\n";
+    let bad = head("/api/authz/ext-authz/strict/public/a#/../x") + "\r\n";
+    let body = head("/api/v1/auth/identify").replace("GET", "POST")
+        + "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    for before in [&good, &body] {
+        let answers = app.raw(format!("{before}{bad}{good}").as_bytes());
+        assert!(answers.matches("HTTP/1.1 200").count() <= 1, "{answers}");
+        assert!(answers.contains("malformed_path"), "{answers}");
+    }
+    // A # elsewhere is none.
+    let noted =
+        format!("{}X-Note: #1 HTTP/1.0 HTTP\r\nReferer: http://x/#a\r\nConnection: close\r\n\r\n", head("/livez"));
+    assert!(app.raw(noted.as_bytes()).starts_with("HTTP/1.1 200"));
+}

@@ -40,6 +40,9 @@ pub(super) struct Connection {
     is_sending: AtomicBool,
     /// Whether the client sent something that is not read yet, since it is not its turn.
     pub(super) is_held: AtomicBool,
+    /// Whether a request target with a raw `#` came, which the framework's parser cuts off. Nothing that comes over the
+    /// connection is believed from then on.
+    pub(super) has_fragment: AtomicBool,
     closing: AtomicU8,
     /// Wakes the task that serves the connection, which is the same for as long as that is open.
     waker: OnceLock<Waker>,
@@ -81,6 +84,7 @@ impl Connection {
             head_from: AtomicUsize::new(0),
             is_sending: AtomicBool::new(false),
             is_held: AtomicBool::new(false),
+            has_fragment: AtomicBool::new(false),
             closing: AtomicU8::new(0),
             waker: OnceLock::new(),
         }
@@ -217,6 +221,8 @@ pub(in crate::http) struct UnderWay {
     connection: Arc<Connection>,
     /// The most bytes that its head can have had.
     pub(in crate::http) head_most: usize,
+    /// Whether its target may have had a raw `#`.
+    pub(in crate::http) has_fragment: bool,
 }
 
 impl UnderWay {
@@ -231,7 +237,8 @@ impl UnderWay {
         let head_most = connection.read.load(Relaxed).wrapping_sub(connection.head_from.load(Relaxed));
         connection.head_from.store(connection.looked.load(Relaxed), Relaxed);
         connection.turn();
-        Some(Self { connection, head_most })
+        let has_fragment = connection.has_fragment.load(Relaxed);
+        Some(Self { connection, head_most, has_fragment })
     }
 
     /// Notes that the body of a request was read to its end.

@@ -8,6 +8,7 @@
 
 mod accepting;
 mod connection;
+mod fragment;
 mod stream;
 
 use std::{

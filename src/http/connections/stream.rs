@@ -17,7 +17,7 @@ use std::{
 use actix_web::{rt::net::TcpStream, web::BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::Connection;
+use super::{connection::Connection, fragment::FragmentSearch};
 
 /// What the framework is given before it must look at it. Few heads are longer.
 const STEP: usize = 4 * 1024;
@@ -49,6 +49,7 @@ pub(super) struct Stream {
     step: usize,
     /// What was read and is handed on in a later step.
     kept: BytesMut,
+    fragments: FragmentSearch,
     /// Whether the rest of a body that nobody wants may still come, to be thrown away.
     is_discarding: bool,
     /// Whether the head exceeds the limit; nothing more is read and nothing of the framework's is written then.
@@ -67,6 +68,7 @@ impl Stream {
             since_turn: 0,
             step: 0,
             kept: BytesMut::new(),
+            fragments: FragmentSearch::default(),
             is_discarding: false,
             is_refused: false,
         }
@@ -177,6 +179,9 @@ impl AsyncRead for Stream {
             Poll::Ready(Ok(())) => {
                 let is_first = this.step == 0;
                 let count = this.keep_excess(buffer, before);
+                if this.fragments.finds(&buffer.filled()[before..]) {
+                    this.connection.has_fragment.store(true, Relaxed);
+                }
                 this.connection.hand_on(count, is_first);
                 this.since_turn += count;
                 this.step += count;
