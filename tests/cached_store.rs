@@ -20,7 +20,7 @@ use patd::{
     domain::{
         ability::Abilities,
         account::{Email, HashParameters, PasswordHash, User, UserCredentials},
-        attempts::{Counter, RememberedAttempts},
+        attempts::{Counter, SavedAttempts},
         audit::{By, Entry, Event, Origin},
         environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -162,9 +162,9 @@ impl Store for Inner {
         fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
         fn prune_events(&self, before: Timestamp) -> Reply<'_, u64>;
-        fn remembered_attempts(&self) -> Reply<'_, RememberedAttempts>;
-        fn remember_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()>;
-        fn forget_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64>;
+        fn saved_attempts(&self) -> Reply<'_, SavedAttempts>;
+        fn save_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()>;
+        fn delete_rested_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
         fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()>;
         fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>>;

@@ -93,7 +93,7 @@ pub struct Counter {
 
 /// What the store remembers of attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RememberedAttempts {
+pub struct SavedAttempts {
     /// The key of the digests. Each database has its own.
     pub key: [u8; 32],
     /// The counters.

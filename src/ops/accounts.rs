@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Context, Error, Violation,
-    passwords::{Against, Place},
+    passwords::{Against, Slot},
     sessions::IssuedSession,
     throttle::Attempt,
 };
@@ -43,9 +43,9 @@ pub async fn register(ctx: &Context, client: IpAddr, account: NewAccount, origin
     registration_open(ctx)?;
     ctx.passwords.expect_length("password", &account.password)?;
     let mut attempt = ctx.throttle.registration(client).map_err(Error::Throttled)?;
-    let place = ctx.passwords.place().await?;
+    let slot = ctx.passwords.acquire_slot().await?;
     attempt.begin();
-    let created = create_at(ctx, place, account, origin).await;
+    let created = create_at(ctx, slot, account, origin).await;
     attempt.end(&created);
     created
 }
@@ -53,13 +53,13 @@ pub async fn register(ctx: &Context, client: IpAddr, account: NewAccount, origin
 /// Makes an account.
 pub async fn create(ctx: &Context, account: NewAccount, origin: Origin) -> Result<User, Error> {
     ctx.passwords.expect_length("password", &account.password)?;
-    let place = ctx.passwords.place().await?;
-    create_at(ctx, place, account, origin).await
+    let slot = ctx.passwords.acquire_slot().await?;
+    create_at(ctx, slot, account, origin).await
 }
 
-async fn create_at(ctx: &Context, place: Place, account: NewAccount, origin: Origin) -> Result<User, Error> {
+async fn create_at(ctx: &Context, slot: Slot, account: NewAccount, origin: Origin) -> Result<User, Error> {
     let NewAccount { name, email, password } = account;
-    let password = ctx.passwords.hash_new(place, "password", password, guessable(&name, &email)).await?;
+    let password = ctx.passwords.hash_new(slot, "password", password, guessable(&name, &email)).await?;
     let by = ctx.by(origin);
     let user = User {
         id: UserId::new(Uuid::now_v7()),
@@ -136,10 +136,10 @@ async fn try_sign_in(
     origin: &Origin,
 ) -> Result<IssuedSession, Refused> {
     let known = ctx.store.credentials_by_email(email).await?;
-    let against = known.as_ref().map_or(Against::Nobody(email), |known| Against::Stored(&known.password));
-    let place = ctx.passwords.place().await?;
+    let against = known.as_ref().map_or(Against::UnknownAccount(email), |known| Against::Stored(&known.password));
+    let slot = ctx.passwords.acquire_slot().await?;
     counted.begin();
-    let checked = ctx.passwords.check(place, Arc::clone(password), against).await?;
+    let checked = ctx.passwords.check(slot, Arc::clone(password), against).await?;
     let UserCredentials { user, password: verified } = match known {
         None => return Err(Refused::For(Reason::UnknownUser, None)),
         Some(known) if !checked.matches => return Err(Refused::For(Reason::WrongPassword, Some(known.user.id))),
@@ -215,10 +215,10 @@ pub async fn change_password(
     let mut counted = ctx.throttle.confirmation(session.id, session.user).map_err(Error::Throttled)?;
     let changed = async {
         let UserCredentials { user, password: stored } = ctx.store.credentials(session.user).await?;
-        let place = ctx.passwords.place().await?;
+        let slot = ctx.passwords.acquire_slot().await?;
         counted.begin();
         let words = guessable(&user.name, &user.email);
-        let Some(password) = ctx.passwords.replace(place, current, &stored, new, words).await? else {
+        let Some(password) = ctx.passwords.replace(slot, current, &stored, new, words).await? else {
             return Err(refuse_confirmation(ctx, &user, client, Action::UserPasswordChanged, origin).await);
         };
         let change = PasswordChange { verified: Some(stored), password };
@@ -253,8 +253,8 @@ pub(super) async fn refuse_confirmation(
 /// Sets a user's password without asking for the current one, which ends all their sessions.
 pub async fn set_password(ctx: &Context, user: &User, new: Password, origin: Origin) -> Result<(), Error> {
     ctx.passwords.expect_length("password", &new)?;
-    let place = ctx.passwords.place().await?;
-    let password = ctx.passwords.hash_new(place, "password", new, guessable(&user.name, &user.email)).await?;
+    let slot = ctx.passwords.acquire_slot().await?;
+    let password = ctx.passwords.hash_new(slot, "password", new, guessable(&user.name, &user.email)).await?;
     let change = PasswordChange { verified: None, password };
     Ok(ctx.store.change_password(user.id, change, ctx.by(origin)).await?)
 }

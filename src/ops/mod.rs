@@ -77,14 +77,14 @@ pub struct Context {
     meters: Meters,
     origins: Origins,
     /// When it was last looked which parameters stored hashes have, in uptime.
-    hashes_seen_at: Mutex<Duration>,
+    dummies_refreshed_at: Mutex<Duration>,
 }
 
 /// Of how many users it is looked which parameters their hashes have: about 15 ms of a connection for lists.
-const HASHES_SEEN: u32 = 5000;
+const HASH_SAMPLE: u32 = 5000;
 
 /// How often that is looked again. Until then, an unknown account may take as long as known ones did before.
-const HASHES_SEEN_EVERY: Duration = Duration::from_secs(600);
+const REFRESH_DUMMIES_EVERY: Duration = Duration::from_secs(600);
 
 /// What the configuration says about accounts, sessions and tokens.
 #[derive(Clone, Debug)]
@@ -123,7 +123,7 @@ impl Context {
         Ok(Self {
             passwords: Passwords::new(&config.passwords, &key)?,
             throttle: Throttle::new(&config.throttle, &clock, key),
-            hashes_seen_at: Mutex::default(),
+            dummies_refreshed_at: Mutex::default(),
             uses: Recorder::default(),
             rotations: Rotations::default(),
             endings: Arc::default(),
@@ -154,15 +154,15 @@ impl Context {
     /// attempts. A command does without.
     pub async fn start(&self) -> Result<(), Error> {
         self.passwords.start()?;
-        let remembered = self.store.remembered_attempts().await?;
+        let remembered = self.store.saved_attempts().await?;
         self.passwords.use_key(&remembered.key);
         self.throttle.restore(remembered);
-        Ok(self.look_at_hashes().await?)
+        Ok(self.refresh_dummy_parameters().await?)
     }
 
-    async fn look_at_hashes(&self) -> Result<(), StoreError> {
-        self.passwords.learn(&self.store.hash_parameters(HASHES_SEEN).await?);
-        *self.hashes_seen_at.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.uptime();
+    async fn refresh_dummy_parameters(&self) -> Result<(), StoreError> {
+        self.passwords.learn(&self.store.hash_parameters(HASH_SAMPLE).await?);
+        *self.dummies_refreshed_at.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.uptime();
         Ok(())
     }
 
@@ -181,10 +181,10 @@ impl Context {
     /// nothing is lost but what a token may still do of its quota.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
-        let forgotten = self.store.forget_attempts(self.clock.now()).await.map(drop);
-        let seen_at = *self.hashes_seen_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let looked = match self.clock.uptime().saturating_sub(seen_at) >= HASHES_SEEN_EVERY {
-            true => self.look_at_hashes().await,
+        let forgotten = self.store.delete_rested_attempts(self.clock.now()).await.map(drop);
+        let seen_at = *self.dummies_refreshed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = match self.clock.uptime().saturating_sub(seen_at) >= REFRESH_DUMMIES_EVERY {
+            true => self.refresh_dummy_parameters().await,
             false => Ok(()),
         };
         let given_back = self.meters.forget_rested(&*self.store).await;

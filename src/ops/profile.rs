@@ -71,9 +71,9 @@ async fn change_address(
     (client, origin): (IpAddr, Origin),
 ) -> Result<User, Error> {
     let UserCredentials { user, password: stored } = credentials;
-    let place = ctx.passwords.place().await?;
+    let slot = ctx.passwords.acquire_slot().await?;
     counted.begin();
-    if !ctx.passwords.confirm(place, current, &stored).await? {
+    if !ctx.passwords.confirm(slot, current, &stored).await? {
         return Err(refuse_confirmation(ctx, &user, client, Action::UserEmailChanged, origin).await);
     }
     let change = ProfileChange { verified: Some(stored), ..change };

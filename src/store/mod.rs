@@ -20,7 +20,7 @@ pub use self::{
 };
 use crate::domain::{
     account::{Email, HashParameters, PasswordHash, User, UserCredentials},
-    attempts::{Counter, RememberedAttempts},
+    attempts::{Counter, SavedAttempts},
     audit::{By, Entry, Event},
     environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -368,11 +368,11 @@ pub trait Store: Send + Sync + 'static {
     fn prune_events(&self, before: Timestamp) -> Reply<'_, u64>;
 
     /// The counters of attempts that were remembered, and the key by which they are known.
-    fn remembered_attempts(&self) -> Reply<'_, RememberedAttempts>;
+    fn saved_attempts(&self) -> Reply<'_, SavedAttempts>;
     /// Remembers counters of attempts, each instead of what was remembered of it. It leaves no event.
-    fn remember_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()>;
+    fn save_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()>;
     /// Forgets the counters that were at rest by then; answers how many.
-    fn forget_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64>;
+    fn delete_rested_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64>;
 
     /// Notes uses; a time never moves back, what is gone is passed over.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;

@@ -11,7 +11,7 @@ use std::{
 use patd::{
     domain::{
         account::{Email, HashParameters, PasswordHash, User, UserCredentials},
-        attempts::{Counter, RememberedAttempts},
+        attempts::{Counter, SavedAttempts},
         audit::{By, Entry, Event},
         environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -133,7 +133,7 @@ macro_rules! delegate {
 delegate! {
     NEVER {
         fn hash_parameters(&self, sample: u32) -> Vec<(HashParameters, u64)>;
-        fn remembered_attempts(&self) -> RememberedAttempts;
+        fn saved_attempts(&self) -> SavedAttempts;
     }
     READS_FAIL {
         fn ready(&self) -> ();
@@ -194,8 +194,8 @@ delegate! {
         fn reserve_uses(&self, id: TokenId) -> u32;
         fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> ();
         fn record_refusal(&self, refused: Entry, by: By) -> ();
-        fn remember_attempts(&self, counters: Vec<Counter>) -> ();
-        fn forget_attempts(&self, rested_by: Timestamp) -> u64;
+        fn save_attempts(&self, counters: Vec<Counter>) -> ();
+        fn delete_rested_attempts(&self, rested_by: Timestamp) -> u64;
         fn record_uses(&self, uses: Uses) -> ();
         fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;

@@ -65,6 +65,28 @@ fn a_running_server_obeys_disable_enable_and_set_password() {
 }
 
 #[test]
+fn an_administrator_changes_an_address_and_a_running_server_obeys() {
+    let place = Place::new().with_user();
+    let server = place.serve();
+    let (_, session) = server.sign_in(EMAIL, PASSWORD);
+    let set = place.run(&["user", "set-email", EMAIL, "ada@new.example"]);
+    assert_eq!(set.code, Some(0), "{set:?}");
+    assert!(set.stderr.contains("ada@new.example"), "{set:?}");
+    assert_eq!(server.read("/api/user", session.as_ref().unwrap())["email"], "ada@new.example");
+    assert_eq!((server.sign_in(EMAIL, PASSWORD).0, server.sign_in("ada@new.example", PASSWORD).0), (401, 201));
+    let trail = server.read("/api/v1/user/audit", session.as_ref().unwrap());
+    let changed = trail["data"].as_array().unwrap().iter().find(|event| event["action"] == "user.email_changed");
+    assert_eq!(changed.unwrap()["detail"], "ada@example.com -> ada@new.example");
+
+    let other = place.run_with(&create_user("bob@example.com"), PASSWORD);
+    assert_eq!(other.code, Some(0), "{other:?}");
+    let taken = place.run(&["user", "set-email", "bob@example.com", "ADA@new.example"]);
+    assert_eq!((taken.code, &*taken.stderr), (Some(4), "patd: The email has already been taken.\n"));
+    let no_address = place.run(&["user", "set-email", "bob@example.com", "bob"]);
+    assert_eq!((no_address.code, &*no_address.stderr), (Some(4), "patd: the address must be a valid email address.\n"));
+}
+
+#[test]
 fn the_line_break_behind_a_password_is_not_part_of_it_but_spaces_are() {
     let place = Place::new();
     let password = " spaces around 1000 wheels ";

@@ -268,6 +268,10 @@ impl Server {
         &self.running.child
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The process.
     pub fn id(&self) -> u32 {
         self.running.child.lock().id()

@@ -1,6 +1,6 @@
 //! A server that is short of memory or threads: what strangers can make it hold is bounded, and what it cannot do is 503.
 
-use std::{fs, thread};
+use std::{fs, io::Write, net::TcpStream, thread};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
@@ -68,6 +68,32 @@ fn failed_sign_ins_take_no_more_memory_than_hashes_at_once() {
     let bound = before + 2 * HASH_KIB + 16 * 1024;
     assert!(peak < bound, "{before} KiB before, {peak} KiB at the peak, {bound} KiB allowed");
     assert_eq!(sign_in(&server, "ada@example.com", PASSWORD).status, 201);
+    assert!(server.terminate().success);
+}
+
+#[test]
+fn connections_take_no_more_memory_than_half_of_what_passwords_leave() {
+    const CLIENTS: usize = 1500;
+    rlimit::increase_nofile_limit(CLIENTS as u64 + 500).unwrap();
+    let place = place(&[("PATD__SERVER__BODY_TIMEOUT", "3s")]);
+    // So many would take 250 MiB.
+    let server = place.serve_under("-d 196608");
+    let head = "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 65536\r\n\r\n";
+    let unfinished = [head.as_bytes(), &[b' '; 65_000]].concat();
+    let stalled: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address()).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            // What the kernel does not take at once would come later.
+            let _ = stream.write(&unfinished);
+            stream
+        })
+        .collect();
+    // It waits until those before it were given up.
+    assert_eq!(sign_in(&server, "ada@example.com", PASSWORD).status, 201);
+    drop(stalled);
+    let peak = memory(server.id(), "VmHWM");
+    assert!(peak < 192 * 1024, "{peak} KiB at the peak");
     assert!(server.terminate().success);
 }
 

@@ -9,7 +9,7 @@ fn counter(scope: Scope, subject: u8, rests_at: i64) -> Counter {
 }
 
 async fn remembered(store: &dyn Store) -> Vec<Counter> {
-    let mut counters = store.remembered_attempts().await.unwrap().counters;
+    let mut counters = store.saved_attempts().await.unwrap().counters;
     counters.sort_by_key(|counter| (counter.rests_at, counter.key.subject));
     counters
 }
@@ -17,23 +17,23 @@ async fn remembered(store: &dyn Store) -> Vec<Counter> {
 pub(super) async fn counters_are_remembered_until_they_rest(store: &dyn Store) {
     assert_eq!(remembered(store).await, []);
     let every_scope: Vec<Counter> = Scope::ALL.iter().zip(1..).map(|(scope, n)| counter(*scope, 7, 100 + n)).collect();
-    store.remember_attempts(every_scope.clone()).await.unwrap();
+    store.save_attempts(every_scope.clone()).await.unwrap();
     assert_eq!(remembered(store).await, every_scope);
 
     let later = counter(Scope::AccountFromNetwork, 7, 900);
-    store.remember_attempts(vec![later, counter(Scope::Account, 8, 50)]).await.unwrap();
+    store.save_attempts(vec![later, counter(Scope::Account, 8, 50)]).await.unwrap();
     assert_eq!(remembered(store).await.len(), every_scope.len() + 1, "one more, and one that counted more");
     assert_eq!(remembered(store).await.last(), Some(&later));
 
-    assert_eq!(store.forget_attempts(at(49)).await, Ok(0));
-    assert_eq!(store.forget_attempts(at(102)).await, Ok(2));
-    assert_eq!(store.forget_attempts(at(899)).await, Ok(every_scope.len() as u64 - 2));
+    assert_eq!(store.delete_rested_attempts(at(49)).await, Ok(0));
+    assert_eq!(store.delete_rested_attempts(at(102)).await, Ok(2));
+    assert_eq!(store.delete_rested_attempts(at(899)).await, Ok(every_scope.len() as u64 - 2));
     assert_eq!(remembered(store).await, [later]);
 }
 
 pub(super) async fn each_file_has_a_key_of_its_own(store: &dyn Store) {
-    let key = store.remembered_attempts().await.unwrap().key;
-    assert_eq!(store.remembered_attempts().await.unwrap().key, key, "and it stays");
+    let key = store.saved_attempts().await.unwrap().key;
+    assert_eq!(store.saved_attempts().await.unwrap().key, key, "and it stays");
     let directory = tempfile::tempdir().unwrap();
     let settings = SqliteSettings {
         path: directory.path().join("patd.db"),
@@ -43,7 +43,7 @@ pub(super) async fn each_file_has_a_key_of_its_own(store: &dyn Store) {
         write_queue: 16,
     };
     let other = SqliteStore::open(&settings, Access::Create).unwrap();
-    assert_ne!(other.remembered_attempts().await.unwrap().key, key);
+    assert_ne!(other.saved_attempts().await.unwrap().key, key);
 }
 
 pub(super) async fn the_parameters_of_hashes_are_counted_in_a_sample(store: &dyn Store) {

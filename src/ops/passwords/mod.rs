@@ -1,11 +1,11 @@
 //! Judging, hashing and checking passwords, off the threads that answer requests and never more at once than allowed.
 //!
-//! [`places`] owns the queue and the threads, [`memory`] the memory of a hash, [`stand_in`] what an unknown account is
+//! [`slots`] owns the queue and the threads, [`buffers`] the memory of a hash, [`dummy`] what an unknown account is
 //! checked against.
 
-mod memory;
-mod places;
-mod stand_in;
+mod buffers;
+mod dummy;
+mod slots;
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use argon2::{
     password_hash::phc::{self, Output, ParamsString, Salt},
 };
 
-pub(super) use self::places::Place;
+pub(super) use self::slots::Slot;
 use self::{
-    memory::{Memory, OutOfMemory},
-    places::Places,
-    stand_in::StandIns,
+    buffers::{BufferPool, OutOfMemory},
+    dummy::DummyParameters,
+    slots::Slots,
 };
 use super::{Error, Violation};
 use crate::{
@@ -36,9 +36,9 @@ const JUDGED_CHARS: usize = 32;
 
 /// Hashes passwords with argon2id, at most so many at once.
 pub(super) struct Passwords {
-    places: Places,
+    slots: Slots,
     hasher: Arc<Hasher>,
-    stand_ins: StandIns,
+    dummies: DummyParameters,
     min_length: usize,
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Against<'a> {
     /// The hash of a user.
     Stored(&'a PasswordHash),
     /// Nothing, with the work that the hash of a user with this address might take.
-    Nobody(&'a Email),
+    UnknownAccount(&'a Email),
 }
 
 /// The outcome of checking a password.
@@ -65,31 +65,31 @@ impl Passwords {
             Params::new(settings.memory_kib, settings.iterations, settings.lanes, Some(Params::DEFAULT_OUTPUT_LEN))
                 .map_err(defect)?;
         Ok(Self {
-            places: Places::new(settings.concurrent_hashes, settings.max_wait),
-            hasher: Arc::new(Hasher { today: today.clone(), memory: Memory::default() }),
-            stand_ins: StandIns::new(today, *key),
+            slots: Slots::new(settings.concurrent_hashes, settings.max_wait),
+            hasher: Arc::new(Hasher { today: today.clone(), buffers: BufferPool::default() }),
+            dummies: DummyParameters::new(today, *key),
             min_length: settings.min_length,
         })
     }
 
     /// Starts the threads that passwords are worked on, which a server does before it answers anybody.
     pub(super) fn start(&self) -> Result<(), Error> {
-        self.places.start().map(drop)
+        self.slots.start().map(drop)
     }
 
-    /// Waits for a place to work on one password. [`Error::Busy`].
-    pub(super) async fn place(&self) -> Result<Place, Error> {
-        self.places.take().await
+    /// Waits for a slot to work on one password. [`Error::Busy`].
+    pub(super) async fn acquire_slot(&self) -> Result<Slot, Error> {
+        self.slots.acquire().await
     }
 
     /// Learns how many stored hashes were made with which parameters.
     pub(super) fn learn(&self, counted: &[(HashParameters, u64)]) {
-        self.stand_ins.learn(counted);
+        self.dummies.learn(counted);
     }
 
     /// Draws the parameters of unknown accounts by this key from now on.
     pub(super) fn use_key(&self, key: &[u8; blake3::KEY_LEN]) {
-        self.stand_ins.use_key(key);
+        self.dummies.use_key(key);
     }
 
     /// Refuses a new password that is too short, which takes no work.
@@ -104,20 +104,20 @@ impl Passwords {
     /// Hashes a new password, once it is judged good enough. `words` are what a guesser would know of its owner.
     pub(super) async fn hash_new(
         &self,
-        place: Place,
+        slot: Slot,
         field: &'static str,
         password: Password,
         words: Vec<String>,
     ) -> Result<PasswordHash, Error> {
         self.expect_length(field, &password)?;
         let hasher = Arc::clone(&self.hasher);
-        place.run(move || hasher.hash_new(field, &password, &words)).await
+        slot.run(move || hasher.hash_new(field, &password, &words)).await
     }
 
     /// Checks a password, always with the whole work: a short cut for nobody would tell which addresses are somebody's.
     pub(super) async fn check(
         &self,
-        place: Place,
+        slot: Slot,
         password: Arc<Password>,
         against: Against<'_>,
     ) -> Result<Checked, Error> {
@@ -125,26 +125,26 @@ impl Passwords {
         match against {
             Against::Stored(stored) => {
                 let stored = stored.clone();
-                place.run(move || hasher.check(&password, &stored)).await
+                slot.run(move || hasher.check(&password, &stored)).await
             }
-            Against::Nobody(email) => {
-                let params = self.stand_ins.of(email);
-                place.run(move || hasher.check_nobody(&password, params)).await
+            Against::UnknownAccount(email) => {
+                let params = self.dummies.of(email);
+                slot.run(move || hasher.check_unknown(&password, params)).await
             }
         }
     }
 
     /// Whether a password is the one of a stored hash.
-    pub(super) async fn confirm(&self, place: Place, current: Password, stored: &PasswordHash) -> Result<bool, Error> {
+    pub(super) async fn confirm(&self, slot: Slot, current: Password, stored: &PasswordHash) -> Result<bool, Error> {
         let (hasher, stored) = (Arc::clone(&self.hasher), stored.clone());
-        place.run(move || hasher.verify(&current, &stored)).await
+        slot.run(move || hasher.verify(&current, &stored)).await
     }
 
-    /// Hashes a new password if `current` is the old one; else `None`. Both take one place, so that what was checked is
+    /// Hashes a new password if `current` is the old one; else `None`. Both take one slot, so that what was checked is
     /// not refused for want of another.
     pub(super) async fn replace(
         &self,
-        place: Place,
+        slot: Slot,
         current: Password,
         stored: &PasswordHash,
         new: Password,
@@ -157,7 +157,7 @@ impl Passwords {
             true => is_long.and_then(|()| hasher.hash_new(FIELD, &new, &words)).map(Some),
             false => Ok(None),
         };
-        place.run(work).await
+        slot.run(work).await
     }
 }
 
@@ -165,7 +165,7 @@ impl Passwords {
 struct Hasher {
     /// The parameters of new hashes.
     today: Params,
-    memory: Memory,
+    buffers: BufferPool,
 }
 
 impl Hasher {
@@ -180,7 +180,7 @@ impl Hasher {
     }
 
     /// What no password matches, since it is random.
-    fn check_nobody(&self, password: &Password, params: Params) -> Result<Checked, Error> {
+    fn check_unknown(&self, password: &Password, params: Params) -> Result<Checked, Error> {
         let mut salt = [0_u8; 16];
         getrandom::fill(&mut salt)?;
         self.compute(Algorithm::Argon2id, Version::V0x13, params, password, &salt)?;
@@ -239,7 +239,7 @@ impl Hasher {
         let mut output = vec![0_u8; length];
         let password = password.expose().as_bytes();
         let compute = |memory: &mut [Block]| argon.hash_password_into_with_memory(password, salt, &mut output, memory);
-        let computed = self.memory.with(blocks, compute).map_err(|OutOfMemory| Error::Exhausted("memory"))?;
+        let computed = self.buffers.with(blocks, compute).map_err(|OutOfMemory| Error::Exhausted("memory"))?;
         computed.map_err(defect)?;
         Output::new(&output).map_err(defect)
     }
@@ -256,13 +256,13 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// Memory, passes and lanes of each hash that was computed on this thread.
+        /// BufferPool, passes and lanes of each hash that was computed on this thread.
         pub(super) static COMPUTED: RefCell<Vec<(u32, u32, u32)>> = const { RefCell::new(Vec::new()) };
     }
 
     fn hasher(memory_kib: u32) -> Hasher {
         let today = Params::new(memory_kib, 1, 1, Some(Params::DEFAULT_OUTPUT_LEN)).unwrap();
-        Hasher { today, memory: Memory::default() }
+        Hasher { today, buffers: BufferPool::default() }
     }
 
     fn password() -> Password {
@@ -280,10 +280,10 @@ mod tests {
         computed();
         assert!(!hasher.check(&Password::parse("wrong").unwrap(), &stored).unwrap().matches);
         let of_somebody = computed();
-        let stand_ins = StandIns::new(hasher.today.clone(), [1; 32]);
-        stand_ins.learn(&[(stored.parameters(), 1)]);
-        let params = stand_ins.of(&Email::parse("nobody@example.com").unwrap());
-        assert!(!hasher.check_nobody(&password(), params).unwrap().matches);
+        let dummies = DummyParameters::new(hasher.today.clone(), [1; 32]);
+        dummies.learn(&[(stored.parameters(), 1)]);
+        let params = dummies.of(&Email::parse("nobody@example.com").unwrap());
+        assert!(!hasher.check_unknown(&password(), params).unwrap().matches);
         assert_eq!(computed(), of_somebody);
         assert_eq!(of_somebody, [(16, 1, 1)]);
     }

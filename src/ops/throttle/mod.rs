@@ -7,11 +7,11 @@
 //! of one site are no way around. What somebody does who is signed in counts by session and user, where no stranger
 //! reaches it.
 //!
-//! [`counters`] counts, and [`memory`] keeps the counters over a restart. They are known by digests, for whose key see
+//! [`counters`] counts, and [`persistence`] keeps the counters over a restart. They are known by digests, for whose key see
 //! [`crate::domain::attempts`].
 
 mod counters;
-mod memory;
+mod persistence;
 
 use std::{
     net::{IpAddr, Ipv6Addr},

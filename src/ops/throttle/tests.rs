@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::*;
-use crate::domain::attempts::RememberedAttempts;
+use crate::domain::attempts::SavedAttempts;
 
 fn settings() -> config::Throttle {
     config::Config::load(config::Sources::default()).unwrap().throttle
@@ -157,9 +157,9 @@ fn clock(time: &Arc<AtomicI64>, uptime: &Arc<AtomicI64>) -> Clock {
     )
 }
 
-fn unsaved(throttle: &Throttle) -> RememberedAttempts {
+fn unsaved(throttle: &Throttle) -> SavedAttempts {
     let counters = throttle.unsaved().into_iter().map(|(counter, _)| counter).collect();
-    RememberedAttempts { key: *throttle.key.read().unwrap(), counters }
+    SavedAttempts { key: *throttle.key.read().unwrap(), counters }
 }
 
 #[test]

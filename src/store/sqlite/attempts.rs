@@ -5,7 +5,7 @@ use rusqlite::{Connection, named_params, types::Type};
 use super::row;
 use crate::{
     domain::{
-        attempts::{Counter, CounterKey, Digest, RememberedAttempts, Scope},
+        attempts::{Counter, CounterKey, Digest, SavedAttempts, Scope},
         time::Timestamp,
     },
     store::StoreError,
@@ -14,7 +14,7 @@ use crate::{
 /// The most counters that are read: those that take longest.
 const MOST: u32 = 1 << 16;
 
-pub(super) fn remembered(connection: &Connection) -> Result<RememberedAttempts, StoreError> {
+pub(super) fn remembered(connection: &Connection) -> Result<SavedAttempts, StoreError> {
     let key = connection.prepare_cached("SELECT key FROM attempts_key")?.query_row([], |row| row.get(0))?;
     let mut statement = connection
         .prepare_cached("SELECT scope, subject, origin, rests_at FROM attempts ORDER BY rests_at DESC LIMIT :most")?;
@@ -23,7 +23,7 @@ pub(super) fn remembered(connection: &Connection) -> Result<RememberedAttempts, 
         let key = CounterKey { scope, subject: digest(row, 1)?, origin: digest(row, 2)? };
         Ok(Counter { key, rests_at: Timestamp::from_unix(row.get(3)?) })
     })?;
-    Ok(RememberedAttempts { key, counters: counters.collect::<Result<_, _>>()? })
+    Ok(SavedAttempts { key, counters: counters.collect::<Result<_, _>>()? })
 }
 
 pub(super) fn remember(connection: &Connection, counters: &[Counter]) -> Result<(), StoreError> {

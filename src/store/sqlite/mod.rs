@@ -65,7 +65,7 @@ use super::{
 use crate::{
     domain::{
         account::{Email, HashParameters, PasswordHash, User, UserCredentials},
-        attempts::{Counter, RememberedAttempts},
+        attempts::{Counter, SavedAttempts},
         audit::{By, Entry, Event},
         environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -404,15 +404,15 @@ impl Store for SqliteStore {
         Reply::Pending(Box::pin(audit::prune(self, before)))
     }
 
-    fn remembered_attempts(&self) -> Reply<'_, RememberedAttempts> {
+    fn saved_attempts(&self) -> Reply<'_, SavedAttempts> {
         self.read_long(attempts::remembered)
     }
 
-    fn remember_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()> {
+    fn save_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()> {
         self.write(Vec::new(), move |connection| attempts::remember(connection, &counters))
     }
 
-    fn forget_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64> {
+    fn delete_rested_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64> {
         self.write(Vec::new(), move |connection| attempts::forget(connection, rested_by))
     }
 

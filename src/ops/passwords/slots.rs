@@ -1,4 +1,4 @@
-//! Where passwords are worked on: so many places at once, a fair queue in front of them, and a thread for each.
+//! Where passwords are worked on: so many slots at once, a fair queue in front of them, and a thread for each.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -9,12 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{ops::Error, threads::Threads};
 
-/// How many may wait for each place. At 40 ms for a hash it is about what can be served in the 3 s that one waits by
+/// How many may wait for each slot. At 40 ms for a hash it is about what can be served in the 3 s that one waits by
 /// default, so that a flood is refused when it comes and not when its time is up.
-const WAITING_PER_PLACE: usize = 64;
+const WAITING_PER_SLOT: usize = 64;
 
-/// The places. Whoever waits longest is next.
-pub(super) struct Places {
+/// The slots. Whoever waits longest is next.
+pub(super) struct Slots {
     count: usize,
     free: Arc<Semaphore>,
     waiting: Semaphore,
@@ -23,12 +23,12 @@ pub(super) struct Places {
     threads: Mutex<Option<Arc<Threads>>>,
 }
 
-impl Places {
+impl Slots {
     pub(super) fn new(count: usize, max_wait: Duration) -> Self {
         Self {
             count,
             free: Arc::new(Semaphore::new(count)),
-            waiting: Semaphore::new(count.saturating_mul(WAITING_PER_PLACE).min(Semaphore::MAX_PERMITS)),
+            waiting: Semaphore::new(count.saturating_mul(WAITING_PER_SLOT).min(Semaphore::MAX_PERMITS)),
             max_wait,
             threads: Mutex::default(),
         }
@@ -47,29 +47,29 @@ impl Places {
         Ok(Arc::clone(threads.insert(Arc::new(started))))
     }
 
-    /// Waits for a place. [`Error::Busy`] if too many wait already, or if it takes longer than one waits.
-    pub(super) async fn take(&self) -> Result<Place, Error> {
+    /// Waits for a slot. [`Error::Busy`] if too many wait already, or if it takes longer than one waits.
+    pub(super) async fn acquire(&self) -> Result<Slot, Error> {
         let threads = self.start()?;
         let free = Arc::clone(&self.free);
         if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
-            return Ok(Place { permit, threads });
+            return Ok(Slot { permit, threads });
         }
         let _waiting = self.waiting.try_acquire().map_err(|_| Error::Busy)?;
         match tokio::time::timeout(self.max_wait, free.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Place { permit, threads }),
+            Ok(Ok(permit)) => Ok(Slot { permit, threads }),
             Ok(Err(_)) | Err(_) => Err(Error::Busy),
         }
     }
 }
 
-/// A place to work on one password.
-pub(in crate::ops) struct Place {
+/// A slot to work on one password.
+pub(in crate::ops) struct Slot {
     permit: OwnedSemaphorePermit,
     threads: Arc<Threads>,
 }
 
-impl Place {
-    /// Works on a thread of the place. The place stays taken until the work has ended, also if the caller stops waiting.
+impl Slot {
+    /// Works on a thread of the slot. The slot stays taken until the work has ended, also if the caller stops waiting.
     pub(super) async fn run<T: Send + 'static>(
         self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
@@ -96,16 +96,16 @@ mod tests {
 
     #[test]
     fn more_than_there_are_places_wait_and_each_is_served_in_turn() {
-        let places = Places::new(1, Duration::from_secs(60));
+        let slots = Slots::new(1, Duration::from_secs(60));
         let order = Arc::new(Mutex::new(Vec::new()));
         block_on(join_all((0..20).map(|n| {
-            let (places, order) = (&places, Arc::clone(&order));
+            let (slots, order) = (&slots, Arc::clone(&order));
             async move {
                 let work = move || {
                     order.lock().unwrap().push(n);
                     Ok(())
                 };
-                places.take().await.unwrap().run(work).await.unwrap();
+                slots.acquire().await.unwrap().run(work).await.unwrap();
             }
         })));
         assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());
@@ -113,25 +113,25 @@ mod tests {
 
     #[test]
     fn a_wait_ends_and_so_does_the_queue() {
-        let places = Places::new(1, Duration::from_millis(20));
+        let slots = Slots::new(1, Duration::from_millis(20));
         block_on(async {
-            let held = places.take().await.unwrap();
-            let waiting = join_all((0..=WAITING_PER_PLACE).map(|_| places.take())).await;
+            let held = slots.acquire().await.unwrap();
+            let waiting = join_all((0..=WAITING_PER_SLOT).map(|_| slots.acquire())).await;
             assert!(waiting.iter().all(|taken| matches!(taken, Err(Error::Busy))));
             drop(held);
-            places.take().await.unwrap().run(|| Ok(())).await.unwrap();
+            slots.acquire().await.unwrap().run(|| Ok(())).await.unwrap();
         });
-        let places = Places::new(1, Duration::from_secs(60));
+        let slots = Slots::new(1, Duration::from_secs(60));
         block_on(async {
-            let held = places.take().await.unwrap();
-            let mut first: Vec<_> = (0..WAITING_PER_PLACE).map(|_| Box::pin(places.take())).collect();
+            let held = slots.acquire().await.unwrap();
+            let mut first: Vec<_> = (0..WAITING_PER_SLOT).map(|_| Box::pin(slots.acquire())).collect();
             for waiting in &mut first {
                 assert!(futures_util::FutureExt::now_or_never(waiting).is_none());
             }
-            assert!(matches!(places.take().await, Err(Error::Busy)), "the queue is full, so nobody waits in vain");
+            assert!(matches!(slots.acquire().await, Err(Error::Busy)), "the queue is full, so nobody waits in vain");
             // Whoever leaves the queue makes room.
             first.pop();
-            let mut last = Box::pin(places.take());
+            let mut last = Box::pin(slots.acquire());
             assert!(futures_util::FutureExt::now_or_never(&mut last).is_none());
             drop((held, first));
             last.await.unwrap();
@@ -140,20 +140,20 @@ mod tests {
 
     #[test]
     fn a_place_comes_back_from_work_that_panics_and_from_a_caller_who_leaves() {
-        let places = Places::new(1, Duration::from_secs(60));
+        let slots = Slots::new(1, Duration::from_secs(60));
         block_on(async {
-            let panicked = places.take().await.unwrap().run(|| -> Result<(), Error> { panic!("on purpose") }).await;
+            let panicked = slots.acquire().await.unwrap().run(|| -> Result<(), Error> { panic!("on purpose") }).await;
             assert!(matches!(panicked, Err(Error::Internal(_))));
             let (release, gate) = crossbeam_channel::bounded::<()>(0);
-            let mut left = Box::pin(places.take().await.unwrap().run(move || {
+            let mut left = Box::pin(slots.acquire().await.unwrap().run(move || {
                 let _ = gate.recv();
                 Ok(())
             }));
             assert!(futures_util::FutureExt::now_or_never(&mut left).is_none());
             drop(left);
-            assert!(places.free.available_permits() == 0, "the work goes on, and so does its place");
+            assert!(slots.free.available_permits() == 0, "the work goes on, and so does its slot");
             drop(release);
-            places.take().await.unwrap().run(|| Ok(())).await.unwrap();
+            slots.acquire().await.unwrap().run(|| Ok(())).await.unwrap();
         });
     }
 }

@@ -14,12 +14,12 @@ pub(super) struct OutOfMemory;
 
 /// The buffers that no hash uses at the moment.
 #[derive(Default)]
-pub(super) struct Memory(Mutex<Vec<Vec<Block>>>);
+pub(super) struct BufferPool(Mutex<Vec<Vec<Block>>>);
 
-impl Memory {
+impl BufferPool {
     /// Runs `work` in a buffer of at least `blocks` KiB, whose content is arbitrary.
     pub(super) fn with<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> Result<T, OutOfMemory> {
-        let mut lent = Lent { buffer: self.take(blocks), memory: self };
+        let mut lent = BorrowedBuffer { buffer: self.take(blocks), pool: self };
         grow(&mut lent.buffer, blocks)?;
         Ok(work(&mut lent.buffer))
     }
@@ -39,16 +39,16 @@ impl Memory {
 }
 
 /// A buffer in use. It comes back also where the work panics.
-struct Lent<'m> {
+struct BorrowedBuffer<'m> {
     buffer: Vec<Block>,
-    memory: &'m Memory,
+    pool: &'m BufferPool,
 }
 
-impl Drop for Lent<'_> {
+impl Drop for BorrowedBuffer<'_> {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
         if !buffer.is_empty() {
-            self.memory.idle().push(buffer);
+            self.pool.idle().push(buffer);
         }
     }
 }
@@ -67,46 +67,46 @@ fn grow(buffer: &mut Vec<Block>, blocks: usize) -> Result<(), OutOfMemory> {
 mod tests {
     use super::*;
 
-    fn sizes(memory: &Memory) -> Vec<usize> {
-        let mut sizes: Vec<usize> = memory.idle().iter().map(Vec::len).collect();
+    fn sizes(pool: &BufferPool) -> Vec<usize> {
+        let mut sizes: Vec<usize> = pool.idle().iter().map(Vec::len).collect();
         sizes.sort_unstable();
         sizes
     }
 
     #[test]
     fn one_hash_after_another_uses_one_buffer() {
-        let memory = Memory::default();
-        let addresses: Vec<_> = (0..5).map(|_| memory.with(8, |blocks| blocks.as_ptr() as usize).unwrap()).collect();
+        let pool = BufferPool::default();
+        let addresses: Vec<_> = (0..5).map(|_| pool.with(8, |blocks| blocks.as_ptr() as usize).unwrap()).collect();
         assert!(addresses.windows(2).all(|pair| pair[0] == pair[1]), "{addresses:?}");
-        assert_eq!(sizes(&memory), [8]);
+        assert_eq!(sizes(&pool), [8]);
     }
 
     #[test]
     fn hashes_at_once_use_one_each_and_a_larger_one_replaces_a_smaller_one() {
-        let memory = Memory::default();
-        memory.with(8, |_| memory.with(8, |_| ())).unwrap().unwrap();
-        assert_eq!(sizes(&memory), [8, 8]);
-        memory.with(32, |_| ()).unwrap();
-        assert_eq!(sizes(&memory), [8, 32]);
-        memory.with(8, |blocks| assert_eq!(blocks.len(), 8)).unwrap();
-        memory.with(16, |blocks| assert_eq!(blocks.len(), 32)).unwrap();
-        assert_eq!(sizes(&memory), [8, 32]);
+        let pool = BufferPool::default();
+        pool.with(8, |_| pool.with(8, |_| ())).unwrap().unwrap();
+        assert_eq!(sizes(&pool), [8, 8]);
+        pool.with(32, |_| ()).unwrap();
+        assert_eq!(sizes(&pool), [8, 32]);
+        pool.with(8, |blocks| assert_eq!(blocks.len(), 8)).unwrap();
+        pool.with(16, |blocks| assert_eq!(blocks.len(), 32)).unwrap();
+        assert_eq!(sizes(&pool), [8, 32]);
     }
 
     #[test]
     fn memory_that_cannot_be_had_is_said_and_costs_no_buffer() {
-        let memory = Memory::default();
-        memory.with(8, |_| ()).unwrap();
-        memory.with(8, |_| assert_eq!(memory.with(usize::MAX / 2048, |_| ()), Err(OutOfMemory))).unwrap();
-        assert_eq!(sizes(&memory), [8]);
+        let pool = BufferPool::default();
+        pool.with(8, |_| ()).unwrap();
+        pool.with(8, |_| assert_eq!(pool.with(usize::MAX / 2048, |_| ()), Err(OutOfMemory))).unwrap();
+        assert_eq!(sizes(&pool), [8]);
     }
 
     #[test]
     fn a_buffer_comes_back_from_work_that_panics() {
-        let memory = Memory::default();
+        let pool = BufferPool::default();
         let panicked =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| memory.with(8, |_| panic!("on purpose"))));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.with(8, |_| panic!("on purpose"))));
         assert!(panicked.is_err());
-        assert_eq!(sizes(&memory), [8]);
+        assert_eq!(sizes(&pool), [8]);
     }
 }

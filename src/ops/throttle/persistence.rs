@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 
 use super::{Throttle, whole_seconds};
 use crate::{
-    domain::attempts::{Counter, CounterKey, RememberedAttempts},
+    domain::attempts::{Counter, CounterKey, SavedAttempts},
     store::{Store, StoreError},
 };
 
@@ -18,7 +18,7 @@ const WRITTEN_AT_ONCE: usize = 256;
 
 impl Throttle {
     /// Takes up what the store remembers, and its key.
-    pub(in crate::ops) fn restore(&self, remembered: RememberedAttempts) {
+    pub(in crate::ops) fn restore(&self, remembered: SavedAttempts) {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = remembered.key;
         let (now, uptime) = (self.clock.0.now(), self.clock.uptime());
         for Counter { key, rests_at } in remembered.counters {
@@ -34,7 +34,7 @@ impl Throttle {
         let (counters, keys): (Vec<_>, Vec<_>) = self.unsaved().into_iter().unzip();
         let is_all = counters.len() < WRITTEN_AT_ONCE;
         if !counters.is_empty()
-            && let Err(error) = store.remember_attempts(counters).await
+            && let Err(error) = store.save_attempts(counters).await
         {
             self.counters.mark_unsaved(&keys);
             return Err(error);

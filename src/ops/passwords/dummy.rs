@@ -11,7 +11,7 @@ use argon2::{Params, password_hash::phc};
 use crate::domain::account::{Email, HashParameters};
 
 /// Which parameters stand in for those of unknown accounts.
-pub(super) struct StandIns {
+pub(super) struct DummyParameters {
     today: Params,
     drawn: RwLock<Drawn>,
 }
@@ -22,7 +22,7 @@ struct Drawn {
     shares: Vec<(Params, u64)>,
 }
 
-impl StandIns {
+impl DummyParameters {
     /// Today's parameters for everybody, until more is learned.
     pub(super) fn new(today: Params, key: [u8; blake3::KEY_LEN]) -> Self {
         Self { today, drawn: RwLock::new(Drawn { key, shares: Vec::new() }) }
@@ -84,32 +84,32 @@ mod tests {
         crate::domain::account::PasswordHash::new(hash).parameters()
     }
 
-    fn memory_of(stand_ins: &StandIns, n: usize) -> u32 {
-        stand_ins.of(&Email::parse(&format!("nobody{n}@example.com")).unwrap()).m_cost()
+    fn memory_of(dummies: &DummyParameters, n: usize) -> u32 {
+        dummies.of(&Email::parse(&format!("nobody{n}@example.com")).unwrap()).m_cost()
     }
 
     #[test]
     fn unknown_addresses_take_the_stored_parameters_as_often_as_known_ones() {
-        let stand_ins = StandIns::new(params(8), [7; 32]);
-        assert!((0..100).all(|n| memory_of(&stand_ins, n) == 8), "nothing is known yet");
-        stand_ins.learn(&[(stored(8), 300), (stored(64), 600), (stored(32), 100)]);
-        let drawn: Vec<u32> = (0..10_000).map(|n| memory_of(&stand_ins, n)).collect();
+        let dummies = DummyParameters::new(params(8), [7; 32]);
+        assert!((0..100).all(|n| memory_of(&dummies, n) == 8), "nothing is known yet");
+        dummies.learn(&[(stored(8), 300), (stored(64), 600), (stored(32), 100)]);
+        let drawn: Vec<u32> = (0..10_000).map(|n| memory_of(&dummies, n)).collect();
         for (memory, expected) in [(8, 3000), (64, 6000), (32, 1000)] {
             let count = drawn.iter().filter(|drawn| **drawn == memory).count();
             assert!(count.abs_diff(expected) < 300, "{count} of 10,000 take {memory} KiB");
         }
-        assert_eq!(drawn, (0..10_000).map(|n| memory_of(&stand_ins, n)).collect::<Vec<_>>(), "always the same");
+        assert_eq!(drawn, (0..10_000).map(|n| memory_of(&dummies, n)).collect::<Vec<_>>(), "always the same");
         let spelling = Email::parse("NOBODY1@Example.COM").unwrap();
-        assert_eq!(stand_ins.of(&spelling).m_cost(), drawn[1], "in every spelling");
+        assert_eq!(dummies.of(&spelling).m_cost(), drawn[1], "in every spelling");
     }
 
     #[test]
     fn an_unknown_address_moves_on_to_todays_parameters_once_like_a_known_one() {
-        let stand_ins = StandIns::new(params(8), [7; 32]);
+        let dummies = DummyParameters::new(params(8), [7; 32]);
         let mut before = vec![64; 1000];
         for renewed in (0..=100).step_by(10) {
-            stand_ins.learn(&[(stored(8), renewed), (stored(64), 100 - renewed)]);
-            let now: Vec<u32> = (0..1000).map(|n| memory_of(&stand_ins, n)).collect();
+            dummies.learn(&[(stored(8), renewed), (stored(64), 100 - renewed)]);
+            let now: Vec<u32> = (0..1000).map(|n| memory_of(&dummies, n)).collect();
             assert!(before.iter().zip(&now).all(|(before, now)| before == now || *now == 8));
             before = now;
         }
@@ -118,20 +118,20 @@ mod tests {
 
     #[test]
     fn a_hash_that_cannot_be_read_stands_in_for_nobody() {
-        let stand_ins = StandIns::new(params(8), [7; 32]);
+        let dummies = DummyParameters::new(params(8), [7; 32]);
         let rubbish = ["$argon2id$", "", "$argon2id$v=19$m=1,t=0,p=1$a$b"]
             .map(|text| (crate::domain::account::PasswordHash::new(text.into()).parameters(), 5));
-        stand_ins.learn(&rubbish);
-        assert_eq!(memory_of(&stand_ins, 1), 8);
+        dummies.learn(&rubbish);
+        assert_eq!(memory_of(&dummies, 1), 8);
     }
 
     #[test]
     fn who_takes_which_parameters_depends_on_the_key() {
-        let stand_ins = StandIns::new(params(8), [7; 32]);
-        stand_ins.learn(&[(stored(8), 1), (stored(64), 1)]);
+        let dummies = DummyParameters::new(params(8), [7; 32]);
+        dummies.learn(&[(stored(8), 1), (stored(64), 1)]);
         let with = |key: [u8; 32]| {
-            stand_ins.use_key(&key);
-            (0..100).map(|n| memory_of(&stand_ins, n)).collect::<Vec<_>>()
+            dummies.use_key(&key);
+            (0..100).map(|n| memory_of(&dummies, n)).collect::<Vec<_>>()
         };
         assert_ne!(with([1; 32]), with([2; 32]));
         assert_eq!(with([1; 32]), with([1; 32]));

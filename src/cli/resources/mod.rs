@@ -1,5 +1,7 @@
-//! What a server needs of the system before it starts: open files and threads. A start that would not get them is refused
-//! here, since the framework panics where it runs out of either.
+//! What a server needs of the system before it starts: open files, threads and memory. A start that would get too few files
+//! or threads is refused here, since the framework panics where it runs out of either.
+
+mod memory;
 
 use log::Level;
 
@@ -19,13 +21,51 @@ const FILES_PER_READER: u64 = 2;
 const OTHER_FILES: u64 = 64;
 /// With fewer connections than this, a proxy's kept connections alone would fill the server.
 const LEAST_CONNECTIONS: u64 = 16;
+/// What a client can make the server hold for a connection while a head and a body come in, measured.
+const MEMORY_PER_CONNECTION: u64 = 192 << 10;
 /// Threads beside those that the settings count: the writer's, those of pools and watches, those that write large answers;
 /// and some to spare.
 const OTHER_THREADS: usize = 30;
 
-/// Fits `server.max_connections` to the open files that the system allows, of which it asks for as many as are wanted:
-/// many systems give a process 1,024 unless it asks. Refuses where there are too few files or threads to serve at all.
+/// Fits `server.max_connections` to the open files that the system allows, of which it asks for as many as are wanted
+/// (many systems give a process 1,024 unless it asks), and the default to the memory. Refuses where there are too few files
+/// or threads to serve at all.
 pub(super) fn fit(config: &mut Config) -> Result<(), Failure> {
+    // Whether nobody asked for another number, as far as the number tells.
+    let is_default = config.server.max_connections == Config::load(Sources::default())?.server.max_connections;
+    fit_memory(config, is_default);
+    fit_files(config, is_default)?;
+    expect_threads(config)
+}
+
+/// Connections may take half of the memory that passwords leave. Whoever asked for a number has it.
+fn fit_memory(config: &mut Config, is_default: bool) {
+    let Some(limit) = memory::limit() else { return };
+    let passwords = config.passwords.concurrent_hashes as u64 * u64::from(config.passwords.memory_kib) * 1024;
+    let room = memory_room(limit, passwords);
+    if room >= config.server.max_connections as u64 {
+        return;
+    }
+    let mib = limit >> 20;
+    if !is_default {
+        log::warn!(
+            memory_mib = mib;
+            "server.max_connections is more than there is memory for: clients can make each connection take 192 KiB"
+        );
+        return;
+    }
+    config.server.max_connections = usize::try_from(room).unwrap_or(usize::MAX);
+    log::info!(
+        connections = room, memory_mib = mib;
+        "fewer connections at once than server.max_connections: half of the memory that passwords leave, 192 KiB each"
+    );
+}
+
+fn memory_room(limit: u64, passwords: u64) -> u64 {
+    (limit.saturating_sub(passwords) / 2 / MEMORY_PER_CONNECTION).max(LEAST_CONNECTIONS)
+}
+
+fn fit_files(config: &mut Config, is_default: bool) -> Result<(), Failure> {
     let readers = u64::from(config.database.readers) + u64::from(long_readers(config));
     let fixed = OTHER_FILES + FILES_PER_WORKER * config.server.workers as u64 + FILES_PER_READER * readers;
     let wanted = fixed.saturating_add(FILES_PER_CONNECTION.saturating_mul(config.server.max_connections as u64));
@@ -39,8 +79,7 @@ pub(super) fn fit(config: &mut Config) -> Result<(), Failure> {
     })?;
     if connections < config.server.max_connections {
         // Who asked for a number must learn that there are fewer; the default is only a ceiling.
-        let by_default = Config::load(Sources::default())?.server.max_connections;
-        let level = if config.server.max_connections == by_default { Level::Info } else { Level::Warn };
+        let level = if is_default { Level::Info } else { Level::Warn };
         log::log!(
             level, connections, open_files = allowed;
             "fewer connections at once than server.max_connections: the system allows too few open files for more \
@@ -48,10 +87,10 @@ pub(super) fn fit(config: &mut Config) -> Result<(), Failure> {
         );
         config.server.max_connections = connections;
     }
-    expect_threads(config)
+    Ok(())
 }
 
-/// How many connections there is room for; `None` where too few to serve.
+/// How many connections there are files for; `None` where too few to serve.
 fn fit_connections(asked: u64, fixed: u64, allowed: u64) -> Option<usize> {
     let room = allowed.checked_sub(fixed)? / FILES_PER_CONNECTION;
     let fitted = asked.min(room);
@@ -89,5 +128,13 @@ mod tests {
         assert_eq!(fit_connections(10_000, 100, 40), None);
         assert_eq!(fit_connections(2, 100, 102), Some(2));
         assert_eq!(fit_connections(2, 100, 101), None);
+    }
+
+    #[test]
+    fn connections_take_half_of_the_memory_that_passwords_leave() {
+        assert_eq!(memory_room(256 << 20, 38 << 20), 581);
+        assert_eq!(memory_room(128 << 20, 38 << 20), 240);
+        assert_eq!(memory_room(1 << 40, 38 << 20), 2_796_101);
+        assert_eq!(memory_room(16 << 20, 38 << 20), LEAST_CONNECTIONS);
     }
 }
