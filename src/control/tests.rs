@@ -85,7 +85,11 @@ fn an_answer_that_arrives_in_pieces_is_whole_or_missed() {
         assert!(ended.last() == Some(&true) && !ended[..ended.len() - 1].contains(&true));
         let mut lines = Vec::new();
         let items = intake.finish().unwrap().unwrap();
-        items.each_line(|line| std::io::Result::Ok(lines.push(line.to_owned()))).unwrap();
+        let pushed = items.each_line(|line| {
+            lines.push(line.to_owned());
+            std::io::Result::Ok(())
+        });
+        pushed.unwrap();
         assert_eq!(lines, [r#"{"id":"1","name":"a"}"#, r#"{"id":"2","name":"b"}"#]);
 
         let mut intake = items::Intake::new();
