@@ -196,7 +196,7 @@ impl Seal {
             Some(dialect) => dialect.refuse(error),
             None => error.error_response().into(),
         };
-        self.line.write(response.status(), None, None, Some(&error.to_string()));
+        self.line.write(response.status(), dialect.map(Dialect::pattern), None, Some(&error.to_string()));
         self.close(response)
     }
 

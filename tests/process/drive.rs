@@ -237,8 +237,11 @@ impl Drive<'_> {
             let twice = ["Authorization"; 2].map(|name| (name, format!("Bearer {}", self.secret())));
             self.raw(method, route, NOBODY, &bytes(method, &target, &twice, "")).unwrap();
 
-            let query = format!("{target}?token={0}&access_token={0}&api_token={0}#{0}", self.secret());
+            let query = format!("{target}?token={0}&access_token={0}&api_token={0}", self.secret());
             self.raw(method, route, NOBODY, &bytes(method, &query, &[], "")).unwrap();
+            // Refused before its route is known.
+            let fragment = format!("{query}#{}", self.secret());
+            self.raw(method, ANY, NOBODY, &bytes(method, &fragment, &[], "")).unwrap();
             for name in [
                 "X-Api-Key",
                 "X-Auth-Token",
