@@ -1,7 +1,7 @@
 //! Signing in and out, and a person's own account.
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     web::{Data, Json},
 };
 use serde::Serialize;
@@ -12,6 +12,7 @@ use super::{
     form::Body,
     guard::{AccountReader, AnyCredential, SessionUser},
     origin::Source,
+    refused,
     view::{DataView, MessageView},
 };
 use crate::{
@@ -72,15 +73,23 @@ pub(super) struct Identity {
     r#type: &'static str,
     id: String,
     abilities: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment_id: Option<String>,
 }
 
-pub(super) async fn register(state: Data<AppState>, source: Source, body: Body) -> Result<HttpResponse, ApiError> {
+pub(super) async fn register(
+    request: HttpRequest,
+    state: Data<AppState>,
+    source: Source,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
     accounts::registration_open(&state.ops)?;
     let mut form = body.form(&["name", "email", "password"]).await?;
     let name = form.required("name", Name::parse);
     let email = form.required("email", Email::parse);
     let password = form.required("password", Password::parse);
     let ((name, email), password) = form.finish(name.zip(email).zip(password))?;
+    refused::note_account(&request, &email);
     let account = accounts::NewAccount { name, email, password };
     let user = accounts::register(&state.ops, source.address, account, source.anonymous()).await?;
     Ok(HttpResponse::Created()
@@ -88,13 +97,19 @@ pub(super) async fn register(state: Data<AppState>, source: Source, body: Body) 
         .json(DataView { data: UserView::from(user) }))
 }
 
-pub(super) async fn login(state: Data<AppState>, source: Source, body: Body) -> Result<HttpResponse, ApiError> {
+pub(super) async fn login(
+    request: HttpRequest,
+    state: Data<AppState>,
+    source: Source,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
     let mut form = body.form(&["email", "password", "device_name"]).await?;
     // Whoever got such an address from an earlier release must not be locked out.
     let email = form.required("email", Email::parse_stored);
     let password = form.required("password", Password::parse);
     let device_name = form.optional("device_name", optional_name);
     let (email, password) = form.finish(email.zip(password))?;
+    refused::note_account(&request, &email);
     let attempt = accounts::SignInAttempt { client: source.address, email, password, device_name };
     let issued = accounts::sign_in(&state.ops, attempt, source.anonymous()).await?;
     Ok(HttpResponse::Created().json(DataView { data: SignedIn::from(issued) }))
@@ -115,6 +130,7 @@ pub(super) async fn identify(AnyCredential(principal): AnyCredential) -> Json<Da
             r#type: principal.kind().as_str(),
             id: principal.id().to_string(),
             abilities: principal.abilities().iter().map(ToString::to_string).collect(),
+            environment_id: principal.environment().map(|id| id.to_string()),
         },
     })
 }

@@ -26,9 +26,14 @@ impl FromRequest for ClientAddress {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
-        let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        ready(Ok(Self(client(peer, forwarded(request.headers()), &state.trusted_proxies))))
+        ready(Ok(Self(client_of(request.peer_addr(), request.headers(), state))))
     }
+}
+
+/// The same of a request that came from `peer` with these headers.
+pub(super) fn client_of(peer: Option<SocketAddr>, headers: &HeaderMap, state: &AppState) -> IpAddr {
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    client(peer, forwarded(headers), &state.trusted_proxies)
 }
 
 /// Who asks, by a request that came from `peer` with these headers and starts now. The address is unknown where a trusted proxy does not

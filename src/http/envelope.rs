@@ -30,6 +30,7 @@ use super::{
     error::ApiError,
     expiry,
     guard::Asker,
+    refused::Named,
     unread::{Held, Outlasting},
 };
 use crate::{
@@ -157,7 +158,7 @@ impl Seal {
         match within(self.state.limits.deadline, handled).await {
             Ok(Ok(response)) => {
                 let asker = response.request().extensions().get::<Asker>().copied();
-                self.line.write_answered(&response, asker);
+                self.line.write_answered(&response, asker, &self.state);
                 let (_request, mut response) = response.into_parts();
                 if let Some(asker) = asker {
                     expiry::announce(response.headers_mut(), asker.token_end, &self.state.ops.clock);
@@ -238,12 +239,13 @@ fn add_headers(headers: &mut HeaderMap, id: HeaderValue) {
 
 /// The whole answer to a request that the framework could not hand on, as it goes over the wire, for a connection that is
 /// closed behind it. Like any other it has an id and a line in the log.
-pub(super) fn raw_refusal(error: &ApiError, peer: &str) -> Vec<u8> {
+pub(super) fn raw_refusal(error: &ApiError, peer: String) -> Vec<u8> {
     let line = Line { id: RequestId::new(), method: None, started: Instant::now() };
     let mut response = error.error_response();
     add_headers(response.headers_mut(), line.id.value());
     let status = response.status();
-    line.write(status, None, None, Some(&format!("{error} (from {peer})")));
+    let named = Named { asker: None, client: peer, account: None };
+    line.write_refused(status, None, named, Some(&error.to_string()));
     let mut answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\n").into_bytes();
     for (name, value) in response.headers() {
         answer.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
@@ -307,9 +309,33 @@ struct Line {
 }
 
 impl Line {
-    fn write_answered<B>(&self, response: &ServiceResponse<B>, asker: Option<Asker>) {
-        let reason = response.response().error().map(ToString::to_string);
-        self.write(response.status(), response.request().match_pattern().as_deref(), asker, reason.as_deref());
+    fn write_answered<B>(&self, response: &ServiceResponse<B>, asker: Option<Asker>, state: &AppState) {
+        let (request, status) = (response.request(), response.status());
+        let (route, reason) = (request.match_pattern(), response.response().error().map(ToString::to_string));
+        let (route, reason) = (route.as_deref(), reason.as_deref());
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            self.write_refused(status, route, Named::of(request, asker), reason);
+        } else if state.probes.are_logged(request.method(), route, status) {
+            self.write(status, route, asker, reason);
+        }
+    }
+
+    /// The line of a request that was one too many or could not be handed on, which also says from where and for whom:
+    /// somebody will want to know who tries.
+    fn write_refused(&self, status: StatusCode, route: Option<&str>, named: Named, reason: Option<&str>) {
+        log::log!(
+            target: "patd::request", level_of(status),
+            method = self.method.unwrap_or("-"),
+            route = route.unwrap_or("-"),
+            status = status.as_u16(),
+            elapsed_us = self.elapsed_us(),
+            request_id = self.id.as_str(),
+            principal = named.asker.map_or_else(|| "-".to_owned(), |asker| asker.to_string()),
+            reason = reason.unwrap_or("-"),
+            client = named.client,
+            account = named.account.as_deref().unwrap_or("-");
+            "request"
+        );
     }
 
     /// The line of a proxy's question, which also says what was asked for: the proxy's own log may not.

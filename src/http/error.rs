@@ -120,6 +120,11 @@ impl ApiError {
                 let message = "This token has been used as often as it may be.";
                 of(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", message)
             }
+            // Nothing was presented, so that this tells nothing about it.
+            Self::Ops(Ops::Denied(Denied::Missing)) => {
+                let message = "Unauthenticated. Send Authorization: Bearer <token>.";
+                of(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+            }
             Self::Ops(Ops::Denied(_) | Ops::SignInRefused) => {
                 of(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated.")
             }

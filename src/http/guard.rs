@@ -14,7 +14,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
-use super::{AppState, client::caller, error::ApiError};
+use super::{AppState, client::caller, error::ApiError, refused};
 use crate::{
     domain::{
         ability::Power,
@@ -166,7 +166,13 @@ async fn authenticate(request: &HttpRequest) -> Result<Principal, ApiError> {
 async fn accept(request: &HttpRequest, credential: &str) -> Result<Principal, ApiError> {
     let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
     let caller = caller(request.peer_addr(), request.headers(), state);
-    let principal = verification::authenticate(&state.ops, credential, caller).await?;
+    let principal = match verification::authenticate(&state.ops, credential, caller).await {
+        Ok(principal) => principal,
+        Err(error) => {
+            refused::note_token(request, credential, &error).await;
+            return Err(error.into());
+        }
+    };
     request.extensions_mut().insert(Asker::of(&principal));
     Ok(principal)
 }

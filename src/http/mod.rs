@@ -18,12 +18,15 @@ mod form;
 mod guard;
 mod health;
 mod identity;
+mod index;
 mod introspection;
 mod large;
 mod limits;
 mod origin;
 mod page;
 mod policy_credential;
+mod probes;
+mod refused;
 mod revocation;
 mod rotation;
 mod sessions;
@@ -56,6 +59,7 @@ use authz::Dialect;
 pub use connections::{Connections, service};
 use envelope::Envelope;
 use large::Large;
+use probes::Probes;
 use table::Table;
 
 /// Every route with its methods, readable top to bottom; what proxies ask stands in front of it ([`authz`]). Who may call
@@ -118,6 +122,9 @@ fn table() -> Table {
         .at("/api/v1/tokens/verify-batch", |route| route.post(introspection::verify_batch))
         // What was found where it should not be.
         .at("/api/v1/tokens/revoke-leaked", |route| route.post(revocation::revoke_leaked))
+        // What somebody sees who opens the server's address.
+        .at("/", |route| route.lax().get(index::show))
+        .at("/api", |route| route.lax().get(index::show))
         // Whether this process lives, and whether it can do its work.
         .at("/livez", |route| route.lax().get(health::live))
         .at("/readyz", |route| route.lax().get(health::ready))
@@ -141,6 +148,7 @@ pub struct AppState {
     refused_checks: Sampler,
     malformed: Sampler,
     large: Large,
+    probes: Probes,
 }
 
 struct Limits {
@@ -156,6 +164,7 @@ impl AppState {
         let settings = &config.server;
         Ok(Self {
             large: Large::new(config.database.pool_timeout)?,
+            probes: Probes::default(),
             ops,
             draining: AtomicBool::new(false),
             limits: Limits {

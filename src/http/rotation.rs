@@ -20,6 +20,7 @@ use super::{
     form::Body,
     guard::{Asker, SessionUser, bearer},
     origin::Source,
+    refused,
     tokens::{self, IssuedTokenView, token_id},
     unread::Outlasting,
     view::DataView,
@@ -52,7 +53,13 @@ impl FromRequest for Rotating {
             let caller = caller(request.peer_addr(), request.headers(), state);
             let caller = Caller { since: connections::made_for(&request).or(caller.since), ..caller };
             let credential = bearer(request.headers())?;
-            let asking = rotation::accept_rotating(&state.ops, credential, caller, origin.clone()).await?;
+            let asking = match rotation::accept_rotating(&state.ops, credential, caller, origin.clone()).await {
+                Ok(asking) => asking,
+                Err(error) => {
+                    refused::note_token(&request, credential, &error).await;
+                    return Err(error.into());
+                }
+            };
             request.extensions_mut().insert(Asker::of(&asking));
             Ok(Self { asking, origin })
         })

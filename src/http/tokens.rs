@@ -56,7 +56,7 @@ pub(super) struct TokenView {
     rotated_to: Option<String>,
     #[serde(flatten)]
     limits: LimitsView,
-    /// Only where a list asks for revoked ones; nothing else shows any.
+    /// Of a revoked one.
     #[serde(flatten)]
     revocation: Option<RevocationView>,
 }
@@ -292,7 +292,7 @@ pub(super) async fn show(
     asking: SessionUser,
     id: Path<String>,
 ) -> Result<Json<DataView<DetailView>>, ApiError> {
-    let token = tokens::get(&state.ops, asking.user.id, token_id(&id)?).await?;
+    let token = tokens::show(&state.ops, asking.user.id, token_id(&id)?).await?;
     Ok(Json(DataView { data: detail_view(&state, token).await? }))
 }
 

@@ -79,7 +79,7 @@ pub async fn list(
     Ok(tokens::page(ctx, tokens, limit, list, whose))
 }
 
-/// One token of an environment that the user sees, if it is not revoked.
+/// One token of an environment that the user sees, in any state.
 pub async fn get(ctx: &Context, user: UserId, environment: EnvironmentId, id: TokenId) -> Result<Token, Error> {
     let mut token = ctx.store.environment_token(user, environment, id).await?;
     tokens::freshen(ctx, &mut token);

@@ -170,7 +170,15 @@ pub(super) fn page(ctx: &Context, mut tokens: Vec<Token>, limit: u32, list: List
 
 /// One personal token of the owner that is not revoked.
 pub async fn get(ctx: &Context, owner: UserId, id: TokenId) -> Result<Token, Error> {
-    let mut token = ctx.store.token(id).await?;
+    own(ctx, owner, ctx.store.token(id).await?)
+}
+
+/// The same in any state: what a list of revoked tokens shows can be looked at by itself.
+pub async fn show(ctx: &Context, owner: UserId, id: TokenId) -> Result<Token, Error> {
+    own(ctx, owner, ctx.store.token_in_any_state(id).await?)
+}
+
+fn own(ctx: &Context, owner: UserId, mut token: Token) -> Result<Token, Error> {
     if token.owner != owner || token.environment.is_some() {
         return Err(Error::NotFound);
     }

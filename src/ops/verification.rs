@@ -119,7 +119,7 @@ fn refuse<'c>(denied: Denied) -> Reply<'c, Principal, Error> {
 }
 
 /// Whose token a credential is, without a judgement: so that the refusal of a token whose limits are used up can name it.
-pub(super) fn find_token<'c>(ctx: &'c Context, credential: &str) -> Reply<'c, Option<Principal>, Error> {
+pub fn find_token<'c>(ctx: &'c Context, credential: &str) -> Reply<'c, Option<Principal>, Error> {
     let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return Reply::ready(Ok(None)) };
     ctx.store.token_by_hash(&presented.hash).then(|found| {
         let principal = found.map(|record| record.map(|record| principal(record, None)));

@@ -257,7 +257,7 @@ pub trait Store: Send + Sync + 'static {
     /// one's. [`StoreError::NotFound`], [`Conflict::RoleRequired`], [`Conflict::OwnerDisabled`], and
     /// [`Conflict::TooManyTokens`] where the environment has `max_live` live tokens.
     fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
-    /// A token of an environment that the user sees, if it is not revoked. [`StoreError::NotFound`].
+    /// A token of an environment that the user sees, also one that is revoked. [`StoreError::NotFound`].
     fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Reply<'_, Token>;
     /// The tokens of an environment that the user sees, like [`Store::tokens_of`]. [`StoreError::NotFound`].
     fn environment_tokens(

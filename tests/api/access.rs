@@ -37,7 +37,9 @@ const NOBODY_HERE: [Outcome; 5] = [MissingAbility; 5];
 const PROXY_ONLY: [Outcome; 5] = [UntrustedProxy; 5];
 
 /// Routes that ask for no credential at all.
-const OPEN_ROUTES: [&str; 7] = [
+const OPEN_ROUTES: [&str; 9] = [
+    "/",
+    "/api",
     "/api/v1/revoke",
     "/api/v1/tokens/revoke-leaked",
     "/api/v1/auth/register",
@@ -111,6 +113,10 @@ const TABLE: &[Row] = &[
     Row("PUT", "/api/authz/ext-authz/{policy}/{tail:.*}", PROXY_ONLY),
     Row("PATCH", "/api/authz/ext-authz/{policy}/{tail:.*}", PROXY_ONLY),
     Row("DELETE", "/api/authz/ext-authz/{policy}/{tail:.*}", PROXY_ONLY),
+    Row("GET", "/", OPEN),
+    Row("HEAD", "/", OPEN),
+    Row("GET", "/api", OPEN),
+    Row("HEAD", "/api", OPEN),
     Row("GET", "/livez", OPEN),
     Row("HEAD", "/livez", OPEN),
     Row("GET", "/readyz", OPEN),
@@ -177,7 +183,11 @@ fn every_refusal_is_the_same_401_and_says_more_only_where_a_token_was_presented(
             _ => r#"Bearer realm="patd", error="invalid_token""#,
         };
         assert_eq!(answer.status, 401, "{name}");
-        assert_eq!(answer.text, r#"{"message":"Unauthenticated.","code":"unauthenticated"}"#, "{name}");
+        let message = match name {
+            "none" => "Unauthenticated. Send Authorization: Bearer <token>.",
+            _ => "Unauthenticated.",
+        };
+        assert_eq!(answer.text, format!(r#"{{"message":"{message}","code":"unauthenticated"}}"#), "{name}");
         assert_eq!(answer.header("www-authenticate"), Some(challenge), "{name}");
     }
 }

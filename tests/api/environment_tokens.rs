@@ -215,6 +215,7 @@ fn it_stands_for_its_environment_and_for_no_person() {
         "abilities": [
           "calls:read"
         ],
+        "environment_id": "[uuid]",
         "id": "[uuid]",
         "type": "environment_token"
       }

@@ -27,6 +27,7 @@ mod rates;
 mod refusals;
 mod reuse;
 mod revocation;
+mod revoked_tokens;
 mod rotation;
 mod rotation_races;
 mod seed;

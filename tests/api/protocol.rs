@@ -55,12 +55,21 @@ fn a_path_that_is_not_there_and_a_method_that_is_not_taken_say_so() {
     }
     "#);
     assert_snapshot!(app.anonymous().get("/").shown(), @r#"
-    404
+    200
     {
-      "code": "not_found",
-      "message": "There is nothing at this path."
+      "links": {
+        "environments": "/api/v1/environments",
+        "live": "/livez",
+        "ready": "/readyz",
+        "sign_in": "/api/v1/auth/login",
+        "tokens": "/api/v1/user/api-tokens",
+        "user": "/api/user"
+      },
+      "message": "This server issues and checks API tokens. POST email and password to sign_in for a session token, and send it as Authorization: Bearer <token>.",
+      "name": "patd"
     }
     "#);
+    assert_eq!(app.anonymous().get("/api").body, app.anonymous().get("/").body);
     assert_snapshot!(app.anonymous().send("PUT", TOKENS, None).shown(), @r#"
     405
     allow: GET, HEAD, POST

@@ -11,7 +11,7 @@ use crate::{
 const TOKENS: &str = "/api/v1/user/api-tokens";
 
 /// Routes whose callers expect that what nobody reads is passed over: OAuth says so, and probes mean nothing by it.
-const LAX: [&str; 5] = ["/api/v1/introspect", "/api/v1/revoke", "/livez", "/readyz", "/healthz"];
+const LAX: [&str; 7] = ["/", "/api", "/api/v1/introspect", "/api/v1/revoke", "/livez", "/readyz", "/healthz"];
 
 /// Every strict route but HEAD's, which has no body to say what is wrong, with somebody who may call it.
 fn strict_routes<'a>(app: &'a TestApp) -> Vec<(Client<'a>, String, String)> {

@@ -128,7 +128,7 @@ fn unreadable_requests(format: &'static str, parse: fn(&str) -> Line) {
     let too_large: Vec<&Line> = lines.iter().filter(|line| line.get("status").is_some_and(|is| is == "431")).collect();
     assert_eq!(too_large.len(), 3);
     for line in too_large {
-        assert!(line["level"] == "info" && line["reason"].starts_with("head_too_large (from 127.0.0.1:"), "{line:?}");
+        assert!(line["reason"] == "head_too_large" && line["client"].starts_with("127.0.0.1:"), "{line:?}");
     }
     let left_out =
         lines.iter().any(|line| line["message"].starts_with("requests that could not be read were not logged"));

@@ -361,8 +361,16 @@ impl Drive<'_> {
 pub fn is_open(route: &str) -> bool {
     // A proxy's question is refused by its address before any credential is read.
     let to_proxies = route.starts_with("/api/authz/");
-    let others =
-        ["/api/v1/auth/register", "/api/v1/revoke", "/api/v1/tokens/revoke-leaked", "/livez", "/readyz", "/healthz"];
+    let others = [
+        "/",
+        "/api",
+        "/api/v1/auth/register",
+        "/api/v1/revoke",
+        "/api/v1/tokens/revoke-leaked",
+        "/livez",
+        "/readyz",
+        "/healthz",
+    ];
     to_proxies || route == LOGIN || others.contains(&route)
 }
 

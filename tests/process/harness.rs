@@ -73,6 +73,13 @@ impl Place {
         self.directory.path()
     }
 
+    /// The settings as they are by default, but for the address.
+    pub fn bare() -> Self {
+        let mut place = Self::new(&[]);
+        place.settings.retain(|(name, _)| ["PATD__DATABASE__PATH", "PATD__SERVER__BIND"].contains(name));
+        place
+    }
+
     /// The same in a directory within that one.
     pub fn within(parent: &str, more: &[(&'static str, &'static str)]) -> Self {
         Self { directory: TempDir::new_in(parent).unwrap(), ..Self::new(more) }

@@ -15,6 +15,7 @@ mod locks;
 mod logs;
 mod overwritten;
 mod pressure;
+mod quiet;
 mod read_only;
 mod sign_ins;
 mod unread;

@@ -147,7 +147,7 @@ where
     };
     match (refused, served) {
         (Some(error), _) => {
-            let answer = raw_refusal(&error, &connection.peer());
+            let answer = raw_refusal(&error, connection.peer());
             if let Some(Left { socket, is_stalled: false, .. }) = left {
                 // A client that is gone needs no answer.
                 let _ = tokio::time::timeout(LINGER, say(socket, &answer)).await;

@@ -78,7 +78,7 @@ pub(super) fn list(
     tokens::list(connection, tokens::LIST_OF_ENVIRONMENT, environment.uuid(), query, now)
 }
 
-/// The token, if it is not revoked, for a user who sees its environment.
+/// The token in any state, for a user who sees its environment.
 pub(super) fn seen(
     connection: &Connection,
     user: UserId,
@@ -86,7 +86,8 @@ pub(super) fn seen(
     id: TokenId,
 ) -> Result<Token, StoreError> {
     environments::seen(connection, user, environment)?;
-    by_id(connection, environment, id)
+    let token = tokens::in_any_state(connection, id)?;
+    if token.environment == Some(environment) { Ok(token) } else { Err(StoreError::NotFound) }
 }
 
 fn by_id(connection: &Connection, environment: EnvironmentId, id: TokenId) -> Result<Token, StoreError> {

@@ -1,0 +1,82 @@
+//! What the log says of a server that is probed, tried out and otherwise at rest.
+
+use serde_json::json;
+
+use crate::{
+    drive::{LOGIN, TOKENS},
+    harness::Place,
+    logs::{Line, parse_text},
+};
+
+const PASSWORD: &str = "a password of many words";
+
+fn lines(stderr: &str) -> Vec<Line> {
+    stderr.lines().map(parse_text).collect()
+}
+
+#[test]
+fn a_start_with_the_settings_as_they_are_logs_no_warning() {
+    let place = Place::bare();
+    let server = place.serve();
+    assert_eq!(server.connect().ask("GET", "/readyz", None, None).unwrap().status, 200);
+    let ended = server.terminate();
+    assert!(ended.success);
+    let warnings: Vec<Line> =
+        lines(&ended.stderr).into_iter().filter(|line| ["warn", "error"].contains(&&*line["level"])).collect();
+    assert!(warnings.is_empty(), "{warnings:?}");
+}
+
+#[test]
+fn probes_have_a_line_when_their_answer_changes() {
+    let place = Place::new(&[]);
+    let server = place.serve();
+    let mut connection = server.connect();
+    for path in ["/livez", "/readyz", "/healthz"] {
+        for _ in 0..300 {
+            assert_eq!(connection.ask("GET", path, None, None).unwrap().status, 200);
+        }
+    }
+    let ended = server.terminate();
+    let probes = lines(&ended.stderr).into_iter().filter(|line| line["message"] == "request").count();
+    // One each, and perhaps one more after a minute.
+    assert!((3..=12).contains(&probes), "{probes} lines");
+}
+
+#[test]
+fn a_line_says_from_where_and_for_whom_there_are_too_many_attempts() {
+    let place = Place::new(&[
+        ("PATD__THROTTLE__PER_EMAIL_BURST", "2"),
+        ("PATD__THROTTLE__PER_EMAIL_PER_MINUTE", "1"),
+        ("PATD__SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+    ]);
+    let create = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin"];
+    assert!(place.run(&create, PASSWORD).success);
+    let server = place.serve();
+    let mut connection = server.connect();
+    let right = json!({ "email": "ada@example.com", "password": PASSWORD });
+    let session = connection.ask("POST", LOGIN, None, Some(&right)).unwrap().data("token");
+    let body = json!({ "name": "t", "requests_per_minute": 1 });
+    let token = connection.ask("POST", TOKENS, Some(&session), Some(&body)).unwrap();
+    let (token, id) = (token.data("token"), token.data("id"));
+
+    let wrong = json!({ "email": "ada@example.com", "password": "a wrong password" }).to_string();
+    let request = format!(
+        "POST {LOGIN} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 198.51.100.7\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{wrong}",
+        wrong.len()
+    );
+    let statuses: Vec<u16> = (0..4).map(|_| connection.exchange("POST", request.as_bytes()).unwrap().status).collect();
+    assert_eq!(*statuses.last().unwrap(), 429, "{statuses:?}");
+    let statuses = [0; 2].map(|_| connection.ask("GET", "/api/user", Some(&token), None).unwrap().status);
+    assert_eq!(statuses, [200, 429]);
+
+    let ended = server.terminate();
+    let refused: Vec<Line> =
+        lines(&ended.stderr).into_iter().filter(|line| line.get("status").is_some_and(|is| is == "429")).collect();
+    let sign_in = refused.iter().find(|line| line["route"] == LOGIN).unwrap();
+    assert_eq!((&*sign_in["client"], &*sign_in["account"]), ("198.51.100.7", "a***@example.com"));
+    let use_of_token = refused.iter().find(|line| line["route"] == "/api/user").unwrap();
+    let told = (&*use_of_token["client"], &*use_of_token["principal"]);
+    assert_eq!(told, ("127.0.0.1", &*format!("personal_access_token:{id}")));
+    assert!(!ended.stderr.contains("ada@example.com"), "{}", ended.stderr);
+}
