@@ -19,11 +19,11 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
-        audit::{By, Origin},
+        audit::{Attribution, RequestSource},
         id::{EnvironmentId, TokenId, UserId},
         path::RequestPath,
         policy::{Access, PathPattern, Policy, Rule},
-        secret::{CredentialKind, Plaintext, Prefixes, Presented, TokenHash},
+        secret::{CredentialKind, Plaintext, Prefixes, PresentedCredential, TokenHash},
         text::Name,
         time::Timestamp,
         token::NewToken,
@@ -48,11 +48,11 @@ fn credentials(criterion: &mut Criterion) {
     let (prefixes, secret) = (prefixes(), secret());
     let numbered = secret.numbered(1_234_567);
     criterion.bench_function("parse and hash a credential", |bencher| {
-        bencher.iter(|| Presented::parse(black_box(numbered.expose()), &prefixes).unwrap());
+        bencher.iter(|| PresentedCredential::parse(black_box(numbered.expose()), &prefixes).unwrap());
     });
     let rubbish = format!("pat_{}", "0".repeat(48));
     criterion.bench_function("refuse a credential by its checksum", |bencher| {
-        bencher.iter(|| Presented::parse(black_box(&rubbish), &prefixes).unwrap_err());
+        bencher.iter(|| PresentedCredential::parse(black_box(&rubbish), &prefixes).unwrap_err());
     });
     criterion.bench_function("hash a secret", |bencher| bencher.iter(|| black_box(&secret).hash()));
 }
@@ -168,8 +168,8 @@ impl Rig {
     }
 }
 
-fn by() -> By {
-    By { origin: Origin::COMMAND_LINE, at: Timestamp::from_unix(1) }
+fn by() -> Attribution {
+    Attribution { origin: RequestSource::COMMAND_LINE, at: Timestamp::from_unix(1) }
 }
 
 fn policy() -> Policy {

@@ -18,7 +18,7 @@ use actix_web::{
     web,
 };
 use clap::{Parser, ValueEnum};
-use patd::domain::secret::{CredentialKind, Plaintext, Prefixes, Presented};
+use patd::domain::secret::{CredentialKind, Plaintext, Prefixes, PresentedCredential};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -101,7 +101,9 @@ async fn check(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
         Mode::Headers => return with_headers(),
         Mode::Select => {}
     }
-    let Ok(presented) = Presented::parse(token, &state.prefixes) else { return HttpResponse::Unauthorized().finish() };
+    let Ok(presented) = PresentedCredential::parse(token, &state.prefixes) else {
+        return HttpResponse::Unauthorized().finish();
+    };
     let found = READER.with(|reader| {
         let mut reader = reader.borrow_mut();
         let reader = match &mut *reader {

@@ -3,7 +3,7 @@
 /// Lets the threads that answer requests go before the calling one, by so many steps of niceness: Linux has one a thread,
 /// other systems have one a process, which stays as it is. The thread still gets a share of a busy core. Where the system
 /// refuses, all stay alike.
-pub(crate) fn step_back(steps: i32) {
+pub(crate) fn lower_priority(steps: i32) {
     #[cfg(target_os = "linux")]
     if let Err(error) = linux::lower(steps) {
         log::debug!("a thread keeps its priority: {error}");

@@ -102,7 +102,7 @@ impl Server {
     /// Serves until `stop` says so: the first message (or its sender's end) drains, a second one forces.
     pub async fn run(self, mut stop: UnboundedReceiver<()>) -> io::Result<()> {
         let Self { workers: handle, mut serving, state, connections, drain_delay, control, .. } = self;
-        let housekeeping = rt::spawn(keep_house(Arc::clone(&state)));
+        let housekeeping = rt::spawn(run_housekeeping(Arc::clone(&state)));
         let closing = rt::spawn(close_stuck(connections));
 
         let ended = tokio::select! {
@@ -132,7 +132,7 @@ impl Server {
         let last = async {
             let saved = state.ops.save_attempts().await;
             state.ops.flush_uses().await?;
-            state.ops.note_reuse().await.and(saved)
+            state.ops.flush_reuse().await.and(saved)
         };
         let noted = rt::time::timeout(LAST_FLUSH, last).await;
         let late = |_| Err(StoreError::Unavailable("no answer at shutdown".to_owned()));
@@ -180,7 +180,7 @@ async fn drain(handle: &ServerHandle, delay: Duration) {
     handle.stop(true).await;
 }
 
-async fn keep_house(state: Arc<AppState>) {
+async fn run_housekeeping(state: Arc<AppState>) {
     // A little at a time rather than all at once: so no check waits behind a flood of writes.
     let mut turns = rt::time::interval(FLUSH_IN / uses::TURNS);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -188,7 +188,7 @@ async fn keep_house(state: Arc<AppState>) {
     loop {
         turns.tick().await;
         let flushed = state.ops.flush_some_uses().await;
-        let noted = state.ops.note_reuse().await;
+        let noted = state.ops.flush_reuse().await;
         let failed = flushed.is_err() || noted.is_err();
         report("noting uses", flushed);
         report("noting reuse of tokens", noted);
@@ -198,7 +198,7 @@ async fn keep_house(state: Arc<AppState>) {
         }
         if tidied.elapsed() >= TIDY_EVERY {
             tidied = Instant::now();
-            report("tidying", state.ops.tidy().await);
+            report("tidying", state.ops.run_maintenance().await);
         }
         if failed {
             rt::time::sleep(FLUSH_AGAIN_AFTER).await;

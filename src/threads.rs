@@ -12,7 +12,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
-use crate::priority::step_back;
+use crate::priority::lower_priority;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -33,7 +33,7 @@ impl Threads {
         Self::start_behind(name, count, 0)
     }
 
-    /// The same with threads that let others go before by so many steps ([`step_back`]).
+    /// The same with threads that let others go before by so many steps ([`lower_priority`]).
     pub(crate) fn start_behind(name: &str, count: usize, steps: i32) -> io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::unbounded();
         let mut started = Self { queue: Some(queue), threads: Vec::with_capacity(count) };
@@ -41,7 +41,7 @@ impl Threads {
             let jobs = jobs.clone();
             started.threads.push(thread::Builder::new().name(name.to_owned()).spawn(move || {
                 if steps > 0 {
-                    step_back(steps);
+                    lower_priority(steps);
                 }
                 run(&jobs);
             })?);

@@ -15,7 +15,7 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
-        audit::{By, Origin},
+        audit::{Attribution, RequestSource},
         id::{EnvironmentId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
         text::Name,
@@ -56,7 +56,7 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
                 disabled_at: None,
                 current_environment: EnvironmentId::new(Uuid::now_v7()),
             };
-            let by = By { origin: Origin::COMMAND_LINE, at: Timestamp::from_unix(1) };
+            let by = Attribution { origin: RequestSource::COMMAND_LINE, at: Timestamp::from_unix(1) };
             cached.add_user(owner.clone(), PasswordHash::new("$argon2id$".into()), by.clone()).await.unwrap();
             let tokens = (0..100).map(|_| {
                 let plaintext = secret();
@@ -132,6 +132,6 @@ fn bytes_and_nanoseconds() {
         let unknown = nanoseconds_each(5_000_000, |n| assert!(!look_up(&cached, &unknown[n % hot])));
         println!("of {hot}: {known:.0} ns a known one, {unknown:.0} ns an unknown one");
     }
-    let vouch = nanoseconds_each(5_000_000, |_| assert!(black_box(cached.vouches())));
+    let vouch = nanoseconds_each(5_000_000, |_| assert!(black_box(cached.is_coherent())));
     println!("of which the question whether the store vouches: {vouch:.0} ns");
 }

@@ -21,15 +21,15 @@ use patd::{
         ability::Abilities,
         account::{Email, HashParameters, PasswordHash, User, UserCredentials},
         attempts::{Counter, SavedAttempts},
-        audit::{By, Entry, Event, Origin},
-        environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
+        audit::{Attribution, Entry, Event, RequestSource},
+        environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
         session::{NewSession, Session, SessionRecord},
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
-        use_origin::UseOrigin,
+        use_origin::UseLocation,
     },
     ops::{
         self,
@@ -37,9 +37,9 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        EachToken, EachUser, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply,
-        Rotation, SessionQuery, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery, TokenSelection,
-        UserInventory, Uses,
+        EachToken, EachUser, EnvironmentQuery, LeakReport, Observer, PasswordChange, ProfileChange, PruneBatch, Reply,
+        RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery,
+        TokenSelection, UserInventory, Uses,
         cached::{Cached, Capacity},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -106,7 +106,7 @@ impl Store for Inner {
 
     delegate! {
         fn ready(&self) -> Reply<'_, ()>;
-        fn add_user(&self, user: User, password: PasswordHash, by: By) -> Reply<'_, ()>;
+        fn add_user(&self, user: User, password: PasswordHash, by: Attribution) -> Reply<'_, ()>;
         fn user(&self, id: UserId) -> Reply<'_, User>;
         fn credentials(&self, id: UserId) -> Reply<'_, UserCredentials>;
         fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
@@ -115,63 +115,63 @@ impl Store for Inner {
         fn each_user(&self, inventory: UserInventory, each: EachUser) -> Reply<'_, ()>;
         fn environment_owner(&self, id: EnvironmentId) -> Reply<'_, UserId>;
         fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> Reply<'_, ()>;
-        fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User>;
-        fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> Reply<'_, ()>;
-        fn disable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
-        fn enable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
-        fn sign_in(&self, sign_in: SignIn, by: By) -> Reply<'_, ()>;
+        fn change_profile(&self, id: UserId, change: ProfileChange, by: Attribution) -> Reply<'_, User>;
+        fn change_password(&self, id: UserId, change: PasswordChange, by: Attribution) -> Reply<'_, ()>;
+        fn disable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User>;
+        fn enable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User>;
+        fn sign_in(&self, sign_in: SignIn, by: Attribution) -> Reply<'_, ()>;
         fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Reply<'_, Vec<Session>>;
-        fn end_session(&self, user: UserId, id: SessionId, by: By) -> Reply<'_, ()>;
-        fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> Reply<'_, u64>;
-        fn add_environment(&self, environment: Environment, by: By) -> Reply<'_, ()>;
-        fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, SeenEnvironment>;
-        fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<SeenEnvironment>>;
-        fn choose_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, User>;
-        fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: By) -> Reply<'_, SeenEnvironment>;
-        fn delete_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, ()>;
+        fn end_session(&self, user: UserId, id: SessionId, by: Attribution) -> Reply<'_, ()>;
+        fn end_other_sessions(&self, user: UserId, keep: SessionId, by: Attribution) -> Reply<'_, u64>;
+        fn add_environment(&self, environment: Environment, by: Attribution) -> Reply<'_, ()>;
+        fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, EnvironmentAccess>;
+        fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<EnvironmentAccess>>;
+        fn set_current_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> Reply<'_, User>;
+        fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: Attribution) -> Reply<'_, EnvironmentAccess>;
+        fn delete_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> Reply<'_, ()>;
         fn members_of(&self, user: UserId, id: EnvironmentId) -> Reply<'_, Vec<Member>>;
-        fn share_environment(&self, user: UserId, id: EnvironmentId, with: UserId, role: MemberRole, by: By) -> Reply<'_, Member>;
-        fn unshare_environment(&self, user: UserId, id: EnvironmentId, with: UserId, by: By) -> Reply<'_, ()>;
-        fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
+        fn set_member(&self, user: UserId, id: EnvironmentId, with: UserId, role: MemberRole, by: Attribution) -> Reply<'_, Member>;
+        fn remove_member(&self, user: UserId, id: EnvironmentId, with: UserId, by: Attribution) -> Reply<'_, ()>;
+        fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token>;
         fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Reply<'_, Token>;
         fn environment_tokens(&self, user: UserId, environment: EnvironmentId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
-        fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: By) -> Reply<'_, Token>;
-        fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, ()>;
-        fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
+        fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: Attribution) -> Reply<'_, Token>;
+        fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: Attribution) -> Reply<'_, ()>;
+        fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token>;
         fn token(&self, id: TokenId) -> Reply<'_, Token>;
         fn token_in_any_state(&self, id: TokenId) -> Reply<'_, Token>;
         fn successors_of(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, TokenId)>>;
         fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
-        fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
-        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, Successors>;
-        fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token>;
-        fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()>;
-        fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
-        fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Reply<'_, Ended>;
-        fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> Reply<'_, u64>;
+        fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Reply<'_, Token>;
+        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: Attribution) -> Reply<'_, Successors>;
+        fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, Token>;
+        fn record_first_use(&self, successor: TokenId, rotated_from: TokenId, by: Attribution) -> Reply<'_, ()>;
+        fn revoke_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: Attribution) -> Reply<'_, u64>;
+        fn ended_tokens(&self, long_ago: RetentionCutoff, after: i64) -> Reply<'_, PruneBatch>;
+        fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: RetentionCutoff) -> Reply<'_, u64>;
         fn revoke_tokens(
-            &self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: By
+            &self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: Attribution
         ) -> Reply<'_, u64>;
-        fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()>;
-        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, (Token, Successors)>;
-        fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+        fn revoke_leaked(&self, leaked: LeakReport, by: Attribution) -> Reply<'_, ()>;
+        fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, (Token, Successors)>;
+        fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, Token>;
         fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32>;
         fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()>;
         fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>>;
-        fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
+        fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()>;
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
         fn prune_events(&self, before: Timestamp) -> Reply<'_, u64>;
         fn saved_attempts(&self) -> Reply<'_, SavedAttempts>;
         fn save_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()>;
         fn delete_rested_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64>;
         fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
-        fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()>;
-        fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>>;
+        fn record_locations(&self, origins: Vec<(TokenId, UseLocation)>) -> Reply<'_, ()>;
+        fn locations_of(&self, id: TokenId) -> Reply<'_, Vec<UseLocation>>;
         fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
         fn close(&self) -> Reply<'_, ()>;
         fn observe(&self, observer: Observer) -> ();
-        fn vouches(&self) -> bool;
+        fn is_coherent(&self) -> bool;
     }
 }
 
@@ -272,7 +272,7 @@ impl Rig {
 
     /// Waits until the store vouches, without which nothing is served from memory.
     fn vouched(&self) {
-        eventually(|| self.cached.vouches());
+        eventually(|| self.cached.is_coherent());
     }
 }
 
@@ -292,8 +292,8 @@ fn at(seconds: i64) -> Timestamp {
 
 const REASON: RevocationReason = RevocationReason::RevokedByOwner;
 
-fn by() -> By {
-    By { origin: Origin::COMMAND_LINE, at: at(2) }
+fn by() -> Attribution {
+    Attribution { origin: RequestSource::COMMAND_LINE, at: at(2) }
 }
 
 fn password() -> PasswordHash {
@@ -533,7 +533,7 @@ fn where_the_writer_is_held_up_nothing_is_served_from_memory_for_long() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     // The server's own write waits for it, and with it the thread that looks for others' changes.
     let waiting = rig.cached.rename_token(rig.ada.id, id, Name::parse("later").unwrap(), by());
-    ends_in_time(Instant::now(), || rig.cached.vouches());
+    ends_in_time(Instant::now(), || rig.cached.is_coherent());
     for _ in 0..3 {
         assert_eq!(rig.look_ups(|| assert!(rig.is_live(&hash))), 1, "the store is asked each time");
     }

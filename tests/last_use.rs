@@ -16,7 +16,7 @@ use patd::{
     domain::{
         ability::Abilities,
         account::{Email, PasswordHash, User},
-        audit::{By, Origin},
+        audit::{Attribution, RequestSource},
         id::{EnvironmentId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes},
         text::Name,
@@ -38,8 +38,8 @@ use patd::{
 use tempfile::TempDir;
 use uuid::Uuid;
 
-fn by() -> By {
-    By { origin: Origin::COMMAND_LINE, at: Timestamp::from_unix(1) }
+fn by() -> Attribution {
+    Attribution { origin: RequestSource::COMMAND_LINE, at: Timestamp::from_unix(1) }
 }
 
 /// Operations over a store with a memory of so many tokens, and a clock that is moved by hand.
@@ -160,9 +160,10 @@ fn a_use_outlives_a_change_of_its_token() {
         rig.check(&token).await;
         let before = rig.later();
         rig.check(&token).await;
-        let renamed = tokens::rename(&rig.ctx, rig.owner, id, Name::parse("renamed").unwrap(), Origin::COMMAND_LINE)
-            .await
-            .unwrap();
+        let renamed =
+            tokens::rename(&rig.ctx, rig.owner, id, Name::parse("renamed").unwrap(), RequestSource::COMMAND_LINE)
+                .await
+                .unwrap();
         assert_eq!(renamed.last_used_at.map(Timestamp::unix), Some(before));
         assert_eq!(rig.shown(id).await, Some(before));
         rig.ctx.flush_uses().await.unwrap();

@@ -13,9 +13,9 @@ use std::{mem, sync::atomic::Ordering, time::Duration};
 
 use patd::{
     domain::{
-        ability::Power,
+        ability::ServerAbility,
         account::Password,
-        audit::{Actor, Origin},
+        audit::{Actor, RequestSource},
         id::TokenId,
         limits::Limits,
         text::Name,
@@ -104,8 +104,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-fn acting(actor: Actor) -> Origin {
-    Origin { actor, address: None, request_id: None }
+fn acting(actor: Actor) -> RequestSource {
+    RequestSource { actor, address: None, request_id: None }
 }
 
 /// Does the operation to both, and compares what they say.
@@ -125,7 +125,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                 expiry: lifetime.map_or(Expiry::Never, |life| Expiry::At(Timestamp::from_unix(model.now + life))),
                 limits: Limits::default(),
             };
-            let made = tokens::create(&program.ctx, request, Origin::COMMAND_LINE).await;
+            let made = tokens::create(&program.ctx, request, RequestSource::COMMAND_LINE).await;
             assert_eq!(made.is_ok(), !model.owner_disabled, "{made:?}");
             let Ok(made) = made else { return };
             program.tokens.push((made.token.id, made.plaintext.expose().to_owned()));
@@ -153,37 +153,38 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                 replace_unused: *replace_unused,
             };
             let (id, secret) = program.tokens[at].clone();
-            let (may, rotated) =
-                match by_itself {
-                    true => {
-                        let may = model.accepts(at);
-                        if may {
-                            model.used(at);
-                        } else if model.is_reuse(at) {
-                            model.end_family(model.tokens[at].family);
-                        }
-                        let ctx = &program.ctx;
-                        let rotated =
-                            match rotation::accept_rotating(ctx, &secret, Caller::default(), acting(Actor::Anonymous))
-                                .await
-                            {
-                                Ok(asking) => {
-                                    rotation::rotate_self(ctx, &asking, request, acting(Actor::Anonymous)).await
-                                }
-                                Err(error) => Err(error),
-                            };
-                        (may && model.tokens[at].rotates, rotated)
+            let (may, rotated) = match by_itself {
+                true => {
+                    let may = model.accepts(at);
+                    if may {
+                        model.used(at);
+                    } else if model.is_reuse(at) {
+                        model.revoke_family(model.tokens[at].family);
                     }
-                    false => {
-                        let session = program.sessions.last().copied();
-                        let Some(session) = session else { return };
-                        let origin = acting(Actor::Session(session));
-                        let rotated = rotation::rotate(&program.ctx, program.ada.id, id, request, origin).await;
-                        // Disabling an account ends every session.
-                        let is_enabled = !model.tokens[at].is_disabled;
-                        (model.lasts(at) && is_enabled && *model.sessions.last().unwrap(), rotated)
-                    }
-                };
+                    let ctx = &program.ctx;
+                    let rotated = match rotation::authenticate_for_rotation(
+                        ctx,
+                        &secret,
+                        Caller::default(),
+                        acting(Actor::Anonymous),
+                    )
+                    .await
+                    {
+                        Ok(asking) => rotation::rotate_self(ctx, &asking, request, acting(Actor::Anonymous)).await,
+                        Err(error) => Err(error),
+                    };
+                    (may && model.tokens[at].rotates, rotated)
+                }
+                false => {
+                    let session = program.sessions.last().copied();
+                    let Some(session) = session else { return };
+                    let origin = acting(Actor::Session(session));
+                    let rotated = rotation::rotate(&program.ctx, program.ada.id, id, request, origin).await;
+                    // Disabling an account ends every session.
+                    let is_enabled = !model.tokens[at].is_disabled;
+                    (model.lasts(at) && is_enabled && *model.sessions.last().unwrap(), rotated)
+                }
+            };
             let expected = if may { model.rotate(at, *grace, *on_first_use, *replace_unused, end) } else { None };
             assert_eq!(rotated.is_ok(), expected.is_some(), "token {at}: {rotated:?}");
             let (Ok(rotated), Some(expires_at)) = (rotated.map(|rotated| rotated.issued), expected) else { return };
@@ -211,7 +212,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
         Operation::Revoke { token } => {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
             let id = program.tokens[at].0;
-            let revoked = tokens::revoke(&program.ctx, program.ada.id, id, Origin::COMMAND_LINE).await;
+            let revoked = tokens::revoke(&program.ctx, program.ada.id, id, RequestSource::COMMAND_LINE).await;
             let expected = model.reaches(at).map(|reached| {
                 reached.iter().for_each(|token| model.tokens[*token].is_revoked = true);
                 reached.into_iter().filter(|token| *token != at).map(|token| program.tokens[token].0).collect()
@@ -230,7 +231,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
         Operation::Disable { token } => {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
             let id = program.tokens[at].0;
-            let disabled = revocation::disable(&program.ctx, program.ada.id, id, Origin::COMMAND_LINE).await;
+            let disabled = revocation::disable(&program.ctx, program.ada.id, id, RequestSource::COMMAND_LINE).await;
             let expected = model.reaches(at).map(|reached| {
                 let enabled: Vec<usize> = reached
                     .into_iter()
@@ -243,19 +244,19 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
         Operation::Enable { token } => {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
             let id = program.tokens[at].0;
-            let enabled = revocation::enable(&program.ctx, program.ada.id, id, Origin::COMMAND_LINE).await;
+            let enabled = revocation::enable(&program.ctx, program.ada.id, id, RequestSource::COMMAND_LINE).await;
             assert_eq!(enabled.is_ok(), !model.tokens[at].is_revoked, "{enabled:?}");
             if enabled.is_ok() {
                 model.tokens[at].is_disabled = false;
             }
         }
         Operation::DisableOwner => {
-            accounts::disable(&program.ctx, program.ada.id, Origin::COMMAND_LINE).await.unwrap();
+            accounts::disable(&program.ctx, program.ada.id, RequestSource::COMMAND_LINE).await.unwrap();
             model.owner_disabled = true;
             model.sessions.fill(false);
         }
         Operation::EnableOwner => {
-            accounts::enable(&program.ctx, program.ada.id, Origin::COMMAND_LINE).await.unwrap();
+            accounts::enable(&program.ctx, program.ada.id, RequestSource::COMMAND_LINE).await.unwrap();
             model.owner_disabled = false;
         }
         Operation::SignIn => {
@@ -287,7 +288,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
         }
         Operation::Forget => {
             program.ctx.flush_uses().await.unwrap();
-            program.ctx.note_reuse().await.unwrap();
+            program.ctx.flush_reuse().await.unwrap();
         }
     }
 }
@@ -315,7 +316,7 @@ async fn check(program: &Program, model: &mut Model, at: usize) {
             assert_eq!(*principal.abilities(), abilities(token.rotates));
             let person = principal.person().unwrap();
             assert_eq!((person.id, person.disabled_at), (program.ada.id, None));
-            assert!(!principal.holds("calls:write") && principal.require(Power::TokensIntrospect).is_err());
+            assert!(!principal.holds("calls:write") && principal.require(ServerAbility::TokensIntrospect).is_err());
             model.used(at);
         }
         Err(error) => assert!(matches!(error, ops::Error::Denied(_)), "{error:?}"),

@@ -26,8 +26,8 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, User},
-        audit::{Action, Actor, By, Entry, Event, Origin, Outcome, Target},
-        environment::{Environment, MemberRole, Role, SeenEnvironment, Successor},
+        audit::{Action, Actor, Attribution, Entry, Event, Outcome, RequestSource, Target},
+        environment::{Environment, EnvironmentAccess, MemberRole, Role, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         limits::{Allowlist, Limits},
         secret::{CredentialKind, Hint, Plaintext, Prefixes, TokenHash},
@@ -219,13 +219,13 @@ fn revoked(seconds: i64) -> Revocation {
 }
 
 /// Whoever holds the machine, at this time.
-fn by(seconds: i64) -> By {
-    By { origin: Origin::COMMAND_LINE, at: at(seconds) }
+fn by(seconds: i64) -> Attribution {
+    Attribution { origin: RequestSource::COMMAND_LINE, at: at(seconds) }
 }
 
-fn by_session(session: &NewSession, seconds: i64) -> By {
-    let origin = Origin { actor: Actor::Session(session.session.id), address: None, request_id: None };
-    By { origin, at: at(seconds) }
+fn by_session(session: &NewSession, seconds: i64) -> Attribution {
+    let origin = RequestSource { actor: Actor::Session(session.session.id), address: None, request_id: None };
+    Attribution { origin, at: at(seconds) }
 }
 
 fn name(text: &str) -> Name {

@@ -14,7 +14,7 @@ use crate::{
         policy::{self, Rule},
         policy_options::{Challenges, IdentityHeader},
     },
-    ops::passage::{self, Passage, PolicyDenied},
+    ops::passage::{self, ForwardedRequest, PolicyDenied},
     store::sqlite::Access,
 };
 
@@ -79,7 +79,7 @@ pub(super) fn run(shared: &Shared, command: &Command) -> Result<(), Failure> {
     let mut explanation = Explanation::new(policy, method, path);
     match passage::find_policy(&config.policies, policy) {
         Ok(policy) => {
-            let passage = Passage { policy, method, target: path };
+            let passage = ForwardedRequest { policy, method, target: path };
             explanation.take_options(passage);
             match passage::find_rule(passage) {
                 Ok((at, rule)) => explanation.take_rule(at, rule),
@@ -146,7 +146,7 @@ impl Explanation {
         }
     }
 
-    fn take_options(&mut self, passage: Passage<'_>) {
+    fn take_options(&mut self, passage: ForwardedRequest<'_>) {
         let options = passage.policy.options();
         let read = passage.policy.read(passage.target);
         self.segments =

@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 use super::{Config, layers::Layers};
 use crate::domain::{
     ability::Ability,
-    secret::{BadPrefixes, Prefixes},
+    secret::{ParsePrefixesError, Prefixes},
 };
 
 const KIB: usize = 1024;
@@ -144,7 +144,7 @@ fn check_prefixes(config: &Config, layers: &mut Layers) {
         let same = prefixes.iter().filter(|(_, other)| *other == prefix);
         same.map(|(key, _)| *key).collect::<Vec<_>>()
     };
-    if let Err(BadPrefixes::Ambiguous(short, long)) = config.try_prefixes() {
+    if let Err(ParsePrefixesError::Ambiguous(short, long)) = config.try_prefixes() {
         let key = keys_of(&short).first().copied().unwrap_or("sessions.prefix");
         let other = keys_of(&long).into_iter().find(|other| *other != key);
         let other = other.map_or_else(String::new, |other| layers.describe(other));

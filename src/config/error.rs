@@ -4,7 +4,7 @@ use std::{fmt, io, path::PathBuf};
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingSource {
     /// Nowhere: it is the built-in default.
     Default,
     /// In the configuration file.
@@ -22,7 +22,7 @@ pub enum Origin {
     Flag,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("the default"),
@@ -56,7 +56,7 @@ pub enum ConfigError {
         problem: io::Error,
     },
     /// The configuration file is not TOML.
-    #[error("{} is not valid TOML: {problem}; correct that line", Origin::File { path: path.clone(), line: *line })]
+    #[error("{} is not valid TOML: {problem}; correct that line", SettingSource::File { path: path.clone(), line: *line })]
     NotToml {
         /// The file.
         path: PathBuf,
@@ -103,7 +103,7 @@ pub enum ConfigError {
         /// The dotted key.
         key: String,
         /// Where the value was written.
-        origin: Origin,
+        origin: SettingSource,
         /// The value and its type; only the type where the value is not to be shown.
         found: String,
         /// What would be taken.

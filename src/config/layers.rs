@@ -16,7 +16,7 @@ use toml::{
 };
 
 use super::{
-    error::{ConfigError, Mistakes, Origin},
+    error::{ConfigError, Mistakes, SettingSource},
     policies,
 };
 use crate::domain::policy::Policy;
@@ -29,7 +29,7 @@ pub(super) struct Layers {
     defaults: Table,
     merged: Table,
     /// By dotted key; what is missing is a default.
-    origins: HashMap<String, Origin>,
+    origins: HashMap<String, SettingSource>,
     policies: Vec<Policy>,
     mistakes: Vec<ConfigError>,
     /// The dotted keys whose values are among the mistakes.
@@ -44,8 +44,8 @@ pub(super) struct File<'t> {
 
 impl File<'_> {
     /// The line in which that byte of the text stands.
-    pub(super) fn origin(&self, offset: usize) -> Origin {
-        Origin::File { path: self.path.to_owned(), line: self.line(offset) }
+    pub(super) fn origin(&self, offset: usize) -> SettingSource {
+        SettingSource::File { path: self.path.to_owned(), line: self.line(offset) }
     }
 
     fn line(&self, offset: usize) -> usize {
@@ -125,7 +125,7 @@ impl Layers {
             };
             let (section, key) = rest.split_once("__").unwrap_or((rest, ""));
             if let Some((section, key)) = self.place(section, key) {
-                self.set_text(&section, &key, text, Origin::Variable(name.clone()));
+                self.set_text(&section, &key, text, SettingSource::Variable(name.clone()));
                 continue;
             }
             let file_of = key.strip_suffix("_FILE");
@@ -143,7 +143,7 @@ impl Layers {
                 Ok(content) => {
                     let line = content.strip_suffix('\n').unwrap_or(&content);
                     let line = line.strip_suffix('\r').unwrap_or(line);
-                    self.set_text(&section, &key, line, Origin::VariableFile(name.clone()));
+                    self.set_text(&section, &key, line, SettingSource::VariableFile(name.clone()));
                 }
                 Err(problem) => {
                     let (variable, path) = (name.clone(), text.into());
@@ -157,10 +157,10 @@ impl Layers {
         for (name, text) in flags {
             let (section, key) = name.split_once('.').unwrap_or((name, ""));
             if self.default_of(section, key).is_none() {
-                self.note_unknown(format!("{name} ({})", Origin::Flag), section, key, dotted);
+                self.note_unknown(format!("{name} ({})", SettingSource::Flag), section, key, dotted);
                 continue;
             }
-            self.set_text(section, key, text, Origin::Flag);
+            self.set_text(section, key, text, SettingSource::Flag);
         }
     }
 
@@ -216,7 +216,7 @@ impl Layers {
         };
         let kind = value.type_str();
         match (self.origin(key), value) {
-            (Origin::VariableFile(_), _) => format!("of type {kind} (its value is not shown)"),
+            (SettingSource::VariableFile(_), _) => format!("of type {kind} (its value is not shown)"),
             (_, Value::Table(_)) => format!("of type {kind}"),
             // Debug keeps a text with line breaks on one line, which TOML's own form does not.
             (_, Value::String(text)) => format!("the {kind} {text:?}"),
@@ -224,8 +224,8 @@ impl Layers {
         }
     }
 
-    fn origin(&self, key: &str) -> &Origin {
-        self.origins.get(key).unwrap_or(&Origin::Default)
+    fn origin(&self, key: &str) -> &SettingSource {
+        self.origins.get(key).unwrap_or(&SettingSource::Default)
     }
 
     fn value(&self, key: &str) -> Option<&Value> {
@@ -236,14 +236,14 @@ impl Layers {
         key.split_once('.').and_then(|(section, key)| self.merged.get_mut(section)?.get_mut(key))
     }
 
-    fn set(&mut self, section: &str, key: &str, value: Value, origin: Origin) {
+    fn set(&mut self, section: &str, key: &str, value: Value, origin: SettingSource) {
         if let Some(Value::Table(content)) = self.merged.get_mut(section) {
             content.insert(key.to_owned(), value);
             self.origins.insert(dotted(section, key), origin);
         }
     }
 
-    fn set_text(&mut self, section: &str, key: &str, text: &str, origin: Origin) {
+    fn set_text(&mut self, section: &str, key: &str, text: &str, origin: SettingSource) {
         let value = from_text(text, self.default_of(section, key));
         self.set(section, key, value, origin);
     }

@@ -24,13 +24,13 @@ use serde::Deserialize;
 
 use self::layers::{Layers, VARIABLE_PREFIX};
 pub use self::{
-    error::{ConfigError, Mistakes, Origin},
+    error::{ConfigError, Mistakes, SettingSource},
     values::{LogFormat, LoggedChecks, OnReuse},
 };
 use crate::domain::{
     ability::Ability,
     policy::Policy,
-    secret::{BadPrefixes, Prefixes},
+    secret::{ParsePrefixesError, Prefixes},
 };
 
 const DEFAULTS: &str = include_str!("../../config.toml");
@@ -371,7 +371,7 @@ impl Config {
         self.try_prefixes().expect("the prefixes were checked when the config was loaded")
     }
 
-    fn try_prefixes(&self) -> Result<Prefixes, BadPrefixes> {
+    fn try_prefixes(&self) -> Result<Prefixes, ParsePrefixesError> {
         Prefixes::new(&self.sessions.prefix, &self.tokens.pat_prefix, &self.tokens.environment_prefix)
     }
 

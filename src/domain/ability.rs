@@ -8,7 +8,7 @@ pub struct Ability(Cow<'static, str>);
 
 /// The text is not an ability. The message reads on from "The abilities.0 field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAnAbility {
+pub enum ParseAbilityError {
     /// More than [`Ability::MAX_CHARS`] characters.
     #[error("must not be greater than 100 characters.")]
     TooLong,
@@ -24,9 +24,9 @@ impl Ability {
     pub const MAX_CHARS: usize = 100;
 
     /// Takes `text` byte for byte, if it holds; nothing is trimmed or folded.
-    pub fn parse(text: &str) -> Result<Self, NotAnAbility> {
+    pub fn parse(text: &str) -> Result<Self, ParseAbilityError> {
         if text.len() > Self::MAX_CHARS {
-            return Err(NotAnAbility::TooLong);
+            return Err(ParseAbilityError::TooLong);
         }
         let words = text.strip_suffix('*').map_or(Some(text), |head| match head {
             "" => None,
@@ -35,7 +35,7 @@ impl Ability {
         match words {
             None => Ok(Self::FULL),
             Some(words) if words.split(':').all(is_word) => Ok(Self(Cow::Owned(text.to_owned()))),
-            Some(_) => Err(NotAnAbility::Malformed),
+            Some(_) => Err(ParseAbilityError::Malformed),
         }
     }
 
@@ -75,12 +75,12 @@ fn is_word(word: &str) -> bool {
 }
 
 fn is_reserved(text: &str) -> bool {
-    text == Power::TokensIntrospect.as_str() || text == "admin" || text.starts_with("admin:")
+    text == ServerAbility::TokensIntrospect.as_str() || text == "admin" || text.starts_with("admin:")
 }
 
 /// A power that this server itself acts on. The set is closed: user-defined abilities are for other software to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Power {
+pub enum ServerAbility {
     /// Read the owner's account (`GET /api/user`).
     UserRead,
     /// Rotate the token itself.
@@ -91,7 +91,7 @@ pub enum Power {
     TokensIntrospect,
 }
 
-impl Power {
+impl ServerAbility {
     /// Every power, so that a declared catalogue need not repeat them.
     pub const ALL: [Self; 4] = [Self::UserRead, Self::TokensRotateSelf, Self::EnvironmentsRead, Self::TokensIntrospect];
 
@@ -185,9 +185,9 @@ mod tests {
             assert!(Ability::parse(good).is_ok(), "{good}");
         }
         for bad in ["", ":", "a:", ":a", "a::b", "**", "a*", "a:*:b", "*:a", "a b", "a:b ", "é", "a:**", ":*", "a\0"] {
-            assert_eq!(Ability::parse(bad), Err(NotAnAbility::Malformed), "{bad:?}");
+            assert_eq!(Ability::parse(bad), Err(ParseAbilityError::Malformed), "{bad:?}");
         }
-        assert_eq!(Ability::parse(&"a".repeat(101)), Err(NotAnAbility::TooLong));
+        assert_eq!(Ability::parse(&"a".repeat(101)), Err(ParseAbilityError::TooLong));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub struct Email {
 
 /// Why a text is not an [`Email`]. The message reads on from "The email field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAnEmail {
+pub enum ParseEmailError {
     /// Nothing is left after trimming.
     #[error("is required.")]
     Empty,
@@ -56,24 +56,24 @@ impl Email {
     const MAX_BYTES: usize = 254;
 
     /// Trims `text` and takes it, if it looks like an address. Only a message could prove that it is one.
-    pub fn parse(text: &str) -> Result<Self, NotAnEmail> {
+    pub fn parse(text: &str) -> Result<Self, ParseEmailError> {
         let email = Self::parse_stored(text)?;
         match text::hidden_character(&email.written) {
-            Some(hidden) => Err(NotAnEmail::Hidden(hidden)),
+            Some(hidden) => Err(ParseEmailError::Hidden(hidden)),
             None => Ok(email),
         }
     }
 
     /// The same for an address that may be stored already: earlier releases took hidden characters, and whoever has such an
     /// address must still be able to sign in.
-    pub fn parse_stored(text: &str) -> Result<Self, NotAnEmail> {
+    pub fn parse_stored(text: &str) -> Result<Self, ParseEmailError> {
         let written = text.trim();
         if written.is_empty() {
-            return Err(NotAnEmail::Empty);
+            return Err(ParseEmailError::Empty);
         }
         let canonical = canonical(written);
         if written.len().max(canonical.len()) > Self::MAX_BYTES {
-            return Err(NotAnEmail::TooLong);
+            return Err(ParseEmailError::TooLong);
         }
         let stray = |c: char| c.is_whitespace() || c.is_control();
         let sound = |text: &str| {
@@ -82,7 +82,7 @@ impl Email {
                 && !text.contains(stray)
         };
         if !sound(written) || !sound(&canonical) {
-            return Err(NotAnEmail::Malformed);
+            return Err(ParseEmailError::Malformed);
         }
         Ok(Self { written: written.to_owned(), canonical })
     }
@@ -115,7 +115,7 @@ pub struct Password(SecretString);
 
 /// Why a text cannot be a [`Password`]. The message reads on from "The password field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAPassword {
+pub enum ParsePasswordError {
     /// No text at all.
     #[error("is required.")]
     Empty,
@@ -129,17 +129,17 @@ impl Password {
     pub const MAX_BYTES: usize = 1024;
 
     /// Takes a password that somebody presents. Whether a *new* one is good enough is decided elsewhere.
-    pub fn parse(text: &str) -> Result<Self, NotAPassword> {
+    pub fn parse(text: &str) -> Result<Self, ParsePasswordError> {
         if text.is_empty() {
-            return Err(NotAPassword::Empty);
+            return Err(ParsePasswordError::Empty);
         }
         if text.len() > Self::MAX_BYTES {
-            return Err(NotAPassword::TooLong);
+            return Err(ParsePasswordError::TooLong);
         }
         let normalised: String = text.nfc().collect();
         match normalised.len() <= Self::MAX_BYTES {
             true => Ok(Self(normalised.into())),
-            false => Err(NotAPassword::TooLong),
+            false => Err(ParsePasswordError::TooLong),
         }
     }
 
@@ -223,10 +223,10 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused() {
         for bad in ["ada", "@example.com", "ada@", "a@b@c", "a b@c", "a@b\nc", "a＠b@c"] {
-            assert_eq!(Email::parse(bad), Err(NotAnEmail::Malformed), "{bad:?}");
+            assert_eq!(Email::parse(bad), Err(ParseEmailError::Malformed), "{bad:?}");
         }
-        assert_eq!(Email::parse("  "), Err(NotAnEmail::Empty));
-        assert_eq!(Email::parse(&format!("{}@b", "a".repeat(253))), Err(NotAnEmail::TooLong));
+        assert_eq!(Email::parse("  "), Err(ParseEmailError::Empty));
+        assert_eq!(Email::parse(&format!("{}@b", "a".repeat(253))), Err(ParseEmailError::TooLong));
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
         for hidden in ["\u{200b}", "\u{202e}", "\u{feff}", "\u{ad}", "\u{2060}", "\u{fe0f}", "\u{ffa0}"] {
             for text in [format!("a{hidden}da@example.com"), format!("ada@exam{hidden}ple.com")] {
                 let refused = Email::parse(&text).unwrap_err();
-                assert!(matches!(refused, NotAnEmail::Hidden(_)), "{text:?}: {refused}");
+                assert!(matches!(refused, ParseEmailError::Hidden(_)), "{text:?}: {refused}");
                 assert_eq!(Email::parse_stored(&text).unwrap().as_str(), text);
             }
         }
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn passwords_are_capped_in_bytes_before_and_after_normalisation() {
         assert!(Password::parse(&"x".repeat(1024)).is_ok());
-        assert_eq!(Password::parse(&"x".repeat(1025)).unwrap_err(), NotAPassword::TooLong);
+        assert_eq!(Password::parse(&"x".repeat(1025)).unwrap_err(), ParsePasswordError::TooLong);
         assert_eq!(Password::parse("e\u{301}").unwrap().expose(), "\u{e9}");
     }
 }

@@ -1,6 +1,6 @@
 //! Counters of attempts, as the throttle keeps them and the store remembers them over a restart.
 
-use super::{audit::NotAWord, time::Timestamp};
+use super::{audit::ParseWordError, time::Timestamp};
 
 /// What a counter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,8 +63,8 @@ impl Scope {
     }
 
     /// Reads the word.
-    pub fn parse(text: &str) -> Result<Self, NotAWord> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(NotAWord)
+    pub fn parse(text: &str) -> Result<Self, ParseWordError> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(ParseWordError)
     }
 }
 
@@ -109,6 +109,6 @@ mod tests {
         for scope in Scope::ALL {
             assert_eq!(Scope::parse(scope.as_str()), Ok(scope));
         }
-        assert_eq!(Scope::parse("everything"), Err(NotAWord));
+        assert_eq!(Scope::parse("everything"), Err(ParseWordError));
     }
 }

@@ -52,7 +52,7 @@ impl Actor {
     }
 
     /// Puts together what [`Actor::kind`] and [`Actor::id`] took apart.
-    pub fn parse(kind: &str, id: Option<Uuid>) -> Result<Self, NotAWord> {
+    pub fn parse(kind: &str, id: Option<Uuid>) -> Result<Self, ParseWordError> {
         match (kind, id) {
             ("session", Some(id)) => Ok(Self::Session(SessionId::new(id))),
             ("personal_access_token", Some(id)) => Ok(Self::PersonalAccessToken(TokenId::new(id))),
@@ -60,14 +60,14 @@ impl Actor {
             ("command_line", None) => Ok(Self::CommandLine),
             ("anonymous", None) => Ok(Self::Anonymous),
             ("system", None) => Ok(Self::System),
-            _ => Err(NotAWord),
+            _ => Err(ParseWordError),
         }
     }
 }
 
 /// Whence a change comes: who acts, and by which request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct RequestSource {
     /// Who acts.
     pub actor: Actor,
     /// The address it was asked for from; `None` is this machine's own doing.
@@ -76,7 +76,7 @@ pub struct Origin {
     pub request_id: Option<String>,
 }
 
-impl Origin {
+impl RequestSource {
     /// The administrator's hand.
     pub const COMMAND_LINE: Self = Self { actor: Actor::CommandLine, address: None, request_id: None };
 
@@ -88,14 +88,14 @@ impl Origin {
 ///
 /// Where a session acts, it must not have ended when the change is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct By {
+pub struct Attribution {
     /// By whom.
-    pub origin: Origin,
+    pub origin: RequestSource,
     /// When.
     pub at: Timestamp,
 }
 
-impl By {
+impl Attribution {
     /// The session that acts, where one does.
     pub const fn session(&self) -> Option<SessionId> {
         match self.origin.actor {
@@ -108,7 +108,7 @@ impl By {
 /// The text is none of the words that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a word of the audit trail")]
-pub struct NotAWord;
+pub struct ParseWordError;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
@@ -130,10 +130,10 @@ macro_rules! words {
             }
 
             /// Reads the word.
-            pub fn parse(text: &str) -> Result<Self, NotAWord> {
+            pub fn parse(text: &str) -> Result<Self, ParseWordError> {
                 match text {
                     $($word => Ok(Self::$variant),)*
-                    _ => Err(NotAWord),
+                    _ => Err(ParseWordError),
                 }
             }
         }
@@ -251,7 +251,7 @@ impl Target {
     }
 
     /// Puts together what [`Target::kind`] and [`Target::id`] took apart.
-    pub fn parse(kind: &str, id: Option<Uuid>) -> Result<Self, NotAWord> {
+    pub fn parse(kind: &str, id: Option<Uuid>) -> Result<Self, ParseWordError> {
         match (kind, id) {
             ("user", None) => Ok(Self::UnknownUser),
             ("user", Some(id)) => Ok(Self::User(UserId::new(id))),
@@ -259,7 +259,7 @@ impl Target {
             ("personal_access_token", Some(id)) => Ok(Self::PersonalAccessToken(TokenId::new(id))),
             ("environment_token", Some(id)) => Ok(Self::EnvironmentToken(TokenId::new(id))),
             ("environment", Some(id)) => Ok(Self::Environment(EnvironmentId::new(id))),
-            _ => Err(NotAWord),
+            _ => Err(ParseWordError),
         }
     }
 }
@@ -307,7 +307,7 @@ pub struct Event {
     /// Its place among all events of the store: later ones have larger numbers.
     pub seq: i64,
     /// By whom and when.
-    pub by: By,
+    pub by: Attribution,
     /// What happened.
     pub entry: Entry,
 }
@@ -336,7 +336,7 @@ mod tests {
         for outcome in Outcome::ALL {
             assert_eq!(Outcome::parse(outcome.as_str()), Ok(*outcome));
         }
-        assert_eq!(Action::parse("token.forgotten"), Err(NotAWord));
+        assert_eq!(Action::parse("token.forgotten"), Err(ParseWordError));
     }
 
     #[test]
@@ -352,16 +352,16 @@ mod tests {
         for target in of_tokens.into_iter().chain(others).chain([Target::UnknownUser, Target::Session(session)]) {
             assert_eq!(Target::parse(target.kind(), target.id()), Ok(target));
         }
-        assert_eq!(Actor::parse("session", None), Err(NotAWord));
-        assert_eq!(Actor::parse("system", Some(id)), Err(NotAWord));
-        assert_eq!(Target::parse("session", None), Err(NotAWord));
+        assert_eq!(Actor::parse("session", None), Err(ParseWordError));
+        assert_eq!(Actor::parse("system", Some(id)), Err(ParseWordError));
+        assert_eq!(Target::parse("session", None), Err(ParseWordError));
     }
 
     #[test]
     fn an_event_has_one_name_for_good() {
         let event = |seq| Event {
             seq,
-            by: By { origin: Origin::SYSTEM, at: Timestamp::from_unix(1_700_000_000) },
+            by: Attribution { origin: RequestSource::SYSTEM, at: Timestamp::from_unix(1_700_000_000) },
             entry: Entry::refused(None, Action::SignInRefused, "unknown_user"),
         };
         assert_eq!(event(1).id(), event(1).id());

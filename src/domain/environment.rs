@@ -31,7 +31,7 @@ impl Environment {
 
 /// An environment as somebody sees it who may.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenEnvironment {
+pub struct EnvironmentAccess {
     /// The environment.
     pub environment: Environment,
     /// What whoever sees it may do there.
@@ -72,12 +72,12 @@ pub enum MemberRole {
 /// The text is no role of a member. The message reads on from "The role field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be admin or viewer.")]
-pub struct NotAMemberRole;
+pub struct ParseMemberRoleError;
 
 impl MemberRole {
     /// Reads the word for it.
-    pub fn parse(text: &str) -> Result<Self, NotAMemberRole> {
-        [Self::Viewer, Self::Admin].into_iter().find(|role| role.as_str() == text).ok_or(NotAMemberRole)
+    pub fn parse(text: &str) -> Result<Self, ParseMemberRoleError> {
+        [Self::Viewer, Self::Admin].into_iter().find(|role| role.as_str() == text).ok_or(ParseMemberRoleError)
     }
 
     /// The word for it, on the wire and in the store.
@@ -134,7 +134,7 @@ mod tests {
             assert_eq!(Role::from(role).as_str(), role.as_str());
         }
         for bad in ["owner", "Admin", "", "admin "] {
-            assert_eq!(MemberRole::parse(bad), Err(NotAMemberRole));
+            assert_eq!(MemberRole::parse(bad), Err(ParseMemberRoleError));
         }
     }
 }

@@ -35,7 +35,7 @@ pub struct Allowlist(Vec<IpNet>);
 /// The text is no network. The message reads on from "The ip_allowlist.0 field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an IP address or a network like 192.0.2.0/24 or 2001:db8::/32.")]
-pub struct NotANetwork;
+pub struct ParseNetworkError;
 
 /// More than [`Allowlist::MAX`] networks. The message reads on from "The ip_allowlist field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,9 +47,9 @@ impl Allowlist {
     pub const MAX: usize = 100;
 
     /// Reads one network, or an address as the network of that address alone. What lies beyond the mask is dropped.
-    pub fn parse_network(text: &str) -> Result<IpNet, NotANetwork> {
+    pub fn parse_network(text: &str) -> Result<IpNet, ParseNetworkError> {
         let address = |text: &str| text.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
-        text.parse::<IpNet>().ok().or_else(|| address(text)).map(|network| network.trunc()).ok_or(NotANetwork)
+        text.parse::<IpNet>().ok().or_else(|| address(text)).map(|network| network.trunc()).ok_or(ParseNetworkError)
     }
 
     /// Takes the networks in their order, each once.
@@ -102,7 +102,7 @@ mod tests {
     fn a_network_is_kept_once_and_without_what_lies_beyond_its_mask() {
         assert_eq!(allowlist(&["192.0.2.7/24", "192.0.2.0/24"]).networks(), ["192.0.2.0/24".parse().unwrap()]);
         for bad in ["", "192.0.2.0/33", "192.0.2", "example.com", " 192.0.2.1", "192.0.2.1,192.0.2.2", "192.0.2.01"] {
-            assert_eq!(Allowlist::parse_network(bad), Err(NotANetwork), "{bad:?}");
+            assert_eq!(Allowlist::parse_network(bad), Err(ParseNetworkError), "{bad:?}");
         }
         let many = (0..=100_u32).map(|n| IpNet::from(IpAddr::from(n.to_be_bytes())));
         assert_eq!(Allowlist::new(many.clone()), Err(TooManyNetworks));

@@ -46,14 +46,14 @@ pub enum Access {
 /// The text is no name of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 64 letters, digits, - or _")]
-pub struct NotAPolicyName;
+pub struct ParsePolicyNameError;
 
 impl Policy {
     /// Takes a name, which stands in the path of the endpoints that proxies ask, and the rules.
-    pub fn new(name: &str, rules: Vec<Rule>) -> Result<Self, NotAPolicyName> {
+    pub fn new(name: &str, rules: Vec<Rule>) -> Result<Self, ParsePolicyNameError> {
         let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if !(1..=64).contains(&name.len()) || !name.bytes().all(sound) {
-            return Err(NotAPolicyName);
+            return Err(ParsePolicyNameError);
         }
         Ok(Self { name: name.to_owned(), rules, options: PolicyOptions::default() })
     }
@@ -113,16 +113,16 @@ enum Segment {
     "must be a path like /calls, /calls/*/notes or /calls/**, without . or .. segments, queries, and //, ; or encoded \
      slashes that the policy does not keep"
 )]
-pub struct NotAPattern;
+pub struct ParsePatternError;
 
 impl PathPattern {
     /// Reads a pattern of a policy that reads paths strictly.
-    pub fn parse(text: &str) -> Result<Self, NotAPattern> {
+    pub fn parse(text: &str) -> Result<Self, ParsePatternError> {
         Self::parse_as(text, PathReading::STRICT)
     }
 
     /// Reads a pattern; what stands between the wildcards is read like a request's path.
-    pub fn parse_as(text: &str, reading: PathReading) -> Result<Self, NotAPattern> {
+    pub fn parse_as(text: &str, reading: PathReading) -> Result<Self, ParsePatternError> {
         let (stem, and_below) = match text.strip_suffix("/**") {
             Some("") => ("", true),
             Some(stem) => (stem, true),
@@ -130,15 +130,15 @@ impl PathPattern {
         };
         let keeps_empty = reading.empty_segments == EmptySegments::Keep;
         if text.contains('?') || (and_below && stem.ends_with('/') && !keeps_empty) {
-            return Err(NotAPattern);
+            return Err(ParsePatternError);
         }
         let segments = match (stem, and_below) {
             ("", true) => Vec::new(),
-            _ => RequestPath::parse_as(stem, reading.of_patterns()).map_err(|_| NotAPattern)?.segments().to_vec(),
+            _ => RequestPath::parse_as(stem, reading.of_patterns()).map_err(|_| ParsePatternError)?.segments().to_vec(),
         };
         let segments = segments.into_iter().map(|segment| match &*segment {
             "*" => Ok(Segment::AnyOne),
-            text if text.contains('*') => Err(NotAPattern),
+            text if text.contains('*') => Err(ParsePatternError),
             _ => Ok(Segment::Exactly(segment.into_owned())),
         });
         Ok(Self { segments: segments.collect::<Result<_, _>>()?, and_below, written: text.to_owned() })
@@ -217,7 +217,7 @@ mod tests {
             "", "calls", "*", "/a**", "/a*", "/**/a", "/a/**/b", "//", "/a/../b", "/a?b", "/a%2fb", "/a/**/", "/a//**",
             "/a;b", "/a#b",
         ] {
-            assert_eq!(PathPattern::parse(bad), Err(NotAPattern), "{bad:?}");
+            assert_eq!(PathPattern::parse(bad), Err(ParsePatternError), "{bad:?}");
         }
     }
 
@@ -264,10 +264,10 @@ mod tests {
     #[test]
     fn a_pattern_that_no_path_can_match_is_refused() {
         for bad in ["/a%2Fb", "/a;b", "/a//b", "/a//**"] {
-            assert_eq!(PathPattern::parse_as(bad, AS_SEPARATORS), Err(NotAPattern), "{bad}");
+            assert_eq!(PathPattern::parse_as(bad, AS_SEPARATORS), Err(ParsePatternError), "{bad}");
         }
         for bad in ["/a%2F..", "/a/..;x", "//a", "/*%2F*", "/a?b"] {
-            assert_eq!(PathPattern::parse_as(bad, AS_CHARACTERS), Err(NotAPattern), "{bad}");
+            assert_eq!(PathPattern::parse_as(bad, AS_CHARACTERS), Err(ParsePatternError), "{bad}");
         }
     }
 

@@ -53,7 +53,7 @@ pub enum CredentialPlace {
 /// The text names no place for a token. The message reads on from the name of the setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be header:NAME, such as header:X-API-Key, or cookie:NAME, and no header that means something else")]
-pub struct NotAPlace;
+pub struct ParseCredentialPlaceError;
 
 /// Headers that mean something else to proxies or to this server, besides those that begin like [`OWN_PREFIXES`].
 const TAKEN: [&str; 14] = [
@@ -76,7 +76,7 @@ const OWN_PREFIXES: [&str; 5] = ["remote-", "x-auth-request-", "x-auth-token-", 
 
 impl CredentialPlace {
     /// Reads `header:NAME` or `cookie:NAME`.
-    pub fn parse(text: &str) -> Result<Self, NotAPlace> {
+    pub fn parse(text: &str) -> Result<Self, ParseCredentialPlaceError> {
         // RFC 9110, section 5.6.2.
         let is_name = |name: &str| {
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
@@ -85,11 +85,11 @@ impl CredentialPlace {
             Some(("header", name)) if is_name(name) => {
                 let name = name.to_ascii_lowercase();
                 let is_taken = TAKEN.contains(&&*name) || OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-                if is_taken { Err(NotAPlace) } else { Ok(Self::Header(name)) }
+                if is_taken { Err(ParseCredentialPlaceError) } else { Ok(Self::Header(name)) }
             }
             // The names of cookies are told apart by case (RFC 6265, section 4.1.1).
             Some(("cookie", name)) if is_name(name) => Ok(Self::Cookie(name.to_owned())),
-            _ => Err(NotAPlace),
+            _ => Err(ParseCredentialPlaceError),
         }
     }
 }
@@ -218,7 +218,7 @@ mod tests {
             "query:token",
             "Header:X-API-Key",
         ] {
-            assert_eq!(CredentialPlace::parse(bad), Err(NotAPlace), "{bad:?}");
+            assert_eq!(CredentialPlace::parse(bad), Err(ParseCredentialPlaceError), "{bad:?}");
         }
     }
 

@@ -50,7 +50,7 @@ pub struct Prefixes {
 
 /// The prefixes cannot tell the kinds apart.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadPrefixes {
+pub enum ParsePrefixesError {
     /// A prefix outside the alphabet or the length.
     #[error("{0:?} must be 1 to 16 letters, digits or underscores")]
     Malformed(String),
@@ -61,16 +61,20 @@ pub enum BadPrefixes {
 
 impl Prefixes {
     /// Takes one prefix a kind: 1 to 16 characters of `[A-Za-z0-9_]`, none the beginning of another.
-    pub fn new(session: &str, personal_access_token: &str, environment_token: &str) -> Result<Self, BadPrefixes> {
+    pub fn new(
+        session: &str,
+        personal_access_token: &str,
+        environment_token: &str,
+    ) -> Result<Self, ParsePrefixesError> {
         let all = [session, personal_access_token, environment_token];
         for (at, prefix) in all.iter().enumerate() {
             if !Self::is_sound(prefix) {
-                return Err(BadPrefixes::Malformed((*prefix).to_owned()));
+                return Err(ParsePrefixesError::Malformed((*prefix).to_owned()));
             }
             if let Some((_, other)) =
                 all.iter().enumerate().find(|(other_at, other)| *other_at != at && other.starts_with(prefix))
             {
-                return Err(BadPrefixes::Ambiguous((*prefix).to_owned(), (*other).to_owned()));
+                return Err(ParsePrefixesError::Ambiguous((*prefix).to_owned(), (*other).to_owned()));
             }
         }
         Ok(Self {
@@ -165,13 +169,13 @@ pub struct Hint([u8; 4]);
 /// The text is not four characters of ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be four characters of ASCII")]
-pub struct NotAHint;
+pub struct ParseHintError;
 
 impl Hint {
     /// Takes the hint of a secret that is not at hand.
-    pub fn parse(text: &str) -> Result<Self, NotAHint> {
-        let bytes: [u8; 4] = text.as_bytes().try_into().map_err(|_| NotAHint)?;
-        if bytes.is_ascii() { Ok(Self(bytes)) } else { Err(NotAHint) }
+    pub fn parse(text: &str) -> Result<Self, ParseHintError> {
+        let bytes: [u8; 4] = text.as_bytes().try_into().map_err(|_| ParseHintError)?;
+        if bytes.is_ascii() { Ok(Self(bytes)) } else { Err(ParseHintError) }
     }
 }
 
@@ -208,7 +212,7 @@ impl fmt::Debug for TokenHash {
 
 /// A credential as somebody presents it, well-formed and not yet looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Presented {
+pub struct PresentedCredential {
     /// What it claims to be.
     pub kind: CredentialKind,
     /// The row number it names; a wrong one is refused.
@@ -220,24 +224,24 @@ pub struct Presented {
 /// The text is no credential of ours: wrong prefix, length, alphabet or checksum. It says no more, lest it echo a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a well-formed credential")]
-pub struct NotACredential;
+pub struct ParseCredentialError;
 
-impl Presented {
+impl PresentedCredential {
     /// Reads a credential byte for byte. Rubbish is refused by its checksum before any hash; a good checksum proves nothing.
-    pub fn parse(text: &str, prefixes: &Prefixes) -> Result<Self, NotACredential> {
+    pub fn parse(text: &str, prefixes: &Prefixes) -> Result<Self, ParseCredentialError> {
         let (number, secret) = match text.bytes().take(NUMBER_CHARS + 1).position(|byte| byte == b'|') {
             Some(bar) => (Some(parse_number(&text[..bar])?), &text[bar + 1..]),
             None => (None, text),
         };
-        let (kind, body) = prefixes.split(secret).ok_or(NotACredential)?;
+        let (kind, body) = prefixes.split(secret).ok_or(ParseCredentialError)?;
         if number.is_some() && kind != CredentialKind::PersonalAccessToken {
-            return Err(NotACredential);
+            return Err(ParseCredentialError);
         }
-        let (random, checksum) = body.as_bytes().split_at_checked(RANDOM_CHARS).ok_or(NotACredential)?;
+        let (random, checksum) = body.as_bytes().split_at_checked(RANDOM_CHARS).ok_or(ParseCredentialError)?;
         // Without a way out in the middle, many characters are looked at in one step.
         let is_base62 = random.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric());
         if !is_base62 || parse_checksum(checksum) != Some(crc32fast::hash(random)) {
-            return Err(NotACredential);
+            return Err(ParseCredentialError);
         }
         Ok(Self { kind, number, hash: TokenHash(blake3::hash(secret.as_bytes())) })
     }
@@ -254,9 +258,9 @@ fn parse_checksum(text: &[u8]) -> Option<u32> {
 }
 
 /// A row number is written in one way: no sign, no leading zero.
-fn parse_number(text: &str) -> Result<i64, NotACredential> {
-    let number: i64 = text.parse().map_err(|_| NotACredential)?;
-    (number > 0 && number.to_string() == text).then_some(number).ok_or(NotACredential)
+fn parse_number(text: &str) -> Result<i64, ParseCredentialError> {
+    let number: i64 = text.parse().map_err(|_| ParseCredentialError)?;
+    (number > 0 && number.to_string() == text).then_some(number).ok_or(ParseCredentialError)
 }
 
 #[cfg(test)]
@@ -291,10 +295,10 @@ mod tests {
 
     #[test]
     fn prefixes_must_tell_the_kinds_apart() {
-        assert!(matches!(Prefixes::new("a", "ab", "c"), Err(BadPrefixes::Ambiguous(..))));
-        assert!(matches!(Prefixes::new("a_", "a_", "c"), Err(BadPrefixes::Ambiguous(..))));
+        assert!(matches!(Prefixes::new("a", "ab", "c"), Err(ParsePrefixesError::Ambiguous(..))));
+        assert!(matches!(Prefixes::new("a_", "a_", "c"), Err(ParsePrefixesError::Ambiguous(..))));
         for bad in ["", "a|", "a b", "é", "12345678901234567"] {
-            assert!(matches!(Prefixes::new(bad, "x_", "y_"), Err(BadPrefixes::Malformed(_))), "{bad:?}");
+            assert!(matches!(Prefixes::new(bad, "x_", "y_"), Err(ParsePrefixesError::Malformed(_))), "{bad:?}");
         }
     }
 
@@ -304,15 +308,18 @@ mod tests {
         let token = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes).unwrap();
         let session = Plaintext::generate(CredentialKind::Session, &prefixes).unwrap();
         for number in ["", "0", "-1", "+1", "01", " 1", "1 ", "9223372036854775808", "1|1"] {
-            assert!(Presented::parse(&format!("{number}|{}", token.expose()), &prefixes).is_err(), "{number:?}");
+            assert!(
+                PresentedCredential::parse(&format!("{number}|{}", token.expose()), &prefixes).is_err(),
+                "{number:?}"
+            );
         }
-        assert!(Presented::parse(&format!("1|{}", session.expose()), &prefixes).is_err());
+        assert!(PresentedCredential::parse(&format!("1|{}", session.expose()), &prefixes).is_err());
     }
 
     #[test]
     fn debug_output_shows_no_secret() {
         let token = Plaintext::generate(CredentialKind::Session, &prefixes()).unwrap();
-        let presented = Presented::parse(token.expose(), &prefixes()).unwrap();
+        let presented = PresentedCredential::parse(token.expose(), &prefixes()).unwrap();
         let shown = format!("{token:?} {presented:?}");
         assert!(!shown.contains(&token.expose()[4..]) && !shown.contains(&token.hash().0.to_hex()[..8]), "{shown}");
     }
@@ -322,11 +329,11 @@ mod tests {
         fn what_is_generated_parses_to_its_own_hash(kind in 0..3_usize, number in 1..i64::MAX) {
             let (kind, prefixes) = (KINDS[kind], prefixes());
             let secret = Plaintext::generate(kind, &prefixes).unwrap();
-            let plain = Presented::parse(secret.expose(), &prefixes).unwrap();
-            prop_assert_eq!(plain, Presented { kind, number: None, hash: secret.hash() });
+            let plain = PresentedCredential::parse(secret.expose(), &prefixes).unwrap();
+            prop_assert_eq!(plain, PresentedCredential { kind, number: None, hash: secret.hash() });
             if kind == CredentialKind::PersonalAccessToken {
-                let numbered = Presented::parse(secret.numbered(number).expose(), &prefixes).unwrap();
-                prop_assert_eq!(numbered, Presented { kind, number: Some(number), hash: secret.hash() });
+                let numbered = PresentedCredential::parse(secret.numbered(number).expose(), &prefixes).unwrap();
+                prop_assert_eq!(numbered, PresentedCredential { kind, number: Some(number), hash: secret.hash() });
             }
         }
 
@@ -340,12 +347,12 @@ mod tests {
             text[at] = to;
             let changed: String = text.into_iter().collect();
             // CRC-32 finds every error of a single character, so none of these is ever looked up.
-            prop_assert_eq!(Presented::parse(&changed, &prefixes), Err(NotACredential));
+            prop_assert_eq!(PresentedCredential::parse(&changed, &prefixes), Err(ParseCredentialError));
         }
 
         #[test]
         fn rubbish_is_refused(text in "\\PC{0,80}") {
-            prop_assert_eq!(Presented::parse(&text, &prefixes()), Err(NotACredential));
+            prop_assert_eq!(PresentedCredential::parse(&text, &prefixes()), Err(ParseCredentialError));
         }
     }
 }

@@ -12,7 +12,7 @@ pub struct Name(Box<str>);
 
 /// Why a text is not a [`Name`]. The message reads on from "The name field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAName {
+pub enum ParseNameError {
     /// Nothing is left after trimming.
     #[error("is required.")]
     Empty,
@@ -32,26 +32,26 @@ impl Name {
     pub const MAX_CHARS: usize = 255;
 
     /// Trims `text` and takes it, if it holds.
-    pub fn parse(text: &str) -> Result<Self, NotAName> {
+    pub fn parse(text: &str) -> Result<Self, ParseNameError> {
         let name = Self::parse_stored(text)?;
         match hidden_character(&name.0) {
-            Some(hidden) => Err(NotAName::Hidden(hidden)),
+            Some(hidden) => Err(ParseNameError::Hidden(hidden)),
             None => Ok(name),
         }
     }
 
     /// The same for a name that is stored already: earlier releases took hidden characters, and what they took must stay
     /// readable.
-    pub fn parse_stored(text: &str) -> Result<Self, NotAName> {
+    pub fn parse_stored(text: &str) -> Result<Self, ParseNameError> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(NotAName::Empty);
+            return Err(ParseNameError::Empty);
         }
         if text.chars().any(char::is_control) {
-            return Err(NotAName::Control);
+            return Err(ParseNameError::Control);
         }
         if text.chars().count() > Self::MAX_CHARS {
-            return Err(NotAName::TooLong);
+            return Err(ParseNameError::TooLong);
         }
         Ok(Self(text.into()))
     }
@@ -184,14 +184,14 @@ mod tests {
     #[test]
     fn counts_characters_and_not_bytes() {
         assert!(Name::parse(&"🦀".repeat(255)).is_ok());
-        assert_eq!(Name::parse(&"🦀".repeat(256)), Err(NotAName::TooLong));
+        assert_eq!(Name::parse(&"🦀".repeat(256)), Err(ParseNameError::TooLong));
     }
 
     #[test]
     fn refuses_control_characters_and_keeps_the_rest_as_sent() {
-        assert_eq!(Name::parse("a\0b"), Err(NotAName::Control));
-        assert_eq!(Name::parse("a\u{85}b"), Err(NotAName::Control));
-        assert_eq!(Name::parse(" \t "), Err(NotAName::Empty));
+        assert_eq!(Name::parse("a\0b"), Err(ParseNameError::Control));
+        assert_eq!(Name::parse("a\u{85}b"), Err(ParseNameError::Control));
+        assert_eq!(Name::parse(" \t "), Err(ParseNameError::Empty));
         assert_eq!(Name::parse("  Zoë \u{1f980} ").unwrap().as_str(), "Zoë \u{1f980}");
     }
 
@@ -221,7 +221,7 @@ mod tests {
             let edges = [format!("{c}ab"), format!("ab{c}")];
             // What counts as white space is trimmed there.
             for text in edges.into_iter().filter(|_| !c.is_whitespace()).chain([format!("a{c}b")]) {
-                assert_eq!(Name::parse(&text), Err(NotAName::Hidden(Hidden(c))), "{text:?}");
+                assert_eq!(Name::parse(&text), Err(ParseNameError::Hidden(Hidden(c))), "{text:?}");
                 assert_eq!(Name::parse_stored(&text).unwrap().as_str(), text.trim(), "{text:?}");
             }
         }

@@ -10,7 +10,7 @@ pub struct Timestamp(i64);
 
 /// The text is not an RFC 3339 date-time of the years 1 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotATimestamp {
+pub enum ParseTimestampError {
     /// Another form, or another year.
     #[error("must be a date and time like 2030-01-31T12:00:00Z")]
     Malformed,
@@ -58,13 +58,13 @@ impl Timestamp {
     }
 
     /// Reads an RFC 3339 date-time with any offset; a fraction of a second is dropped.
-    pub fn parse(text: &str) -> Result<Self, NotATimestamp> {
-        let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| NotATimestamp::Malformed)?;
+    pub fn parse(text: &str) -> Result<Self, ParseTimestampError> {
+        let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| ParseTimestampError::Malformed)?;
         if parsed.timestamp_subsec_nanos() >= NANOS_OF_A_SECOND {
-            return Err(NotATimestamp::LeapSecond);
+            return Err(ParseTimestampError::LeapSecond);
         }
         let seconds = parsed.timestamp();
-        (Self::MIN.0..=Self::MAX.0).contains(&seconds).then_some(Self(seconds)).ok_or(NotATimestamp::Malformed)
+        (Self::MIN.0..=Self::MAX.0).contains(&seconds).then_some(Self(seconds)).ok_or(ParseTimestampError::Malformed)
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_leap_second_is_refused() {
         for text in ["2016-12-31T23:59:60Z", "2030-01-31T12:00:60.5Z", "2017-01-01T00:59:60+01:00"] {
-            assert_eq!(Timestamp::parse(text), Err(NotATimestamp::LeapSecond), "{text}");
+            assert_eq!(Timestamp::parse(text), Err(ParseTimestampError::LeapSecond), "{text}");
         }
         assert!(Timestamp::parse("2030-01-31T12:00:59.999999999Z").is_ok());
     }
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(Timestamp::from_unix(i64::MAX).to_string(), "9999-12-31T23:59:59Z");
         assert_eq!(Timestamp::from_unix(i64::MIN).to_string(), "0001-01-01T00:00:00Z");
         assert_eq!(Timestamp::MAX.plus(Duration::MAX), Timestamp::MAX);
-        assert_eq!(Timestamp::parse("tomorrow"), Err(NotATimestamp::Malformed));
-        assert_eq!(Timestamp::parse("2024-01-15"), Err(NotATimestamp::Malformed));
+        assert_eq!(Timestamp::parse("tomorrow"), Err(ParseTimestampError::Malformed));
+        assert_eq!(Timestamp::parse("2024-01-15"), Err(ParseTimestampError::Malformed));
     }
 }

@@ -11,7 +11,7 @@ use super::{
     secret::{CredentialKind, Hint, Plaintext, TokenHash},
     text::Name,
     time::Timestamp,
-    use_origin::NotedOrigin,
+    use_origin::NotedLocation,
 };
 
 /// A token as it is stored, without its secret.
@@ -117,7 +117,7 @@ pub enum RevocationReason {
     /// Its successor has taken its place.
     Rotated,
     /// Its secret was found where it should not be.
-    Leaked,
+    LeakReport,
     /// Its owner was disabled. Disabling alone refuses tokens and revokes none.
     OwnerDisabled,
     /// A token of its family was used after its end.
@@ -129,16 +129,22 @@ pub enum RevocationReason {
 /// The text is no reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a reason why a token was revoked")]
-pub struct NotAReason;
+pub struct ParseRevocationReasonError;
 
 impl RevocationReason {
     /// Every reason.
-    pub const ALL: [Self; 6] =
-        [Self::RevokedByOwner, Self::Rotated, Self::Leaked, Self::OwnerDisabled, Self::ReuseDetected, Self::Expired];
+    pub const ALL: [Self; 6] = [
+        Self::RevokedByOwner,
+        Self::Rotated,
+        Self::LeakReport,
+        Self::OwnerDisabled,
+        Self::ReuseDetected,
+        Self::Expired,
+    ];
 
     /// Reads the word for it.
-    pub fn parse(text: &str) -> Result<Self, NotAReason> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(NotAReason)
+    pub fn parse(text: &str) -> Result<Self, ParseRevocationReasonError> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(ParseRevocationReasonError)
     }
 
     /// The word for it, on the wire and in the store.
@@ -146,7 +152,7 @@ impl RevocationReason {
         match self {
             Self::RevokedByOwner => "revoked_by_owner",
             Self::Rotated => "rotated",
-            Self::Leaked => "leaked",
+            Self::LeakReport => "leaked",
             Self::OwnerDisabled => "owner_disabled",
             Self::ReuseDetected => "reuse_detected",
             Self::Expired => "expired",
@@ -203,7 +209,7 @@ pub struct TokenRecord {
     /// record of it: who would refuse a token for not being used asks the store first.
     pub last_use: LastUse,
     /// From where those who share this record noted it last.
-    pub noted_origin: NotedOrigin,
+    pub noted_origin: NotedLocation,
 }
 
 /// The states by which a list can be narrowed. A token is in exactly one at any time.

@@ -10,16 +10,16 @@ use super::time::Timestamp;
 
 /// An address from which a token was used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UseOrigin {
+pub struct UseLocation {
     /// The address.
     pub address: IpAddr,
     /// What was said last to be using it there.
     pub user_agent: Option<UserAgent>,
-    /// When it was last used from there, to within [`UseOrigin::GRAIN`] seconds.
+    /// When it was last used from there, to within [`UseLocation::GRAIN`] seconds.
     pub last_used_at: Timestamp,
 }
 
-impl UseOrigin {
+impl UseLocation {
     /// How many of a token are kept: those that were used last.
     pub const KEPT: usize = 5;
 
@@ -72,9 +72,9 @@ impl fmt::Display for UserAgent {
 /// Which origin was noted last, told by a record: a hash of it, so that to see that it is the same takes no lock. A copy
 /// knows of none.
 #[derive(Debug, Default)]
-pub struct NotedOrigin(AtomicU64);
+pub struct NotedLocation(AtomicU64);
 
-impl NotedOrigin {
+impl NotedLocation {
     /// Whether it is the one with that hash.
     pub fn is(&self, hash: u64) -> bool {
         self.0.load(Relaxed) == hash
@@ -86,7 +86,7 @@ impl NotedOrigin {
     }
 }
 
-impl Clone for NotedOrigin {
+impl Clone for NotedLocation {
     fn clone(&self) -> Self {
         Self::default()
     }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_is_merged_is_each_address_once_and_the_latest_five() {
-        let origin = |last: u8, agent: &str, at| UseOrigin {
+        let origin = |last: u8, agent: &str, at| UseLocation {
             address: [192, 0, 2, last].into(),
             user_agent: UserAgent::clean(agent),
             last_used_at: Timestamp::from_unix(at),
@@ -114,7 +114,7 @@ mod tests {
         let memory = vec![origin(1, "new", 9), origin(2, "a", 5)];
         let stored =
             vec![origin(1, "old", 8), origin(3, "a", 7), origin(4, "a", 3), origin(5, "a", 2), origin(6, "a", 1)];
-        let merged = UseOrigin::merge(memory, stored);
+        let merged = UseLocation::merge(memory, stored);
         assert_eq!(
             merged,
             [origin(1, "new", 9), origin(3, "a", 7), origin(2, "a", 5), origin(4, "a", 3), origin(5, "a", 2)]

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::{
         account::{Email, Password, User},
-        text::{Name, NotAName},
+        text::{Name, ParseNameError},
     },
     ops::{
         accounts,
@@ -174,7 +174,7 @@ pub(super) async fn change_password(
 /// A name that may be left out: an empty one is not "required".
 fn optional_name(text: &str) -> Result<Name, String> {
     Name::parse(text).map_err(|error| match error {
-        NotAName::Empty => "must not be empty; it can be left out.".to_owned(),
+        ParseNameError::Empty => "must not be empty; it can be left out.".to_owned(),
         other => other.to_string(),
     })
 }

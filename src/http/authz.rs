@@ -21,13 +21,13 @@ use actix_web::{
 };
 
 use super::{
-    AppState, client::caller, error::ApiError, expiry, guard::Asker, identity, policy_credential::credential,
-    table::EVERY_METHOD,
+    AppState, client::caller, error::ApiError, expiry, guard::PrincipalSummary, identity,
+    policy_credential::credential, table::EVERY_METHOD,
 };
 use crate::{
     domain::{policy::Policy, policy_options::Challenges},
     ops::{
-        passage::{self, Passage, PolicyDenied, Refusal},
+        passage::{self, ForwardedRequest, PolicyDenied, Refusal},
         verification::Caller,
     },
 };
@@ -43,9 +43,9 @@ pub(super) struct Dialect {
     /// Whether the path of the request that is to pass follows the policy's name.
     path_follows: bool,
     /// Whether it makes an error of its own of everything but 200, 401 and 403.
-    three_statuses: bool,
+    only_401_403: bool,
     /// Where it tells method and path of the request that is to pass.
-    told: fn(&Request) -> Result<(&str, &str), ApiError>,
+    extract: fn(&Request) -> Result<(&str, &str), ApiError>,
 }
 
 const READING: Option<&[Method]> = Some(&[Method::GET, Method::HEAD]);
@@ -59,8 +59,8 @@ static DIALECTS: [Dialect; 3] = [
         pattern: "/api/authz/auth-request/{policy}",
         methods: READING,
         path_follows: false,
-        three_statuses: true,
-        told: |request| Ok((header(request, &X_ORIGINAL_METHOD)?, header(request, &X_ORIGINAL_URI)?)),
+        only_401_403: true,
+        extract: |request| Ok((header(request, &X_ORIGINAL_METHOD)?, header(request, &X_ORIGINAL_URI)?)),
     },
     // Traefik's `forwardAuth` and Caddy's `forward_auth`, which hand any refusal on to the client.
     Dialect {
@@ -68,8 +68,8 @@ static DIALECTS: [Dialect; 3] = [
         pattern: "/api/authz/forward-auth/{policy}",
         methods: READING,
         path_follows: false,
-        three_statuses: false,
-        told: |request| Ok((header(request, &X_FORWARDED_METHOD)?, header(request, &X_FORWARDED_URI)?)),
+        only_401_403: false,
+        extract: |request| Ok((header(request, &X_FORWARDED_METHOD)?, header(request, &X_FORWARDED_URI)?)),
     },
     // Envoy's HTTP `ext_authz`, which asks with the client's own method and with its path behind the endpoint's.
     Dialect {
@@ -77,11 +77,11 @@ static DIALECTS: [Dialect; 3] = [
         pattern: "/api/authz/ext-authz/{policy}/{tail:.*}",
         methods: None,
         path_follows: true,
-        three_statuses: false,
-        told: |request| {
+        only_401_403: false,
+        extract: |request| {
             let behind = request.uri().path_and_query().and_then(|target| target.as_str().strip_prefix(EXT_AUTHZ));
             let slash = behind.and_then(|behind| behind.find('/').map(|at| &behind[at..]));
-            Ok((request.method().as_str(), slash.ok_or(ApiError::IncompletePassage)?))
+            Ok((request.method().as_str(), slash.ok_or(ApiError::IncompleteForwardedRequest)?))
         },
     },
 ];
@@ -117,7 +117,7 @@ impl Dialect {
         let mut response = error.error_response();
         let status = response.status();
         let taken = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) || status.is_server_error();
-        if self.three_statuses && !taken {
+        if self.only_401_403 && !taken {
             *response.status_mut() = StatusCode::FORBIDDEN;
         }
         response.headers_mut().append(X_AUTH_ERROR, HeaderValue::from_static(error.code()));
@@ -156,7 +156,7 @@ fn set_challenges(headers: &mut HeaderMap, challenges: Challenges) {
 /// Why a request may not pass, and who asked if that is known: for the log.
 pub(super) struct Refused {
     pub(super) error: ApiError,
-    pub(super) asker: Option<Asker>,
+    pub(super) asker: Option<PrincipalSummary>,
 }
 
 impl Refused {
@@ -171,49 +171,49 @@ pub(super) async fn answer(
     state: &AppState,
     dialect: &Dialect,
     request: &Request,
-) -> (Response<BoxBody>, Result<Option<Asker>, Box<Refused>>) {
+) -> (Response<BoxBody>, Result<Option<PrincipalSummary>, Box<Refused>>) {
     if let Some(methods) = dialect.methods.filter(|methods| !methods.contains(request.method())) {
         let error = ApiError::method_not_allowed(methods);
         return (error.error_response().into(), Err(Refused::stranger(error)));
     }
-    let (passage, caller) = match question(state, dialect, request) {
-        Ok(question) => question,
+    let (passage, caller) = match parse(state, dialect, request) {
+        Ok(parse) => parse,
         Err(error) => return (dialect.refuse(&error), Err(Refused::stranger(error))),
     };
     let options = passage.policy.options();
     let credential = || credential(request.headers(), options, &state.ops.rules.prefixes);
     let decided = passage::authorize(&state.ops, passage, caller, credential).await;
     match decided.and_then(|principal| {
-        let yes = identity::yes(principal.as_ref(), options.identity_headers).map_err(Refusal::of_stranger)?;
-        Ok((yes, principal))
+        let allow = identity::allow(principal.as_ref(), options.identity_headers).map_err(Refusal::of_stranger)?;
+        Ok((allow, principal))
     }) {
-        Ok((mut yes, principal)) => {
-            let asker = principal.as_ref().map(Asker::of);
-            expiry::announce(yes.headers_mut(), asker.and_then(|asker| asker.token_end), &state.ops.clock);
-            (yes, Ok(asker))
+        Ok((mut allow, principal)) => {
+            let asker = principal.as_ref().map(PrincipalSummary::of);
+            expiry::announce(allow.headers_mut(), asker.and_then(|asker| asker.token_end), &state.ops.clock);
+            (allow, Ok(asker))
         }
         Err(refusal) => {
             let response = dialect.refuse_by(passage.policy, &refusal);
-            let asker = refusal.principal.as_deref().map(Asker::of);
+            let asker = refusal.principal.as_deref().map(PrincipalSummary::of);
             (response, Err(Box::new(Refused { error: refusal.error, asker })))
         }
     }
 }
 
 /// What is asked, and for whom.
-fn question<'r>(
+fn parse<'r>(
     state: &'r AppState,
     dialect: &Dialect,
     request: &'r Request,
-) -> Result<(Passage<'r>, Caller<'r>), ApiError> {
+) -> Result<(ForwardedRequest<'r>, Caller<'r>), ApiError> {
     let peer = request.peer_addr().ok_or(ApiError::UntrustedProxy)?;
     if !state.trusts(peer.ip()) {
         return Err(ApiError::UntrustedProxy);
     }
     let name = dialect.policy(request.path()).ok_or(PolicyDenied::UnknownPolicy)?;
     let policy = passage::find_policy(&state.ops.rules.policies, name)?;
-    let (method, target) = (dialect.told)(request)?;
-    Ok((Passage { policy, method, target }, caller(Some(peer), request.headers(), state)))
+    let (method, target) = (dialect.extract)(request)?;
+    Ok((ForwardedRequest { policy, method, target }, caller(Some(peer), request.headers(), state)))
 }
 
 /// A proxy's question as its log line tells it.
@@ -227,7 +227,7 @@ pub(super) struct Asked<'r> {
 impl<'r> Asked<'r> {
     /// `None` where nobody may ask, or it cannot be told what is asked.
     pub(super) fn of(state: &'r AppState, dialect: &Dialect, request: &'r Request) -> Option<Self> {
-        let (Passage { policy, method, target }, caller) = question(state, dialect, request).ok()?;
+        let (ForwardedRequest { policy, method, target }, caller) = parse(state, dialect, request).ok()?;
         let client = caller.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
         Some(Self { policy: policy.name(), method, path: logged_path(target), client })
     }
@@ -262,8 +262,8 @@ fn logged_path(target: &str) -> Cow<'_, str> {
 /// A header that must be there once, as text.
 fn header<'r>(request: &'r Request, name: &HeaderName) -> Result<&'r str, ApiError> {
     let mut values = request.headers().get_all(name);
-    let value = values.next().and_then(|value| value.to_str().ok()).ok_or(ApiError::IncompletePassage)?;
-    if values.next().is_some() { Err(ApiError::IncompletePassage) } else { Ok(value) }
+    let value = values.next().and_then(|value| value.to_str().ok()).ok_or(ApiError::IncompleteForwardedRequest)?;
+    if values.next().is_some() { Err(ApiError::IncompleteForwardedRequest) } else { Ok(value) }
 }
 
 const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");

@@ -29,7 +29,7 @@ use super::{
     connections::UnderWay,
     error::ApiError,
     expiry,
-    guard::Asker,
+    guard::PrincipalSummary,
     refused::Named,
     unread::{Held, Outlasting},
 };
@@ -60,23 +60,23 @@ where
     type Response = Response<BoxBody>;
     type Error = Error;
     type Config = AppConfig;
-    type Service = Sealed<F::Service>;
+    type Service = EnvelopeService<F::Service>;
     type InitError = ();
     type Future = LocalBoxFuture<'static, Result<Self::Service, ()>>;
 
     fn new_service(&self, config: AppConfig) -> Self::Future {
         let (routes, state) = (self.routes.new_service(config), self.state.clone());
-        Box::pin(async move { Ok(Sealed { routes: routes.await?, state }) })
+        Box::pin(async move { Ok(EnvelopeService { routes: routes.await?, state }) })
     }
 }
 
 /// An [`Envelope`] on one worker.
-pub(super) struct Sealed<S> {
+pub(super) struct EnvelopeService<S> {
     routes: S,
     state: Data<AppState>,
 }
 
-impl<S> Service<Request> for Sealed<S>
+impl<S> Service<Request> for EnvelopeService<S>
 where
     S: Service<Request, Response = ServiceResponse, Error = Error>,
     S::Future: 'static,
@@ -88,47 +88,47 @@ where
     forward_ready!(routes);
 
     fn call(&self, mut request: Request) -> Self::Future {
-        let seal = Seal {
-            line: Line { id: RequestId::new(), method: named_method(request.method()), started: Instant::now() },
+        let in_flight = InFlightRequest {
+            line: AccessLog { id: RequestId::new(), method: named_method(request.method()), started: Instant::now() },
             state: self.state.clone(),
             held: Held::of(&mut request),
             under_way: UnderWay::begin(&mut request),
         };
         let dialect = Dialect::of(request.path());
-        let (limit, under_way) = (self.state.limits.head, seal.under_way.as_ref());
+        let (limit, under_way) = (self.state.limits.head, in_flight.under_way.as_ref());
         // Its fields are counted only where more came than a head may have.
         if under_way.is_none_or(|under_way| under_way.head_most > limit) && head_size(&request) > limit {
-            let refused = seal.refuse(&ApiError::HeadTooLarge(limit), dialect);
+            let refused = in_flight.refuse(&ApiError::HeadTooLarge(limit), dialect);
             return Box::pin(ready(Ok(refused)));
         }
         if under_way.is_some_and(|under_way| under_way.has_fragment) {
-            return Box::pin(ready(Ok(seal.refuse_fragment(dialect))));
+            return Box::pin(ready(Ok(in_flight.refuse_fragment(dialect))));
         }
         match dialect {
-            Some(dialect) => Box::pin(seal.check(dialect, request)),
+            Some(dialect) => Box::pin(in_flight.check(dialect, request)),
             // No route and no identifier has a character that must be encoded, and the router would decode the others: a
             // rule of a proxy in front of this server would see another path.
             None if request.path().contains('%') => {
-                let refused = seal.refuse(&ApiError::Ops(ops::Error::NotFound), None);
+                let refused = in_flight.refuse(&ApiError::Ops(ops::Error::NotFound), None);
                 Box::pin(ready(Ok(refused)))
             }
             None => {
-                request.extensions_mut().insert(seal.line.id);
-                Box::pin(seal.route(self.routes.call(request)))
+                request.extensions_mut().insert(in_flight.line.id);
+                Box::pin(in_flight.route(self.routes.call(request)))
             }
         }
     }
 }
 
 /// What is known of a request before anybody handles it, and kept until it is answered.
-struct Seal {
-    line: Line,
+struct InFlightRequest {
+    line: AccessLog,
     state: Data<AppState>,
     held: Option<Held>,
     under_way: Option<UnderWay>,
 }
 
-impl Seal {
+impl InFlightRequest {
     async fn check(self, dialect: &'static Dialect, request: Request) -> Result<Response<BoxBody>, Error> {
         let answered = within(self.state.limits.deadline, authz::answer(&self.state, dialect, &request)).await;
         let (response, passed) = match answered {
@@ -157,7 +157,7 @@ impl Seal {
     ) -> Result<Response<BoxBody>, Error> {
         match within(self.state.limits.deadline, handled).await {
             Ok(Ok(response)) => {
-                let asker = response.request().extensions().get::<Asker>().copied();
+                let asker = response.request().extensions().get::<PrincipalSummary>().copied();
                 self.line.write_answered(&response, asker, &self.state);
                 let (_request, mut response) = response.into_parts();
                 if let Some(asker) = asker {
@@ -240,7 +240,7 @@ fn add_headers(headers: &mut HeaderMap, id: HeaderValue) {
 /// The whole answer to a request that the framework could not hand on, as it goes over the wire, for a connection that is
 /// closed behind it. Like any other it has an id and a line in the log.
 pub(super) fn raw_refusal(error: &ApiError, peer: String) -> Vec<u8> {
-    let line = Line { id: RequestId::new(), method: None, started: Instant::now() };
+    let line = AccessLog { id: RequestId::new(), method: None, started: Instant::now() };
     let mut response = error.error_response();
     add_headers(response.headers_mut(), line.id.value());
     let status = response.status();
@@ -302,14 +302,14 @@ fn named_method(method: &Method) -> Option<&'static str> {
 }
 
 /// The log line of a request. It names the route's pattern and not the path, which may hold anything.
-struct Line {
+struct AccessLog {
     id: RequestId,
     method: Option<&'static str>,
     started: Instant,
 }
 
-impl Line {
-    fn write_answered<B>(&self, response: &ServiceResponse<B>, asker: Option<Asker>, state: &AppState) {
+impl AccessLog {
+    fn write_answered<B>(&self, response: &ServiceResponse<B>, asker: Option<PrincipalSummary>, state: &AppState) {
         let (request, status) = (response.request(), response.status());
         let (route, reason) = (request.match_pattern(), response.response().error().map(ToString::to_string));
         let (route, reason) = (route.as_deref(), reason.as_deref());
@@ -344,7 +344,7 @@ impl Line {
         status: StatusCode,
         dialect: &Dialect,
         asked: Option<Asked<'_>>,
-        asker: Option<Asker>,
+        asker: Option<PrincipalSummary>,
         reason: Option<&str>,
     ) {
         let Some(Asked { policy, method, path, client }) = asked else {
@@ -371,7 +371,7 @@ impl Line {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    fn write(&self, status: StatusCode, route: Option<&str>, asker: Option<Asker>, reason: Option<&str>) {
+    fn write(&self, status: StatusCode, route: Option<&str>, asker: Option<PrincipalSummary>, reason: Option<&str>) {
         log::log!(
             target: "patd::request", level_of(status),
             method = self.method.unwrap_or("-"),

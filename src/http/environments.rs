@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{
-        environment::{Member, MemberRole, SeenEnvironment},
+        environment::{EnvironmentAccess, Member, MemberRole},
         id::{EnvironmentId, UserId},
         text::Name,
     },
@@ -40,8 +40,8 @@ pub(super) struct EnvironmentView {
     created_at: String,
 }
 
-impl From<SeenEnvironment> for EnvironmentView {
-    fn from(SeenEnvironment { environment, role }: SeenEnvironment) -> Self {
+impl From<EnvironmentAccess> for EnvironmentView {
+    fn from(EnvironmentAccess { environment, role }: EnvironmentAccess) -> Self {
         Self {
             id: environment.id.to_string(),
             name: environment.name.to_string(),

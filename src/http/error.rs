@@ -17,7 +17,8 @@ use super::envelope::add_allowance;
 use crate::{
     domain::{ability::Ability, path::AmbiguousPath, secret::CredentialKind},
     ops::{
-        self, Obstacle, Violation, limits::Allowance, passage::PolicyDenied, throttle::Throttled, verification::Denied,
+        self, StateConflict, Violation, limits::Allowance, passage::PolicyDenied, throttle::Throttled,
+        verification::Denied,
     },
     store::StoreError,
 };
@@ -36,7 +37,7 @@ pub(super) enum ApiError {
     /// A proxy's question from an address that is no proxy's.
     UntrustedProxy,
     /// A proxy's question that does not say what is to be decided.
-    IncompletePassage,
+    IncompleteForwardedRequest,
     /// Nothing is at that path.
     UnknownRoute,
     /// The path does not take the method; these it does take.
@@ -151,9 +152,9 @@ impl ApiError {
             }
             Self::Ops(Ops::Conflict(obstacle)) => {
                 let message = match obstacle {
-                    Obstacle::DefaultEnvironment => "A default environment cannot be deleted.",
-                    Obstacle::TokenExpired => "The token has expired. Make a new one instead.",
-                    Obstacle::OwnerDisabled => "The account of this environment's owner is disabled.",
+                    StateConflict::DefaultEnvironment => "A default environment cannot be deleted.",
+                    StateConflict::TokenExpired => "The token has expired. Make a new one instead.",
+                    StateConflict::OwnerDisabled => "The account of this environment's owner is disabled.",
                 };
                 of(StatusCode::CONFLICT, obstacle.code(), message)
             }
@@ -174,7 +175,7 @@ impl ApiError {
                 let message = "Only a proxy that server.trusted_proxies names may ask.";
                 of(StatusCode::FORBIDDEN, "untrusted_proxy", message)
             }
-            Self::IncompletePassage => {
+            Self::IncompleteForwardedRequest => {
                 let message = "The proxy must name the request's method and path, once each: auth-request in \
                     X-Original-Method and X-Original-URI, forward-auth in X-Forwarded-Method and X-Forwarded-Uri, \
                     ext-authz in its own method and in what follows the policy in its path.";

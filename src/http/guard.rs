@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{AppState, client::caller, error::ApiError, refused};
 use crate::{
     domain::{
-        ability::Power,
+        ability::ServerAbility,
         account::User,
         id::UserId,
         secret::CredentialKind,
@@ -46,7 +46,7 @@ pub(super) struct AccountReader(pub(super) User);
 
 /// Who asked, for the log line and what every answer says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asker {
+pub(super) struct PrincipalSummary {
     kind: CredentialKind,
     id: Uuid,
     /// When their token ends, which is announced; a session has no need of that.
@@ -55,7 +55,7 @@ pub(super) struct Asker {
     pub(super) allowance: Option<Allowance>,
 }
 
-impl Asker {
+impl PrincipalSummary {
     pub(super) fn of(principal: &Principal) -> Self {
         let token_end = match principal {
             Principal::PersonalAccessToken { record, .. } | Principal::EnvironmentToken { record, .. } => {
@@ -67,7 +67,7 @@ impl Asker {
     }
 }
 
-impl fmt::Display for Asker {
+impl fmt::Display for PrincipalSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.kind.as_str(), self.id)
     }
@@ -111,7 +111,7 @@ impl FromRequest for AccountReader {
         let request = request.clone();
         Box::pin(async move {
             let principal = authenticate(&request).await?;
-            let person = person_with(&principal, Power::UserRead)?;
+            let person = person_with(&principal, ServerAbility::UserRead)?;
             Ok(Self(person.clone()))
         })
     }
@@ -128,14 +128,14 @@ impl FromRequest for EnvironmentReader {
         let request = request.clone();
         Box::pin(async move {
             let principal = authenticate(&request).await?;
-            let person = person_with(&principal, Power::EnvironmentsRead)?;
+            let person = person_with(&principal, ServerAbility::EnvironmentsRead)?;
             Ok(Self(person.id))
         })
     }
 }
 
 /// The person behind a credential that has `power`. Whatever an environment's token holds, it is no person's.
-fn person_with(principal: &Principal, power: Power) -> Result<&User, ops::Error> {
+fn person_with(principal: &Principal, power: ServerAbility) -> Result<&User, ops::Error> {
     let person = principal.person().ok_or(ops::Error::SessionRequired)?;
     principal.require(power)?;
     Ok(person)
@@ -153,7 +153,7 @@ impl FromRequest for Introspector {
         let request = request.clone();
         Box::pin(async move {
             let principal = accept(&request, &bearer_or_basic(request.headers())?).await?;
-            principal.require(Power::TokensIntrospect)?;
+            principal.require(ServerAbility::TokensIntrospect)?;
             Ok(Self)
         })
     }
@@ -173,7 +173,7 @@ async fn accept(request: &HttpRequest, credential: &str) -> Result<Principal, Ap
             return Err(error.into());
         }
     };
-    request.extensions_mut().insert(Asker::of(&principal));
+    request.extensions_mut().insert(PrincipalSummary::of(&principal));
     Ok(principal)
 }
 

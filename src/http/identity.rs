@@ -20,7 +20,7 @@ use crate::{
 
 /// 200, and who it is under the names that upstreams read already (Authelia's and oauth2-proxy's) and under our own. All
 /// are set, so that nothing that a client sent under these names survives: what is not `wanted` is empty.
-pub(super) fn yes(principal: Option<&Principal>, wanted: IdentityHeaders) -> Result<Response<BoxBody>, ApiError> {
+pub(super) fn allow(principal: Option<&Principal>, wanted: IdentityHeaders) -> Result<Response<BoxBody>, ApiError> {
     let who = match principal {
         Some(principal) => Identity::of(principal, wanted)?,
         None => Identity::NOBODY,

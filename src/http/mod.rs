@@ -116,19 +116,19 @@ fn table() -> Table {
         .at("/api/v1/user/api-tokens/{id}/disable", |route| route.post(revocation::disable))
         .at("/api/v1/user/api-tokens/{id}/enable", |route| route.post(revocation::enable))
         // What other software asks about a credential. OAuth has a server ignore what it does not know.
-        .at("/api/v1/introspect", |route| route.lax().post(introspection::introspect))
-        .at("/api/v1/revoke", |route| route.lax().post(introspection::revoke))
+        .at("/api/v1/introspect", |route| route.ignore_unknown_parameters().post(introspection::introspect))
+        .at("/api/v1/revoke", |route| route.ignore_unknown_parameters().post(introspection::revoke))
         .at("/api/v1/tokens/verify", |route| route.post(introspection::verify))
         .at("/api/v1/tokens/verify-batch", |route| route.post(introspection::verify_batch))
         // What was found where it should not be.
         .at("/api/v1/tokens/revoke-leaked", |route| route.post(revocation::revoke_leaked))
         // What somebody sees who opens the server's address.
-        .at("/", |route| route.lax().get(index::show))
-        .at("/api", |route| route.lax().get(index::show))
+        .at("/", |route| route.ignore_unknown_parameters().get(index::show))
+        .at("/api", |route| route.ignore_unknown_parameters().get(index::show))
         // Whether this process lives, and whether it can do its work.
-        .at("/livez", |route| route.lax().get(health::live))
-        .at("/readyz", |route| route.lax().get(health::ready))
-        .at("/healthz", |route| route.lax().get(health::ready))
+        .at("/livez", |route| route.ignore_unknown_parameters().get(health::live))
+        .at("/readyz", |route| route.ignore_unknown_parameters().get(health::ready))
+        .at("/healthz", |route| route.ignore_unknown_parameters().get(health::ready))
 }
 
 /// The method and path pattern of every route, so that a test can see that each has its row in the access table.

@@ -8,7 +8,7 @@ use std::{
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 
 use super::{client::ClientAddress, envelope::RequestId, error::ApiError, guard::SessionUser};
-use crate::domain::audit::{Actor, Origin};
+use crate::domain::audit::{Actor, RequestSource};
 
 /// The address and the identifier of a request. Who acts is the handler's to say, since its guard knows.
 pub(super) struct Source {
@@ -18,18 +18,18 @@ pub(super) struct Source {
 
 impl Source {
     /// By somebody who is signed in.
-    pub(super) fn by(self, asking: &SessionUser) -> Origin {
+    pub(super) fn by(self, asking: &SessionUser) -> RequestSource {
         self.acting(Actor::Session(asking.session.id))
     }
 
     /// By somebody without a credential, or with one that is judged elsewhere.
-    pub(super) fn anonymous(self) -> Origin {
+    pub(super) fn anonymous(self) -> RequestSource {
         self.acting(Actor::Anonymous)
     }
 
-    fn acting(self, actor: Actor) -> Origin {
+    fn acting(self, actor: Actor) -> RequestSource {
         let request_id = self.request_id.map(|id| id.as_str().to_owned());
-        Origin { actor, address: Some(self.address), request_id }
+        RequestSource { actor, address: Some(self.address), request_id }
     }
 }
 

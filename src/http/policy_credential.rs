@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{
         policy_options::{CredentialPlace, PolicyOptions},
-        secret::{Prefixes, Presented},
+        secret::{Prefixes, PresentedCredential},
     },
     ops::{self, verification::Denied},
 };
@@ -59,7 +59,7 @@ fn of_authorization<'h>(
 /// git and its hosts have both spellings: `user:TOKEN`, and `TOKEN:` or `TOKEN:x-oauth-basic`.
 fn of_basic(pair: &str, prefixes: &Prefixes) -> Result<String, ApiError> {
     let (user, password) = pair.split_once(':').unwrap_or((pair, ""));
-    let is_token = |text: &str| Presented::parse(text, prefixes).is_ok();
+    let is_token = |text: &str| PresentedCredential::parse(text, prefixes).is_ok();
     let chosen = match (is_token(user), is_token(password)) {
         (true, true) => return Err(TWO_CREDENTIALS),
         (true, false) => user,

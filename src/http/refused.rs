@@ -3,7 +3,7 @@
 
 use actix_web::{HttpMessage, HttpRequest, web::Data};
 
-use super::{AppState, client::client_of, guard::Asker};
+use super::{AppState, client::client_of, guard::PrincipalSummary};
 use crate::{
     domain::account::Email,
     ops::{
@@ -18,7 +18,7 @@ struct Account(String);
 
 /// The token whose limits the request exceeds.
 #[derive(Clone, Copy)]
-struct Limited(Asker);
+struct Limited(PrincipalSummary);
 
 /// Notes for which account somebody asks who has no credential of it.
 pub(super) fn note_account(request: &HttpRequest, email: &Email) {
@@ -32,19 +32,19 @@ pub(super) async fn note_token(request: &HttpRequest, credential: &str, error: &
     }
     let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");
     if let Ok(Some(principal)) = verification::find_token(&state.ops, credential).await {
-        request.extensions_mut().insert(Limited(Asker::of(&principal)));
+        request.extensions_mut().insert(Limited(PrincipalSummary::of(&principal)));
     }
 }
 
 /// Who is named in the line of a request that was one too many.
 pub(super) struct Named {
-    pub(super) asker: Option<Asker>,
+    pub(super) asker: Option<PrincipalSummary>,
     pub(super) client: String,
     pub(super) account: Option<String>,
 }
 
 impl Named {
-    pub(super) fn of(request: &HttpRequest, asker: Option<Asker>) -> Self {
+    pub(super) fn of(request: &HttpRequest, asker: Option<PrincipalSummary>) -> Self {
         let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");
         let noted = request.extensions();
         Self {

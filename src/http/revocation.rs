@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{ability::Ability, time::Timestamp},
-    ops::revocation::{self, Bulk},
+    ops::revocation::{self, BulkRevocation},
 };
 
 /// The most secrets of one report, and a body in which so many of them fit, whatever their prefixes.
@@ -80,7 +80,7 @@ pub(super) async fn revoke_many(
 const BULK_FIELDS: &[&str] = &["all", "unused_since", "ability"];
 
 /// Exactly one: an empty form must not be all of them.
-fn read_bulk(form: &mut Form) -> Option<Bulk> {
+fn read_bulk(form: &mut Form) -> Option<BulkRevocation> {
     if form.given() != 1 {
         form.refuse("all", "must be given, or else unused_since or ability: exactly one of the three.");
     } else {
@@ -88,9 +88,9 @@ fn read_bulk(form: &mut Form) -> Option<Bulk> {
             form.refuse_null(field, "Leave it out.");
         }
     }
-    let all = form.optional_true("all").map(|()| Bulk::All);
-    let unused_since = form.optional("unused_since", Timestamp::parse).map(Bulk::UnusedSince);
-    let ability = form.optional("ability", Ability::parse).map(Bulk::Covering);
+    let all = form.optional_true("all").map(|()| BulkRevocation::All);
+    let unused_since = form.optional("unused_since", Timestamp::parse).map(BulkRevocation::UnusedSince);
+    let ability = form.optional("ability", Ability::parse).map(BulkRevocation::Covering);
     all.or(unused_since).or(ability)
 }
 

@@ -18,7 +18,7 @@ use super::{
     connections,
     error::ApiError,
     form::Body,
-    guard::{Asker, SessionUser, bearer},
+    guard::{PrincipalSummary, SessionUser, bearer},
     origin::Source,
     refused,
     tokens::{self, IssuedTokenView, token_id},
@@ -26,7 +26,7 @@ use super::{
     view::DataView,
 };
 use crate::{
-    domain::audit::Origin,
+    domain::audit::RequestSource,
     ops::{
         limits::quotas_left,
         principal::Principal,
@@ -38,7 +38,7 @@ use crate::{
 /// A credential that may replace itself, and whence it asks.
 pub(super) struct Rotating {
     asking: Principal,
-    origin: Origin,
+    origin: RequestSource,
 }
 
 impl FromRequest for Rotating {
@@ -53,14 +53,15 @@ impl FromRequest for Rotating {
             let caller = caller(request.peer_addr(), request.headers(), state);
             let caller = Caller { since: connections::made_for(&request).or(caller.since), ..caller };
             let credential = bearer(request.headers())?;
-            let asking = match rotation::accept_rotating(&state.ops, credential, caller, origin.clone()).await {
+            let asking = match rotation::authenticate_for_rotation(&state.ops, credential, caller, origin.clone()).await
+            {
                 Ok(asking) => asking,
                 Err(error) => {
                     refused::note_token(&request, credential, &error).await;
                     return Err(error.into());
                 }
             };
-            request.extensions_mut().insert(Asker::of(&asking));
+            request.extensions_mut().insert(PrincipalSummary::of(&asking));
             Ok(Self { asking, origin })
         })
     }

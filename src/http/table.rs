@@ -48,7 +48,7 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// What nobody reads of a query or a body is passed over, as whoever asks here expects.
-    pub(super) fn lax(self) -> Self {
+    pub(super) fn ignore_unknown_parameters(self) -> Self {
         Self { is_lax: true, ..self }
     }
 

@@ -28,7 +28,7 @@ use crate::{
         text::Name,
         time::Timestamp,
         token::{IssuedToken, Revocation, Token, TokenState},
-        use_origin::UseOrigin,
+        use_origin::UseLocation,
     },
     ops::{
         self, Violation,
@@ -277,8 +277,8 @@ struct UseView {
     last_used_at: String,
 }
 
-impl From<UseOrigin> for UseView {
-    fn from(origin: UseOrigin) -> Self {
+impl From<UseLocation> for UseView {
+    fn from(origin: UseLocation) -> Self {
         Self {
             address: origin.address.to_string(),
             user_agent: origin.user_agent.map(|agent| agent.to_string()),

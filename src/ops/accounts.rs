@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{
         account::{Email, Password, User, UserCredentials},
-        audit::{Action, Entry, Origin},
+        audit::{Action, Entry, RequestSource},
         id::{EnvironmentId, SessionId, UserId},
         secret::{CredentialKind, Plaintext},
         session::{NewSession, Session},
@@ -39,7 +39,12 @@ pub fn registration_open(ctx: &Context) -> Result<(), Error> {
 }
 
 /// Makes an account for a stranger at `client`, where the configuration lets strangers in.
-pub async fn register(ctx: &Context, client: IpAddr, account: NewAccount, origin: Origin) -> Result<User, Error> {
+pub async fn register(
+    ctx: &Context,
+    client: IpAddr,
+    account: NewAccount,
+    origin: RequestSource,
+) -> Result<User, Error> {
     registration_open(ctx)?;
     ctx.passwords.expect_length("password", &account.password)?;
     let mut attempt = ctx.throttle.registration(client).map_err(Error::Throttled)?;
@@ -51,13 +56,13 @@ pub async fn register(ctx: &Context, client: IpAddr, account: NewAccount, origin
 }
 
 /// Makes an account.
-pub async fn create(ctx: &Context, account: NewAccount, origin: Origin) -> Result<User, Error> {
+pub async fn create(ctx: &Context, account: NewAccount, origin: RequestSource) -> Result<User, Error> {
     ctx.passwords.expect_length("password", &account.password)?;
     let slot = ctx.passwords.acquire_slot().await?;
     create_at(ctx, slot, account, origin).await
 }
 
-async fn create_at(ctx: &Context, slot: Slot, account: NewAccount, origin: Origin) -> Result<User, Error> {
+async fn create_at(ctx: &Context, slot: Slot, account: NewAccount, origin: RequestSource) -> Result<User, Error> {
     let NewAccount { name, email, password } = account;
     let password = ctx.passwords.hash_new(slot, "password", password, guessable(&name, &email)).await?;
     let by = ctx.by(origin);
@@ -90,7 +95,7 @@ pub struct SignInAttempt {
 /// each, and are one [`Error::SignInRefused`]. Where that event cannot be written, the store is out and says so.
 ///
 /// An attempt that is throttled leaves no event, since a flood of them would fill the disk.
-pub async fn sign_in(ctx: &Context, attempt: SignInAttempt, origin: Origin) -> Result<IssuedSession, Error> {
+pub async fn sign_in(ctx: &Context, attempt: SignInAttempt, origin: RequestSource) -> Result<IssuedSession, Error> {
     let mut counted = ctx.throttle.sign_in(attempt.client, &attempt.email).map_err(Error::Throttled)?;
     let signed_in = judge_sign_in(ctx, attempt, &mut counted, origin).await;
     counted.end(&signed_in);
@@ -101,7 +106,7 @@ async fn judge_sign_in(
     ctx: &Context,
     attempt: SignInAttempt,
     counted: &mut Attempt<'_>,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Result<IssuedSession, Error> {
     let SignInAttempt { client, email, password, device_name } = attempt;
     let password = Arc::new(password);
@@ -133,7 +138,7 @@ async fn try_sign_in(
     password: &Arc<Password>,
     device_name: Option<Name>,
     counted: &mut Attempt<'_>,
-    origin: &Origin,
+    origin: &RequestSource,
 ) -> Result<IssuedSession, Refused> {
     let known = ctx.store.credentials_by_email(email).await?;
     let against = known.as_ref().map_or(Against::UnknownAccount(email), |known| Against::Stored(&known.password));
@@ -210,7 +215,7 @@ pub async fn change_password(
     client: IpAddr,
     current: Password,
     new: Password,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Result<(), Error> {
     let mut counted = ctx.throttle.confirmation(session.id, session.user).map_err(Error::Throttled)?;
     let changed = async {
@@ -238,7 +243,7 @@ pub(super) async fn refuse_confirmation(
     user: &User,
     client: IpAddr,
     action: Action,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Error {
     let reason = Reason::WrongPassword;
     let what = if action == Action::UserEmailChanged { "change of address" } else { "password change" };
@@ -251,7 +256,7 @@ pub(super) async fn refuse_confirmation(
 }
 
 /// Sets a user's password without asking for the current one, which ends all their sessions.
-pub async fn set_password(ctx: &Context, user: &User, new: Password, origin: Origin) -> Result<(), Error> {
+pub async fn set_password(ctx: &Context, user: &User, new: Password, origin: RequestSource) -> Result<(), Error> {
     ctx.passwords.expect_length("password", &new)?;
     let slot = ctx.passwords.acquire_slot().await?;
     let password = ctx.passwords.hash_new(slot, "password", new, guessable(&user.name, &user.email)).await?;
@@ -274,12 +279,12 @@ pub async fn list(ctx: &Context, after: Option<UserId>, limit: u32) -> Result<Ve
 }
 
 /// Disables a user: their sessions end for good, and their tokens are refused for as long as they are disabled.
-pub async fn disable(ctx: &Context, user: UserId, origin: Origin) -> Result<User, Error> {
+pub async fn disable(ctx: &Context, user: UserId, origin: RequestSource) -> Result<User, Error> {
     Ok(ctx.store.disable_user(user, ctx.by(origin)).await?)
 }
 
 /// Enables a user: they may sign in, and their tokens are accepted again.
-pub async fn enable(ctx: &Context, user: UserId, origin: Origin) -> Result<User, Error> {
+pub async fn enable(ctx: &Context, user: UserId, origin: RequestSource) -> Result<User, Error> {
     Ok(ctx.store.enable_user(user, ctx.by(origin)).await?)
 }
 

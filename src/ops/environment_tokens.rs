@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         ability::Abilities,
-        audit::{Action, Entry, Origin, Target},
+        audit::{Action, Entry, RequestSource, Target},
         environment::{Role, Successor},
         id::{EnvironmentId, TokenId, UserId},
         limits::Limits,
@@ -47,7 +47,7 @@ pub async fn create(
     user: UserId,
     environment: EnvironmentId,
     request: EnvironmentTokenRequest,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Result<IssuedToken, Error> {
     // For whose it is, and so that who may not ask is told nothing else; the store judges the role again.
     let seen = ctx.store.environment(user, environment).await?;
@@ -82,7 +82,7 @@ pub async fn list(
 /// One token of an environment that the user sees, in any state.
 pub async fn get(ctx: &Context, user: UserId, environment: EnvironmentId, id: TokenId) -> Result<Token, Error> {
     let mut token = ctx.store.environment_token(user, environment, id).await?;
-    tokens::freshen(ctx, &mut token);
+    tokens::apply_unwritten_use(ctx, &mut token);
     Ok(token)
 }
 
@@ -92,7 +92,7 @@ pub async fn regenerate(
     user: UserId,
     environment: EnvironmentId,
     id: TokenId,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Result<IssuedToken, Error> {
     let plaintext = Plaintext::generate(CredentialKind::EnvironmentToken, &ctx.rules.prefixes)?;
     let successor = Successor { id: TokenId::new(Uuid::now_v7()), hash: plaintext.hash(), hint: plaintext.hint() };
@@ -108,7 +108,7 @@ pub async fn revoke(
     user: UserId,
     environment: EnvironmentId,
     id: TokenId,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Result<(), Error> {
     let (reason, by) = (RevocationReason::RevokedByOwner, ctx.by(origin));
     match ctx.store.revoke_environment_token(user, environment, id, reason, by.clone()).await {
@@ -123,7 +123,12 @@ pub async fn revoke(
 
 /// Revokes all tokens of an environment that are neither revoked nor expired, one after the other, and those that are made
 /// meanwhile; answers how many.
-pub async fn revoke_all(ctx: &Context, user: UserId, environment: EnvironmentId, origin: Origin) -> Result<u64, Error> {
+pub async fn revoke_all(
+    ctx: &Context,
+    user: UserId,
+    environment: EnvironmentId,
+    origin: RequestSource,
+) -> Result<u64, Error> {
     let mut revoked = 0;
     loop {
         // Idle ones, too: they may be used again once the settings change.

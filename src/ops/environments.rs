@@ -8,8 +8,8 @@ use super::{Context, Error, Violation, cursor::List};
 use crate::{
     domain::{
         account::User,
-        audit::Origin,
-        environment::{Environment, Member, MemberRole, Role, SeenEnvironment},
+        audit::RequestSource,
+        environment::{Environment, EnvironmentAccess, Member, MemberRole, Role},
         id::{EnvironmentId, UserId},
         text::Name,
     },
@@ -17,7 +17,12 @@ use crate::{
 };
 
 /// Makes an environment of the user's.
-pub async fn create(ctx: &Context, owner: UserId, name: Name, origin: Origin) -> Result<SeenEnvironment, Error> {
+pub async fn create(
+    ctx: &Context,
+    owner: UserId,
+    name: Name,
+    origin: RequestSource,
+) -> Result<EnvironmentAccess, Error> {
     let by = ctx.by(origin);
     let id = EnvironmentId::new(Uuid::now_v7());
     let environment = Environment { id, owner, name, is_default: false, created_at: by.at };
@@ -29,7 +34,7 @@ pub async fn create(ctx: &Context, owner: UserId, name: Name, origin: Origin) ->
         }
         other => Error::from(other),
     })?;
-    Ok(SeenEnvironment { environment, role: Role::Owner })
+    Ok(EnvironmentAccess { environment, role: Role::Owner })
 }
 
 /// Which of the environments that a user sees to list.
@@ -45,7 +50,7 @@ pub struct ListRequest {
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The environments, newest first.
-    pub environments: Vec<SeenEnvironment>,
+    pub environments: Vec<EnvironmentAccess>,
     /// Asks for the next page; `None` on the last.
     pub next_cursor: Option<String>,
 }
@@ -64,13 +69,13 @@ pub async fn list(ctx: &Context, user: UserId, request: ListRequest) -> Result<P
 }
 
 /// One environment that the user sees.
-pub async fn get(ctx: &Context, user: UserId, id: EnvironmentId) -> Result<SeenEnvironment, Error> {
+pub async fn get(ctx: &Context, user: UserId, id: EnvironmentId) -> Result<EnvironmentAccess, Error> {
     Ok(ctx.store.environment(user, id).await?)
 }
 
 /// Makes an environment that the user sees the one that they work in.
-pub async fn choose(ctx: &Context, user: UserId, id: EnvironmentId, origin: Origin) -> Result<User, Error> {
-    Ok(ctx.store.choose_environment(user, id, ctx.by(origin)).await?)
+pub async fn choose(ctx: &Context, user: UserId, id: EnvironmentId, origin: RequestSource) -> Result<User, Error> {
+    Ok(ctx.store.set_current_environment(user, id, ctx.by(origin)).await?)
 }
 
 /// Gives an environment another name.
@@ -79,13 +84,13 @@ pub async fn rename(
     user: UserId,
     id: EnvironmentId,
     name: Name,
-    origin: Origin,
-) -> Result<SeenEnvironment, Error> {
+    origin: RequestSource,
+) -> Result<EnvironmentAccess, Error> {
     Ok(ctx.store.rename_environment(user, id, name, ctx.by(origin)).await?)
 }
 
 /// Deletes an environment with its tokens: a check of one that starts after the answer is refused.
-pub async fn delete(ctx: &Context, user: UserId, id: EnvironmentId, origin: Origin) -> Result<(), Error> {
+pub async fn delete(ctx: &Context, user: UserId, id: EnvironmentId, origin: RequestSource) -> Result<(), Error> {
     Ok(ctx.store.delete_environment(user, id, ctx.by(origin)).await?)
 }
 
@@ -101,9 +106,9 @@ pub async fn share(
     id: EnvironmentId,
     with: UserId,
     role: MemberRole,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Result<Member, Error> {
-    let shared = ctx.store.share_environment(user, id, with, role, ctx.by(origin)).await;
+    let shared = ctx.store.set_member(user, id, with, role, ctx.by(origin)).await;
     shared.map_err(|error| match error {
         StoreError::Conflict(Conflict::OwnerIsNoMember) => {
             Violation::new("user_id", "must not be the owner of the environment.").into()
@@ -123,7 +128,7 @@ pub async fn unshare(
     user: UserId,
     id: EnvironmentId,
     with: UserId,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Result<(), Error> {
-    Ok(ctx.store.unshare_environment(user, id, with, ctx.by(origin)).await?)
+    Ok(ctx.store.remove_member(user, id, with, ctx.by(origin)).await?)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Context, Error, Violation,
-    verification::{Denied, is_past},
+    verification::{Denied, has_passed},
 };
 use crate::{
     config,
@@ -96,7 +96,7 @@ pub(super) fn ahead(lifetimes: &Lifetimes, expiry: Expiry, now: Timestamp) -> Re
         Expiry::At(end) => end,
         Expiry::After(lifetime) => now.plus(lifetime),
     };
-    if is_past(end, now) {
+    if has_passed(end, now) {
         return Err(Violation::new(expiry.field(), "must be a time in the future.").into());
     }
     match lifetimes.max {
@@ -140,7 +140,7 @@ pub(super) async fn expect_in_use(ctx: &Context, record: &TokenRecord, now: Time
 
 /// A time from when the clock ran ahead counts as now, lest it keep the token from ever being idle.
 fn is_idle(last_use: Option<Timestamp>, token: &Token, idle: Duration, now: Timestamp) -> bool {
-    is_past(last_use.unwrap_or(token.created_at).min(now).plus(idle), now)
+    has_passed(last_use.unwrap_or(token.created_at).min(now).plus(idle), now)
 }
 
 #[cfg(test)]

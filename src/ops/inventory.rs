@@ -105,7 +105,7 @@ pub async fn tokens(
         |batches| ctx.store.each_token(wanted, now, batches),
         async |row| {
             let mut token = row.token;
-            tokens::freshen(ctx, &mut token);
+            tokens::apply_unwritten_use(ctx, &mut token);
             // What is on disk may be older than the latest use, so the store may have found too many.
             let used_since = |time| token.last_used_at.unwrap_or(token.created_at) >= time;
             let ends_later = |time| token.expires_at.is_none_or(|end| end >= time);

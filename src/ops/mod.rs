@@ -37,21 +37,21 @@ use clock::Clock;
 use endings::{Endings, Moment};
 use expiry::Lifetimes;
 use limits::Meters;
-use origins::Origins;
+use origins::Locations;
 use passage::PolicyDenied;
 use passwords::Passwords;
 use pruning::Pruning;
-use reuse::Reuses;
+use reuse::ReuseQueue;
 use rotation::Rotations;
 use throttle::{Throttle, Throttled};
-use uses::Recorder;
+use uses::UseRecorder;
 use verification::Denied;
 
 use crate::{
     config::{self, Config},
     domain::{
         ability::Ability,
-        audit::{By, Origin},
+        audit::{Attribution, RequestSource},
         id::TokenId,
         policy::Policy,
         secret::{CredentialKind, Prefixes},
@@ -69,13 +69,13 @@ pub struct Context {
     pub rules: Rules,
     passwords: Passwords,
     throttle: Throttle,
-    uses: Recorder,
+    uses: UseRecorder,
     rotations: Rotations,
     endings: Arc<Endings>,
-    reuses: Reuses,
+    reuses: ReuseQueue,
     pruning: Pruning,
     meters: Meters,
-    origins: Origins,
+    origins: Locations,
     /// When it was last looked which parameters stored hashes have, in uptime.
     dummies_refreshed_at: Mutex<Duration>,
 }
@@ -124,13 +124,13 @@ impl Context {
             passwords: Passwords::new(&config.passwords, &key)?,
             throttle: Throttle::new(&config.throttle, &clock, key),
             dummies_refreshed_at: Mutex::default(),
-            uses: Recorder::default(),
+            uses: UseRecorder::default(),
             rotations: Rotations::default(),
             endings: Arc::default(),
-            reuses: Reuses::default(),
+            reuses: ReuseQueue::default(),
             pruning: Pruning::new(&clock),
             meters: Meters::new(&clock),
-            origins: Origins::default(),
+            origins: Locations::default(),
             rules: Rules {
                 prefixes: config.prefixes(),
                 registration: config.accounts.registration,
@@ -172,14 +172,14 @@ impl Context {
     }
 
     /// By whom and when: now.
-    fn by(&self, origin: Origin) -> By {
-        By { origin, at: self.clock.now() }
+    fn by(&self, origin: RequestSource) -> Attribution {
+        Attribution { origin, at: self.clock.now() }
     }
 
     /// The housekeeping that is due every minute or so: forgets throttle keys and meters at rest, writes what a failing
     /// store did not take, deletes some of what ended long ago. A failure is for the log; the next turn tries again and
     /// nothing is lost but what a token may still do of its quota.
-    pub async fn tidy(&self) -> Result<(), StoreError> {
+    pub async fn run_maintenance(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
         let forgotten = self.store.delete_rested_attempts(self.clock.now()).await.map(drop);
         let seen_at = *self.dummies_refreshed_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -199,8 +199,8 @@ impl Context {
 
     /// Notes which secrets were seen after rotation had ended them, and ends their families where the configuration says
     /// so; due a moment later. What fails stays noted here.
-    pub async fn note_reuse(&self) -> Result<(), StoreError> {
-        reuse::note(self).await
+    pub async fn flush_reuse(&self) -> Result<(), StoreError> {
+        reuse::flush(self).await
     }
 
     /// Notes all uses that are not on disk yet there, and gives back what was taken of quotas and not used; due at
@@ -260,7 +260,7 @@ pub enum Error {
     NotFound,
     /// It cannot be done as things are.
     #[error("conflict: {0}")]
-    Conflict(#[from] Obstacle),
+    Conflict(#[from] StateConflict),
     /// The server does not take registrations.
     #[error("registration is switched off")]
     RegistrationClosed,
@@ -287,7 +287,7 @@ pub enum Error {
 /// Why something cannot be done as things are, though whoever asks may do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.code())]
-pub enum Obstacle {
+pub enum StateConflict {
     /// A default environment stays as long as its owner's account.
     DefaultEnvironment,
     /// The token is past its expiry, and so would be what takes its place.
@@ -296,7 +296,7 @@ pub enum Obstacle {
     OwnerDisabled,
 }
 
-impl Obstacle {
+impl StateConflict {
     /// The word for it on the wire and in logs.
     pub const fn code(self) -> &'static str {
         match self {
@@ -337,9 +337,9 @@ impl From<StoreError> for Error {
             // What began with a good session is refused like what comes after its end.
             StoreError::Conflict(Conflict::SessionEnded) => Denied::Unknown.into(),
             StoreError::Conflict(Conflict::RoleRequired) => Self::RoleRequired,
-            StoreError::Conflict(Conflict::DefaultEnvironment) => Obstacle::DefaultEnvironment.into(),
-            StoreError::Conflict(Conflict::TokenExpired) => Obstacle::TokenExpired.into(),
-            StoreError::Conflict(Conflict::OwnerDisabled) => Obstacle::OwnerDisabled.into(),
+            StoreError::Conflict(Conflict::DefaultEnvironment) => StateConflict::DefaultEnvironment.into(),
+            StoreError::Conflict(Conflict::TokenExpired) => StateConflict::TokenExpired.into(),
+            StoreError::Conflict(Conflict::OwnerDisabled) => StateConflict::OwnerDisabled.into(),
             StoreError::Conflict(Conflict::AlreadyRotated(successor)) => Self::AlreadyRotated(successor),
             other => Self::Store(other),
         }

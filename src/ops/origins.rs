@@ -21,7 +21,7 @@ use crate::{
         id::TokenId,
         time::Timestamp,
         token::TokenRecord,
-        use_origin::{UseOrigin, UserAgent},
+        use_origin::{UseLocation, UserAgent},
     },
     store::{Store, StoreError},
 };
@@ -35,22 +35,22 @@ const MOST: usize = 20_000;
 const WRITTEN_AT_ONCE: usize = 64;
 
 /// From where a token of the caller's was last used: the latest few addresses, the latest first.
-pub async fn last_uses(ctx: &Context, id: TokenId) -> Result<Vec<UseOrigin>, Error> {
+pub async fn last_uses(ctx: &Context, id: TokenId) -> Result<Vec<UseLocation>, Error> {
     // In this order: what is written meanwhile is found in both places rather than in none.
     let unwritten = ctx.origins.unwritten(id);
-    let stored = ctx.store.origins_of(id).await?;
-    Ok(UseOrigin::merge(unwritten, stored))
+    let stored = ctx.store.locations_of(id).await?;
+    Ok(UseLocation::merge(unwritten, stored))
 }
 
 /// What is not on disk yet.
-pub(super) struct Origins {
+pub(super) struct Locations {
     hasher: RandomState,
-    parts: [Mutex<BTreeMap<TokenId, Vec<UseOrigin>>>; PARTS],
+    parts: [Mutex<BTreeMap<TokenId, Vec<UseLocation>>>; PARTS],
     waiting: AtomicUsize,
     turn: AtomicUsize,
 }
 
-impl Default for Origins {
+impl Default for Locations {
     fn default() -> Self {
         Self {
             hasher: RandomState::new(),
@@ -61,11 +61,11 @@ impl Default for Origins {
     }
 }
 
-impl Origins {
+impl Locations {
     /// Notes a use. One of which nobody knows from where it came is from nowhere.
     pub(super) fn note(&self, record: &TokenRecord, caller: Caller<'_>, now: Timestamp) {
         let Some(address) = caller.address else { return };
-        let grain = now.unix().div_euclid(UseOrigin::GRAIN);
+        let grain = now.unix().div_euclid(UseLocation::GRAIN);
         let hash = self.hasher.hash_one((address, caller.user_agent, grain));
         if !record.noted_origin.is(hash) && self.note_new(record.token.id, address, caller.user_agent, now) {
             record.noted_origin.set(hash);
@@ -77,17 +77,17 @@ impl Origins {
         if self.waiting.load(Ordering::Relaxed) >= MOST {
             return false;
         }
-        let origin = UseOrigin { address, user_agent: user_agent.and_then(UserAgent::clean), last_used_at: now };
+        let origin = UseLocation { address, user_agent: user_agent.and_then(UserAgent::clean), last_used_at: now };
         let mut part = self.lock(part_of(id));
         let known = part.entry(id).or_insert_with(|| {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             Vec::new()
         });
-        *known = UseOrigin::merge(vec![origin], std::mem::take(known));
+        *known = UseLocation::merge(vec![origin], std::mem::take(known));
         true
     }
 
-    fn unwritten(&self, id: TokenId) -> Vec<UseOrigin> {
+    fn unwritten(&self, id: TokenId) -> Vec<UseLocation> {
         self.lock(part_of(id)).get(&id).cloned().unwrap_or_default()
     }
 
@@ -107,12 +107,12 @@ impl Origins {
 
     /// What is noted while it is written stays, as does what cannot be written.
     async fn flush_part(&self, store: &dyn Store, part: usize) -> Result<(), StoreError> {
-        let due: Vec<(TokenId, UseOrigin)> = {
+        let due: Vec<(TokenId, UseLocation)> = {
             let noted = self.lock(part);
             noted.iter().flat_map(|(id, origins)| origins.iter().map(|origin| (*id, origin.clone()))).collect()
         };
         for some in due.chunks(WRITTEN_AT_ONCE) {
-            store.record_origins(some.to_vec()).await?;
+            store.record_locations(some.to_vec()).await?;
             let mut noted = self.lock(part);
             for (id, written) in some {
                 let Some(origins) = noted.get_mut(id) else { continue };
@@ -126,7 +126,7 @@ impl Origins {
         Ok(())
     }
 
-    fn lock(&self, part: usize) -> MutexGuard<'_, BTreeMap<TokenId, Vec<UseOrigin>>> {
+    fn lock(&self, part: usize) -> MutexGuard<'_, BTreeMap<TokenId, Vec<UseLocation>>> {
         self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -57,7 +57,7 @@ impl From<AmbiguousPath> for PolicyDenied {
 
 /// A request to an application, as its proxy tells it.
 #[derive(Clone, Copy, Debug)]
-pub struct Passage<'r> {
+pub struct ForwardedRequest<'r> {
     /// The policy that the proxy's configuration names.
     pub policy: &'r Policy,
     /// The request's method.
@@ -89,7 +89,7 @@ pub fn find_policy<'p>(policies: &'p [Policy], name: &str) -> Result<&'p Policy,
 }
 
 /// The rule that decides over a request, with its place in its policy, from 0.
-pub fn find_rule(passage: Passage<'_>) -> Result<(usize, &Rule), PolicyDenied> {
+pub fn find_rule(passage: ForwardedRequest<'_>) -> Result<(usize, &Rule), PolicyDenied> {
     let path = passage.policy.read(passage.target)?;
     passage.policy.rule_for(passage.method, &path).ok_or(PolicyDenied::NoRule)
 }
@@ -100,7 +100,7 @@ pub fn find_rule(passage: Passage<'_>) -> Result<(usize, &Rule), PolicyDenied> {
 /// a no; [`Error::Store`] where nothing can be known.
 pub fn authorize<'c, C: AsRef<str> + Send + 'c, E: From<Error> + Unpin + Send + 'c>(
     ctx: &'c Context,
-    passage: Passage<'c>,
+    passage: ForwardedRequest<'c>,
     caller: Caller<'c>,
     credential: impl FnOnce() -> Result<C, E>,
 ) -> Reply<'c, Option<Principal>, Refusal<E>> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Error, limits::Allowance};
 use crate::domain::{
-    ability::{Abilities, Ability, Power},
+    ability::{Abilities, Ability, ServerAbility},
     account::User,
     id::EnvironmentId,
     secret::CredentialKind,
@@ -125,7 +125,7 @@ impl Principal {
     }
 
     /// Whether it may use `power`; else [`Error::MissingAbility`]. No session has a server-wide power.
-    pub fn require(&self, power: Power) -> Result<(), Error> {
+    pub fn require(&self, power: ServerAbility) -> Result<(), Error> {
         if self.holds(power.as_str()) { Ok(()) } else { Err(Error::MissingAbility(vec![power.ability()])) }
     }
 

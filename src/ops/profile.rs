@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{
         account::{Email, Password, User, UserCredentials},
-        audit::{Action, Entry, Origin},
+        audit::{Action, Entry, RequestSource},
         session::Session,
         text::Name,
     },
@@ -37,7 +37,7 @@ pub async fn update(
     session: &Session,
     client: IpAddr,
     update: ProfileUpdate,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Result<User, Error> {
     let ProfileUpdate { name, email, current_password } = update;
     let Some(email) = email else {
@@ -68,7 +68,7 @@ async fn change_address(
     current: Password,
     change: ProfileChange,
     counted: &mut Attempt<'_>,
-    (client, origin): (IpAddr, Origin),
+    (client, origin): (IpAddr, RequestSource),
 ) -> Result<User, Error> {
     let UserCredentials { user, password: stored } = credentials;
     let slot = ctx.passwords.acquire_slot().await?;
@@ -90,7 +90,7 @@ async fn change_address(
 }
 
 /// Changes a user's address without asking for their password.
-pub async fn set_email(ctx: &Context, user: &User, email: Email, origin: Origin) -> Result<User, Error> {
+pub async fn set_email(ctx: &Context, user: &User, email: Email, origin: RequestSource) -> Result<User, Error> {
     let change = ProfileChange { email: Some(email), ..ProfileChange::default() };
     ctx.store.change_profile(user.id, change, ctx.by(origin)).await.map_err(email_taken)
 }

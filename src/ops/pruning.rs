@@ -12,20 +12,20 @@ use std::{
 use super::{Context, clock::Clock};
 use crate::{
     domain::time::Timestamp,
-    store::{Ended, LongAgo, StoreError},
+    store::{PruneBatch, RetentionCutoff, StoreError},
 };
 
 /// How far the time of day may run ahead of how long it took, from one turn to the next, and still be believed.
-const LEAP: Duration = Duration::from_hours(1);
+const CLOCK_JUMP: Duration = Duration::from_hours(1);
 
 /// For how long of the uptime nothing is deleted after a leap, so that whoever minds the server can set the time right.
-const DOUBT: Duration = Duration::from_hours(24);
+const HOLD: Duration = Duration::from_hours(24);
 
 /// How far it may lag behind: where it was set back, the clock stands still.
 const LAG: Duration = Duration::from_secs(30);
 
 /// How many stretches of the table of tokens are looked at in one turn.
-const STRETCHES: usize = 10;
+const BATCHES: usize = 10;
 
 /// In how many writes events are deleted in one turn: up to 20,000.
 const WRITES_OF_EVENTS: usize = 100;
@@ -63,17 +63,17 @@ impl Pruning {
 
     /// Whether the time of day went on like any clock for a while. Where it leapt, and is perhaps still to be set right,
     /// everything would seem to have ended long ago; and what is deleted stays so, whatever the time really is.
-    fn is_believed(&self, clock: &Clock) -> bool {
+    fn clock_is_trusted(&self, clock: &Clock) -> bool {
         let mut turn = self.last_turn.lock().unwrap_or_else(PoisonError::into_inner);
         let last = mem::replace(&mut turn.at, Moment::now(clock));
         let Moment { time, uptime } = turn.at;
         let (told, passed) = (time.since(last.time), uptime.saturating_sub(last.uptime));
-        if told > passed + LEAP {
+        if told > passed + CLOCK_JUMP {
             log::warn!(
                 time:%, before:% = last.time;
                 "the clock leapt ahead: nothing is deleted for a day. If the time is wrong, set it right and restart"
             );
-            turn.doubted_until = uptime + DOUBT;
+            turn.doubted_until = uptime + HOLD;
         }
         if told + LAG < passed {
             log::warn!(time:%; "the clock stands still, since it was set back: nothing is deleted in this turn");
@@ -86,7 +86,7 @@ impl Pruning {
 /// Deletes what ended long enough ago: all sessions, and some of the tokens and the events. The next turn goes on from
 /// there.
 pub(super) async fn prune(ctx: &Context) -> Result<(), StoreError> {
-    if !ctx.pruning.is_believed(&ctx.clock) {
+    if !ctx.pruning.clock_is_trusted(&ctx.clock) {
         return Ok(());
     }
     let sessions = ctx.store.prune_sessions(ctx.clock.now()).await.map(|_| ());
@@ -98,10 +98,10 @@ async fn prune_tokens(ctx: &Context) -> Result<(), StoreError> {
     let lifetimes = &ctx.rules.token_lifetimes;
     let Some(prune_after) = lifetimes.prune_after else { return Ok(()) };
     let ended_by = ctx.clock.now().minus(prune_after);
-    let long_ago = LongAgo { ended_by, unused_since: lifetimes.idle_since(ended_by) };
-    for _ in 0..STRETCHES {
+    let long_ago = RetentionCutoff { ended_by, unused_since: lifetimes.idle_since(ended_by) };
+    for _ in 0..BATCHES {
         let after = ctx.pruning.last_token.load(Ordering::Relaxed);
-        let Ended { mut tokens, next } = ctx.store.ended_tokens(long_ago, after).await?;
+        let PruneBatch { mut tokens, next } = ctx.store.ended_tokens(long_ago, after).await?;
         // One that was used lately may have been found by the use before, since the latest is perhaps not on disk.
         tokens.retain(|(number, _)| ctx.uses.latest_token(*number, None).is_none());
         if !tokens.is_empty() {

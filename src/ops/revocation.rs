@@ -8,13 +8,13 @@ use super::{Context, Error, Violation, tokens};
 use crate::{
     domain::{
         ability::Ability,
-        audit::{Action, By, Entry, Origin, Outcome, Target},
+        audit::{Action, Attribution, Entry, Outcome, RequestSource, Target},
         id::{TokenId, UserId},
-        secret::{CredentialKind, Presented},
+        secret::{CredentialKind, PresentedCredential},
         time::Timestamp,
         token::{RevocationReason, Token, TokenState},
     },
-    store::{Conflict, Leaked, StoreError, Successors, TokenQuery, TokenSelection},
+    store::{Conflict, LeakReport, StoreError, Successors, TokenQuery, TokenSelection},
 };
 
 /// How many tokens are asked of the store at once.
@@ -25,7 +25,7 @@ const REVOKED_AT_ONCE: usize = 100;
 
 /// Which of their live tokens an owner wants to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bulk {
+pub enum BulkRevocation {
     /// All of them.
     All,
     /// Those that were not used at that time or later; of those that never were, those that are older.
@@ -36,11 +36,16 @@ pub enum Bulk {
 
 /// Disables a token of the owner, with the successors that it made by itself: it is refused from now on, until somebody
 /// enables it. [`Error::Replaced`] where rotation has ended it, and only a successor that the owner made is good.
-pub async fn disable(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<(Token, Successors), Error> {
+pub async fn disable(
+    ctx: &Context,
+    owner: UserId,
+    id: TokenId,
+    origin: RequestSource,
+) -> Result<(Token, Successors), Error> {
     let by = ctx.by(origin);
     match ctx.store.disable_token(owner, id, by.clone()).await {
         Ok((mut token, successors)) => {
-            tokens::freshen(ctx, &mut token);
+            tokens::apply_unwritten_use(ctx, &mut token);
             Ok((token, successors))
         }
         Err(error) => {
@@ -52,7 +57,7 @@ pub async fn disable(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) 
 
 /// Notes in the owner's trail that a token was not revoked or disabled because a successor had taken its place. What is
 /// answered must be there, so that the owner finds the token that lives on.
-pub(super) async fn note_replaced(ctx: &Context, attempt: Entry, by: By, error: StoreError) -> Error {
+pub(super) async fn note_replaced(ctx: &Context, attempt: Entry, by: Attribution, error: StoreError) -> Error {
     let StoreError::Conflict(Conflict::AlreadyRotated(Some(successor))) = error else { return error.into() };
     let refused =
         Entry { outcome: Outcome::Refused, ..attempt.with(format!("already rotated, successor {successor}")) };
@@ -63,27 +68,32 @@ pub(super) async fn note_replaced(ctx: &Context, attempt: Entry, by: By, error: 
 }
 
 /// Enables a token of the owner, and no other: what was disabled with it is enabled by itself.
-pub async fn enable(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<Token, Error> {
+pub async fn enable(ctx: &Context, owner: UserId, id: TokenId, origin: RequestSource) -> Result<Token, Error> {
     let mut token = ctx.store.enable_token(owner, id, ctx.by(origin)).await?;
-    tokens::freshen(ctx, &mut token);
+    tokens::apply_unwritten_use(ctx, &mut token);
     Ok(token)
 }
 
 /// Revokes those of the owner's live tokens, all in one moment, and answers how many. A token of which a use was noted,
 /// on disk or not yet, counts as used.
-pub async fn revoke_many(ctx: &Context, owner: UserId, bulk: Bulk, origin: Origin) -> Result<u64, Error> {
+pub async fn revoke_many(
+    ctx: &Context,
+    owner: UserId,
+    bulk: BulkRevocation,
+    origin: RequestSource,
+) -> Result<u64, Error> {
     let by = ctx.by(origin);
     let selection = match bulk {
-        Bulk::All => TokenSelection::All,
-        Bulk::UnusedSince(since) if since > by.at => {
+        BulkRevocation::All => TokenSelection::All,
+        BulkRevocation::UnusedSince(since) if since > by.at => {
             return Err(Violation::new("unused_since", "must not be a time in the future.").into());
         }
-        Bulk::UnusedSince(since) => {
+        BulkRevocation::UnusedSince(since) => {
             let latest_use = |token: &Token| ctx.uses.latest_token(token.number, token.last_used_at);
             let unused = |token: &Token| latest_use(token).unwrap_or(token.created_at) < since;
             TokenSelection::These(select(ctx, owner, by.at, unused).await?.into_iter().map(|token| token.id).collect())
         }
-        Bulk::Covering(ability) => {
+        BulkRevocation::Covering(ability) => {
             // By family, which has the same abilities throughout: a token that is rotated meanwhile does not escape.
             let covering = |token: &Token| token.abilities.cover(ability.as_str());
             let families: BTreeSet<Uuid> =
@@ -118,10 +128,15 @@ async fn select(
 /// from then on. Nothing in the answer, nor how long it takes, depends on which of them exist: each is looked up, and a
 /// report is one change, which notes something also where it is of nothing. (It is more only where so many exist that
 /// others would wait long behind it.)
-pub async fn revoke_leaked(ctx: &Context, credentials: &[String], client: IpAddr, origin: Origin) -> Result<(), Error> {
+pub async fn revoke_leaked(
+    ctx: &Context,
+    credentials: &[String],
+    client: IpAddr,
+    origin: RequestSource,
+) -> Result<(), Error> {
     ctx.throttle.report(client).map_err(Error::Throttled)?;
     let by = ctx.by(origin);
-    let mut leaked = Leaked { presented: Some(credentials.len()), ..Leaked::default() };
+    let mut leaked = LeakReport { presented: Some(credentials.len()), ..LeakReport::default() };
     for credential in credentials {
         find(ctx, credential, &mut leaked).await?;
         if leaked.tokens.len() + leaked.sessions.len() == REVOKED_AT_ONCE {
@@ -135,15 +150,15 @@ pub async fn revoke_leaked(ctx: &Context, credentials: &[String], client: IpAddr
 }
 
 /// One change of a report. The first says how many were presented.
-async fn end_leaked(ctx: &Context, leaked: Leaked, by: By) -> Result<(), StoreError> {
+async fn end_leaked(ctx: &Context, leaked: LeakReport, by: Attribution) -> Result<(), StoreError> {
     let is_first = leaked.presented.is_some();
     let ended = ctx.store.revoke_leaked(leaked, by).await;
     ended.map_err(|error| if is_first { error } else { error.after_a_part() })
 }
 
 /// A wrong row number in front of a secret makes it no less public.
-async fn find(ctx: &Context, credential: &str, leaked: &mut Leaked) -> Result<(), Error> {
-    let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
+async fn find(ctx: &Context, credential: &str, leaked: &mut LeakReport) -> Result<(), Error> {
+    let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
     match presented.kind {
         CredentialKind::Session => {
             let found = ctx.store.session_by_hash(&presented.hash).await?;

@@ -18,14 +18,14 @@ use super::{
     expiry::{self, Expiry},
     principal::Principal,
     reuse, tokens,
-    verification::{self, Caller, Denied, is_past},
+    verification::{self, Caller, Denied, has_passed},
 };
 use crate::{
     domain::{
-        ability::Power,
-        audit::{Actor, By, Origin},
+        ability::ServerAbility,
+        audit::{Actor, Attribution, RequestSource},
         id::{TokenId, UserId},
-        secret::{CredentialKind, Plaintext, Presented},
+        secret::{CredentialKind, Plaintext, PresentedCredential},
         time::Timestamp,
         token::{IssuedToken, Token, TokenRecord},
     },
@@ -61,10 +61,10 @@ pub async fn rotate(
     owner: UserId,
     id: TokenId,
     request: RotationRequest,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Result<Rotated, Error> {
     let token = tokens::get(ctx, owner, id).await?;
-    if token.revoked.is_some() || token.expires_at.is_some_and(|end| is_past(end, ctx.clock.now())) {
+    if token.revoked.is_some() || token.expires_at.is_some_and(|end| has_passed(end, ctx.clock.now())) {
         return Err(Error::NotFound);
     }
     replace(ctx, &token, request, origin).await
@@ -74,16 +74,16 @@ pub async fn rotate(
 /// like any other. It ends its whole family, since one of the two who hold the family's secrets stole them and nobody can
 /// tell which; but if the request started before the ending was answered, it has only lost a race
 /// ([`Error::AlreadyRotated`], [`super::endings`]). [`Error::NotSelfRotating`] where it is no personal access token.
-pub async fn accept_rotating(
+pub async fn authenticate_for_rotation(
     ctx: &Context,
     credential: &str,
     caller: Caller<'_>,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Result<Principal, Error> {
     let since = caller.since.unwrap_or(ctx.moment());
     match verification::authenticate(ctx, credential, Caller { since: Some(since), ..caller }).await {
         Ok(principal @ Principal::PersonalAccessToken { .. }) => {
-            principal.require(Power::TokensRotateSelf)?;
+            principal.require(ServerAbility::TokensRotateSelf)?;
             Ok(principal)
         }
         Ok(other) => Err(Error::NotSelfRotating(other.kind())),
@@ -93,12 +93,12 @@ pub async fn accept_rotating(
 }
 
 /// The refusal of a secret that rotation has ended: by one that won a race, or before this request started.
-async fn refuse_ended(ctx: &Context, credential: &str, since: Moment, origin: Origin) -> Error {
+async fn refuse_ended(ctx: &Context, credential: &str, since: Moment, origin: RequestSource) -> Error {
     match find_ended(ctx, credential).await {
         Ok(Some(record)) if ctx.endings.is_race(&record.token, since) => lost_race(ctx, &record.token).await,
         Ok(Some(record)) => {
-            let by = ctx.by(Origin { actor: Actor::PersonalAccessToken(record.token.id), ..origin });
-            if let Err(error) = reuse::end_family(ctx, &record.token, by).await {
+            let by = ctx.by(RequestSource { actor: Actor::PersonalAccessToken(record.token.id), ..origin });
+            if let Err(error) = reuse::revoke_family(ctx, &record.token, by).await {
                 log::error!(error:%; "a token was reused after its end, and its family could not be ended yet");
             }
             Denied::Rotated.into()
@@ -113,7 +113,7 @@ async fn refuse_ended(ctx: &Context, credential: &str, since: Moment, origin: Or
 
 /// What is answered to a rotation that another one was faster than.
 async fn lost_race(ctx: &Context, token: &Token) -> Error {
-    if !token.abilities.cover(Power::TokensRotateSelf.as_str()) {
+    if !token.abilities.cover(ServerAbility::TokensRotateSelf.as_str()) {
         return Denied::Rotated.into();
     }
     match ctx.store.successors_of(vec![token.id]).await {
@@ -128,13 +128,13 @@ pub async fn rotate_self(
     ctx: &Context,
     asking: &Principal,
     request: RotationRequest,
-    origin: Origin,
+    origin: RequestSource,
 ) -> Result<Rotated, Error> {
     let Principal::PersonalAccessToken { record, .. } = asking else {
         return Err(Error::NotSelfRotating(asking.kind()));
     };
     ctx.throttle.rotation(record.token.family).map_err(Error::Throttled)?;
-    let origin = Origin { actor: Actor::PersonalAccessToken(record.token.id), ..origin };
+    let origin = RequestSource { actor: Actor::PersonalAccessToken(record.token.id), ..origin };
     replace(ctx, &record.token, request, origin).await.map_err(|error| match error {
         // It ended after it was accepted.
         Error::NotFound => Denied::Revoked.into(),
@@ -163,7 +163,12 @@ pub async fn successors_of(ctx: &Context, tokens: &[Token]) -> Result<Successors
     Ok(SuccessorsOf(ctx.store.successors_of(replaced).await?.into_iter().collect()))
 }
 
-async fn replace(ctx: &Context, token: &Token, request: RotationRequest, origin: Origin) -> Result<Rotated, Error> {
+async fn replace(
+    ctx: &Context,
+    token: &Token,
+    request: RotationRequest,
+    origin: RequestSource,
+) -> Result<Rotated, Error> {
     let by = ctx.by(origin);
     let end = match request.expiry {
         Expiry::Never => SuccessorEnd::Never,
@@ -238,7 +243,7 @@ pub(super) async fn begin(ctx: &Context, record: &TokenRecord, now: Timestamp) -
     let TokenRecord { token, .. } = record;
     let Some(rotated_from) = token.rotated_from else { return Ok(true) };
     let ending = ctx.endings.begin(vec![Ended::Token(rotated_from)]);
-    match ctx.store.begin_successor(token.id, rotated_from, by_token(token.id, now)).await {
+    match ctx.store.record_first_use(token.id, rotated_from, by_token(token.id, now)).await {
         Ok(()) => {
             lock(&ctx.rotations.unwritten).remove(&rotated_from);
             Ok(true)
@@ -272,7 +277,7 @@ pub(super) async fn write_first_uses(ctx: &Context) -> Result<(), StoreError> {
 async fn write_first_use(ctx: &Context, rotated_from: TokenId) -> Result<bool, StoreError> {
     let Some(successor) = lock(&ctx.rotations.unwritten).get(&rotated_from).copied() else { return Ok(false) };
     let _ending = ctx.endings.begin(vec![Ended::Token(rotated_from)]);
-    match ctx.store.begin_successor(successor, rotated_from, by_token(successor, ctx.clock.now())).await {
+    match ctx.store.record_first_use(successor, rotated_from, by_token(successor, ctx.clock.now())).await {
         Ok(()) | Err(StoreError::NotFound) => {
             lock(&ctx.rotations.unwritten).remove(&rotated_from);
             Ok(true)
@@ -281,12 +286,15 @@ async fn write_first_use(ctx: &Context, rotated_from: TokenId) -> Result<bool, S
     }
 }
 
-const fn by_token(token: TokenId, at: Timestamp) -> By {
-    By { origin: Origin { actor: Actor::PersonalAccessToken(token), address: None, request_id: None }, at }
+const fn by_token(token: TokenId, at: Timestamp) -> Attribution {
+    Attribution {
+        origin: RequestSource { actor: Actor::PersonalAccessToken(token), address: None, request_id: None },
+        at,
+    }
 }
 
 async fn find_ended(ctx: &Context, credential: &str) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-    match Presented::parse(credential, &ctx.rules.prefixes) {
+    match PresentedCredential::parse(credential, &ctx.rules.prefixes) {
         Ok(presented) => ctx.store.token_by_hash(&presented.hash).await,
         Err(_) => Ok(None),
     }

@@ -4,7 +4,7 @@ use super::{Context, Error, cursor::List};
 use crate::{
     domain::{
         account::User,
-        audit::Origin,
+        audit::RequestSource,
         id::{SessionId, UserId},
         secret::Plaintext,
         session::Session,
@@ -59,11 +59,11 @@ pub async fn list(ctx: &Context, user: UserId, request: ListRequest) -> Result<P
 }
 
 /// Ends one session of the person, perhaps the one that asks.
-pub async fn end(ctx: &Context, user: UserId, id: SessionId, origin: Origin) -> Result<(), Error> {
+pub async fn end(ctx: &Context, user: UserId, id: SessionId, origin: RequestSource) -> Result<(), Error> {
     Ok(ctx.store.end_session(user, id, ctx.by(origin)).await?)
 }
 
 /// Ends all sessions of the person but `keep`; answers how many.
-pub async fn end_others(ctx: &Context, keep: &Session, origin: Origin) -> Result<u64, Error> {
+pub async fn end_others(ctx: &Context, keep: &Session, origin: RequestSource) -> Result<u64, Error> {
     Ok(ctx.store.end_other_sessions(keep.user, keep.id, ctx.by(origin)).await?)
 }

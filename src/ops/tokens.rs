@@ -6,12 +6,12 @@ pub use super::expiry::Expiry;
 use super::{Context, Error, Violation, cursor::List, environment_tokens, expiry, revocation};
 use crate::{
     domain::{
-        ability::{Abilities, Ability, Power},
-        audit::{Action, Actor, By, Entry, Origin, Target},
+        ability::{Abilities, Ability, ServerAbility},
+        audit::{Action, Actor, Attribution, Entry, RequestSource, Target},
         id::{EnvironmentId, TokenId, UserId},
         limits::Limits,
         page,
-        secret::{CredentialKind, Plaintext, Presented},
+        secret::{CredentialKind, Plaintext, PresentedCredential},
         text::Name,
         time::Timestamp,
         token::{IssuedToken, NewToken, RevocationReason, Token, TokenState},
@@ -36,7 +36,7 @@ pub struct TokenRequest {
 
 /// Makes a token. Its plaintext is in the answer and nowhere else, and it is valid from the moment it is on disk. Nobody
 /// but the administrator may grant server-wide powers.
-pub async fn create(ctx: &Context, request: TokenRequest, origin: Origin) -> Result<IssuedToken, Error> {
+pub async fn create(ctx: &Context, request: TokenRequest, origin: RequestSource) -> Result<IssuedToken, Error> {
     let by = ctx.by(origin);
     let (new, plaintext) = prepare(ctx, request, None, &by)?;
     let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user, by).await.map_err(|error| match error {
@@ -51,7 +51,7 @@ pub(super) fn prepare(
     ctx: &Context,
     request: TokenRequest,
     environment: Option<EnvironmentId>,
-    by: &By,
+    by: &Attribution,
 ) -> Result<(NewToken, Plaintext), Error> {
     let now = by.at;
     let abilities = judge_abilities(ctx, request.abilities, by.origin.actor)?;
@@ -104,7 +104,7 @@ fn judge_abilities(ctx: &Context, abilities: Option<Abilities>, actor: Actor) ->
 fn is_known(catalogue: &[Ability], ability: &Ability) -> bool {
     catalogue.is_empty()
         || catalogue.iter().any(|known| ability.covers(known.as_str()))
-        || Power::ALL.into_iter().any(|power| ability.covers(power.as_str()))
+        || ServerAbility::ALL.into_iter().any(|power| ability.covers(power.as_str()))
 }
 
 /// `who` is a person with a verb: "You have".
@@ -163,7 +163,7 @@ pub(super) fn page(ctx: &Context, mut tokens: Vec<Token>, limit: u32, list: List
     let has_more = page::cut(&mut tokens, limit as usize, Token::listed_size);
     let next_cursor = tokens.last().filter(|_| has_more).map(|last| list.write_cursor(whose, last.number));
     for token in &mut tokens {
-        freshen(ctx, token);
+        apply_unwritten_use(ctx, token);
     }
     Page { tokens, next_cursor }
 }
@@ -182,7 +182,7 @@ fn own(ctx: &Context, owner: UserId, mut token: Token) -> Result<Token, Error> {
     if token.owner != owner || token.environment.is_some() {
         return Err(Error::NotFound);
     }
-    freshen(ctx, &mut token);
+    apply_unwritten_use(ctx, &mut token);
     Ok(token)
 }
 
@@ -192,16 +192,22 @@ pub async fn find(ctx: &Context, id: TokenId) -> Result<Token, Error> {
 }
 
 /// Gives a token of the owner another name.
-pub async fn rename(ctx: &Context, owner: UserId, id: TokenId, name: Name, origin: Origin) -> Result<Token, Error> {
+pub async fn rename(
+    ctx: &Context,
+    owner: UserId,
+    id: TokenId,
+    name: Name,
+    origin: RequestSource,
+) -> Result<Token, Error> {
     let mut token = ctx.store.rename_token(owner, id, name, ctx.by(origin)).await?;
-    freshen(ctx, &mut token);
+    apply_unwritten_use(ctx, &mut token);
     Ok(token)
 }
 
 /// Revokes a token of the owner, with the successors that it made by itself: at once and for good. A check that starts
 /// after the answer is refused. [`Error::Replaced`] where rotation has ended it, and only a successor that the owner made
 /// is good.
-pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -> Result<Successors, Error> {
+pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId, origin: RequestSource) -> Result<Successors, Error> {
     let (reason, by) = (RevocationReason::RevokedByOwner, ctx.by(origin));
     match ctx.store.revoke_token(owner, id, reason, by.clone()).await {
         Err(error) => {
@@ -213,7 +219,7 @@ pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId, origin: Origin) -
 }
 
 /// Revokes a token of whatever kind, whoever owns it: for the administrator.
-pub async fn revoke_any(ctx: &Context, token: &Token, origin: Origin) -> Result<Successors, Error> {
+pub async fn revoke_any(ctx: &Context, token: &Token, origin: RequestSource) -> Result<Successors, Error> {
     match token.environment {
         None => revoke(ctx, token.owner, token.id, origin).await,
         Some(environment) => {
@@ -223,7 +229,7 @@ pub async fn revoke_any(ctx: &Context, token: &Token, origin: Origin) -> Result<
     }
 }
 
-async fn end(ctx: &Context, token: &Token, by: By) -> Result<(), StoreError> {
+async fn end(ctx: &Context, token: &Token, by: Attribution) -> Result<(), StoreError> {
     let (id, owner, reason) = (token.id, token.owner, RevocationReason::RevokedByOwner);
     match token.environment {
         None => ctx.store.revoke_token(owner, id, reason, by).await.map(drop),
@@ -234,9 +240,9 @@ async fn end(ctx: &Context, token: &Token, by: By) -> Result<(), StoreError> {
 /// Ends the token or session whose secret this is, whatever its state (RFC 7009), and with a token the successors that it
 /// made by itself: whoever holds it may, and so it is the
 /// one that acts. A secret of nothing is no error, so that the answer tells nobody what exists.
-pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Origin) -> Result<(), Error> {
-    let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
-    let by = |actor| ctx.by(Origin { actor, ..origin });
+pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: RequestSource) -> Result<(), Error> {
+    let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
+    let by = |actor| ctx.by(RequestSource { actor, ..origin });
     let ended = match presented.kind {
         CredentialKind::Session => match ctx.store.session_by_hash(&presented.hash).await? {
             Some(record) => {
@@ -272,7 +278,7 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Origi
 }
 
 /// What lists show: the latest use, also where it is not on disk, and the end that comes first.
-pub(super) fn freshen(ctx: &Context, token: &mut Token) {
+pub(super) fn apply_unwritten_use(ctx: &Context, token: &mut Token) {
     token.last_used_at = ctx.uses.latest_token(token.number, token.last_used_at);
     token.expires_at = ctx.rules.token_lifetimes.end_of(token);
 }

@@ -34,13 +34,13 @@ const WRITTEN_AT_ONCE_AT_LAST: usize = 4096;
 
 /// The uses that are not on disk yet.
 #[derive(Default)]
-pub(super) struct Recorder {
+pub(super) struct UseRecorder {
     tokens: Lists<TokenRecord>,
     sessions: Lists<SessionRecord>,
     turn: AtomicUsize,
 }
 
-impl Recorder {
+impl UseRecorder {
     pub(super) fn note_token(&self, record: &Arc<TokenRecord>, now: Timestamp) {
         self.tokens.note(record, now);
     }

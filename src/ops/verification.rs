@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{
         ability::Ability,
-        secret::{CredentialKind, Presented},
+        secret::{CredentialKind, PresentedCredential},
         session::SessionRecord,
         time::Timestamp,
         token::TokenRecord,
@@ -97,7 +97,9 @@ impl Denied {
 ///
 /// [`Error::Denied`] where it is not; [`Error::Store`] where that cannot be known.
 pub fn authenticate<'c>(ctx: &'c Context, credential: &str, caller: Caller<'c>) -> Reply<'c, Principal, Error> {
-    let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return refuse(Denied::Malformed) };
+    let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else {
+        return refuse(Denied::Malformed);
+    };
     match presented.kind {
         CredentialKind::Session => ctx.store.session_by_hash(&presented.hash).then(|found| match found {
             Ok(Some(record)) => Reply::ready(accept_session(ctx, record)),
@@ -120,7 +122,9 @@ fn refuse<'c>(denied: Denied) -> Reply<'c, Principal, Error> {
 
 /// Whose token a credential is, without a judgement: so that the refusal of a token whose limits are used up can name it.
 pub fn find_token<'c>(ctx: &'c Context, credential: &str) -> Reply<'c, Option<Principal>, Error> {
-    let Ok(presented) = Presented::parse(credential, &ctx.rules.prefixes) else { return Reply::ready(Ok(None)) };
+    let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else {
+        return Reply::ready(Ok(None));
+    };
     ctx.store.token_by_hash(&presented.hash).then(|found| {
         let principal = found.map(|record| record.map(|record| principal(record, None)));
         Reply::ready(principal.map_err(Error::from))
@@ -184,8 +188,8 @@ fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal
     let SessionRecord { session, user, last_use } = &*record;
     let now = ctx.clock.now();
     // A time from when the clock ran ahead counts as now, lest it keep the session from ever being idle.
-    let is_idle = |at: Timestamp| is_past(at.min(now).plus(ctx.rules.session_idle_lifetime), now);
-    if is_past(session.expires_at, now) {
+    let is_idle = |at: Timestamp| has_passed(at.min(now).plus(ctx.rules.session_idle_lifetime), now);
+    if has_passed(session.expires_at, now) {
         return Err(Denied::Expired.into());
     }
     // A use that was noted in an earlier record of the session is in none of this one.
@@ -202,13 +206,13 @@ fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal
 fn accept_token<'c>(
     ctx: &'c Context,
     record: Arc<TokenRecord>,
-    presented: &Presented,
+    presented: &PresentedCredential,
     caller: Caller<'c>,
 ) -> Reply<'c, Principal, Error> {
     let now = ctx.clock.now();
     if let Err(denied) = judge_token(&record, presented, now) {
         if denied == Denied::Rotated && !ctx.endings.is_race(&record.token, caller.since.unwrap_or(ctx.moment())) {
-            reuse::notice(ctx, &record, caller, now);
+            reuse::enqueue(ctx, &record, caller, now);
         }
         return refuse(denied);
     }
@@ -252,7 +256,7 @@ fn principal(record: Arc<TokenRecord>, allowance: Option<Allowance>) -> Principa
     }
 }
 
-fn judge_token(record: &TokenRecord, presented: &Presented, now: Timestamp) -> Result<(), Denied> {
+fn judge_token(record: &TokenRecord, presented: &PresentedCredential, now: Timestamp) -> Result<(), Denied> {
     let TokenRecord { token, owner, .. } = record;
     // Prefixes are settings: what one names today may be of the other kind.
     if presented.kind != token.kind() {
@@ -264,7 +268,7 @@ fn judge_token(record: &TokenRecord, presented: &Presented, now: Timestamp) -> R
     if token.revoked.is_some() {
         return Err(if token.is_rotated_away() { Denied::Rotated } else { Denied::Revoked });
     }
-    if token.expires_at.is_some_and(|end| is_past(end, now)) {
+    if token.expires_at.is_some_and(|end| has_passed(end, now)) {
         return Err(if token.is_rotated_away() { Denied::Rotated } else { Denied::Expired });
     }
     if token.disabled_at.is_some() {
@@ -277,6 +281,6 @@ fn judge_token(record: &TokenRecord, presented: &Presented, now: Timestamp) -> R
 }
 
 /// At the very second of its end, a thing is over.
-pub(super) fn is_past(end: Timestamp, now: Timestamp) -> bool {
+pub(super) fn has_passed(end: Timestamp, now: Timestamp) -> bool {
     now >= end
 }

@@ -21,15 +21,15 @@ pub use self::{
 use crate::domain::{
     account::{Email, HashParameters, PasswordHash, User, UserCredentials},
     attempts::{Counter, SavedAttempts},
-    audit::{By, Entry, Event},
-    environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
+    audit::{Attribution, Entry, Event},
+    environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
     secret::TokenHash,
     session::{NewSession, Session, SessionRecord},
     text::Name,
     time::Timestamp,
     token::{NewToken, RevocationReason, Token, TokenRecord, TokenState},
-    use_origin::UseOrigin,
+    use_origin::UseLocation,
 };
 
 /// A change to a user's profile; what is `None` stays.
@@ -68,7 +68,7 @@ pub struct SignIn {
 
 /// What is an end long ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LongAgo {
+pub struct RetentionCutoff {
     /// To have been revoked, or to have expired, by then.
     pub ended_by: Timestamp,
     /// Not to have been used after this, nor made; `None` where what is not used does not end.
@@ -77,7 +77,7 @@ pub struct LongAgo {
 
 /// Some of the tokens that ended long ago.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct PruneBatch {
     /// Their row numbers and their identifiers.
     pub tokens: Vec<(i64, TokenId)>,
     /// Where to go on: the last row number that was looked at. `None` is the end of the table.
@@ -131,7 +131,7 @@ pub enum TokenSelection {
 
 /// Credentials whose secrets were found where they should not be, whoever owns them.
 #[derive(Clone, Debug, Default)]
-pub struct Leaked {
+pub struct LeakReport {
     /// Tokens.
     pub tokens: Vec<TokenId>,
     /// Sessions.
@@ -174,7 +174,7 @@ pub type Observer = Box<dyn Fn(Change) + Send + Sync>;
 /// Every method may also answer [`StoreError::NotMade`], [`StoreError::Unavailable`] or [`StoreError::Internal`]; only
 /// further errors are named.
 ///
-/// Whatever is told [`By`] whom it is done leaves its event in the audit trail, in the same moment: both are on disk, or
+/// Whatever is told [`Attribution`] whom it is done leaves its event in the audit trail, in the same moment: both are on disk, or
 /// neither is, and what changes nothing leaves none. Where a session acts that has ended meanwhile, it answers
 /// [`Conflict::SessionEnded`], and nothing happens.
 pub trait Store: Send + Sync + 'static {
@@ -183,7 +183,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds a user, and with them their environment "Default", which is their current one. [`Conflict::EmailTaken`] where
     /// the canonical address exists.
-    fn add_user(&self, user: User, password: PasswordHash, by: By) -> Reply<'_, ()>;
+    fn add_user(&self, user: User, password: PasswordHash, by: Attribution) -> Reply<'_, ()>;
     /// A user. [`StoreError::NotFound`].
     fn user(&self, id: UserId) -> Reply<'_, User>;
     /// A user with the hash of their password. [`StoreError::NotFound`].
@@ -199,64 +199,70 @@ pub trait Store: Send + Sync + 'static {
     /// however many they are, and no connection of other reads.
     fn each_user(&self, inventory: UserInventory, each: EachUser) -> Reply<'_, ()>;
     /// Changes name or address. [`StoreError::NotFound`], [`Conflict::EmailTaken`], [`Conflict::CredentialsChanged`].
-    fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User>;
+    fn change_profile(&self, id: UserId, change: ProfileChange, by: Attribution) -> Reply<'_, User>;
     /// Changes a password and ends the user's sessions but the one that acts.
     /// [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
-    fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> Reply<'_, ()>;
+    fn change_password(&self, id: UserId, change: PasswordChange, by: Attribution) -> Reply<'_, ()>;
     /// Disables a user from now on and ends their sessions; a second time changes nothing. [`StoreError::NotFound`].
-    fn disable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
+    fn disable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User>;
     /// Enables a user; where they are enabled, nothing changes. [`StoreError::NotFound`].
-    fn enable_user(&self, id: UserId, by: By) -> Reply<'_, User>;
+    fn enable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User>;
 
     /// Signs somebody in. [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
-    fn sign_in(&self, sign_in: SignIn, by: By) -> Reply<'_, ()>;
+    fn sign_in(&self, sign_in: SignIn, by: Attribution) -> Reply<'_, ()>;
     /// The session with this secret and its user, whatever their state; `None` where there is none.
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>>;
     /// The user's sessions that have not passed `expires_at` by `now`, paged.
     fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Reply<'_, Vec<Session>>;
     /// Ends a session of the user. [`StoreError::NotFound`].
-    fn end_session(&self, user: UserId, id: SessionId, by: By) -> Reply<'_, ()>;
+    fn end_session(&self, user: UserId, id: SessionId, by: Attribution) -> Reply<'_, ()>;
     /// Ends the user's sessions but `keep`; answers how many.
-    fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> Reply<'_, u64>;
+    fn end_other_sessions(&self, user: UserId, keep: SessionId, by: Attribution) -> Reply<'_, u64>;
 
     /// Adds an environment. [`StoreError::NotFound`] where the owner does not exist or is disabled,
     /// [`Conflict::TooManyEnvironments`].
-    fn add_environment(&self, environment: Environment, by: By) -> Reply<'_, ()>;
+    fn add_environment(&self, environment: Environment, by: Attribution) -> Reply<'_, ()>;
     /// The owner of an environment, whoever asks. [`StoreError::NotFound`].
     fn environment_owner(&self, id: EnvironmentId) -> Reply<'_, UserId>;
     /// An environment as the user sees it. [`StoreError::NotFound`] where they do not.
-    fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, SeenEnvironment>;
+    fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, EnvironmentAccess>;
     /// The environments that are the user's or shared with them.
-    fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<SeenEnvironment>>;
+    fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<EnvironmentAccess>>;
     /// Makes an environment that the user sees their current one. [`StoreError::NotFound`].
-    fn choose_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, User>;
+    fn set_current_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> Reply<'_, User>;
     /// Renames an environment, as an admin or the owner. [`StoreError::NotFound`], [`Conflict::RoleRequired`].
-    fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: By) -> Reply<'_, SeenEnvironment>;
+    fn rename_environment(
+        &self,
+        user: UserId,
+        id: EnvironmentId,
+        name: Name,
+        by: Attribution,
+    ) -> Reply<'_, EnvironmentAccess>;
     /// Deletes an environment and its tokens, as the owner. Whoever worked in it is back in their default one.
     /// [`StoreError::NotFound`], [`Conflict::RoleRequired`], [`Conflict::DefaultEnvironment`].
-    fn delete_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, ()>;
+    fn delete_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> Reply<'_, ()>;
     /// With whom an environment is shared, longest first, for the owner alone.
     /// [`StoreError::NotFound`], [`Conflict::RoleRequired`].
     fn members_of(&self, user: UserId, id: EnvironmentId) -> Reply<'_, Vec<Member>>;
     /// Shares an environment with somebody, or gives them another role, as the owner. [`StoreError::NotFound`] where the
     /// user does not see the environment or nobody is `with`, [`Conflict::RoleRequired`], [`Conflict::OwnerIsNoMember`],
     /// [`Conflict::TooManyMembers`].
-    fn share_environment(
+    fn set_member(
         &self,
         user: UserId,
         id: EnvironmentId,
         with: UserId,
         role: MemberRole,
-        by: By,
+        by: Attribution,
     ) -> Reply<'_, Member>;
     /// Shares an environment no more with `with`, as the owner or as `with` themselves, who is back in their default one
     /// if they worked in it. [`StoreError::NotFound`], [`Conflict::RoleRequired`].
-    fn unshare_environment(&self, user: UserId, id: EnvironmentId, with: UserId, by: By) -> Reply<'_, ()>;
+    fn remove_member(&self, user: UserId, id: EnvironmentId, with: UserId, by: Attribution) -> Reply<'_, ()>;
 
     /// Adds a token of an environment, as an admin or the owner. Its `environment` says which, and its `owner` is that
     /// one's. [`StoreError::NotFound`], [`Conflict::RoleRequired`], [`Conflict::OwnerDisabled`], and
     /// [`Conflict::TooManyTokens`] where the environment has `max_live` live tokens.
-    fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
+    fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token>;
     /// A token of an environment that the user sees, also one that is revoked. [`StoreError::NotFound`].
     fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Reply<'_, Token>;
     /// The tokens of an environment that the user sees, like [`Store::tokens_of`]. [`StoreError::NotFound`].
@@ -275,7 +281,7 @@ pub trait Store: Send + Sync + 'static {
         environment: EnvironmentId,
         id: TokenId,
         successor: Successor,
-        by: By,
+        by: Attribution,
     ) -> Reply<'_, Token>;
     /// Revokes a token for good, as an admin or the owner of its environment. [`StoreError::NotFound`], also the second
     /// time, [`Conflict::RoleRequired`], and [`Conflict::AlreadyRotated`] where it was regenerated and what took its
@@ -286,13 +292,13 @@ pub trait Store: Send + Sync + 'static {
         environment: EnvironmentId,
         id: TokenId,
         reason: RevocationReason,
-        by: By,
+        by: Attribution,
     ) -> Reply<'_, ()>;
 
     /// Adds a personal token and gives it its number. [`StoreError::NotFound`] where the owner does not exist or is disabled,
     /// [`Conflict::TooManyTokens`] where the owner has `max_live` tokens that are neither revoked nor expired at its
     /// `created_at`.
-    fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token>;
+    fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token>;
     /// The token with this secret and its owner, whatever their state; `None` where there is none.
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>>;
     /// A token that is not revoked, of whatever kind, whoever owns it. [`StoreError::NotFound`].
@@ -308,11 +314,17 @@ pub trait Store: Send + Sync + 'static {
     /// `now`.
     fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> Reply<'_, ()>;
     /// Renames a personal token of the owner that is not revoked. [`StoreError::NotFound`].
-    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token>;
+    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Reply<'_, Token>;
     /// Revokes a personal token of the owner for good, and its successors as [`Successors`] says, also where rotation has
     /// ended the token itself. [`StoreError::NotFound`] where nothing of that is left, so also the second time, and
     /// [`Conflict::AlreadyRotated`] where rotation has ended the token and only a successor that the owner made is good.
-    fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, Successors>;
+    fn revoke_token(
+        &self,
+        owner: UserId,
+        id: TokenId,
+        reason: RevocationReason,
+        by: Attribution,
+    ) -> Reply<'_, Successors>;
     /// The latest successor of each of those tokens that has one, whatever their states.
     fn successors_of(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, TokenId)>>;
 
@@ -320,19 +332,26 @@ pub trait Store: Send + Sync + 'static {
     /// ([`Successors`]). [`StoreError::NotFound`] where it is not the owner's, or is not good at the time, or the owner is
     /// disabled; [`Conflict::AlreadyRotated`], also where rotation has ended it and a successor is good;
     /// [`Conflict::OutlivesPredecessor`].
-    fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token>;
+    fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, Token>;
     /// Notes the first use of a successor, and ends the token that it replaces where the first use does.
     /// [`StoreError::NotFound`] where it is revoked.
-    fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()>;
+    fn record_first_use(&self, successor: TokenId, rotated_from: TokenId, by: Attribution) -> Reply<'_, ()>;
     /// Revokes every token of the owner that is of the family, since the secret of `reused` was seen after rotation had
     /// ended it; answers how many. That it was seen is noted if `note` says so or any was revoked.
-    fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64>;
+    fn revoke_family(
+        &self,
+        owner: UserId,
+        family: TokenId,
+        reused: TokenId,
+        note: bool,
+        by: Attribution,
+    ) -> Reply<'_, u64>;
     /// Finds some of the tokens, of persons and of environments, that ended long ago, behind the row number `after`. A
     /// successor counts only where what it replaces ended as long ago, by more than not being used, and the first of a
     /// family only where no other is there.
-    fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Reply<'_, Ended>;
+    fn ended_tokens(&self, long_ago: RetentionCutoff, after: i64) -> Reply<'_, PruneBatch>;
     /// Deletes those of the tokens that were found so and still count; answers how many. It leaves no event.
-    fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> Reply<'_, u64>;
+    fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: RetentionCutoff) -> Reply<'_, u64>;
     /// Revokes those selected of the owner's tokens that are neither revoked nor expired, in one moment, and the successors
     /// of those that are named, as [`Successors`] says; answers how many.
     fn revoke_tokens(
@@ -340,17 +359,17 @@ pub trait Store: Send + Sync + 'static {
         owner: UserId,
         selection: TokenSelection,
         reason: RevocationReason,
-        by: By,
+        by: Attribution,
     ) -> Reply<'_, u64>;
     /// Revokes the tokens and ends the sessions that were found where they should not be, and the successors of the
     /// tokens as [`Successors`] says, also of a token that has ended. What has ended itself is passed over.
     /// Where nothing is left to do, how many were presented is noted in nobody's trail: so it takes as long.
-    fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()>;
+    fn revoke_leaked(&self, leaked: LeakReport, by: Attribution) -> Reply<'_, ()>;
     /// Disables a token of the owner that is not revoked, and its successors as [`Successors`] says, also where rotation
     /// has ended the token itself; a second time changes nothing. Errors as of [`Store::revoke_token`].
-    fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, (Token, Successors)>;
+    fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, (Token, Successors)>;
     /// Enables a token of the owner that is not revoked; where it is enabled, nothing changes. [`StoreError::NotFound`].
-    fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token>;
+    fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, Token>;
 
     /// Takes uses of a token's quota, as many as [`limits::lease`](crate::domain::limits::lease) says of what is left;
     /// answers how many: none where it is used up. [`StoreError::NotFound`] where it is revoked, or has no quota.
@@ -361,7 +380,7 @@ pub trait Store: Send + Sync + 'static {
     fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>>;
 
     /// Notes in the audit trail what was refused, and so changed nothing that would be noted by itself.
-    fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()>;
+    fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()>;
     /// The events of the user's trail before `before`, newest first, at most `limit`.
     fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
     /// Deletes some of the events from before that time, the oldest first; answers how many. Nothing else deletes one.
@@ -376,11 +395,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes uses; a time never moves back, what is gone is passed over.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
-    /// Notes from where tokens were used, and forgets all but the latest [`UseOrigin::KEPT`] of each; what is gone is
+    /// Notes from where tokens were used, and forgets all but the latest [`UseLocation::KEPT`] of each; what is gone is
     /// passed over.
-    fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()>;
+    fn record_locations(&self, origins: Vec<(TokenId, UseLocation)>) -> Reply<'_, ()>;
     /// From where a token was used, the latest first.
-    fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>>;
+    fn locations_of(&self, id: TokenId) -> Reply<'_, Vec<UseLocation>>;
     /// Deletes the sessions that passed `expires_at` by `now`; answers how many. What has ended by itself leaves no event.
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
 
@@ -393,5 +412,5 @@ pub trait Store: Send + Sync + 'static {
     fn observe(&self, observer: Observer);
     /// Whether the store answers now, and its observers were told of every change, by whomever, that is more than a
     /// tenth of a second old. Asked for every request. Where a store cannot know, it says no.
-    fn vouches(&self) -> bool;
+    fn is_coherent(&self) -> bool;
 }

@@ -218,7 +218,7 @@ fn outsiders(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
     crate::harness::block_on(patd::ops::accounts::disable(
         &app.ops,
         user.id,
-        patd::domain::audit::Origin::COMMAND_LINE,
+        patd::domain::audit::RequestSource::COMMAND_LINE,
     ))
     .unwrap();
 

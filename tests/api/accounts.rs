@@ -1,7 +1,7 @@
 //! Signing in and out, the account, and its password.
 
 use insta::assert_snapshot;
-use patd::domain::audit::{By, Origin};
+use patd::domain::audit::{Attribution, RequestSource};
 use serde_json::json;
 
 use crate::harness::{TestApp, block_on, email, password};
@@ -70,7 +70,7 @@ fn unknown_disabled_and_wrong_password_sign_ins_answer_the_same_bytes() {
     let app = TestApp::spawn();
     app.user("ada");
     let oscar = app.user("oscar");
-    block_on(patd::ops::accounts::disable(&app.ops, oscar.id, Origin::COMMAND_LINE)).unwrap();
+    block_on(patd::ops::accounts::disable(&app.ops, oscar.id, RequestSource::COMMAND_LINE)).unwrap();
     let refused = |who: &str, password: String| {
         let answer = app.anonymous().post(LOGIN, json!({ "email": email(who), "password": password }));
         let mut headers: Vec<String> =
@@ -329,9 +329,9 @@ fn a_disabled_user_is_out_at_once_and_tokens_come_back_with_them() {
     let token = app.bearer(token["token"].as_str().unwrap());
     let user = block_on(patd::ops::accounts::find(&app.ops, "ada@example.com")).unwrap();
 
-    block_on(patd::ops::accounts::disable(&app.ops, user.id, Origin::COMMAND_LINE)).unwrap();
+    block_on(patd::ops::accounts::disable(&app.ops, user.id, RequestSource::COMMAND_LINE)).unwrap();
     assert_eq!((ada.get("/api/user").status, token.get("/api/user").status), (401, 401));
-    block_on(patd::ops::accounts::enable(&app.ops, user.id, Origin::COMMAND_LINE)).unwrap();
+    block_on(patd::ops::accounts::enable(&app.ops, user.id, RequestSource::COMMAND_LINE)).unwrap();
     assert_eq!(ada.get("/api/user").status, 401, "sessions ended for good");
     assert_eq!(token.get("/api/user").status, 200);
 }
@@ -348,7 +348,7 @@ fn a_hash_with_other_parameters_is_renewed_at_the_next_sign_in() {
     let old = argon2_hash(&password("ada"), 16);
     let change =
         patd::store::PasswordChange { verified: None, password: patd::domain::account::PasswordHash::new(old.clone()) };
-    let by = By { origin: Origin::COMMAND_LINE, at: app.ops.clock.now() };
+    let by = Attribution { origin: RequestSource::COMMAND_LINE, at: app.ops.clock.now() };
     block_on(app.ops.store.change_password(user, change, by)).unwrap();
 
     app.sign_in_again("ada");

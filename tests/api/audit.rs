@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use patd::{domain::audit::Origin, ops::accounts};
+use patd::{domain::audit::RequestSource, ops::accounts};
 use serde_json::{Value, json};
 
 use crate::harness::{Client, TestApp, block_on, email, password};
@@ -87,8 +87,8 @@ fn every_change_over_the_api_and_by_the_administrator_is_in_the_trail() {
     let new = "another password that is long enough";
     let change = json!({ "current_password": password("ada"), "password": new });
     assert_eq!(ada.put("/api/v1/user/password", change).status, 200);
-    block_on(accounts::disable(&app.ops, user.id, Origin::COMMAND_LINE)).unwrap();
-    block_on(accounts::enable(&app.ops, user.id, Origin::COMMAND_LINE)).unwrap();
+    block_on(accounts::disable(&app.ops, user.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(accounts::enable(&app.ops, user.id, RequestSource::COMMAND_LINE)).unwrap();
     let answer = app.anonymous().post(LOGIN, json!({ "email": email("ada"), "password": new }));
     let ada = app.bearer(answer.body["data"]["token"].as_str().unwrap());
     assert_snapshot!(trail(&ada).join("\n"), @r#"
@@ -123,7 +123,7 @@ fn a_refused_sign_in_is_in_the_trail_of_the_account_and_says_nothing_that_was_ty
     };
     refused("ada");
     refused("nobody");
-    block_on(accounts::disable(&app.ops, oscar.id, Origin::COMMAND_LINE)).unwrap();
+    block_on(accounts::disable(&app.ops, oscar.id, RequestSource::COMMAND_LINE)).unwrap();
     let login = json!({ "email": email("oscar"), "password": password("oscar") });
     assert_eq!(app.anonymous().post(LOGIN, login).status, 401);
     let wrong = json!({ "current_password": "a canary of a password", "password": "a long enough new password" });
@@ -136,7 +136,7 @@ fn a_refused_sign_in_is_in_the_trail_of_the_account_and_says_nothing_that_was_ty
     user.password_changed by session on user: refused, wrong_password
     "#);
     assert!(!ada.get(AUDIT).text.contains("canary"));
-    block_on(accounts::enable(&app.ops, oscar.id, Origin::COMMAND_LINE)).unwrap();
+    block_on(accounts::enable(&app.ops, oscar.id, RequestSource::COMMAND_LINE)).unwrap();
     assert_snapshot!(trail(&app.sign_in_again("oscar")).join("\n"), @r#"
     user.created by command_line on user: success, -
     user.disabled by command_line on user: success, -
@@ -223,11 +223,11 @@ fn events_are_kept_for_good_unless_the_configuration_says_how_long() {
         let app = TestApp::with(settings);
         app.sign_in("ada");
         app.advance(Duration::from_secs(10 * 24 * 60 * 60));
-        block_on(app.ops.tidy()).unwrap();
+        block_on(app.ops.run_maintenance()).unwrap();
         let ada = app.sign_in_again("ada");
         assert_eq!(trail(&ada).len(), 3, "at the very age they are kept");
         app.advance(Duration::from_secs(1));
-        block_on(app.ops.tidy()).unwrap();
+        block_on(app.ops.run_maintenance()).unwrap();
         assert_eq!(trail(&ada).len(), kept);
     }
 }

@@ -296,7 +296,8 @@ fn a_disabled_owner_passes_no_more() {
     let full = token(&app, &ada, &["*"]);
     assert_eq!(Dialect::Nginx.ask(&full, "GET", "/calls").status, 200);
     let user = block_on(patd::ops::accounts::find(&app.ops, "ada@example.com")).unwrap();
-    block_on(patd::ops::accounts::disable(&app.ops, user.id, patd::domain::audit::Origin::COMMAND_LINE)).unwrap();
+    block_on(patd::ops::accounts::disable(&app.ops, user.id, patd::domain::audit::RequestSource::COMMAND_LINE))
+        .unwrap();
     for dialect in DIALECTS {
         assert_eq!(dialect.ask(&full, "GET", "/calls").status, 401);
     }

@@ -55,7 +55,7 @@ impl<'a> House<'a> {
     fn turn(&self, seconds: i64) {
         self.time.fetch_add(seconds, Ordering::SeqCst);
         self.uptime.fetch_add(TURN, Ordering::SeqCst);
-        block_on(self.ctx.tidy()).unwrap();
+        block_on(self.ctx.run_maintenance()).unwrap();
     }
 
     fn has_token(&self, id: TokenId) -> bool {

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use patd::{
-    domain::{account::Email, audit::Origin},
+    domain::{account::Email, audit::RequestSource},
     ops::{accounts, profile},
 };
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ fn nobody_changes_an_address_over_the_api_unless_the_configuration_lets_them() {
 
     let user = block_on(accounts::find(&app.ops, &email("ada"))).unwrap();
     let new = Email::parse("ada@new.example").unwrap();
-    block_on(profile::set_email(&app.ops, &user, new, Origin::COMMAND_LINE)).unwrap();
+    block_on(profile::set_email(&app.ops, &user, new, RequestSource::COMMAND_LINE)).unwrap();
     assert_eq!(ada.get("/api/user").body["email"], "ada@new.example", "the administrator does");
     assert_eq!(trail(&ada), ["success: ada@example.com -> ada@new.example"]);
 }

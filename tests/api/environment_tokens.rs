@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use insta::assert_snapshot;
 use patd::{
     config::{Config, Sources},
-    domain::audit::Origin,
+    domain::audit::RequestSource,
     ops::{
         self, Context, accounts,
         verification::{self, Caller, Denied},
@@ -177,7 +177,7 @@ fn settings_that_swap_the_prefixes_make_no_kind_of_the_other() {
         let secret = secret(token).rsplit('|').next().unwrap();
         let refused = block_on(verification::authenticate(&ops, secret, Caller::default())).unwrap_err();
         assert_eq!(refused, ops::Error::Denied(Denied::Unknown));
-        block_on(ops::tokens::revoke_by_possession(&ops, secret, Origin::COMMAND_LINE)).unwrap();
+        block_on(ops::tokens::revoke_by_possession(&ops, secret, RequestSource::COMMAND_LINE)).unwrap();
         assert!(is_good(&app, token));
     }
 }
@@ -335,7 +335,7 @@ fn it_ends_by_expiry_by_possession_and_with_the_owners_account() {
     assert!(!is_good(&app, &held) && is_good(&app, &kept));
 
     let owner = block_on(accounts::find(&app.ops, "ada@example.com")).unwrap();
-    block_on(accounts::disable(&app.ops, owner.id, Origin::COMMAND_LINE)).unwrap();
+    block_on(accounts::disable(&app.ops, owner.id, RequestSource::COMMAND_LINE)).unwrap();
     assert!(!is_good(&app, &kept));
     let verdict = service.post("/api/v1/tokens/verify", json!({ "token": secret(&kept) }));
     assert_eq!(verdict.body["data"]["code"], "owner_disabled");
@@ -347,7 +347,7 @@ fn it_ends_by_expiry_by_possession_and_with_the_owners_account() {
     }
     "#);
     assert_eq!(regenerate(&kept).status, 409);
-    block_on(accounts::enable(&app.ops, owner.id, Origin::COMMAND_LINE)).unwrap();
+    block_on(accounts::enable(&app.ops, owner.id, RequestSource::COMMAND_LINE)).unwrap();
     assert!(is_good(&app, &kept));
 }
 

@@ -15,7 +15,7 @@ use patd::{
     config::{Config, Sources},
     domain::{
         account::{Email, Password, User},
-        audit::Origin,
+        audit::RequestSource,
         text::Name,
         time::Timestamp,
     },
@@ -127,7 +127,7 @@ impl TestApp {
     }
 
     /// Sets the clock back.
-    pub fn step_back(&self, by: Duration) {
+    pub fn lower_priority(&self, by: Duration) {
         self.clock.fetch_sub(i64::try_from(by.as_secs()).unwrap(), Ordering::SeqCst);
     }
 
@@ -138,7 +138,7 @@ impl TestApp {
             email: Email::parse(&email(name)).unwrap(),
             password: Password::parse(&password(name)).unwrap(),
         };
-        block_on(accounts::create(&self.ops, account, Origin::COMMAND_LINE)).unwrap()
+        block_on(accounts::create(&self.ops, account, RequestSource::COMMAND_LINE)).unwrap()
     }
 
     /// Somebody without a credential.

@@ -27,7 +27,7 @@ pub fn introspector(app: &TestApp) -> Client<'_> {
         abilities: Some(Abilities::new([Ability::parse("tokens:introspect").unwrap()]).unwrap()),
         expiry: Expiry::Default,
     };
-    let issued = block_on(tokens::create(&app.ops, request, patd::domain::audit::Origin::COMMAND_LINE)).unwrap();
+    let issued = block_on(tokens::create(&app.ops, request, patd::domain::audit::RequestSource::COMMAND_LINE)).unwrap();
     app.bearer(issued.plaintext.expose())
 }
 
@@ -242,7 +242,8 @@ fn an_application_is_told_what_is_wrong_with_a_token() {
     app.advance(Duration::from_secs(24 * 60 * 60));
     assert_eq!(code(short["token"].as_str().unwrap()), "expired");
     let user = block_on(patd::ops::accounts::find(&app.ops, "ada@example.com")).unwrap();
-    block_on(patd::ops::accounts::disable(&app.ops, user.id, patd::domain::audit::Origin::COMMAND_LINE)).unwrap();
+    block_on(patd::ops::accounts::disable(&app.ops, user.id, patd::domain::audit::RequestSource::COMMAND_LINE))
+        .unwrap();
     assert_eq!(code(good), "owner_disabled");
 }
 

@@ -93,7 +93,7 @@ fn they_are_on_disk_after_a_turn_of_writing_and_after_a_stop() {
     let (token, path) = made(&app, &ada);
     let id = patd::domain::id::TokenId::parse(path.rsplit('/').next().unwrap()).unwrap();
     let stored = |app: &TestApp| {
-        let stored = block_on(app.ops.store.origins_of(id)).unwrap();
+        let stored = block_on(app.ops.store.locations_of(id)).unwrap();
         stored.into_iter().map(|origin| origin.address.to_string()).collect::<Vec<_>>()
     };
     // Beside the server, where nothing is written but by hand.

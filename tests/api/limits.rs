@@ -336,10 +336,10 @@ fn what_rests_is_given_back_and_the_words_tell_the_limits_apart() {
     assert!(matches!(check(), Err(ops::Error::Denied(Denied::RateLimited(_)))));
     let left = || ada.get(&path).body["data"]["quota_remaining"].clone();
     assert_eq!(left(), 70, "the other process holds a lease of ten");
-    block_on(app.ops.tidy()).unwrap();
+    block_on(app.ops.run_maintenance()).unwrap();
     assert_eq!(left(), 70, "and keeps it while the token is used");
     app.advance(Duration::from_secs(120));
-    block_on(app.ops.tidy()).unwrap();
+    block_on(app.ops.run_maintenance()).unwrap();
     assert_eq!(left(), 78);
     assert!(check().is_ok(), "the rate is at rest again");
 }

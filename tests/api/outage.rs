@@ -12,20 +12,20 @@ use patd::{
     domain::{
         account::{Email, HashParameters, PasswordHash, User, UserCredentials},
         attempts::{Counter, SavedAttempts},
-        audit::{By, Entry, Event},
-        environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
+        audit::{Attribution, Entry, Event},
+        environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         secret::TokenHash,
         session::{Session, SessionRecord},
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
-        use_origin::UseOrigin,
+        use_origin::UseLocation,
     },
     store::{
-        EachToken, EachUser, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange, Reply,
-        Rotation, SessionQuery, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery, TokenSelection,
-        UserInventory, Uses,
+        EachToken, EachUser, EnvironmentQuery, LeakReport, Observer, PasswordChange, ProfileChange, PruneBatch, Reply,
+        RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery,
+        TokenSelection, UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -123,8 +123,8 @@ macro_rules! delegate {
                 self.store.observe(observer);
             }
 
-            fn vouches(&self) -> bool {
-                self.store.vouches()
+            fn is_coherent(&self) -> bool {
+                self.store.is_coherent()
             }
         }
     };
@@ -145,12 +145,12 @@ delegate! {
         fn environment_owner(&self, id: EnvironmentId) -> UserId;
         fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> ();
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Vec<Event>;
-        fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Ended;
+        fn ended_tokens(&self, long_ago: RetentionCutoff, after: i64) -> PruneBatch;
         fn session_by_hash(&self, hash: &TokenHash) -> Option<Arc<SessionRecord>>;
         fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Vec<Session>;
         fn token_by_hash(&self, hash: &TokenHash) -> Option<Arc<TokenRecord>>;
-        fn environment(&self, user: UserId, id: EnvironmentId) -> SeenEnvironment;
-        fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Vec<SeenEnvironment>;
+        fn environment(&self, user: UserId, id: EnvironmentId) -> EnvironmentAccess;
+        fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Vec<EnvironmentAccess>;
         fn members_of(&self, user: UserId, id: EnvironmentId) -> Vec<Member>;
         fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Token;
         fn environment_tokens(&self, user: UserId, environment: EnvironmentId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
@@ -159,45 +159,45 @@ delegate! {
         fn successors_of(&self, ids: Vec<TokenId>) -> Vec<(TokenId, TokenId)>;
         fn last_use_of(&self, number: i64) -> Option<Timestamp>;
         fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
-        fn origins_of(&self, id: TokenId) -> Vec<UseOrigin>;
+        fn locations_of(&self, id: TokenId) -> Vec<UseLocation>;
         fn taken_uses(&self, ids: Vec<TokenId>) -> Vec<(TokenId, u32)>;
     }
     WRITES_FAIL {
-        fn add_user(&self, user: User, password: PasswordHash, by: By) -> ();
-        fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> User;
-        fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> ();
-        fn disable_user(&self, id: UserId, by: By) -> User;
-        fn enable_user(&self, id: UserId, by: By) -> User;
-        fn sign_in(&self, sign_in: SignIn, by: By) -> ();
-        fn end_session(&self, user: UserId, id: SessionId, by: By) -> ();
-        fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> u64;
-        fn add_environment(&self, environment: Environment, by: By) -> ();
-        fn choose_environment(&self, user: UserId, id: EnvironmentId, by: By) -> User;
-        fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: By) -> SeenEnvironment;
-        fn delete_environment(&self, user: UserId, id: EnvironmentId, by: By) -> ();
-        fn share_environment(&self, user: UserId, id: EnvironmentId, with: UserId, role: MemberRole, by: By) -> Member;
-        fn unshare_environment(&self, user: UserId, id: EnvironmentId, with: UserId, by: By) -> ();
-        fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: By) -> Token;
-        fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: By) -> Token;
-        fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: By) -> ();
-        fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Token;
-        fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Token;
-        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Successors;
-        fn rotate_token(&self, rotation: Rotation, by: By) -> Token;
-        fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> ();
-        fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> u64;
-        fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> u64;
-        fn revoke_tokens(&self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: By) -> u64;
-        fn revoke_leaked(&self, leaked: Leaked, by: By) -> ();
-        fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> (Token, Successors);
-        fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Token;
+        fn add_user(&self, user: User, password: PasswordHash, by: Attribution) -> ();
+        fn change_profile(&self, id: UserId, change: ProfileChange, by: Attribution) -> User;
+        fn change_password(&self, id: UserId, change: PasswordChange, by: Attribution) -> ();
+        fn disable_user(&self, id: UserId, by: Attribution) -> User;
+        fn enable_user(&self, id: UserId, by: Attribution) -> User;
+        fn sign_in(&self, sign_in: SignIn, by: Attribution) -> ();
+        fn end_session(&self, user: UserId, id: SessionId, by: Attribution) -> ();
+        fn end_other_sessions(&self, user: UserId, keep: SessionId, by: Attribution) -> u64;
+        fn add_environment(&self, environment: Environment, by: Attribution) -> ();
+        fn set_current_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> User;
+        fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: Attribution) -> EnvironmentAccess;
+        fn delete_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> ();
+        fn set_member(&self, user: UserId, id: EnvironmentId, with: UserId, role: MemberRole, by: Attribution) -> Member;
+        fn remove_member(&self, user: UserId, id: EnvironmentId, with: UserId, by: Attribution) -> ();
+        fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: Attribution) -> Token;
+        fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: Attribution) -> Token;
+        fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: Attribution) -> ();
+        fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Token;
+        fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Token;
+        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: Attribution) -> Successors;
+        fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Token;
+        fn record_first_use(&self, successor: TokenId, rotated_from: TokenId, by: Attribution) -> ();
+        fn revoke_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: Attribution) -> u64;
+        fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: RetentionCutoff) -> u64;
+        fn revoke_tokens(&self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: Attribution) -> u64;
+        fn revoke_leaked(&self, leaked: LeakReport, by: Attribution) -> ();
+        fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> (Token, Successors);
+        fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Token;
         fn reserve_uses(&self, id: TokenId) -> u32;
         fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> ();
-        fn record_refusal(&self, refused: Entry, by: By) -> ();
+        fn record_refusal(&self, refused: Entry, by: Attribution) -> ();
         fn save_attempts(&self, counters: Vec<Counter>) -> ();
         fn delete_rested_attempts(&self, rested_by: Timestamp) -> u64;
         fn record_uses(&self, uses: Uses) -> ();
-        fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> ();
+        fn record_locations(&self, origins: Vec<(TokenId, UseLocation)>) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
         fn prune_events(&self, before: Timestamp) -> u64;
     }

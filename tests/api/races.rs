@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use patd::{domain::audit::Origin, ops::accounts};
+use patd::{domain::audit::RequestSource, ops::accounts};
 use serde_json::json;
 
 use crate::harness::{TestApp, block_on};
@@ -119,7 +119,7 @@ fn no_creation_that_starts_after_its_owner_was_disabled_succeeds_and_what_was_ma
                 });
             }
             begun.wait();
-            block_on(accounts::disable(&app.ops, id, Origin::COMMAND_LINE)).unwrap();
+            block_on(accounts::disable(&app.ops, id, RequestSource::COMMAND_LINE)).unwrap();
             *answered.lock().unwrap() = Some(Instant::now());
         });
         for token in made.into_inner().unwrap() {

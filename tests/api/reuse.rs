@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use patd::{
-    domain::audit::{Actor, Origin},
-    ops::{rotation::accept_rotating, verification::Caller},
+    domain::audit::{Actor, RequestSource},
+    ops::{rotation::authenticate_for_rotation, verification::Caller},
 };
 use serde_json::{Value, json};
 
@@ -52,16 +52,17 @@ fn comes_back(app: &TestApp, switch: &Switch) {
     let ada = app.sign_in("ada");
     let (old, new) = replaced(app, &ada);
     switch.fail_writes();
-    let anonymous = Origin { actor: Actor::Anonymous, address: None, request_id: Some("the request".to_owned()) };
+    let anonymous =
+        RequestSource { actor: Actor::Anonymous, address: None, request_id: Some("the request".to_owned()) };
     let tried = block_on(async {
-        let accepted = accept_rotating(&app.ops, &old, Caller::default(), anonymous);
+        let accepted = authenticate_for_rotation(&app.ops, &old, Caller::default(), anonymous);
         tokio::time::timeout(Duration::from_millis(100), accepted).await
     });
     assert!(!matches!(tried, Ok(Ok(_))));
     switch.heal();
     assert!(detected(&ada).is_empty() && app.bearer(&new).get("/api/user").status == 200);
     for _ in 0..2 {
-        block_on(app.ops.note_reuse()).unwrap();
+        block_on(app.ops.flush_reuse()).unwrap();
         assert_eq!(detected(&ada).len(), 1);
     }
     assert_eq!(detected(&ada)[0]["request_id"], "the request");
@@ -89,10 +90,10 @@ fn what_is_not_written_stays_to_be_written() {
     let presented = patd::ops::verification::authenticate(&app.ops, &old, Caller::default());
     assert!(block_on(presented).is_err());
     switch.fail_writes();
-    assert!(block_on(app.ops.note_reuse()).is_err());
+    assert!(block_on(app.ops.flush_reuse()).is_err());
     switch.heal();
     for _ in 0..2 {
-        block_on(app.ops.note_reuse()).unwrap();
+        block_on(app.ops.flush_reuse()).unwrap();
         assert_eq!(detected(&ada).len(), 1);
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use patd::{
-    domain::audit::{Actor, Origin},
+    domain::audit::{Actor, RequestSource},
     ops::{
         self,
         rotation::{self, Rotated, RotationRequest},
@@ -185,8 +185,8 @@ const AT_ONCE: RotationRequest = RotationRequest {
     replace_unused: false,
 };
 
-fn anonymous() -> Origin {
-    Origin { actor: Actor::Anonymous, address: None, request_id: None }
+fn anonymous() -> RequestSource {
+    RequestSource { actor: Actor::Anonymous, address: None, request_id: None }
 }
 
 fn detected(owner: &Client<'_>) -> usize {
@@ -291,11 +291,11 @@ fn a_use_that_crosses_a_rotation_is_not_noted_as_a_reuse() {
     let present = async |secret: &str, since| {
         let caller = Caller { since, ..Caller::default() };
         assert!(verification::authenticate(ops, secret, caller).await.is_err());
-        ops.note_reuse().await.unwrap();
+        ops.flush_reuse().await.unwrap();
         detected(&ada)
     };
     let rotate = async |secret: &str, request| {
-        let asking = rotation::accept_rotating(ops, secret, Caller::default(), anonymous()).await?;
+        let asking = rotation::authenticate_for_rotation(ops, secret, Caller::default(), anonymous()).await?;
         rotation::rotate_self(ops, &asking, request, anonymous()).await
     };
     block_on(async {
@@ -341,7 +341,8 @@ fn a_rotation_that_was_accepted_before_another_one_won_has_lost_a_race() {
     let (ada, ops) = (app.sign_in("ada"), &app.ops);
     block_on(async {
         let old = ada.create_token(json!({ "name": "t" }))["token"].as_str().unwrap().to_owned();
-        let accept = async || rotation::accept_rotating(ops, &old, Caller::default(), anonymous()).await.unwrap();
+        let accept =
+            async || rotation::authenticate_for_rotation(ops, &old, Caller::default(), anonymous()).await.unwrap();
         let (first, second) = (accept().await, accept().await);
         let won = rotation::rotate_self(ops, &first, AT_ONCE, anonymous()).await.unwrap().issued;
         // However late it goes on, its secret was good when it came.

@@ -22,7 +22,7 @@ fn a_token_ends_at_the_second_of_its_expiry_and_a_clock_that_steps_back_revives_
     assert_eq!(token.get("/api/user").status, 200);
     app.advance(Duration::from_secs(1));
     assert_eq!(token.get("/api/user").status, 401);
-    app.step_back(Duration::from_secs(8));
+    app.lower_priority(Duration::from_secs(8));
     assert_eq!(token.get("/api/user").status, 401);
 }
 
@@ -91,7 +91,7 @@ fn an_unused_token_ends_at_the_second_in_which_it_is_idle_and_each_use_moves_tha
     assert_eq!(ada.get(&path).body["data"]["expires_at"], "2024-01-15T19:03:19Z");
     app.advance(Duration::from_secs(1));
     assert_eq!(unused.get("/api/user").status, 401, "at 0 s: idle since it was made");
-    app.step_back(Duration::from_secs(50));
+    app.lower_priority(Duration::from_secs(50));
     assert_eq!(unused.get("/api/user").status, 401, "a clock that steps back");
     app.advance(Duration::from_secs(50 + 98));
     assert_eq!(used.get("/api/user").status, 200, "at -1 s of the later end");
@@ -177,7 +177,7 @@ fn what_ended_long_ago_is_deleted_and_the_first_of_a_family_last() {
     let events = |ada: &Client<'_>| ada.get("/api/v1/user/audit").body["data"].as_array().unwrap().len();
 
     let tidied = |app: &TestApp, ada: &Client<'_>| {
-        block_on(app.ops.tidy()).unwrap();
+        block_on(app.ops.run_maintenance()).unwrap();
         states(ada)
     };
     app.advance(10 * day() - Duration::from_secs(1));
@@ -212,7 +212,7 @@ fn what_was_not_used_for_long_is_deleted_and_what_was_used_is_not_though_that_is
     let is_good = || block_on(authenticate(&app.ops, &used, Caller::default())).is_ok();
     assert!(is_good());
     let tidied = || {
-        block_on(app.ops.tidy()).unwrap();
+        block_on(app.ops.run_maintenance()).unwrap();
         let ada = app.sign_in_again("ada");
         let of_environment = ada.get(&format!("{environment}?state=expired")).body["data"].as_array().unwrap().len();
         (states(&ada), of_environment)

@@ -70,7 +70,7 @@ impl Model {
         token.is_rotated_away || !token.is_revoked && by_time
     }
 
-    pub fn end_family(&mut self, family: usize) {
+    pub fn revoke_family(&mut self, family: usize) {
         self.tokens.iter_mut().filter(|token| token.family == family).for_each(|token| token.is_revoked = true);
     }
 

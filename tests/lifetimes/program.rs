@@ -13,7 +13,7 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, Password, User},
-        audit::Origin,
+        audit::RequestSource,
         id::{SessionId, TokenId},
         text::Name,
         time::Timestamp,
@@ -80,7 +80,7 @@ impl Program {
             email: Email::parse("ada@example.com").unwrap(),
             password: Password::parse(PASSWORD).unwrap(),
         };
-        let ada = accounts::create(&ctx, ada, Origin::COMMAND_LINE).await.unwrap();
+        let ada = accounts::create(&ctx, ada, RequestSource::COMMAND_LINE).await.unwrap();
         Self { ctx, store, time, ada, tokens: Vec::new(), sessions: Vec::new(), _directory: directory }
     }
 }

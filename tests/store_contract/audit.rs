@@ -19,7 +19,7 @@ pub(super) async fn every_change_leaves_its_event(store: &dyn Store) {
         [sign_in(store, &ada, 1, 9).await, sign_in(store, &ada, 2, 9).await, sign_in(store, &ada, 3, 9).await];
     let token = add_token(store, &ada, "ci").await;
     store.rename_token(ada.id, token.id, name("deploy"), by(5)).await.unwrap();
-    store.revoke_token(ada.id, token.id, RevocationReason::Leaked, by(5)).await.unwrap();
+    store.revoke_token(ada.id, token.id, RevocationReason::LeakReport, by(5)).await.unwrap();
     let change = ProfileChange { name: Some(name("Ada L")), email: Some(email("New@example.com")), verified: None };
     store.change_profile(ada.id, change, by(5)).await.unwrap();
     store.end_session(ada.id, sessions[0].session.id, by(5)).await.unwrap();
@@ -50,12 +50,12 @@ pub(super) async fn every_change_leaves_its_event(store: &dyn Store) {
     );
     assert_eq!(trail(store, &bob).await, ["user.created of user"]);
 
-    let acting = Origin {
+    let acting = RequestSource {
         actor: Actor::PersonalAccessToken(token.id),
         address: Some("2001:db8::1".parse().unwrap()),
         request_id: Some("a request".to_owned()),
     };
-    let told = By { origin: acting, at: at(77) };
+    let told = Attribution { origin: acting, at: at(77) };
     store.disable_user(bob.id, told.clone()).await.unwrap();
     let last = store.events_of(bob.id, None, 1).await.unwrap().remove(0);
     assert_eq!(last.by, told);

@@ -12,7 +12,7 @@ pub(super) async fn add_environment(store: &dyn Store, owner: &User, called: &st
 }
 
 async fn share(store: &dyn Store, environment: &Environment, with: &User, role: MemberRole) {
-    store.share_environment(environment.owner, environment.id, with.id, role, by(5)).await.unwrap();
+    store.set_member(environment.owner, environment.id, with.id, role, by(5)).await.unwrap();
 }
 
 pub(super) fn token_of(environment: &Environment) -> NewToken {
@@ -39,7 +39,7 @@ pub(super) async fn an_environment_is_seen_by_its_owner_and_its_members(store: &
     let environment = add_environment(store, &ada, "e").await;
     share(store, &environment, &bob, MemberRole::Viewer).await;
     for (user, role) in [(&ada, Role::Owner), (&bob, Role::Viewer)] {
-        let expected = SeenEnvironment { environment: environment.clone(), role };
+        let expected = EnvironmentAccess { environment: environment.clone(), role };
         assert_eq!(store.environment(user.id, environment.id).await, Ok(expected));
     }
     assert_eq!(store.environment(eve.id, environment.id).await, Err(NOT_FOUND));
@@ -55,8 +55,8 @@ pub(super) async fn an_environment_is_seen_by_its_owner_and_its_members(store: &
     let query = EnvironmentQuery { before: Some(environment.id), limit: 100 };
     assert_eq!(store.environments_of(bob.id, query).await.unwrap().len(), 1);
     assert_eq!(store.environments_of(bob.id, EnvironmentQuery { before: None, limit: 1 }).await.unwrap().len(), 1);
-    assert_eq!(store.choose_environment(eve.id, environment.id, by(5)).await, Err(NOT_FOUND));
-    let chosen = store.choose_environment(bob.id, environment.id, by(5)).await.unwrap();
+    assert_eq!(store.set_current_environment(eve.id, environment.id, by(5)).await, Err(NOT_FOUND));
+    let chosen = store.set_current_environment(bob.id, environment.id, by(5)).await.unwrap();
     assert_eq!(chosen, User { current_environment: environment.id, ..bob });
 }
 
@@ -75,15 +75,15 @@ pub(super) async fn an_environment_is_renamed_shared_and_deleted_by_role(store: 
         assert_eq!(renamed.map(drop), if may_rename { Ok(()) } else { Err(refusal.clone()) });
         let added = store.add_environment_token(user.id, token_of(&environment), 10, by(5)).await;
         assert_eq!(added.map(drop), if may_rename { Ok(()) } else { Err(refusal.clone()) });
-        assert_eq!(store.share_environment(user.id, id, nobody.id, role, by(5)).await.map(drop), Err(refusal.clone()));
-        assert_eq!(store.unshare_environment(user.id, id, ada.id, by(5)).await, Err(refusal.clone()));
+        assert_eq!(store.set_member(user.id, id, nobody.id, role, by(5)).await.map(drop), Err(refusal.clone()));
+        assert_eq!(store.remove_member(user.id, id, ada.id, by(5)).await, Err(refusal.clone()));
         assert_eq!(store.members_of(user.id, id).await.map(drop), Err(refusal.clone()));
         assert_eq!(store.delete_environment(user.id, id, by(5)).await, Err(refusal));
     }
     assert_eq!(store.environment(ada.id, id).await.unwrap().environment.name, name("new"));
-    let with_oneself = store.share_environment(ada.id, id, ada.id, role, by(5)).await;
+    let with_oneself = store.set_member(ada.id, id, ada.id, role, by(5)).await;
     assert_eq!(with_oneself, Err(StoreError::Conflict(Conflict::OwnerIsNoMember)));
-    let with_nobody = store.share_environment(ada.id, id, UserId::new(Uuid::now_v7()), role, by(5)).await;
+    let with_nobody = store.set_member(ada.id, id, UserId::new(Uuid::now_v7()), role, by(5)).await;
     assert_eq!(with_nobody, Err(NOT_FOUND));
     let default = store.delete_environment(ada.id, ada.current_environment, by(5)).await;
     assert_eq!(default, Err(StoreError::Conflict(Conflict::DefaultEnvironment)));
@@ -109,18 +109,18 @@ pub(super) async fn whoever_loses_an_environment_is_back_in_their_default_one(st
     let work = || async {
         share(store, &environment, &bob, MemberRole::Viewer).await;
         for user in [&ada, &bob] {
-            store.choose_environment(user.id, id, by(5)).await.unwrap();
+            store.set_current_environment(user.id, id, by(5)).await.unwrap();
         }
         assert_eq!(current().await, [id; 3]);
     };
     let (adas, bobs_own) = (ada.current_environment, bob.current_environment);
     work().await;
-    store.unshare_environment(ada.id, id, bob.id, by(5)).await.unwrap();
+    store.remove_member(ada.id, id, bob.id, by(5)).await.unwrap();
     assert_eq!(current().await, [id, bobs_own, bobs_own]);
     work().await;
-    store.unshare_environment(bob.id, id, bob.id, by(5)).await.unwrap();
+    store.remove_member(bob.id, id, bob.id, by(5)).await.unwrap();
     assert_eq!(current().await, [id, bobs_own, bobs_own]);
-    assert_eq!(store.unshare_environment(bob.id, id, bob.id, by(5)).await, Err(NOT_FOUND));
+    assert_eq!(store.remove_member(bob.id, id, bob.id, by(5)).await, Err(NOT_FOUND));
     work().await;
     // What is written in the same moment is not lost over it.
     let (deleted, added) = tokio::join!(
@@ -259,10 +259,10 @@ pub(super) async fn an_ended_session_changes_no_environment(store: &dyn Store) {
     let role = MemberRole::Admin;
     let other = Environment { id: EnvironmentId::new(Uuid::now_v7()), ..environment.clone() };
     assert_eq!(store.add_environment(other, now()).await, ended);
-    assert_eq!(store.choose_environment(ada.id, id, now()).await.map(drop), ended);
+    assert_eq!(store.set_current_environment(ada.id, id, now()).await.map(drop), ended);
     assert_eq!(store.rename_environment(ada.id, id, name("never"), now()).await.map(drop), ended);
-    assert_eq!(store.share_environment(ada.id, id, bob.id, role, now()).await.map(drop), ended);
-    assert_eq!(store.unshare_environment(ada.id, id, bob.id, now()).await, ended);
+    assert_eq!(store.set_member(ada.id, id, bob.id, role, now()).await.map(drop), ended);
+    assert_eq!(store.remove_member(ada.id, id, bob.id, now()).await, ended);
     assert_eq!(store.delete_environment(ada.id, id, now()).await, ended);
     assert_eq!(store.add_environment_token(ada.id, token_of(&environment), 9, now()).await.map(drop), ended);
     let regenerated = store.regenerate_environment_token(ada.id, id, token.id, successor(), now()).await;
@@ -279,7 +279,7 @@ pub(super) async fn what_changes_no_environment_leaves_no_event(store: &dyn Stor
     let before = (events(store, &ada).await, events(store, &bob).await);
     share(store, &environment, &bob, MemberRole::Viewer).await;
     store.rename_environment(ada.id, id, environment.name.clone(), by(5)).await.unwrap();
-    store.choose_environment(ada.id, ada.current_environment, by(5)).await.unwrap();
+    store.set_current_environment(ada.id, ada.current_environment, by(5)).await.unwrap();
     assert_eq!(store.rename_environment(bob.id, id, name("x"), by(5)).await.map(drop), Err(ROLE_REQUIRED));
     assert_eq!(store.add_environment_token(ada.id, token_of(&environment), 0, by(5)).await, Err(TOO_MANY));
     assert_eq!((events(store, &ada).await, events(store, &bob).await), before);

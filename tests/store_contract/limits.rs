@@ -2,8 +2,8 @@
 
 use super::*;
 use patd::{
-    domain::use_origin::{UseOrigin, UserAgent},
-    store::{Leaked, TokenSelection},
+    domain::use_origin::{UseLocation, UserAgent},
+    store::{LeakReport, TokenSelection},
 };
 
 const NONE: u32 = 0;
@@ -95,11 +95,11 @@ pub(super) async fn what_leaked_ends_and_its_owners_are_told(store: &dyn Store) 
     let session = sign_in(store, &bob, 1, 9).await;
     assert!(store.token_by_hash(&hash).await.unwrap().is_some() && is_signed_in(store, &session).await);
     let tokens = vec![id, TokenId::new(Uuid::now_v7())];
-    let leaked = Leaked { tokens, sessions: vec![session.session.id], presented: Some(9) };
+    let leaked = LeakReport { tokens, sessions: vec![session.session.id], presented: Some(9) };
     for _ in 0..2 {
         store.revoke_leaked(leaked.clone(), by(5)).await.unwrap();
         let found = store.token_by_hash(&hash).await.unwrap().unwrap();
-        assert_eq!(found.token.revoked, Some(Revocation { at: at(5), reason: RevocationReason::Leaked }));
+        assert_eq!(found.token.revoked, Some(Revocation { at: at(5), reason: RevocationReason::LeakReport }));
         assert!(!is_signed_in(store, &session).await);
     }
     let told = |user: &User, ended, target| {
@@ -113,20 +113,20 @@ pub(super) async fn what_leaked_ends_and_its_owners_are_told(store: &dyn Store) 
 pub(super) async fn the_latest_five_addresses_of_a_token_are_kept(store: &dyn Store) {
     let ada = add(store, "ada").await;
     let (token, other) = (add_token(store, &ada, "t").await, add_token(store, &ada, "other").await);
-    let origin = |last: u8, agent: &str, seconds| UseOrigin {
+    let origin = |last: u8, agent: &str, seconds| UseLocation {
         address: [192, 0, 2, last].into(),
         user_agent: UserAgent::clean(agent),
         last_used_at: at(seconds),
     };
     let gone = TokenId::new(Uuid::now_v7());
     let used = (1..=6).map(|n| (token.id, origin(n, "a", i64::from(n))));
-    store.record_origins(used.chain([(gone, origin(1, "", 1))]).collect()).await.unwrap();
+    store.record_locations(used.chain([(gone, origin(1, "", 1))]).collect()).await.unwrap();
     let latest = [origin(6, "a", 6), origin(5, "a", 5), origin(4, "a", 4), origin(3, "a", 3), origin(2, "a", 2)];
-    assert_eq!(store.origins_of(token.id).await.unwrap(), latest);
-    assert_eq!(store.origins_of(other.id).await.unwrap(), []);
+    assert_eq!(store.locations_of(token.id).await.unwrap(), latest);
+    assert_eq!(store.locations_of(other.id).await.unwrap(), []);
     // Again from one of them, by something else; and a time that was over already.
     let again = vec![(token.id, origin(3, "b", 7)), (token.id, origin(6, "late", 1)), (token.id, origin(9, "a", 1))];
-    store.record_origins(again).await.unwrap();
+    store.record_locations(again).await.unwrap();
     let latest = [origin(3, "b", 7), origin(6, "a", 6), origin(5, "a", 5), origin(4, "a", 4), origin(2, "a", 2)];
-    assert_eq!(store.origins_of(token.id).await.unwrap(), latest);
+    assert_eq!(store.locations_of(token.id).await.unwrap(), latest);
 }

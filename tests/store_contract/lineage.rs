@@ -5,7 +5,7 @@ use super::{
     rotation::{add_new, already_rotated, record, rotation},
     *,
 };
-use patd::store::{Leaked, Rotation, Successors, TokenSelection};
+use patd::store::{LeakReport, Rotation, Successors, TokenSelection};
 
 /// A way in which somebody ends or stops a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Way {
         let (owner, id) = (token.owner, token.id);
         match self {
             Self::Report => {
-                let leaked = Leaked { tokens: vec![id], presented: Some(1), ..Leaked::default() };
+                let leaked = LeakReport { tokens: vec![id], presented: Some(1), ..LeakReport::default() };
                 store.revoke_leaked(leaked, by(3000)).await.map(|()| Successors::default())
             }
             Self::Revoke => store.revoke_token(owner, id, REASON, by(3000)).await,
@@ -79,7 +79,7 @@ impl Held {
             Asks::Itself => Actor::PersonalAccessToken(self.token.id),
             Asks::Owner => Actor::CommandLine,
         };
-        let by = By { origin: Origin { actor, address: None, request_id: None }, at: at(2000) };
+        let by = Attribution { origin: RequestSource { actor, address: None, request_id: None }, at: at(2000) };
         Ok(Self { token: store.rotate_token(asked, by).await?, hash })
     }
 
@@ -222,7 +222,7 @@ pub(super) async fn of_an_environments_token_its_successor_is_named(store: &dyn 
     let second = regenerate(&old).await;
     let third = regenerate(&second).await;
     let revoke = async |token: &Token| store.revoke_environment_token(ada.id, id, token.id, REASON, by(3000)).await;
-    let leaked = Leaked { tokens: vec![old.id], presented: Some(1), ..Leaked::default() };
+    let leaked = LeakReport { tokens: vec![old.id], presented: Some(1), ..LeakReport::default() };
     store.revoke_leaked(leaked, by(3000)).await.unwrap();
     assert_eq!(revoke(&old).await, Err(already_rotated(&third)));
     assert_eq!(revoke(&third).await, Ok(()));

@@ -5,14 +5,14 @@ use super::{
     rotation::{add_new, already_rotated, record, rotation},
     *,
 };
-use patd::store::{LongAgo, Rotation};
+use patd::store::{RetentionCutoff, Rotation};
 
-fn ended_by(seconds: i64) -> LongAgo {
-    LongAgo { ended_by: at(seconds), unused_since: None }
+fn ended_by(seconds: i64) -> RetentionCutoff {
+    RetentionCutoff { ended_by: at(seconds), unused_since: None }
 }
 
 /// Deletes what is found behind a row, and answers how many.
-async fn prune(store: &dyn Store, long_ago: LongAgo, after: i64) -> u64 {
+async fn prune(store: &dyn Store, long_ago: RetentionCutoff, after: i64) -> u64 {
     let ended = store.ended_tokens(long_ago, after).await.unwrap();
     assert_eq!(ended.next, None);
     store.prune_tokens(ended.tokens, long_ago).await.unwrap()
@@ -74,7 +74,7 @@ pub(super) async fn a_successor_stays_while_what_it_replaces_is_good(store: &dyn
     let old = add_token(store, &ada, "ci").await;
     let made = store.rotate_token(rotation(&old), by(2000)).await.unwrap();
     store.revoke_token(ada.id, made.id, REASON, by(2001)).await.unwrap();
-    let unused = LongAgo { ended_by: at(2059), unused_since: Some(at(2058)) };
+    let unused = RetentionCutoff { ended_by: at(2059), unused_since: Some(at(2058)) };
     for long_ago in [ended_by(2059), unused] {
         assert_eq!(prune(store, long_ago, 0).await, 0);
     }
@@ -126,7 +126,7 @@ pub(super) async fn unused_tokens_are_pruned_but_not_one_that_was_used_or_replac
     let hashes = [idle.hash, used.hash, meanwhile.hash, replaced.hash];
     known(store, &hashes).await;
 
-    let since = |seconds| LongAgo { ended_by: at(500), unused_since: Some(at(seconds)) };
+    let since = |seconds| RetentionCutoff { ended_by: at(500), unused_since: Some(at(seconds)) };
     assert_eq!(prune(store, since(999), 0).await, 0);
     let found = store.ended_tokens(since(1500), 0).await.unwrap().tokens;
     assert_eq!(found.len(), 3);

@@ -122,7 +122,7 @@ pub(super) async fn the_first_use_of_a_successor_ends_what_it_replaces(store: &d
         let asked = Rotation { end_on_first_use: on_first_use, ..rotation(&old) };
         let made = store.rotate_token(asked.clone(), by(2000)).await.unwrap();
         assert!(record(store, &asked.hash).await.token.is_fresh_successor());
-        store.begin_successor(made.id, old.id, by(2001)).await.unwrap();
+        store.record_first_use(made.id, old.id, by(2001)).await.unwrap();
         let used = record(store, &asked.hash).await;
         assert_eq!((used.token.last_used_at, used.token.is_fresh_successor()), (Some(at(2001)), false));
         let ended = on_first_use.then_some(RevocationReason::Rotated);
@@ -130,7 +130,7 @@ pub(super) async fn the_first_use_of_a_successor_ends_what_it_replaces(store: &d
         let again = Rotation { replace_unused: true, ..rotation(&old) };
         assert_eq!(store.rotate_token(again, by(2002)).await, Err(already_rotated(&made)), "{on_first_use}");
         store.revoke_token(ada.id, made.id, REASON, by(2003)).await.unwrap();
-        assert_eq!(store.begin_successor(made.id, old.id, by(2004)).await, Err(NOT_FOUND));
+        assert_eq!(store.record_first_use(made.id, old.id, by(2004)).await, Err(NOT_FOUND));
     }
 }
 
@@ -147,7 +147,7 @@ pub(super) async fn an_unused_successor_gives_way_to_one_that_lasts_no_longer(st
     let made = store.rotate_token(again(), by(2001)).await.unwrap();
     assert_eq!(made.expires_at, Some(at(4000)));
     assert_eq!(reason(store, &first.hash).await, Some(RevocationReason::Rotated));
-    assert_eq!(store.begin_successor(first.successor, old.id, by(2002)).await, Err(NOT_FOUND));
+    assert_eq!(store.record_first_use(first.successor, old.id, by(2002)).await, Err(NOT_FOUND));
     assert_eq!(store.token(old.id).await.unwrap().expires_at, Some(at(2060)), "the grace stays");
 }
 
@@ -161,8 +161,8 @@ pub(super) async fn a_family_ends_together_and_no_other_with_it(store: &dyn Stor
     record(store, &new.hash).await;
     record(store, &asked.hash).await;
 
-    assert_eq!(store.end_family(bob.id, old.family, old.id, false, by(2001)).await, Ok(0), "not the owner's");
-    assert_eq!(store.end_family(ada.id, old.family, old.id, false, by(2001)).await, Ok(2));
+    assert_eq!(store.revoke_family(bob.id, old.family, old.id, false, by(2001)).await, Ok(0), "not the owner's");
+    assert_eq!(store.revoke_family(ada.id, old.family, old.id, false, by(2001)).await, Ok(2));
     for hash in [&new.hash, &asked.hash] {
         assert_eq!(reason(store, hash).await, Some(RevocationReason::ReuseDetected));
     }
@@ -172,9 +172,9 @@ pub(super) async fn a_family_ends_together_and_no_other_with_it(store: &dyn Stor
         events.iter().filter(|event| event.entry.action == Action::TokenReuseDetected).count()
     };
     assert_eq!(detected().await, 1);
-    assert_eq!(store.end_family(ada.id, old.family, old.id, false, by(2002)).await, Ok(0));
+    assert_eq!(store.revoke_family(ada.id, old.family, old.id, false, by(2002)).await, Ok(0));
     assert_eq!(detected().await, 1, "what changes nothing leaves no event");
-    store.end_family(ada.id, old.family, old.id, true, by(2003)).await.unwrap();
+    store.revoke_family(ada.id, old.family, old.id, true, by(2003)).await.unwrap();
     assert_eq!(detected().await, 2, "unless it is to be noted");
 }
 

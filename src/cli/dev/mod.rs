@@ -20,9 +20,9 @@ use super::{Failure, Shared, context, open_server_store, output, resources, serv
 use crate::{
     config::{Config, Sources, Throttle},
     domain::{
-        ability::{Abilities, Ability, Power},
+        ability::{Abilities, Ability, ServerAbility},
         account::{Email, Password, User},
-        audit::Origin,
+        audit::RequestSource,
         limits::Limits,
         text::Name,
         token::IssuedToken,
@@ -190,10 +190,10 @@ async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
         password: Password::parse(&password).map_err(defect)?,
         device_name: Some(user.name.clone()),
     };
-    let session = accounts::sign_in(ctx, attempt, Origin::COMMAND_LINE).await?;
+    let session = accounts::sign_in(ctx, attempt, RequestSource::COMMAND_LINE).await?;
     let issued = issue(ctx, &user, Abilities::full()).await?;
     let (resource_server, _) = add_user(config, ctx, "Resource server", RESOURCE_SERVER).await?;
-    let introspect = Ability::parse(Power::TokensIntrospect.as_str()).map_err(defect)?;
+    let introspect = Ability::parse(ServerAbility::TokensIntrospect.as_str()).map_err(defect)?;
     let introspecting = issue(ctx, &resource_server, Abilities::new(vec![introspect]).map_err(defect)?).await?;
     Ok(Demo {
         url: String::new(),
@@ -215,14 +215,14 @@ async fn add_user(config: &Config, ctx: &Context, name: &str, email: &str) -> Re
         email: Email::parse(email).map_err(defect)?,
         password: Password::parse(&password).map_err(defect)?,
     };
-    Ok((accounts::create(ctx, account, Origin::COMMAND_LINE).await?, password))
+    Ok((accounts::create(ctx, account, RequestSource::COMMAND_LINE).await?, password))
 }
 
 /// A token that is called like its owner.
 async fn issue(ctx: &Context, owner: &User, abilities: Abilities) -> Result<IssuedToken, Failure> {
     let (name, expiry, limits) = (owner.name.clone(), Expiry::Default, Limits::default());
     let request = TokenRequest { owner: owner.id, name, abilities: Some(abilities), expiry, limits };
-    Ok(tokens::create(ctx, request, Origin::COMMAND_LINE).await?)
+    Ok(tokens::create(ctx, request, RequestSource::COMMAND_LINE).await?)
 }
 
 /// Random, so that nobody else on the machine signs in by knowing this program.

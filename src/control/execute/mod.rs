@@ -6,9 +6,9 @@ mod users;
 use super::{Error, Output, Request};
 use crate::ops::Context;
 
-/// Carries out `request` and answers on `output`. Every change has [`Origin::COMMAND_LINE`] in the audit trail.
+/// Carries out `request` and answers on `output`. Every change has [`RequestSource::COMMAND_LINE`] in the audit trail.
 ///
-/// [`Origin::COMMAND_LINE`]: crate::domain::audit::Origin::COMMAND_LINE
+/// [`RequestSource::COMMAND_LINE`]: crate::domain::audit::Origin::COMMAND_LINE
 pub async fn execute(ctx: &Context, request: Request, mut output: Output) {
     let is_change = request.is_change();
     let outcome = carry_out(ctx, request, &mut output).await;

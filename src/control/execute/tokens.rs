@@ -10,7 +10,7 @@ use crate::{
     },
     domain::{
         ability::Ability,
-        audit::Origin,
+        audit::RequestSource,
         id::{EnvironmentId, TokenId, UserId},
         secret::CredentialKind,
         text::shell_word,
@@ -20,7 +20,7 @@ use crate::{
         self, Context, Violation, environment_tokens,
         inventory::{self, ListedToken},
         passage::{self, PolicyDenied, Refusal},
-        revocation::{self, Bulk},
+        revocation::{self, BulkRevocation},
         tokens::{self, Expiry, TokenRequest},
         verification::{Caller, Denied},
     },
@@ -36,7 +36,7 @@ pub(super) async fn create(ctx: &Context, new: &NewToken, output: &mut Output) -
     }
     let expiry = new.lifetime().map_or(Expiry::Default, Expiry::After);
     let request = TokenRequest { owner: owner.id, name, abilities, expiry, limits };
-    let issued = tokens::create(ctx, request, Origin::COMMAND_LINE).await?;
+    let issued = tokens::create(ctx, request, RequestSource::COMMAND_LINE).await?;
     let issued = IssuedView { user_email: owner.email.to_string(), issued: IssuedTokenView::from(issued) };
     Ok(output.item(&issued).await?)
 }
@@ -80,21 +80,21 @@ pub(super) async fn list(ctx: &Context, list: TokenList, output: &mut Output) ->
 
 pub(super) async fn revoke(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
     let token = find(ctx, id).await?;
-    let revoked = tokens::revoke_any(ctx, &token, Origin::COMMAND_LINE).await;
+    let revoked = tokens::revoke_any(ctx, &token, RequestSource::COMMAND_LINE).await;
     let successors = revoked.map_err(|error| refused(error, token.id))?;
     Ok(output.item(&ChangedTokenView::new(token, &successors)).await?)
 }
 
 pub(super) async fn disable(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
     let token = find_personal(ctx, id).await?;
-    let disabled = revocation::disable(ctx, token.owner, token.id, Origin::COMMAND_LINE).await;
+    let disabled = revocation::disable(ctx, token.owner, token.id, RequestSource::COMMAND_LINE).await;
     let (token, successors) = disabled.map_err(|error| refused(error, token.id))?;
     Ok(output.item(&ChangedTokenView::new(token, &successors)).await?)
 }
 
 pub(super) async fn enable(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
     let token = find_personal(ctx, id).await?;
-    let enabled = revocation::enable(ctx, token.owner, token.id, Origin::COMMAND_LINE).await;
+    let enabled = revocation::enable(ctx, token.owner, token.id, RequestSource::COMMAND_LINE).await;
     let token = enabled.map_err(|error| refused(error, token.id))?;
     Ok(output.item(&ChangedTokenView::new(token, &Successors::default())).await?)
 }
@@ -104,7 +104,8 @@ pub(super) async fn revoke_all(ctx: &Context, whose: &WhoseTokens, output: &mut 
     let revoked = match whose {
         WhoseTokens::User(who) => {
             let owner = users::find(ctx, who).await?;
-            let revoked = revocation::revoke_many(ctx, owner.id, Bulk::All, Origin::COMMAND_LINE).await?;
+            let revoked =
+                revocation::revoke_many(ctx, owner.id, BulkRevocation::All, RequestSource::COMMAND_LINE).await?;
             let active = inventory::TokenList {
                 whose: Whose::User(owner.id),
                 state: Some(TokenState::Active),
@@ -120,7 +121,7 @@ pub(super) async fn revoke_all(ctx: &Context, whose: &WhoseTokens, output: &mut 
         }
         WhoseTokens::Environment(id) => {
             let (owner, environment) = find_environment(ctx, id).await?;
-            let revoked = environment_tokens::revoke_all(ctx, owner, environment, Origin::COMMAND_LINE).await?;
+            let revoked = environment_tokens::revoke_all(ctx, owner, environment, RequestSource::COMMAND_LINE).await?;
             RevokedView { user_email: None, revoked, left: 0 }
         }
     };

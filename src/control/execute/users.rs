@@ -6,7 +6,7 @@ use crate::{
     control::{Error, NewUser, Output, Secret, UserList, UserSort, UserView},
     domain::{
         account::{Email, Password, User},
-        audit::Origin,
+        audit::RequestSource,
     },
     ops::{self, Context, Violation, accounts, inventory, profile},
     store::UserOrder,
@@ -15,7 +15,7 @@ use crate::{
 pub(super) async fn create(ctx: &Context, user: &NewUser, password: &Secret, output: &mut Output) -> Result<(), Error> {
     let (name, email) = user.judge()?;
     let account = accounts::NewAccount { name, email, password: parse_password(password)? };
-    let user = accounts::create(ctx, account, Origin::COMMAND_LINE).await?;
+    let user = accounts::create(ctx, account, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&UserView::from(user)).await?)
 }
 
@@ -41,20 +41,20 @@ pub(super) async fn show(ctx: &Context, who: &str, output: &mut Output) -> Resul
 
 pub(super) async fn disable(ctx: &Context, who: &str, output: &mut Output) -> Result<(), Error> {
     let user = find(ctx, who).await?;
-    let user = accounts::disable(ctx, user.id, Origin::COMMAND_LINE).await?;
+    let user = accounts::disable(ctx, user.id, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&UserView::from(user)).await?)
 }
 
 pub(super) async fn enable(ctx: &Context, who: &str, output: &mut Output) -> Result<(), Error> {
     let user = find(ctx, who).await?;
-    let user = accounts::enable(ctx, user.id, Origin::COMMAND_LINE).await?;
+    let user = accounts::enable(ctx, user.id, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&UserView::from(user)).await?)
 }
 
 pub(super) async fn set_email(ctx: &Context, who: &str, email: &str, output: &mut Output) -> Result<(), Error> {
     let email = Email::parse(email).map_err(|error| vec![Violation::new("email", error)])?;
     let user = find(ctx, who).await?;
-    let user = profile::set_email(ctx, &user, email, Origin::COMMAND_LINE).await?;
+    let user = profile::set_email(ctx, &user, email, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&UserView::from(user)).await?)
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn set_password(
     output: &mut Output,
 ) -> Result<(), Error> {
     let user = find(ctx, who).await?;
-    accounts::set_password(ctx, &user, parse_password(password)?, Origin::COMMAND_LINE).await?;
+    accounts::set_password(ctx, &user, parse_password(password)?, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&UserView::from(user)).await?)
 }
 

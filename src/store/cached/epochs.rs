@@ -3,7 +3,7 @@
 //! Whoever fills takes [`Epochs::now`] *before* it reads, and keeps that with what it read. Whoever changed something
 //! calls [`Epochs::changed`] *after* the change can be read, and is answered after that: the change's slot then holds an
 //! epoch that nobody took before. So of a read that may have missed the change, the epoch is smaller than the slot's
-//! ([`Epochs::hold`] says no, whenever the record was put into the cache), and whoever took that epoch or a later one
+//! ([`Epochs::unchanged_since`] says no, whenever the record was put into the cache), and whoever took that epoch or a later one
 //! began to read when the change could be read. A slot is shared by what falls into it: that voids too much, never too
 //! little.
 //!
@@ -92,7 +92,7 @@ impl<C: Counter> Epochs<C> {
     }
 
     /// Whether none of `changes` came after `since`.
-    pub(super) fn hold<const N: usize>(&self, since: u64, changes: [Change; N]) -> bool {
+    pub(super) fn unchanged_since<const N: usize>(&self, since: u64, changes: [Change; N]) -> bool {
         changes.into_iter().all(|change| self.slot(change).read() <= since)
     }
 
@@ -166,7 +166,9 @@ mod tests {
         fn check(&self) -> bool {
             let cached = *self.cached.lock().unwrap();
             if let Some((revoked, since)) = cached
-                && self.epochs.hold(since, [Self::CHANGE, Change::User(UserId::new(Uuid::nil())), Change::Anything])
+                && self
+                    .epochs
+                    .unchanged_since(since, [Self::CHANGE, Change::User(UserId::new(Uuid::nil())), Change::Anything])
             {
                 return !revoked;
             }
@@ -215,9 +217,9 @@ mod tests {
         let id = |byte| TokenId::new(Uuid::from_bytes([byte; 16]));
         let before = epochs.now();
         epochs.changed(Change::Token(id(1)));
-        assert!(!epochs.hold(before, [Change::Token(id(1))]));
-        assert!(epochs.hold(before, [Change::Token(id(2)), Change::Anything, Change::Sessions]));
+        assert!(!epochs.unchanged_since(before, [Change::Token(id(1))]));
+        assert!(epochs.unchanged_since(before, [Change::Token(id(2)), Change::Anything, Change::Sessions]));
         let after = epochs.now();
-        assert!(epochs.hold(after, [Change::Token(id(1))]));
+        assert!(epochs.unchanged_since(after, [Change::Token(id(1))]));
     }
 }

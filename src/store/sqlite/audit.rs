@@ -8,7 +8,7 @@ use rusqlite::{Connection, named_params, params};
 use super::{SqliteStore, row};
 use crate::{
     domain::{
-        audit::{By, Entry, Event},
+        audit::{Attribution, Entry, Event},
         id::UserId,
         time::Timestamp,
     },
@@ -29,7 +29,7 @@ pub(super) const INSERT: &str =
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// Notes what happens, in the transaction in which it happens.
-pub(super) fn record(connection: &Connection, by: &By, entry: &Entry) -> Result<(), StoreError> {
+pub(super) fn record(connection: &Connection, by: &Attribution, entry: &Entry) -> Result<(), StoreError> {
     connection.prepare_cached(INSERT)?.execute(params![
         by.at.unix(),
         entry.user.map(|user| user.uuid().into_bytes()),

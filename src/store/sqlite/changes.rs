@@ -1,12 +1,12 @@
 //! Who is told of changes, and until when that knowledge is complete.
 //!
-//! Own writes are told of by the job that made them, on the writer's thread ([`Notice`]). Others' are found by the
+//! Own writes are told of by the job that made them, on the writer's thread ([`NotifyOnDrop`]). Others' are found by the
 //! [`Probe`], which asks the writer's connection: `PRAGMA data_version` moves there when somebody else committed, and
 //! never for a commit of its own. A probe may be late (a long COMMIT, another process that holds the write lock, a
 //! machine without a free core), so it does not only tell: it says for which moment it speaks, and [`Changes::vouch`]
 //! holds only for [`STALENESS`] after that. Late knowledge costs look-ups; it never makes them wrong.
 //!
-//! A tool that opened the file beside a server gives it that time before it ends ([`Patience`]): when it has come back,
+//! A tool that opened the file beside a server gives it that time before it ends ([`SettleOnDrop`]): when it has come back,
 //! what it revoked is refused. (A command asks the server instead, where that takes commands, and waits for nothing.)
 
 use std::{
@@ -57,7 +57,7 @@ impl Changes {
         u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn tell(&self, change: Change) {
+    fn notify(&self, change: Change) {
         for observer in &*self.observers.read().unwrap_or_else(PoisonError::into_inner) {
             observer(change);
         }
@@ -71,27 +71,27 @@ impl Changes {
 }
 
 /// Tells of a write's changes when it is dropped, so that no end of a write, not even a panic, goes untold.
-pub(super) struct Notice {
+pub(super) struct NotifyOnDrop {
     pub(super) changes: Arc<Changes>,
     pub(super) of: Vec<Change>,
 }
 
-impl Drop for Notice {
+impl Drop for NotifyOnDrop {
     fn drop(&mut self) {
         for change in &self.of {
-            self.changes.tell(*change);
+            self.changes.notify(*change);
             self.changes.told.fetch_max(self.changes.since_opened(), Ordering::SeqCst);
         }
     }
 }
 
 /// Waits, when it is dropped, until the last change is too old for a server on the file not to know it, if there is one.
-pub(super) struct Patience {
+pub(super) struct SettleOnDrop {
     pub(super) changes: Arc<Changes>,
     pub(super) database: Arc<Database>,
 }
 
-impl Drop for Patience {
+impl Drop for SettleOnDrop {
     fn drop(&mut self) {
         let told = self.changes.told.load(Ordering::SeqCst);
         // Where that is not known, there may be one. One that starts now has read nothing yet.
@@ -116,14 +116,14 @@ impl Probe {
     }
 
     /// Looks, in or outside of a transaction. Where it cannot, nobody vouches for anything soon.
-    pub(super) fn look(&mut self, connection: &Connection) {
+    pub(super) fn poll(&mut self, connection: &Connection) {
         // The moment comes first: what is committed after it may be missed.
         let until = self.changes.since_opened();
         if self.watch.check().is_err() {
             return;
         }
         match self.changed(connection) {
-            Ok(true) => self.changes.tell(Change::Anything),
+            Ok(true) => self.changes.notify(Change::Anything),
             Ok(false) => {}
             Err(error) => return log::debug!("store: others' changes cannot be seen: {error}"),
         }

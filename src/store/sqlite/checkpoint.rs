@@ -14,7 +14,11 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The only way in which the log of an open store is folded: not into a file that is lost or overwritten, and not once
 /// more after a sync that failed.
-pub(super) fn checkpoint(connection: &Connection, mode: &'static str, watch: &Watch) -> Result<Folded, String> {
+pub(super) fn checkpoint(
+    connection: &Connection,
+    mode: &'static str,
+    watch: &Watch,
+) -> Result<CheckpointResult, String> {
     watch.check_for_writing().map_err(|error| error.to_string())?;
     fold(connection, mode).map_err(|error| {
         let why = diagnosis::explain(&error, watch.database());
@@ -39,7 +43,7 @@ pub(super) fn checkpoint_and_truncate(connection: &Connection, watch: &Watch) ->
 fn try_in_full(connection: &Connection, watch: &Watch) -> Result<bool, String> {
     let start = Instant::now();
     loop {
-        if !checkpoint(connection, TRUNCATE, watch)?.hindered {
+        if !checkpoint(connection, TRUNCATE, watch)?.busy {
             return Ok(true);
         }
         if start.elapsed() >= PATIENCE {
@@ -52,9 +56,9 @@ fn try_in_full(connection: &Connection, watch: &Watch) -> Result<bool, String> {
 
 /// What a checkpoint did, in pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Folded {
+pub(super) struct CheckpointResult {
     /// Whether a reader or another checkpoint was in its way.
-    pub(super) hindered: bool,
+    pub(super) busy: bool,
     /// How long the log is.
     pub(super) length: u32,
     /// How much of it is in the file.
@@ -69,11 +73,11 @@ pub(super) const RESTART: &str = "PRAGMA wal_checkpoint(RESTART)";
 /// The same, and truncates the log. Any other connection takes that for a change.
 pub(super) const TRUNCATE: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
-pub(super) fn fold(connection: &Connection, mode: &'static str) -> rusqlite::Result<Folded> {
+pub(super) fn fold(connection: &Connection, mode: &'static str) -> rusqlite::Result<CheckpointResult> {
     let mut statement = connection.prepare_cached(mode)?;
     statement.query_row([], |row| {
         // -1 where there is no log.
         let pages = |at| row.get(at).map(|pages: i64| u32::try_from(pages).unwrap_or(0));
-        Ok(Folded { hindered: row.get(0)?, length: pages(1)?, folded: pages(2)? })
+        Ok(CheckpointResult { busy: row.get(0)?, length: pages(1)?, folded: pages(2)? })
     })
 }

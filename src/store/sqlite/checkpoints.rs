@@ -9,9 +9,9 @@
 //! SQLite brings the file to the disk only when nothing is left, which would make the writer wait for all that the thread
 //! had folded; so the thread does that beforehand, and leaves the writer little of it, too.
 //! What grows in spite of that, because somebody reads for a long time or the disk is slow, stops at
-//! [`Limits::bound`]: there the writer makes room, and lets a reader hinder it no longer than [`PATIENCE`].
+//! [`CheckpointThresholds::bound`]: there the writer makes room, and lets a reader hinder it no longer than [`PATIENCE`].
 //!
-//! At the end, the writer checkpoints the whole log and truncates it ([`Log::close`]), so that the file alone is the whole
+//! At the end, the writer checkpoints the whole log and truncates it ([`Wal::close`]), so that the file alone is the whole
 //! database. SQLite does that only when the last connection of all is closed. Which one is the last is a matter of chance:
 //! the connections of the pools are closed by other threads, and a process may end before they are.
 //!
@@ -50,21 +50,21 @@ use rusqlite::Connection;
 
 use super::{
     binding::binder::LogBinder,
-    checkpoint::{Folded, PASSIVE, PATIENCE, RESTART, checkpoint},
+    checkpoint::{CheckpointResult, PASSIVE, PATIENCE, RESTART, checkpoint},
     locks::Database,
     watch::Watch,
 };
-use crate::priority::step_back;
+use crate::priority::lower_priority;
 
 /// Nobody waits for it as long as the log is short.
-const STEP_BACK: i32 = 15;
+const NICE: i32 = 15;
 
 /// After the first, which folds nearly all, one that folds what came while that was brought to the disk, and one more.
 const PASSES: usize = 3;
 
 /// Lengths of the log in pages of 4 KiB.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct CheckpointThresholds {
     /// From here on the thread folds.
     pub(super) fold: u32,
     /// What the writer may be left to fold.
@@ -73,7 +73,7 @@ pub(super) struct Limits {
     pub(super) bound: u32,
 }
 
-impl Default for Limits {
+impl Default for CheckpointThresholds {
     fn default() -> Self {
         Self { fold: 2048, rest: 512, bound: 16 * 1024 }
     }
@@ -90,8 +90,8 @@ pub(super) fn length() -> u32 {
 }
 
 /// The log as the writer sees it. Dropping it ends the thread, so that the writer's connection can be the last to close.
-pub(super) struct Log {
-    limits: Limits,
+pub(super) struct Wal {
+    limits: CheckpointThresholds,
     busy_timeout: Duration,
     files: Files,
     wanted: Option<Sender<()>>,
@@ -124,20 +124,20 @@ impl Shared {
     }
 }
 
-impl Log {
+impl Wal {
     /// Starts the thread, which folds with `connection`. `busy_timeout` is the writer's own.
     pub(super) fn start(
         connection: Connection,
         files: Files,
         busy_timeout: Duration,
-        limits: Limits,
+        limits: CheckpointThresholds,
     ) -> io::Result<Self> {
         let (wanted, wishes) = crossbeam_channel::bounded(1);
         let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("patd-checkpoint".into()).spawn({
             let folder = Folder { connection, files: files.clone(), shared: Arc::clone(&shared) };
             move || {
-                step_back(STEP_BACK);
+                lower_priority(NICE);
                 folder.run(&wishes, limits);
             }
         })?;
@@ -153,7 +153,7 @@ impl Log {
         })
     }
 
-    /// Makes the writer's connection report to this thread, which is to be the one that calls [`Log::keep_short`].
+    /// Makes the writer's connection report to this thread, which is to be the one that calls [`Wal::keep_short`].
     pub(super) fn watch(connection: &Connection) {
         LENGTH.set(0);
         connection.wal_hook(Some(|_, pages| {
@@ -218,7 +218,7 @@ impl Log {
             log::error!("store: {error}");
         }
         self.bound_at = match restarted {
-            Ok(Folded { hindered: false, .. }) => {
+            Ok(CheckpointResult { busy: false, .. }) => {
                 LENGTH.set(0);
                 self.limits.bound
             }
@@ -234,7 +234,7 @@ impl Log {
     }
 }
 
-impl Log {
+impl Wal {
     /// Ends the thread, checkpoints the whole log and truncates it. Beside a server, a tool leaves that to the
     /// server, which would take a truncated log for a change by others.
     pub(super) fn close(mut self, connection: &Connection, binder: &mut LogBinder) {
@@ -278,7 +278,7 @@ impl Log {
     }
 }
 
-impl Drop for Log {
+impl Drop for Wal {
     fn drop(&mut self) {
         self.end_thread();
     }
@@ -292,14 +292,14 @@ struct Folder {
 }
 
 impl Folder {
-    fn run(self, wishes: &Receiver<()>, limits: Limits) {
+    fn run(self, wishes: &Receiver<()>, limits: CheckpointThresholds) {
         while wishes.recv().is_ok() {
             let _turn = self.shared.lock();
             if !self.files.watch.may_checkpoint() {
                 continue;
             }
             match self.fold_nearly_all() {
-                Ok(Folded { length, folded, .. }) if length.saturating_sub(folded) <= limits.rest => {
+                Ok(CheckpointResult { length, folded, .. }) if length.saturating_sub(folded) <= limits.rest => {
                     self.shared.nearly_all.store(folded, Ordering::Relaxed);
                     // What was wished for meanwhile would only keep the writer from its turn.
                     while wishes.try_recv().is_ok() {}
@@ -313,7 +313,7 @@ impl Folder {
     }
 
     /// Each pass folds what came during the one before, and so has less to fold and to bring to the disk.
-    fn fold_nearly_all(&self) -> Result<Folded, String> {
+    fn fold_nearly_all(&self) -> Result<CheckpointResult, String> {
         let Files { database, watch } = &self.files;
         for _ in 1..PASSES {
             checkpoint(&self.connection, PASSIVE, watch)?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{environments, lineage, row, tokens, users};
 use crate::{
     domain::{
-        audit::{Action, By, Entry, Target},
+        audit::{Action, Attribution, Entry, Target},
         environment::{Role, Successor},
         id::{EnvironmentId, TokenId, UserId},
         time::Timestamp,
@@ -30,7 +30,7 @@ pub(super) fn add(
     user: UserId,
     token: &NewToken,
     max_live: u32,
-    by: &By,
+    by: &Attribution,
 ) -> Result<Token, StoreError> {
     let environment = token.environment.ok_or_else(|| StoreError::Internal("a personal token".into()))?;
     expect_admin(connection, user, environment, token.owner)?;
@@ -115,7 +115,7 @@ pub(super) fn regenerate(
     environment: EnvironmentId,
     id: TokenId,
     successor: Successor,
-    by: &By,
+    by: &Attribution,
 ) -> Result<Token, StoreError> {
     environments::expect_role(connection, user, environment, Role::Admin)?;
     let old = by_id(connection, environment, id)?;
@@ -153,7 +153,7 @@ pub(super) fn revoke(
     environment: EnvironmentId,
     id: TokenId,
     reason: RevocationReason,
-    by: &By,
+    by: &Attribution,
 ) -> Result<(), StoreError> {
     let owner = environments::expect_role(connection, user, environment, Role::Admin)?.environment.owner;
     end(connection, environment, id, reason, by).map_err(|error| match error {
@@ -165,7 +165,7 @@ pub(super) fn revoke(
 
 /// Why a token that has ended is not revoked: the token that took its place is good, or there is no such token. Only a
 /// person regenerates a token of an environment, so what took its place is in their hands and stays.
-fn refuse_ended(connection: &Connection, environment: EnvironmentId, id: TokenId, by: &By) -> StoreError {
+fn refuse_ended(connection: &Connection, environment: EnvironmentId, id: TokenId, by: &Attribution) -> StoreError {
     let successor = || -> Result<Option<TokenId>, StoreError> {
         match lineage::find(connection, id)? {
             Some(named) if named.environment == Some(environment) && named.is_replaced => {
@@ -186,7 +186,7 @@ fn end(
     environment: EnvironmentId,
     id: TokenId,
     reason: RevocationReason,
-    by: &By,
+    by: &Attribution,
 ) -> Result<(), StoreError> {
     let ended = connection
         .prepare_cached(

@@ -10,8 +10,8 @@ use super::{audit, row, users};
 use crate::{
     domain::{
         account::User,
-        audit::{Action, By, Entry, Origin, Target},
-        environment::{Environment, Member, MemberRole, Role, SeenEnvironment},
+        audit::{Action, Attribution, Entry, RequestSource, Target},
+        environment::{Environment, EnvironmentAccess, Member, MemberRole, Role},
         id::{EnvironmentId, TokenId, UserId},
         text::Name,
     },
@@ -39,7 +39,7 @@ pub(super) const LEAVE: &str = "UPDATE users
      WHERE current_environment_id = :id AND (:user_id IS NULL OR id = :user_id)
      RETURNING id";
 
-pub(super) fn add(connection: &Connection, environment: &Environment, by: &By) -> Result<(), StoreError> {
+pub(super) fn add(connection: &Connection, environment: &Environment, by: &Attribution) -> Result<(), StoreError> {
     users::expect_enabled(connection, environment.owner)?;
     let owned: u32 = connection
         .prepare_cached("SELECT count(*) FROM environments WHERE owner_id = :owner_id")?
@@ -73,12 +73,12 @@ pub(super) fn owner(connection: &Connection, id: EnvironmentId) -> Result<UserId
 }
 
 /// The environment as the user sees it; [`StoreError::NotFound`] where they do not.
-pub(super) fn seen(connection: &Connection, user: UserId, id: EnvironmentId) -> Result<SeenEnvironment, StoreError> {
+pub(super) fn seen(connection: &Connection, user: UserId, id: EnvironmentId) -> Result<EnvironmentAccess, StoreError> {
     connection
         .prepare_cached(SEEN)?
         .query_row(
             named_params! {":user_id": user.uuid().into_bytes(), ":id": id.uuid().into_bytes()},
-            row::seen_environment,
+            row::environment_access,
         )
         .optional()?
         .ok_or(StoreError::NotFound)
@@ -90,7 +90,7 @@ pub(super) fn expect_role(
     user: UserId,
     id: EnvironmentId,
     least: Role,
-) -> Result<SeenEnvironment, StoreError> {
+) -> Result<EnvironmentAccess, StoreError> {
     let seen = seen(connection, user, id)?;
     if seen.role >= least { Ok(seen) } else { Err(StoreError::Conflict(Conflict::RoleRequired)) }
 }
@@ -99,7 +99,7 @@ pub(super) fn list(
     connection: &Connection,
     user: UserId,
     query: EnvironmentQuery,
-) -> Result<Vec<SeenEnvironment>, StoreError> {
+) -> Result<Vec<EnvironmentAccess>, StoreError> {
     let mut statement = connection.prepare_cached(LIST)?;
     let rows = statement.query_map(
         named_params! {
@@ -107,12 +107,17 @@ pub(super) fn list(
             ":before": query.before.map(|id| id.uuid().into_bytes()),
             ":limit": query.limit,
         },
-        row::seen_environment,
+        row::environment_access,
     )?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn choose(connection: &Connection, user: UserId, id: EnvironmentId, by: &By) -> Result<User, StoreError> {
+pub(super) fn choose(
+    connection: &Connection,
+    user: UserId,
+    id: EnvironmentId,
+    by: &Attribution,
+) -> Result<User, StoreError> {
     seen(connection, user, id)?;
     let chosen = connection
         .prepare_cached(
@@ -134,8 +139,8 @@ pub(super) fn rename(
     user: UserId,
     id: EnvironmentId,
     name: &Name,
-    by: &By,
-) -> Result<SeenEnvironment, StoreError> {
+    by: &Attribution,
+) -> Result<EnvironmentAccess, StoreError> {
     let mut seen = expect_role(connection, user, id, Role::Admin)?;
     if seen.environment.name == *name {
         return Ok(seen);
@@ -154,7 +159,7 @@ pub(super) fn delete(
     connection: &Connection,
     user: UserId,
     id: EnvironmentId,
-    by: &By,
+    by: &Attribution,
     changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let owner = expect_role(connection, user, id, Role::Owner)?.environment;
@@ -182,7 +187,7 @@ pub(super) fn delete(
     audit::record(connection, by, &Entry::done(owner.owner, Action::EnvironmentDeleted, of(id)))
 }
 
-fn live_tokens(connection: &Connection, id: EnvironmentId, by: &By) -> Result<Vec<TokenId>, StoreError> {
+fn live_tokens(connection: &Connection, id: EnvironmentId, by: &Attribution) -> Result<Vec<TokenId>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id FROM tokens
          WHERE environment_id = :id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
@@ -208,7 +213,7 @@ fn leave(
     id: EnvironmentId,
     alone: Option<UserId>,
     actor: UserId,
-    by: &By,
+    by: &Attribution,
 ) -> Result<Vec<UserId>, StoreError> {
     let mut statement = connection.prepare_cached(LEAVE)?;
     let rows = statement.query_map(
@@ -254,7 +259,7 @@ pub(super) fn share(
     id: EnvironmentId,
     with: UserId,
     role: MemberRole,
-    by: &By,
+    by: &Attribution,
 ) -> Result<Member, StoreError> {
     expect_role(connection, user, id, Role::Owner)?;
     if with == user {
@@ -291,7 +296,7 @@ pub(super) fn unshare(
     user: UserId,
     id: EnvironmentId,
     with: UserId,
-    by: &By,
+    by: &Attribution,
 ) -> Result<(), StoreError> {
     // Whoever leaves needs no more than to be there.
     let least = if with == user { Role::Viewer } else { Role::Owner };
@@ -310,7 +315,7 @@ pub(super) fn unshare(
 }
 
 /// Notes what `actor` did in the owner's environment: in the owner's trail, and in the actor's where that is another.
-pub(super) fn record(connection: &Connection, by: &By, actor: UserId, entry: Entry) -> Result<(), StoreError> {
+pub(super) fn record(connection: &Connection, by: &Attribution, actor: UserId, entry: Entry) -> Result<(), StoreError> {
     if entry.user == Some(actor) {
         return audit::record(connection, by, &entry);
     }
@@ -321,8 +326,8 @@ pub(super) fn record(connection: &Connection, by: &By, actor: UserId, entry: Ent
 }
 
 /// The same deed, as somebody is told of it whom the doer's address is no business of.
-fn without_address(by: &By) -> By {
-    By { origin: Origin { address: None, ..by.origin.clone() }, at: by.at }
+fn without_address(by: &Attribution) -> Attribution {
+    Attribution { origin: RequestSource { address: None, ..by.origin.clone() }, at: by.at }
 }
 
 const fn of(id: EnvironmentId) -> Target {

@@ -8,7 +8,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{changes::Notice, health::Probe};
+use super::{changes::NotifyOnDrop, health::Probe};
 use crate::store::{Change, StoreError};
 
 /// What the thread is asked for.
@@ -34,12 +34,12 @@ pub(super) struct Task<T, F> {
     work: F,
     result: Option<Result<T, StoreError>>,
     // Before the reply, since a task that is dropped lets its caller go with that.
-    notice: Notice,
+    notice: NotifyOnDrop,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T, F> Task<T, F> {
-    pub(super) fn new(work: F, notice: Notice, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
+    pub(super) fn new(work: F, notice: NotifyOnDrop, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
         Self { asked_at: Instant::now(), work, result: None, notice, reply }
     }
 }

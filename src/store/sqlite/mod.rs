@@ -45,7 +45,7 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use self::{
-    changes::{Changes, Patience},
+    changes::{Changes, SettleOnDrop},
     connect::Readers,
     health::Health,
     locks::Database,
@@ -58,23 +58,23 @@ pub use self::{
     open::{Access, SqliteSettings},
 };
 use super::{
-    Change, EachToken, EachUser, Ended, EnvironmentQuery, Leaked, LongAgo, Observer, PasswordChange, ProfileChange,
-    Reply, Rotation, SessionQuery, SignIn, Store, Successors, TokenInventory, TokenQuery, TokenSelection,
-    UserInventory, Uses,
+    Change, EachToken, EachUser, EnvironmentQuery, LeakReport, Observer, PasswordChange, ProfileChange, PruneBatch,
+    Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, Successors, TokenInventory, TokenQuery,
+    TokenSelection, UserInventory, Uses,
 };
 use crate::{
     domain::{
         account::{Email, HashParameters, PasswordHash, User, UserCredentials},
         attempts::{Counter, SavedAttempts},
-        audit::{By, Entry, Event},
-        environment::{Environment, Member, MemberRole, SeenEnvironment, Successor},
+        audit::{Attribution, Entry, Event},
+        environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         secret::TokenHash,
         session::{Session, SessionRecord},
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
-        use_origin::UseOrigin,
+        use_origin::UseLocation,
     },
     threads::Threads,
 };
@@ -99,10 +99,10 @@ pub struct SqliteStore {
     watch: Arc<Watch>,
     changes: Arc<Changes>,
     health: Arc<Health>,
-    room: Arc<tokens::Room>,
+    headroom: Arc<tokens::Headroom>,
     shared: Arc<Shared>,
     pool_timeout: Duration,
-    _patience: Option<Patience>,
+    _patience: Option<SettleOnDrop>,
     // Its locks are released last.
     _database: Arc<Database>,
 }
@@ -112,7 +112,7 @@ impl Store for SqliteStore {
         self.judge_readiness()
     }
 
-    fn add_user(&self, user: User, password: PasswordHash, by: By) -> Reply<'_, ()> {
+    fn add_user(&self, user: User, password: PasswordHash, by: Attribution) -> Reply<'_, ()> {
         // Nobody has a secret of theirs yet.
         self.change(Vec::new(), by, move |connection, by| users::add(connection, &user, &password, by))
     }
@@ -142,27 +142,27 @@ impl Store for SqliteStore {
         self.read_inventory(move |connection| inventory::each_user(connection, &wanted, each))
     }
 
-    fn change_profile(&self, id: UserId, change: ProfileChange, by: By) -> Reply<'_, User> {
+    fn change_profile(&self, id: UserId, change: ProfileChange, by: Attribution) -> Reply<'_, User> {
         self.change(vec![Change::User(id)], by, move |connection, by| {
             users::change_profile(connection, id, &change, by)
         })
     }
 
-    fn change_password(&self, id: UserId, change: PasswordChange, by: By) -> Reply<'_, ()> {
+    fn change_password(&self, id: UserId, change: PasswordChange, by: Attribution) -> Reply<'_, ()> {
         self.change(vec![Change::User(id)], by, move |connection, by| {
             users::change_password(connection, id, &change, by)
         })
     }
 
-    fn disable_user(&self, id: UserId, by: By) -> Reply<'_, User> {
+    fn disable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User> {
         self.change(vec![Change::User(id)], by, move |connection, by| users::disable(connection, id, by))
     }
 
-    fn enable_user(&self, id: UserId, by: By) -> Reply<'_, User> {
+    fn enable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User> {
         self.change(vec![Change::User(id)], by, move |connection, by| users::enable(connection, id, by))
     }
 
-    fn sign_in(&self, sign_in: SignIn, by: By) -> Reply<'_, ()> {
+    fn sign_in(&self, sign_in: SignIn, by: Attribution) -> Reply<'_, ()> {
         let of = vec![Change::Added(sign_in.session.hash)];
         self.change(of, by, move |connection, by| sessions::sign_in(connection, &sign_in, by))
     }
@@ -176,17 +176,17 @@ impl Store for SqliteStore {
         self.read_long(move |connection| sessions::list(connection, user, query, now))
     }
 
-    fn end_session(&self, user: UserId, id: SessionId, by: By) -> Reply<'_, ()> {
+    fn end_session(&self, user: UserId, id: SessionId, by: Attribution) -> Reply<'_, ()> {
         self.change(vec![Change::Session(id)], by, move |connection, by| sessions::end(connection, user, id, by))
     }
 
-    fn end_other_sessions(&self, user: UserId, keep: SessionId, by: By) -> Reply<'_, u64> {
+    fn end_other_sessions(&self, user: UserId, keep: SessionId, by: Attribution) -> Reply<'_, u64> {
         self.change(vec![Change::User(user)], by, move |connection, by| {
             sessions::end_all(connection, user, Some(keep), by)
         })
     }
 
-    fn add_environment(&self, environment: Environment, by: By) -> Reply<'_, ()> {
+    fn add_environment(&self, environment: Environment, by: Attribution) -> Reply<'_, ()> {
         self.change(Vec::new(), by, move |connection, by| environments::add(connection, &environment, by))
     }
 
@@ -194,48 +194,56 @@ impl Store for SqliteStore {
         self.read(move |connection| environments::owner(connection, id))
     }
 
-    fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, SeenEnvironment> {
+    fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, EnvironmentAccess> {
         self.read(move |connection| environments::seen(connection, user, id))
     }
 
-    fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<SeenEnvironment>> {
+    fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<EnvironmentAccess>> {
         self.read_long(move |connection| environments::list(connection, user, query))
     }
 
-    fn choose_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, User> {
+    fn set_current_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> Reply<'_, User> {
         self.change(vec![Change::User(user)], by, move |connection, by| environments::choose(connection, user, id, by))
     }
 
-    fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: By) -> Reply<'_, SeenEnvironment> {
+    fn rename_environment(
+        &self,
+        user: UserId,
+        id: EnvironmentId,
+        name: Name,
+        by: Attribution,
+    ) -> Reply<'_, EnvironmentAccess> {
         self.change(Vec::new(), by, move |connection, by| environments::rename(connection, user, id, &name, by))
     }
 
-    fn delete_environment(&self, user: UserId, id: EnvironmentId, by: By) -> Reply<'_, ()> {
-        self.change_telling(by, move |connection, by, changes| environments::delete(connection, user, id, by, changes))
+    fn delete_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> Reply<'_, ()> {
+        self.change_reporting(by, move |connection, by, changes| {
+            environments::delete(connection, user, id, by, changes)
+        })
     }
 
     fn members_of(&self, user: UserId, id: EnvironmentId) -> Reply<'_, Vec<Member>> {
         self.read_long(move |connection| environments::members(connection, user, id))
     }
 
-    fn share_environment(
+    fn set_member(
         &self,
         user: UserId,
         id: EnvironmentId,
         with: UserId,
         role: MemberRole,
-        by: By,
+        by: Attribution,
     ) -> Reply<'_, Member> {
         self.change(Vec::new(), by, move |connection, by| environments::share(connection, user, id, with, role, by))
     }
 
-    fn unshare_environment(&self, user: UserId, id: EnvironmentId, with: UserId, by: By) -> Reply<'_, ()> {
+    fn remove_member(&self, user: UserId, id: EnvironmentId, with: UserId, by: Attribution) -> Reply<'_, ()> {
         self.change(vec![Change::User(with)], by, move |connection, by| {
             environments::unshare(connection, user, id, with, by)
         })
     }
 
-    fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token> {
+    fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token> {
         let of = vec![Change::Added(token.hash)];
         self.change(of, by, move |connection, by| environment_tokens::add(connection, user, &token, max_live, by))
     }
@@ -260,7 +268,7 @@ impl Store for SqliteStore {
         environment: EnvironmentId,
         id: TokenId,
         successor: Successor,
-        by: By,
+        by: Attribution,
     ) -> Reply<'_, Token> {
         let of = vec![Change::Token(id), Change::Added(successor.hash)];
         self.change(of, by, move |connection, by| {
@@ -274,17 +282,17 @@ impl Store for SqliteStore {
         environment: EnvironmentId,
         id: TokenId,
         reason: RevocationReason,
-        by: By,
+        by: Attribution,
     ) -> Reply<'_, ()> {
         self.change(vec![Change::Token(id)], by, move |connection, by| {
             environment_tokens::revoke(connection, user, environment, id, reason, by)
         })
     }
 
-    fn add_token(&self, token: NewToken, max_live: u32, by: By) -> Reply<'_, Token> {
-        let room = Arc::clone(&self.room);
+    fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token> {
+        let headroom = Arc::clone(&self.headroom);
         let of = vec![Change::Added(token.hash)];
-        self.change(of, by, move |connection, by| tokens::add(connection, &token, max_live, &room, by))
+        self.change(of, by, move |connection, by| tokens::add(connection, &token, max_live, &headroom, by))
     }
 
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
@@ -312,12 +320,18 @@ impl Store for SqliteStore {
         self.read_inventory(move |connection| inventory::each_token(connection, &wanted, now, each))
     }
 
-    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: By) -> Reply<'_, Token> {
+    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Reply<'_, Token> {
         self.change(vec![Change::Token(id)], by, move |connection, by| tokens::rename(connection, owner, id, &name, by))
     }
 
-    fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: By) -> Reply<'_, Successors> {
-        self.change_telling(by, move |connection, by, changes| {
+    fn revoke_token(
+        &self,
+        owner: UserId,
+        id: TokenId,
+        reason: RevocationReason,
+        by: Attribution,
+    ) -> Reply<'_, Successors> {
+        self.change_reporting(by, move |connection, by, changes| {
             revocation::revoke(connection, owner, id, reason, by, changes)
         })
     }
@@ -326,29 +340,36 @@ impl Store for SqliteStore {
         self.read_long(move |connection| lineage::successors(connection, &ids))
     }
 
-    fn rotate_token(&self, rotation: Rotation, by: By) -> Reply<'_, Token> {
-        let room = Arc::clone(&self.room);
+    fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, Token> {
+        let headroom = Arc::clone(&self.headroom);
         let of = rotation::changes(&rotation);
-        self.change(of, by, move |connection, by| rotation::rotate(connection, &rotation, &room, by))
+        self.change(of, by, move |connection, by| rotation::rotate(connection, &rotation, &headroom, by))
     }
 
-    fn begin_successor(&self, successor: TokenId, rotated_from: TokenId, by: By) -> Reply<'_, ()> {
+    fn record_first_use(&self, successor: TokenId, rotated_from: TokenId, by: Attribution) -> Reply<'_, ()> {
         let of = vec![Change::Token(successor), Change::Token(rotated_from)];
         self.change(of, by, move |connection, by| rotation::begin(connection, successor, by))
     }
 
-    fn end_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: By) -> Reply<'_, u64> {
+    fn revoke_family(
+        &self,
+        owner: UserId,
+        family: TokenId,
+        reused: TokenId,
+        note: bool,
+        by: Attribution,
+    ) -> Reply<'_, u64> {
         // Of which tokens is known only when it is done.
         self.change(vec![Change::User(owner)], by, move |connection, by| {
-            rotation::end_family(connection, owner, family, reused, note, by)
+            rotation::revoke_family(connection, owner, family, reused, note, by)
         })
     }
 
-    fn ended_tokens(&self, long_ago: LongAgo, after: i64) -> Reply<'_, Ended> {
+    fn ended_tokens(&self, long_ago: RetentionCutoff, after: i64) -> Reply<'_, PruneBatch> {
         self.read_long(move |connection| pruning::find(connection, long_ago, after))
     }
 
-    fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: LongAgo) -> Reply<'_, u64> {
+    fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: RetentionCutoff) -> Reply<'_, u64> {
         let of = tokens.iter().map(|(_, id)| Change::Token(*id)).collect();
         self.write(of, move |connection| pruning::delete(connection, &tokens, long_ago))
     }
@@ -358,24 +379,26 @@ impl Store for SqliteStore {
         owner: UserId,
         selection: TokenSelection,
         reason: RevocationReason,
-        by: By,
+        by: Attribution,
     ) -> Reply<'_, u64> {
         self.change(vec![Change::User(owner)], by, move |connection, by| {
             revocation::revoke_some(connection, owner, &selection, reason, by)
         })
     }
 
-    fn revoke_leaked(&self, leaked: Leaked, by: By) -> Reply<'_, ()> {
-        self.change_telling(by, move |connection, by, changes| {
+    fn revoke_leaked(&self, leaked: LeakReport, by: Attribution) -> Reply<'_, ()> {
+        self.change_reporting(by, move |connection, by, changes| {
             revocation::revoke_leaked(connection, &leaked, by, changes)
         })
     }
 
-    fn disable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, (Token, Successors)> {
-        self.change_telling(by, move |connection, by, changes| revocation::disable(connection, owner, id, by, changes))
+    fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, (Token, Successors)> {
+        self.change_reporting(by, move |connection, by, changes| {
+            revocation::disable(connection, owner, id, by, changes)
+        })
     }
 
-    fn enable_token(&self, owner: UserId, id: TokenId, by: By) -> Reply<'_, Token> {
+    fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, Token> {
         self.change(vec![Change::Token(id)], by, move |connection, by| revocation::enable(connection, owner, id, by))
     }
 
@@ -392,7 +415,7 @@ impl Store for SqliteStore {
         self.read_long(move |connection| limits::taken(connection, &ids))
     }
 
-    fn record_refusal(&self, refused: Entry, by: By) -> Reply<'_, ()> {
+    fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()> {
         self.change(Vec::new(), by, move |connection, by| audit::record(connection, by, &refused))
     }
 
@@ -426,12 +449,12 @@ impl Store for SqliteStore {
         })
     }
 
-    fn record_origins(&self, origins: Vec<(TokenId, UseOrigin)>) -> Reply<'_, ()> {
+    fn record_locations(&self, origins: Vec<(TokenId, UseLocation)>) -> Reply<'_, ()> {
         // In no record.
         self.write(Vec::new(), move |connection| origins::record(connection, &origins))
     }
 
-    fn origins_of(&self, id: TokenId) -> Reply<'_, Vec<UseOrigin>> {
+    fn locations_of(&self, id: TokenId) -> Reply<'_, Vec<UseLocation>> {
         self.read(move |connection| origins::of(connection, id))
     }
 
@@ -447,7 +470,7 @@ impl Store for SqliteStore {
         self.changes.observe(observer);
     }
 
-    fn vouches(&self) -> bool {
+    fn is_coherent(&self) -> bool {
         self.watch.last_seen().is_ok() && self.changes.vouch()
     }
 }

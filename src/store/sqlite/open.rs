@@ -12,8 +12,8 @@ use rusqlite::ErrorCode;
 use super::{
     SqliteStore,
     binding::{acceptance, binder::LogBinder},
-    changes::{Changes, Patience},
-    checkpoints::{Files, Limits, Log},
+    changes::{Changes, SettleOnDrop},
+    checkpoints::{CheckpointThresholds, Files, Wal},
     connect, diagnosis,
     error::OpenError,
     file,
@@ -65,10 +65,14 @@ impl SqliteStore {
     /// Opens the database, creates it or brings it to this release's schema. What is not a sound database of patd is
     /// refused and left as it is.
     pub fn open(settings: &SqliteSettings, access: Access) -> Result<Self, OpenError> {
-        Self::open_within(settings, access, Limits::default())
+        Self::open_within(settings, access, CheckpointThresholds::default())
     }
 
-    pub(super) fn open_within(settings: &SqliteSettings, access: Access, limits: Limits) -> Result<Self, OpenError> {
+    pub(super) fn open_within(
+        settings: &SqliteSettings,
+        access: Access,
+        limits: CheckpointThresholds,
+    ) -> Result<Self, OpenError> {
         let path = file::canonical(&settings.path)?;
         if access != Access::Existing || path.exists() {
             diagnosis::expect_writable(&path)?;
@@ -138,23 +142,23 @@ impl SqliteStore {
         let inventory_reader = readers(1)?;
         let inventory_thread = Threads::start("patd-inventory", 1).map_err(failed)?;
         let changes = Arc::new(Changes::new());
-        let room = Arc::new(tokens::Room::default());
+        let headroom = Arc::new(tokens::Headroom::default());
         changes.observe(Box::new({
-            let room = Arc::clone(&room);
+            let headroom = Arc::clone(&headroom);
             move |change| {
                 if change == Change::Anything {
-                    room.forget();
+                    headroom.forget();
                 }
             }
         }));
         let folding = connect::checkpoints(&path, &watch).map_err(refused)?;
         let files = Files { database: Arc::clone(&database), watch: Arc::clone(&watch) };
-        let log = Log::start(folding, files, settings.busy_timeout, limits).map_err(failed)?;
+        let log = Wal::start(folding, files, settings.busy_timeout, limits).map_err(failed)?;
         let queue = Queue { capacity: settings.write_queue, busy_timeout: settings.busy_timeout };
         let tools = Tools { binder, watch: Arc::clone(&watch), health: Arc::clone(&health) };
         let writer = Writer::start(connection, log, tools, queue, Arc::clone(&changes)).map_err(failed)?;
         let patience = (access != Access::Server)
-            .then(|| Patience { changes: Arc::clone(&changes), database: Arc::clone(&database) });
+            .then(|| SettleOnDrop { changes: Arc::clone(&changes), database: Arc::clone(&database) });
         let pool_timeout = settings.pool_timeout;
         Ok(Self {
             _watcher: watcher,
@@ -168,7 +172,7 @@ impl SqliteStore {
             watch,
             changes,
             health,
-            room,
+            headroom,
             shared: Arc::new(Shared::new()),
             pool_timeout,
             _patience: patience,

@@ -9,13 +9,13 @@ use crate::{
     domain::{
         id::TokenId,
         time::Timestamp,
-        use_origin::{UseOrigin, UserAgent},
+        use_origin::{UseLocation, UserAgent},
     },
     store::StoreError,
 };
 
 /// A token that is gone is passed over, and a time never moves back.
-pub(super) fn record(connection: &Connection, origins: &[(TokenId, UseOrigin)]) -> Result<(), StoreError> {
+pub(super) fn record(connection: &Connection, origins: &[(TokenId, UseLocation)]) -> Result<(), StoreError> {
     let mut note = connection.prepare_cached(
         "INSERT INTO token_addresses (token_id, address, user_agent, last_used_at)
          SELECT id, :address, :user_agent, :at FROM tokens WHERE id = :id
@@ -36,12 +36,12 @@ pub(super) fn record(connection: &Connection, origins: &[(TokenId, UseOrigin)]) 
             ":user_agent": origin.user_agent.as_ref().map(UserAgent::as_str),
             ":at": origin.last_used_at.unix(),
         })?;
-        forget.execute(named_params! {":id": id, ":kept": UseOrigin::KEPT as i64})?;
+        forget.execute(named_params! {":id": id, ":kept": UseLocation::KEPT as i64})?;
     }
     Ok(())
 }
 
-pub(super) fn of(connection: &Connection, id: TokenId) -> Result<Vec<UseOrigin>, StoreError> {
+pub(super) fn of(connection: &Connection, id: TokenId) -> Result<Vec<UseLocation>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT address, user_agent, last_used_at FROM token_addresses WHERE token_id = :id
          ORDER BY last_used_at DESC, address",
@@ -49,7 +49,7 @@ pub(super) fn of(connection: &Connection, id: TokenId) -> Result<Vec<UseOrigin>,
     let rows = statement.query_map(named_params! {":id": id.uuid().into_bytes()}, |row| {
         let address = row.get_ref(0)?.as_str()?.parse();
         let user_agent = row.get_ref(1)?.as_str_or_null()?;
-        Ok(UseOrigin {
+        Ok(UseLocation {
             address: address.map_err(|error: AddrParseError| row::unfit(0, error))?,
             user_agent: user_agent.and_then(UserAgent::clean),
             last_used_at: Timestamp::from_unix(row.get(2)?),

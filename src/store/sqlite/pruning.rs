@@ -6,7 +6,7 @@ use rusqlite::{Connection, named_params};
 use super::row;
 use crate::{
     domain::{id::TokenId, time::Timestamp},
-    store::{Ended, LongAgo, StoreError},
+    store::{PruneBatch, RetentionCutoff, StoreError},
 };
 
 /// The rows that are looked at, and of these the rows that are deleted in one transaction.
@@ -60,7 +60,7 @@ pub(super) const FIND: &str = concat!(
      FROM tokens t WHERE t.number > :after ORDER BY t.number LIMIT :stretch"
 );
 
-pub(super) fn find(connection: &Connection, long_ago: LongAgo, after: i64) -> Result<Ended, StoreError> {
+pub(super) fn find(connection: &Connection, long_ago: RetentionCutoff, after: i64) -> Result<PruneBatch, StoreError> {
     let mut statement = connection.prepare_cached(FIND)?;
     let mut rows = statement.query(named_params! {
         ":after": after,
@@ -76,10 +76,10 @@ pub(super) fn find(connection: &Connection, long_ago: LongAgo, after: i64) -> Re
             tokens.push((last, TokenId::new(row::identifier(row, 1)?)));
         }
         if tokens.len() == MOST {
-            return Ok(Ended { tokens, next: Some(last) });
+            return Ok(PruneBatch { tokens, next: Some(last) });
         }
     }
-    Ok(Ended { tokens, next: (seen == STRETCH).then_some(last) })
+    Ok(PruneBatch { tokens, next: (seen == STRETCH).then_some(last) })
 }
 
 /// Deletes those that were found. What has ended stays ended and is rotated no more, but what is merely not used may have
@@ -93,7 +93,11 @@ const DELETE: &str = concat!(
     has_others!("t")
 );
 
-pub(super) fn delete(connection: &Connection, tokens: &[(i64, TokenId)], long_ago: LongAgo) -> Result<u64, StoreError> {
+pub(super) fn delete(
+    connection: &Connection,
+    tokens: &[(i64, TokenId)],
+    long_ago: RetentionCutoff,
+) -> Result<u64, StoreError> {
     let mut statement = connection.prepare_cached(DELETE)?;
     let mut deleted = 0;
     for (number, _) in tokens {

@@ -18,11 +18,11 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{Action, By, Entry, Target},
+        audit::{Action, Attribution, Entry, Target},
         id::{SessionId, TokenId, UserId},
         token::{RevocationReason, Token},
     },
-    store::{Change, Conflict, Leaked, StoreError, Successors, TokenSelection},
+    store::{Change, Conflict, LeakReport, StoreError, Successors, TokenSelection},
 };
 
 /// Revokes a personal token of the owner.
@@ -31,7 +31,7 @@ pub(super) fn revoke(
     owner: UserId,
     id: TokenId,
     reason: RevocationReason,
-    by: &By,
+    by: &Attribution,
     changes: &mut Vec<Change>,
 ) -> Result<Successors, StoreError> {
     let named = lineage::find_personal(connection, owner, id)?;
@@ -54,7 +54,7 @@ fn end_same_hands(
     named: &Member,
     same_hands: &[TokenId],
     reason: RevocationReason,
-    by: &By,
+    by: &Attribution,
     changes: &mut Vec<Change>,
 ) -> Result<Vec<TokenId>, StoreError> {
     let mut ended = Vec::new();
@@ -73,7 +73,7 @@ fn end(
     connection: &Connection,
     id: TokenId,
     reason: RevocationReason,
-    by: &By,
+    by: &Attribution,
     changes: &mut Vec<Change>,
 ) -> Result<bool, StoreError> {
     changes.push(Change::Token(id));
@@ -99,7 +99,7 @@ pub(super) fn revoke_some(
     owner: UserId,
     selection: &TokenSelection,
     reason: RevocationReason,
-    by: &By,
+    by: &Attribution,
 ) -> Result<u64, StoreError> {
     let mut ended = 0;
     match selection {
@@ -130,7 +130,7 @@ fn revoke_successors(
     owner: UserId,
     id: TokenId,
     reason: RevocationReason,
-    by: &By,
+    by: &Attribution,
 ) -> Result<u64, StoreError> {
     let named = match lineage::find_personal(connection, owner, id) {
         Err(StoreError::NotFound) => return Ok(0),
@@ -165,7 +165,7 @@ fn revoke_all(
     connection: &Connection,
     owner: UserId,
     reason: RevocationReason,
-    by: &By,
+    by: &Attribution,
 ) -> Result<Vec<TokenId>, StoreError> {
     let mut revoked = Vec::new();
     for live in ["expires_at IS NULL", "expires_at > :at"] {
@@ -194,7 +194,7 @@ fn revoke_one(
     owner: UserId,
     id: TokenId,
     reason: RevocationReason,
-    by: &By,
+    by: &Attribution,
 ) -> Result<bool, StoreError> {
     let ended = connection
         .prepare_cached(
@@ -216,8 +216,8 @@ fn revoke_one(
 
 pub(super) fn revoke_leaked(
     connection: &Connection,
-    leaked: &Leaked,
-    by: &By,
+    leaked: &LeakReport,
+    by: &Attribution,
     changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let mut found = false;
@@ -242,10 +242,10 @@ pub(super) fn revoke_leaked(
 fn revoke_leaked_token(
     connection: &Connection,
     id: TokenId,
-    by: &By,
+    by: &Attribution,
     changes: &mut Vec<Change>,
 ) -> Result<bool, StoreError> {
-    let reason = RevocationReason::Leaked;
+    let reason = RevocationReason::LeakReport;
     let Some(named) = lineage::find(connection, id)? else { return Ok(false) };
     let later = lineage::later(connection, &named, by.at)?;
     let is_ended = end(connection, id, reason, by, changes)?;
@@ -262,7 +262,7 @@ fn revoke_leaked_token(
     Ok(true)
 }
 
-fn end_leaked_session(connection: &Connection, id: SessionId, by: &By) -> Result<bool, StoreError> {
+fn end_leaked_session(connection: &Connection, id: SessionId, by: &Attribution) -> Result<bool, StoreError> {
     let user = connection
         .prepare_cached("DELETE FROM sessions WHERE id = :id RETURNING user_id")?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row::identifier(row, 0))
@@ -270,7 +270,7 @@ fn end_leaked_session(connection: &Connection, id: SessionId, by: &By) -> Result
     let Some(user) = user.map(UserId::new) else { return Ok(false) };
     let target = Target::Session(id);
     audit::record(connection, by, &Entry::done(user, Action::TokenLeaked, target))?;
-    let ended = Entry::done(user, Action::SessionEnded, target).with(RevocationReason::Leaked.as_str());
+    let ended = Entry::done(user, Action::SessionEnded, target).with(RevocationReason::LeakReport.as_str());
     audit::record(connection, by, &ended)?;
     Ok(true)
 }
@@ -279,7 +279,7 @@ pub(super) fn disable(
     connection: &Connection,
     owner: UserId,
     id: TokenId,
-    by: &By,
+    by: &Attribution,
     changes: &mut Vec<Change>,
 ) -> Result<(Token, Successors), StoreError> {
     let named = lineage::find_personal(connection, owner, id)?;
@@ -306,7 +306,7 @@ pub(super) fn disable(
 }
 
 /// Answers whether the token was enabled before.
-fn disable_one(connection: &Connection, id: TokenId, by: &By) -> Result<bool, StoreError> {
+fn disable_one(connection: &Connection, id: TokenId, by: &Attribution) -> Result<bool, StoreError> {
     let disabled = connection
         .prepare_cached(
             "UPDATE tokens SET disabled_at = :at WHERE id = :id AND revoked_at IS NULL AND disabled_at IS NULL",
@@ -320,7 +320,12 @@ const fn disabled(owner: UserId, id: TokenId) -> Entry {
 }
 
 /// A change that happens once, and leaves its event then.
-pub(super) fn enable(connection: &Connection, owner: UserId, id: TokenId, by: &By) -> Result<Token, StoreError> {
+pub(super) fn enable(
+    connection: &Connection,
+    owner: UserId,
+    id: TokenId,
+    by: &Attribution,
+) -> Result<Token, StoreError> {
     let token = tokens::by_id(connection, id)?;
     if token.owner != owner {
         return Err(StoreError::NotFound);

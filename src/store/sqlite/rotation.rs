@@ -8,12 +8,12 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{
     audit, lineage, row,
-    tokens::{self, Room},
+    tokens::{self, Headroom},
     users,
 };
 use crate::{
     domain::{
-        audit::{Action, Actor, By, Entry, Outcome, Target},
+        audit::{Action, Actor, Attribution, Entry, Outcome, Target},
         id::{TokenId, UserId},
         time::Timestamp,
         token::{NewToken, RevocationReason, Token},
@@ -32,7 +32,12 @@ pub(super) fn changes(rotation: &Rotation) -> Vec<Change> {
     changes
 }
 
-pub(super) fn rotate(connection: &Connection, rotation: &Rotation, room: &Room, by: &By) -> Result<Token, StoreError> {
+pub(super) fn rotate(
+    connection: &Connection,
+    rotation: &Rotation,
+    room: &Headroom,
+    by: &Attribution,
+) -> Result<Token, StoreError> {
     users::expect_enabled(connection, rotation.owner)?;
     let old = match tokens::by_id(connection, rotation.token) {
         Ok(old) if old.expires_at.is_none_or(|end| by.at < end) => old,
@@ -101,7 +106,7 @@ pub(super) const SUCCESSORS: &str = "SELECT id, revoked_at IS NULL,
      ORDER BY number";
 
 /// Says which successor stays.
-fn already_rotated(connection: &Connection, old: &Token, by: &By) -> Result<StoreError, StoreError> {
+fn already_rotated(connection: &Connection, old: &Token, by: &Attribution) -> Result<StoreError, StoreError> {
     match lineage::refuse_ended(connection, old.owner, old.id, by.at) {
         // None is good; one that was revoked stays all the same.
         StoreError::NotFound => {
@@ -113,7 +118,7 @@ fn already_rotated(connection: &Connection, old: &Token, by: &By) -> Result<Stor
 }
 
 /// Revokes the successor that nobody has used, and answers when it would have ended: the next one lasts no longer.
-fn withdraw_successor(connection: &Connection, old: &Token, by: &By) -> Result<Option<Timestamp>, StoreError> {
+fn withdraw_successor(connection: &Connection, old: &Token, by: &Attribution) -> Result<Option<Timestamp>, StoreError> {
     let mut statement = connection.prepare_cached(SUCCESSORS)?;
     let rows = statement.query_map(
         named_params! {
@@ -136,7 +141,7 @@ fn withdraw_successor(connection: &Connection, old: &Token, by: &By) -> Result<O
     Ok(successors.last().map_or(old.expires_at, |(.., end)| *end))
 }
 
-fn begin_grace(connection: &Connection, old: &Token, rotation: &Rotation, by: &By) -> Result<(), StoreError> {
+fn begin_grace(connection: &Connection, old: &Token, rotation: &Rotation, by: &Attribution) -> Result<(), StoreError> {
     if rotation.grace.is_zero() {
         return end_replaced(connection, old.id, Ends::Always, by);
     }
@@ -162,7 +167,7 @@ enum Ends {
     IfOnFirstUse,
 }
 
-fn end_replaced(connection: &Connection, id: TokenId, ends: Ends, by: &By) -> Result<(), StoreError> {
+fn end_replaced(connection: &Connection, id: TokenId, ends: Ends, by: &Attribution) -> Result<(), StoreError> {
     let ended = connection
         .prepare_cached(
             "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason
@@ -187,14 +192,14 @@ fn note_end(
     owner: UserId,
     id: TokenId,
     reason: RevocationReason,
-    by: &By,
+    by: &Attribution,
 ) -> Result<(), StoreError> {
     let revoked = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id));
     audit::record(connection, by, &revoked.with(reason.as_str()))
 }
 
 /// The first use of a successor.
-pub(super) fn begin(connection: &Connection, successor: TokenId, by: &By) -> Result<(), StoreError> {
+pub(super) fn begin(connection: &Connection, successor: TokenId, by: &Attribution) -> Result<(), StoreError> {
     let rotated_from = connection
         .prepare_cached(
             "UPDATE tokens SET last_used_at = max(coalesce(last_used_at, :at), :at)
@@ -220,13 +225,13 @@ pub(super) const END_FAMILY: &str = "UPDATE tokens SET revoked_at = :at, revoked
      ) AND owner_id = :owner_id
      RETURNING id";
 
-pub(super) fn end_family(
+pub(super) fn revoke_family(
     connection: &Connection,
     owner: UserId,
     family: TokenId,
     reused: TokenId,
     note: bool,
-    by: &By,
+    by: &Attribution,
 ) -> Result<u64, StoreError> {
     let mut statement = connection.prepare_cached(END_FAMILY)?;
     let rows = statement.query_map(

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use crate::domain::{
     ability::{Abilities, Ability},
     account::{Email, PasswordHash, User, UserCredentials},
-    audit::{Action, Actor, By, Entry, Event, Origin, Outcome, Target},
-    environment::{Environment, Member, MemberRole, Role, SeenEnvironment},
+    audit::{Action, Actor, Attribution, Entry, Event, Outcome, RequestSource, Target},
+    environment::{Environment, EnvironmentAccess, Member, MemberRole, Role},
     id::{EnvironmentId, SessionId, TokenId, UserId},
     limits::{Allowlist, Limits},
     secret::Hint,
@@ -140,8 +140,8 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let detail: Option<String> = row.get(11)?;
     Ok(Event {
         seq: row.get(0)?,
-        by: By {
-            origin: Origin {
+        by: Attribution {
+            origin: RequestSource {
                 actor: actor.map_err(|error| unfit(3, error))?,
                 address: address.map_err(|error: AddrParseError| unfit(8, error))?,
                 request_id: row.get(9)?,
@@ -159,7 +159,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
 }
 
 /// id, owner_id, name, is_default, created_at, and the role of a member, which the owner has none of
-pub(super) fn seen_environment(row: &Row<'_>) -> rusqlite::Result<SeenEnvironment> {
+pub(super) fn environment_access(row: &Row<'_>) -> rusqlite::Result<EnvironmentAccess> {
     let environment = Environment {
         id: EnvironmentId::new(identifier(row, 0)?),
         owner: UserId::new(identifier(row, 1)?),
@@ -169,7 +169,7 @@ pub(super) fn seen_environment(row: &Row<'_>) -> rusqlite::Result<SeenEnvironmen
     };
     let is_member = row.get_ref(5)?.as_str_or_null()?.is_some();
     let role = if is_member { parsed(row, 5, MemberRole::parse)?.into() } else { Role::Owner };
-    Ok(SeenEnvironment { environment, role })
+    Ok(EnvironmentAccess { environment, role })
 }
 
 /// user_id, the user's name, role, created_at

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{audit, row, users};
 use crate::{
     domain::{
-        audit::{Action, By, Entry, Target},
+        audit::{Action, Attribution, Entry, Target},
         id::{SessionId, UserId},
         last_use::LastUse,
         secret::TokenHash,
@@ -24,7 +24,7 @@ pub(super) const BY_HASH: &str = "SELECT s.id, s.user_id, s.device_name, s.creat
      WHERE s.hash = :hash";
 
 /// Fails if the session that acts has ended, perhaps while the request was under way.
-pub(super) fn expect_open(connection: &Connection, by: &By) -> Result<(), StoreError> {
+pub(super) fn expect_open(connection: &Connection, by: &Attribution) -> Result<(), StoreError> {
     let Some(session) = by.session() else { return Ok(()) };
     let open = connection
         .prepare_cached("SELECT 1 FROM sessions WHERE id = :id")?
@@ -32,7 +32,7 @@ pub(super) fn expect_open(connection: &Connection, by: &By) -> Result<(), StoreE
     if open { Ok(()) } else { Err(StoreError::Conflict(Conflict::SessionEnded)) }
 }
 
-pub(super) fn sign_in(connection: &Connection, sign_in: &SignIn, by: &By) -> Result<(), StoreError> {
+pub(super) fn sign_in(connection: &Connection, sign_in: &SignIn, by: &Attribution) -> Result<(), StoreError> {
     let session = &sign_in.session.session;
     users::expect_credentials(connection, session.user, &sign_in.verified)?;
     if let Some(rehashed) = &sign_in.rehashed {
@@ -93,7 +93,7 @@ pub(super) fn list(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn end(connection: &Connection, user: UserId, id: SessionId, by: &By) -> Result<(), StoreError> {
+pub(super) fn end(connection: &Connection, user: UserId, id: SessionId, by: &Attribution) -> Result<(), StoreError> {
     let ended = connection.prepare_cached("DELETE FROM sessions WHERE id = :id AND user_id = :user_id")?.execute(
         named_params! {
             ":id": id.uuid().into_bytes(),
@@ -111,7 +111,7 @@ pub(super) fn end_all(
     connection: &Connection,
     user: UserId,
     keep: Option<SessionId>,
-    by: &By,
+    by: &Attribution,
 ) -> Result<u64, StoreError> {
     let mut statement =
         connection.prepare_cached("DELETE FROM sessions WHERE user_id = :user_id AND id IS NOT :keep RETURNING id")?;

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{audit, row, shared::Shared, users};
 use crate::{
     domain::{
-        audit::{Action, By, Entry, Target},
+        audit::{Action, Attribution, Entry, Target},
         id::{TokenId, UserId},
         last_use::LastUse,
         page::Fill,
@@ -25,7 +25,7 @@ use crate::{
         text::{self, Name},
         time::Timestamp,
         token::{NewToken, Token, TokenRecord, TokenState},
-        use_origin::NotedOrigin,
+        use_origin::NotedLocation,
     },
     store::{Conflict, StoreError, TokenQuery},
 };
@@ -91,19 +91,19 @@ pub(super) fn add(
     connection: &Connection,
     token: &NewToken,
     max_live: u32,
-    room: &Room,
-    by: &By,
+    headroom: &Headroom,
+    by: &Attribution,
 ) -> Result<Token, StoreError> {
     if token.environment.is_some() {
         return Err(StoreError::Internal("a token of an environment".into()));
     }
     users::expect_enabled(connection, token.owner)?;
-    if !room.take(token.owner, max_live) {
+    if !headroom.take(token.owner, max_live) {
         let left = max_live.saturating_sub(count_live(connection, token, max_live)?);
         if left == 0 {
             return Err(StoreError::Conflict(Conflict::TooManyTokens));
         }
-        room.note(token.owner, max_live, left - 1);
+        headroom.note(token.owner, max_live, left - 1);
     }
     let token = insert(connection, token)?;
     audit::record(connection, by, &event(&token, Action::TokenCreated))?;
@@ -165,14 +165,14 @@ fn count_live(connection: &Connection, token: &NewToken, max_live: u32) -> Resul
 /// Revocation and expiry make room that is not noted here; when what is noted is used up, the count tells. Only
 /// another process could use up room unnoticed, and then all of this is forgotten before the next write.
 #[derive(Default)]
-pub(super) struct Room(Mutex<HashMap<UserId, Noted>>);
+pub(super) struct Headroom(Mutex<HashMap<UserId, Noted>>);
 
 struct Noted {
     max_live: u32,
     left: u32,
 }
 
-impl Room {
+impl Headroom {
     /// Owners whose room is noted; beyond, all are forgotten.
     const MOST: usize = 10_000;
 
@@ -220,7 +220,7 @@ pub(super) fn by_hash(
             let token = row::token_with(row, shared.abilities(row, row::TOKEN_ABILITIES)?)?;
             let last_use = LastUse::new(token.last_used_at);
             let owner = shared.owner(row, row::TOKEN_COLUMNS)?;
-            Ok(Arc::new(TokenRecord { token, owner, last_use, noted_origin: NotedOrigin::default() }))
+            Ok(Arc::new(TokenRecord { token, owner, last_use, noted_origin: NotedLocation::default() }))
         })
         .optional()?;
     Ok(found)
@@ -304,7 +304,7 @@ pub(super) fn rename(
     owner: UserId,
     id: TokenId,
     name: &Name,
-    by: &By,
+    by: &Attribution,
 ) -> Result<Token, StoreError> {
     let token = connection
         .prepare_cached(

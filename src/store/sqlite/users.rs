@@ -8,14 +8,19 @@ use super::{audit, row, sessions};
 use crate::{
     domain::{
         account::{HashParameters, PasswordHash, User, UserCredentials},
-        audit::{Action, By, Entry, Target},
+        audit::{Action, Attribution, Entry, Target},
         id::UserId,
         time::Timestamp,
     },
     store::{Conflict, PasswordChange, ProfileChange, StoreError},
 };
 
-pub(super) fn add(connection: &Connection, user: &User, password: &PasswordHash, by: &By) -> Result<(), StoreError> {
+pub(super) fn add(
+    connection: &Connection,
+    user: &User,
+    password: &PasswordHash,
+    by: &Attribution,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at, disabled_at,
@@ -117,7 +122,7 @@ pub(super) fn change_profile(
     connection: &Connection,
     id: UserId,
     change: &ProfileChange,
-    by: &By,
+    by: &Attribution,
 ) -> Result<User, StoreError> {
     if let Some(verified) = &change.verified {
         expect_credentials(connection, id, verified)?;
@@ -154,7 +159,7 @@ pub(super) fn change_password(
     connection: &Connection,
     id: UserId,
     change: &PasswordChange,
-    by: &By,
+    by: &Attribution,
 ) -> Result<(), StoreError> {
     match &change.verified {
         Some(verified) => expect_credentials(connection, id, verified)?,
@@ -189,7 +194,7 @@ pub(super) fn set_password(connection: &Connection, id: UserId, password: &Passw
     Ok(())
 }
 
-pub(super) fn disable(connection: &Connection, id: UserId, by: &By) -> Result<User, StoreError> {
+pub(super) fn disable(connection: &Connection, id: UserId, by: &Attribution) -> Result<User, StoreError> {
     let disabled = connection
         .prepare_cached(
             "UPDATE users SET disabled_at = :at WHERE id = :id AND disabled_at IS NULL
@@ -203,7 +208,7 @@ pub(super) fn disable(connection: &Connection, id: UserId, by: &By) -> Result<Us
     Ok(user)
 }
 
-pub(super) fn enable(connection: &Connection, id: UserId, by: &By) -> Result<User, StoreError> {
+pub(super) fn enable(connection: &Connection, id: UserId, by: &Attribution) -> Result<User, StoreError> {
     let enabled = connection
         .prepare_cached(
             "UPDATE users SET disabled_at = NULL WHERE id = :id AND disabled_at IS NOT NULL

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::{SqliteStore, connect::Readers, diagnosis, health::Told, sessions, writer::stopped};
 use crate::{
-    domain::audit::By,
+    domain::audit::Attribution,
     store::{Change, Reply, StoreError},
     threads::Threads,
 };
@@ -83,10 +83,10 @@ impl SqliteStore {
     }
 
     /// The same by somebody, who must not have lost the right to it while it waited.
-    pub(super) fn change<T, F>(&self, of: Vec<Change>, by: By, mut work: F) -> Reply<'_, T>
+    pub(super) fn change<T, F>(&self, of: Vec<Change>, by: Attribution, mut work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
-        F: FnMut(&Connection, &By) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&Connection, &Attribution) -> Result<T, StoreError> + Send + 'static,
     {
         self.write(of, move |connection| {
             sessions::expect_open(connection, &by)?;
@@ -95,12 +95,12 @@ impl SqliteStore {
     }
 
     /// The same where only `work` can find out what it changes, and tells of it.
-    pub(super) fn change_telling<T, F>(&self, by: By, mut work: F) -> Reply<'_, T>
+    pub(super) fn change_reporting<T, F>(&self, by: Attribution, mut work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
-        F: FnMut(&Connection, &By, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&Connection, &Attribution, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.writer.submit_telling(Vec::new(), move |connection, changes| {
+        self.writer.submit_reporting(Vec::new(), move |connection, changes| {
             sessions::expect_open(connection, &by)?;
             work(connection, &by, changes)
         })

@@ -22,15 +22,15 @@ use tokio::sync::oneshot;
 
 use super::{
     binding::binder::LogBinder,
-    changes::{Changes, Notice, PROBE_INTERVAL, Probe},
-    checkpoints::Log,
+    changes::{Changes, NotifyOnDrop, PROBE_INTERVAL, Probe},
+    checkpoints::Wal,
     diagnosis,
     health::{self, Health},
     job::{Job, Order, Probing, Task},
     watch::Watch,
 };
 use crate::{
-    priority::step_back,
+    priority::lower_priority,
     store::{Change, Reply, StoreError},
 };
 
@@ -38,14 +38,14 @@ use crate::{
 const MAX_BATCH: usize = 512;
 
 /// So that where checks leave no core idle, what is written of their uses takes little from them.
-const STEP_BACK: i32 = 5;
+const NICE: i32 = 5;
 
 /// SQLite counts in milliseconds, so it gives up that much before a deadline.
 const SLACK: Duration = Duration::from_millis(2);
 
 /// How long a batch lets others go first. It must end long before what is kept in memory no longer counts for want of a
 /// look at what others changed.
-const COURTESY: Duration = Duration::from_millis(50);
+const YIELD_BUDGET: Duration = Duration::from_millis(50);
 
 /// How long jobs wait, and how many.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ impl Writer {
     /// Starts the thread; at most `capacity` jobs wait for it.
     pub(super) fn start(
         connection: Connection,
-        log: Log,
+        log: Wal,
         tools: Tools,
         Queue { capacity, busy_timeout }: Queue,
         changes: Arc<Changes>,
@@ -78,7 +78,7 @@ impl Writer {
         let (queue, orders) = crossbeam_channel::unbounded();
         let probe = Probe::new(Arc::clone(&changes), Arc::clone(&tools.watch));
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
-            step_back(STEP_BACK);
+            lower_priority(NICE);
             let mut turn = Turn { connection: &connection, tools, probe, busy_timeout };
             let closed = run(&mut turn, log, &orders);
             if let Err((_, error)) = connection.close() {
@@ -101,18 +101,18 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.submit_telling(of, move |connection, _| work(connection))
+        self.submit_reporting(of, move |connection, _| work(connection))
     }
 
     /// The same where only `work` can find out what it changes: it adds that to what is told of. Of work that ran twice,
     /// both times are told of.
-    pub(super) fn submit_telling<T, F>(&self, of: Vec<Change>, work: F) -> Reply<'static, T>
+    pub(super) fn submit_reporting<T, F>(&self, of: Vec<Change>, work: F) -> Reply<'static, T>
     where
         T: Send + 'static,
         F: FnMut(&Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let notice = Notice { changes: Arc::clone(&self.changes), of };
+        let notice = NotifyOnDrop { changes: Arc::clone(&self.changes), of };
         match self.queue(Box::new(Task::new(work, notice, reply))) {
             Ok(()) => Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) })),
             Err(refusal) => Reply::ready(Err(refusal)),
@@ -185,9 +185,9 @@ struct Turn<'w> {
 }
 
 /// Works until the end is ordered, or nobody is left who could order anything. Answers to whom the end is to be told.
-fn run(turn: &mut Turn<'_>, mut log: Log, orders: &Receiver<Order>) -> Option<oneshot::Sender<()>> {
-    Log::watch(turn.connection);
-    turn.probe.look(turn.connection);
+fn run(turn: &mut Turn<'_>, mut log: Wal, orders: &Receiver<Order>) -> Option<oneshot::Sender<()>> {
+    Wal::watch(turn.connection);
+    turn.probe.poll(turn.connection);
     turn.tools.binder.start(turn.connection);
     let mut closing = None;
     // Those that still wait for the write lock of another process.
@@ -198,7 +198,7 @@ fn run(turn: &mut Turn<'_>, mut log: Log, orders: &Receiver<Order>) -> Option<on
                 Ok(Order::Write(job)) => batch.push(job),
                 Ok(Order::Close(closed)) => closing = Some(closed),
                 Err(RecvTimeoutError::Timeout) => {
-                    turn.probe.look(turn.connection);
+                    turn.probe.poll(turn.connection);
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -255,10 +255,10 @@ impl Turn<'_> {
             log::error!("store: {} writes were not made: {error}", batch.len());
         }
         // To answer all of them may take a while, too.
-        self.probe.look(self.connection);
+        self.probe.poll(self.connection);
         let committed = Instant::now();
         for job in batch {
-            let_others_go(committed);
+            yield_to_readers(committed);
             job.answer(&fate);
         }
         (fate.is_ok(), waiting)
@@ -299,7 +299,7 @@ impl Turn<'_> {
             _ => StoreError::NotMade(self.explain("BEGIN IMMEDIATE", &error)),
         })?;
         // A writer that is never idle looks in its transactions, where nobody can change anything before the commit.
-        self.probe.look(self.connection);
+        self.probe.poll(self.connection);
         self.tools.watch.last_seen()?;
         self.tools.binder.prepare_transaction(self.connection)
     }
@@ -329,8 +329,8 @@ fn not_made(error: StoreError) -> StoreError {
 /// Where the core is shared with the threads that answer, a check would else wait for as long as the system lets one
 /// thread run: a lower priority alone takes share from the writer and wakes nobody sooner. On a core that is never idle
 /// every such step costs the writer its turn, so a batch takes them only for a while `since` it began.
-fn let_others_go(since: Instant) {
-    if since.elapsed() < COURTESY {
+fn yield_to_readers(since: Instant) {
+    if since.elapsed() < YIELD_BUDGET {
         thread::yield_now();
     }
 }
@@ -352,7 +352,7 @@ fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>], run: Run) -> Res
     let mut changed = false;
     let begun = Instant::now();
     for job in batch {
-        let_others_go(begun);
+        yield_to_readers(begun);
         if !job.is_abandoned() {
             match run(connection, job.as_mut())? {
                 Left::Change => changed = true,

@@ -10,9 +10,9 @@ fn count(store: &SqliteStore) -> i64 {
 }
 
 /// By whom no event can be written, which stands for whatever may go wrong there.
-fn unspeakable() -> By {
-    let origin = Origin { actor: Actor::System, address: None, request_id: Some("x".repeat(129)) };
-    By { origin, at: Timestamp::from_unix(2) }
+fn unspeakable() -> Attribution {
+    let origin = RequestSource { actor: Actor::System, address: None, request_id: Some("x".repeat(129)) };
+    Attribution { origin, at: Timestamp::from_unix(2) }
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn a_report_of_nothing_says_how_much_was_presented_in_nobodys_trail() {
     let directory = directory();
     let store = open(&directory);
     for presented in [None, Some(1000)] {
-        wait(store.revoke_leaked(Leaked { presented, ..Leaked::default() }, by())).unwrap();
+        wait(store.revoke_leaked(LeakReport { presented, ..LeakReport::default() }, by())).unwrap();
     }
     assert_eq!(count(&store), 1);
     let noted = "SELECT user_id IS NULL AND action = 'token.leaked' AND outcome = 'refused', detail FROM audit_events";
@@ -81,7 +81,7 @@ fn a_change_whose_event_cannot_be_written_does_not_happen() {
     let change = ProfileChange { name: Some(eve.name), ..ProfileChange::default() };
     is_defect(wait(store.change_profile(ada.id, change, unspeakable())).map(drop));
     is_defect(wait(store.add_token(new_token(ada.id), 9, unspeakable())).map(drop));
-    is_defect(wait(store.revoke_token(ada.id, token.id, RevocationReason::Leaked, unspeakable())).map(drop));
+    is_defect(wait(store.revoke_token(ada.id, token.id, RevocationReason::LeakReport, unspeakable())).map(drop));
 
     assert_eq!(count(&store), before);
     assert_eq!(wait(store.user(eve.id)), Err(StoreError::NotFound));

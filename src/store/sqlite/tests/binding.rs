@@ -8,7 +8,7 @@ use super::{
     *,
 };
 use crate::store::sqlite::{
-    checkpoint::{Folded, PASSIVE, fold},
+    checkpoint::{CheckpointResult, PASSIVE, fold},
     log_index::LogIndex,
 };
 
@@ -174,7 +174,7 @@ fn with_a_long_log() -> (TempDir, u64) {
     for name in ["b", "c", "d", "e", "f", "g"] {
         add(&store, name);
     }
-    let Folded { length, folded, .. } = fold_nothing(&path);
+    let CheckpointResult { length, folded, .. } = fold_nothing(&path);
     assert!(folded == 0 && length > 12, "{length} {folded}");
     let end = 32 + u64::from(length) * FRAME;
     assert!(end < whole);
@@ -182,7 +182,7 @@ fn with_a_long_log() -> (TempDir, u64) {
 }
 
 /// What SQLite says of the log.
-fn fold_nothing(path: &Path) -> Folded {
+fn fold_nothing(path: &Path) -> CheckpointResult {
     fold(&Connection::open(path).unwrap(), "PRAGMA wal_checkpoint(NOOP)").unwrap()
 }
 
@@ -354,7 +354,7 @@ fn the_shared_memory_says_what_sqlite_says() {
     let store = open(&directory);
     let index = LogIndex::open(&file::beside(&path, "-shm")).unwrap();
     let said = || {
-        let Folded { length, folded, .. } = fold_nothing(&path);
+        let CheckpointResult { length, folded, .. } = fold_nothing(&path);
         let index = index.read().unwrap();
         assert_eq!((index.frames, index.checkpointed), (length, folded));
         (length, folded)
@@ -379,7 +379,7 @@ fn a_file_that_has_part_of_the_log_is_not_said_to_be_whole_without_it() {
     let reader = Connection::open(&path).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM users;").unwrap();
     add(&store, "bob");
-    let Folded { length, folded, .. } = fold(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
+    let CheckpointResult { length, folded, .. } = fold(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
     assert!(0 < folded && folded < length);
     let crashed = killed(&path);
     let path = database(&crashed);

@@ -76,7 +76,7 @@ fn a_token_has_one_live_successor_and_others_once_that_is_revoked() {
     let second = wait(store.add_token(successor(), 9, by())).unwrap();
     let too_many = wait(store.add_token(successor(), 9, by()));
     assert!(matches!(too_many, Err(StoreError::Internal(_))), "{too_many:?}");
-    wait(store.revoke_token(ada.id, second.id, RevocationReason::Leaked, by())).unwrap();
+    wait(store.revoke_token(ada.id, second.id, RevocationReason::LeakReport, by())).unwrap();
     wait(store.add_token(successor(), 9, by())).unwrap();
 }
 

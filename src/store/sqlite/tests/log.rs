@@ -7,15 +7,15 @@ use std::{
 
 use super::*;
 use crate::store::sqlite::{
-    checkpoint::{Folded, PASSIVE, RESTART, fold},
-    checkpoints::Limits,
+    checkpoint::{CheckpointResult, PASSIVE, RESTART, fold},
+    checkpoints::CheckpointThresholds,
 };
 
 const PAGE: u64 = 4096 + 24;
 /// Far more than one batch of [`flood`] adds.
-pub(super) const SMALL: Limits = Limits { fold: 64, rest: 48, bound: 400 };
+pub(super) const SMALL: CheckpointThresholds = CheckpointThresholds { fold: 64, rest: 48, bound: 400 };
 
-pub(super) fn open_within(directory: &TempDir, limits: Limits) -> SqliteStore {
+pub(super) fn open_within(directory: &TempDir, limits: CheckpointThresholds) -> SqliteStore {
     SqliteStore::open_within(&settings(database(directory)), Access::Server, limits).unwrap()
 }
 
@@ -63,8 +63,8 @@ fn only_a_log_cut_off_from_elsewhere_looks_like_a_change_by_others() {
     let watch = Watch::new(&path).unwrap();
     let other = connect::checkpoints(&path, &watch).unwrap();
     let folded = |connection, mode| {
-        let Folded { hindered, length, folded } = fold(connection, mode).unwrap();
-        assert!(!hindered && length == folded, "{mode}");
+        let CheckpointResult { busy, length, folded } = fold(connection, mode).unwrap();
+        assert!(!busy && length == folded, "{mode}");
         version()
     };
     assert_eq!(folded(&other, PASSIVE), before);
@@ -81,9 +81,9 @@ fn only_a_log_cut_off_from_elsewhere_looks_like_a_change_by_others() {
 #[test]
 fn folding_voids_nothing_that_is_remembered() {
     let directory = directory();
-    for limits in [SMALL, Limits { fold: 64, rest: 0, bound: 65 }] {
+    for limits in [SMALL, CheckpointThresholds { fold: 64, rest: 0, bound: 65 }] {
         let store = open_within(&directory, limits);
-        while !store.vouches() {
+        while !store.is_coherent() {
             thread::yield_now();
         }
         let voided = Arc::new(AtomicU32::new(0));
@@ -103,7 +103,7 @@ fn folding_voids_nothing_that_is_remembered() {
 #[test]
 fn a_log_that_is_written_without_a_pause_begins_anew_all_the_same() {
     let directory = directory();
-    let store = open_within(&directory, Limits { bound: u32::MAX, ..SMALL });
+    let store = open_within(&directory, CheckpointThresholds { bound: u32::MAX, ..SMALL });
     flood(&store, 1000);
     assert!(restarts(&directory) > 2, "{}", restarts(&directory));
 }
@@ -112,7 +112,7 @@ fn a_log_that_is_written_without_a_pause_begins_anew_all_the_same() {
 fn a_log_that_the_thread_cannot_keep_short_stops_at_its_bound() {
     let directory = directory();
     // The thread is never woken.
-    let store = open_within(&directory, Limits { fold: 64, rest: 0, bound: 64 });
+    let store = open_within(&directory, CheckpointThresholds { fold: 64, rest: 0, bound: 64 });
     flood(&store, 500);
     assert!(pages(&directory) < 64 + 64, "{} pages", pages(&directory));
     assert!(restarts(&directory) > 2);

@@ -28,7 +28,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::{
-        audit::Origin,
+        audit::RequestSource,
         id::EnvironmentId,
         secret::{CredentialKind, Hint, Plaintext, Prefixes},
         token::{RevocationReason, TokenState},
@@ -101,8 +101,8 @@ fn person(name: &str) -> User {
     }
 }
 
-fn by() -> By {
-    By { origin: Origin::COMMAND_LINE, at: Timestamp::from_unix(2) }
+fn by() -> Attribution {
+    Attribution { origin: RequestSource::COMMAND_LINE, at: Timestamp::from_unix(2) }
 }
 
 fn password() -> PasswordHash {

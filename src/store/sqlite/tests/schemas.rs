@@ -69,7 +69,7 @@ fn a_server_whose_file_was_stepped_up_reads_and_writes_nothing_more() {
     assert!(is_outage(&written), "{written:?}");
     let read = wait(store.user(ada.id));
     assert!(is_outage(&read) && is_outage(&wait(store.ready())), "{read:?}");
-    assert!(!store.vouches());
+    assert!(!store.is_coherent());
     let users: i64 = newer.query_row("SELECT count(*) FROM users", [], |row| row.get(0)).unwrap();
     assert_eq!(users, 1);
     // It also finds out where nobody writes.
