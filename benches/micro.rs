@@ -34,8 +34,8 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        Store,
-        cached::{Cached, Capacity},
+        Backend, Credentials, Store,
+        cache::Capacity,
         sqlite::{Access as OpenedBy, SqliteSettings, SqliteStore},
     },
 };
@@ -75,15 +75,15 @@ fn look_ups(criterion: &mut Criterion) {
     let rig = Rig::new();
     let known = rig.token();
     criterion.bench_function("look up a kept token", |bencher| {
-        bencher.iter(|| ready(&mut rig.cached.token_by_hash(black_box(&known.hash()))).unwrap().unwrap());
+        bencher.iter(|| ready(&mut rig.backend.credentials.token_by_hash(black_box(&known.hash()))).unwrap().unwrap());
     });
     let hash = known.hash();
     criterion.bench_function("look up a kept token, its hash at hand", |bencher| {
-        bencher.iter(|| ready(&mut rig.cached.token_by_hash(black_box(&hash))).unwrap().unwrap());
+        bencher.iter(|| ready(&mut rig.backend.credentials.token_by_hash(black_box(&hash))).unwrap().unwrap());
     });
     let unknown = secret().hash();
     criterion.bench_function("look up a secret that is known to be nobody's", |bencher| {
-        bencher.iter(|| ready(&mut rig.cached.token_by_hash(black_box(&unknown))).unwrap());
+        bencher.iter(|| ready(&mut rig.backend.credentials.token_by_hash(black_box(&unknown))).unwrap());
     });
     criterion.bench_function("look up a token in the store", |bencher| {
         bencher.iter(|| ready(&mut rig.store.token_by_hash(black_box(&hash))).unwrap().unwrap());
@@ -98,7 +98,7 @@ fn checks(criterion: &mut Criterion) {
     let told = Arc::clone(&time);
     let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::Relaxed)));
     let config = Config::load(Sources::default()).unwrap();
-    let ctx = ops::Context::new(&config, rig.cached, clock).unwrap();
+    let ctx = ops::Context::new(&config, rig.backend.clone(), clock).unwrap();
     let caller = Caller { address: Some([192, 0, 2, 7].into()), user_agent: Some("curl/8.5.0"), ..Caller::default() };
     let mut check =
         || ready(&mut Box::pin(verification::authenticate(&ctx, black_box(token.expose()), caller))).unwrap();
@@ -113,8 +113,8 @@ fn checks(criterion: &mut Criterion) {
 
 /// A cache over a store in a temporary directory, with one user.
 struct Rig {
-    store: Arc<dyn Store>,
-    cached: Arc<Cached>,
+    store: Arc<SqliteStore>,
+    backend: Backend,
     owner: UserId,
     _directory: tempfile::TempDir,
 }
@@ -129,9 +129,9 @@ impl Rig {
             busy_timeout: Duration::from_secs(5),
             write_queue: 64,
         };
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings, OpenedBy::Server).unwrap());
+        let store = Arc::new(SqliteStore::open(&settings, OpenedBy::Server).unwrap());
         let capacity = Capacity { tokens: 1000, sessions: 1000, unknown: 1000 };
-        let cached = Arc::new(Cached::new(Arc::clone(&store), capacity));
+        let backend = Backend::with_cache(Arc::clone(&store), capacity);
         let owner = User {
             id: UserId::new(Uuid::now_v7()),
             name: Name::parse("Ada Lovelace").unwrap(),
@@ -142,7 +142,7 @@ impl Rig {
         };
         let id = owner.id;
         block_on(store.add_user(owner, PasswordHash::new("$argon2id$".to_owned()), by())).unwrap();
-        Self { store, cached, owner: id, _directory: directory }
+        Self { store, backend, owner: id, _directory: directory }
     }
 
     fn token(&self) -> Plaintext {

@@ -12,7 +12,7 @@
 //!
 //! 1. What was answered with 2xx is on disk. No token is valid before its row is: the store answers after COMMIT.
 //! 2. A check that starts after a revocation was answered is refused: [`ops::verification`] is the only judge, and it
-//!    judges at each use a record that no answered change has touched since it was read ([`store::cached`]).
+//!    judges at each use a record that no answered change has touched since it was read ([`store::cache`]).
 //! 3. Who cannot decide says so: a [`store::StoreError`] becomes 503, never a yes and never a 401.
 //! 4. What changed has its event in the audit trail ([`domain::audit`]), written in the same transaction.
 //!

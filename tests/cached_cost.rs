@@ -23,8 +23,8 @@ use patd::{
         token::NewToken,
     },
     store::{
-        Reply, Store,
-        cached::{Cached, Capacity},
+        Backend, CredentialSource, Reply, Store,
+        cache::Capacity,
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
 };
@@ -33,7 +33,7 @@ use uuid::Uuid;
 const RECORDS: usize = 100_000;
 
 /// A cache over a store of [`RECORDS`] tokens, a hundred a user, of which it knows none.
-fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
+fn filled() -> (tempfile::TempDir, Arc<SqliteStore>, Backend, Vec<TokenHash>) {
     let directory = tempfile::tempdir().unwrap();
     let settings = SqliteSettings {
         path: directory.path().join("patd.db"),
@@ -42,8 +42,9 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
         busy_timeout: Duration::from_secs(5),
         write_queue: 4096,
     };
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings, Access::Server).unwrap());
-    let cached = Cached::new(store, Capacity { tokens: 2 * RECORDS, sessions: 1, unknown: 2 * RECORDS });
+    let store = Arc::new(SqliteStore::open(&settings, Access::Server).unwrap());
+    let backend =
+        Backend::with_cache(Arc::clone(&store), Capacity { tokens: 2 * RECORDS, sessions: 1, unknown: 2 * RECORDS });
     let abilities = Abilities::new(["calls:read", "calls:write"].map(|text| Ability::parse(text).unwrap())).unwrap();
     let mut hashes = Vec::with_capacity(RECORDS);
     block_on(async {
@@ -57,7 +58,7 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
                 current_environment: EnvironmentId::new(Uuid::now_v7()),
             };
             let by = Attribution { origin: RequestSource::COMMAND_LINE, at: Timestamp::from_unix(1) };
-            cached.add_user(owner.clone(), PasswordHash::new("$argon2id$".into()), by.clone()).await.unwrap();
+            store.add_user(owner.clone(), PasswordHash::new("$argon2id$".into()), by.clone()).await.unwrap();
             let tokens = (0..100).map(|_| {
                 let plaintext = secret();
                 hashes.push(plaintext.hash());
@@ -76,12 +77,12 @@ fn filled() -> (tempfile::TempDir, Cached, Vec<TokenHash>) {
                     expires_at: None,
                     limits: None,
                 };
-                cached.add_token(token, u32::MAX, by.clone())
+                store.add_token(token, u32::MAX, by.clone())
             });
             join_all(tokens).await.into_iter().for_each(|added| drop(added.unwrap()));
         }
     });
-    (directory, cached, hashes)
+    (directory, store, backend, hashes)
 }
 
 fn secret() -> Plaintext {
@@ -98,8 +99,8 @@ fn resident() -> usize {
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
-fn look_up(cached: &Cached, hash: &TokenHash) -> bool {
-    match cached.token_by_hash(hash) {
+fn look_up(backend: &Backend, hash: &TokenHash) -> bool {
+    match backend.credentials.token_by_hash(hash) {
         Reply::Ready(Some(found)) => found.unwrap().is_some(),
         _ => panic!("a look-up that did not answer in place"),
     }
@@ -114,7 +115,7 @@ fn nanoseconds_each(times: usize, mut work: impl FnMut(usize)) -> f64 {
 #[test]
 #[ignore = "a measurement"]
 fn bytes_and_nanoseconds() {
-    let (_directory, cached, hashes) = filled();
+    let (_directory, store, backend, hashes) = filled();
     let unknown: Vec<TokenHash> = (0..RECORDS).map(|_| secret().hash()).collect();
     let mut before = resident();
     let mut grown = || {
@@ -122,16 +123,16 @@ fn bytes_and_nanoseconds() {
         before += grown;
         grown / RECORDS
     };
-    let cold = nanoseconds_each(RECORDS, |n| assert!(look_up(&cached, &hashes[n])));
+    let cold = nanoseconds_each(RECORDS, |n| assert!(look_up(&backend, &hashes[n])));
     println!("a token: {} bytes, {cold:.0} ns when it is looked up first", grown());
-    let cold = nanoseconds_each(RECORDS, |n| assert!(!look_up(&cached, &unknown[n])));
+    let cold = nanoseconds_each(RECORDS, |n| assert!(!look_up(&backend, &unknown[n])));
     println!("an unknown secret: {} bytes, {cold:.0} ns when it is looked up first", grown());
 
     for hot in [1, 1000, RECORDS / 2] {
-        let known = nanoseconds_each(5_000_000, |n| assert!(look_up(&cached, &hashes[n % hot])));
-        let unknown = nanoseconds_each(5_000_000, |n| assert!(!look_up(&cached, &unknown[n % hot])));
+        let known = nanoseconds_each(5_000_000, |n| assert!(look_up(&backend, &hashes[n % hot])));
+        let unknown = nanoseconds_each(5_000_000, |n| assert!(!look_up(&backend, &unknown[n % hot])));
         println!("of {hot}: {known:.0} ns a known one, {unknown:.0} ns an unknown one");
     }
-    let vouch = nanoseconds_each(5_000_000, |_| assert!(black_box(cached.is_coherent())));
-    println!("of which the question whether the store vouches: {vouch:.0} ns");
+    let vouch = nanoseconds_each(5_000_000, |_| assert!(black_box(store.is_coherent())));
+    println!("of which the question whether the store is coherent: {vouch:.0} ns");
 }

@@ -19,17 +19,14 @@ use patd::{
     config::{Config, Sources},
     domain::{
         ability::Abilities,
-        account::{Email, HashParameters, PasswordHash, User, UserCredentials},
-        attempts::{Counter, SavedAttempts},
-        audit::{Attribution, Entry, Event, RequestSource},
-        environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
+        account::{Email, PasswordHash, User},
+        audit::{Attribution, RequestSource},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
         session::{NewSession, Session, SessionRecord},
         text::Name,
         time::Timestamp,
-        token::{NewToken, RevocationReason, Token, TokenRecord},
-        use_origin::UseLocation,
+        token::{NewToken, RevocationReason, TokenRecord},
     },
     ops::{
         self,
@@ -37,10 +34,8 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        EachToken, EachUser, EnvironmentQuery, LeakReport, Observer, PasswordChange, ProfileChange, PruneBatch, Reply,
-        RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery,
-        TokenSelection, UserInventory, Uses,
-        cached::{Cached, Capacity},
+        Backend, CredentialSource, Credentials, Observer, Reply, SignIn, Store, StoreError, Uses,
+        cache::{Capacity, CredentialCache},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
 };
@@ -50,9 +45,9 @@ use uuid::Uuid;
 /// How old an answer may be where another process made the change.
 const STALENESS: Duration = Duration::from_millis(100);
 
-/// A store that counts its look-ups by secret, and can hold one between its SELECT and its answer.
+/// Look-ups that are counted, and of which one can be held between its SELECT and its answer.
 struct Inner {
-    store: Arc<dyn Store>,
+    store: Arc<SqliteStore>,
     look_ups: AtomicUsize,
     fails: AtomicBool,
     /// What holds the next look-up, on its own thread: it says that it has read, and waits.
@@ -85,15 +80,7 @@ impl Inner {
     }
 }
 
-macro_rules! delegate {
-    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty;)*) => {
-        $(fn $name(&self $(, $arg: $type)*) -> $answer {
-            self.store.$name($($arg),*)
-        })*
-    };
-}
-
-impl Store for Inner {
+impl Credentials for Inner {
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
         let hash = *hash;
         self.answer(move || self.store.session_by_hash(&hash))
@@ -103,81 +90,22 @@ impl Store for Inner {
         let hash = *hash;
         self.answer(move || self.store.token_by_hash(&hash))
     }
+}
 
-    delegate! {
-        fn ready(&self) -> Reply<'_, ()>;
-        fn add_user(&self, user: User, password: PasswordHash, by: Attribution) -> Reply<'_, ()>;
-        fn user(&self, id: UserId) -> Reply<'_, User>;
-        fn credentials(&self, id: UserId) -> Reply<'_, UserCredentials>;
-        fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
-        fn hash_parameters(&self, sample: u32) -> Reply<'_, Vec<(HashParameters, u64)>>;
-        fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
-        fn each_user(&self, inventory: UserInventory, each: EachUser) -> Reply<'_, ()>;
-        fn environment_owner(&self, id: EnvironmentId) -> Reply<'_, UserId>;
-        fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> Reply<'_, ()>;
-        fn change_profile(&self, id: UserId, change: ProfileChange, by: Attribution) -> Reply<'_, User>;
-        fn change_password(&self, id: UserId, change: PasswordChange, by: Attribution) -> Reply<'_, ()>;
-        fn disable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User>;
-        fn enable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User>;
-        fn sign_in(&self, sign_in: SignIn, by: Attribution) -> Reply<'_, ()>;
-        fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Reply<'_, Vec<Session>>;
-        fn end_session(&self, user: UserId, id: SessionId, by: Attribution) -> Reply<'_, ()>;
-        fn end_other_sessions(&self, user: UserId, keep: SessionId, by: Attribution) -> Reply<'_, u64>;
-        fn add_environment(&self, environment: Environment, by: Attribution) -> Reply<'_, ()>;
-        fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, EnvironmentAccess>;
-        fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<EnvironmentAccess>>;
-        fn set_current_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> Reply<'_, User>;
-        fn rename_environment(&self, user: UserId, id: EnvironmentId, name: Name, by: Attribution) -> Reply<'_, EnvironmentAccess>;
-        fn delete_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> Reply<'_, ()>;
-        fn members_of(&self, user: UserId, id: EnvironmentId) -> Reply<'_, Vec<Member>>;
-        fn set_member(&self, user: UserId, id: EnvironmentId, with: UserId, role: MemberRole, by: Attribution) -> Reply<'_, Member>;
-        fn remove_member(&self, user: UserId, id: EnvironmentId, with: UserId, by: Attribution) -> Reply<'_, ()>;
-        fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token>;
-        fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Reply<'_, Token>;
-        fn environment_tokens(&self, user: UserId, environment: EnvironmentId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
-        fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: Attribution) -> Reply<'_, Token>;
-        fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: Attribution) -> Reply<'_, ()>;
-        fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token>;
-        fn token(&self, id: TokenId) -> Reply<'_, Token>;
-        fn token_in_any_state(&self, id: TokenId) -> Reply<'_, Token>;
-        fn successors_of(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, TokenId)>>;
-        fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>>;
-        fn tokens_of(&self, owner: UserId, query: TokenQuery, now: Timestamp) -> Reply<'_, Vec<Token>>;
-        fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Reply<'_, Token>;
-        fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: Attribution) -> Reply<'_, Successors>;
-        fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, Token>;
-        fn record_first_use(&self, successor: TokenId, rotated_from: TokenId, by: Attribution) -> Reply<'_, ()>;
-        fn revoke_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: Attribution) -> Reply<'_, u64>;
-        fn ended_tokens(&self, long_ago: RetentionCutoff, after: i64) -> Reply<'_, PruneBatch>;
-        fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: RetentionCutoff) -> Reply<'_, u64>;
-        fn revoke_tokens(
-            &self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: Attribution
-        ) -> Reply<'_, u64>;
-        fn revoke_leaked(&self, leaked: LeakReport, by: Attribution) -> Reply<'_, ()>;
-        fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, (Token, Successors)>;
-        fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, Token>;
-        fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32>;
-        fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()>;
-        fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>>;
-        fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()>;
-        fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
-        fn prune_events(&self, before: Timestamp) -> Reply<'_, u64>;
-        fn saved_attempts(&self) -> Reply<'_, SavedAttempts>;
-        fn save_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()>;
-        fn delete_rested_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64>;
-        fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
-        fn record_locations(&self, origins: Vec<(TokenId, UseLocation)>) -> Reply<'_, ()>;
-        fn locations_of(&self, id: TokenId) -> Reply<'_, Vec<UseLocation>>;
-        fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
-        fn close(&self) -> Reply<'_, ()>;
-        fn observe(&self, observer: Observer) -> ();
-        fn is_coherent(&self) -> bool;
+impl CredentialSource for Inner {
+    fn observe(&self, observer: Observer) {
+        self.store.observe(observer);
+    }
+
+    fn is_coherent(&self) -> bool {
+        self.store.is_coherent()
     }
 }
 
 /// A cache over a store over a file, with one user.
 struct Rig {
-    cached: Cached,
+    cache: CredentialCache,
+    store: Arc<SqliteStore>,
     inner: Arc<Inner>,
     ada: User,
     directory: TempDir,
@@ -189,14 +117,14 @@ impl Rig {
         let path = directory.path().join("patd.db");
         let store = Arc::new(SqliteStore::open(&settings(path), Access::Server).unwrap());
         let inner = Arc::new(Inner {
-            store,
+            store: Arc::clone(&store),
             look_ups: AtomicUsize::new(0),
             fails: AtomicBool::new(false),
             hold: Mutex::default(),
             pending: Mutex::default(),
         });
         let capacity = Capacity { tokens: 1000, sessions: 1000, unknown: 1000 };
-        let cached = Cached::new(Arc::clone(&inner) as Arc<dyn Store>, capacity);
+        let cache = CredentialCache::new(Arc::clone(&inner) as Arc<dyn CredentialSource>, capacity);
         let ada = User {
             id: UserId::new(Uuid::now_v7()),
             name: Name::parse("Ada").unwrap(),
@@ -205,9 +133,9 @@ impl Rig {
             disabled_at: None,
             current_environment: EnvironmentId::new(Uuid::now_v7()),
         };
-        wait(cached.add_user(ada.clone(), password(), by())).unwrap();
-        let rig = Self { cached, inner, ada, directory };
-        rig.vouched();
+        wait(store.add_user(ada.clone(), password(), by())).unwrap();
+        let rig = Self { cache, store, inner, ada, directory };
+        rig.wait_until_coherent();
         rig
     }
 
@@ -242,21 +170,21 @@ impl Rig {
     fn token(&self) -> (TokenId, TokenHash) {
         let token = self.new_token();
         let (id, hash) = (token.id, token.hash);
-        wait(self.cached.add_token(token, 1000, by())).unwrap();
+        wait(self.store.add_token(token, 1000, by())).unwrap();
         (id, hash)
     }
 
     /// A token that the cache has.
     fn warm_token(&self) -> (TokenId, TokenHash) {
         let (id, hash) = self.token();
-        // On a machine that is late the store does not vouch at once, and then nothing is served from memory.
+        // On a slow machine the store is not coherent at once, and then nothing is served from memory.
         let is_warm = (0..1000).any(|_| self.look_ups(|| assert!(self.is_live(&hash))) == 0);
         assert!(is_warm, "it is kept");
         (id, hash)
     }
 
     fn is_live(&self, hash: &TokenHash) -> bool {
-        let found = wait(self.cached.token_by_hash(hash)).unwrap();
+        let found = wait(self.cache.token_by_hash(hash)).unwrap();
         found.is_some_and(|record| record.token.revoked.is_none() && record.owner.disabled_at.is_none())
     }
 
@@ -267,12 +195,12 @@ impl Rig {
     }
 
     fn revoke(&self, id: TokenId) {
-        wait(self.cached.revoke_token(self.ada.id, id, REASON, by())).unwrap();
+        wait(self.store.revoke_token(self.ada.id, id, REASON, by())).unwrap();
     }
 
-    /// Waits until the store vouches, without which nothing is served from memory.
-    fn vouched(&self) {
-        eventually(|| self.cached.is_coherent());
+    /// Waits until the store is coherent: before that, nothing is served from memory.
+    fn wait_until_coherent(&self) {
+        eventually(|| self.store.is_coherent());
     }
 }
 
@@ -339,7 +267,7 @@ fn while_a_look_up_is_held(rig: &Rig, hash: &TokenHash, meanwhile: impl FnOnce()
     let (go_on, held) = mpsc::channel();
     *rig.inner.hold.lock().unwrap() = Some((has_read, held));
     thread::scope(|scope| {
-        let filling = scope.spawn(|| wait(rig.cached.token_by_hash(hash)));
+        let filling = scope.spawn(|| wait(rig.cache.token_by_hash(hash)));
         read.recv().unwrap();
         meanwhile();
         go_on.send(()).unwrap();
@@ -360,7 +288,7 @@ fn an_absence_that_was_read_before_an_addition_is_never_served_after_its_answer(
     let rig = Rig::new();
     let token = rig.new_token();
     let hash = token.hash;
-    while_a_look_up_is_held(&rig, &hash, || drop(wait(rig.cached.add_token(token, 1000, by())).unwrap()));
+    while_a_look_up_is_held(&rig, &hash, || drop(wait(rig.store.add_token(token, 1000, by())).unwrap()));
     assert!(rig.is_live(&hash));
 }
 
@@ -368,7 +296,7 @@ fn an_absence_that_was_read_before_an_addition_is_never_served_after_its_answer(
 fn a_record_that_was_read_before_its_owner_was_disabled_is_never_served_after_the_answer() {
     let rig = Rig::new();
     let (_, hash) = rig.token();
-    while_a_look_up_is_held(&rig, &hash, || drop(wait(rig.cached.disable_user(rig.ada.id, by())).unwrap()));
+    while_a_look_up_is_held(&rig, &hash, || drop(wait(rig.store.disable_user(rig.ada.id, by())).unwrap()));
     assert!(!rig.is_live(&hash));
 }
 
@@ -402,9 +330,9 @@ fn a_change_costs_a_look_up_of_what_it_touched_alone() {
     let unknown = secret(CredentialKind::PersonalAccessToken).hash();
     assert!(!rig.is_live(&unknown));
     let name = Name::parse("renamed").unwrap();
-    wait(rig.cached.rename_token(rig.ada.id, id, name.clone(), by())).unwrap();
+    wait(rig.store.rename_token(rig.ada.id, id, name.clone(), by())).unwrap();
     assert_eq!(rig.look_ups(|| assert!(rig.is_live(&other) && !rig.is_live(&unknown))), 0);
-    let found = wait(rig.cached.token_by_hash(&touched)).unwrap().unwrap();
+    let found = wait(rig.cache.token_by_hash(&touched)).unwrap().unwrap();
     assert_eq!(found.token.name, name);
 }
 
@@ -415,7 +343,7 @@ fn a_revocation_whose_caller_left_counts_once_it_is_made() {
     for patience in [Duration::ZERO, Duration::from_micros(50), Duration::from_micros(300), Duration::from_millis(1)] {
         for _ in 0..25 {
             let (id, hash) = rig.warm_token();
-            let mut revocation = rig.cached.revoke_token(rig.ada.id, id, REASON, by());
+            let mut revocation = rig.store.revoke_token(rig.ada.id, id, REASON, by());
             let begun = Instant::now();
             let mut cx = Context::from_waker(Waker::noop());
             let mut answered = false;
@@ -424,8 +352,8 @@ fn a_revocation_whose_caller_left_counts_once_it_is_made() {
             }
             drop(revocation);
             // The writer takes one after the other: when this is answered, that has its fate.
-            wait(rig.cached.record_uses(Uses::default())).unwrap();
-            let made = wait(rig.cached.token(id)) == Err(StoreError::NotFound);
+            wait(rig.store.record_uses(Uses::default())).unwrap();
+            let made = wait(rig.store.token(id)) == Err(StoreError::NotFound);
             assert_eq!(rig.is_live(&hash), !made);
             assert!(made || !answered);
         }
@@ -437,7 +365,7 @@ fn a_look_up_that_fails_is_not_kept() {
     let rig = Rig::new();
     let (_, hash) = rig.token();
     rig.inner.fails.store(true, Ordering::SeqCst);
-    assert!(wait(rig.cached.token_by_hash(&hash)).is_err());
+    assert!(wait(rig.cache.token_by_hash(&hash)).is_err());
     rig.inner.fails.store(false, Ordering::SeqCst);
     assert!(rig.is_live(&hash));
 }
@@ -449,7 +377,7 @@ fn look_ups_of_one_secret_that_are_under_way_are_one() {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     *rig.inner.pending.lock().unwrap() = Some(Arc::clone(&gate));
     let found = block_on(async {
-        let asking = join_all((0..64).map(|_| rig.cached.token_by_hash(&hash)));
+        let asking = join_all((0..64).map(|_| rig.cache.token_by_hash(&hash)));
         let opening = async {
             tokio::task::yield_now().await;
             // One permit: were there two look-ups, this would never end.
@@ -467,10 +395,10 @@ fn who_asks_after_a_revocation_does_not_get_the_answer_of_a_look_up_before_it() 
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     *rig.inner.pending.lock().unwrap() = Some(Arc::clone(&gate));
     block_on(async {
-        let mut before = Box::pin(rig.cached.token_by_hash(&hash));
+        let mut before = Box::pin(rig.cache.token_by_hash(&hash));
         assert!((&mut before).now_or_never().is_none());
-        rig.cached.revoke_token(rig.ada.id, id, REASON, by()).await.unwrap();
-        let mut after = Box::pin(rig.cached.token_by_hash(&hash));
+        rig.store.revoke_token(rig.ada.id, id, REASON, by()).await.unwrap();
+        let mut after = Box::pin(rig.cache.token_by_hash(&hash));
         assert!((&mut after).now_or_never().is_none(), "it waits for the one before");
         gate.add_permits(2);
         let (before, after) = tokio::join!(before, after);
@@ -486,9 +414,9 @@ fn a_look_up_whose_maker_leaves_is_made_by_who_waits() {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     *rig.inner.pending.lock().unwrap() = Some(Arc::clone(&gate));
     block_on(async {
-        let mut first = Box::pin(rig.cached.token_by_hash(&hash));
+        let mut first = Box::pin(rig.cache.token_by_hash(&hash));
         assert!((&mut first).now_or_never().is_none());
-        let mut second = Box::pin(rig.cached.token_by_hash(&hash));
+        let mut second = Box::pin(rig.cache.token_by_hash(&hash));
         assert!((&mut second).now_or_never().is_none());
         drop(first);
         gate.add_permits(1);
@@ -521,7 +449,7 @@ fn changes_of_ones_own_are_no_other_processes() {
     for _ in 0..50 {
         rig.token();
     }
-    rig.vouched();
+    rig.wait_until_coherent();
     assert_eq!(rig.look_ups(|| assert!(rig.is_live(&hash))), 0);
 }
 
@@ -532,14 +460,14 @@ fn where_the_writer_is_held_up_nothing_is_served_from_memory_for_long() {
     let other = rusqlite::Connection::open(rig.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     // The server's own write waits for it, and with it the thread that looks for others' changes.
-    let waiting = rig.cached.rename_token(rig.ada.id, id, Name::parse("later").unwrap(), by());
-    ends_in_time(Instant::now(), || rig.cached.is_coherent());
+    let waiting = rig.store.rename_token(rig.ada.id, id, Name::parse("later").unwrap(), by());
+    ends_in_time(Instant::now(), || rig.store.is_coherent());
     for _ in 0..3 {
         assert_eq!(rig.look_ups(|| assert!(rig.is_live(&hash))), 1, "the store is asked each time");
     }
     drop(other);
     wait(waiting).unwrap();
-    rig.vouched();
+    rig.wait_until_coherent();
 }
 
 #[test]
@@ -548,9 +476,9 @@ fn a_file_that_vanished_answers_nothing_from_memory_for_long() {
     let (_, hash) = rig.warm_token();
     let elsewhere = rig.directory.path().join("moved");
     std::fs::rename(rig.path(), &elsewhere).unwrap();
-    ends_in_time(Instant::now(), || wait(rig.cached.token_by_hash(&hash)).is_ok());
+    ends_in_time(Instant::now(), || wait(rig.cache.token_by_hash(&hash)).is_ok());
     std::fs::rename(&elsewhere, rig.path()).unwrap();
-    eventually(|| wait(rig.cached.token_by_hash(&hash)).is_ok());
+    eventually(|| wait(rig.cache.token_by_hash(&hash)).is_ok());
 }
 
 #[test]
@@ -564,9 +492,9 @@ fn a_session_that_is_used_stays_alive_however_long_its_record_is_kept() {
         ..Sources::default()
     })
     .unwrap();
-    let Rig { cached, ada, directory: _directory, .. } = rig;
-    let ctx =
-        ops::Context::new(&config, Arc::new(cached), Clock::new(move || at(told.load(Ordering::SeqCst)))).unwrap();
+    let Rig { cache, store, ada, directory: _directory, .. } = rig;
+    let backend = Backend { store, credentials: Arc::new(cache) };
+    let ctx = ops::Context::new(&config, backend, Clock::new(move || at(told.load(Ordering::SeqCst)))).unwrap();
     let plaintext = secret(CredentialKind::Session);
     let session = Session {
         id: SessionId::new(Uuid::now_v7()),

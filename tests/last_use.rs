@@ -30,8 +30,8 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        Store,
-        cached::{Cached, Capacity},
+        Backend, Store,
+        cache::Capacity,
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
 };
@@ -64,7 +64,7 @@ impl Rig {
         };
         let store = Arc::new(SqliteStore::open(&settings, Access::Server).unwrap());
         let capacity = Capacity { tokens: kept, sessions: 1, unknown: 1 };
-        let cached = Arc::new(Cached::new(Arc::clone(&store) as Arc<dyn Store>, capacity));
+        let backend = Backend::with_cache(Arc::clone(&store), capacity);
         let config = Config::load(Sources {
             flags: vec![("passwords.memory_kib", "8".into()), ("passwords.iterations", "1".into())],
             ..Sources::default()
@@ -82,7 +82,7 @@ impl Rig {
             current_environment: EnvironmentId::new(Uuid::now_v7()),
         };
         store.add_user(owner.clone(), PasswordHash::new("$argon2id$".to_owned()), by()).await.unwrap();
-        let ctx = Context::new(&config, cached, clock).unwrap();
+        let ctx = Context::new(&config, backend, clock).unwrap();
         Self { ctx, store, owner: owner.id, time, _directory: directory }
     }
 

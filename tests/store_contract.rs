@@ -19,7 +19,7 @@ mod pruning;
 #[path = "store_contract/rotation.rs"]
 mod rotation;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, ops::Deref, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, join_all};
 use patd::{
@@ -31,15 +31,15 @@ use patd::{
         id::{EnvironmentId, SessionId, TokenId, UserId},
         limits::{Allowlist, Limits},
         secret::{CredentialKind, Hint, Plaintext, Prefixes, TokenHash},
-        session::{NewSession, Session},
+        session::{NewSession, Session, SessionRecord},
         text::Name,
         time::Timestamp,
-        token::{NewToken, Revocation, RevocationReason, Token, TokenState},
+        token::{NewToken, Revocation, RevocationReason, Token, TokenRecord, TokenState},
     },
     store::{
-        Conflict, EnvironmentQuery, PasswordChange, ProfileChange, SessionQuery, SignIn, Store, StoreError, TokenQuery,
-        Uses,
-        cached::{Cached, Capacity},
+        Backend, Conflict, EnvironmentQuery, PasswordChange, ProfileChange, Reply, SessionQuery, SignIn, Store,
+        StoreError, TokenQuery, Uses,
+        cache::Capacity,
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
 };
@@ -86,22 +86,43 @@ use rotation::{
     the_first_use_of_a_successor_ends_what_it_replaces,
 };
 
-type Case = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
+type Case = for<'s> fn(&'s TestStore) -> BoxFuture<'s, ()>;
+
+/// What a case sees: the store, and the look-ups of credentials over it.
+struct TestStore(Backend);
+
+impl TestStore {
+    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
+        self.0.credentials.token_by_hash(hash)
+    }
+
+    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
+        self.0.credentials.session_by_hash(hash)
+    }
+}
+
+impl Deref for TestStore {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0.store
+    }
+}
 
 macro_rules! cases {
     ($($name:ident),* $(,)?) => {
         const CASES: &[(&str, Case)] = &[$((stringify!($name), |store| Box::pin($name(store)))),*];
 
         mod on_sqlite {
-            $(#[test] fn $name() { super::run(stringify!($name), |store| store); })*
+            $(#[test] fn $name() { super::run(stringify!($name), super::Backend::new); })*
         }
 
         mod on_sqlite_with_a_cache {
-            $(#[test] fn $name() { super::run(stringify!($name), |store| std::sync::Arc::new(super::cached(store))); })*
+            $(#[test] fn $name() { super::run(stringify!($name), super::with_cache); })*
         }
 
         mod on_sqlite_with_a_cache_for_one {
-            $(#[test] fn $name() { super::run(stringify!($name), |store| std::sync::Arc::new(super::tiny(store))); })*
+            $(#[test] fn $name() { super::run(stringify!($name), super::with_cache_for_one); })*
         }
     };
 }
@@ -181,15 +202,15 @@ cases! {
     the_longest_addresses_fit_into_the_trail,
 }
 
-fn cached(store: Arc<dyn Store>) -> Cached {
-    Cached::new(store, Capacity { tokens: 1000, sessions: 1000, unknown: 1000 })
+fn with_cache(store: Arc<SqliteStore>) -> Backend {
+    Backend::with_cache(store, Capacity { tokens: 1000, sessions: 1000, unknown: 1000 })
 }
 
-fn tiny(store: Arc<dyn Store>) -> Cached {
-    Cached::new(store, Capacity { tokens: 1, sessions: 1, unknown: 0 })
+fn with_cache_for_one(store: Arc<SqliteStore>) -> Backend {
+    Backend::with_cache(store, Capacity { tokens: 1, sessions: 1, unknown: 0 })
 }
 
-fn run(name: &str, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
+fn run(name: &str, wrap: impl FnOnce(Arc<SqliteStore>) -> Backend) {
     let directory = tempfile::tempdir().unwrap();
     let settings = SqliteSettings {
         path: directory.path().join("patd.db"),
@@ -198,10 +219,10 @@ fn run(name: &str, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
         busy_timeout: Duration::from_secs(5),
         write_queue: 4096,
     };
-    let store = wrap(Arc::new(SqliteStore::open(&settings, Access::Server).unwrap()));
+    let store = TestStore(wrap(Arc::new(SqliteStore::open(&settings, Access::Server).unwrap())));
     let (_, case) = CASES.iter().find(|(case, _)| *case == name).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(case(&*store));
+    runtime.block_on(case(&store));
 }
 
 const NOT_FOUND: StoreError = StoreError::NotFound;
@@ -291,30 +312,30 @@ fn new_token(owner: UserId, called: &str) -> NewToken {
 }
 
 /// A user whose password hash is `password("old")`.
-async fn add(store: &dyn Store, text: &str) -> User {
+async fn add(store: &TestStore, text: &str) -> User {
     let user = person(text);
     store.add_user(user.clone(), password("old"), by(1000)).await.unwrap();
     user
 }
 
-async fn sign_in(store: &dyn Store, user: &User, created_at: i64, expires_at: i64) -> NewSession {
+async fn sign_in(store: &TestStore, user: &User, created_at: i64, expires_at: i64) -> NewSession {
     let session = session(user, created_at, expires_at);
     let sign_in = SignIn { session: session.clone(), verified: password("old"), rehashed: None };
     store.sign_in(sign_in, by(1)).await.unwrap();
     session
 }
 
-async fn is_signed_in(store: &dyn Store, session: &NewSession) -> bool {
+async fn is_signed_in(store: &TestStore, session: &NewSession) -> bool {
     let found = store.session_by_hash(&session.hash).await.unwrap();
     found.is_some()
 }
 
-async fn add_token(store: &dyn Store, owner: &User, called: &str) -> Token {
+async fn add_token(store: &TestStore, owner: &User, called: &str) -> Token {
     let token = new_token(owner.id, called);
     store.add_token(token, 1000, by(1000)).await.unwrap()
 }
 
-async fn names(store: &dyn Store, owner: &User, query: TokenQuery, now: i64) -> Vec<String> {
+async fn names(store: &TestStore, owner: &User, query: TokenQuery, now: i64) -> Vec<String> {
     let tokens = store.tokens_of(owner.id, query, at(now)).await.unwrap();
     tokens.iter().map(|token| token.name.to_string()).collect()
 }
@@ -323,11 +344,11 @@ fn all() -> TokenQuery {
     TokenQuery { limit: 100, ..TokenQuery::default() }
 }
 
-async fn is_ready(store: &dyn Store) {
+async fn is_ready(store: &TestStore) {
     store.ready().await.unwrap();
 }
 
-async fn a_user_is_found_as_added(store: &dyn Store) {
+async fn a_user_is_found_as_added(store: &TestStore) {
     let mut ada = person("ada");
     ada.email = email("Ada@Example.COM");
     store.add_user(ada.clone(), password("old"), by(1000)).await.unwrap();
@@ -341,7 +362,7 @@ async fn a_user_is_found_as_added(store: &dyn Store) {
     }
 }
 
-async fn an_unknown_user_is_not_found(store: &dyn Store) {
+async fn an_unknown_user_is_not_found(store: &TestStore) {
     let nobody = person("nobody");
     let id = nobody.id;
     assert_eq!(store.user(id).await, Err(NOT_FOUND));
@@ -360,7 +381,7 @@ async fn an_unknown_user_is_not_found(store: &dyn Store) {
     assert_eq!(store.sign_in(sign_in, by(1)).await, Err(NOT_FOUND));
 }
 
-async fn an_address_is_taken_in_every_spelling(store: &dyn Store) {
+async fn an_address_is_taken_in_every_spelling(store: &TestStore) {
     let ada = add(store, "ada").await;
     let mut other = person("other");
     other.email = email("ＡＤＡ@EXAMPLE.com");
@@ -378,7 +399,7 @@ async fn an_address_is_taken_in_every_spelling(store: &dyn Store) {
     assert_eq!(changed.email.as_str(), "ADA@example.com");
 }
 
-async fn a_profile_changes_in_the_named_parts_alone(store: &dyn Store) {
+async fn a_profile_changes_in_the_named_parts_alone(store: &TestStore) {
     let mut ada = add(store, "ada").await;
     let change = ProfileChange { name: Some(name("Ada L")), email: None, verified: None };
     ada.name = name("Ada L");
@@ -395,7 +416,7 @@ async fn a_profile_changes_in_the_named_parts_alone(store: &dyn Store) {
     assert_eq!(nothing.unwrap(), ada);
 }
 
-async fn users_are_paged_in_the_order_of_their_ids(store: &dyn Store) {
+async fn users_are_paged_in_the_order_of_their_ids(store: &TestStore) {
     let mut added = Vec::new();
     for text in ["c", "a", "b"] {
         added.push(add(store, text).await);
@@ -409,7 +430,7 @@ async fn users_are_paged_in_the_order_of_their_ids(store: &dyn Store) {
     assert!(store.users(None, 0).await.unwrap().is_empty());
 }
 
-async fn a_password_change_keeps_one_session_and_ends_the_others(store: &dyn Store) {
+async fn a_password_change_keeps_one_session_and_ends_the_others(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let kept = sign_in(store, &ada, 1, 9).await;
     let ended = sign_in(store, &ada, 2, 9).await;
@@ -423,7 +444,7 @@ async fn a_password_change_keeps_one_session_and_ends_the_others(store: &dyn Sto
     assert_eq!(stored, password("new"));
 }
 
-async fn a_password_change_on_a_stale_hash_conflicts(store: &dyn Store) {
+async fn a_password_change_on_a_stale_hash_conflicts(store: &TestStore) {
     let ada = add(store, "ada").await;
     let session = sign_in(store, &ada, 1, 9).await;
     let change = |verified| PasswordChange { verified: Some(password(verified)), password: password("new") };
@@ -439,7 +460,7 @@ async fn a_password_change_on_a_stale_hash_conflicts(store: &dyn Store) {
     assert_eq!(changed, Err(CREDENTIALS_CHANGED));
 }
 
-async fn an_administrator_changes_a_password_without_the_old_one(store: &dyn Store) {
+async fn an_administrator_changes_a_password_without_the_old_one(store: &TestStore) {
     let ada = add(store, "ada").await;
     let session = sign_in(store, &ada, 1, 9).await;
     let change = |text| PasswordChange { verified: None, password: password(text) };
@@ -452,7 +473,7 @@ async fn an_administrator_changes_a_password_without_the_old_one(store: &dyn Sto
     assert_eq!(stored.user.disabled_at, Some(at(5)));
 }
 
-async fn disabling_ends_the_sessions_and_says_since_when(store: &dyn Store) {
+async fn disabling_ends_the_sessions_and_says_since_when(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let session = sign_in(store, &ada, 1, 9).await;
     let foreign = sign_in(store, &bob, 1, 9).await;
@@ -472,7 +493,7 @@ async fn disabling_ends_the_sessions_and_says_since_when(store: &dyn Store) {
     assert_eq!(store.user(ada.id).await.unwrap(), ada);
 }
 
-async fn a_sign_in_stores_a_session_and_may_renew_the_hash(store: &dyn Store) {
+async fn a_sign_in_stores_a_session_and_may_renew_the_hash(store: &TestStore) {
     let ada = add(store, "ada").await;
     let mut new = session(&ada, 1, 9);
     new.session.device_name = None;
@@ -487,7 +508,7 @@ async fn a_sign_in_stores_a_session_and_may_renew_the_hash(store: &dyn Store) {
     assert!(store.session_by_hash(&unknown).await.unwrap().is_none());
 }
 
-async fn a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts(store: &dyn Store) {
+async fn a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     store.disable_user(bob.id, by(5)).await.unwrap();
     for (user, verified) in [(&ada, "older"), (&bob, "old")] {
@@ -501,7 +522,7 @@ async fn a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts(store: &dyn S
     }
 }
 
-async fn sessions_are_listed_newest_first_without_the_ended(store: &dyn Store) {
+async fn sessions_are_listed_newest_first_without_the_ended(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let older = sign_in(store, &ada, 1, 11).await;
     let newer = sign_in(store, &ada, 2, 12).await;
@@ -516,7 +537,7 @@ async fn sessions_are_listed_newest_first_without_the_ended(store: &dyn Store) {
     assert_eq!(page(behind(&older.session)).await.unwrap(), []);
 }
 
-async fn a_session_is_ended_by_its_user_alone(store: &dyn Store) {
+async fn a_session_is_ended_by_its_user_alone(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let session = sign_in(store, &ada, 1, 9).await;
     let id = session.session.id;
@@ -527,7 +548,7 @@ async fn a_session_is_ended_by_its_user_alone(store: &dyn Store) {
     assert_eq!(store.end_session(ada.id, id, by(7)).await, Err(NOT_FOUND));
 }
 
-async fn the_other_sessions_end_and_are_counted(store: &dyn Store) {
+async fn the_other_sessions_end_and_are_counted(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let kept = sign_in(store, &ada, 1, 9).await;
     sign_in(store, &ada, 2, 9).await;
@@ -539,7 +560,7 @@ async fn the_other_sessions_end_and_are_counted(store: &dyn Store) {
     assert!(is_signed_in(store, &kept).await && is_signed_in(store, &foreign).await);
 }
 
-async fn pruning_takes_what_has_ended_and_nothing_else(store: &dyn Store) {
+async fn pruning_takes_what_has_ended_and_nothing_else(store: &TestStore) {
     let ada = add(store, "ada").await;
     let ended = sign_in(store, &ada, 1, 10).await;
     let alive = sign_in(store, &ada, 1, 11).await;
@@ -549,7 +570,7 @@ async fn pruning_takes_what_has_ended_and_nothing_else(store: &dyn Store) {
     assert!(is_signed_in(store, &alive).await);
 }
 
-async fn a_token_is_found_as_added(store: &dyn Store) {
+async fn a_token_is_found_as_added(store: &TestStore) {
     let ada = add(store, "ada").await;
     let several = ["calls:read", "a", "user:read"].map(|text| Ability::parse(text).unwrap());
     let sets = [Abilities::full(), Abilities::new([]).unwrap(), Abilities::new(several).unwrap()];
@@ -595,7 +616,7 @@ async fn a_token_is_found_as_added(store: &dyn Store) {
     assert_eq!(store.token(unknown).await, Err(NOT_FOUND));
 }
 
-async fn a_token_needs_an_enabled_owner(store: &dyn Store) {
+async fn a_token_needs_an_enabled_owner(store: &TestStore) {
     let nobody = new_token(person("nobody").id, "ci");
     assert_eq!(store.add_token(nobody, 10, by(1000)).await, Err(NOT_FOUND));
     let ada = add(store, "ada").await;
@@ -604,7 +625,7 @@ async fn a_token_needs_an_enabled_owner(store: &dyn Store) {
     assert_eq!(store.add_token(disabled, 10, by(1000)).await, Err(NOT_FOUND));
 }
 
-async fn the_limit_counts_live_tokens_alone(store: &dyn Store) {
+async fn the_limit_counts_live_tokens_alone(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     for expires_at in [1000, 1001] {
         let mut expiring = new_token(ada.id, "expiring");
@@ -627,7 +648,7 @@ async fn the_limit_counts_live_tokens_alone(store: &dyn Store) {
     assert_eq!(none_allowed, Err(TOO_MANY));
 }
 
-async fn a_hundred_creations_at_once_stop_at_the_limit(store: &dyn Store) {
+async fn a_hundred_creations_at_once_stop_at_the_limit(store: &TestStore) {
     let ada = add(store, "ada").await;
     let attempts = (0..100).map(|n| store.add_token(new_token(ada.id, &format!("t{n}")), 10, by(1000)));
     let answers = join_all(attempts).await;
@@ -639,7 +660,7 @@ async fn a_hundred_creations_at_once_stop_at_the_limit(store: &dyn Store) {
     assert_eq!(names(store, &ada, all(), 1000).await.len(), 10);
 }
 
-async fn numbers_are_never_given_twice(store: &dyn Store) {
+async fn numbers_are_never_given_twice(store: &TestStore) {
     let ada = add(store, "ada").await;
     let first = add_token(store, &ada, "first").await;
     store.revoke_token(ada.id, first.id, REASON, by(1)).await.unwrap();
@@ -647,7 +668,7 @@ async fn numbers_are_never_given_twice(store: &dyn Store) {
     assert!(second.number > first.number);
 }
 
-async fn a_revoked_token_stays_revoked(store: &dyn Store) {
+async fn a_revoked_token_stays_revoked(store: &TestStore) {
     let ada = add(store, "ada").await;
     let new = new_token(ada.id, "ci");
     let (id, hash) = (new.id, new.hash);
@@ -662,7 +683,7 @@ async fn a_revoked_token_stays_revoked(store: &dyn Store) {
     assert_eq!(record.token.name, name("ci"));
 }
 
-async fn a_token_is_changed_by_its_owner_alone(store: &dyn Store) {
+async fn a_token_is_changed_by_its_owner_alone(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let mut token = add_token(store, &ada, "ci").await;
     let stolen = store.rename_token(bob.id, token.id, name("mine"), by(5)).await;
@@ -677,7 +698,7 @@ async fn a_token_is_changed_by_its_owner_alone(store: &dyn Store) {
     assert!(names(store, &bob, all(), 1000).await.is_empty());
 }
 
-async fn a_state_narrows_the_list(store: &dyn Store) {
+async fn a_state_narrows_the_list(store: &TestStore) {
     let ada = add(store, "ada").await;
     let mut expiring = new_token(ada.id, "expiring");
     expiring.expires_at = Some(at(2000));
@@ -704,7 +725,7 @@ async fn a_state_narrows_the_list(store: &dyn Store) {
     assert_eq!(by_state(Some(TokenState::Revoked), 2000).await, gone);
 }
 
-async fn the_list_is_paged_newest_first(store: &dyn Store) {
+async fn the_list_is_paged_newest_first(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let mut added = Vec::new();
     for n in 0..5 {
@@ -725,7 +746,7 @@ async fn the_list_is_paged_newest_first(store: &dyn Store) {
     assert_eq!(seen, added);
 }
 
-async fn a_search_takes_every_character_literally(store: &dyn Store) {
+async fn a_search_takes_every_character_literally(store: &TestStore) {
     let ada = add(store, "ada").await;
     for called in ["Deploy", "100%", "100 of 100", "a_b", "axb", r"c:\d", "ÄRGER"] {
         add_token(store, &ada, called).await;
@@ -747,7 +768,7 @@ async fn a_search_takes_every_character_literally(store: &dyn Store) {
     }
 }
 
-async fn uses_never_move_back(store: &dyn Store) {
+async fn uses_never_move_back(store: &TestStore) {
     let ada = add(store, "ada").await;
     let token = add_token(store, &ada, "ci").await;
     let session = sign_in(store, &ada, 100, 999).await;
@@ -767,7 +788,7 @@ async fn uses_never_move_back(store: &dyn Store) {
 }
 
 /// Each is asked before and after, so that a store which remembers has something to forget.
-async fn look_ups_by_secret_follow_every_change(store: &dyn Store) {
+async fn look_ups_by_secret_follow_every_change(store: &TestStore) {
     let ada = add(store, "ada").await;
     let new = new_token(ada.id, "ci");
     let (id, hash) = (new.id, new.hash);
@@ -811,7 +832,7 @@ async fn look_ups_by_secret_follow_every_change(store: &dyn Store) {
 }
 
 /// Changes that are refused in one breath with changes that are made.
-async fn a_refused_change_changes_nothing(store: &dyn Store) {
+async fn a_refused_change_changes_nothing(store: &TestStore) {
     let ada = add(store, "ada").await;
     let added = join_all((0..20).map(|n| {
         let mut user = person(&format!("user{n}"));

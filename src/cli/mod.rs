@@ -32,8 +32,8 @@ use crate::{
     ops::{Context, clock::Clock},
     server,
     store::{
-        Store,
-        cached::{Cached, Capacity},
+        Backend,
+        cache::Capacity,
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
 };
@@ -169,23 +169,24 @@ impl Database {
             if let Some(server) = client::find(&config.database.path).await? {
                 return Ok(server.ask(&request).await?);
             }
-            let ctx = context(config, open_store(config, access)?)?;
+            let ctx = context(config, Backend::new(open_store(config, access)?))?;
             Ok(client::carry_out(&ctx, request).await?)
         })
     }
 }
 
-/// The store of a server: with a memory, unless the settings say none. A command asks too little to need one.
-fn open_server_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+/// Opens the database for a server: with a cache, unless the settings turn it off. A command looks up too little to need
+/// one.
+fn open_server_store(config: &Config) -> Result<Backend, Failure> {
     let store = open_store(config, Access::Server)?;
     let Cache { tokens, sessions, unknown } = config.cache;
-    match tokens {
-        0 => Ok(store),
-        _ => Ok(Arc::new(Cached::new(store, Capacity { tokens, sessions, unknown }))),
-    }
+    Ok(match tokens {
+        0 => Backend::new(store),
+        _ => Backend::with_cache(store, Capacity { tokens, sessions, unknown }),
+    })
 }
 
-fn open_store(config: &Config, access: Access) -> Result<Arc<dyn Store>, Failure> {
+fn open_store(config: &Config, access: Access) -> Result<Arc<SqliteStore>, Failure> {
     let database = &config.database;
     let settings = SqliteSettings {
         path: database.path.clone(),
@@ -198,6 +199,6 @@ fn open_store(config: &Config, access: Access) -> Result<Arc<dyn Store>, Failure
     Ok(Arc::new(store))
 }
 
-fn context(config: &Config, store: Arc<dyn Store>) -> Result<Context, Failure> {
-    Ok(Context::new(config, store, Clock::system())?)
+fn context(config: &Config, backend: Backend) -> Result<Context, Failure> {
+    Ok(Context::new(config, backend, Clock::system())?)
 }

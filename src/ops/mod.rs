@@ -56,13 +56,15 @@ use crate::{
         policy::Policy,
         secret::{CredentialKind, Prefixes},
     },
-    store::{Conflict, Store, StoreError},
+    store::{Backend, Conflict, Credentials, Store, StoreError},
 };
 
 /// Everything that operations work with. One a process.
 pub struct Context {
-    /// Where users, sessions and tokens are.
+    /// The storage of users, sessions, environments and tokens.
     pub store: Arc<dyn Store>,
+    /// The look-ups of credentials by their secret.
+    pub credentials: Arc<dyn Credentials>,
     /// The one clock by which everything is judged.
     pub clock: Clock,
     /// The rules of the configuration that operations apply.
@@ -116,8 +118,8 @@ pub struct Rules {
 }
 
 impl Context {
-    /// Puts together what `config` says, over `store` and `clock`.
-    pub fn new(config: &Config, store: Arc<dyn Store>, clock: Clock) -> Result<Self, Error> {
+    /// Puts together what `config` says, over `backend` and `clock`.
+    pub fn new(config: &Config, backend: Backend, clock: Clock) -> Result<Self, Error> {
         let mut key = [0; blake3::KEY_LEN];
         getrandom::fill(&mut key)?;
         Ok(Self {
@@ -145,7 +147,8 @@ impl Context {
                 catalogue: config.tokens.abilities.clone(),
                 policies: config.policies.clone(),
             },
-            store,
+            store: backend.store,
+            credentials: backend.credentials,
             clock,
         })
     }

@@ -161,11 +161,11 @@ async fn find(ctx: &Context, credential: &str, leaked: &mut LeakReport) -> Resul
     let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
     match presented.kind {
         CredentialKind::Session => {
-            let found = ctx.store.session_by_hash(&presented.hash).await?;
+            let found = ctx.credentials.session_by_hash(&presented.hash).await?;
             leaked.sessions.extend(found.map(|record| record.session.id));
         }
         CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
-            let found = ctx.store.token_by_hash(&presented.hash).await?;
+            let found = ctx.credentials.token_by_hash(&presented.hash).await?;
             leaked.tokens.extend(found.map(|record| record.token.id));
         }
     }

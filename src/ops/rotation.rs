@@ -295,7 +295,7 @@ const fn by_token(token: TokenId, at: Timestamp) -> Attribution {
 
 async fn find_ended(ctx: &Context, credential: &str) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     match PresentedCredential::parse(credential, &ctx.rules.prefixes) {
-        Ok(presented) => ctx.store.token_by_hash(&presented.hash).await,
+        Ok(presented) => ctx.credentials.token_by_hash(&presented.hash).await,
         Err(_) => Ok(None),
     }
 }

@@ -244,7 +244,7 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Reque
     let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
     let by = |actor| ctx.by(RequestSource { actor, ..origin });
     let ended = match presented.kind {
-        CredentialKind::Session => match ctx.store.session_by_hash(&presented.hash).await? {
+        CredentialKind::Session => match ctx.credentials.session_by_hash(&presented.hash).await? {
             Some(record) => {
                 let id = record.session.id;
                 ctx.store.end_session(record.session.user, id, by(Actor::Session(id))).await
@@ -252,7 +252,7 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Reque
             None => Ok(()),
         },
         CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
-            match ctx.store.token_by_hash(&presented.hash).await? {
+            match ctx.credentials.token_by_hash(&presented.hash).await? {
                 Some(record)
                     if presented.kind == record.token.kind()
                         && presented.number.is_none_or(|number| number == record.token.number) =>

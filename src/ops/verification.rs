@@ -101,13 +101,13 @@ pub fn authenticate<'c>(ctx: &'c Context, credential: &str, caller: Caller<'c>) 
         return refuse(Denied::Malformed);
     };
     match presented.kind {
-        CredentialKind::Session => ctx.store.session_by_hash(&presented.hash).then(|found| match found {
+        CredentialKind::Session => ctx.credentials.session_by_hash(&presented.hash).then(|found| match found {
             Ok(Some(record)) => Reply::ready(accept_session(ctx, record)),
             Ok(None) => refuse(Denied::Unknown),
             Err(error) => Reply::ready(Err(error.into())),
         }),
         CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
-            ctx.store.token_by_hash(&presented.hash).then(move |found| match found {
+            ctx.credentials.token_by_hash(&presented.hash).then(move |found| match found {
                 Ok(Some(record)) => accept_token(ctx, record, &presented, caller),
                 Ok(None) => refuse(Denied::Unknown),
                 Err(error) => Reply::ready(Err(error.into())),
@@ -125,7 +125,7 @@ pub fn find_token<'c>(ctx: &'c Context, credential: &str) -> Reply<'c, Option<Pr
     let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else {
         return Reply::ready(Ok(None));
     };
-    ctx.store.token_by_hash(&presented.hash).then(|found| {
+    ctx.credentials.token_by_hash(&presented.hash).then(|found| {
         let principal = found.map(|record| record.map(|record| principal(record, None)));
         Reply::ready(principal.map_err(Error::from))
     })

@@ -2,10 +2,10 @@
 //!
 //! One method is one atomic change: it is on disk when it is answered `Ok`, or it did not happen, or (after
 //! [`StoreError::Unavailable`], not after [`StoreError::NotMade`]) nobody knows. No driver's type and no assumption of a single process shows here, so that
-//! another database can stand behind it. Methods that look up by secret are called for every request: a store answers
-//! them without leaving the thread where it can.
+//! another database can stand behind it. What every request asks stands apart, in [`Credentials`].
 
-pub mod cached;
+pub mod cache;
+mod credentials;
 mod inventory;
 mod reply;
 mod rotation;
@@ -14,6 +14,7 @@ pub mod sqlite;
 use std::sync::Arc;
 
 pub use self::{
+    credentials::{Change, CredentialSource, Credentials, Observer},
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
     reply::{Conflict, Reply, StoreError},
     rotation::{Rotation, SuccessorEnd, Successors},
@@ -24,11 +25,10 @@ use crate::domain::{
     audit::{Attribution, Entry, Event},
     environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
-    secret::TokenHash,
-    session::{NewSession, Session, SessionRecord},
+    session::{NewSession, Session},
     text::Name,
     time::Timestamp,
-    token::{NewToken, RevocationReason, Token, TokenRecord, TokenState},
+    token::{NewToken, RevocationReason, Token, TokenState},
     use_origin::UseLocation,
 };
 
@@ -149,26 +149,6 @@ pub struct Uses {
     pub sessions: Vec<(SessionId, Timestamp)>,
 }
 
-/// What a write may have changed of that which [`Store::token_by_hash`] and [`Store::session_by_hash`] answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// This secret stands for something now.
-    Added(TokenHash),
-    /// This token, or that it is there.
-    Token(TokenId),
-    /// This session, or that it is there.
-    Session(SessionId),
-    /// This user, or which sessions they have.
-    User(UserId),
-    /// Which sessions there are.
-    Sessions,
-    /// Anything: somebody else wrote.
-    Anything,
-}
-
-/// Told of changes. It is called on the thread that writes, so it must not wait for anything.
-pub type Observer = Box<dyn Fn(Change) + Send + Sync>;
-
 /// The storage of users, sessions, environments and tokens.
 ///
 /// Every method may also answer [`StoreError::NotMade`], [`StoreError::Unavailable`] or [`StoreError::Internal`]; only
@@ -210,8 +190,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// Signs somebody in. [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
     fn sign_in(&self, sign_in: SignIn, by: Attribution) -> Reply<'_, ()>;
-    /// The session with this secret and its user, whatever their state; `None` where there is none.
-    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>>;
     /// The user's sessions that have not passed `expires_at` by `now`, paged.
     fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Reply<'_, Vec<Session>>;
     /// Ends a session of the user. [`StoreError::NotFound`].
@@ -299,8 +277,6 @@ pub trait Store: Send + Sync + 'static {
     /// [`Conflict::TooManyTokens`] where the owner has `max_live` tokens that are neither revoked nor expired at its
     /// `created_at`.
     fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token>;
-    /// The token with this secret and its owner, whatever their state; `None` where there is none.
-    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>>;
     /// A token that is not revoked, of whatever kind, whoever owns it. [`StoreError::NotFound`].
     fn token(&self, id: TokenId) -> Reply<'_, Token>;
     /// The same, also where it is revoked. [`StoreError::NotFound`].
@@ -406,11 +382,20 @@ pub trait Store: Send + Sync + 'static {
     /// Completes the writes that were asked for, brings all that was ever written to where a copy finds it, and takes no
     /// write from then on. For the end of a process; a store that is dropped does the same.
     fn close(&self) -> Reply<'_, ()>;
-    /// Has `observer` told of every [`Change`] from now on, once it can be read and before whoever asked for it is
-    /// answered: also where it failed or nobody knows, and also where the caller has left. A change that did not happen
-    /// may be told of. What others changed, past this store, is told of as soon as it is seen.
-    fn observe(&self, observer: Observer);
-    /// Whether the store answers now, and its observers were told of every change, by whomever, that is more than a
-    /// tenth of a second old. Asked for every request. Where a store cannot know, it says no.
-    fn is_coherent(&self) -> bool;
+}
+
+/// One open database: the store, and the look-ups of credentials, which a cache may answer.
+#[derive(Clone)]
+pub struct Backend {
+    /// Everything but the look-ups of credentials.
+    pub store: Arc<dyn Store>,
+    /// The look-ups of credentials.
+    pub credentials: Arc<dyn Credentials>,
+}
+
+impl Backend {
+    /// A backend without a cache.
+    pub fn new<S: Store + Credentials>(store: Arc<S>) -> Self {
+        Self { store: Arc::<S>::clone(&store), credentials: store }
+    }
 }

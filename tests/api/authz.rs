@@ -278,9 +278,7 @@ fn basic_carries_a_token_as_its_password_here_and_nowhere_else() {
 #[test]
 fn an_outage_is_503_in_every_dialect_and_never_a_yes() {
     let settings = [("server.trusted_proxies", "127.0.0.1/32")];
-    let app = TestApp::with_file_and_store(POLICY, &settings, |store| {
-        std::sync::Arc::new(Faulty::reads(store, Fault::Fails))
-    });
+    let app = TestApp::with_file_and_store(POLICY, &settings, |backend| Faulty::reads(backend, Fault::Fails));
     let random = "A".repeat(40);
     let unknown = app.bearer(&format!("pat_{random}{:08x}", crc32fast::hash(random.as_bytes())));
     for dialect in DIALECTS {

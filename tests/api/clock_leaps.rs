@@ -47,7 +47,7 @@ impl<'a> House<'a> {
             move || Timestamp::from_unix(tells.load(Ordering::SeqCst)),
             move || Duration::from_secs(lasts.load(Ordering::SeqCst)),
         );
-        let ctx = Context::new(&config, Arc::clone(&app.ops.store), clock).unwrap();
+        let ctx = Context::new(&config, app.backend(), clock).unwrap();
         Self { app, ctx, time, uptime }
     }
 

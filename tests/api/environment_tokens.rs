@@ -1,6 +1,6 @@
 //! Tokens of environments: made like personal ones, and for no person.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use insta::assert_snapshot;
 use patd::{
@@ -172,7 +172,7 @@ fn settings_that_swap_the_prefixes_make_no_kind_of_the_other() {
     let swapped = [("tokens.environment_prefix", "pat_"), ("tokens.pat_prefix", "talq_")];
     let flags = swapped.map(|(key, value)| (key, value.to_owned())).to_vec();
     let config = Config::load(Sources { file: None, environment: Vec::new(), flags }).unwrap();
-    let ops = Context::new(&config, Arc::clone(&app.ops.store), app.ops.clock.clone()).unwrap();
+    let ops = Context::new(&config, app.backend(), app.ops.clock.clone()).unwrap();
     for token in &tokens {
         let secret = secret(token).rsplit('|').next().unwrap();
         let refused = block_on(verification::authenticate(&ops, secret, Caller::default())).unwrap_err();

@@ -22,8 +22,8 @@ use patd::{
     ops::{Context, accounts, clock::Clock},
     server::Server,
     store::{
-        Store,
-        cached::{Cached, Capacity},
+        Backend,
+        cache::Capacity,
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
 };
@@ -56,24 +56,24 @@ impl TestApp {
 
     /// The same with some settings changed, by dotted key: `("accounts.registration", "true")`.
     pub fn with(settings: &[(&'static str, &str)]) -> Self {
-        Self::with_store(settings, |store| store)
+        Self::with_store(settings, |backend| backend)
     }
 
     /// The same with something between the server and its store, its memory included.
-    pub fn with_store(settings: &[(&'static str, &str)], wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
+    pub fn with_store(settings: &[(&'static str, &str)], wrap: impl FnOnce(Backend) -> Backend) -> Self {
         Self::with_file_and_store("", settings, wrap)
     }
 
     /// The same with a configuration file, for what only a file can say.
     pub fn with_file(file: &str, settings: &[(&'static str, &str)]) -> Self {
-        Self::with_file_and_store(file, settings, |store| store)
+        Self::with_file_and_store(file, settings, |backend| backend)
     }
 
     /// The same with both.
     pub fn with_file_and_store(
         file: &str,
         settings: &[(&'static str, &str)],
-        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+        wrap: impl FnOnce(Backend) -> Backend,
     ) -> Self {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("patd.db");
@@ -93,18 +93,18 @@ impl TestApp {
             flags.push((*key, (*value).to_owned()));
         }
         let config = Config::load(Sources { file: Some(written), environment: Vec::new(), flags }).unwrap();
-        let store: Arc<dyn Store> = wrap(cached(&config, Arc::new(open(&config))));
+        let backend = wrap(cached(&config, Arc::new(open(&config))));
         let time = Arc::new(AtomicI64::new(Timestamp::parse(START).unwrap().unix()));
         let told = Arc::clone(&time);
         let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::SeqCst)));
 
         let (stop, stopped) = unbounded_channel();
         let (started, address) = std::sync::mpsc::channel();
-        let ops = Context::new(&config, Arc::clone(&store), clock.clone()).unwrap();
+        let ops = Context::new(&config, backend.clone(), clock.clone()).unwrap();
         let of_server = config.clone();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let ctx = Context::new(&of_server, store, clock).unwrap();
+                let ctx = Context::new(&of_server, backend, clock).unwrap();
                 ctx.start().await.unwrap();
                 let server = Server::start(&of_server, ctx).unwrap();
                 started.send(server.address).unwrap();
@@ -165,6 +165,11 @@ impl TestApp {
         self.bearer(answer.body["data"]["token"].as_str().unwrap())
     }
 
+    /// The database as the server uses it, for a second context over it.
+    pub fn backend(&self) -> Backend {
+        Backend { store: Arc::clone(&self.ops.store), credentials: Arc::clone(&self.ops.credentials) }
+    }
+
     /// Stops the server, which closes its store, and waits until it is gone. From then on, `ops` are those of another
     /// process; the database stays until this value is dropped.
     pub fn stop(&mut self) {
@@ -172,8 +177,8 @@ impl TestApp {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
-        let store = Arc::new(open_as(&self.config, Access::Existing));
-        self.ops = Context::new(&self.config, store, self.ops.clock.clone()).unwrap();
+        let backend = Backend::new(Arc::new(open_as(&self.config, Access::Existing)));
+        self.ops = Context::new(&self.config, backend, self.ops.clock.clone()).unwrap();
     }
 
     /// Sends bytes as they are and reads until the server closes; for requests that no client would make.
@@ -227,12 +232,12 @@ fn open_as(config: &Config, access: Access) -> SqliteStore {
     SqliteStore::open(&settings, access).unwrap()
 }
 
-fn cached(config: &Config, store: Arc<dyn Store>) -> Arc<dyn Store> {
+fn cached(config: &Config, store: Arc<SqliteStore>) -> Backend {
     let cache = &config.cache;
     let capacity = Capacity { tokens: cache.tokens, sessions: cache.sessions, unknown: cache.unknown };
     match cache.tokens {
-        0 => store,
-        _ => Arc::new(Cached::new(store, capacity)),
+        0 => Backend::new(store),
+        _ => Backend::with_cache(store, capacity),
     }
 }
 

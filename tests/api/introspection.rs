@@ -302,7 +302,7 @@ fn an_outage_is_no_inactive_token() {
     let app = TestApp::spawn();
     let service = introspector(&app);
     let secret = service.token.clone().unwrap();
-    let broken = TestApp::with_store(&[], |store| std::sync::Arc::new(Faulty::reads(store, Fault::Fails)));
+    let broken = TestApp::with_store(&[], |backend| Faulty::reads(backend, Fault::Fails));
     let caller = broken.bearer(&secret);
     assert_eq!(introspect(&caller, &secret).status, 503);
     assert_eq!(caller.post("/api/v1/tokens/verify", json!({ "token": secret })).status, 503);

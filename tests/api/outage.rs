@@ -23,9 +23,9 @@ use patd::{
         use_origin::UseLocation,
     },
     store::{
-        EachToken, EachUser, EnvironmentQuery, LeakReport, Observer, PasswordChange, ProfileChange, PruneBatch, Reply,
-        RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery,
-        TokenSelection, UserInventory, Uses,
+        Backend, Credentials, EachToken, EachUser, EnvironmentQuery, LeakReport, PasswordChange, ProfileChange,
+        PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, Successors,
+        TokenInventory, TokenQuery, TokenSelection, UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -63,27 +63,31 @@ impl Switch {
 
 /// A store that goes wrong on purpose.
 pub struct Faulty {
-    store: Arc<dyn Store>,
+    backend: Backend,
     mode: Arc<AtomicU8>,
     fault: Fault,
 }
 
 impl Faulty {
     /// Reads go wrong from the start.
-    pub fn reads(store: Arc<dyn Store>, fault: Fault) -> Self {
-        Self { store, mode: Arc::new(AtomicU8::new(READS_FAIL)), fault }
+    pub fn reads(backend: Backend, fault: Fault) -> Backend {
+        Self::wrap(backend, Arc::new(AtomicU8::new(READS_FAIL)), fault)
     }
 
     /// One that is well until the switch says otherwise.
-    pub fn switched() -> (Switch, impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
+    pub fn switched() -> (Switch, impl FnOnce(Backend) -> Backend) {
         Self::switched_to(Fault::Fails)
     }
 
     /// The same where it then does something else.
-    pub fn switched_to(fault: Fault) -> (Switch, impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) {
+    pub fn switched_to(fault: Fault) -> (Switch, impl FnOnce(Backend) -> Backend) {
         let mode = Arc::new(AtomicU8::new(WELL));
         let switch = Switch(Arc::clone(&mode));
-        (switch, move |store| Arc::new(Self { store, mode, fault }))
+        (switch, move |backend| Self::wrap(backend, mode, fault))
+    }
+
+    fn wrap(backend: Backend, mode: Arc<AtomicU8>, fault: Fault) -> Backend {
+        Backend::new(Arc::new(Self { backend, mode, fault }))
     }
 
     fn unless<'a, T: Unpin + Send + 'a>(&self, mode: u8, reply: impl FnOnce() -> Reply<'a, T>) -> Reply<'a, T> {
@@ -112,22 +116,24 @@ macro_rules! delegate {
     ($($mode:ident { $(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $reply:ty;)* })*) => {
         impl Store for Faulty {
             $($(fn $name(&self $(, $arg: $type)*) -> Reply<'_, $reply> {
-                self.unless($mode, || self.store.$name($($arg),*))
+                self.unless($mode, || self.backend.store.$name($($arg),*))
             })*)*
 
             fn close(&self) -> Reply<'_, ()> {
-                self.store.close()
-            }
-
-            fn observe(&self, observer: Observer) {
-                self.store.observe(observer);
-            }
-
-            fn is_coherent(&self) -> bool {
-                self.store.is_coherent()
+                self.backend.store.close()
             }
         }
     };
+}
+
+impl Credentials for Faulty {
+    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
+        self.unless(READS_FAIL, || self.backend.credentials.token_by_hash(hash))
+    }
+
+    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
+        self.unless(READS_FAIL, || self.backend.credentials.session_by_hash(hash))
+    }
 }
 
 delegate! {
@@ -146,9 +152,7 @@ delegate! {
         fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> ();
         fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Vec<Event>;
         fn ended_tokens(&self, long_ago: RetentionCutoff, after: i64) -> PruneBatch;
-        fn session_by_hash(&self, hash: &TokenHash) -> Option<Arc<SessionRecord>>;
         fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Vec<Session>;
-        fn token_by_hash(&self, hash: &TokenHash) -> Option<Arc<TokenRecord>>;
         fn environment(&self, user: UserId, id: EnvironmentId) -> EnvironmentAccess;
         fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Vec<EnvironmentAccess>;
         fn members_of(&self, user: UserId, id: EnvironmentId) -> Vec<Member>;
@@ -206,8 +210,8 @@ delegate! {
 fn failing_app() -> (TestApp, Arc<AtomicU8>) {
     let mode = Arc::new(AtomicU8::new(WELL));
     let switch = Arc::clone(&mode);
-    let app = TestApp::with_store(&[("accounts.registration", "true")], |store| {
-        Arc::new(Faulty { store, mode: switch, fault: Fault::Fails })
+    let app = TestApp::with_store(&[("accounts.registration", "true")], |backend| {
+        Faulty::wrap(backend, switch, Fault::Fails)
     });
     (app, mode)
 }

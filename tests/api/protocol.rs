@@ -3,7 +3,6 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -329,9 +328,10 @@ fn trickle(app: &TestApp, head: &str) -> (String, Duration) {
 
 #[test]
 fn a_request_that_is_not_answered_by_its_deadline_is_503() {
-    let app = TestApp::with_store(&[("server.request_deadline", "300ms"), ("server.body_timeout", "200ms")], |store| {
-        Arc::new(Faulty::reads(store, Fault::Hangs))
-    });
+    let app =
+        TestApp::with_store(&[("server.request_deadline", "300ms"), ("server.body_timeout", "200ms")], |backend| {
+            Faulty::reads(backend, Fault::Hangs)
+        });
     let answer = app.bearer(&unknown_token()).get("/api/user");
     assert_snapshot!(answer.shown(), @r#"
     503
@@ -351,7 +351,7 @@ fn unknown_token() -> String {
 
 #[test]
 fn a_handler_that_panics_is_a_500_that_says_nothing() {
-    let app = TestApp::with_store(&[], |store| Arc::new(Faulty::reads(store, Fault::Panics)));
+    let app = TestApp::with_store(&[], |backend| Faulty::reads(backend, Fault::Panics));
     let answer = app.bearer(&unknown_token()).get("/api/user");
     assert_snapshot!(answer.shown(), @r#"
     500

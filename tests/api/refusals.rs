@@ -141,8 +141,8 @@ fn the_api_too_says_what_is_needed() {
 #[test]
 fn a_refusal_that_needs_no_token_does_not_wait_for_the_store() {
     let settings = [("server.trusted_proxies", "127.0.0.1/32")];
-    let app = TestApp::with_file_and_store(POLICY, &settings, |store| {
-        std::sync::Arc::new(crate::outage::Faulty::reads(store, crate::outage::Fault::Fails))
+    let app = TestApp::with_file_and_store(POLICY, &settings, |backend| {
+        crate::outage::Faulty::reads(backend, crate::outage::Fault::Fails)
     });
     let random = "A".repeat(40);
     let unknown = app.bearer(&format!("pat_{random}{:08x}", crc32fast::hash(random.as_bytes())));

@@ -24,8 +24,8 @@ use patd::{
         clock::Clock,
     },
     store::{
-        Store,
-        cached::{Cached, Capacity},
+        Backend,
+        cache::Capacity,
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
 };
@@ -87,10 +87,10 @@ impl Program {
 
 fn context(config: &Config, store: &Arc<SqliteStore>, time: &Arc<AtomicI64>) -> Context {
     let capacity = Capacity { tokens: 100, sessions: 100, unknown: 100 };
-    let cached = Cached::new(Arc::clone(store) as Arc<dyn Store>, capacity);
+    let backend = Backend::with_cache(Arc::clone(store), capacity);
     let told = Arc::clone(time);
     let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::SeqCst)));
-    Context::new(config, Arc::new(cached), clock).unwrap()
+    Context::new(config, backend, clock).unwrap()
 }
 
 pub fn abilities(rotates: bool) -> Abilities {

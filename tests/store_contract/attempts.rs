@@ -8,13 +8,13 @@ fn counter(scope: Scope, subject: u8, rests_at: i64) -> Counter {
     Counter { key: CounterKey { scope, subject: [subject; 16], origin: [0; 16] }, rests_at: at(rests_at) }
 }
 
-async fn remembered(store: &dyn Store) -> Vec<Counter> {
+async fn remembered(store: &TestStore) -> Vec<Counter> {
     let mut counters = store.saved_attempts().await.unwrap().counters;
     counters.sort_by_key(|counter| (counter.rests_at, counter.key.subject));
     counters
 }
 
-pub(super) async fn counters_are_remembered_until_they_rest(store: &dyn Store) {
+pub(super) async fn counters_are_remembered_until_they_rest(store: &TestStore) {
     assert_eq!(remembered(store).await, []);
     let every_scope: Vec<Counter> = Scope::ALL.iter().zip(1..).map(|(scope, n)| counter(*scope, 7, 100 + n)).collect();
     store.save_attempts(every_scope.clone()).await.unwrap();
@@ -31,7 +31,7 @@ pub(super) async fn counters_are_remembered_until_they_rest(store: &dyn Store) {
     assert_eq!(remembered(store).await, [later]);
 }
 
-pub(super) async fn each_file_has_a_key_of_its_own(store: &dyn Store) {
+pub(super) async fn each_file_has_a_key_of_its_own(store: &TestStore) {
     let key = store.saved_attempts().await.unwrap().key;
     assert_eq!(store.saved_attempts().await.unwrap().key, key, "and it stays");
     let directory = tempfile::tempdir().unwrap();
@@ -46,7 +46,7 @@ pub(super) async fn each_file_has_a_key_of_its_own(store: &dyn Store) {
     assert_ne!(other.saved_attempts().await.unwrap().key, key);
 }
 
-pub(super) async fn the_parameters_of_hashes_are_counted_in_a_sample(store: &dyn Store) {
+pub(super) async fn the_parameters_of_hashes_are_counted_in_a_sample(store: &TestStore) {
     assert_eq!(store.hash_parameters(10).await, Ok(Vec::new()));
     for (who, memory) in [("ada", 8), ("bob", 64), ("cleo", 8), ("dora", 32)] {
         let hash = PasswordHash::new(format!("$argon2id$v=19$m={memory},t=1,p=1$c2FsdHNhbHQ$b3V0cHV0"));
@@ -67,7 +67,7 @@ pub(super) async fn the_parameters_of_hashes_are_counted_in_a_sample(store: &dyn
     assert_eq!(counted(2).await, [with(64, 1), with(8, 1)]);
 }
 
-pub(super) async fn an_address_changes_only_while_the_checked_password_is_the_stored_one(store: &dyn Store) {
+pub(super) async fn an_address_changes_only_while_the_checked_password_is_the_stored_one(store: &TestStore) {
     let ada = add(store, "ada").await;
     let stored = store.credentials(ada.id).await.unwrap().password;
     let change = |verified: &PasswordHash| ProfileChange {
@@ -82,7 +82,7 @@ pub(super) async fn an_address_changes_only_while_the_checked_password_is_the_st
     assert_eq!(changed.email, email("new@example.com"));
 }
 
-pub(super) async fn the_longest_addresses_fit_into_the_trail(store: &dyn Store) {
+pub(super) async fn the_longest_addresses_fit_into_the_trail(store: &TestStore) {
     let ada = add(store, "ada").await;
     let longest = |c: char| email(&format!("{}@{}", c.to_string().repeat(63), c.to_string().repeat(190)));
     for new in [longest('a'), longest('b')] {

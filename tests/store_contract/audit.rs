@@ -3,7 +3,7 @@
 use super::*;
 
 /// The user's trail, oldest first, as "action of target: detail".
-async fn trail(store: &dyn Store, user: &User) -> Vec<String> {
+async fn trail(store: &TestStore, user: &User) -> Vec<String> {
     let mut events = store.events_of(user.id, None, 100).await.unwrap();
     events.reverse();
     let told = |Event { entry, .. }: Event| {
@@ -13,7 +13,7 @@ async fn trail(store: &dyn Store, user: &User) -> Vec<String> {
     events.into_iter().map(told).collect()
 }
 
-pub(super) async fn every_change_leaves_its_event(store: &dyn Store) {
+pub(super) async fn every_change_leaves_its_event(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let sessions =
         [sign_in(store, &ada, 1, 9).await, sign_in(store, &ada, 2, 9).await, sign_in(store, &ada, 3, 9).await];
@@ -62,7 +62,7 @@ pub(super) async fn every_change_leaves_its_event(store: &dyn Store) {
     assert_eq!(last.entry, Entry::done(bob.id, Action::UserDisabled, Target::User(bob.id)));
 }
 
-pub(super) async fn what_changes_nothing_leaves_no_event(store: &dyn Store) {
+pub(super) async fn what_changes_nothing_leaves_no_event(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let token = add_token(store, &ada, "ci").await;
     let before = (trail(store, &ada).await, trail(store, &bob).await);
@@ -95,7 +95,7 @@ pub(super) async fn what_changes_nothing_leaves_no_event(store: &dyn Store) {
     assert_eq!(trail(store, &ada).await, once);
 }
 
-pub(super) async fn what_is_refused_is_noted_in_its_trail_or_in_nobodys(store: &dyn Store) {
+pub(super) async fn what_is_refused_is_noted_in_its_trail_or_in_nobodys(store: &TestStore) {
     let ada = add(store, "ada").await;
     let refused = |user| Entry::refused(user, Action::SignInRefused, "why");
     store.record_refusal(refused(Some(ada.id)), by(5)).await.unwrap();
@@ -106,7 +106,7 @@ pub(super) async fn what_is_refused_is_noted_in_its_trail_or_in_nobodys(store: &
     assert_eq!(events[0].by.at, at(5));
 }
 
-pub(super) async fn a_session_that_has_ended_changes_nothing_more(store: &dyn Store) {
+pub(super) async fn a_session_that_has_ended_changes_nothing_more(store: &TestStore) {
     let ada = add(store, "ada").await;
     let token = add_token(store, &ada, "ci").await;
     let (ended, kept) = (sign_in(store, &ada, 1, 9).await, sign_in(store, &ada, 1, 9).await);
@@ -128,7 +128,7 @@ pub(super) async fn a_session_that_has_ended_changes_nothing_more(store: &dyn St
     assert!(is_signed_in(store, &kept).await);
 }
 
-pub(super) async fn events_are_paged_newest_first(store: &dyn Store) {
+pub(super) async fn events_are_paged_newest_first(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     for n in 0..4 {
         add_token(store, &ada, &format!("t{n}")).await;

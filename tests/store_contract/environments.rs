@@ -4,14 +4,14 @@ use super::*;
 
 const ROLE_REQUIRED: StoreError = StoreError::Conflict(Conflict::RoleRequired);
 
-pub(super) async fn add_environment(store: &dyn Store, owner: &User, called: &str) -> Environment {
+pub(super) async fn add_environment(store: &TestStore, owner: &User, called: &str) -> Environment {
     let id = EnvironmentId::new(Uuid::now_v7());
     let environment = Environment { id, owner: owner.id, name: name(called), is_default: false, created_at: at(1000) };
     store.add_environment(environment.clone(), by(1000)).await.unwrap();
     environment
 }
 
-async fn share(store: &dyn Store, environment: &Environment, with: &User, role: MemberRole) {
+async fn share(store: &TestStore, environment: &Environment, with: &User, role: MemberRole) {
     store.set_member(environment.owner, environment.id, with.id, role, by(5)).await.unwrap();
 }
 
@@ -21,20 +21,20 @@ pub(super) fn token_of(environment: &Environment) -> NewToken {
     NewToken { environment: Some(environment.id), hash, hint, ..new }
 }
 
-async fn seen(store: &dyn Store, user: &User) -> Vec<(String, Role)> {
+async fn seen(store: &TestStore, user: &User) -> Vec<(String, Role)> {
     let query = EnvironmentQuery { before: None, limit: 100 };
     let list = store.environments_of(user.id, query).await.unwrap();
     list.into_iter().map(|seen| (seen.environment.name.to_string(), seen.role)).collect()
 }
 
 /// The events of the user's trail that are of no session, oldest first.
-async fn events(store: &dyn Store, user: &User) -> Vec<&'static str> {
+async fn events(store: &TestStore, user: &User) -> Vec<&'static str> {
     let mut events = store.events_of(user.id, None, 100).await.unwrap();
     events.reverse();
     events.iter().map(|event| event.entry.action.as_str()).filter(|action| !action.starts_with("session")).collect()
 }
 
-pub(super) async fn an_environment_is_seen_by_its_owner_and_its_members(store: &dyn Store) {
+pub(super) async fn an_environment_is_seen_by_its_owner_and_its_members(store: &TestStore) {
     let (ada, bob, eve) = (add(store, "ada").await, add(store, "bob").await, add(store, "eve").await);
     let environment = add_environment(store, &ada, "e").await;
     share(store, &environment, &bob, MemberRole::Viewer).await;
@@ -60,7 +60,7 @@ pub(super) async fn an_environment_is_seen_by_its_owner_and_its_members(store: &
     assert_eq!(chosen, User { current_environment: environment.id, ..bob });
 }
 
-pub(super) async fn an_environment_is_renamed_shared_and_deleted_by_role(store: &dyn Store) {
+pub(super) async fn an_environment_is_renamed_shared_and_deleted_by_role(store: &TestStore) {
     let [ada, bob, eve, nobody] =
         [add(store, "ada").await, add(store, "bob").await, add(store, "eve").await, add(store, "nobody").await];
     let environment = add_environment(store, &ada, "e").await;
@@ -89,7 +89,7 @@ pub(super) async fn an_environment_is_renamed_shared_and_deleted_by_role(store: 
     assert_eq!(default, Err(StoreError::Conflict(Conflict::DefaultEnvironment)));
 }
 
-pub(super) async fn whoever_loses_an_environment_is_back_in_their_default_one(store: &dyn Store) {
+pub(super) async fn whoever_loses_an_environment_is_back_in_their_default_one(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let environment = add_environment(store, &ada, "e").await;
     let id = environment.id;
@@ -132,7 +132,7 @@ pub(super) async fn whoever_loses_an_environment_is_back_in_their_default_one(st
     assert_eq!(store.environment(bob.id, id).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn a_deleted_environment_takes_its_tokens_along(store: &dyn Store) {
+pub(super) async fn a_deleted_environment_takes_its_tokens_along(store: &TestStore) {
     let ada = add(store, "ada").await;
     let environment = add_environment(store, &ada, "e").await;
     let (new, mut expired) = (token_of(&environment), token_of(&environment));
@@ -153,7 +153,7 @@ pub(super) async fn a_deleted_environment_takes_its_tokens_along(store: &dyn Sto
     );
 }
 
-pub(super) async fn a_token_of_an_environment_is_apart_from_personal_ones(store: &dyn Store) {
+pub(super) async fn a_token_of_an_environment_is_apart_from_personal_ones(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let (environment, other) = (add_environment(store, &ada, "e").await, add_environment(store, &ada, "o").await);
     let (id, personal) = (environment.id, add_token(store, &ada, "personal").await);
@@ -194,7 +194,7 @@ pub(super) fn successor() -> Successor {
     Successor { id: TokenId::new(Uuid::now_v7()), hash, hint }
 }
 
-pub(super) async fn an_environments_limit_is_its_own(store: &dyn Store) {
+pub(super) async fn an_environments_limit_is_its_own(store: &TestStore) {
     let ada = add(store, "ada").await;
     let (environment, other) = (add_environment(store, &ada, "e").await, add_environment(store, &ada, "o").await);
     let attempts = (0..50).map(|_| store.add_environment_token(ada.id, token_of(&environment), 10, by(1)));
@@ -213,7 +213,7 @@ pub(super) async fn an_environments_limit_is_its_own(store: &dyn Store) {
     assert_eq!(store.add_environment_token(ada.id, token_of(&environment), 10, by(1)).await, Err(TOO_MANY));
 }
 
-pub(super) async fn a_successor_takes_the_place_of_its_token(store: &dyn Store) {
+pub(super) async fn a_successor_takes_the_place_of_its_token(store: &TestStore) {
     let ada = add(store, "ada").await;
     let environment = add_environment(store, &ada, "e").await;
     let id = environment.id;
@@ -247,7 +247,7 @@ pub(super) async fn a_successor_takes_the_place_of_its_token(store: &dyn Store) 
     assert_eq!(store.environment_tokens(ada.id, id, all(), at(2000)).await, Ok(vec![expected]));
 }
 
-pub(super) async fn an_ended_session_changes_no_environment(store: &dyn Store) {
+pub(super) async fn an_ended_session_changes_no_environment(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let environment = add_environment(store, &ada, "e").await;
     let id = environment.id;
@@ -271,7 +271,7 @@ pub(super) async fn an_ended_session_changes_no_environment(store: &dyn Store) {
     assert_eq!(events(store, &ada).await, before);
 }
 
-pub(super) async fn what_changes_no_environment_leaves_no_event(store: &dyn Store) {
+pub(super) async fn what_changes_no_environment_leaves_no_event(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let environment = add_environment(store, &ada, "e").await;
     let id = environment.id;

@@ -8,19 +8,19 @@ use patd::{
 
 const NONE: u32 = 0;
 
-async fn add_limited(store: &dyn Store, owner: &User, quota: Option<u32>) -> Token {
+async fn add_limited(store: &TestStore, owner: &User, quota: Option<u32>) -> Token {
     let limits = Limits { quota, ..Limits::default() }.boxed();
     store.add_token(NewToken { limits, ..new_token(owner.id, "limited") }, 1000, by(1000)).await.unwrap()
 }
 
-async fn events(store: &dyn Store, user: &User) -> Vec<Entry> {
+async fn events(store: &TestStore, user: &User) -> Vec<Entry> {
     let events = store.events_of(user.id, None, 100).await.unwrap();
     let told = events.into_iter().map(|event| event.entry);
     told.filter(|entry| ![Action::UserCreated, Action::TokenCreated, Action::SessionCreated].contains(&entry.action))
         .collect()
 }
 
-pub(super) async fn uses_of_a_quota_are_taken_until_none_is_left(store: &dyn Store) {
+pub(super) async fn uses_of_a_quota_are_taken_until_none_is_left(store: &TestStore) {
     let ada = add(store, "ada").await;
     let (token, plain) = (add_limited(store, &ada, Some(20)).await, add_token(store, &ada, "plain").await);
     assert_eq!(store.reserve_uses(token.id).await, Ok(2), "an eighth");
@@ -39,14 +39,14 @@ pub(super) async fn uses_of_a_quota_are_taken_until_none_is_left(store: &dyn Sto
     assert_eq!(store.reserve_uses(token.id).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn uses_taken_at_once_are_never_more_than_the_quota(store: &dyn Store) {
+pub(super) async fn uses_taken_at_once_are_never_more_than_the_quota(store: &TestStore) {
     let ada = add(store, "ada").await;
     let token = add_limited(store, &ada, Some(1000)).await;
     let taken = join_all((0..300).map(|_| store.reserve_uses(token.id))).await;
     assert_eq!(taken.into_iter().map(Result::unwrap).sum::<u32>(), 1000);
 }
 
-pub(super) async fn a_token_is_disabled_and_enabled_by_its_owner_alone(store: &dyn Store) {
+pub(super) async fn a_token_is_disabled_and_enabled_by_its_owner_alone(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let new = new_token(ada.id, "t");
     let (id, hash) = (new.id, new.hash);
@@ -70,7 +70,7 @@ pub(super) async fn a_token_is_disabled_and_enabled_by_its_owner_alone(store: &d
     assert_eq!(store.enable_token(ada.id, id, by(9)).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn many_tokens_end_in_one_moment(store: &dyn Store) {
+pub(super) async fn many_tokens_end_in_one_moment(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let (one, two) = (add_token(store, &ada, "one").await, add_token(store, &ada, "two").await);
     let foreign = add_token(store, &bob, "foreign").await;
@@ -87,7 +87,7 @@ pub(super) async fn many_tokens_end_in_one_moment(store: &dyn Store) {
     assert_eq!(events(store, &ada).await.len(), 3);
 }
 
-pub(super) async fn what_leaked_ends_and_its_owners_are_told(store: &dyn Store) {
+pub(super) async fn what_leaked_ends_and_its_owners_are_told(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let new = new_token(ada.id, "t");
     let (id, hash) = (new.id, new.hash);
@@ -110,7 +110,7 @@ pub(super) async fn what_leaked_ends_and_its_owners_are_told(store: &dyn Store) 
     assert_eq!(events(store, &bob).await, ended);
 }
 
-pub(super) async fn the_latest_five_addresses_of_a_token_are_kept(store: &dyn Store) {
+pub(super) async fn the_latest_five_addresses_of_a_token_are_kept(store: &TestStore) {
     let ada = add(store, "ada").await;
     let (token, other) = (add_token(store, &ada, "t").await, add_token(store, &ada, "other").await);
     let origin = |last: u8, agent: &str, seconds| UseLocation {

@@ -20,7 +20,7 @@ const WAYS: [Way; 4] = [Way::Report, Way::Revoke, Way::Select, Way::Disable];
 
 impl Way {
     /// Which others were changed with the token, as far as this way says so.
-    async fn go(self, store: &dyn Store, token: &Token) -> Result<Successors, StoreError> {
+    async fn go(self, store: &TestStore, token: &Token) -> Result<Successors, StoreError> {
         let (owner, id) = (token.owner, token.id);
         match self {
             Self::Report => {
@@ -67,12 +67,12 @@ struct Held {
 }
 
 impl Held {
-    async fn new(store: &dyn Store, owner: &User) -> Self {
+    async fn new(store: &TestStore, owner: &User) -> Self {
         let new = new_token(owner.id, "ci");
         Self { token: add_new(store, &new).await, hash: new.hash }
     }
 
-    async fn try_rotate(&self, store: &dyn Store, asks: Asks, grace: u64) -> Result<Self, StoreError> {
+    async fn try_rotate(&self, store: &TestStore, asks: Asks, grace: u64) -> Result<Self, StoreError> {
         let asked = Rotation { grace: Duration::from_secs(grace), ..rotation(&self.token) };
         let hash = asked.hash;
         let actor = match asks {
@@ -83,27 +83,27 @@ impl Held {
         Ok(Self { token: store.rotate_token(asked, by).await?, hash })
     }
 
-    async fn rotate(&self, store: &dyn Store, asks: Asks, grace: u64) -> Self {
+    async fn rotate(&self, store: &TestStore, asks: Asks, grace: u64) -> Self {
         let made = self.try_rotate(store, asks, grace).await.unwrap();
         // So that a memory in front of the store has something to forget.
         assert!(made.is_good(store).await);
         made
     }
 
-    async fn is_good(&self, store: &dyn Store) -> bool {
+    async fn is_good(&self, store: &TestStore) -> bool {
         let token = &record(store, &self.hash).await.token;
         token.revoked.is_none() && token.disabled_at.is_none()
     }
 }
 
-async fn events_of(store: &dyn Store, owner: &User, token: &Token) -> Vec<(Action, Option<String>)> {
+async fn events_of(store: &TestStore, owner: &User, token: &Token) -> Vec<(Action, Option<String>)> {
     let mut events = store.events_of(owner.id, None, 100).await.unwrap();
     events.retain(|event| event.entry.target.id() == Some(token.id.uuid()) && event.by.at == at(3000));
     events.reverse();
     events.into_iter().map(|event| (event.entry.action, event.entry.detail.map(Into::into))).collect()
 }
 
-pub(super) async fn a_token_ends_or_stops_with_what_it_made_of_itself(store: &dyn Store) {
+pub(super) async fn a_token_ends_or_stops_with_what_it_made_of_itself(store: &TestStore) {
     let ada = add(store, "ada").await;
     for way in WAYS {
         for grace in [0, 5000] {
@@ -135,7 +135,7 @@ pub(super) async fn a_token_ends_or_stops_with_what_it_made_of_itself(store: &dy
     }
 }
 
-pub(super) async fn a_token_that_ends_first_makes_nothing_of_itself(store: &dyn Store) {
+pub(super) async fn a_token_that_ends_first_makes_nothing_of_itself(store: &TestStore) {
     let ada = add(store, "ada").await;
     for way in WAYS {
         let first = Held::new(store, &ada).await;
@@ -145,7 +145,7 @@ pub(super) async fn a_token_that_ends_first_makes_nothing_of_itself(store: &dyn 
     }
 }
 
-pub(super) async fn a_successor_of_the_owner_is_named_and_left_alone(store: &dyn Store) {
+pub(super) async fn a_successor_of_the_owner_is_named_and_left_alone(store: &TestStore) {
     let ada = add(store, "ada").await;
     for way in WAYS {
         // In its grace, the token itself ends, and the answer names the successor.
@@ -193,7 +193,7 @@ pub(super) async fn a_successor_of_the_owner_is_named_and_left_alone(store: &dyn
     }
 }
 
-pub(super) async fn what_came_before_a_token_or_beside_it_goes_on(store: &dyn Store) {
+pub(super) async fn what_came_before_a_token_or_beside_it_goes_on(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     for way in WAYS {
         let (first, other) = (Held::new(store, &ada).await, Held::new(store, &ada).await);
@@ -211,7 +211,7 @@ pub(super) async fn what_came_before_a_token_or_beside_it_goes_on(store: &dyn St
     }
 }
 
-pub(super) async fn of_an_environments_token_its_successor_is_named(store: &dyn Store) {
+pub(super) async fn of_an_environments_token_its_successor_is_named(store: &TestStore) {
     let ada = add(store, "ada").await;
     let environment = add_environment(store, &ada, "e").await;
     let (id, new) = (environment.id, token_of(&environment));
@@ -230,7 +230,7 @@ pub(super) async fn of_an_environments_token_its_successor_is_named(store: &dyn 
     assert_eq!(revoke(&third).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn the_latest_successors_are_found_at_once(store: &dyn Store) {
+pub(super) async fn the_latest_successors_are_found_at_once(store: &TestStore) {
     let ada = add(store, "ada").await;
     let (first, alone) = (Held::new(store, &ada).await, Held::new(store, &ada).await);
     first.rotate(store, Asks::Itself, 5000).await;

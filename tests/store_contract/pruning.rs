@@ -12,13 +12,13 @@ fn ended_by(seconds: i64) -> RetentionCutoff {
 }
 
 /// Deletes what is found behind a row, and answers how many.
-async fn prune(store: &dyn Store, long_ago: RetentionCutoff, after: i64) -> u64 {
+async fn prune(store: &TestStore, long_ago: RetentionCutoff, after: i64) -> u64 {
     let ended = store.ended_tokens(long_ago, after).await.unwrap();
     assert_eq!(ended.next, None);
     store.prune_tokens(ended.tokens, long_ago).await.unwrap()
 }
 
-async fn known(store: &dyn Store, hashes: &[TokenHash]) -> Vec<bool> {
+async fn known(store: &TestStore, hashes: &[TokenHash]) -> Vec<bool> {
     let mut known = Vec::new();
     for hash in hashes {
         known.push(store.token_by_hash(hash).await.unwrap().is_some());
@@ -30,7 +30,7 @@ fn with_quota(new: NewToken) -> NewToken {
     NewToken { limits: Limits { quota: Some(100), ..Limits::default() }.boxed(), ..new }
 }
 
-pub(super) async fn tokens_are_pruned_after_their_end_and_the_first_of_a_family_last(store: &dyn Store) {
+pub(super) async fn tokens_are_pruned_after_their_end_and_the_first_of_a_family_last(store: &TestStore) {
     let ada = add(store, "ada").await;
     let ending = |end| NewToken { expires_at: Some(at(end)), ..new_token(ada.id, "ends") };
     let (ended, ends) = (ending(3000), ending(3001));
@@ -69,7 +69,7 @@ pub(super) async fn tokens_are_pruned_after_their_end_and_the_first_of_a_family_
     assert_eq!(known(store, &family).await, [false; 4]);
 }
 
-pub(super) async fn a_successor_stays_while_what_it_replaces_is_good(store: &dyn Store) {
+pub(super) async fn a_successor_stays_while_what_it_replaces_is_good(store: &TestStore) {
     let ada = add(store, "ada").await;
     let old = add_token(store, &ada, "ci").await;
     let made = store.rotate_token(rotation(&old), by(2000)).await.unwrap();
@@ -88,7 +88,7 @@ pub(super) async fn a_successor_stays_while_what_it_replaces_is_good(store: &dyn
     assert_eq!(prune(store, ended_by(2060), 0).await, 1);
 }
 
-pub(super) async fn tokens_of_environments_are_pruned_like_personal_ones(store: &dyn Store) {
+pub(super) async fn tokens_of_environments_are_pruned_like_personal_ones(store: &TestStore) {
     let ada = add(store, "ada").await;
     let environment = add_environment(store, &ada, "e").await;
     let mut hashes = Vec::new();
@@ -111,7 +111,7 @@ pub(super) async fn tokens_of_environments_are_pruned_like_personal_ones(store: 
     assert_eq!(store.taken_uses(vec![next.id]).await, Ok(vec![(next.id, taken)]));
 }
 
-pub(super) async fn unused_tokens_are_pruned_but_not_one_that_was_used_or_replaced_meanwhile(store: &dyn Store) {
+pub(super) async fn unused_tokens_are_pruned_but_not_one_that_was_used_or_replaced_meanwhile(store: &TestStore) {
     let ada = add(store, "ada").await;
     let environment = add_environment(store, &ada, "e").await;
     let [idle, used, meanwhile] = [0; 3].map(|_| new_token(ada.id, "ci"));
@@ -136,7 +136,7 @@ pub(super) async fn unused_tokens_are_pruned_but_not_one_that_was_used_or_replac
     assert_eq!(known(store, &hashes).await, [false, true, true, true]);
 }
 
-pub(super) async fn events_are_pruned_from_the_oldest_on_and_no_younger_ones(store: &dyn Store) {
+pub(super) async fn events_are_pruned_from_the_oldest_on_and_no_younger_ones(store: &TestStore) {
     let ada = add(store, "ada").await;
     let refused = || Entry::refused(Some(ada.id), Action::SignInRefused, "wrong_password");
     // The clock was ahead, once.

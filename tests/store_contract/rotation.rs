@@ -29,19 +29,19 @@ pub(super) fn rotation(token: &Token) -> Rotation {
     }
 }
 
-pub(super) async fn add_new(store: &dyn Store, new: &NewToken) -> Token {
+pub(super) async fn add_new(store: &TestStore, new: &NewToken) -> Token {
     store.add_token(new.clone(), 1000, by(1000)).await.unwrap()
 }
 
-pub(super) async fn record(store: &dyn Store, hash: &TokenHash) -> Arc<TokenRecord> {
+pub(super) async fn record(store: &TestStore, hash: &TokenHash) -> Arc<TokenRecord> {
     store.token_by_hash(hash).await.unwrap().unwrap()
 }
 
-async fn reason(store: &dyn Store, hash: &TokenHash) -> Option<RevocationReason> {
+async fn reason(store: &TestStore, hash: &TokenHash) -> Option<RevocationReason> {
     record(store, hash).await.token.revoked.map(|revoked| revoked.reason)
 }
 
-pub(super) async fn a_successor_is_like_what_it_replaces_and_lasts_no_longer(store: &dyn Store) {
+pub(super) async fn a_successor_is_like_what_it_replaces_and_lasts_no_longer(store: &TestStore) {
     let ada = add(store, "ada").await;
     let mut new = new_token(ada.id, "ci");
     new.abilities = Abilities::new([Ability::parse("calls:read").unwrap()]).unwrap();
@@ -75,7 +75,7 @@ pub(super) async fn a_successor_is_like_what_it_replaces_and_lasts_no_longer(sto
     assert_eq!(record(store, &new.hash).await.token, replaced);
 }
 
-pub(super) async fn a_grace_ends_no_later_than_the_token(store: &dyn Store) {
+pub(super) async fn a_grace_ends_no_later_than_the_token(store: &TestStore) {
     let ada = add(store, "ada").await;
     let mut new = new_token(ada.id, "ci");
     new.expires_at = Some(at(2030));
@@ -90,7 +90,7 @@ pub(super) async fn a_grace_ends_no_later_than_the_token(store: &dyn Store) {
     assert_eq!(store.token(made.id).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn only_a_good_token_of_the_owner_is_rotated_and_once(store: &dyn Store) {
+pub(super) async fn only_a_good_token_of_the_owner_is_rotated_and_once(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let mut new = new_token(ada.id, "ci");
     new.expires_at = Some(at(3000));
@@ -114,7 +114,7 @@ pub(super) async fn only_a_good_token_of_the_owner_is_rotated_and_once(store: &d
     assert_eq!(store.rotate_token(rotation(&old), by(2002)).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn the_first_use_of_a_successor_ends_what_it_replaces(store: &dyn Store) {
+pub(super) async fn the_first_use_of_a_successor_ends_what_it_replaces(store: &TestStore) {
     let ada = add(store, "ada").await;
     for on_first_use in [true, false] {
         let new = new_token(ada.id, "ci");
@@ -134,7 +134,7 @@ pub(super) async fn the_first_use_of_a_successor_ends_what_it_replaces(store: &d
     }
 }
 
-pub(super) async fn an_unused_successor_gives_way_to_one_that_lasts_no_longer(store: &dyn Store) {
+pub(super) async fn an_unused_successor_gives_way_to_one_that_lasts_no_longer(store: &TestStore) {
     let ada = add(store, "ada").await;
     let old = add_token(store, &ada, "ci").await;
     let first = Rotation { end: SuccessorEnd::At(at(4000)), ..rotation(&old) };
@@ -151,7 +151,7 @@ pub(super) async fn an_unused_successor_gives_way_to_one_that_lasts_no_longer(st
     assert_eq!(store.token(old.id).await.unwrap().expires_at, Some(at(2060)), "the grace stays");
 }
 
-pub(super) async fn a_family_ends_together_and_no_other_with_it(store: &dyn Store) {
+pub(super) async fn a_family_ends_together_and_no_other_with_it(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let new = new_token(ada.id, "ci");
     let old = add_new(store, &new).await;
@@ -178,7 +178,7 @@ pub(super) async fn a_family_ends_together_and_no_other_with_it(store: &dyn Stor
     assert_eq!(detected().await, 2, "unless it is to be noted");
 }
 
-pub(super) async fn a_list_counts_the_idle_as_expired(store: &dyn Store) {
+pub(super) async fn a_list_counts_the_idle_as_expired(store: &TestStore) {
     let ada = add(store, "ada").await;
     let used = add_token(store, &ada, "used").await;
     add_token(store, &ada, "unused").await;

@@ -7,7 +7,6 @@ use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroU32,
-    sync::Arc,
 };
 
 use clap::Args;
@@ -33,7 +32,7 @@ use crate::{
         tokens::{self, Expiry, TokenRequest},
     },
     server::{self, Server},
-    store::Store,
+    store::Backend,
 };
 
 const EMAIL: &str = "demo@example.com";
@@ -136,11 +135,11 @@ async fn dev(mut config: Config, arguments: &Arguments, parent: Parent) -> Resul
     let directory = Directory::create().map_err(|error| temporary("made", &error))?;
     directory.remove_abandoned();
     config.database.path = directory.path().join("patd.db");
-    let store = open_server_store(&config)?;
-    let ctx = context(&config, Arc::clone(&store))?;
+    let backend = open_server_store(&config)?;
+    let ctx = context(&config, backend.clone())?;
     ctx.start().await?;
     let mut demo = demo(&config, &ctx).await?;
-    let server = listen(&config, arguments.port, ctx, store)?;
+    let server = listen(&config, arguments.port, ctx, backend)?;
     // It listens, so a request that comes before `run` waits for its answer.
     demo.url = format!("http://{}", server.address);
     let printed = match arguments.json {
@@ -165,7 +164,7 @@ fn temporary(what: &str, error: &io::Error) -> Failure {
     Failure::Unavailable(format!("the temporary directory cannot be {what}: {error}"))
 }
 
-fn listen(config: &Config, port: Option<u16>, ctx: Context, store: Arc<dyn Store>) -> Result<Server, Failure> {
+fn listen(config: &Config, port: Option<u16>, ctx: Context, backend: Backend) -> Result<Server, Failure> {
     let start = |port, ctx| {
         let mut config = config.clone();
         config.server.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -173,7 +172,7 @@ fn listen(config: &Config, port: Option<u16>, ctx: Context, store: Arc<dyn Store
     };
     let wanted = port.unwrap_or(USUAL_PORT);
     let started = match start(wanted, ctx) {
-        Err(error) if port.is_none() && error.kind() == io::ErrorKind::AddrInUse => start(0, context(config, store)?),
+        Err(error) if port.is_none() && error.kind() == io::ErrorKind::AddrInUse => start(0, context(config, backend)?),
         started => started,
     };
     started.map_err(|error| {

@@ -58,9 +58,9 @@ pub use self::{
     open::{Access, SqliteSettings},
 };
 use super::{
-    Change, EachToken, EachUser, EnvironmentQuery, LeakReport, Observer, PasswordChange, ProfileChange, PruneBatch,
-    Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, Successors, TokenInventory, TokenQuery,
-    TokenSelection, UserInventory, Uses,
+    Change, CredentialSource, Credentials, EachToken, EachUser, EnvironmentQuery, LeakReport, Observer, PasswordChange,
+    ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, Successors,
+    TokenInventory, TokenQuery, TokenSelection, UserInventory, Uses,
 };
 use crate::{
     domain::{
@@ -165,11 +165,6 @@ impl Store for SqliteStore {
     fn sign_in(&self, sign_in: SignIn, by: Attribution) -> Reply<'_, ()> {
         let of = vec![Change::Added(sign_in.session.hash)];
         self.change(of, by, move |connection, by| sessions::sign_in(connection, &sign_in, by))
-    }
-
-    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
-        let hash = *hash;
-        self.read(move |connection| sessions::by_hash(connection, &hash))
     }
 
     fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Reply<'_, Vec<Session>> {
@@ -293,11 +288,6 @@ impl Store for SqliteStore {
         let headroom = Arc::clone(&self.headroom);
         let of = vec![Change::Added(token.hash)];
         self.change(of, by, move |connection, by| tokens::add(connection, &token, max_live, &headroom, by))
-    }
-
-    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
-        let (hash, shared) = (*hash, Arc::clone(&self.shared));
-        self.read(move |connection| tokens::by_hash(connection, &hash, &shared))
     }
 
     fn token(&self, id: TokenId) -> Reply<'_, Token> {
@@ -465,7 +455,21 @@ impl Store for SqliteStore {
     fn close(&self) -> Reply<'_, ()> {
         Reply::Pending(Box::pin(self.writer.close()))
     }
+}
 
+impl Credentials for SqliteStore {
+    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
+        let (hash, shared) = (*hash, Arc::clone(&self.shared));
+        self.read(move |connection| tokens::by_hash(connection, &hash, &shared))
+    }
+
+    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
+        let hash = *hash;
+        self.read(move |connection| sessions::by_hash(connection, &hash))
+    }
+}
+
+impl CredentialSource for SqliteStore {
     fn observe(&self, observer: Observer) {
         self.changes.observe(observer);
     }
