@@ -1,7 +1,7 @@
 //! What the administrator asks for by the command line, and how it reaches the database: through the running server's
 //! socket, or directly where no server has the file.
 //!
-//! A [`Request`] is one operation. [`execute`] carries it out on a [`Context`](crate::ops::Context), the server's or the
+//! A [`Request`] is one operation. [`execute()`] carries it out on a [`Context`](crate::ops::Context), the server's or the
 //! command's own, and answers a stream of lines. So a command does the same either way; but through the server it takes
 //! its turn in the server's queue of writes, and a revocation is exact at once.
 //!

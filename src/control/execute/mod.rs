@@ -8,7 +8,7 @@ use crate::ops::Context;
 
 /// Carries out `request` and answers on `output`. Every change has [`RequestSource::COMMAND_LINE`] in the audit trail.
 ///
-/// [`RequestSource::COMMAND_LINE`]: crate::domain::audit::Origin::COMMAND_LINE
+/// [`RequestSource::COMMAND_LINE`]: crate::domain::audit::RequestSource::COMMAND_LINE
 pub async fn execute(ctx: &Context, request: Request, mut output: Output) {
     let is_change = request.is_change();
     let outcome = carry_out(ctx, request, &mut output).await;
