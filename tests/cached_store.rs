@@ -518,6 +518,6 @@ fn a_session_that_is_used_stays_alive_however_long_its_record_is_kept() {
         verification::authenticate(&ctx, plaintext.expose(), Caller::default()).await.unwrap();
         advance(7);
         let refused = verification::authenticate(&ctx, plaintext.expose(), Caller::default()).await.unwrap_err();
-        assert!(matches!(refused, ops::Error::Denied(_)), "{refused}");
+        assert!(matches!(refused, ops::Error::Rejected(_)), "{refused}");
     });
 }

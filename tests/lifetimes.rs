@@ -17,9 +17,9 @@ use patd::{
         account::Password,
         audit::{Actor, RequestSource},
         id::TokenId,
-        limits::Limits,
         text::Name,
         time::Timestamp,
+        usage_limits::UsageLimits,
     },
     ops::{
         self,
@@ -123,7 +123,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                 name: Name::parse("t").unwrap(),
                 abilities: Some(abilities(*rotates)),
                 expiry: lifetime.map_or(Expiry::Never, |life| Expiry::At(Timestamp::from_unix(model.now + life))),
-                limits: Limits::default(),
+                limits: UsageLimits::default(),
             };
             let made = tokens::create(&program.ctx, request, RequestSource::COMMAND_LINE).await;
             assert_eq!(made.is_ok(), !model.owner_disabled, "{made:?}");
@@ -319,7 +319,7 @@ async fn check(program: &Program, model: &mut Model, at: usize) {
             assert!(!principal.holds("calls:write") && principal.require(ServerAbility::TokensIntrospect).is_err());
             model.used(at);
         }
-        Err(error) => assert!(matches!(error, ops::Error::Denied(_)), "{error:?}"),
+        Err(error) => assert!(matches!(error, ops::Error::Rejected(_)), "{error:?}"),
     }
 }
 

@@ -29,12 +29,12 @@ use patd::{
         audit::{Action, Actor, Attribution, Entry, Event, Outcome, RequestSource, Target},
         environment::{Environment, EnvironmentAccess, MemberRole, Role, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
-        limits::{Allowlist, Limits},
         secret::{CredentialKind, Hint, Plaintext, Prefixes, TokenHash},
         session::{NewSession, Session, SessionRecord},
         text::Name,
         time::Timestamp,
         token::{NewToken, Revocation, RevocationReason, Token, TokenRecord, TokenState},
+        usage_limits::{Allowlist, UsageLimits},
     },
     store::{
         Backend, Conflict, EnvironmentQuery, PasswordChange, ProfileChange, Reply, SessionQuery, SignIn, Store,
@@ -577,8 +577,9 @@ async fn a_token_is_found_as_added(store: &TestStore) {
     let allowlist = ["192.0.2.0/24", "2001:db8::1"].map(|text| Allowlist::parse_network(text).unwrap());
     let limits = [
         None,
-        Limits { quota: Some(u32::MAX), ..Limits::default() }.boxed(),
-        Limits { allowlist: Allowlist::new(allowlist).unwrap(), requests_per_minute: Some(60), quota: None }.boxed(),
+        UsageLimits { quota: Some(u32::MAX), ..UsageLimits::default() }.boxed(),
+        UsageLimits { allowlist: Allowlist::new(allowlist).unwrap(), requests_per_minute: Some(60), quota: None }
+            .boxed(),
     ];
     let expiries = [None, Some(at(5000)), Some(at(1))];
     for ((abilities, expires_at), limits) in sets.into_iter().zip(expiries).zip(limits) {

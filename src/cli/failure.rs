@@ -6,7 +6,7 @@ use super::output;
 use crate::{
     config::{ConfigError, Mistakes},
     control,
-    ops::{self, Violation},
+    ops::{self, FieldError},
 };
 
 /// Why a command ended before it was done. Each message is a sentence for whoever typed the command.
@@ -80,15 +80,15 @@ impl From<Mistakes> for Failure {
     }
 }
 
-impl From<Vec<Violation>> for Failure {
-    fn from(violations: Vec<Violation>) -> Self {
+impl From<Vec<FieldError>> for Failure {
+    fn from(violations: Vec<FieldError>) -> Self {
         Self::Refused(violations.into_iter().map(as_typed).collect())
     }
 }
 
 /// The sentence in the terms of the command line: it names the flag and not the API's field.
-fn as_typed(violation: Violation) -> String {
-    let Violation { field, message } = violation;
+fn as_typed(violation: FieldError) -> String {
+    let FieldError { field, message } = violation;
     let Some(predicate) = message.strip_prefix(&format!("The {field} field ")) else { return message };
     let (name, place) = field.split_once('.').unwrap_or((&field, ""));
     let flag = match name {
@@ -119,7 +119,7 @@ impl From<control::Error> for Failure {
             control::Error::NoEnvironment(id) => {
                 Self::NotFound(format!("there is no environment with the id {}", output::escaped(&id)))
             }
-            control::Error::Invalid(broken) => broken.into_iter().map(Violation::from).collect::<Vec<_>>().into(),
+            control::Error::Invalid(broken) => broken.into_iter().map(FieldError::from).collect::<Vec<_>>().into(),
             control::Error::Refused(sentence) => Self::Refused(vec![sentence]),
             control::Error::NotAnswered(why) => Self::Unavailable(why),
             control::Error::NotChanged(why) => Self::Unavailable(format!("{why}; nothing was changed")),

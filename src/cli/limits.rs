@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{control::LimitsRequest, ops::limits::MOST_PER_MINUTE};
+use crate::{control::LimitsRequest, ops::usage_limits::MAX_PER_MINUTE};
 
 #[derive(Debug, Args)]
 pub(super) struct LimitFlags {
@@ -10,7 +10,7 @@ pub(super) struct LimitFlags {
     #[arg(long = "allow-ip", value_name = "NETWORK")]
     ip_allowlist: Vec<String>,
     /// How often it may be used in a minute [default: as often as anybody likes]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_PER_MINUTE)))]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PER_MINUTE)))]
     requests_per_minute: Option<u32>,
     /// How often it may be used in all [default: for ever]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]

@@ -10,7 +10,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::Failure;
-use crate::{control::Secret, domain::account::Password, ops::Violation};
+use crate::{control::Secret, domain::account::Password, ops::FieldError};
 
 /// A longer line is refused in any case ([`Password::MAX_BYTES`]); this bounds what is read of it.
 const MAX_LINE: u64 = 16 * 1024;
@@ -45,7 +45,7 @@ impl PasswordSource {
             }
         };
         // Judged before it goes anywhere.
-        Password::parse(&text).map_err(|error| vec![Violation::new("password", error)])?;
+        Password::parse(&text).map_err(|error| vec![FieldError::new("password", error)])?;
         Ok(Secret::new(text))
     }
 }

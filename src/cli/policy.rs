@@ -14,7 +14,7 @@ use crate::{
         policy::{self, Rule},
         policy_options::{Challenges, IdentityHeader},
     },
-    ops::passage::{self, ForwardedRequest, PolicyDenied},
+    ops::authorization::{self, ForwardedRequest, PolicyRejection},
     store::sqlite::Access,
 };
 
@@ -77,11 +77,11 @@ pub(super) fn run(shared: &Shared, command: &Command) -> Result<(), Failure> {
     let Command::Explain { policy, method, path, token_stdin, ip, json } = command;
     let config = Config::load(shared.sources()?)?;
     let mut explanation = Explanation::new(policy, method, path);
-    match passage::find_policy(&config.policies, policy) {
+    match authorization::find_policy(&config.policies, policy) {
         Ok(policy) => {
-            let passage = ForwardedRequest { policy, method, target: path };
-            explanation.take_options(passage);
-            match passage::find_rule(passage) {
+            let forwarded = ForwardedRequest { policy, method, target: path };
+            explanation.take_options(forwarded);
+            match authorization::find_rule(forwarded) {
                 Ok((at, rule)) => explanation.take_rule(at, rule),
                 Err(denied) => explanation.reason = reason_of(denied),
             }
@@ -107,19 +107,19 @@ pub(super) fn run(shared: &Shared, command: &Command) -> Result<(), Failure> {
 }
 
 /// Why nobody passes.
-fn reason_of(denied: PolicyDenied) -> String {
+fn reason_of(denied: PolicyRejection) -> String {
     match denied {
-        PolicyDenied::UnknownPolicy => "there is no policy of that name".into(),
-        PolicyDenied::MalformedPath(why) => format!("the path {why}"),
-        PolicyDenied::AmbiguousPath(why) => {
+        PolicyRejection::UnknownPolicy => "there is no policy of that name".into(),
+        PolicyRejection::MalformedPath(why) => format!("the path {why}"),
+        PolicyRejection::AmbiguousPath(why) => {
             let mut reason = format!("the path can be read in two ways: it {why}");
             if let Some(setting) = why.setting() {
                 reason += &format!(" (the policy's {setting} says how the application reads it)");
             }
             reason
         }
-        PolicyDenied::NoRule => "no rule is for this method and path, so nobody passes".into(),
-        PolicyDenied::WrongKind => "the rule does not take this kind of credential".into(),
+        PolicyRejection::NoRule => "no rule is for this method and path, so nobody passes".into(),
+        PolicyRejection::WrongKind => "the rule does not take this kind of credential".into(),
     }
 }
 
@@ -146,9 +146,9 @@ impl Explanation {
         }
     }
 
-    fn take_options(&mut self, passage: ForwardedRequest<'_>) {
-        let options = passage.policy.options();
-        let read = passage.policy.read(passage.target);
+    fn take_options(&mut self, forwarded: ForwardedRequest<'_>) {
+        let options = forwarded.policy.options();
+        let read = forwarded.policy.read(forwarded.target);
         self.segments =
             read.map_or_else(|_| Vec::new(), |path| path.segments().iter().map(ToString::to_string).collect());
         self.challenges = options.challenges.names();
@@ -195,7 +195,7 @@ impl Explanation {
                 let missing = missing.join(", ");
                 format!("the token of {who} does not hold all of the abilities needed: it lacks {missing}")
             }
-            Verdict::WrongKind => reason_of(PolicyDenied::WrongKind),
+            Verdict::WrongKind => reason_of(PolicyRejection::WrongKind),
         };
         Ok(())
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ops::{self, Violation},
+    ops::{self, FieldError},
     store::StoreError,
 };
 
@@ -42,7 +42,7 @@ pub struct Broken {
     pub message: String,
 }
 
-impl From<Broken> for Violation {
+impl From<Broken> for FieldError {
     fn from(Broken { field, message }: Broken) -> Self {
         Self { field, message }
     }
@@ -58,9 +58,9 @@ impl Error {
     }
 }
 
-impl From<Vec<Violation>> for Error {
-    fn from(violations: Vec<Violation>) -> Self {
-        let broken = |Violation { field, message }| Broken { field, message };
+impl From<Vec<FieldError>> for Error {
+    fn from(violations: Vec<FieldError>) -> Self {
+        let broken = |FieldError { field, message }| Broken { field, message };
         Self::Invalid(violations.into_iter().map(broken).collect())
     }
 }

@@ -9,11 +9,11 @@ use crate::{
     domain::{
         ability::{Abilities, Ability},
         account::Email,
-        limits::{Allowlist, Limits},
         text::Name,
         time::Timestamp,
+        usage_limits::{Allowlist, UsageLimits},
     },
-    ops::Violation,
+    ops::FieldError,
 };
 
 /// One operation.
@@ -110,9 +110,9 @@ pub struct NewUser {
 
 impl NewUser {
     /// The name and the address, if both hold.
-    pub fn judge(&self) -> Result<(Name, Email), Vec<Violation>> {
-        let name = Name::parse(&self.name).map_err(|error| Violation::new("name", error));
-        let email = Email::parse(&self.email).map_err(|error| Violation::new("email", error));
+    pub fn judge(&self) -> Result<(Name, Email), Vec<FieldError>> {
+        let name = Name::parse(&self.name).map_err(|error| FieldError::new("name", error));
+        let email = Email::parse(&self.email).map_err(|error| FieldError::new("email", error));
         match (name, email) {
             (Ok(name), Ok(email)) => Ok((name, email)),
             (name, email) => Err(name.err().into_iter().chain(email.err()).collect()),
@@ -177,20 +177,20 @@ pub struct LimitsRequest {
 
 impl NewToken {
     /// The name, the abilities and the limits, if all hold.
-    pub fn judge(&self) -> Result<(Name, Option<Abilities>, Limits), Vec<Violation>> {
+    pub fn judge(&self) -> Result<(Name, Option<Abilities>, UsageLimits), Vec<FieldError>> {
         let mut violations = Vec::new();
-        let name = Name::parse(&self.name).map_err(|error| violations.push(Violation::new("name", error))).ok();
+        let name = Name::parse(&self.name).map_err(|error| violations.push(FieldError::new("name", error))).ok();
         let abilities = self.abilities.as_ref().map(|texts| {
             let wanted = parse_each("abilities", texts, Ability::parse, &mut violations);
-            Abilities::new(wanted).map_err(|error| violations.push(Violation::new("abilities", error))).ok()
+            Abilities::new(wanted).map_err(|error| violations.push(FieldError::new("abilities", error))).ok()
         });
         let networks = parse_each("ip_allowlist", &self.limits.ip_allowlist, Allowlist::parse_network, &mut violations);
         let allowlist =
-            Allowlist::new(networks).map_err(|error| violations.push(Violation::new("ip_allowlist", error))).ok();
+            Allowlist::new(networks).map_err(|error| violations.push(FieldError::new("ip_allowlist", error))).ok();
         let LimitsRequest { requests_per_minute, quota, .. } = self.limits;
         match (name, abilities.unwrap_or_default(), allowlist) {
             (Some(name), abilities, Some(allowlist)) if violations.is_empty() => {
-                Ok((name, abilities, Limits { allowlist, requests_per_minute, quota }))
+                Ok((name, abilities, UsageLimits { allowlist, requests_per_minute, quota }))
             }
             _ => Err(violations),
         }
@@ -206,13 +206,13 @@ fn parse_each<T, E: fmt::Display>(
     field: &str,
     texts: &[String],
     parse: fn(&str) -> Result<T, E>,
-    violations: &mut Vec<Violation>,
+    violations: &mut Vec<FieldError>,
 ) -> Vec<T> {
     let mut parsed = Vec::new();
     for (at, text) in texts.iter().enumerate() {
         match parse(text) {
             Ok(one) => parsed.push(one),
-            Err(error) => violations.push(Violation::new(format!("{field}.{at}"), error)),
+            Err(error) => violations.push(FieldError::new(format!("{field}.{at}"), error)),
         }
     }
     parsed

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{
         account::User,
-        limits::Limits,
         time::Timestamp,
         token::{IssuedToken, Token},
+        usage_limits::UsageLimits,
     },
     ops::inventory::ListedToken,
     store::Successors,
@@ -57,7 +57,7 @@ pub struct LimitsView {
 }
 
 impl LimitsView {
-    fn new(limits: Option<&Limits>, quota_remaining: Option<u32>) -> Self {
+    fn new(limits: Option<&UsageLimits>, quota_remaining: Option<u32>) -> Self {
         let Some(limits) = limits else { return Self::default() };
         let networks = limits.allowlist.networks();
         Self {

@@ -7,11 +7,11 @@ use super::{
     account::User,
     id::{EnvironmentId, TokenId, UserId},
     last_use::LastUse,
-    limits::Limits,
     secret::{CredentialKind, Hint, Plaintext, TokenHash},
     text::Name,
     time::Timestamp,
-    use_origin::NotedLocation,
+    usage_limits::UsageLimits,
+    use_location::NotedLocation,
 };
 
 /// A token as it is stored, without its secret.
@@ -48,7 +48,7 @@ pub struct Token {
     /// That it was revoked, for good.
     pub revoked: Option<Revocation>,
     /// From where and how much it may be used; `None` is without limits.
-    pub limits: Option<Box<Limits>>,
+    pub limits: Option<Box<UsageLimits>>,
 }
 
 impl Token {
@@ -186,7 +186,7 @@ pub struct NewToken {
     /// Which one it is made to replace.
     pub rotated_from: Option<TokenId>,
     /// From where and how much it may be used; `None` is without limits.
-    pub limits: Option<Box<Limits>>,
+    pub limits: Option<Box<UsageLimits>>,
 }
 
 /// A token that was just made, with its plaintext: the only value in the program that holds both.
@@ -209,7 +209,7 @@ pub struct TokenRecord {
     /// record of it: who would refuse a token for not being used asks the store first.
     pub last_use: LastUse,
     /// From where those who share this record noted it last.
-    pub noted_origin: NotedLocation,
+    pub noted_location: NotedLocation,
 }
 
 /// The states by which a list can be narrowed. A token is in exactly one at any time.

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     domain::{policy::Policy, policy_options::Challenges},
     ops::{
-        passage::{self, ForwardedRequest, PolicyDenied, Refusal},
+        authorization::{self, ForwardedRequest, PolicyRejection, Refusal},
         verification::Caller,
     },
 };
@@ -176,13 +176,13 @@ pub(super) async fn answer(
         let error = ApiError::method_not_allowed(methods);
         return (error.error_response().into(), Err(Refused::stranger(error)));
     }
-    let (passage, caller) = match parse(state, dialect, request) {
+    let (forwarded, caller) = match parse(state, dialect, request) {
         Ok(parse) => parse,
         Err(error) => return (dialect.refuse(&error), Err(Refused::stranger(error))),
     };
-    let options = passage.policy.options();
+    let options = forwarded.policy.options();
     let credential = || credential(request.headers(), options, &state.ops.rules.prefixes);
-    let decided = passage::authorize(&state.ops, passage, caller, credential).await;
+    let decided = authorization::authorize(&state.ops, forwarded, caller, credential).await;
     match decided.and_then(|principal| {
         let allow = identity::allow(principal.as_ref(), options.identity_headers).map_err(Refusal::of_stranger)?;
         Ok((allow, principal))
@@ -193,7 +193,7 @@ pub(super) async fn answer(
             (allow, Ok(asker))
         }
         Err(refusal) => {
-            let response = dialect.refuse_by(passage.policy, &refusal);
+            let response = dialect.refuse_by(forwarded.policy, &refusal);
             let asker = refusal.principal.as_deref().map(PrincipalSummary::of);
             (response, Err(Box::new(Refused { error: refusal.error, asker })))
         }
@@ -210,8 +210,8 @@ fn parse<'r>(
     if !state.trusts(peer.ip()) {
         return Err(ApiError::UntrustedProxy);
     }
-    let name = dialect.policy(request.path()).ok_or(PolicyDenied::UnknownPolicy)?;
-    let policy = passage::find_policy(&state.ops.rules.policies, name)?;
+    let name = dialect.policy(request.path()).ok_or(PolicyRejection::UnknownPolicy)?;
+    let policy = authorization::find_policy(&state.ops.rules.policies, name)?;
     let (method, target) = (dialect.extract)(request)?;
     Ok((ForwardedRequest { policy, method, target }, caller(Some(peer), request.headers(), state)))
 }

@@ -36,7 +36,7 @@ use super::{
 use crate::{
     config::LoggedChecks,
     domain::path::AmbiguousPath,
-    ops::{self, limits::Allowance, passage::PolicyDenied},
+    ops::{self, authorization::PolicyRejection, usage_limits::RateState},
 };
 
 /// The routes and the checks, sealed.
@@ -162,8 +162,8 @@ impl InFlightRequest {
                 let (_request, mut response) = response.into_parts();
                 if let Some(asker) = asker {
                     expiry::announce(response.headers_mut(), asker.token_end, &self.state.ops.clock);
-                    if let Some(allowance) = asker.allowance {
-                        add_allowance(response.headers_mut(), allowance);
+                    if let Some(rate_state) = asker.rate_state {
+                        add_rate_state(response.headers_mut(), rate_state);
                     }
                 }
                 Ok(self.close(response.into()))
@@ -181,7 +181,7 @@ impl InFlightRequest {
     /// of what follows, only the part before that sign is known.
     fn refuse_fragment(self, dialect: Option<&Dialect>) -> Response<BoxBody> {
         let error = match dialect {
-            Some(_) => PolicyDenied::from(AmbiguousPath::Fragment).into(),
+            Some(_) => PolicyRejection::from(AmbiguousPath::Fragment).into(),
             None => {
                 ApiError::Malformed("The request target must not have a #: write %23 for that character.".to_owned())
             }
@@ -257,10 +257,10 @@ pub(super) fn raw_refusal(error: &ApiError, peer: String) -> Vec<u8> {
 }
 
 /// What is left of the rate of the token that was used, where that is limited, and when it is whole again.
-pub(super) fn add_allowance(headers: &mut HeaderMap, allowance: Allowance) {
-    headers.insert(X_RATELIMIT_LIMIT, allowance.limit.into());
-    headers.insert(X_RATELIMIT_REMAINING, allowance.remaining.into());
-    headers.insert(X_RATELIMIT_RESET, allowance.resets_at.unix().into());
+pub(super) fn add_rate_state(headers: &mut HeaderMap, rate_state: RateState) {
+    headers.insert(X_RATELIMIT_LIMIT, rate_state.limit.into());
+    headers.insert(X_RATELIMIT_REMAINING, rate_state.remaining.into());
+    headers.insert(X_RATELIMIT_RESET, rate_state.resets_at.unix().into());
 }
 
 const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");

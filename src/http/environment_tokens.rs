@@ -23,7 +23,7 @@ use crate::{
     domain::id::EnvironmentId,
     ops::{
         environment_tokens::{self, EnvironmentTokenRequest},
-        limits::{QuotasLeft, quotas_left},
+        usage_limits::{QuotasLeft, quotas_left},
     },
 };
 

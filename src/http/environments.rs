@@ -162,7 +162,7 @@ pub(super) async fn choose(
     let mut form = body.form(&["environment_id"]).await?;
     let id = form.required("environment_id", |text| EnvironmentId::parse(text).ok_or("must be a UUID."));
     let id = form.finish(id)?;
-    Ok(Json(environments::choose(&state.ops, asking.user.id, id, source.by(&asking)).await?.into()))
+    Ok(Json(environments::set_current(&state.ops, asking.user.id, id, source.by(&asking)).await?.into()))
 }
 
 pub(super) async fn members(
@@ -188,7 +188,7 @@ pub(super) async fn share(
     let mut form = body.form(&["role"]).await?;
     let role = form.required("role", MemberRole::parse);
     let role = form.finish(role)?;
-    let member = environments::share(&state.ops, asking.user.id, id, with, role, source.by(&asking)).await?;
+    let member = environments::set_member(&state.ops, asking.user.id, id, with, role, source.by(&asking)).await?;
     Ok(Json(DataView { data: member.into() }))
 }
 
@@ -199,7 +199,7 @@ pub(super) async fn unshare(
     path: Path<(String, String)>,
 ) -> Result<Json<MessageView>, ApiError> {
     let (id, with) = (environment_id(&path.0)?, user_id(&path.1)?);
-    environments::unshare(&state.ops, asking.user.id, id, with, source.by(&asking)).await?;
+    environments::remove_member(&state.ops, asking.user.id, id, with, source.by(&asking)).await?;
     Ok(Json(MessageView { message: "Member removed" }))
 }
 

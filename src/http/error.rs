@@ -13,12 +13,12 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use super::envelope::add_allowance;
+use super::envelope::add_rate_state;
 use crate::{
     domain::{ability::Ability, path::AmbiguousPath, secret::CredentialKind},
     ops::{
-        self, StateConflict, Violation, limits::Allowance, passage::PolicyDenied, throttle::Throttled,
-        verification::Denied,
+        self, FieldError, StateConflict, authorization::PolicyRejection, throttle::Throttled, usage_limits::RateState,
+        verification::Rejection,
     },
     store::StoreError,
 };
@@ -114,19 +114,19 @@ impl ApiError {
         let of = |status, code, message: &'static str| Answer { status, code, message: message.into() };
         let with = |status, code, message: String| Answer { status, code, message: message.into() };
         match self {
-            Self::Ops(Ops::Throttled(_) | Ops::Denied(Denied::RateLimited(_))) => {
+            Self::Ops(Ops::Throttled(_) | Ops::Rejected(Rejection::RateLimited(_))) => {
                 of(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", "Too Many Attempts.")
             }
-            Self::Ops(Ops::Denied(Denied::QuotaExceeded)) => {
+            Self::Ops(Ops::Rejected(Rejection::QuotaExceeded)) => {
                 let message = "This token has been used as often as it may be.";
                 of(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", message)
             }
             // Nothing was presented, so that this tells nothing about it.
-            Self::Ops(Ops::Denied(Denied::Missing)) => {
+            Self::Ops(Ops::Rejected(Rejection::Missing)) => {
                 let message = "Unauthenticated. Send Authorization: Bearer <token>.";
                 of(StatusCode::UNAUTHORIZED, "unauthenticated", message)
             }
-            Self::Ops(Ops::Denied(_) | Ops::SignInRefused) => {
+            Self::Ops(Ops::Rejected(_) | Ops::SignInRefused) => {
                 of(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated.")
             }
             Self::Ops(Ops::SessionRequired) => {
@@ -160,14 +160,14 @@ impl ApiError {
             }
             Self::Ops(Ops::Policy(denied)) => {
                 let message = match denied {
-                    PolicyDenied::UnknownPolicy => "There is no such policy.".into(),
-                    PolicyDenied::MalformedPath(AmbiguousPath::NotAbsolute) => {
+                    PolicyRejection::UnknownPolicy => "There is no such policy.".into(),
+                    PolicyRejection::MalformedPath(AmbiguousPath::NotAbsolute) => {
                         "The path must begin with a slash.".into()
                     }
-                    PolicyDenied::MalformedPath(why) => format!("This is no path: it {why}."),
-                    PolicyDenied::AmbiguousPath(why) => format!("This path can be read in two ways: it {why}."),
-                    PolicyDenied::NoRule => "No rule lets this request through.".into(),
-                    PolicyDenied::WrongKind => "This kind of credential is not accepted here.".into(),
+                    PolicyRejection::MalformedPath(why) => format!("This is no path: it {why}."),
+                    PolicyRejection::AmbiguousPath(why) => format!("This path can be read in two ways: it {why}."),
+                    PolicyRejection::NoRule => "No rule lets this request through.".into(),
+                    PolicyRejection::WrongKind => "This kind of credential is not accepted here.".into(),
                 };
                 with(StatusCode::FORBIDDEN, denied.code(), message)
             }
@@ -265,12 +265,12 @@ impl ApiError {
     /// The challenge of RFC 6750, section 3, where a better credential would help.
     fn challenge(&self) -> Option<&'static str> {
         match self {
-            Self::Ops(ops::Error::Denied(Denied::Missing) | ops::Error::SignInRefused) => {
+            Self::Ops(ops::Error::Rejected(Rejection::Missing) | ops::Error::SignInRefused) => {
                 Some(r#"Bearer realm="patd""#)
             }
             // It is good, and will be again or never.
-            Self::Ops(ops::Error::Denied(Denied::RateLimited(_) | Denied::QuotaExceeded)) => None,
-            Self::Ops(ops::Error::Denied(_)) => Some(r#"Bearer realm="patd", error="invalid_token""#),
+            Self::Ops(ops::Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded)) => None,
+            Self::Ops(ops::Error::Rejected(_)) => Some(r#"Bearer realm="patd", error="invalid_token""#),
             Self::Ops(ops::Error::SessionRequired | ops::Error::NotSelfRotating(_)) => {
                 Some(r#"Bearer realm="patd", error="insufficient_scope""#)
             }
@@ -298,10 +298,10 @@ impl ApiError {
                 let allowed = HeaderValue::from_str(allowed).expect("methods are a header's value");
                 headers.append(header::ALLOW, allowed);
             }
-            Self::Ops(ops::Error::Throttled(throttled) | ops::Error::Denied(Denied::RateLimited(throttled))) => {
+            Self::Ops(ops::Error::Throttled(throttled) | ops::Error::Rejected(Rejection::RateLimited(throttled))) => {
                 headers.append(header::RETRY_AFTER, throttled.retry_after.as_secs().into());
                 let Throttled { limit, resets_at, .. } = *throttled;
-                add_allowance(headers, Allowance { limit, remaining: 0, resets_at });
+                add_rate_state(headers, RateState { limit, remaining: 0, resets_at });
             }
             Self::Ops(
                 ops::Error::Busy
@@ -348,7 +348,7 @@ impl ResponseError for ApiError {
     }
 }
 
-fn summary(violations: &[Violation]) -> String {
+fn summary(violations: &[FieldError]) -> String {
     let first = violations.first().map_or("The given data was invalid.", |first| &first.message);
     match violations.len() {
         0 | 1 => first.to_owned(),
@@ -357,9 +357,9 @@ fn summary(violations: &[Violation]) -> String {
     }
 }
 
-fn by_field(violations: &[Violation]) -> BTreeMap<String, Vec<String>> {
+fn by_field(violations: &[FieldError]) -> BTreeMap<String, Vec<String>> {
     let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for Violation { field, message } in violations {
+    for FieldError { field, message } in violations {
         fields.entry(field.clone()).or_default().push(message.clone());
     }
     fields

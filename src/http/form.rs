@@ -20,7 +20,7 @@ use super::{
     connections::{BodyRead, UnderWay},
     error::ApiError,
 };
-use crate::ops::{self, Violation};
+use crate::ops::{self, FieldError};
 
 const JSON: &str = "application/json";
 
@@ -183,7 +183,7 @@ pub(super) struct Form {
     known: &'static [&'static str],
     /// What stands before a field's name where this form is an item of another: `tokens.0.`.
     place: String,
-    violations: Vec<Violation>,
+    violations: Vec<FieldError>,
 }
 
 impl Form {
@@ -351,7 +351,7 @@ impl Form {
 
     /// Notes that `field` breaks a rule; `predicate` reads on from "The FIELD field".
     pub(super) fn refuse(&mut self, field: &str, predicate: impl fmt::Display) {
-        self.violations.push(Violation::new(format!("{}{field}", self.place), predicate));
+        self.violations.push(FieldError::new(format!("{}{field}", self.place), predicate));
     }
 
     /// Names the unknown fields, and answers `required` if nothing is wrong with any field.

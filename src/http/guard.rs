@@ -26,9 +26,9 @@ use crate::{
     },
     ops::{
         self,
-        limits::Allowance,
         principal::Principal,
-        verification::{self, Denied},
+        usage_limits::RateState,
+        verification::{self, Rejection},
     },
 };
 
@@ -52,7 +52,7 @@ pub(super) struct PrincipalSummary {
     /// When their token ends, which is announced; a session has no need of that.
     pub(super) token_end: Option<Timestamp>,
     /// What its answer tells of its rate, where that is limited.
-    pub(super) allowance: Option<Allowance>,
+    pub(super) rate_state: Option<RateState>,
 }
 
 impl PrincipalSummary {
@@ -63,7 +63,7 @@ impl PrincipalSummary {
             }
             Principal::Session { .. } => None,
         };
-        Self { kind: principal.kind(), id: principal.id(), token_end, allowance: principal.allowance() }
+        Self { kind: principal.kind(), id: principal.id(), token_end, rate_state: principal.rate_state() }
     }
 }
 
@@ -183,7 +183,7 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
 }
 
 fn bearer_of<'h>((scheme, rest): (&[u8], &'h [u8])) -> Result<&'h str, ApiError> {
-    if scheme.eq_ignore_ascii_case(b"bearer") { token(rest) } else { Err(Denied::Missing.into()) }
+    if scheme.eq_ignore_ascii_case(b"bearer") { token(rest) } else { Err(Rejection::Missing.into()) }
 }
 
 /// The same, or the password of Basic (RFC 7617), whose user name may be anything: git and curl send tokens that way.
@@ -208,7 +208,7 @@ pub(super) fn basic_pair(encoded: &[u8]) -> Result<String, ApiError> {
 /// (RFC 9110, section 11.4).
 pub(super) fn authorization(headers: &HeaderMap) -> Result<(&[u8], &[u8]), ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION);
-    let value = values.next().ok_or(Denied::Missing)?.as_bytes();
+    let value = values.next().ok_or(Rejection::Missing)?.as_bytes();
     if values.next().is_some() {
         return Err(ApiError::MalformedAuthorization("There must be one Authorization header."));
     }

@@ -12,7 +12,7 @@ use actix_web::{
 };
 use uuid::Uuid;
 
-use super::{envelope::add_allowance, error::ApiError};
+use super::{envelope::add_rate_state, error::ApiError};
 use crate::{
     domain::policy_options::{IdentityHeader, IdentityHeaders},
     ops::{self, principal::Principal},
@@ -38,8 +38,8 @@ pub(super) fn allow(principal: Option<&Principal>, wanted: IdentityHeaders) -> R
     headers.append(X_AUTH_TOKEN_KIND, who.kind);
     headers.append(X_AUTH_ABILITIES, who.abilities);
     headers.append(X_AUTH_ENVIRONMENT_ID, who.environment);
-    if let Some(allowance) = principal.and_then(Principal::allowance) {
-        add_allowance(headers, allowance);
+    if let Some(rate_state) = principal.and_then(Principal::rate_state) {
+        add_rate_state(headers, rate_state);
     }
     Ok(response)
 }

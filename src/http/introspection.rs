@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::ability::{Abilities, Ability},
     ops::{
-        endings::Moment,
+        endings::RequestStart,
         principal::Principal,
         tokens,
         verification::{self, Caller, Check, Verdict},
@@ -60,7 +60,7 @@ struct Details {
 }
 
 /// RFC 7662 has no word for who presented the token, so one that is bound to addresses is not active there.
-const fn untold(since: Moment) -> Caller<'static> {
+const fn untold(since: RequestStart) -> Caller<'static> {
     Caller { address: None, user_agent: None, since: Some(since) }
 }
 
@@ -211,7 +211,7 @@ fn size(verdict: &Verdict) -> usize {
 }
 
 /// Any text is a token to be judged; what is wrong with it is the answer and not an error.
-fn read_check(form: &mut Form, since: Moment) -> Option<Check> {
+fn read_check(form: &mut Form, since: RequestStart) -> Option<Check> {
     let token = form.required("token", |text| Ok::<_, &str>(text.to_owned()));
     form.refuse_null("abilities", "Leave it out to ask for no ability.");
     let abilities = form.optional_list("abilities", Abilities::MAX, Ability::parse).unwrap_or_default();

@@ -5,14 +5,14 @@ use serde::Serialize;
 use super::form::Form;
 use crate::{
     domain::{
-        limits::{Allowlist, Limits},
         token::Token,
+        usage_limits::{Allowlist, UsageLimits},
     },
-    ops::limits::{MOST_PER_MINUTE, QuotasLeft},
+    ops::usage_limits::{MAX_PER_MINUTE, QuotasLeft},
 };
 
 /// What a form that makes a token may say of its limits.
-pub(super) fn read(form: &mut Form) -> Limits {
+pub(super) fn read(form: &mut Form) -> UsageLimits {
     for field in ["ip_allowlist", "requests_per_minute", "quota"] {
         form.refuse_null(field, "Leave it out for a token without this limit.");
     }
@@ -27,9 +27,9 @@ pub(super) fn read(form: &mut Form) -> Limits {
     });
     let mut number =
         |field, most: u32| form.optional_number(field, 1..=most.into()).and_then(|number| u32::try_from(number).ok());
-    Limits {
+    UsageLimits {
         allowlist,
-        requests_per_minute: number("requests_per_minute", MOST_PER_MINUTE),
+        requests_per_minute: number("requests_per_minute", MAX_PER_MINUTE),
         quota: number("quota", u32::MAX),
     }
 }

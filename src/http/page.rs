@@ -3,7 +3,7 @@
 use actix_web::web::Query;
 
 use super::error::ApiError;
-use crate::ops::Violation;
+use crate::ops::FieldError;
 
 /// The most items on a page, and as many as there are without `?limit=`.
 const LARGEST: u32 = 100;
@@ -21,5 +21,5 @@ pub(super) fn read<T>(query: Result<Query<T>, actix_web::Error>) -> Result<T, Ap
 pub(super) fn limit(text: Option<String>) -> Result<u32, ApiError> {
     let Some(text) = text else { return Ok(LARGEST) };
     let limit = text.parse().ok().filter(|limit| (1..=LARGEST).contains(limit));
-    limit.ok_or_else(|| Violation::new("limit", format!("must be a whole number from 1 to {LARGEST}.")).into())
+    limit.ok_or_else(|| FieldError::new("limit", format!("must be a whole number from 1 to {LARGEST}.")).into())
 }

@@ -13,7 +13,7 @@ use crate::{
         policy_options::{CredentialPlace, PolicyOptions},
         secret::{Prefixes, PresentedCredential},
     },
-    ops::{self, verification::Denied},
+    ops::{self, verification::Rejection},
 };
 
 const TWO_CREDENTIALS: ApiError =
@@ -29,7 +29,7 @@ pub(super) fn credential<'h>(
         return bearer_or_basic(headers);
     }
     let mut found = match of_authorization(headers, options, prefixes) {
-        Err(ApiError::Ops(ops::Error::Denied(Denied::Missing))) => None,
+        Err(ApiError::Ops(ops::Error::Rejected(Rejection::Missing))) => None,
         other => Some(other?),
     };
     for place in &options.credential_from {
@@ -37,10 +37,10 @@ pub(super) fn credential<'h>(
             if found.is_some() {
                 return Err(TWO_CREDENTIALS);
             }
-            found = Some(Cow::Borrowed(token(value).map_err(|_| Denied::Malformed)?));
+            found = Some(Cow::Borrowed(token(value).map_err(|_| Rejection::Malformed)?));
         }
     }
-    found.ok_or_else(|| Denied::Missing.into())
+    found.ok_or_else(|| Rejection::Missing.into())
 }
 
 fn of_authorization<'h>(
@@ -68,8 +68,8 @@ fn of_basic(pair: &str, prefixes: &Prefixes) -> Result<String, ApiError> {
     };
     // Somebody typed this. They are asked again.
     match chosen {
-        "" => Err(Denied::Missing.into()),
-        text => token(text.as_bytes()).map(str::to_owned).map_err(|_| Denied::Malformed.into()),
+        "" => Err(Rejection::Missing.into()),
+        text => token(text.as_bytes()).map(str::to_owned).map_err(|_| Rejection::Malformed.into()),
     }
 }
 

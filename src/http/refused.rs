@@ -8,7 +8,7 @@ use crate::{
     domain::account::Email,
     ops::{
         Error,
-        verification::{self, Denied},
+        verification::{self, Rejection},
     },
 };
 
@@ -27,7 +27,7 @@ pub(super) fn note_account(request: &HttpRequest, email: &Email) {
 
 /// Notes whose `credential` it is that was refused with `error`, if that is because its limits are used up.
 pub(super) async fn note_token(request: &HttpRequest, credential: &str, error: &Error) {
-    if !matches!(error, Error::Throttled(_) | Error::Denied(Denied::RateLimited(_) | Denied::QuotaExceeded)) {
+    if !matches!(error, Error::Throttled(_) | Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded)) {
         return;
     }
     let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");

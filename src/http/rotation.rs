@@ -28,9 +28,9 @@ use super::{
 use crate::{
     domain::audit::RequestSource,
     ops::{
-        limits::quotas_left,
         principal::Principal,
         rotation::{self, Rotated, RotationRequest},
+        usage_limits::quotas_left,
         verification::Caller,
     },
 };

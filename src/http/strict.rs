@@ -9,7 +9,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, Responder};
 use futures_util::future::LocalBoxFuture;
 
 use super::{error::ApiError, form::Body};
-use crate::ops::{self, Violation};
+use crate::ops::{self, FieldError};
 
 /// A handler that is called only where it reads all that was sent.
 #[derive(Clone)]
@@ -50,12 +50,12 @@ fn refuse_unknown(query: &str, known: &[&str]) -> Result<(), ApiError> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
         .map_err(|error| ApiError::Malformed(format!("The query cannot be read: {error}.")))?;
     let unknown: BTreeSet<String> = pairs.into_iter().map(|(name, _)| name).collect();
-    let unknown: Vec<Violation> = unknown
+    let unknown: Vec<FieldError> = unknown
         .into_iter()
         .filter(|name| !known.contains(&&**name) && !CREDENTIALS.contains(&&**name))
         .map(|name| match known {
-            [] => Violation::new(name, "is unknown. There are no parameters here."),
-            _ => Violation::new(name, format!("is unknown. The parameters here are: {}.", known.join(", "))),
+            [] => FieldError::new(name, "is unknown. There are no parameters here."),
+            _ => FieldError::new(name, format!("is unknown. The parameters here are: {}.", known.join(", "))),
         })
         .collect();
     if unknown.is_empty() { Ok(()) } else { Err(ops::Error::Invalid(unknown).into()) }

@@ -24,18 +24,18 @@ use crate::{
     domain::{
         ability::{Abilities, Ability},
         id::TokenId,
-        limits::Limits,
         text::Name,
         time::Timestamp,
         token::{IssuedToken, Revocation, Token, TokenState},
-        use_origin::UseLocation,
+        usage_limits::UsageLimits,
+        use_location::UseLocation,
     },
     ops::{
-        self, Violation,
-        limits::{QuotasLeft, quotas_left},
-        origins::last_uses,
+        self, FieldError,
         rotation::{SuccessorsOf, successors_of},
         tokens::{self, Expiry, ListRequest, Page, TokenRequest},
+        usage_limits::{QuotasLeft, quotas_left},
+        use_locations::last_uses,
     },
 };
 
@@ -197,7 +197,7 @@ pub(super) struct NewTokenForm {
     /// `None` where the field is missing.
     pub(super) abilities: Option<Abilities>,
     pub(super) expiry: Expiry,
-    pub(super) limits: Limits,
+    pub(super) limits: UsageLimits,
 }
 
 impl NewTokenForm {
@@ -253,11 +253,11 @@ pub(super) fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
         "active" => Ok(TokenState::Active),
         "expired" => Ok(TokenState::Expired),
         "revoked" => Ok(TokenState::Revoked),
-        _ => Err(Violation::new("state", "must be active, expired or revoked.")),
+        _ => Err(FieldError::new("state", "must be active, expired or revoked.")),
     });
     let search = query.search.filter(|search| !search.is_empty());
     if search.as_ref().is_some_and(|search| search.chars().count() > Name::MAX_CHARS) {
-        return Err(Violation::new("search", "must not be greater than 255 characters.").into());
+        return Err(FieldError::new("search", "must not be greater than 255 characters.").into());
     }
     Ok(ListRequest { search, state: state.transpose()?, cursor: query.cursor, limit })
 }

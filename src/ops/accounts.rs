@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    Context, Error, Violation,
+    Context, Error, FieldError,
     passwords::{Against, Slot},
     sessions::IssuedSession,
     throttle::Attempt,
@@ -297,13 +297,13 @@ fn guessable(name: &Name, email: &Email) -> Vec<String> {
 }
 
 pub(super) fn wrong_current_password() -> Error {
-    Violation { field: "current_password".into(), message: "The password is incorrect.".into() }.into()
+    FieldError { field: "current_password".into(), message: "The password is incorrect.".into() }.into()
 }
 
 pub(super) fn email_taken(error: StoreError) -> Error {
     match error {
         StoreError::Conflict(Conflict::EmailTaken) => {
-            Violation { field: "email".into(), message: "The email has already been taken.".into() }.into()
+            FieldError { field: "email".into(), message: "The email has already been taken.".into() }.into()
         }
         other => other.into(),
     }

@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use super::{Error, Violation};
+use super::{Error, FieldError};
 use crate::domain::time::Timestamp;
 
 /// A list that is answered in pages.
@@ -79,7 +79,7 @@ impl List {
 }
 
 fn refused() -> Error {
-    Violation::new("cursor", "must be a next_cursor that was answered to you.").into()
+    FieldError::new("cursor", "must be a next_cursor that was answered to you.").into()
 }
 
 #[cfg(test)]

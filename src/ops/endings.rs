@@ -32,9 +32,9 @@ const REMEMBERED: usize = 10_000;
 
 /// A moment in the order in which endings are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(NonZeroU64);
+pub struct RequestStart(NonZeroU64);
 
-impl Moment {
+impl RequestStart {
     const fn after(answered: u64) -> Self {
         Self(NonZeroU64::MIN.saturating_add(answered))
     }
@@ -60,28 +60,28 @@ pub(super) struct Endings {
 struct Known {
     endings: HashMap<Ended, State>,
     /// The answered ones, oldest first.
-    in_order: VecDeque<(Moment, Ended)>,
+    in_order: VecDeque<(RequestStart, Ended)>,
     /// The latest one that was forgotten.
-    forgotten: Option<Moment>,
+    forgotten: Option<RequestStart>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct State {
     /// How many requests may end it and are not answered.
     under_way: usize,
-    answered: Option<Moment>,
+    answered: Option<RequestStart>,
 }
 
 impl State {
-    fn is_race(self, since: Moment) -> bool {
+    fn is_race(self, since: RequestStart) -> bool {
         self.under_way > 0 || self.answered.is_some_and(|answered| since < answered)
     }
 }
 
 impl Endings {
     /// The moment now: what a request notes when it starts.
-    pub(super) fn now(&self) -> Moment {
-        Moment::after(self.answered.load(Ordering::SeqCst))
+    pub(super) fn now(&self) -> RequestStart {
+        RequestStart::after(self.answered.load(Ordering::SeqCst))
     }
 
     /// Notes that a request is about to end something: before the store is asked to.
@@ -94,7 +94,7 @@ impl Endings {
     }
 
     /// Whether a request that started at `since` crosses the rotation that has ended this token.
-    pub(super) fn is_race(&self, token: &Token, since: Moment) -> bool {
+    pub(super) fn is_race(&self, token: &Token, since: RequestStart) -> bool {
         let known = self.lock();
         let ended = [Some(Ended::Token(token.id)), token.rotated_from.map(Ended::SuccessorOf)];
         known.forgotten.is_some_and(|forgotten| since < forgotten)
@@ -111,7 +111,7 @@ impl Endings {
 }
 
 impl Known {
-    fn answer(&mut self, ended: Ended, at: Moment) {
+    fn answer(&mut self, ended: Ended, at: RequestStart) {
         let state = self.endings.entry(ended).or_default();
         state.under_way = state.under_way.saturating_sub(1);
         state.answered = Some(at);
@@ -160,7 +160,7 @@ impl Drop for Ending {
             return;
         }
         let mut known = self.endings.lock();
-        let at = Moment::after(self.endings.answered.fetch_add(1, Ordering::SeqCst) + 1);
+        let at = RequestStart::after(self.endings.answered.fetch_add(1, Ordering::SeqCst) + 1);
         mem::take(&mut self.ended).into_iter().for_each(|ended| known.answer(ended, at));
     }
 }

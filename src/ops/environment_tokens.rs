@@ -17,10 +17,10 @@ use crate::{
         audit::{Action, Entry, RequestSource, Target},
         environment::{Role, Successor},
         id::{EnvironmentId, TokenId, UserId},
-        limits::Limits,
         secret::{CredentialKind, Plaintext},
         text::Name,
         token::{IssuedToken, RevocationReason, Token, TokenState},
+        usage_limits::UsageLimits,
     },
     store::{Conflict, StoreError, TokenQuery},
 };
@@ -38,7 +38,7 @@ pub struct EnvironmentTokenRequest {
     /// When it ends.
     pub expiry: tokens::Expiry,
     /// From where and how much it may be used.
-    pub limits: Limits,
+    pub limits: UsageLimits,
 }
 
 /// Makes a token of an environment, asked by the user. Its plaintext is in the answer and nowhere else.

@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use super::{Context, Error, Violation, cursor::List};
+use super::{Context, Error, FieldError, cursor::List};
 use crate::{
     domain::{
         account::User,
@@ -30,7 +30,7 @@ pub async fn create(
         StoreError::Conflict(Conflict::TooManyEnvironments) => {
             let most = Environment::MAX_PER_OWNER;
             let message = format!("You have {most} environments, as many as this server allows. Delete one first.");
-            Violation { field: "name".into(), message }.into()
+            FieldError { field: "name".into(), message }.into()
         }
         other => Error::from(other),
     })?;
@@ -74,7 +74,7 @@ pub async fn get(ctx: &Context, user: UserId, id: EnvironmentId) -> Result<Envir
 }
 
 /// Makes an environment that the user sees the one that they work in.
-pub async fn choose(ctx: &Context, user: UserId, id: EnvironmentId, origin: RequestSource) -> Result<User, Error> {
+pub async fn set_current(ctx: &Context, user: UserId, id: EnvironmentId, origin: RequestSource) -> Result<User, Error> {
     Ok(ctx.store.set_current_environment(user, id, ctx.by(origin)).await?)
 }
 
@@ -100,7 +100,7 @@ pub async fn members(ctx: &Context, user: UserId, id: EnvironmentId) -> Result<V
 }
 
 /// Shares an environment with somebody, or gives them another role.
-pub async fn share(
+pub async fn set_member(
     ctx: &Context,
     user: UserId,
     id: EnvironmentId,
@@ -111,19 +111,19 @@ pub async fn share(
     let shared = ctx.store.set_member(user, id, with, role, ctx.by(origin)).await;
     shared.map_err(|error| match error {
         StoreError::Conflict(Conflict::OwnerIsNoMember) => {
-            Violation::new("user_id", "must not be the owner of the environment.").into()
+            FieldError::new("user_id", "must not be the owner of the environment.").into()
         }
         StoreError::Conflict(Conflict::TooManyMembers) => {
             let most = Environment::MAX_MEMBERS;
             let message = format!("The environment is shared with {most} people, as many as this server allows.");
-            Violation { field: "user_id".into(), message }.into()
+            FieldError { field: "user_id".into(), message }.into()
         }
         other => other.into(),
     })
 }
 
 /// Shares an environment with somebody no more: asked by its owner, or by them.
-pub async fn unshare(
+pub async fn remove_member(
     ctx: &Context,
     user: UserId,
     id: EnvironmentId,

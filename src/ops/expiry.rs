@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Context, Error, Violation,
-    verification::{Denied, has_passed},
+    Context, Error, FieldError,
+    verification::{Rejection, has_passed},
 };
 use crate::{
     config,
@@ -82,7 +82,9 @@ pub(super) fn of_new(lifetimes: &Lifetimes, expiry: Expiry, now: Timestamp) -> R
         Expiry::Default => Ok(lifetimes.default.or(lifetimes.max).map(|lifetime| now.plus(lifetime))),
         Expiry::Never => match lifetimes.max {
             None if lifetimes.allow_endless => Ok(None),
-            None => Err(Violation::new(expiry.field(), "must say when the token ends: none may last for ever.").into()),
+            None => {
+                Err(FieldError::new(expiry.field(), "must say when the token ends: none may last for ever.").into())
+            }
             Some(max) => Err(beyond(expiry, max)),
         },
         Expiry::At(_) | Expiry::After(_) => ahead(lifetimes, expiry, now),
@@ -97,7 +99,7 @@ pub(super) fn ahead(lifetimes: &Lifetimes, expiry: Expiry, now: Timestamp) -> Re
         Expiry::After(lifetime) => now.plus(lifetime),
     };
     if has_passed(end, now) {
-        return Err(Violation::new(expiry.field(), "must be a time in the future.").into());
+        return Err(FieldError::new(expiry.field(), "must be a time in the future.").into());
     }
     match lifetimes.max {
         Some(max) if end > now.plus(max) => Err(beyond(expiry, max)),
@@ -107,7 +109,7 @@ pub(super) fn ahead(lifetimes: &Lifetimes, expiry: Expiry, now: Timestamp) -> Re
 
 fn beyond(expiry: Expiry, max: Duration) -> Error {
     let predicate = format!("must not be more than {} from now, the longest that this server allows.", in_words(max));
-    Violation::new(expiry.field(), predicate).into()
+    FieldError::new(expiry.field(), predicate).into()
 }
 
 /// In the largest unit that tells it exactly.
@@ -131,11 +133,11 @@ pub(super) async fn expect_in_use(ctx: &Context, record: &TokenRecord, now: Time
     // The store first: a use that is written in between is still found here.
     let stored = match ctx.store.last_use_of(record.token.number).await {
         Ok(stored) => stored,
-        Err(StoreError::NotFound) => return Err(Denied::Revoked.into()),
+        Err(StoreError::NotFound) => return Err(Rejection::Revoked.into()),
         Err(error) => return Err(error.into()),
     };
     let latest = ctx.uses.latest_token(record.token.number, stored);
-    if is_idle(latest, &record.token, idle, now) { Err(Denied::Idle.into()) } else { Ok(()) }
+    if is_idle(latest, &record.token, idle, now) { Err(Rejection::Idle.into()) } else { Ok(()) }
 }
 
 /// A time from when the clock ran ahead counts as now, lest it keep the token from ever being idle.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use futures_util::future::join;
 use tokio::sync::mpsc;
 
-use super::{Context, Error, limits, tokens};
+use super::{Context, Error, tokens, usage_limits};
 use crate::{
     domain::{
         account::{Email, User},
@@ -116,7 +116,7 @@ pub async fn tokens(
                 return ControlFlow::Break(());
             }
             left -= 1;
-            let quota_left = limits::quota_left(ctx, &token, row.quota_used);
+            let quota_left = usage_limits::quota_left(ctx, &token, row.quota_used);
             each(ListedToken { token, owner: row.owner, quota_left, successor: row.successor }).await
         },
     )

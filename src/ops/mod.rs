@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod authorization;
 pub mod clock;
 mod cursor;
 pub mod endings;
@@ -12,9 +13,6 @@ pub mod environment_tokens;
 pub mod environments;
 pub mod expiry;
 pub mod inventory;
-pub mod limits;
-pub mod origins;
-pub mod passage;
 pub mod passwords;
 pub mod principal;
 pub mod profile;
@@ -25,6 +23,8 @@ pub mod rotation;
 pub mod sessions;
 pub mod throttle;
 pub mod tokens;
+pub mod usage_limits;
+pub mod use_locations;
 pub mod uses;
 pub mod verification;
 
@@ -33,19 +33,19 @@ use std::{
     time::Duration,
 };
 
+use authorization::PolicyRejection;
 use clock::Clock;
-use endings::{Endings, Moment};
+use endings::{Endings, RequestStart};
 use expiry::Lifetimes;
-use limits::Meters;
-use origins::Locations;
-use passage::PolicyDenied;
 use passwords::Passwords;
 use pruning::Pruning;
 use reuse::ReuseQueue;
 use rotation::Rotations;
 use throttle::{Throttle, Throttled};
+use usage_limits::Meters;
+use use_locations::Locations;
 use uses::UseRecorder;
-use verification::Denied;
+use verification::Rejection;
 
 use crate::{
     config::{self, Config},
@@ -170,7 +170,7 @@ impl Context {
     }
 
     /// The moment now, for [`verification::Caller::since`].
-    pub fn moment(&self) -> Moment {
+    pub fn moment(&self) -> RequestStart {
         self.endings.now()
     }
 
@@ -232,7 +232,7 @@ impl Context {
 pub enum Error {
     /// The credential is not accepted. Outside, all the reasons look the same.
     #[error("denied: {0}")]
-    Denied(#[from] Denied),
+    Rejected(#[from] Rejection),
     /// The e-mail address and the password do not sign anybody in.
     #[error("sign-in refused")]
     SignInRefused,
@@ -247,7 +247,7 @@ pub enum Error {
     MissingAbility(Vec<Ability>),
     /// The policy lets nobody through, whatever their abilities.
     #[error("policy: {0}")]
-    Policy(#[from] PolicyDenied),
+    Policy(#[from] PolicyRejection),
     /// The right person, but their role in the environment does not include this.
     #[error("the role in the environment does not allow it")]
     RoleRequired,
@@ -269,7 +269,7 @@ pub enum Error {
     RegistrationClosed,
     /// What was asked breaks rules; each is named.
     #[error("{}", list(.0))]
-    Invalid(Vec<Violation>),
+    Invalid(Vec<FieldError>),
     /// Too many attempts.
     #[error("too many attempts")]
     Throttled(Throttled),
@@ -312,14 +312,14 @@ impl StateConflict {
 
 /// A rule that a field breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub struct FieldError {
     /// The field, as the API names it: `name`, `abilities.0`.
     pub field: String,
     /// A whole sentence: "The name field is required."
     pub message: String,
 }
 
-impl Violation {
+impl FieldError {
     /// A violation whose message is `The FIELD field PREDICATE`.
     pub fn new(field: impl Into<String>, predicate: impl std::fmt::Display) -> Self {
         let field = field.into();
@@ -327,8 +327,8 @@ impl Violation {
     }
 }
 
-impl From<Violation> for Error {
-    fn from(violation: Violation) -> Self {
+impl From<FieldError> for Error {
+    fn from(violation: FieldError) -> Self {
         Self::Invalid(vec![violation])
     }
 }
@@ -338,7 +338,7 @@ impl From<StoreError> for Error {
         match error {
             StoreError::NotFound => Self::NotFound,
             // What began with a good session is refused like what comes after its end.
-            StoreError::Conflict(Conflict::SessionEnded) => Denied::Unknown.into(),
+            StoreError::Conflict(Conflict::SessionEnded) => Rejection::Unknown.into(),
             StoreError::Conflict(Conflict::RoleRequired) => Self::RoleRequired,
             StoreError::Conflict(Conflict::DefaultEnvironment) => StateConflict::DefaultEnvironment.into(),
             StoreError::Conflict(Conflict::TokenExpired) => StateConflict::TokenExpired.into(),
@@ -359,7 +359,7 @@ fn join(abilities: &[Ability]) -> String {
     abilities.iter().map(Ability::as_str).collect::<Vec<_>>().join(" ")
 }
 
-fn list(violations: &[Violation]) -> String {
+fn list(violations: &[FieldError]) -> String {
     let messages: Vec<&str> = violations.iter().map(|violation| &*violation.message).collect();
     messages.join(" ")
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Error, limits::Allowance};
+use super::{Error, usage_limits::RateState};
 use crate::domain::{
     ability::{Abilities, Ability, ServerAbility},
     account::User,
@@ -29,7 +29,7 @@ pub enum Principal {
         /// The token, and whose it is.
         record: Arc<TokenRecord>,
         /// What is left of its rate; `None` where that is not limited.
-        allowance: Option<Allowance>,
+        rate_state: Option<RateState>,
     },
     /// Software with an environment's token, which stands for no person.
     EnvironmentToken {
@@ -38,7 +38,7 @@ pub enum Principal {
         /// The token, and the owner of its environment.
         record: Arc<TokenRecord>,
         /// What is left of its rate; `None` where that is not limited.
-        allowance: Option<Allowance>,
+        rate_state: Option<RateState>,
     },
 }
 
@@ -90,10 +90,10 @@ impl Principal {
     }
 
     /// What is left of its rate, where that is limited.
-    pub fn allowance(&self) -> Option<Allowance> {
+    pub fn rate_state(&self) -> Option<RateState> {
         match self {
             Self::Session { .. } => None,
-            Self::PersonalAccessToken { allowance, .. } | Self::EnvironmentToken { allowance, .. } => *allowance,
+            Self::PersonalAccessToken { rate_state, .. } | Self::EnvironmentToken { rate_state, .. } => *rate_state,
         }
     }
 

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::{
-    Context, Error, Violation,
+    Context, Error, FieldError,
     accounts::{email_taken, refuse_confirmation, wrong_current_password},
     throttle::Attempt,
 };
@@ -50,10 +50,10 @@ pub async fn update(
         return Ok(ctx.store.change_profile(session.user, change, ctx.by(origin)).await?);
     }
     if !ctx.rules.email_change {
-        return Err(Violation::new("email", "cannot be changed on this server. Ask its administrator.").into());
+        return Err(FieldError::new("email", "cannot be changed on this server. Ask its administrator.").into());
     }
     let Some(current) = current_password else {
-        return Err(Violation::new("current_password", "is required to change the email.").into());
+        return Err(FieldError::new("current_password", "is required to change the email.").into());
     };
     let mut counted = ctx.throttle.address_change(session.id, session.user).map_err(Error::Throttled)?;
     let change = ProfileChange { name, email: Some(email), ..ProfileChange::default() };

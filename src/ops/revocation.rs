@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, mem, net::IpAddr};
 
 use uuid::Uuid;
 
-use super::{Context, Error, Violation, tokens};
+use super::{Context, Error, FieldError, tokens};
 use crate::{
     domain::{
         ability::Ability,
@@ -86,7 +86,7 @@ pub async fn revoke_many(
     let selection = match bulk {
         BulkRevocation::All => TokenSelection::All,
         BulkRevocation::UnusedSince(since) if since > by.at => {
-            return Err(Violation::new("unused_since", "must not be a time in the future.").into());
+            return Err(FieldError::new("unused_since", "must not be a time in the future.").into());
         }
         BulkRevocation::UnusedSince(since) => {
             let latest_use = |token: &Token| ctx.uses.latest_token(token.number, token.last_used_at);

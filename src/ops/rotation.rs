@@ -13,12 +13,12 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Context, Error, Violation,
-    endings::{Ended, Ending, Moment},
+    Context, Error, FieldError,
+    endings::{Ended, Ending, RequestStart},
     expiry::{self, Expiry},
     principal::Principal,
     reuse, tokens,
-    verification::{self, Caller, Denied, has_passed},
+    verification::{self, Caller, Rejection, has_passed},
 };
 use crate::{
     domain::{
@@ -87,13 +87,13 @@ pub async fn authenticate_for_rotation(
             Ok(principal)
         }
         Ok(other) => Err(Error::NotSelfRotating(other.kind())),
-        Err(Error::Denied(Denied::Rotated)) => Err(refuse_ended(ctx, credential, since, origin).await),
+        Err(Error::Rejected(Rejection::Rotated)) => Err(refuse_ended(ctx, credential, since, origin).await),
         Err(error) => Err(error),
     }
 }
 
 /// The refusal of a secret that rotation has ended: by one that won a race, or before this request started.
-async fn refuse_ended(ctx: &Context, credential: &str, since: Moment, origin: RequestSource) -> Error {
+async fn refuse_ended(ctx: &Context, credential: &str, since: RequestStart, origin: RequestSource) -> Error {
     match find_ended(ctx, credential).await {
         Ok(Some(record)) if ctx.endings.is_race(&record.token, since) => lost_race(ctx, &record.token).await,
         Ok(Some(record)) => {
@@ -101,12 +101,12 @@ async fn refuse_ended(ctx: &Context, credential: &str, since: Moment, origin: Re
             if let Err(error) = reuse::revoke_family(ctx, &record.token, by).await {
                 log::error!(error:%; "a token was reused after its end, and its family could not be ended yet");
             }
-            Denied::Rotated.into()
+            Rejection::Rotated.into()
         }
-        Ok(None) => Denied::Rotated.into(),
+        Ok(None) => Rejection::Rotated.into(),
         Err(error) => {
             log::error!(error:%; "a token was reused after its end, and its family could not be ended");
-            Denied::Rotated.into()
+            Rejection::Rotated.into()
         }
     }
 }
@@ -114,7 +114,7 @@ async fn refuse_ended(ctx: &Context, credential: &str, since: Moment, origin: Re
 /// What is answered to a rotation that another one was faster than.
 async fn lost_race(ctx: &Context, token: &Token) -> Error {
     if !token.abilities.cover(ServerAbility::TokensRotateSelf.as_str()) {
-        return Denied::Rotated.into();
+        return Rejection::Rotated.into();
     }
     match ctx.store.successors_of(vec![token.id]).await {
         Ok(found) => Error::AlreadyRotated(found.first().map(|(_, successor)| *successor)),
@@ -137,7 +137,7 @@ pub async fn rotate_self(
     let origin = RequestSource { actor: Actor::PersonalAccessToken(record.token.id), ..origin };
     replace(ctx, &record.token, request, origin).await.map_err(|error| match error {
         // It ended after it was accepted.
-        Error::NotFound => Denied::Revoked.into(),
+        Error::NotFound => Rejection::Revoked.into(),
         other => other,
     })
 }
@@ -219,7 +219,7 @@ fn refusal(error: StoreError, expiry: Expiry) -> Error {
         }
         _ => "must not be later than the end of the token that is replaced.",
     };
-    Violation::new(expiry.field(), predicate).into()
+    FieldError::new(expiry.field(), predicate).into()
 }
 
 /// What rotation must not forget between two turns of the housekeeping.
@@ -239,7 +239,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Writes the first use of a successor, by which the token that it replaces may end; answers whether that is done. A
 /// store that cannot write refuses nobody: the next use tries again.
-pub(super) async fn begin(ctx: &Context, record: &TokenRecord, now: Timestamp) -> Result<bool, Denied> {
+pub(super) async fn begin(ctx: &Context, record: &TokenRecord, now: Timestamp) -> Result<bool, Rejection> {
     let TokenRecord { token, .. } = record;
     let Some(rotated_from) = token.rotated_from else { return Ok(true) };
     let ending = ctx.endings.begin(vec![Ended::Token(rotated_from)]);
@@ -251,7 +251,7 @@ pub(super) async fn begin(ctx: &Context, record: &TokenRecord, now: Timestamp) -
         // It gave way to another, or was revoked, before this use.
         Err(StoreError::NotFound) => {
             ending.did_not_happen();
-            Err(Denied::Revoked)
+            Err(Rejection::Revoked)
         }
         Err(error) => {
             log::warn!(error:%; "the first use of a successor was not written, and what it replaces goes on");

@@ -3,18 +3,18 @@
 use uuid::Uuid;
 
 pub use super::expiry::Expiry;
-use super::{Context, Error, Violation, cursor::List, environment_tokens, expiry, revocation};
+use super::{Context, Error, FieldError, cursor::List, environment_tokens, expiry, revocation};
 use crate::{
     domain::{
         ability::{Abilities, Ability, ServerAbility},
         audit::{Action, Actor, Attribution, Entry, RequestSource, Target},
         id::{EnvironmentId, TokenId, UserId},
-        limits::Limits,
         page,
         secret::{CredentialKind, Plaintext, PresentedCredential},
         text::Name,
         time::Timestamp,
         token::{IssuedToken, NewToken, RevocationReason, Token, TokenState},
+        usage_limits::UsageLimits,
     },
     store::{Conflict, StoreError, Successors, TokenQuery},
 };
@@ -31,7 +31,7 @@ pub struct TokenRequest {
     /// When it ends.
     pub expiry: Expiry,
     /// From where and how much it may be used.
-    pub limits: Limits,
+    pub limits: UsageLimits,
 }
 
 /// Makes a token. Its plaintext is in the answer and nowhere else, and it is valid from the moment it is on disk. Nobody
@@ -84,7 +84,7 @@ fn judge_abilities(ctx: &Context, abilities: Option<Abilities>, actor: Actor) ->
         Some(abilities) => abilities,
         None if ctx.rules.require_abilities => {
             let predicate = "is required on this server. Name each ability, or * for full access.";
-            return Err(Violation::new("abilities", predicate).into());
+            return Err(FieldError::new("abilities", predicate).into());
         }
         None => Abilities::full(),
     };
@@ -92,9 +92,9 @@ fn judge_abilities(ctx: &Context, abilities: Option<Abilities>, actor: Actor) ->
     for (at, ability) in abilities.iter().enumerate() {
         let field = format!("abilities.{at}");
         if ability.is_reserved() && actor != Actor::CommandLine {
-            violations.push(Violation::new(field, "is reserved: only the server's administrator can grant it."));
+            violations.push(FieldError::new(field, "is reserved: only the server's administrator can grant it."));
         } else if !is_known(&ctx.rules.catalogue, ability) {
-            violations.push(Violation::new(field, "is not an ability that this server knows."));
+            violations.push(FieldError::new(field, "is not an ability that this server knows."));
         }
     }
     if violations.is_empty() { Ok(abilities) } else { Err(Error::Invalid(violations)) }
@@ -110,7 +110,7 @@ fn is_known(catalogue: &[Ability], ability: &Ability) -> bool {
 /// `who` is a person with a verb: "You have".
 pub(super) fn too_many(who: &str, limit: u32) -> Error {
     let message = format!("{who} {limit} live tokens, as many as this server allows. Revoke one first.");
-    Violation { field: "name".into(), message }.into()
+    FieldError { field: "name".into(), message }.into()
 }
 
 /// Which of their tokens a person wants to see.

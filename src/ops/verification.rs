@@ -5,8 +5,8 @@
 use std::{net::IpAddr, sync::Arc};
 
 use super::{
-    Context, Error, endings::Moment, expiry, limits::Allowance, principal::Principal, reuse, rotation,
-    throttle::Throttled,
+    Context, Error, endings::RequestStart, expiry, principal::Principal, reuse, rotation, throttle::Throttled,
+    usage_limits::RateState,
 };
 use crate::{
     domain::{
@@ -22,7 +22,7 @@ use crate::{
 /// Why a credential is not accepted: for logs and metrics. Outside, all of these are one 401, but that it was used too
 /// much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
+pub enum Rejection {
     /// None was presented.
     #[error("no credential")]
     Missing,
@@ -72,10 +72,10 @@ pub struct Caller<'r> {
     /// What they call themselves.
     pub user_agent: Option<&'r str>,
     /// When the request started; `None` is now. It tells a race from a reuse ([`super::endings`]).
-    pub since: Option<Moment>,
+    pub since: Option<RequestStart>,
 }
 
-impl Denied {
+impl Rejection {
     /// The word for it in the answer to a caller that may know (`POST /api/v1/tokens/verify`).
     pub const fn code(self) -> &'static str {
         match self {
@@ -95,28 +95,28 @@ impl Denied {
 /// Decides whether `credential` is accepted now from that caller, and notes its use. A use is what is accepted here: it
 /// counts towards rate and quota also where it then turns out that the credential may not do what was asked.
 ///
-/// [`Error::Denied`] where it is not; [`Error::Store`] where that cannot be known.
+/// [`Error::Rejected`] where it is not; [`Error::Store`] where that cannot be known.
 pub fn authenticate<'c>(ctx: &'c Context, credential: &str, caller: Caller<'c>) -> Reply<'c, Principal, Error> {
     let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else {
-        return refuse(Denied::Malformed);
+        return refuse(Rejection::Malformed);
     };
     match presented.kind {
         CredentialKind::Session => ctx.credentials.session_by_hash(&presented.hash).then(|found| match found {
             Ok(Some(record)) => Reply::ready(accept_session(ctx, record)),
-            Ok(None) => refuse(Denied::Unknown),
+            Ok(None) => refuse(Rejection::Unknown),
             Err(error) => Reply::ready(Err(error.into())),
         }),
         CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
             ctx.credentials.token_by_hash(&presented.hash).then(move |found| match found {
                 Ok(Some(record)) => accept_token(ctx, record, &presented, caller),
-                Ok(None) => refuse(Denied::Unknown),
+                Ok(None) => refuse(Rejection::Unknown),
                 Err(error) => Reply::ready(Err(error.into())),
             })
         }
     }
 }
 
-fn refuse<'c>(denied: Denied) -> Reply<'c, Principal, Error> {
+fn refuse<'c>(denied: Rejection) -> Reply<'c, Principal, Error> {
     Reply::ready(Err(denied.into()))
 }
 
@@ -133,10 +133,14 @@ pub fn find_token<'c>(ctx: &'c Context, credential: &str) -> Reply<'c, Option<Pr
 
 /// Says of a credential that somebody else presented what it stands for, or why nothing; for callers that may know.
 /// [`Error::Store`] where that cannot be known.
-pub async fn inspect(ctx: &Context, credential: &str, caller: Caller<'_>) -> Result<Result<Principal, Denied>, Error> {
+pub async fn inspect(
+    ctx: &Context,
+    credential: &str,
+    caller: Caller<'_>,
+) -> Result<Result<Principal, Rejection>, Error> {
     match authenticate(ctx, credential, caller).await {
         Ok(principal) => Ok(Ok(principal)),
-        Err(Error::Denied(denied)) => Ok(Err(denied)),
+        Err(Error::Rejected(denied)) => Ok(Err(denied)),
         Err(error) => Err(error),
     }
 }
@@ -159,7 +163,7 @@ pub enum Verdict {
     /// It is good, but cannot do all of it.
     MissingAbility,
     /// It is not good.
-    Denied(Denied),
+    Rejected(Rejection),
 }
 
 impl Verdict {
@@ -168,7 +172,7 @@ impl Verdict {
         match self {
             Self::Valid(_) => "valid",
             Self::MissingAbility => "missing_ability",
-            Self::Denied(denied) => denied.code(),
+            Self::Rejected(denied) => denied.code(),
         }
     }
 }
@@ -176,7 +180,7 @@ impl Verdict {
 /// Judges a credential for an application. [`Error::Store`] where that cannot be known.
 pub async fn verify(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
     Ok(match inspect(ctx, &check.token, check.caller).await? {
-        Err(denied) => Verdict::Denied(denied),
+        Err(denied) => Verdict::Rejected(denied),
         Ok(principal) if check.abilities.iter().all(|needed| principal.holds(needed.as_str())) => {
             Verdict::Valid(Box::new(principal))
         }
@@ -190,14 +194,14 @@ fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal
     // A time from when the clock ran ahead counts as now, lest it keep the session from ever being idle.
     let is_idle = |at: Timestamp| has_passed(at.min(now).plus(ctx.rules.session_idle_lifetime), now);
     if has_passed(session.expires_at, now) {
-        return Err(Denied::Expired.into());
+        return Err(Rejection::Expired.into());
     }
     // A use that was noted in an earlier record of the session is in none of this one.
     if last_use.at().is_none_or(is_idle) && is_idle(ctx.uses.latest_session(session.id, session.last_used_at)) {
-        return Err(Denied::Idle.into());
+        return Err(Rejection::Idle.into());
     }
     if user.disabled_at.is_some() {
-        return Err(Denied::OwnerDisabled.into());
+        return Err(Rejection::OwnerDisabled.into());
     }
     ctx.uses.note_session(&record, now);
     Ok(Principal::Session { record })
@@ -211,7 +215,7 @@ fn accept_token<'c>(
 ) -> Reply<'c, Principal, Error> {
     let now = ctx.clock.now();
     if let Err(denied) = judge_token(&record, presented, now) {
-        if denied == Denied::Rotated && !ctx.endings.is_race(&record.token, caller.since.unwrap_or(ctx.moment())) {
+        if denied == Rejection::Rotated && !ctx.endings.is_race(&record.token, caller.since.unwrap_or(ctx.moment())) {
             reuse::enqueue(ctx, &record, caller, now);
         }
         return refuse(denied);
@@ -227,55 +231,55 @@ fn accept_token<'c>(
         if expiry::seems_idle(ctx, &record, now) {
             expiry::expect_in_use(ctx, &record, now).await?;
         }
-        let allowance = match &record.token.limits {
+        let rate_state = match &record.token.limits {
             Some(limits) => ctx.meters.spend(&*ctx.store, &record.token, limits, caller.address).await?,
             None => None,
         };
         if !record.token.is_fresh_successor() || rotation::begin(ctx, &record, now).await? {
             ctx.uses.note_token(&record, now);
         }
-        Ok(accepted(ctx, record, allowance, caller, now))
+        Ok(accepted(ctx, record, rate_state, caller, now))
     }))
 }
 
 fn accepted(
     ctx: &Context,
     record: Arc<TokenRecord>,
-    allowance: Option<Allowance>,
+    rate_state: Option<RateState>,
     caller: Caller<'_>,
     now: Timestamp,
 ) -> Principal {
     ctx.origins.note(&record, caller, now);
-    principal(record, allowance)
+    principal(record, rate_state)
 }
 
-fn principal(record: Arc<TokenRecord>, allowance: Option<Allowance>) -> Principal {
+fn principal(record: Arc<TokenRecord>, rate_state: Option<RateState>) -> Principal {
     match record.token.environment {
-        Some(environment) => Principal::EnvironmentToken { environment, record, allowance },
-        None => Principal::PersonalAccessToken { record, allowance },
+        Some(environment) => Principal::EnvironmentToken { environment, record, rate_state },
+        None => Principal::PersonalAccessToken { record, rate_state },
     }
 }
 
-fn judge_token(record: &TokenRecord, presented: &PresentedCredential, now: Timestamp) -> Result<(), Denied> {
+fn judge_token(record: &TokenRecord, presented: &PresentedCredential, now: Timestamp) -> Result<(), Rejection> {
     let TokenRecord { token, owner, .. } = record;
     // Prefixes are settings: what one names today may be of the other kind.
     if presented.kind != token.kind() {
-        return Err(Denied::Unknown);
+        return Err(Rejection::Unknown);
     }
     if presented.number.is_some_and(|number| number != token.number) {
-        return Err(Denied::WrongNumber);
+        return Err(Rejection::WrongNumber);
     }
     if token.revoked.is_some() {
-        return Err(if token.is_rotated_away() { Denied::Rotated } else { Denied::Revoked });
+        return Err(if token.is_rotated_away() { Rejection::Rotated } else { Rejection::Revoked });
     }
     if token.expires_at.is_some_and(|end| has_passed(end, now)) {
-        return Err(if token.is_rotated_away() { Denied::Rotated } else { Denied::Expired });
+        return Err(if token.is_rotated_away() { Rejection::Rotated } else { Rejection::Expired });
     }
     if token.disabled_at.is_some() {
-        return Err(Denied::Disabled);
+        return Err(Rejection::Disabled);
     }
     if owner.disabled_at.is_some() {
-        return Err(Denied::OwnerDisabled);
+        return Err(Rejection::OwnerDisabled);
     }
     Ok(())
 }

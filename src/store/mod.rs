@@ -29,7 +29,7 @@ use crate::domain::{
     text::Name,
     time::Timestamp,
     token::{NewToken, RevocationReason, Token, TokenState},
-    use_origin::UseLocation,
+    use_location::UseLocation,
 };
 
 /// A change to a user's profile; what is `None` stays.
@@ -347,7 +347,7 @@ pub trait Store: Send + Sync + 'static {
     /// Enables a token of the owner that is not revoked; where it is enabled, nothing changes. [`StoreError::NotFound`].
     fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, Token>;
 
-    /// Takes uses of a token's quota, as many as [`limits::lease`](crate::domain::limits::lease) says of what is left;
+    /// Takes uses of a token's quota, as many as [`limits::lease`](crate::domain::usage_limits::lease) says of what is left;
     /// answers how many: none where it is used up. [`StoreError::NotFound`] where it is revoked, or has no quota.
     fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32>;
     /// Gives back uses that were taken and not made.

@@ -8,7 +8,7 @@ use patd::{
     domain::audit::RequestSource,
     ops::{
         self, Context, accounts,
-        verification::{self, Caller, Denied},
+        verification::{self, Caller, Rejection},
     },
 };
 use serde_json::{Value, json};
@@ -176,7 +176,7 @@ fn settings_that_swap_the_prefixes_make_no_kind_of_the_other() {
     for token in &tokens {
         let secret = secret(token).rsplit('|').next().unwrap();
         let refused = block_on(verification::authenticate(&ops, secret, Caller::default())).unwrap_err();
-        assert_eq!(refused, ops::Error::Denied(Denied::Unknown));
+        assert_eq!(refused, ops::Error::Rejected(Rejection::Unknown));
         block_on(ops::tokens::revoke_by_possession(&ops, secret, RequestSource::COMMAND_LINE)).unwrap();
         assert!(is_good(&app, token));
     }

@@ -8,7 +8,7 @@ use std::{
 use insta::assert_snapshot;
 use patd::ops::{
     self,
-    verification::{self, Caller, Denied},
+    verification::{self, Caller, Rejection},
 };
 use serde_json::{Value, json};
 
@@ -333,7 +333,7 @@ fn what_rests_is_given_back_and_the_words_tell_the_limits_apart() {
     let token = token.token.unwrap();
     let check = || block_on(verification::authenticate(&app.ops, &token, Caller::default()));
     assert!(check().is_ok() && check().is_ok());
-    assert!(matches!(check(), Err(ops::Error::Denied(Denied::RateLimited(_)))));
+    assert!(matches!(check(), Err(ops::Error::Rejected(Rejection::RateLimited(_)))));
     let left = || ada.get(&path).body["data"]["quota_remaining"].clone();
     assert_eq!(left(), 70, "the other process holds a lease of ten");
     block_on(app.ops.run_maintenance()).unwrap();

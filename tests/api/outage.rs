@@ -20,7 +20,7 @@ use patd::{
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
-        use_origin::UseLocation,
+        use_location::UseLocation,
     },
     store::{
         Backend, Credentials, EachToken, EachUser, EnvironmentQuery, LeakReport, PasswordChange, ProfileChange,

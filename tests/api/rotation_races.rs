@@ -308,7 +308,7 @@ fn a_use_that_crosses_a_rotation_is_not_noted_as_a_reuse() {
         }
         drop(ending);
         assert_eq!(present(&old, Some(started)).await, 0, "it started before the answer");
-        assert!(matches!(rotate(&old, AT_ONCE).await, Err(ops::Error::Denied(_))), "this one did not");
+        assert!(matches!(rotate(&old, AT_ONCE).await, Err(ops::Error::Rejected(_))), "this one did not");
         assert_eq!(detected(&ada), 1);
         assert!(verification::authenticate(ops, issued.plaintext.expose(), Caller::default()).await.is_err());
 

@@ -220,7 +220,7 @@ pub(super) async fn a_successor_takes_the_place_of_its_token(store: &TestStore) 
     let mut new = token_of(&environment);
     new.abilities = Abilities::new([Ability::parse("calls:read").unwrap()]).unwrap();
     new.expires_at = Some(at(5000));
-    new.limits = Limits { quota: Some(7), ..Limits::default() }.boxed();
+    new.limits = UsageLimits { quota: Some(7), ..UsageLimits::default() }.boxed();
     let old = store.add_environment_token(ada.id, new.clone(), 1, by(1)).await.unwrap();
     assert!(store.token_by_hash(&new.hash).await.unwrap().is_some());
     let next = successor();

@@ -2,14 +2,14 @@
 
 use super::*;
 use patd::{
-    domain::use_origin::{UseLocation, UserAgent},
+    domain::use_location::{UseLocation, UserAgent},
     store::{LeakReport, TokenSelection},
 };
 
 const NONE: u32 = 0;
 
 async fn add_limited(store: &TestStore, owner: &User, quota: Option<u32>) -> Token {
-    let limits = Limits { quota, ..Limits::default() }.boxed();
+    let limits = UsageLimits { quota, ..UsageLimits::default() }.boxed();
     store.add_token(NewToken { limits, ..new_token(owner.id, "limited") }, 1000, by(1000)).await.unwrap()
 }
 

@@ -27,7 +27,7 @@ async fn known(store: &TestStore, hashes: &[TokenHash]) -> Vec<bool> {
 }
 
 fn with_quota(new: NewToken) -> NewToken {
-    NewToken { limits: Limits { quota: Some(100), ..Limits::default() }.boxed(), ..new }
+    NewToken { limits: UsageLimits { quota: Some(100), ..UsageLimits::default() }.boxed(), ..new }
 }
 
 pub(super) async fn tokens_are_pruned_after_their_end_and_the_first_of_a_family_last(store: &TestStore) {

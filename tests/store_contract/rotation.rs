@@ -46,7 +46,7 @@ pub(super) async fn a_successor_is_like_what_it_replaces_and_lasts_no_longer(sto
     let mut new = new_token(ada.id, "ci");
     new.abilities = Abilities::new([Ability::parse("calls:read").unwrap()]).unwrap();
     new.expires_at = Some(at(5000));
-    new.limits = Limits { quota: Some(7), ..Limits::default() }.boxed();
+    new.limits = UsageLimits { quota: Some(7), ..UsageLimits::default() }.boxed();
     let old = add_new(store, &new).await;
     record(store, &new.hash).await;
 

@@ -22,9 +22,9 @@ use crate::{
         ability::{Abilities, Ability, ServerAbility},
         account::{Email, Password, User},
         audit::RequestSource,
-        limits::Limits,
         text::Name,
         token::IssuedToken,
+        usage_limits::UsageLimits,
     },
     logging,
     ops::{
@@ -219,7 +219,7 @@ async fn add_user(config: &Config, ctx: &Context, name: &str, email: &str) -> Re
 
 /// A token that is called like its owner.
 async fn issue(ctx: &Context, owner: &User, abilities: Abilities) -> Result<IssuedToken, Failure> {
-    let (name, expiry, limits) = (owner.name.clone(), Expiry::Default, Limits::default());
+    let (name, expiry, limits) = (owner.name.clone(), Expiry::Default, UsageLimits::default());
     let request = TokenRequest { owner: owner.id, name, abilities: Some(abilities), expiry, limits };
     Ok(tokens::create(ctx, request, RequestSource::COMMAND_LINE).await?)
 }

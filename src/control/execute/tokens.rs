@@ -17,12 +17,13 @@ use crate::{
         token::{Token, TokenState},
     },
     ops::{
-        self, Context, Violation, environment_tokens,
+        self, Context, FieldError,
+        authorization::{self, PolicyRejection, Refusal},
+        environment_tokens,
         inventory::{self, ListedToken},
-        passage::{self, PolicyDenied, Refusal},
         revocation::{self, BulkRevocation},
         tokens::{self, Expiry, TokenRequest},
-        verification::{Caller, Denied},
+        verification::{Caller, Rejection},
     },
     store::{Successors, TokenOrder, Whose},
 };
@@ -133,22 +134,22 @@ pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output
     let kinds = CredentialKind::ALL.into_iter().filter(|kind| judge.kinds.iter().any(|word| word == kind.as_str()));
     let kinds: Vec<CredentialKind> = kinds.collect();
     let abilities: Result<Vec<Ability>, _> = judge.abilities.iter().map(|text| Ability::parse(text)).collect();
-    let abilities = abilities.map_err(|error| vec![Violation::new("abilities", error)])?;
+    let abilities = abilities.map_err(|error| vec![FieldError::new("abilities", error)])?;
     let caller = Caller { address: judge.address, ..Caller::default() };
-    let judged = passage::judge(ctx, judge.token.expose(), caller, &kinds, &abilities).await;
+    let judged = authorization::judge(ctx, judge.token.expose(), caller, &kinds, &abilities).await;
     let (principal, refused) = match judged {
         Ok(principal) => (Some(Box::new(principal)), None),
         Err(Refusal { error, principal }) => (principal, Some(error)),
     };
     let verdict = match refused {
         None => Verdict::Passes,
-        Some(ops::Error::Denied(Denied::AddressNotAllowed)) if judge.address.is_none() => Verdict::AddressMissing,
-        Some(ops::Error::Denied(reason)) => Verdict::Denied(reason.to_string()),
+        Some(ops::Error::Rejected(Rejection::AddressNotAllowed)) if judge.address.is_none() => Verdict::AddressMissing,
+        Some(ops::Error::Rejected(reason)) => Verdict::Denied(reason.to_string()),
         Some(ops::Error::MissingAbility(needed)) => {
             let lacks = |ability: &&Ability| principal.as_ref().is_some_and(|who| !who.holds(ability.as_str()));
             Verdict::Lacks(needed.iter().filter(lacks).map(ToString::to_string).collect())
         }
-        Some(ops::Error::Policy(PolicyDenied::WrongKind)) => Verdict::WrongKind,
+        Some(ops::Error::Policy(PolicyRejection::WrongKind)) => Verdict::WrongKind,
         Some(other) => return Err(other.into()),
     };
     let who = principal.as_ref().map(|principal| match principal.person() {

@@ -8,7 +8,7 @@ use crate::{
         account::{Email, Password, User},
         audit::RequestSource,
     },
-    ops::{self, Context, Violation, accounts, inventory, profile},
+    ops::{self, Context, FieldError, accounts, inventory, profile},
     store::UserOrder,
 };
 
@@ -52,7 +52,7 @@ pub(super) async fn enable(ctx: &Context, who: &str, output: &mut Output) -> Res
 }
 
 pub(super) async fn set_email(ctx: &Context, who: &str, email: &str, output: &mut Output) -> Result<(), Error> {
-    let email = Email::parse(email).map_err(|error| vec![Violation::new("email", error)])?;
+    let email = Email::parse(email).map_err(|error| vec![FieldError::new("email", error)])?;
     let user = find(ctx, who).await?;
     let user = profile::set_email(ctx, &user, email, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&UserView::from(user)).await?)
@@ -70,7 +70,7 @@ pub(super) async fn set_password(
 }
 
 fn parse_password(password: &Secret) -> Result<Password, Error> {
-    Password::parse(password.expose()).map_err(|error| vec![Violation::new("password", error)].into())
+    Password::parse(password.expose()).map_err(|error| vec![FieldError::new("password", error)].into())
 }
 
 /// The user of this e-mail address or id.

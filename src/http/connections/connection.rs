@@ -19,12 +19,12 @@ use actix_web::{
     http::header::{self, HeaderMap},
 };
 
-use crate::ops::endings::Moment;
+use crate::ops::endings::RequestStart;
 
 /// One open connection.
 pub(super) struct Connection {
     pub(super) peer: Option<SocketAddr>,
-    made: (Moment, Instant),
+    made: (RequestStart, Instant),
     /// How many requests came and how many were answered, in one sum: odd while one is under way.
     turns: AtomicU64,
     /// How often the client stopped reading and how often it went on, in one sum: odd while an answer waits for it.
@@ -72,7 +72,7 @@ pub(super) enum Phase {
 
 impl Connection {
     /// A connection that is made at this moment.
-    pub(super) fn new(peer: Option<SocketAddr>, made: (Moment, Instant)) -> Self {
+    pub(super) fn new(peer: Option<SocketAddr>, made: (RequestStart, Instant)) -> Self {
         Self {
             peer,
             made,
@@ -210,7 +210,7 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// When the connection was made, if that was for this request: it is the first there, and came at once. Its client started
 /// it then, however late this server read it. A connection that was kept in stock says nothing about its first request.
-pub(in crate::http) fn made_for(request: &HttpRequest) -> Option<Moment> {
+pub(in crate::http) fn made_for(request: &HttpRequest) -> Option<RequestStart> {
     let connection = request.conn_data::<Arc<Connection>>()?;
     let (moment, at) = connection.made;
     (connection.turns() == 1 && at.elapsed() < AT_ONCE).then_some(moment)

@@ -20,7 +20,7 @@ use self::{
     dummy::DummyParameters,
     slots::Slots,
 };
-use super::{Error, Violation};
+use super::{Error, FieldError};
 use crate::{
     config,
     domain::account::{Email, HashParameters, Password, PasswordHash},
@@ -96,7 +96,7 @@ impl Passwords {
     pub(super) fn expect_length(&self, field: &'static str, password: &Password) -> Result<(), Error> {
         if password.expose().chars().count() < self.min_length {
             let message = format!("must be at least {} characters.", self.min_length);
-            return Err(Violation::new(field, message).into());
+            return Err(FieldError::new(field, message).into());
         }
         Ok(())
     }
@@ -204,7 +204,7 @@ impl Hasher {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let judged: String = password.expose().chars().take(JUDGED_CHARS).collect();
         if zxcvbn::zxcvbn(&judged, &words).guesses_log10() < TOO_EASY_LOG10 {
-            return Err(Violation::new(field, "is among the first that anybody would guess. Choose another.").into());
+            return Err(FieldError::new(field, "is among the first that anybody would guess. Choose another.").into());
         }
         self.hash(password)
     }

@@ -7,7 +7,7 @@
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use crate::{
-    domain::{id::TokenId, limits},
+    domain::{id::TokenId, usage_limits},
     store::StoreError,
 };
 
@@ -20,7 +20,7 @@ pub(super) fn reserve(connection: &Connection, id: TokenId) -> Result<u32, Store
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row.get(0))
         .optional()?;
-    let lease = limits::lease(left.ok_or(StoreError::NotFound)?);
+    let lease = usage_limits::lease(left.ok_or(StoreError::NotFound)?);
     if lease > 0 {
         connection
             .prepare_cached(

@@ -74,7 +74,7 @@ use crate::{
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
-        use_origin::UseLocation,
+        use_location::UseLocation,
     },
     threads::Threads,
 };

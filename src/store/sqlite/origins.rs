@@ -9,7 +9,7 @@ use crate::{
     domain::{
         id::TokenId,
         time::Timestamp,
-        use_origin::{UseLocation, UserAgent},
+        use_location::{UseLocation, UserAgent},
     },
     store::StoreError,
 };

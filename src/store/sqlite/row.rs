@@ -13,12 +13,12 @@ use crate::domain::{
     audit::{Action, Actor, Attribution, Entry, Event, Outcome, RequestSource, Target},
     environment::{Environment, EnvironmentAccess, Member, MemberRole, Role},
     id::{EnvironmentId, SessionId, TokenId, UserId},
-    limits::{Allowlist, Limits},
     secret::Hint,
     session::Session,
     text::Name,
     time::Timestamp,
     token::{Grace, Revocation, RevocationReason, Token},
+    usage_limits::{Allowlist, UsageLimits},
 };
 
 /// How many columns [`token`] and [`session`] read: where a joined user begins.
@@ -114,11 +114,11 @@ fn grace(row: &Row<'_>, ends_at: Timestamp) -> rusqlite::Result<Grace> {
 }
 
 /// ip_allowlist, requests_per_minute, quota
-fn limits(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<Limits>>> {
+fn limits(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<UsageLimits>>> {
     let networks = row.get_ref(at)?.as_str_or_null()?.unwrap_or_default();
     let networks: Result<Vec<_>, _> = networks.split_terminator(' ').map(Allowlist::parse_network).collect();
     let networks = networks.map_err(|error| unfit(at, error))?;
-    let limits = Limits {
+    let limits = UsageLimits {
         allowlist: Allowlist::new(networks).map_err(|error| unfit(at, error))?,
         requests_per_minute: row.get(at + 1)?,
         quota: row.get(at + 2)?,

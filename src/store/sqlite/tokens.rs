@@ -25,7 +25,7 @@ use crate::{
         text::{self, Name},
         time::Timestamp,
         token::{NewToken, Token, TokenRecord, TokenState},
-        use_origin::NotedLocation,
+        use_location::NotedLocation,
     },
     store::{Conflict, StoreError, TokenQuery},
 };
@@ -220,7 +220,7 @@ pub(super) fn by_hash(
             let token = row::token_with(row, shared.abilities(row, row::TOKEN_ABILITIES)?)?;
             let last_use = LastUse::new(token.last_used_at);
             let owner = shared.owner(row, row::TOKEN_COLUMNS)?;
-            Ok(Arc::new(TokenRecord { token, owner, last_use, noted_origin: NotedLocation::default() }))
+            Ok(Arc::new(TokenRecord { token, owner, last_use, noted_location: NotedLocation::default() }))
         })
         .optional()?;
     Ok(found)

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 /// The limits of a token that has some. Apart from the token, most of which have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct UsageLimits {
     /// From where it may be used.
     pub allowlist: Allowlist,
     /// How often in a minute; `None` is as often as anybody likes.
@@ -15,7 +15,7 @@ pub struct Limits {
     pub quota: Option<u32>,
 }
 
-impl Limits {
+impl UsageLimits {
     /// The same in the form in which a token carries them: nothing where nothing is limited.
     pub fn boxed(self) -> Option<Box<Self>> {
         (self != Self::default()).then(|| Box::new(self))
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn limits_that_limit_nothing_take_no_room() {
-        assert_eq!(Limits::default().boxed(), None);
-        assert!(Limits { quota: Some(1), ..Limits::default() }.boxed().is_some());
+        assert_eq!(UsageLimits::default().boxed(), None);
+        assert!(UsageLimits { quota: Some(1), ..UsageLimits::default() }.boxed().is_some());
     }
 }

@@ -21,7 +21,7 @@ use crate::{
         id::TokenId,
         time::Timestamp,
         token::TokenRecord,
-        use_origin::{UseLocation, UserAgent},
+        use_location::{UseLocation, UserAgent},
     },
     store::{Store, StoreError},
 };
@@ -67,8 +67,8 @@ impl Locations {
         let Some(address) = caller.address else { return };
         let grain = now.unix().div_euclid(UseLocation::GRAIN);
         let hash = self.hasher.hash_one((address, caller.user_agent, grain));
-        if !record.noted_origin.is(hash) && self.note_new(record.token.id, address, caller.user_agent, now) {
-            record.noted_origin.set(hash);
+        if !record.noted_location.is(hash) && self.note_new(record.token.id, address, caller.user_agent, now) {
+            record.noted_location.set(hash);
         }
     }
 

@@ -28,10 +28,10 @@ use super::{
     Context, Error,
     clock::Clock,
     throttle::{Throttled, Ticks},
-    verification::Denied,
+    verification::Rejection,
 };
 use crate::{
-    domain::{id::TokenId, limits::Limits, time::Timestamp, token::Token},
+    domain::{id::TokenId, time::Timestamp, token::Token, usage_limits::UsageLimits},
     store::{Store, StoreError},
 };
 
@@ -42,7 +42,7 @@ const KEPT: Duration = Duration::from_secs(120);
 const RETURNED_AT_ONCE: usize = 128;
 
 /// The most uses a minute that a token can be limited to: the limiter multiplies it within a u64 of nanoseconds.
-pub const MOST_PER_MINUTE: u32 = 1_000_000;
+pub const MAX_PER_MINUTE: u32 = 1_000_000;
 
 /// What is left of the quotas of some tokens.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +76,7 @@ pub(super) fn quota_left(ctx: &Context, token: &Token, taken: u32) -> Option<u32
 
 /// What a token whose rate is limited may still do at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
+pub struct RateState {
     /// How many uses at once it has when it rests.
     pub limit: u32,
     /// How many of them are left.
@@ -103,26 +103,26 @@ impl Meters {
         &self,
         store: &dyn Store,
         token: &Token,
-        limits: &Limits,
+        limits: &UsageLimits,
         address: Option<IpAddr>,
-    ) -> Result<Option<Allowance>, Error> {
+    ) -> Result<Option<RateState>, Error> {
         // Where nobody knows the address, it is not one of those that are allowed.
         let permitted = match address {
             Some(address) => limits.allowlist.permits(address),
             None => limits.allowlist.networks().is_empty(),
         };
         if !permitted {
-            return Err(Denied::AddressNotAllowed.into());
+            return Err(Rejection::AddressNotAllowed.into());
         }
         if limits.requests_per_minute.is_none() && limits.quota.is_none() {
             return Ok(None);
         }
         let meter = self.meter(token.family, limits);
-        let allowance = meter.rate.as_ref().map(Rate::spend).transpose().map_err(Denied::RateLimited)?;
+        let rate_state = meter.rate.as_ref().map(Rate::spend).transpose().map_err(Rejection::RateLimited)?;
         if let Some(lease) = &meter.lease {
             lease.spend(store, token.id, self.clock.now()).await?;
         }
-        Ok(allowance)
+        Ok(rate_state)
     }
 
     /// How many of the uses of a family that were taken from the store are not spent.
@@ -158,7 +158,7 @@ impl Meters {
         outcome
     }
 
-    fn meter(&self, family: TokenId, limits: &Limits) -> Arc<Meter> {
+    fn meter(&self, family: TokenId, limits: &UsageLimits) -> Arc<Meter> {
         let now = self.clock.uptime();
         let mut meters = self.lock();
         let meter = meters.entry(family).or_insert_with(|| Arc::new(Meter::new(limits, &self.clock)));
@@ -180,7 +180,7 @@ struct Meter {
 }
 
 impl Meter {
-    fn new(limits: &Limits, clock: &Clock) -> Self {
+    fn new(limits: &UsageLimits, clock: &Clock) -> Self {
         let per_minute = limits.requests_per_minute.and_then(NonZeroU32::new);
         Self {
             rate: per_minute.map(|per_minute| Rate::new(per_minute, clock)),
@@ -208,13 +208,13 @@ impl Rate {
         Self { limiter: limiter.with_middleware(), clock, limit: per_minute.get() }
     }
 
-    fn spend(&self) -> Result<Allowance, Throttled> {
+    fn spend(&self) -> Result<RateState, Throttled> {
         match self.limiter.check() {
             Ok(state) => {
                 let (limit, remaining) = (self.limit, state.remaining_burst_capacity());
                 // Each use is free again after its share of the minute.
                 let full_in = (u64::from(limit - remaining) * 60).div_ceil(limit.into());
-                Ok(Allowance { limit, remaining, resets_at: self.clock.at(Duration::from_secs(full_in)) })
+                Ok(RateState { limit, remaining, resets_at: self.clock.at(Duration::from_secs(full_in)) })
             }
             Err(not_until) => Err(self.clock.throttled(not_until.wait_time_from(self.clock.now()), self.limit)),
         }
@@ -248,11 +248,11 @@ impl Lease {
                     return Ok(());
                 }
                 // It was revoked meanwhile.
-                Err(StoreError::NotFound) => return Err(Denied::Revoked.into()),
+                Err(StoreError::NotFound) => return Err(Rejection::Revoked.into()),
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Denied::QuotaExceeded.into())
+        Err(Rejection::QuotaExceeded.into())
     }
 
     fn take(&self) -> bool {

@@ -4,7 +4,7 @@
 use super::{
     Error,
     principal::Principal,
-    verification::{Caller, Denied, authenticate, find_token},
+    verification::{Caller, Rejection, authenticate, find_token},
 };
 use crate::{
     domain::{
@@ -20,7 +20,7 @@ use crate::{
 /// Why a policy lets nobody through, whatever their abilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.code())]
-pub enum PolicyDenied {
+pub enum PolicyRejection {
     /// No policy has that name.
     UnknownPolicy,
     /// The request target is no path.
@@ -33,7 +33,7 @@ pub enum PolicyDenied {
     WrongKind,
 }
 
-impl PolicyDenied {
+impl PolicyRejection {
     /// The word for it on the wire and in logs.
     pub const fn code(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl PolicyDenied {
     }
 }
 
-impl From<AmbiguousPath> for PolicyDenied {
+impl From<AmbiguousPath> for PolicyRejection {
     fn from(ambiguous: AmbiguousPath) -> Self {
         match ambiguous {
             AmbiguousPath::NotAbsolute | AmbiguousPath::Fragment => Self::MalformedPath(ambiguous),
@@ -84,27 +84,27 @@ impl<E> Refusal<E> {
 }
 
 /// The policy of that name.
-pub fn find_policy<'p>(policies: &'p [Policy], name: &str) -> Result<&'p Policy, PolicyDenied> {
-    policies.iter().find(|policy| policy.name() == name).ok_or(PolicyDenied::UnknownPolicy)
+pub fn find_policy<'p>(policies: &'p [Policy], name: &str) -> Result<&'p Policy, PolicyRejection> {
+    policies.iter().find(|policy| policy.name() == name).ok_or(PolicyRejection::UnknownPolicy)
 }
 
 /// The rule that decides over a request, with its place in its policy, from 0.
-pub fn find_rule(passage: ForwardedRequest<'_>) -> Result<(usize, &Rule), PolicyDenied> {
-    let path = passage.policy.read(passage.target)?;
-    passage.policy.rule_for(passage.method, &path).ok_or(PolicyDenied::NoRule)
+pub fn find_rule(forwarded: ForwardedRequest<'_>) -> Result<(usize, &Rule), PolicyRejection> {
+    let path = forwarded.policy.read(forwarded.target)?;
+    forwarded.policy.rule_for(forwarded.method, &path).ok_or(PolicyRejection::NoRule)
 }
 
 /// Decides whether a request may pass to an application. `None` is a public rule, by which anybody passes.
 ///
-/// `credential` is not asked for by a public rule. [`Error::Policy`], [`Error::Denied`] and [`Error::MissingAbility`] are
+/// `credential` is not asked for by a public rule. [`Error::Policy`], [`Error::Rejected`] and [`Error::MissingAbility`] are
 /// a no; [`Error::Store`] where nothing can be known.
 pub fn authorize<'c, C: AsRef<str> + Send + 'c, E: From<Error> + Unpin + Send + 'c>(
     ctx: &'c Context,
-    passage: ForwardedRequest<'c>,
+    forwarded: ForwardedRequest<'c>,
     caller: Caller<'c>,
     credential: impl FnOnce() -> Result<C, E>,
 ) -> Reply<'c, Option<Principal>, Refusal<E>> {
-    let (kinds, abilities) = match find_rule(passage) {
+    let (kinds, abilities) = match find_rule(forwarded) {
         Ok((_, Rule { access: Access::Credential { kinds, abilities }, .. })) => (kinds, abilities),
         Ok((_, Rule { access: Access::Public, .. })) => return Reply::ready(Ok(None)),
         Err(denied) => return refuse_all(ctx, denied, caller, credential),
@@ -115,7 +115,7 @@ pub fn authorize<'c, C: AsRef<str> + Send + 'c, E: From<Error> + Unpin + Send + 
                 Ok(()) => Ok(Some(principal)),
                 Err(error) => Err(Refusal { error: error.into(), principal: Some(Box::new(principal)) }),
             }),
-            Err(error @ Error::Denied(Denied::RateLimited(_) | Denied::QuotaExceeded)) => {
+            Err(error @ Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded)) => {
                 find_token(ctx, credential.as_ref()).then(move |found| {
                     let principal = found.ok().flatten().map(Box::new);
                     Reply::ready(Err(Refusal { error: error.into(), principal }))
@@ -146,7 +146,7 @@ pub async fn judge<'c>(
 /// without an answer of the store, it is refused all the same.
 fn refuse_all<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
     ctx: &'c Context,
-    denied: PolicyDenied,
+    denied: PolicyRejection,
     caller: Caller<'c>,
     credential: impl FnOnce() -> Result<C, E>,
 ) -> Reply<'c, Option<Principal>, Refusal<E>> {
@@ -160,7 +160,7 @@ fn refuse_all<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
 
 fn judge_rule(principal: &Principal, kinds: &[CredentialKind], abilities: &[Ability]) -> Result<(), Error> {
     if !kinds.contains(&principal.kind()) {
-        return Err(PolicyDenied::WrongKind.into());
+        return Err(PolicyRejection::WrongKind.into());
     }
     match abilities.iter().all(|needed| principal.holds(needed.as_str())) {
         true => Ok(()),
