@@ -120,7 +120,7 @@ impl Dialect {
         if self.only_401_403 && !taken {
             *response.status_mut() = StatusCode::FORBIDDEN;
         }
-        response.headers_mut().append(X_AUTH_ERROR, HeaderValue::from_static(error.code()));
+        response.headers_mut().append(X_AUTH_ERROR, HeaderValue::from_static(error.code().name()));
         response.into()
     }
 

@@ -1,4 +1,4 @@
-//! The only file that knows status codes: errors as answers (the contract, "Answers").
+//! Errors as answers: which code of [`Code`] an error has, its message, and the headers and fields that it adds.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -13,7 +13,7 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use super::envelope::add_rate_state;
+use super::{codes::Code, envelope::add_rate_state};
 use crate::{
     domain::{ability::Ability, path::AmbiguousPath, secret::CredentialKind},
     ops::{
@@ -23,10 +23,10 @@ use crate::{
     store::StoreError,
 };
 
-/// Why a request is not answered with what it asked for.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ApiError {
-    /// An operation said no.
+    /// An operation failed.
     Ops(ops::Error),
     /// The `Authorization` header cannot be read (RFC 6750, section 3.1, `invalid_request`).
     MalformedAuthorization(&'static str),
@@ -34,25 +34,25 @@ pub(super) enum ApiError {
     Malformed(String),
     /// The form of an OAuth endpoint cannot be read (RFC 6749, section 5.2).
     MalformedForm(String),
-    /// A proxy's question from an address that is no proxy's.
+    /// A proxy endpoint was called from an address that is not a trusted proxy's.
     UntrustedProxy,
-    /// A proxy's question that does not say what is to be decided.
+    /// A proxy did not name the method and the path of the forwarded request.
     IncompleteForwardedRequest,
-    /// Nothing is at that path.
+    /// No route has this path.
     UnknownRoute,
-    /// The path does not take the method; these it does take.
+    /// The path does not accept the method. These are the ones that it accepts.
     MethodNotAllowed(String),
     /// The head exceeds the limit, in bytes.
     HeadTooLarge(usize),
     /// The body exceeds the limit, in bytes.
     BodyTooLarge(usize),
-    /// The body is not declared as what is taken, which is named here.
+    /// The `Content-Type` is not the one that is accepted, which is named here.
     WrongMediaType(&'static str),
     /// The body did not arrive in time.
     BodyTimeout,
     /// The answer was not ready in time. A change may or may not have happened.
     Deadline,
-    /// As many large answers are in memory as may be.
+    /// The memory for large answers is used up.
     TooManyAnswers,
     /// Shutdown has begun.
     Draining,
@@ -60,7 +60,7 @@ pub(super) enum ApiError {
     Panicked,
 }
 
-/// Answers 404 where no route is.
+/// Answers 404 for a path without a route.
 pub(super) async fn unknown_route() -> Result<(), ApiError> {
     Err(ApiError::UnknownRoute)
 }
@@ -71,195 +71,109 @@ impl<E: Into<ops::Error>> From<E> for ApiError {
     }
 }
 
-/// For the log: it may name what the answer does not.
+/// For the log, which may give reasons that the answer must not.
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // The messages of violations can quote what was sent.
+            // The messages can quote what was sent.
             Self::Ops(ops::Error::Invalid(_)) => f.write_str("invalid"),
             Self::Ops(error) => error.fmt(f),
-            other => f.write_str(other.answer().code),
+            other => f.write_str(other.code().name()),
         }
     }
 }
 
-/// The body of an error, with Laravel's keys and a code for machines.
+/// The body of an error: `message` and `errors` have Laravel's names, `code` is for programs.
 #[derive(Serialize)]
 struct ErrorView<'e> {
     message: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<BTreeMap<String, Vec<String>>>,
     code: &'static str,
-    /// OAuth's word, where an OAuth client reads the answer.
+    /// The error code of OAuth, if the endpoint is one of OAuth's.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
     /// The abilities that are needed, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     required: Option<Vec<&'e str>>,
-    /// The token that took the place of the one that was named.
+    /// The token that replaced the named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     successor: Option<String>,
 }
 
-/// What an error looks like outside.
-struct Answer {
-    status: StatusCode,
-    code: &'static str,
-    message: Cow<'static, str>,
-}
-
 impl ApiError {
-    fn answer(&self) -> Answer {
+    /// The code for programs.
+    pub(super) fn code(&self) -> Code {
         use ops::Error as Ops;
-        let of = |status, code, message: &'static str| Answer { status, code, message: message.into() };
-        let with = |status, code, message: String| Answer { status, code, message: message.into() };
         match self {
-            Self::Ops(Ops::Throttled(_) | Ops::Rejected(Rejection::RateLimited(_))) => {
-                of(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", "Too Many Attempts.")
-            }
-            Self::Ops(Ops::Rejected(Rejection::QuotaExceeded)) => {
-                let message = "This token has been used as often as it may be.";
-                of(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", message)
-            }
-            // Nothing was presented, so that this tells nothing about it.
-            Self::Ops(Ops::Rejected(Rejection::Missing)) => {
-                let message = "Unauthenticated. Send Authorization: Bearer <token>.";
-                of(StatusCode::UNAUTHORIZED, "unauthenticated", message)
-            }
-            Self::Ops(Ops::Rejected(_) | Ops::SignInRefused) => {
-                of(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated.")
-            }
-            Self::Ops(Ops::SessionRequired) => {
-                let message = "This needs a session: sign in, and send the session token instead.";
-                of(StatusCode::FORBIDDEN, "session_required", message)
-            }
-            Self::Ops(Ops::NotSelfRotating(CredentialKind::EnvironmentToken)) => {
-                let message = "A token of an environment does not replace itself. Whoever has the role does, with a \
-                    session: POST /api/v1/environments/{id}/tokens/{token_id}/regenerate.";
-                of(StatusCode::FORBIDDEN, "session_required", message)
-            }
-            Self::Ops(Ops::NotSelfRotating(_)) => {
-                let message = "This replaces the token that asks for it, and a session is none. With a session: \
-                    POST /api/v1/user/api-tokens/{id}/rotate.";
-                of(StatusCode::FORBIDDEN, "token_required", message)
-            }
-            Self::Ops(Ops::MissingAbility(_)) => {
-                of(StatusCode::FORBIDDEN, "missing_ability", "Invalid ability provided.")
-            }
-            Self::Ops(Ops::RoleRequired) => {
-                let message = "Your role in this environment does not allow this.";
-                of(StatusCode::FORBIDDEN, "role_required", message)
-            }
-            Self::Ops(Ops::Conflict(obstacle)) => {
-                let message = match obstacle {
-                    StateConflict::DefaultEnvironment => "A default environment cannot be deleted.",
-                    StateConflict::TokenExpired => "The token has expired. Make a new one instead.",
-                    StateConflict::OwnerDisabled => "The account of this environment's owner is disabled.",
-                };
-                of(StatusCode::CONFLICT, obstacle.code(), message)
-            }
-            Self::Ops(Ops::Policy(denied)) => {
-                let message = match denied {
-                    PolicyRejection::UnknownPolicy => "There is no such policy.".into(),
-                    PolicyRejection::MalformedPath(AmbiguousPath::NotAbsolute) => {
-                        "The path must begin with a slash.".into()
-                    }
-                    PolicyRejection::MalformedPath(why) => format!("This is no path: it {why}."),
-                    PolicyRejection::AmbiguousPath(why) => format!("This path can be read in two ways: it {why}."),
-                    PolicyRejection::NoRule => "No rule lets this request through.".into(),
-                    PolicyRejection::WrongKind => "This kind of credential is not accepted here.".into(),
-                };
-                with(StatusCode::FORBIDDEN, denied.code(), message)
-            }
-            Self::UntrustedProxy => {
-                let message = "Only a proxy that server.trusted_proxies names may ask.";
-                of(StatusCode::FORBIDDEN, "untrusted_proxy", message)
-            }
-            Self::IncompleteForwardedRequest => {
-                let message = "The proxy must name the request's method and path, once each: auth-request in \
-                    X-Original-Method and X-Original-URI, forward-auth in X-Forwarded-Method and X-Forwarded-Uri, \
-                    ext-authz in its own method and in what follows the policy in its path.";
-                of(StatusCode::FORBIDDEN, "incomplete_request", message)
-            }
-            Self::Ops(Ops::AlreadyRotated(_)) => {
-                let message = "This token was rotated already, and its successor stays.";
-                of(StatusCode::CONFLICT, "already_rotated", message)
-            }
-            Self::Ops(Ops::Replaced(_)) => {
-                let message = "Rotation has ended this token already, and its successor is good. Nothing was changed: ask \
-                    for the same with the successor's id if that is to end, too.";
-                of(StatusCode::CONFLICT, "already_rotated", message)
-            }
-            Self::Ops(Ops::NotFound) => of(StatusCode::NOT_FOUND, "not_found", "Not found."),
-            Self::Ops(Ops::RegistrationClosed) => {
-                let message = "Registration is switched off on this server. Ask its administrator for an account.";
-                of(StatusCode::NOT_FOUND, "not_found", message)
-            }
-            Self::Ops(Ops::Invalid(violations)) => {
-                with(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", summary(violations))
-            }
-            Self::Ops(Ops::Busy) => {
-                of(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many sign-ins at once. Try again.")
-            }
-            Self::Ops(Ops::Exhausted(_)) => {
-                let message = "The server is short of memory or threads. Nothing was decided. Try again.";
-                of(StatusCode::SERVICE_UNAVAILABLE, "resources_exhausted", message)
-            }
-            Self::Ops(Ops::Store(StoreError::NotMade(_))) => {
-                let message = "The store is unavailable. Nothing was changed: try again.";
-                of(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
-            }
-            Self::Ops(Ops::Store(StoreError::Unavailable(_))) => {
-                let message = "The store is unavailable. A change may or may not have happened.";
-                of(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
-            }
-            Self::Ops(Ops::Store(_) | Ops::Internal(_)) | Self::Panicked => {
-                of(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "Server Error")
-            }
-            Self::MalformedAuthorization(message) => of(StatusCode::BAD_REQUEST, "malformed_request", message),
-            Self::Malformed(message) | Self::MalformedForm(message) => {
-                with(StatusCode::BAD_REQUEST, "malformed_request", message.clone())
-            }
-            Self::UnknownRoute => of(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path."),
-            Self::MethodNotAllowed(allowed) => {
-                let message = format!("This path takes {allowed}.");
-                with(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
-            }
-            Self::HeadTooLarge(limit) => {
-                let message = format!("The request's head must not exceed {limit} bytes.");
-                with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", message)
-            }
-            Self::BodyTooLarge(limit) => {
-                let message = format!("The request's body must not exceed {limit} bytes.");
-                with(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
-            }
-            Self::WrongMediaType(wanted) => {
-                let message = format!("The body must be sent uncompressed, with the header Content-Type: {wanted}.");
-                with(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
-            }
-            Self::BodyTimeout => {
-                of(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request's body did not arrive in time.")
-            }
-            Self::Deadline => {
-                let message = "This took too long. A change may or may not have happened.";
-                of(StatusCode::SERVICE_UNAVAILABLE, "deadline_exceeded", message)
-            }
-            Self::TooManyAnswers => {
-                of(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many large answers at once. Try again.")
-            }
-            Self::Draining => of(StatusCode::SERVICE_UNAVAILABLE, "draining", "The server is shutting down."),
+            Self::Ops(error) => match error {
+                Ops::Rejected(Rejection::RateLimited(_)) | Ops::Throttled(_) => Code::TooManyAttempts,
+                Ops::Rejected(Rejection::QuotaExceeded) => Code::QuotaExceeded,
+                Ops::Rejected(_) | Ops::SignInRefused => Code::Unauthenticated,
+                Ops::SessionRequired | Ops::NotSelfRotating(CredentialKind::EnvironmentToken) => Code::SessionRequired,
+                Ops::NotSelfRotating(_) => Code::TokenRequired,
+                Ops::MissingAbility(_) => Code::MissingAbility,
+                Ops::RoleRequired => Code::RoleRequired,
+                Ops::Conflict(conflict) => (*conflict).into(),
+                Ops::Policy(rejection) => (*rejection).into(),
+                Ops::AlreadyRotated(_) | Ops::Replaced(_) => Code::AlreadyRotated,
+                Ops::NotFound | Ops::RegistrationClosed => Code::NotFound,
+                Ops::Invalid(_) => Code::ValidationFailed,
+                Ops::Busy => Code::Busy,
+                Ops::Exhausted(_) => Code::ResourcesExhausted,
+                Ops::Store(StoreError::NotMade(_) | StoreError::Unavailable(_)) => Code::StoreUnavailable,
+                Ops::Store(_) | Ops::Internal(_) => Code::ServerError,
+            },
+            Self::MalformedAuthorization(_) | Self::Malformed(_) | Self::MalformedForm(_) => Code::MalformedRequest,
+            Self::UntrustedProxy => Code::UntrustedProxy,
+            Self::IncompleteForwardedRequest => Code::IncompleteRequest,
+            Self::UnknownRoute => Code::NotFound,
+            Self::MethodNotAllowed(_) => Code::MethodNotAllowed,
+            Self::HeadTooLarge(_) => Code::HeadTooLarge,
+            Self::BodyTooLarge(_) => Code::BodyTooLarge,
+            Self::WrongMediaType(_) => Code::UnsupportedMediaType,
+            Self::BodyTimeout => Code::RequestTimeout,
+            Self::Deadline => Code::DeadlineExceeded,
+            Self::TooManyAnswers => Code::Busy,
+            Self::Draining => Code::Draining,
+            Self::Panicked => Code::ServerError,
         }
     }
 
-    /// The refusal of a path that takes `methods`.
+    /// The sentence for people.
+    fn message(&self) -> Cow<'static, str> {
+        match self {
+            Self::Ops(error) => operation_message(error),
+            Self::UntrustedProxy => {
+                "Only a proxy whose address is in server.trusted_proxies may call this endpoint.".into()
+            }
+            Self::IncompleteForwardedRequest => {
+                "The proxy must send the method and the path of the request, once each: for auth-request in \
+                 X-Original-Method and X-Original-URI, for forward-auth in X-Forwarded-Method and X-Forwarded-Uri, for \
+                 ext-authz as its own method and as the path behind the name of the policy."
+                    .into()
+            }
+            Self::MalformedAuthorization(message) => (*message).into(),
+            Self::Malformed(message) | Self::MalformedForm(message) => message.clone().into(),
+            Self::UnknownRoute => "There is nothing at this path.".into(),
+            Self::MethodNotAllowed(allowed) => format!("This path accepts {allowed}.").into(),
+            Self::HeadTooLarge(limit) => format!("The request's head must not exceed {limit} bytes.").into(),
+            Self::BodyTooLarge(limit) => format!("The request's body must not exceed {limit} bytes.").into(),
+            Self::WrongMediaType(wanted) => {
+                format!("The body must be sent uncompressed, with the header Content-Type: {wanted}.").into()
+            }
+            Self::BodyTimeout => "The request's body did not arrive in time.".into(),
+            Self::Deadline => "This took too long. A change may or may not have happened.".into(),
+            Self::TooManyAnswers => "Too many large answers at once. Try again.".into(),
+            Self::Draining => "The server is shutting down.".into(),
+            Self::Panicked => SERVER_ERROR.into(),
+        }
+    }
+
+    /// The error for a path that accepts `methods` only.
     pub(super) fn method_not_allowed(methods: &[Method]) -> Self {
         let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
         Self::MethodNotAllowed(allowed.join(", "))
-    }
-
-    /// The code for machines.
-    pub(super) fn code(&self) -> &'static str {
-        self.answer().code
     }
 
     /// The challenge of RFC 6750, section 3, where a better credential would help.
@@ -268,7 +182,7 @@ impl ApiError {
             Self::Ops(ops::Error::Rejected(Rejection::Missing) | ops::Error::SignInRefused) => {
                 Some(r#"Bearer realm="patd""#)
             }
-            // It is good, and will be again or never.
+            // The credential is valid, so another one is not asked for.
             Self::Ops(ops::Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded)) => None,
             Self::Ops(ops::Error::Rejected(_)) => Some(r#"Bearer realm="patd", error="invalid_token""#),
             Self::Ops(ops::Error::SessionRequired | ops::Error::NotSelfRotating(_)) => {
@@ -279,7 +193,7 @@ impl ApiError {
         }
     }
 
-    /// Checks are refused as often as they are answered, hence values that need no copy.
+    /// Static values are not copied: refused checks are as frequent as accepted ones.
     fn add_headers(&self, head: &mut ResponseHead) {
         let headers = head.headers_mut();
         headers.append(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -311,7 +225,7 @@ impl ApiError {
             | Self::TooManyAnswers => {
                 headers.append(header::RETRY_AFTER, 1.into());
             }
-            // What is left of such a request cannot be told from the next one.
+            // The rest of this request would be read as the next one.
             Self::BodyTimeout | Self::HeadTooLarge(_) => head.set_connection_type(ConnectionType::Close),
             _ => {}
         }
@@ -320,11 +234,11 @@ impl ApiError {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        self.answer().status
+        self.code().status()
     }
 
     fn error_response(&self) -> HttpResponse {
-        let Answer { status, code, message } = self.answer();
+        let code = self.code();
         let errors = match self {
             Self::Ops(ops::Error::Invalid(violations)) => Some(by_field(violations)),
             _ => None,
@@ -340,11 +254,66 @@ impl ResponseError for ApiError {
             _ => None,
         };
         let successor = successor.map(|id| id.to_string());
-        let view = ErrorView { message, errors, code, error, required, successor };
+        let view = ErrorView { message: self.message(), errors, code: code.name(), error, required, successor };
         let body = serde_json::to_vec(&view).expect("texts are JSON");
-        let mut response = HttpResponse::with_body(status, BoxBody::new(body));
+        let mut response = HttpResponse::with_body(code.status(), BoxBody::new(body));
         self.add_headers(response.head_mut());
         response
+    }
+}
+
+const SERVER_ERROR: &str = "Server Error";
+
+/// The sentence for an error of an operation. Why a credential is not accepted is only in the log.
+fn operation_message(error: &ops::Error) -> Cow<'static, str> {
+    use ops::Error as Ops;
+    match error {
+        Ops::Throttled(_) | Ops::Rejected(Rejection::RateLimited(_)) => "Too Many Attempts.".into(),
+        Ops::Rejected(Rejection::QuotaExceeded) => "The quota of this token is used up.".into(),
+        // Nothing was presented, so the hint tells nothing about a credential.
+        Ops::Rejected(Rejection::Missing) => "Unauthenticated. Send Authorization: Bearer <token>.".into(),
+        Ops::Rejected(_) | Ops::SignInRefused => "Unauthenticated.".into(),
+        Ops::SessionRequired => "This needs a session: sign in, and send the session token instead.".into(),
+        Ops::NotSelfRotating(CredentialKind::EnvironmentToken) => {
+            "An environment token cannot rotate itself. A session with the role admin can replace it: POST \
+             /api/v1/environments/{id}/tokens/{token_id}/regenerate."
+                .into()
+        }
+        Ops::NotSelfRotating(_) => {
+            "Only a personal access token can rotate itself. With a session, use POST /api/v1/user/api-tokens/{id}/rotate."
+                .into()
+        }
+        Ops::MissingAbility(_) => "Invalid ability provided.".into(),
+        Ops::RoleRequired => "Your role in this environment does not allow this.".into(),
+        Ops::Conflict(StateConflict::DefaultEnvironment) => "A default environment cannot be deleted.".into(),
+        Ops::Conflict(StateConflict::TokenExpired) => "The token has expired. Create a new one instead.".into(),
+        Ops::Conflict(StateConflict::OwnerDisabled) => "The account of this environment's owner is disabled.".into(),
+        Ops::Policy(PolicyRejection::UnknownPolicy) => "There is no such policy.".into(),
+        Ops::Policy(PolicyRejection::MalformedPath(AmbiguousPath::NotAbsolute)) => {
+            "The path must begin with a slash.".into()
+        }
+        Ops::Policy(PolicyRejection::MalformedPath(why)) => format!("The path is not valid: it {why}.").into(),
+        Ops::Policy(PolicyRejection::AmbiguousPath(why)) => format!("This path can be read in two ways: it {why}.").into(),
+        Ops::Policy(PolicyRejection::NoRule) => "No rule of the policy matches this request.".into(),
+        Ops::Policy(PolicyRejection::WrongKind) => "This kind of credential is not accepted here.".into(),
+        Ops::AlreadyRotated(_) => "This token has already been rotated. Its successor stays.".into(),
+        Ops::Replaced(_) => {
+            "Rotation has already replaced this token, and its successor is valid. Nothing was changed. To revoke or \
+             disable the successor, send the same request with its id."
+                .into()
+        }
+        Ops::NotFound => "Not found.".into(),
+        Ops::RegistrationClosed => {
+            "Registration is switched off on this server. Ask its administrator for an account.".into()
+        }
+        Ops::Invalid(violations) => summary(violations).into(),
+        Ops::Busy => "Too many sign-ins at once. Try again.".into(),
+        Ops::Exhausted(_) => "The server is short of memory or threads. Nothing was decided. Try again.".into(),
+        Ops::Store(StoreError::NotMade(_)) => "The store is unavailable. Nothing was changed: try again.".into(),
+        Ops::Store(StoreError::Unavailable(_)) => {
+            "The store is unavailable. A change may or may not have happened.".into()
+        }
+        Ops::Store(_) | Ops::Internal(_) => SERVER_ERROR.into(),
     }
 }
 

@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod authz;
 mod client;
+pub mod codes;
 mod connections;
 mod envelope;
 mod environment_tokens;

@@ -323,7 +323,7 @@ fn it_ends_by_expiry_by_possession_and_with_the_owners_account() {
     409
     {
       "code": "token_expired",
-      "message": "The token has expired. Make a new one instead."
+      "message": "The token has expired. Create a new one instead."
     }
     "#);
 

@@ -19,6 +19,7 @@ use patd::{
         text::Name,
         time::Timestamp,
     },
+    http::codes::Code,
     ops::{Context, accounts, clock::Clock},
     server::Server,
     store::{
@@ -337,7 +338,24 @@ impl Answer {
             true => Value::Null,
             false => serde_json::from_str(&text).unwrap_or_else(|error| panic!("no JSON ({error}): {text}")),
         };
-        Self { status: response.status().as_u16(), headers: response.headers().clone(), text, body }
+        let answer = Self { status: response.status().as_u16(), headers: response.headers().clone(), text, body };
+        answer.assert_documented();
+        answer
+    }
+
+    /// Every error that any test meets has a code of the table, with the status that the table says.
+    fn assert_documented(&self) {
+        if self.status < 400 || self.body.is_null() {
+            return;
+        }
+        let Some(code) = Code::ALL.iter().find(|code| self.body["code"] == code.name()) else {
+            panic!("the table of codes does not have the code of this answer: {}", self.text);
+        };
+        match self.header("x-auth-error") {
+            // auth-request replaces statuses that nginx does not accept.
+            Some(repeated) => assert_eq!(repeated, code.name()),
+            None => assert_eq!(self.status, code.status().as_u16(), "{}", self.text),
+        }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -42,13 +42,13 @@ fn a_bad_network_is_one_mistake() {
 fn a_proxy_that_asks_wrongly_is_told_what_is_wanted() {
     let app = TestApp::with_file(POLICY, &[("server.trusted_proxies", "127.0.0.1/32")]);
     let anybody = app.anonymous();
-    assert_snapshot!(told(&anybody.get("/api/authz/auth-request/app")), @"403 incomplete_request: The proxy must name the request's method and path, once each: auth-request in X-Original-Method and X-Original-URI, forward-auth in X-Forwarded-Method and X-Forwarded-Uri, ext-authz in its own method and in what follows the policy in its path.");
+    assert_snapshot!(told(&anybody.get("/api/authz/auth-request/app")), @"403 incomplete_request: The proxy must send the method and the path of the request, once each: for auth-request in X-Original-Method and X-Original-URI, for forward-auth in X-Forwarded-Method and X-Forwarded-Uri, for ext-authz as its own method and as the path behind the name of the policy.");
     let asked = |target: &str| {
         let headers = [("X-Forwarded-Method", "GET"), ("X-Forwarded-Uri", target)];
         anybody.send_with("GET", "/api/authz/forward-auth/app", &headers, &[])
     };
     assert_snapshot!(told(&asked("calls/1")), @"403 malformed_path: The path must begin with a slash.");
-    assert_snapshot!(told(&asked("/calls#")), @"403 malformed_path: This is no path: it has a # that is not encoded as %23.");
+    assert_snapshot!(told(&asked("/calls#")), @"403 malformed_path: The path is not valid: it has a # that is not encoded as %23.");
     assert_snapshot!(told(&asked("/calls//1")), @"403 ambiguous_path: This path can be read in two ways: it has an empty segment (//).");
     assert_snapshot!(told(&asked("/calls%2f1")), @"403 ambiguous_path: This path can be read in two ways: it has an encoded slash.");
     assert_eq!(asked("/calls/1").body, Value::Null, "and passes when it asks rightly");
@@ -62,8 +62,8 @@ fn what_cannot_replace_itself_is_told_what_replaces_it() {
     let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
     let made = ada.post(&format!("/api/v1/environments/{environment}/tokens"), json!({ "name": "t" }));
     let of_environment = app.bearer(made.body["data"]["token"].as_str().unwrap());
-    assert_snapshot!(told(&ada.post(rotate, json!({}))), @"403 token_required: This replaces the token that asks for it, and a session is none. With a session: POST /api/v1/user/api-tokens/{id}/rotate.");
-    assert_snapshot!(told(&of_environment.post(rotate, json!({}))), @"403 session_required: A token of an environment does not replace itself. Whoever has the role does, with a session: POST /api/v1/environments/{id}/tokens/{token_id}/regenerate.");
+    assert_snapshot!(told(&ada.post(rotate, json!({}))), @"403 token_required: Only a personal access token can rotate itself. With a session, use POST /api/v1/user/api-tokens/{id}/rotate.");
+    assert_snapshot!(told(&of_environment.post(rotate, json!({}))), @"403 session_required: An environment token cannot rotate itself. A session with the role admin can replace it: POST /api/v1/environments/{id}/tokens/{token_id}/regenerate.");
     let challenge = of_environment.post(rotate, json!({}));
     let challenge = challenge.header("www-authenticate");
     assert_eq!(challenge, Some(r#"Bearer realm="patd", error="insufficient_scope""#));

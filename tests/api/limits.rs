@@ -225,7 +225,7 @@ fn a_quota_is_told_and_used_up_for_good() {
     429
     {
       "code": "quota_exceeded",
-      "message": "This token has been used as often as it may be."
+      "message": "The quota of this token is used up."
     }
     "#);
     let by_nginx = ask_from(&token, "auth-request", Some("192.0.2.7"));

@@ -188,7 +188,7 @@ fn a_successor_that_the_owner_made_stays_and_is_named() {
         409
         {
           "code": "already_rotated",
-          "message": "Rotation has ended this token already, and its successor is good. Nothing was changed: ask for the same with the successor's id if that is to end, too.",
+          "message": "Rotation has already replaced this token, and its successor is valid. Nothing was changed. To revoke or disable the successor, send the same request with its id.",
           "successor": "[uuid]"
         }
         "#));

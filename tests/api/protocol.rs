@@ -74,7 +74,7 @@ fn a_path_that_is_not_there_and_a_method_that_is_not_taken_say_so() {
     allow: GET, HEAD, POST
     {
       "code": "method_not_allowed",
-      "message": "This path takes GET, HEAD, POST."
+      "message": "This path accepts GET, HEAD, POST."
     }
     "#);
     assert_snapshot!(app.anonymous().get("/api/v1/auth/login").shown(), @r#"
@@ -82,7 +82,7 @@ fn a_path_that_is_not_there_and_a_method_that_is_not_taken_say_so() {
     allow: POST
     {
       "code": "method_not_allowed",
-      "message": "This path takes POST."
+      "message": "This path accepts POST."
     }
     "#);
     let overridden = [("X-HTTP-Method-Override", "DELETE")];

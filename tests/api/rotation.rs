@@ -248,7 +248,7 @@ fn a_second_rotation_conflicts_unless_it_replaces_an_unused_successor() {
     409
     {
       "code": "already_rotated",
-      "message": "This token was rotated already, and its successor stays.",
+      "message": "This token has already been rotated. Its successor stays.",
       "successor": "[uuid]"
     }
     "#);
