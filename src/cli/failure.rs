@@ -4,7 +4,7 @@ use std::io;
 
 use super::output;
 use crate::{
-    config::{ConfigError, Mistakes},
+    config::{ConfigError, ConfigErrors},
     control,
     ops::{self, FieldError},
 };
@@ -25,7 +25,7 @@ pub enum Failure {
     /// The database or the address cannot be had now.
     Unavailable(String),
     /// The settings cannot be used.
-    Configuration(Mistakes),
+    Configuration(ConfigErrors),
 }
 
 impl Failure {
@@ -60,7 +60,7 @@ impl Failure {
         match self {
             Self::Refused(sentences) => sentences.clone(),
             Self::Output(error) => vec![format!("the output cannot be written: {error}")],
-            Self::Configuration(Mistakes(mistakes)) => mistakes.iter().map(ToString::to_string).collect(),
+            Self::Configuration(ConfigErrors(errors)) => errors.iter().map(ToString::to_string).collect(),
             Self::Defect(sentence) | Self::Usage(sentence) | Self::NotFound(sentence) | Self::Unavailable(sentence) => {
                 vec![sentence.clone()]
             }
@@ -74,9 +74,9 @@ impl From<ConfigError> for Failure {
     }
 }
 
-impl From<Mistakes> for Failure {
-    fn from(mistakes: Mistakes) -> Self {
-        Self::Configuration(mistakes)
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Configuration(errors)
     }
 }
 

@@ -1,8 +1,8 @@
-//! The ranges: what a value must be beyond its type, and how settings must fit each other.
+//! The allowed range of each value, and the rules between settings.
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::{Config, layers::Layers};
+use super::{layers::Layers, settings::Config};
 use crate::domain::{
     ability::Ability,
     secret::{ParsePrefixesError, Prefixes},
@@ -10,88 +10,84 @@ use crate::domain::{
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
-const MOST_AT_ONCE: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
-const AT_MOST_A_MILLION: &str = "from 1 to 1000000";
+const MAX_BURST: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
+const UP_TO_A_MILLION: &str = "from 1 to 1000000";
 const AT_LEAST_ONE: &str = "at least 1";
-const LASTING: &str = "longer than zero";
+const LONGER_THAN_ZERO: &str = "longer than zero";
 const NEVER_OR_WHOLE_SECONDS: &str = r#""never", or at least "1s", in whole seconds"#;
 const WEEK: Duration = Duration::from_hours(7 * 24);
 const UP_TO_A_WEEK: &str = r#"from "0s" to "7d", in whole seconds"#;
 const WHOLE_SECONDS: &str = r#"at least "1s", in whole seconds"#;
 
-/// Notes every setting that is out of its range, or does not fit another one.
+/// Adds an error for each setting that is out of its range or contradicts another one.
 pub(super) fn check(config: &Config, layers: &mut Layers) {
     let Config { server, database, passwords, sessions, tokens, rotation, audit, throttle, .. } = config;
-    let lasting = |duration: Duration| duration > Duration::ZERO;
-    let whole_seconds = |duration: Duration| lasting(duration) && duration.subsec_nanos() == 0;
+    let is_positive = |duration: Duration| duration > Duration::ZERO;
+    let is_whole_seconds = |duration: Duration| is_positive(duration) && duration.subsec_nanos() == 0;
 
-    let lifetime = |lifetime: Option<Duration>| lifetime.is_none_or(whole_seconds);
+    let is_lifetime = |lifetime: Option<Duration>| lifetime.is_none_or(is_whole_seconds);
 
     let ranges = [
-        // Whoever asks from there is believed about everything. Nobody's proxies are everywhere.
+        // patd believes what a trusted proxy says about the client and the request.
         (
             "server.trusted_proxies",
             server.trusted_proxies.iter().all(|network| network.prefix_len() > 0),
-            "the addresses of your proxies alone: from the whole internet, anybody could claim any path and any address",
+            "the addresses of your proxies only: with the whole internet in it, any client could claim any path and any address",
         ),
         ("server.max_connections", server.max_connections >= 1, AT_LEAST_ONE),
-        ("server.keep_alive", lasting(server.keep_alive), LASTING),
-        ("server.head_timeout", lasting(server.head_timeout), LASTING),
-        ("server.write_timeout", lasting(server.write_timeout), LASTING),
+        ("server.keep_alive", is_positive(server.keep_alive), LONGER_THAN_ZERO),
+        ("server.head_timeout", is_positive(server.head_timeout), LONGER_THAN_ZERO),
+        ("server.write_timeout", is_positive(server.write_timeout), LONGER_THAN_ZERO),
         ("server.head_limit", (KIB..=64 * KIB).contains(&server.head_limit), r#"from "1KiB" to "64KiB""#),
-        ("server.body_timeout", lasting(server.body_timeout), LASTING),
+        ("server.body_timeout", is_positive(server.body_timeout), LONGER_THAN_ZERO),
         ("server.body_limit", (KIB..=16 * MIB).contains(&server.body_limit), r#"from "1KiB" to "16MiB""#),
-        ("server.drain_timeout", lasting(server.drain_timeout), LASTING),
+        ("server.drain_timeout", is_positive(server.drain_timeout), LONGER_THAN_ZERO),
         (
             "database.pool_timeout",
-            lasting(database.pool_timeout) && database.pool_timeout <= Duration::from_secs(2),
+            is_positive(database.pool_timeout) && database.pool_timeout <= Duration::from_secs(2),
             r#"from "1ms" to "2s""#,
         ),
-        // SQLite's driver panics where the milliseconds do not fit an i32.
+        // The driver of SQLite panics if the milliseconds do not fit an i32.
         (
             "database.busy_timeout",
-            lasting(database.busy_timeout) && database.busy_timeout <= Duration::from_hours(1),
+            is_positive(database.busy_timeout) && database.busy_timeout <= Duration::from_hours(1),
             r#"from "1ms" to "1h""#,
         ),
-        // The queue is allocated whole when it is made.
+        // The whole queue is allocated at the start.
         ("database.write_queue", (1..=1_000_000).contains(&database.write_queue), "from 1 to 1000000"),
         ("passwords.min_length", (8..=128).contains(&passwords.min_length), "from 8 to 128"),
         ("passwords.iterations", (1..=1000).contains(&passwords.iterations), "from 1 to 1000"),
-        ("passwords.max_wait", lasting(passwords.max_wait), LASTING),
+        ("passwords.max_wait", is_positive(passwords.max_wait), LONGER_THAN_ZERO),
         ("passwords.lanes", (1..=64).contains(&passwords.lanes), "from 1 to 64"),
-        ("sessions.lifetime", whole_seconds(sessions.lifetime), WHOLE_SECONDS),
-        ("sessions.idle_lifetime", whole_seconds(sessions.idle_lifetime), WHOLE_SECONDS),
-        ("throttle.per_email_burst", throttle.per_email_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
-        ("throttle.per_account_burst", throttle.per_account_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
-        (
-            "throttle.successes_per_account_burst",
-            throttle.successes_per_account_burst <= MOST_AT_ONCE,
-            AT_MOST_A_MILLION,
-        ),
-        ("throttle.per_address_burst", throttle.per_address_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
-        ("throttle.reports_burst", throttle.reports_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
-        ("throttle.reports_per_address_burst", throttle.reports_per_address_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
-        ("throttle.rotations_per_family_burst", throttle.rotations_per_family_burst <= MOST_AT_ONCE, AT_MOST_A_MILLION),
+        ("sessions.lifetime", is_whole_seconds(sessions.lifetime), WHOLE_SECONDS),
+        ("sessions.idle_lifetime", is_whole_seconds(sessions.idle_lifetime), WHOLE_SECONDS),
+        ("throttle.per_email_burst", throttle.per_email_burst <= MAX_BURST, UP_TO_A_MILLION),
+        ("throttle.per_account_burst", throttle.per_account_burst <= MAX_BURST, UP_TO_A_MILLION),
+        ("throttle.successes_per_account_burst", throttle.successes_per_account_burst <= MAX_BURST, UP_TO_A_MILLION),
+        ("throttle.per_address_burst", throttle.per_address_burst <= MAX_BURST, UP_TO_A_MILLION),
+        ("throttle.reports_burst", throttle.reports_burst <= MAX_BURST, UP_TO_A_MILLION),
+        ("throttle.reports_per_address_burst", throttle.reports_per_address_burst <= MAX_BURST, UP_TO_A_MILLION),
+        ("throttle.rotations_per_family_burst", throttle.rotations_per_family_burst <= MAX_BURST, UP_TO_A_MILLION),
         ("tokens.max_per_user", tokens.max_per_user >= 1, AT_LEAST_ONE),
-        ("tokens.default_lifetime", lifetime(tokens.default_lifetime), NEVER_OR_WHOLE_SECONDS),
-        ("tokens.max_lifetime", lifetime(tokens.max_lifetime), NEVER_OR_WHOLE_SECONDS),
-        ("tokens.idle_lifetime", lifetime(tokens.idle_lifetime), NEVER_OR_WHOLE_SECONDS),
-        ("tokens.prune_after", lifetime(tokens.prune_after), NEVER_OR_WHOLE_SECONDS),
-        ("audit.prune_after", lifetime(audit.prune_after), NEVER_OR_WHOLE_SECONDS),
+        ("tokens.default_lifetime", is_lifetime(tokens.default_lifetime), NEVER_OR_WHOLE_SECONDS),
+        ("tokens.max_lifetime", is_lifetime(tokens.max_lifetime), NEVER_OR_WHOLE_SECONDS),
+        ("tokens.idle_lifetime", is_lifetime(tokens.idle_lifetime), NEVER_OR_WHOLE_SECONDS),
+        ("tokens.prune_after", is_lifetime(tokens.prune_after), NEVER_OR_WHOLE_SECONDS),
+        ("audit.prune_after", is_lifetime(audit.prune_after), NEVER_OR_WHOLE_SECONDS),
         (
             "tokens.allow_endless",
             tokens.allow_endless
                 || tokens.default_lifetime.or(tokens.max_lifetime).is_some()
                 || layers.is_refused("tokens.default_lifetime")
                 || layers.is_refused("tokens.max_lifetime"),
-            "true unless tokens.default_lifetime or tokens.max_lifetime says when a token ends",
+            "true, unless tokens.default_lifetime or tokens.max_lifetime is set",
         ),
         ("rotation.grace", rotation.grace.subsec_nanos() == 0, UP_TO_A_WEEK),
         ("rotation.max_grace", rotation.max_grace.subsec_nanos() == 0 && rotation.max_grace <= WEEK, UP_TO_A_WEEK),
         (
             "tokens.abilities",
             !tokens.abilities.iter().any(Ability::is_reserved),
-            "without powers over the whole server (tokens:introspect, admin, admin:…): only the command line grants them",
+            "without reserved abilities (tokens:introspect, admin, admin:…): only the command line grants them",
         ),
     ];
     let relations = [
@@ -127,7 +123,8 @@ pub(super) fn check(config: &Config, layers: &mut Layers) {
     check_prefixes(config, layers);
 }
 
-/// The domain's own error shows the prefixes, which may come from where nothing is to be shown: it becomes keys here.
+/// The error of the domain shows the prefixes, which may come from a file whose content must not be shown. This names the
+/// keys instead.
 fn check_prefixes(config: &Config, layers: &mut Layers) {
     let prefixes = [
         ("sessions.prefix", &config.sessions.prefix),
@@ -148,6 +145,9 @@ fn check_prefixes(config: &Config, layers: &mut Layers) {
         let key = keys_of(&short).first().copied().unwrap_or("sessions.prefix");
         let other = keys_of(&long).into_iter().find(|other| *other != key);
         let other = other.map_or_else(String::new, |other| layers.describe(other));
-        layers.refuse(key, format!("no beginning of {other}, since a token is matched to its kind by its prefix"));
+        layers.refuse(
+            key,
+            format!("different from the beginning of {other}: the prefix decides of which kind a token is"),
+        );
     }
 }

@@ -1,24 +1,24 @@
-//! How a refused setting reads: the key, where it was written, what it is, what it must be.
+//! Errors of the settings. Each names the key, where it was set, its value, and what it must be.
 
 use std::{fmt, io, path::PathBuf};
 
-/// Where a value was written.
+/// Where the value of a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingSource {
-    /// Nowhere: it is the built-in default.
+    /// The built-in default.
     Default,
-    /// In the configuration file.
+    /// The configuration file.
     File {
         /// The file.
         path: PathBuf,
         /// The line of its key, from 1.
         line: usize,
     },
-    /// In this environment variable.
+    /// This environment variable.
     Variable(String),
-    /// In the file that this environment variable (`…_FILE`) names. Such a value may be a secret and is never shown.
+    /// The file that this environment variable (`…_FILE`) names. The value may be a secret, so messages never show it.
     VariableFile(String),
-    /// On the command line.
+    /// The command line.
     Flag,
 }
 
@@ -33,14 +33,14 @@ impl fmt::Display for SettingSource {
     }
 }
 
-/// All that is wrong with the settings, so that nobody corrects one mistake only to be told the next; a line each.
+/// Everything that is wrong with the settings, so that all of it can be corrected at once. One line for each error.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct Mistakes(pub Vec<ConfigError>);
+pub struct ConfigErrors(pub Vec<ConfigError>);
 
-impl From<ConfigError> for Mistakes {
-    fn from(only: ConfigError) -> Self {
-        Self(vec![only])
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
     }
 }
 
@@ -65,14 +65,14 @@ pub enum ConfigError {
         /// What the parser says.
         problem: String,
     },
-    /// A section, a key or a variable that names no setting.
+    /// A section, a key or a variable that is not a setting.
     #[error("{written} is not a setting{hint}; {known}")]
     Unknown {
         /// The key with its source, or the variable.
         written: String,
-        /// The nearest spelling, as ", perhaps … is meant", or nothing.
+        /// A similar name, as ", perhaps … is meant", or nothing.
         hint: String,
-        /// What could stand in its place.
+        /// The names that exist there.
         known: String,
     },
     /// A variable and its `_FILE` form are both set.
@@ -97,19 +97,19 @@ pub enum ConfigError {
         /// What the operating system says.
         problem: io::Error,
     },
-    /// A value of another type than the setting's, or outside its range.
-    #[error("{key} ({origin}) is {found}; it must be {wanted}")]
+    /// A value of the wrong type or outside the range of the setting.
+    #[error("{key} ({set_in}) is {found}; it must be {wanted}")]
     Refused {
         /// The dotted key.
         key: String,
-        /// Where the value was written.
-        origin: SettingSource,
-        /// The value and its type; only the type where the value is not to be shown.
+        /// Where the value comes from.
+        set_in: SettingSource,
+        /// The value and its type, or only the type if the value must not be shown.
         found: String,
-        /// What would be taken.
+        /// What is allowed.
         wanted: String,
     },
-    /// A defect: the compiled-in `config.toml` does not fit the program.
-    #[error("the built-in settings do not fit this program ({0}); it was built wrongly")]
+    /// A defect: the compiled-in `config.toml` does not match the settings.
+    #[error("the built-in config.toml does not match this program ({0}); this is a defect of patd, please report it")]
     Defect(String),
 }

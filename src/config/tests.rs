@@ -1,7 +1,11 @@
-use std::fs;
+use std::{ffi::OsString, fs, path::PathBuf, time::Duration};
 
-use super::*;
-use crate::domain::secret::CredentialKind;
+use super::{
+    layers::Layers,
+    load::{DEFAULTS, patd_variables},
+    *,
+};
+use crate::domain::{ability::Ability, secret::CredentialKind};
 
 fn load(sources: Sources) -> Config {
     Config::load(sources).unwrap_or_else(|error| panic!("{error}"))
@@ -20,7 +24,7 @@ fn flags(flags: &[(&'static str, &str)]) -> Sources {
     Sources { flags: flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(), ..Sources::default() }
 }
 
-/// Keeps the directory alive as long as the file is needed.
+/// A configuration file, and the directory that holds it.
 fn file(text: &str) -> (tempfile::TempDir, Sources) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("patd.toml");
@@ -43,7 +47,7 @@ fn assert_says(message: &str, parts: &[&str]) {
 }
 
 #[test]
-fn the_defaults_load_and_are_those_of_the_repository_file() {
+fn the_defaults_are_those_of_the_repository_file() {
     let config = load(Sources::default());
     assert_eq!(config.server.bind, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(config.server.keep_alive, Duration::from_secs(75));
@@ -62,14 +66,14 @@ fn the_defaults_load_and_are_those_of_the_repository_file() {
 }
 
 #[test]
-fn the_repository_file_is_itself_a_sound_file() {
+fn the_repository_file_is_a_valid_configuration() {
     let (_directory, sources) = file(DEFAULTS);
     load(sources);
 }
 
 #[test]
 fn the_repository_file_has_every_key_and_no_other() {
-    let read = |defaults: &str| Layers::over(defaults).unwrap().deserialize::<Config>();
+    let read = |defaults: &str| Layers::new(defaults).unwrap().deserialize::<Config>();
     let keys = |line: &&str| !line.starts_with('#') && line.contains(" = ");
     assert_ne!(DEFAULTS.lines().filter(keys).count(), 0);
     for line in DEFAULTS.lines().filter(keys) {
@@ -84,12 +88,12 @@ fn the_repository_file_has_every_key_and_no_other() {
 }
 
 #[test]
-fn zero_is_resolved_to_a_number_by_cores_and_another_number_stays() {
+fn zero_becomes_a_number_that_fits_the_cores_and_other_numbers_stay() {
     let mut config = load(flags(&[("server.workers", "3")]));
     assert_eq!(config.server.workers, 3);
     assert!(config.database.readers > 2 && config.passwords.concurrent_hashes > 0);
     (config.database.readers, config.passwords.concurrent_hashes) = (0, 0);
-    config.derive_from_cores(4);
+    config.resolve_zeros(4);
     let resolved = (config.server.workers, config.database.readers, config.passwords.concurrent_hashes);
     assert_eq!(resolved, (3, 10, 4));
 }
@@ -179,14 +183,14 @@ fn a_variable_and_its_file_form_together_are_refused() {
 
 #[cfg(unix)]
 #[test]
-fn only_own_variables_are_taken_and_they_must_be_unicode() {
+fn only_patd_variables_are_taken_and_they_must_be_unicode() {
     use std::os::unix::ffi::OsStringExt;
 
     let broken = || OsString::from_vec(vec![0xff]);
     let variables = [("HOME".into(), broken()), ("PATD__LOG__LEVEL".into(), "warn".into())];
-    let own = own_variables(variables.into_iter()).unwrap();
-    assert_eq!(own, [("PATD__LOG__LEVEL".to_owned(), "warn".to_owned())]);
-    let error = own_variables([("PATD__LOG__LEVEL".into(), broken())].into_iter()).unwrap_err();
+    let variables = patd_variables(variables.into_iter()).unwrap();
+    assert_eq!(variables, [("PATD__LOG__LEVEL".to_owned(), "warn".to_owned())]);
+    let error = patd_variables([("PATD__LOG__LEVEL".into(), broken())].into_iter()).unwrap_err();
     assert_says(&error.to_string(), &["PATD__LOG__LEVEL", "not valid UTF-8"]);
 }
 
@@ -212,16 +216,6 @@ fn an_unknown_name_is_refused_with_the_known_ones_and_the_nearest() {
 }
 
 #[test]
-fn the_distance_of_spellings_is_that_of_levenshtein() {
-    let of = |a, b| layers::edits(a, b);
-    assert_eq!(of("", "abc"), 3);
-    assert_eq!(of("kitten", "sitting"), 3);
-    assert_eq!(of("bnid", "bind"), 2);
-    assert_eq!((of("bixnd", "bind"), of("bnd", "bind")), (1, 1));
-    assert_eq!(of("bind", "bind"), 0);
-}
-
-#[test]
 fn a_file_that_cannot_be_read_or_parsed_is_refused_by_name() {
     let message = refusal(Sources { file: Some("/nowhere/patd.toml".into()), ..Sources::default() });
     assert_says(&message, &["/nowhere/patd.toml", "cannot be read"]);
@@ -238,15 +232,15 @@ fn a_file_that_cannot_be_read_or_parsed_is_refused_by_name() {
 }
 
 #[test]
-fn a_wrong_type_is_refused_with_key_source_both_types_and_the_way_out() {
+fn a_wrong_type_is_refused_with_key_source_value_and_what_is_allowed() {
     let in_file = |section: &str, line: &str| file_refusal(&format!("[{section}]\n{line}"));
     for (section, line, parts) in [
-        ("server", "head_timeout = 10", ["head_timeout", "integer 10", r#"a duration, written "500ms", "10s""#]),
+        ("server", "head_timeout = 10", ["head_timeout", "integer 10", r#"a duration such as "500ms", "10s""#]),
         ("server", "head_timeout = '10'", ["head_timeout", r#"string "10""#, "a duration"]),
         ("server", "head_timeout = '10 s'", ["head_timeout", r#"string "10 s""#, "a duration"]),
         ("server", "head_timeout = '36501d'", ["head_timeout", "36501d", "at most \"36500d\""]),
         ("server", "head_timeout = '18446744073709551615d'", ["head_timeout", "string", "a duration"]),
-        ("server", "body_limit = 1024", ["body_limit", "integer 1024", r#"a size, written "512B", "64KiB""#]),
+        ("server", "body_limit = 1024", ["body_limit", "integer 1024", r#"a size such as "512B", "64KiB""#]),
         ("server", "body_limit = '64KB'", ["body_limit", "64KB", "a size"]),
         ("server", "workers = '2'", ["workers", r#"string "2""#, "an integer from 0"]),
         ("server", "workers = -1", ["workers", "integer -1", "an integer from 0"]),
@@ -254,12 +248,12 @@ fn a_wrong_type_is_refused_with_key_source_both_types_and_the_way_out() {
         ("server", "bind = 'localhost:80'", ["bind", "localhost:80", "an IP address and a port"]),
         ("server", "bind.port = 80", ["bind", "table", "an IP address and a port"]),
         ("server", "trusted_proxies = '::1'", ["trusted_proxies", "string", "an array of addresses"]),
-        ("server", "trusted_proxies = ['::1', 'a']", ["trusted_proxies", "array", "its item 2 is not"]),
+        ("server", "trusted_proxies = ['::1', 'a']", ["trusted_proxies", "array", "its item 2 is not allowed"]),
         ("database", "path = ''", ["path", "string", "the path of a file"]),
         ("accounts", "registration = 'yes'", ["registration", "string \"yes\"", "a boolean"]),
         ("sessions", "prefix = 1", ["prefix", "integer 1", "a string"]),
-        ("tokens", "abilities = [1]", ["abilities", "array [1]", "its item 1 is not"]),
-        ("tokens", "abilities = ['a:*', '*a']", ["abilities", "array", "its item 2 is not"]),
+        ("tokens", "abilities = [1]", ["abilities", "array [1]", "its item 1 is not allowed"]),
+        ("tokens", "abilities = ['a:*', '*a']", ["abilities", "array", "its item 2 is not allowed"]),
         ("log", "level = 'off'", ["level", "string \"off\"", "\"error\", \"warn\""]),
         ("log", "format = 'pretty'", ["format", "string \"pretty\"", "\"text\" and \"json\""]),
     ] {
@@ -280,9 +274,9 @@ fn a_wrong_type_is_refused_with_key_source_both_types_and_the_way_out() {
 
 #[test]
 fn each_range_is_checked_at_both_ends() {
-    // Each row: a key, what is refused with a part of the message, what is taken.
+    // Each row: a key, refused values, a part of the message, accepted values.
     let rows: &[(&'static str, &[&str], &str, &[&str])] = &[
-        ("server.trusted_proxies", &["0.0.0.0/0", "::1,::/0"], "of your proxies alone", &["10.0.0.0/8,::1"]),
+        ("server.trusted_proxies", &["0.0.0.0/0", "::1,::/0"], "of your proxies only", &["10.0.0.0/8,::1"]),
         ("server.max_connections", &["0"], "at least 1", &["1"]),
         ("server.keep_alive", &["0s"], "longer than zero", &["1ms"]),
         ("server.head_timeout", &["0s"], "longer than zero", &["1ms"]),
@@ -321,7 +315,7 @@ fn each_range_is_checked_at_both_ends() {
         (
             "tokens.abilities",
             &["tokens:introspect", "a,admin", "admin:users"],
-            "without powers over the whole server",
+            "without reserved abilities",
             &["*", "admins"],
         ),
         ("throttle.per_email_burst", &["0"], "from 1 to", &["1"]),
@@ -337,9 +331,9 @@ fn each_range_is_checked_at_both_ends() {
         ("sessions.prefix", &["", "a-b", "aaaaaaaaaaaaaaaaa"], "1 to 16 letters", &["a"]),
         ("tokens.pat_prefix", &["", "a-b"], "1 to 16 letters", &["a"]),
         ("tokens.environment_prefix", &["", "a-b"], "1 to 16 letters", &["a"]),
-        ("tokens.pat_prefix", &["ses", "talq_"], "no beginning of", &[]),
+        ("tokens.pat_prefix", &["ses", "talq_"], "different from the beginning of", &[]),
     ];
-    for (key, refused, wanted, taken) in rows {
+    for (key, refused, wanted, accepted) in rows {
         for value in *refused {
             let message = refusal(flags(&[(key, value)]));
             if (*key, *value) == ("tokens.pat_prefix", "talq_") {
@@ -348,14 +342,14 @@ fn each_range_is_checked_at_both_ends() {
             }
             assert_says(&message, &[&format!("{key} (the command line) is the "), wanted]);
         }
-        for value in *taken {
+        for value in *accepted {
             load(flags(&[(key, value)]));
         }
     }
 }
 
 #[test]
-fn settings_that_do_not_fit_each_other_name_both_sources() {
+fn settings_that_contradict_each_other_name_both_sources() {
     assert_eq!(
         refusal(environment(&[("PATD__SERVER__BODY_TIMEOUT", "20s")])),
         "server.request_deadline (the default) is the string \"15s\"; it must be longer than server.body_timeout \
@@ -363,8 +357,8 @@ fn settings_that_do_not_fit_each_other_name_both_sources() {
     );
     assert_eq!(
         refusal(flags(&[("tokens.pat_prefix", "ses_x")])),
-        "sessions.prefix (the default) is the string \"ses_\"; it must be no beginning of tokens.pat_prefix (the \
-         command line), which is the string \"ses_x\", since a token is matched to its kind by its prefix"
+        "sessions.prefix (the default) is the string \"ses_\"; it must be different from the beginning of \
+         tokens.pat_prefix (the command line), which is the string \"ses_x\": the prefix decides of which kind a token is"
     );
     let message = refusal(flags(&[("passwords.lanes", "4"), ("passwords.memory_kib", "31")]));
     assert_says(&message, &["passwords.memory_kib", "passwords.lanes", "integer 4"]);
@@ -372,7 +366,7 @@ fn settings_that_do_not_fit_each_other_name_both_sources() {
 }
 
 #[test]
-fn tokens_that_must_end_have_a_time_to_end() {
+fn if_tokens_must_expire_a_lifetime_must_be_set() {
     let message = refusal(flags(&[("tokens.allow_endless", "false")]));
     assert_says(
         &message,

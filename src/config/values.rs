@@ -1,5 +1,5 @@
-//! How each kind of value is written: one reader a kind, each of which says on failure what it wants and never what it
-//! got, since that may be a secret (`layers` adds the value where it may be shown).
+//! Parsers for each kind of value. On failure they say what is allowed, and never show the value, which may be secret:
+//! `layers` adds it where it may be shown.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -15,16 +15,16 @@ use toml::Value;
 
 use crate::domain::ability::Ability;
 
-/// What happens when a secret is presented that rotation has ended. It is refused in any case.
+/// What the server does on reuse of a secret. The request is refused in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnReuse {
-    /// No more than that.
+    /// Refuses the request, nothing else.
     Refuse,
-    /// Every token of its family is revoked.
+    /// Revokes every token of the family.
     RevokeFamily,
 }
 
-/// How a log line looks.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -33,19 +33,19 @@ pub enum LogFormat {
     Json,
 }
 
-/// Which of the proxies' questions get a line in the log.
+/// Which checks of proxies get a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoggedChecks {
-    /// Each.
+    /// All.
     All,
-    /// Those that are answered with anything but yes.
+    /// All whose answer is not 200.
     Refused,
     /// None.
     None,
 }
 
-const DURATION: &str = r#"a duration, written "500ms", "10s", "5m", "12h" or "90d", and at most "36500d""#;
-/// A century. Far beyond any use, and far below where adding a duration to a point in time overflows.
+const DURATION: &str = r#"a duration such as "500ms", "10s", "5m", "12h" or "90d", at most "36500d""#;
+/// A hundred years, so that adding it to a point in time cannot overflow.
 const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 
 const NEVER: &str = "never";
@@ -55,7 +55,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::E
 }
 
 pub(super) fn duration_or_never<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
-    read(d, r#""never", or a duration, written "500ms", "10s", "5m", "12h" or "90d", and at most "36500d""#, |value| {
+    read(d, r#""never", or a duration such as "500ms", "10s", "5m", "12h" or "90d", at most "36500d""#, |value| {
         match value.as_str()? {
             NEVER => Some(None),
             text => parse_duration(text).map(Some),
@@ -64,7 +64,7 @@ pub(super) fn duration_or_never<'de, D: Deserializer<'de>>(d: D) -> Result<Optio
 }
 
 pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
-    let wanted = r#"a size, written "512B", "64KiB" or "1MiB""#;
+    let wanted = r#"a size such as "512B", "64KiB" or "1MiB""#;
     read(d, wanted, |value| parse_size(value.as_str()?))
 }
 
@@ -89,7 +89,7 @@ pub(super) fn path<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error>
 }
 
 pub(super) fn address<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::Error> {
-    let wanted = r#"a string of an IP address and a port, such as "127.0.0.1:8080" or "[::1]:8080""#;
+    let wanted = r#"an IP address and a port in a string, such as "127.0.0.1:8080" or "[::1]:8080""#;
     read(d, wanted, |value| value.as_str()?.parse().ok())
 }
 
@@ -102,7 +102,7 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<IpNet>, D:
 }
 
 pub(super) fn abilities<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Ability>, D::Error> {
-    let wanted = r#"an array of abilities (words of letters, digits, _ . - joined by :, of which the last may be *), such as ["calls:read"]"#;
+    let wanted = r#"an array of abilities, such as ["calls:read"] (words of letters, digits, _ . and -, joined by :; the last word may be *)"#;
     list(d, wanted, |text| Ability::parse(text).ok())
 }
 
@@ -160,7 +160,7 @@ fn list<'de, D: Deserializer<'de>, T>(
     let item = |(at, item): (usize, &Value)| {
         item.as_str()
             .and_then(&parse)
-            .ok_or_else(|| D::Error::custom(format!("{wanted}, which its item {} is not", at + 1)))
+            .ok_or_else(|| D::Error::custom(format!("{wanted}, but its item {} is not allowed", at + 1)))
     };
     items.iter().enumerate().map(item).collect()
 }

@@ -1,33 +1,33 @@
-//! What a policy says beside its name and its rules. Every key may be missing.
+//! Reads the optional keys of a policy, which stand beside its name and its rules.
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Item, Reader};
+use super::reader::{Item, Reader};
 use crate::domain::{
     path::{EmptySegments, EncodedSlash, PathReading, Semicolon},
     policy_options::{Challenges, CredentialPlace, IdentityHeader, PolicyOptions},
 };
 
-/// The keys, in the order of the alphabet.
+/// The keys, in alphabetical order.
 pub(super) const KEYS: [&str; 4] = ["challenges", "credential_from", "identity_headers", "path_reading"];
 
 impl Reader<'_> {
-    /// The options of a policy. Where one is wrong, its default stands in for it: the mistake is noted.
-    pub(super) fn options(&mut self, place: &str, fields: &DeTable<'_>) -> PolicyOptions {
+    /// The options of a policy. If one is wrong, an error is added and its default is used, so that reading continues.
+    pub(super) fn options(&mut self, path: &str, fields: &DeTable<'_>) -> PolicyOptions {
         let mut options = PolicyOptions::default();
         if let Some(value) = fields.get("path_reading") {
-            options.path_reading = self.path_reading(&format!("{place}.path_reading"), value).unwrap_or_default();
+            options.path_reading = self.path_reading(&format!("{path}.path_reading"), value).unwrap_or_default();
         }
         let wanted = r#""bearer" or "basic""#;
         if let Some(value) = fields.get("challenges") {
-            let names = self.list(place, fields, "challenges", wanted, scheme).unwrap_or_default();
+            let names = self.list(path, fields, "challenges", wanted, scheme).unwrap_or_default();
             options.challenges = Challenges { bearer: names.contains(&BEARER), basic: names.contains(&BASIC) };
             if value.get_ref().as_array().is_some_and(|items| items.is_empty()) {
-                self.refuse(&format!("{place}.challenges"), value, r#"at least one of "bearer" and "basic""#);
+                self.refuse(&format!("{path}.challenges"), value, r#"at least one of "bearer" and "basic""#);
             }
         }
-        let wanted = r#""header:NAME" or "cookie:NAME", such as "header:X-API-Key", and no header that proxies set; Authorization is always read"#;
-        let places = self.list(place, fields, "credential_from", wanted, |text| CredentialPlace::parse(text).ok());
+        let wanted = r#""header:NAME" or "cookie:NAME", such as "header:X-API-Key"; not Authorization, which is always read, and not a header that proxies set"#;
+        let places = self.list(path, fields, "credential_from", wanted, |text| CredentialPlace::parse(text).ok());
         for place in places.unwrap_or_default() {
             if !options.credential_from.contains(&place) {
                 options.credential_from.push(place);
@@ -35,14 +35,14 @@ impl Reader<'_> {
         }
         let known: Vec<&str> = IdentityHeader::ALL.into_iter().map(IdentityHeader::as_str).collect();
         let wanted = format!("one of {}", known.join(", "));
-        if let Some(headers) = self.list(place, fields, "identity_headers", &wanted, IdentityHeader::parse) {
+        if let Some(headers) = self.list(path, fields, "identity_headers", &wanted, IdentityHeader::parse) {
             options.identity_headers = headers.into_iter().collect();
         }
         options
     }
 
-    fn path_reading(&mut self, place: &str, value: Item<'_, '_>) -> Option<PathReading> {
-        let fields = self.fields(place, value, &["empty_segments", "encoded_slash", "semicolon"])?;
+    fn path_reading(&mut self, path: &str, value: Item<'_, '_>) -> Option<PathReading> {
+        let fields = self.fields(path, value, &["empty_segments", "encoded_slash", "semicolon"])?;
         let encoded_slash = [
             ("refuse", EncodedSlash::Refuse),
             ("within_segment", EncodedSlash::WithinSegment),
@@ -53,24 +53,18 @@ impl Reader<'_> {
         let empty_segments =
             [("refuse", EmptySegments::Refuse), ("keep", EmptySegments::Keep), ("merge", EmptySegments::Merge)];
         Some(PathReading {
-            encoded_slash: self.choice(place, fields, "encoded_slash", encoded_slash),
-            semicolon: self.choice(place, fields, "semicolon", semicolon),
-            empty_segments: self.choice(place, fields, "empty_segments", empty_segments),
+            encoded_slash: self.choice(path, fields, "encoded_slash", encoded_slash),
+            semicolon: self.choice(path, fields, "semicolon", semicolon),
+            empty_segments: self.choice(path, fields, "empty_segments", empty_segments),
         })
     }
 
-    /// One of three words, the default where the key is missing.
-    fn choice<T: Copy + Default>(
-        &mut self,
-        place: &str,
-        fields: &DeTable<'_>,
-        key: &str,
-        choices: [(&str, T); 3],
-    ) -> T {
+    /// One of three words, or the default if the key is missing.
+    fn choice<T: Copy + Default>(&mut self, path: &str, fields: &DeTable<'_>, key: &str, choices: [(&str, T); 3]) -> T {
         let Some(value) = fields.get(key) else { return T::default() };
         let [first, second, third] = choices.map(|(word, _)| word);
         let wanted = format!("\"{first}\", \"{second}\" or \"{third}\"");
-        let word = self.checked(&format!("{place}.{key}"), value, &wanted, |value: &DeValue<'_>| {
+        let word = self.checked(&format!("{path}.{key}"), value, &wanted, |value: &DeValue<'_>| {
             let text = value.as_str()?;
             choices.into_iter().find(|(word, _)| *word == text)
         });
@@ -96,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_has_its_default() {
+    fn a_missing_option_has_its_default() {
         assert_eq!(options(""), PolicyOptions::default());
         assert_eq!(options("path_reading = {}"), PolicyOptions::default());
         assert_eq!(PolicyOptions::default().path_reading, PathReading::STRICT);
@@ -105,7 +99,7 @@ mod tests {
 
     #[test]
     fn every_option_is_read() {
-        let read = options(
+        let all = options(
             r#"
             path_reading = { encoded_slash = "within_segment", semicolon = "parameter", empty_segments = "merge" }
             challenges = ["bearer", "basic"]
@@ -126,14 +120,14 @@ mod tests {
             ],
             identity_headers: [IdentityHeader::RemoteUser, IdentityHeader::TokenId].into_iter().collect(),
         };
-        assert_eq!(read, expected);
+        assert_eq!(all, expected);
         assert_eq!(options(r#"challenges = ["basic"]"#).challenges, Challenges { bearer: false, basic: true });
         let none = options("identity_headers = []").identity_headers;
         assert!(IdentityHeader::ALL.into_iter().all(|header| !none.wants(header)));
     }
 
     #[test]
-    fn patterns_are_read_as_the_policy_reads_paths() {
+    fn path_reading_applies_to_the_patterns_of_the_rules() {
         let policy = |reading: &str, path: &str| {
             read_text(&format!(
                 "[[policies]]\nname = \"app\"\nrules = [{{ paths = [\"{path}\"] }}]\npath_reading = {{ {reading} }}"
@@ -145,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_names_its_place_and_the_way_out() {
+    fn an_error_names_its_path_and_what_is_allowed() {
         for (text, place, wanted) in [
             ("path_reading = true", "policies[0].path_reading (", "empty_segments, encoded_slash, semicolon"),
             ("path_reading = { slash = 1 }", "policies[0].path_reading.slash (", "the keys here are"),
