@@ -25,6 +25,7 @@ mod markdown;
 mod names;
 mod output;
 mod ports;
+mod routes;
 mod run;
 mod script;
 
