@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Every name under which the application learns who asks.
-const IDENTITY: [&str; 10] = [
+pub const IDENTITY: [&str; 10] = [
     "Remote-User",
     "Remote-Email",
     "Remote-Name",
@@ -88,6 +88,16 @@ pub fn abilities_decide(kind: Kind) {
     world.await_log(&["/calls/4", "401"]);
     let log = world.log();
     assert!(!log.contains("s3cret") && !log.contains(secret(&reader)), "{log}");
+}
+
+/// The proxy itself removes what a client forges, whatever patd answers.
+pub fn forgeries_are_removed(kind: Kind) {
+    let world = World::start(kind);
+    let forged = IDENTITY.map(|name| (name, "forged"));
+    for target in ["/public/1", "/health"] {
+        let (answer, received) = world.ask(&Request::get(target).headers(&forged));
+        assert_nobody(&received.unwrap_or_else(|| panic!("{answer:?}")));
+    }
 }
 
 pub fn forgeries_get_nowhere(kind: Kind) {

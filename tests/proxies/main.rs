@@ -124,3 +124,8 @@ each_check_of_policies!(envoy_policies, Kind::Envoy);
 fn caddy_hands_on_a_key_in_a_header_of_its_own() {
     everyday::keys_are_taken_where_the_policy_says(Kind::Caddy);
 }
+
+#[test]
+fn caddy_removes_forged_names_that_patd_leaves_empty() {
+    checks::forgeries_are_removed(Kind::CaddyWithoutCopies);
+}

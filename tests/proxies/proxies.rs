@@ -2,12 +2,17 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use crate::world::{Ends, Patd, adapt, program};
+use crate::{
+    checks::IDENTITY,
+    world::{Ends, Patd, adapt, program},
+};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     Nginx,
     Caddy,
+    /// A Caddy that copies no identity header from patd's answer, as some releases do with empty ones.
+    CaddyWithoutCopies,
     Traefik,
     Envoy,
     Apache,
@@ -45,9 +50,13 @@ impl Kind {
                 command.arg("-p").arg(place.path("")).args(["-e", "stderr", "-c"]).arg(place.path("main.conf"));
                 (command, log)
             }
-            Self::Caddy => {
+            Self::Caddy | Self::CaddyWithoutCopies => {
                 let mut changes = changes(&[]);
                 changes[0] = ("http_port 8000", format!("http_port {}", ends.proxy.port()));
+                let copied = IDENTITY.join("\n\t\t\t\t");
+                if self == Self::CaddyWithoutCopies {
+                    changes.push((&copied, "X-None".to_owned()));
+                }
                 let file = adapt(place, "Caddyfile", &changes);
                 let mut command = Command::new(program("caddy"));
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
