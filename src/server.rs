@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     control,
     http::{self, AppState, Connections},
-    ops::{Context, uses},
+    ops::{Context, state::uses},
     store::StoreError,
 };
 

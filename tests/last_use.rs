@@ -26,7 +26,8 @@ use patd::{
     ops::{
         Context,
         clock::Clock,
-        tokens, uses,
+        state::uses,
+        tokens,
         verification::{self, Caller},
     },
     store::{

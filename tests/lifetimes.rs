@@ -212,7 +212,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
         Operation::Revoke { token } => {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
             let id = program.tokens[at].0;
-            let revoked = tokens::revoke(&program.ctx, program.ada.id, id, RequestSource::COMMAND_LINE).await;
+            let revoked = revocation::revoke(&program.ctx, program.ada.id, id, RequestSource::COMMAND_LINE).await;
             let expected = model.reaches(at).map(|reached| {
                 reached.iter().for_each(|token| model.tokens[*token].is_revoked = true);
                 reached.into_iter().filter(|token| *token != at).map(|token| program.tokens[token].0).collect()

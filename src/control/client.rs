@@ -15,8 +15,11 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    Error, Items, Output, PROTOCOL, RELEASE, Request, execute,
-    items::Intake,
+    error::Error,
+    execute::execute,
+    frame::Output,
+    items::{Intake, Items},
+    request::{PROTOCOL, RELEASE, Request},
     socket::{Place, trusts},
 };
 use crate::ops::Context;
@@ -133,7 +136,7 @@ pub async fn carry_out(ctx: &Context, request: Request) -> Result<Items, Error> 
     };
     let ((), taken) = tokio::join!(execute(ctx, request, output), take);
     // What a judged token took of its quota beyond this one use. The server keeps it for the next.
-    if let Err(error) = ctx.give_back_leases().await {
+    if let Err(error) = ctx.return_leases().await {
         log::warn!(error:%; "uses of a quota were not given back");
     }
     match taken.map(Intake::finish) {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::Error;
+use super::error::Error;
 
 /// A line of the answer. Without the last one, the answer is not complete.
 #[derive(Debug, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tempfile::SpooledTempFile;
 
-use super::{Error, frame::Frame};
+use super::{error::Error, frame::Frame};
 
 /// From here on the items are kept in a file.
 const IN_MEMORY: usize = 1 << 20;

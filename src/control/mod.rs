@@ -26,17 +26,11 @@ pub use self::{
     frame::Output,
     items::Items,
     request::{
-        JudgeToken, LimitsRequest, Moment, NewToken, NewUser, Request, Secret, TokenList, TokenSort, TokenState,
-        UserList, UserSort, WhichToken, WhoseTokens,
+        JudgeToken, LimitsRequest, Moment, NewToken, NewUser, PROTOCOL, Request, Secret, TokenList, TokenSort,
+        TokenState, UserList, UserSort, WhichToken, WhoseTokens,
     },
     views::{
         ChangedTokenView, IssuedTokenView, IssuedView, JudgedView, LimitsView, RevokedView, TokenView, UserView,
         Verdict,
     },
 };
-
-/// The version of what goes over the socket. Raise it with every change to a request, a view or an error.
-pub const PROTOCOL: u32 = 1;
-
-/// The release of this program.
-const RELEASE: &str = env!("CARGO_PKG_VERSION");

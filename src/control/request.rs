@@ -16,52 +16,58 @@ use crate::{
     ops::FieldError,
 };
 
+/// The version of the messages on the socket. Raise it with every change to a request, a view or an error.
+pub const PROTOCOL: u32 = 1;
+
+/// The release of this program.
+pub(super) const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
 /// One operation.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Makes a user; answers a [`UserView`](super::UserView).
+    /// Makes a user; answers a [`UserView`](super::views::UserView).
     CreateUser {
         /// Who it will be.
         user: NewUser,
         /// Their password.
         password: Secret,
     },
-    /// Lists users; answers [`UserView`](super::UserView)s.
+    /// Lists users; answers [`UserView`](super::views::UserView)s.
     ListUsers(UserList),
-    /// Shows the user of this e-mail address or id; answers a [`UserView`](super::UserView), as the next two do.
+    /// Shows the user of this e-mail address or id; answers a [`UserView`](super::views::UserView), as the next two do.
     ShowUser(String),
     /// Disables a user.
     DisableUser(String),
     /// Enables a user.
     EnableUser(String),
-    /// Sets a user's e-mail address; answers a [`UserView`](super::UserView).
+    /// Sets a user's e-mail address; answers a [`UserView`](super::views::UserView).
     SetEmail {
         /// E-mail address or id.
         user: String,
         /// The new address.
         email: String,
     },
-    /// Sets a user's password; answers a [`UserView`](super::UserView).
+    /// Sets a user's password; answers a [`UserView`](super::views::UserView).
     SetPassword {
         /// E-mail address or id.
         user: String,
         /// The new password.
         password: Secret,
     },
-    /// Makes a personal token; answers an [`IssuedView`](super::IssuedView).
+    /// Makes a personal token; answers an [`IssuedView`](super::views::IssuedView).
     CreateToken(NewToken),
-    /// Lists tokens; answers [`TokenView`](super::TokenView)s.
+    /// Lists tokens; answers [`TokenView`](super::views::TokenView)s.
     ListTokens(TokenList),
-    /// Revokes a token; answers a [`ChangedTokenView`](super::ChangedTokenView), as the next two do.
+    /// Revokes a token; answers a [`ChangedTokenView`](super::views::ChangedTokenView), as the next two do.
     RevokeToken(WhichToken),
     /// Disables a personal token.
     DisableToken(WhichToken),
     /// Enables a personal token.
     EnableToken(WhichToken),
-    /// Revokes many tokens; answers a [`RevokedView`](super::RevokedView).
+    /// Revokes many tokens; answers a [`RevokedView`](super::views::RevokedView).
     RevokeTokens(WhoseTokens),
-    /// Says whether a credential is accepted and may do something; answers a [`JudgedView`](super::JudgedView).
+    /// Says whether a credential is accepted and may do something; answers a [`JudgedView`](super::views::JudgedView).
     JudgeToken(JudgeToken),
 }
 

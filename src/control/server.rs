@@ -18,8 +18,10 @@ use tokio::{
 };
 
 use super::{
-    Error, Output, PROTOCOL, RELEASE, Request, execute,
-    frame::Frame,
+    error::Error,
+    execute::execute,
+    frame::{Frame, Output},
+    request::{PROTOCOL, RELEASE, Request},
     socket::{Bound, Place, SocketFile, trusts},
 };
 use crate::ops::Context;

@@ -57,6 +57,11 @@ impl Timestamp {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// Whether something that ends at this time has ended at `now`. It has when `now >= self`.
+    pub fn has_passed(self, now: Self) -> bool {
+        now >= self
+    }
+
     /// Reads an RFC 3339 date-time with any offset; a fraction of a second is dropped.
     pub fn parse(text: &str) -> Result<Self, ParseTimestampError> {
         let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| ParseTimestampError::Malformed)?;

@@ -17,7 +17,7 @@ use super::{codes::Code, envelope::add_rate_state};
 use crate::{
     domain::{ability::Ability, path::AmbiguousPath, secret::CredentialKind},
     ops::{
-        self, FieldError, StateConflict, authorization::PolicyRejection, throttle::Throttled, usage_limits::RateState,
+        self, FieldError, StateConflict, Throttled, authorization::PolicyRejection, usage_limits::RateState,
         verification::Rejection,
     },
     store::StoreError,

@@ -21,9 +21,9 @@ use super::{
 use crate::{
     domain::ability::{Abilities, Ability},
     ops::{
-        endings::RequestStart,
         principal::Principal,
-        tokens,
+        revocation,
+        state::endings::RequestStart,
         verification::{self, Caller, Check, Verdict},
     },
 };
@@ -100,7 +100,7 @@ pub(super) async fn introspect(
 
 pub(super) async fn revoke(state: Data<AppState>, source: Source, body: Body) -> Result<Json<MessageView>, ApiError> {
     let credential = body.parameter("token").await?;
-    tokens::revoke_by_possession(&state.ops, &credential, source.anonymous()).await?;
+    revocation::revoke_by_possession(&state.ops, &credential, source.anonymous()).await?;
     Ok(Json(MessageView { message: "Token revoked" }))
 }
 

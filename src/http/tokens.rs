@@ -31,7 +31,7 @@ use crate::{
         use_location::UseLocation,
     },
     ops::{
-        self, FieldError,
+        self, FieldError, revocation,
         rotation::{SuccessorsOf, successors_of},
         tokens::{self, Expiry, ListRequest, Page, TokenRequest},
         usage_limits::{QuotasLeft, quotas_left},
@@ -332,7 +332,7 @@ pub(super) async fn revoke(
     source: Source,
     id: Path<String>,
 ) -> Result<Json<RevokedTokenView>, ApiError> {
-    let successors = tokens::revoke(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
+    let successors = revocation::revoke(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
     Ok(Json(RevokedTokenView {
         message: "Token revoked",
         also_revoked: ids(&successors.changed),

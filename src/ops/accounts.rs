@@ -5,10 +5,13 @@ use std::{net::IpAddr, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    Context, Error, FieldError,
-    passwords::{Against, Slot},
+    context::Context,
+    error::{Error, FieldError},
     sessions::IssuedSession,
-    throttle::Attempt,
+    state::{
+        passwords::{Against, Slot},
+        throttle::Attempt,
+    },
 };
 use crate::{
     domain::{
@@ -65,7 +68,7 @@ pub async fn create(ctx: &Context, account: NewAccount, origin: RequestSource) -
 async fn create_at(ctx: &Context, slot: Slot, account: NewAccount, origin: RequestSource) -> Result<User, Error> {
     let NewAccount { name, email, password } = account;
     let password = ctx.passwords.hash_new(slot, "password", password, guessable(&name, &email)).await?;
-    let by = ctx.by(origin);
+    let by = ctx.attribution(origin);
     let user = User {
         id: UserId::new(Uuid::now_v7()),
         name,
@@ -128,7 +131,7 @@ async fn judge_sign_in(
     let known = user.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
     log::warn!(user = known, client:%, reason:%; "sign-in refused");
     let refused = Entry::refused(user, Action::SignInRefused, reason.code());
-    ctx.store.record_refusal(refused, ctx.by(origin)).await?;
+    ctx.store.record_refusal(refused, ctx.attribution(origin)).await?;
     Err(Error::SignInRefused)
 }
 
@@ -154,7 +157,7 @@ async fn try_sign_in(
         Some(known) => known,
     };
     let plaintext = Plaintext::generate(CredentialKind::Session, &ctx.rules.prefixes).map_err(Error::from)?;
-    let by = ctx.by(origin.clone());
+    let by = ctx.attribution(origin.clone());
     let session = Session {
         id: SessionId::new(Uuid::now_v7()),
         user: user.id,
@@ -227,7 +230,7 @@ pub async fn change_password(
             return Err(refuse_confirmation(ctx, &user, client, Action::UserPasswordChanged, origin).await);
         };
         let change = PasswordChange { verified: Some(stored), password };
-        match ctx.store.change_password(user.id, change, ctx.by(origin)).await {
+        match ctx.store.change_password(user.id, change, ctx.attribution(origin)).await {
             Err(StoreError::Conflict(Conflict::CredentialsChanged)) => Err(wrong_current_password()),
             changed => Ok(changed?),
         }
@@ -249,7 +252,7 @@ pub(super) async fn refuse_confirmation(
     let what = if action == Action::UserEmailChanged { "change of address" } else { "password change" };
     log::warn!(user:% = user.id, client:%, reason:%; "{what} refused");
     let refused = Entry::refused(Some(user.id), action, reason.code());
-    match ctx.store.record_refusal(refused, ctx.by(origin)).await {
+    match ctx.store.record_refusal(refused, ctx.attribution(origin)).await {
         Ok(()) => wrong_current_password(),
         Err(error) => error.into(),
     }
@@ -261,7 +264,7 @@ pub async fn set_password(ctx: &Context, user: &User, new: Password, origin: Req
     let slot = ctx.passwords.acquire_slot().await?;
     let password = ctx.passwords.hash_new(slot, "password", new, guessable(&user.name, &user.email)).await?;
     let change = PasswordChange { verified: None, password };
-    Ok(ctx.store.change_password(user.id, change, ctx.by(origin)).await?)
+    Ok(ctx.store.change_password(user.id, change, ctx.attribution(origin)).await?)
 }
 
 /// Finds a user by identifier or e-mail address, as a person would type either.
@@ -280,12 +283,12 @@ pub async fn list(ctx: &Context, after: Option<UserId>, limit: u32) -> Result<Ve
 
 /// Disables a user: their sessions end for good, and their tokens are refused for as long as they are disabled.
 pub async fn disable(ctx: &Context, user: UserId, origin: RequestSource) -> Result<User, Error> {
-    Ok(ctx.store.disable_user(user, ctx.by(origin)).await?)
+    Ok(ctx.store.disable_user(user, ctx.attribution(origin)).await?)
 }
 
 /// Enables a user: they may sign in, and their tokens are accepted again.
 pub async fn enable(ctx: &Context, user: UserId, origin: RequestSource) -> Result<User, Error> {
-    Ok(ctx.store.enable_user(user, ctx.by(origin)).await?)
+    Ok(ctx.store.enable_user(user, ctx.attribution(origin)).await?)
 }
 
 /// What a guesser would try first: the person's names, as one word and as several, and the address.

@@ -1,6 +1,6 @@
 //! The audit trail as a person may see it: their own. What goes into it is written with each change ([`crate::store`]).
 
-use super::{Context, Error, cursor::List};
+use super::{context::Context, cursor::List, error::Error};
 use crate::domain::{audit::Event, id::UserId};
 
 /// Which of their events a person wants to see.

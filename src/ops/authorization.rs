@@ -1,59 +1,23 @@
 //! Whether a request may pass to an application, by a policy. Who presents a credential is decided in
 //! [`super::verification`], as everywhere.
 
+pub use super::rejection::PolicyRejection;
 use super::{
-    Error,
+    caller::Caller,
+    context::Context,
+    error::Error,
     principal::Principal,
-    verification::{Caller, Rejection, authenticate, find_token},
+    rejection::Rejection,
+    verification::{authenticate, find_token},
 };
 use crate::{
     domain::{
         ability::Ability,
-        path::AmbiguousPath,
         policy::{Access, Policy, Rule},
         secret::CredentialKind,
     },
-    ops::Context,
     store::Reply,
 };
-
-/// Why a policy lets nobody through, whatever their abilities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.code())]
-pub enum PolicyRejection {
-    /// No policy has that name.
-    UnknownPolicy,
-    /// The request target is no path.
-    MalformedPath(AmbiguousPath),
-    /// The path could be read in two ways.
-    AmbiguousPath(AmbiguousPath),
-    /// No rule is for that method and path.
-    NoRule,
-    /// The rule does not take that kind of credential.
-    WrongKind,
-}
-
-impl PolicyRejection {
-    /// The word for it on the wire and in logs.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::UnknownPolicy => "unknown_policy",
-            Self::MalformedPath(_) => "malformed_path",
-            Self::AmbiguousPath(_) => "ambiguous_path",
-            Self::NoRule => "no_rule",
-            Self::WrongKind => "wrong_kind",
-        }
-    }
-}
-
-impl From<AmbiguousPath> for PolicyRejection {
-    fn from(ambiguous: AmbiguousPath) -> Self {
-        match ambiguous {
-            AmbiguousPath::NotAbsolute | AmbiguousPath::Fragment => Self::MalformedPath(ambiguous),
-            ambiguous => Self::AmbiguousPath(ambiguous),
-        }
-    }
-}
 
 /// A request to an application, as its proxy tells it.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use super::{Error, FieldError};
+use super::error::{Error, FieldError};
 use crate::domain::time::Timestamp;
 
 /// A list that is answered in pages.

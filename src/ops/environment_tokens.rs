@@ -6,9 +6,10 @@ use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{
-    Context, Error,
+    context::Context,
     cursor::List,
-    revocation,
+    error::Error,
+    replaced,
     tokens::{self, ListRequest, Page, TokenRequest},
 };
 use crate::{
@@ -56,7 +57,7 @@ pub async fn create(
     }
     let EnvironmentTokenRequest { name, abilities, expiry, limits } = request;
     let request = TokenRequest { owner: seen.environment.owner, name, abilities, expiry, limits };
-    let (by, most) = (ctx.by(origin), ctx.rules.max_tokens_per_user);
+    let (by, most) = (ctx.attribution(origin), ctx.rules.max_tokens_per_user);
     let (new, plaintext) = tokens::prepare(ctx, request, Some(environment), &by)?;
     let token = ctx.store.add_environment_token(user, new, most, by).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::TooManyTokens) => tokens::too_many("This environment has", most),
@@ -96,7 +97,7 @@ pub async fn regenerate(
 ) -> Result<IssuedToken, Error> {
     let plaintext = Plaintext::generate(CredentialKind::EnvironmentToken, &ctx.rules.prefixes)?;
     let successor = Successor { id: TokenId::new(Uuid::now_v7()), hash: plaintext.hash(), hint: plaintext.hint() };
-    let by = ctx.by(origin);
+    let by = ctx.attribution(origin);
     let token = ctx.store.regenerate_environment_token(user, environment, id, successor, by).await?;
     Ok(IssuedToken { token, plaintext })
 }
@@ -110,12 +111,12 @@ pub async fn revoke(
     id: TokenId,
     origin: RequestSource,
 ) -> Result<(), Error> {
-    let (reason, by) = (RevocationReason::RevokedByOwner, ctx.by(origin));
+    let (reason, by) = (RevocationReason::RevokedByOwner, ctx.attribution(origin));
     match ctx.store.revoke_environment_token(user, environment, id, reason, by.clone()).await {
         Err(error @ StoreError::Conflict(Conflict::AlreadyRotated(_))) => {
             let owner = ctx.store.environment(user, environment).await?.environment.owner;
             let attempt = Entry::done(owner, Action::TokenRevoked, Target::EnvironmentToken(id));
-            Err(revocation::note_replaced(ctx, attempt, by, error).await)
+            Err(replaced::refuse(ctx, attempt, by, error).await)
         }
         revoked => Ok(revoked?),
     }

@@ -4,7 +4,11 @@
 
 use uuid::Uuid;
 
-use super::{Context, Error, FieldError, cursor::List};
+use super::{
+    context::Context,
+    cursor::List,
+    error::{Error, FieldError},
+};
 use crate::{
     domain::{
         account::User,
@@ -23,7 +27,7 @@ pub async fn create(
     name: Name,
     origin: RequestSource,
 ) -> Result<EnvironmentAccess, Error> {
-    let by = ctx.by(origin);
+    let by = ctx.attribution(origin);
     let id = EnvironmentId::new(Uuid::now_v7());
     let environment = Environment { id, owner, name, is_default: false, created_at: by.at };
     ctx.store.add_environment(environment.clone(), by).await.map_err(|error| match error {
@@ -75,7 +79,7 @@ pub async fn get(ctx: &Context, user: UserId, id: EnvironmentId) -> Result<Envir
 
 /// Makes an environment that the user sees the one that they work in.
 pub async fn set_current(ctx: &Context, user: UserId, id: EnvironmentId, origin: RequestSource) -> Result<User, Error> {
-    Ok(ctx.store.set_current_environment(user, id, ctx.by(origin)).await?)
+    Ok(ctx.store.set_current_environment(user, id, ctx.attribution(origin)).await?)
 }
 
 /// Gives an environment another name.
@@ -86,12 +90,12 @@ pub async fn rename(
     name: Name,
     origin: RequestSource,
 ) -> Result<EnvironmentAccess, Error> {
-    Ok(ctx.store.rename_environment(user, id, name, ctx.by(origin)).await?)
+    Ok(ctx.store.rename_environment(user, id, name, ctx.attribution(origin)).await?)
 }
 
 /// Deletes an environment with its tokens: a check of one that starts after the answer is refused.
 pub async fn delete(ctx: &Context, user: UserId, id: EnvironmentId, origin: RequestSource) -> Result<(), Error> {
-    Ok(ctx.store.delete_environment(user, id, ctx.by(origin)).await?)
+    Ok(ctx.store.delete_environment(user, id, ctx.attribution(origin)).await?)
 }
 
 /// With whom an environment is shared, for its owner.
@@ -108,7 +112,7 @@ pub async fn set_member(
     role: MemberRole,
     origin: RequestSource,
 ) -> Result<Member, Error> {
-    let shared = ctx.store.set_member(user, id, with, role, ctx.by(origin)).await;
+    let shared = ctx.store.set_member(user, id, with, role, ctx.attribution(origin)).await;
     shared.map_err(|error| match error {
         StoreError::Conflict(Conflict::OwnerIsNoMember) => {
             FieldError::new("user_id", "must not be the owner of the environment.").into()
@@ -130,5 +134,5 @@ pub async fn remove_member(
     with: UserId,
     origin: RequestSource,
 ) -> Result<(), Error> {
-    Ok(ctx.store.remove_member(user, id, with, ctx.by(origin)).await?)
+    Ok(ctx.store.remove_member(user, id, with, ctx.attribution(origin)).await?)
 }

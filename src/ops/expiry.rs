@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    Context, Error, FieldError,
-    verification::{Rejection, has_passed},
+    context::Context,
+    error::{Error, FieldError},
+    rejection::Rejection,
+    rules::Lifetimes,
 };
 use crate::{
-    config,
     domain::{
         time::Timestamp,
         token::{Token, TokenRecord},
@@ -38,44 +39,6 @@ impl Expiry {
     }
 }
 
-/// How long tokens last.
-#[derive(Clone, Copy, Debug)]
-pub struct Lifetimes {
-    /// Where their makers do not say; `None` is for ever.
-    pub default: Option<Duration>,
-    /// At most; `None` is for ever.
-    pub max: Option<Duration>,
-    /// Whether a token may be made that never ends.
-    pub allow_endless: bool,
-    /// Without being used; `None` is for ever.
-    pub idle: Option<Duration>,
-    /// How long they are kept after their end; `None` is for good.
-    pub prune_after: Option<Duration>,
-}
-
-impl Lifetimes {
-    pub(super) const fn new(config: &config::Tokens) -> Self {
-        Self {
-            default: config.default_lifetime,
-            max: config.max_lifetime,
-            allow_endless: config.allow_endless,
-            idle: config.idle_lifetime,
-            prune_after: config.prune_after,
-        }
-    }
-
-    /// The end of a token that comes first, as far as `token` tells when it was last used.
-    pub(super) fn end_of(&self, token: &Token) -> Option<Timestamp> {
-        let unused = self.idle.map(|idle| token.last_used_at.unwrap_or(token.created_at).plus(idle));
-        token.expires_at.into_iter().chain(unused).min()
-    }
-
-    /// What was used last at this time is idle at `now`.
-    pub(super) fn idle_since(&self, now: Timestamp) -> Option<Timestamp> {
-        self.idle.map(|idle| now.minus(idle))
-    }
-}
-
 /// When a token ends that is made now. What the configuration does not allow is refused, and the limit named.
 pub(super) fn of_new(lifetimes: &Lifetimes, expiry: Expiry, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     match expiry {
@@ -98,7 +61,7 @@ pub(super) fn ahead(lifetimes: &Lifetimes, expiry: Expiry, now: Timestamp) -> Re
         Expiry::At(end) => end,
         Expiry::After(lifetime) => now.plus(lifetime),
     };
-    if has_passed(end, now) {
+    if end.has_passed(now) {
         return Err(FieldError::new(expiry.field(), "must be a time in the future.").into());
     }
     match lifetimes.max {
@@ -142,7 +105,7 @@ pub(super) async fn expect_in_use(ctx: &Context, record: &TokenRecord, now: Time
 
 /// A time from when the clock ran ahead counts as now, lest it keep the token from ever being idle.
 fn is_idle(last_use: Option<Timestamp>, token: &Token, idle: Duration, now: Timestamp) -> bool {
-    has_passed(last_use.unwrap_or(token.created_at).min(now).plus(idle), now)
+    last_use.unwrap_or(token.created_at).min(now).plus(idle).has_passed(now)
 }
 
 #[cfg(test)]

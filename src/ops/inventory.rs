@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use futures_util::future::join;
 use tokio::sync::mpsc;
 
-use super::{Context, Error, tokens, usage_limits};
+use super::{context::Context, error::Error, tokens, usage_limits};
 use crate::{
     domain::{
         account::{Email, User},

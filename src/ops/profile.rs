@@ -6,9 +6,10 @@
 use std::net::IpAddr;
 
 use super::{
-    Context, Error, FieldError,
     accounts::{email_taken, refuse_confirmation, wrong_current_password},
-    throttle::Attempt,
+    context::Context,
+    error::{Error, FieldError},
+    state::throttle::Attempt,
 };
 use crate::{
     domain::{
@@ -42,12 +43,12 @@ pub async fn update(
     let ProfileUpdate { name, email, current_password } = update;
     let Some(email) = email else {
         let change = ProfileChange { name, ..ProfileChange::default() };
-        return Ok(ctx.store.change_profile(session.user, change, ctx.by(origin)).await?);
+        return Ok(ctx.store.change_profile(session.user, change, ctx.attribution(origin)).await?);
     };
     let credentials = ctx.store.credentials(session.user).await?;
     if email == credentials.user.email {
         let change = ProfileChange { name, ..ProfileChange::default() };
-        return Ok(ctx.store.change_profile(session.user, change, ctx.by(origin)).await?);
+        return Ok(ctx.store.change_profile(session.user, change, ctx.attribution(origin)).await?);
     }
     if !ctx.rules.email_change {
         return Err(FieldError::new("email", "cannot be changed on this server. Ask its administrator.").into());
@@ -77,12 +78,12 @@ async fn change_address(
         return Err(refuse_confirmation(ctx, &user, client, Action::UserEmailChanged, origin).await);
     }
     let change = ProfileChange { verified: Some(stored), ..change };
-    match ctx.store.change_profile(user.id, change, ctx.by(origin.clone())).await {
+    match ctx.store.change_profile(user.id, change, ctx.attribution(origin.clone())).await {
         Err(StoreError::Conflict(Conflict::CredentialsChanged)) => Err(wrong_current_password()),
         Err(error @ StoreError::Conflict(Conflict::EmailTaken)) => {
             log::warn!(user:% = user.id, client:%, reason = "email taken"; "change of address refused");
             let refused = Entry::refused(Some(user.id), Action::UserEmailChanged, "email_taken");
-            ctx.store.record_refusal(refused, ctx.by(origin)).await?;
+            ctx.store.record_refusal(refused, ctx.attribution(origin)).await?;
             Err(email_taken(error))
         }
         changed => Ok(changed?),
@@ -92,5 +93,5 @@ async fn change_address(
 /// Changes a user's address without asking for their password.
 pub async fn set_email(ctx: &Context, user: &User, email: Email, origin: RequestSource) -> Result<User, Error> {
     let change = ProfileChange { email: Some(email), ..ProfileChange::default() };
-    ctx.store.change_profile(user.id, change, ctx.by(origin)).await.map_err(email_taken)
+    ctx.store.change_profile(user.id, change, ctx.attribution(origin)).await.map_err(email_taken)
 }

@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Context, clock::Clock};
+use super::{clock::Clock, rules::Rules, state::uses::UseRecorder};
 use crate::{
     domain::time::Timestamp,
-    store::{PruneBatch, RetentionCutoff, StoreError},
+    store::{PruneBatch, RetentionCutoff, Store, StoreError},
 };
 
 /// How far the time of day may run ahead of how long it took, from one turn to the next, and still be believed.
@@ -81,45 +81,57 @@ impl Pruning {
         }
         uptime >= turn.doubted_until
     }
-}
 
-/// Deletes what ended long enough ago: all sessions, and some of the tokens and the events. The next turn goes on from
-/// there.
-pub(super) async fn prune(ctx: &Context) -> Result<(), StoreError> {
-    if !ctx.pruning.clock_is_trusted(&ctx.clock) {
-        return Ok(());
-    }
-    let sessions = ctx.store.prune_sessions(ctx.clock.now()).await.map(|_| ());
-    let tokens = prune_tokens(ctx).await;
-    prune_events(ctx).await.and(tokens).and(sessions)
-}
-
-async fn prune_tokens(ctx: &Context) -> Result<(), StoreError> {
-    let lifetimes = &ctx.rules.token_lifetimes;
-    let Some(prune_after) = lifetimes.prune_after else { return Ok(()) };
-    let ended_by = ctx.clock.now().minus(prune_after);
-    let long_ago = RetentionCutoff { ended_by, unused_since: lifetimes.idle_since(ended_by) };
-    for _ in 0..BATCHES {
-        let after = ctx.pruning.last_token.load(Ordering::Relaxed);
-        let PruneBatch { mut tokens, next } = ctx.store.ended_tokens(long_ago, after).await?;
-        // One that was used lately may have been found by the use before, since the latest is perhaps not on disk.
-        tokens.retain(|(number, _)| ctx.uses.latest_token(*number, None).is_none());
-        if !tokens.is_empty() {
-            ctx.store.prune_tokens(tokens, long_ago).await?;
+    /// Deletes what ended long enough ago: all sessions, and some of the tokens and the events. The next call goes on from
+    /// there.
+    pub(super) async fn prune(
+        &self,
+        store: &dyn Store,
+        clock: &Clock,
+        rules: &Rules,
+        uses: &UseRecorder,
+    ) -> Result<(), StoreError> {
+        if !self.clock_is_trusted(clock) {
+            return Ok(());
         }
-        ctx.pruning.last_token.store(next.unwrap_or(0), Ordering::Relaxed);
-        if next.is_none() {
-            break;
-        }
+        let sessions = store.prune_sessions(clock.now()).await.map(|_| ());
+        let tokens = self.prune_tokens(store, clock, rules, uses).await;
+        prune_events(store, clock, rules).await.and(tokens).and(sessions)
     }
-    Ok(())
+
+    async fn prune_tokens(
+        &self,
+        store: &dyn Store,
+        clock: &Clock,
+        rules: &Rules,
+        uses: &UseRecorder,
+    ) -> Result<(), StoreError> {
+        let lifetimes = &rules.token_lifetimes;
+        let Some(prune_after) = lifetimes.prune_after else { return Ok(()) };
+        let ended_by = clock.now().minus(prune_after);
+        let cutoff = RetentionCutoff { ended_by, unused_since: lifetimes.idle_since(ended_by) };
+        for _ in 0..BATCHES {
+            let after = self.last_token.load(Ordering::Relaxed);
+            let PruneBatch { mut tokens, next } = store.ended_tokens(cutoff, after).await?;
+            // The store may have found a token by an earlier use, because its latest one is not written yet.
+            tokens.retain(|(number, _)| uses.latest_token(*number, None).is_none());
+            if !tokens.is_empty() {
+                store.prune_tokens(tokens, cutoff).await?;
+            }
+            self.last_token.store(next.unwrap_or(0), Ordering::Relaxed);
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
-async fn prune_events(ctx: &Context) -> Result<(), StoreError> {
-    let Some(prune_after) = ctx.rules.prune_events_after else { return Ok(()) };
-    let before = ctx.clock.now().minus(prune_after);
+async fn prune_events(store: &dyn Store, clock: &Clock, rules: &Rules) -> Result<(), StoreError> {
+    let Some(prune_after) = rules.prune_events_after else { return Ok(()) };
+    let before = clock.now().minus(prune_after);
     for _ in 0..WRITES_OF_EVENTS {
-        if ctx.store.prune_events(before).await? == 0 {
+        if store.prune_events(before).await? == 0 {
             break;
         }
     }

@@ -4,11 +4,16 @@ use std::{collections::BTreeSet, mem, net::IpAddr};
 
 use uuid::Uuid;
 
-use super::{Context, Error, FieldError, tokens};
+use super::{
+    context::Context,
+    environment_tokens,
+    error::{Error, FieldError},
+    replaced, tokens,
+};
 use crate::{
     domain::{
         ability::Ability,
-        audit::{Action, Attribution, Entry, Outcome, RequestSource, Target},
+        audit::{Action, Actor, Attribution, Entry, RequestSource, Target},
         id::{TokenId, UserId},
         secret::{CredentialKind, PresentedCredential},
         time::Timestamp,
@@ -34,6 +39,79 @@ pub enum BulkRevocation {
     Covering(Ability),
 }
 
+/// Revokes a token of the owner, with the successors that it made by itself: at once and for good. A check that starts
+/// after the answer is refused. [`Error::Replaced`] where rotation has ended it, and only a successor that the owner made
+/// is good.
+pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId, origin: RequestSource) -> Result<Successors, Error> {
+    let (reason, by) = (RevocationReason::RevokedByOwner, ctx.attribution(origin));
+    match ctx.store.revoke_token(owner, id, reason, by.clone()).await {
+        Err(error) => {
+            let attempt = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id));
+            Err(replaced::refuse(ctx, attempt, by, error).await)
+        }
+        revoked => Ok(revoked?),
+    }
+}
+
+/// Revokes a token of whatever kind, whoever owns it: for the administrator.
+pub async fn revoke_any(ctx: &Context, token: &Token, origin: RequestSource) -> Result<Successors, Error> {
+    match token.environment {
+        None => revoke(ctx, token.owner, token.id, origin).await,
+        Some(environment) => {
+            environment_tokens::revoke(ctx, token.owner, environment, token.id, origin).await?;
+            Ok(Successors::default())
+        }
+    }
+}
+
+async fn end(ctx: &Context, token: &Token, by: Attribution) -> Result<(), StoreError> {
+    let (id, owner, reason) = (token.id, token.owner, RevocationReason::RevokedByOwner);
+    match token.environment {
+        None => ctx.store.revoke_token(owner, id, reason, by).await.map(drop),
+        Some(environment) => ctx.store.revoke_environment_token(owner, environment, id, reason, by).await,
+    }
+}
+
+/// Ends the token or session whose secret this is, whatever its state (RFC 7009), and with a token the successors that it
+/// made by itself: whoever holds it may, and so it is the
+/// one that acts. A secret of nothing is no error, so that the answer tells nobody what exists.
+pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: RequestSource) -> Result<(), Error> {
+    let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
+    let by = |actor| ctx.attribution(RequestSource { actor, ..origin });
+    let ended = match presented.kind {
+        CredentialKind::Session => match ctx.credentials.session_by_hash(&presented.hash).await? {
+            Some(record) => {
+                let id = record.session.id;
+                ctx.store.end_session(record.session.user, id, by(Actor::Session(id))).await
+            }
+            None => Ok(()),
+        },
+        CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
+            match ctx.credentials.token_by_hash(&presented.hash).await? {
+                Some(record)
+                    if presented.kind == record.token.kind()
+                        && presented.number.is_none_or(|number| number == record.token.number) =>
+                {
+                    let actor = match record.token.environment {
+                        None => Actor::PersonalAccessToken(record.token.id),
+                        Some(_) => Actor::EnvironmentToken(record.token.id),
+                    };
+                    end(ctx, &record.token, by(actor)).await
+                }
+                _ => Ok(()),
+            }
+        }
+    };
+    match ended {
+        // Somebody else ended it meanwhile, or it was ended before. A successor that the owner made is no business of
+        // whoever holds the old secret.
+        Err(StoreError::NotFound | StoreError::Conflict(Conflict::SessionEnded | Conflict::AlreadyRotated(_))) => {
+            Ok(())
+        }
+        ended => Ok(ended?),
+    }
+}
+
 /// Disables a token of the owner, with the successors that it made by itself: it is refused from now on, until somebody
 /// enables it. [`Error::Replaced`] where rotation has ended it, and only a successor that the owner made is good.
 pub async fn disable(
@@ -42,7 +120,7 @@ pub async fn disable(
     id: TokenId,
     origin: RequestSource,
 ) -> Result<(Token, Successors), Error> {
-    let by = ctx.by(origin);
+    let by = ctx.attribution(origin);
     match ctx.store.disable_token(owner, id, by.clone()).await {
         Ok((mut token, successors)) => {
             tokens::apply_unwritten_use(ctx, &mut token);
@@ -50,26 +128,14 @@ pub async fn disable(
         }
         Err(error) => {
             let attempt = Entry::done(owner, Action::TokenDisabled, Target::PersonalAccessToken(id));
-            Err(note_replaced(ctx, attempt, by, error).await)
+            Err(replaced::refuse(ctx, attempt, by, error).await)
         }
-    }
-}
-
-/// Notes in the owner's trail that a token was not revoked or disabled because a successor had taken its place. What is
-/// answered must be there, so that the owner finds the token that lives on.
-pub(super) async fn note_replaced(ctx: &Context, attempt: Entry, by: Attribution, error: StoreError) -> Error {
-    let StoreError::Conflict(Conflict::AlreadyRotated(Some(successor))) = error else { return error.into() };
-    let refused =
-        Entry { outcome: Outcome::Refused, ..attempt.with(format!("already rotated, successor {successor}")) };
-    match ctx.store.record_refusal(refused, by).await {
-        Ok(()) => Error::Replaced(successor),
-        Err(error) => error.into(),
     }
 }
 
 /// Enables a token of the owner, and no other: what was disabled with it is enabled by itself.
 pub async fn enable(ctx: &Context, owner: UserId, id: TokenId, origin: RequestSource) -> Result<Token, Error> {
-    let mut token = ctx.store.enable_token(owner, id, ctx.by(origin)).await?;
+    let mut token = ctx.store.enable_token(owner, id, ctx.attribution(origin)).await?;
     tokens::apply_unwritten_use(ctx, &mut token);
     Ok(token)
 }
@@ -82,7 +148,7 @@ pub async fn revoke_many(
     bulk: BulkRevocation,
     origin: RequestSource,
 ) -> Result<u64, Error> {
-    let by = ctx.by(origin);
+    let by = ctx.attribution(origin);
     let selection = match bulk {
         BulkRevocation::All => TokenSelection::All,
         BulkRevocation::UnusedSince(since) if since > by.at => {
@@ -135,7 +201,7 @@ pub async fn revoke_leaked(
     origin: RequestSource,
 ) -> Result<(), Error> {
     ctx.throttle.report(client).map_err(Error::Throttled)?;
-    let by = ctx.by(origin);
+    let by = ctx.attribution(origin);
     let mut leaked = LeakReport { presented: Some(credentials.len()), ..LeakReport::default() };
     for credential in credentials {
         find(ctx, credential, &mut leaked).await?;

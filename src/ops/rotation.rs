@@ -4,29 +4,28 @@
 //! The first use of a successor is on disk before it is answered. So whether a successor was used is known exactly, and
 //! the secret that it replaces can end in the same transaction.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
 use super::{
-    Context, Error, FieldError,
-    endings::{Ended, Ending, RequestStart},
+    caller::Caller,
+    context::Context,
+    error::{Error, FieldError},
     expiry::{self, Expiry},
+    first_use,
     principal::Principal,
-    reuse, tokens,
-    verification::{self, Caller, Rejection, has_passed},
+    rejection::Rejection,
+    reuse,
+    state::endings::{Ended, Ending, RequestStart},
+    tokens, verification,
 };
 use crate::{
     domain::{
         ability::ServerAbility,
-        audit::{Actor, Attribution, RequestSource},
+        audit::{Actor, RequestSource},
         id::{TokenId, UserId},
         secret::{CredentialKind, Plaintext, PresentedCredential},
-        time::Timestamp,
         token::{IssuedToken, Token, TokenRecord},
     },
     store::{Conflict, Rotation, StoreError, SuccessorEnd},
@@ -64,7 +63,7 @@ pub async fn rotate(
     origin: RequestSource,
 ) -> Result<Rotated, Error> {
     let token = tokens::get(ctx, owner, id).await?;
-    if token.revoked.is_some() || token.expires_at.is_some_and(|end| has_passed(end, ctx.clock.now())) {
+    if token.revoked.is_some() || token.expires_at.is_some_and(|end| end.has_passed(ctx.clock.now())) {
         return Err(Error::NotFound);
     }
     replace(ctx, &token, request, origin).await
@@ -73,7 +72,7 @@ pub async fn rotate(
 /// Accepts a credential that wants to be replaced: it must hold the power to. A secret that rotation has ended is refused
 /// like any other. It ends its whole family, since one of the two who hold the family's secrets stole them and nobody can
 /// tell which; but if the request started before the ending was answered, it has only lost a race
-/// ([`Error::AlreadyRotated`], [`super::endings`]). [`Error::NotSelfRotating`] where it is no personal access token.
+/// ([`Error::AlreadyRotated`], [`super::state::endings`]). [`Error::NotSelfRotating`] where it is no personal access token.
 pub async fn authenticate_for_rotation(
     ctx: &Context,
     credential: &str,
@@ -97,7 +96,7 @@ async fn refuse_ended(ctx: &Context, credential: &str, since: RequestStart, orig
     match find_ended(ctx, credential).await {
         Ok(Some(record)) if ctx.endings.is_race(&record.token, since) => lost_race(ctx, &record.token).await,
         Ok(Some(record)) => {
-            let by = ctx.by(RequestSource { actor: Actor::PersonalAccessToken(record.token.id), ..origin });
+            let by = ctx.attribution(RequestSource { actor: Actor::PersonalAccessToken(record.token.id), ..origin });
             if let Err(error) = reuse::revoke_family(ctx, &record.token, by).await {
                 log::error!(error:%; "a token was reused after its end, and its family could not be ended yet");
             }
@@ -169,13 +168,13 @@ async fn replace(
     request: RotationRequest,
     origin: RequestSource,
 ) -> Result<Rotated, Error> {
-    let by = ctx.by(origin);
+    let by = ctx.attribution(origin);
     let end = match request.expiry {
         Expiry::Never => SuccessorEnd::Never,
         expiry => expiry::ahead(&ctx.rules.token_lifetimes, expiry, by.at)?
             .map_or(SuccessorEnd::WithPredecessor, SuccessorEnd::At),
     };
-    if request.replace_unused && write_first_use(ctx, token.id).await? {
+    if request.replace_unused && first_use::write_pending_of(ctx, token.id).await? {
         // That use was answered before this request began. If it has ended the token, this is not a race.
         ctx.store.token(token.id).await?;
     }
@@ -220,77 +219,6 @@ fn refusal(error: StoreError, expiry: Expiry) -> Error {
         _ => "must not be later than the end of the token that is replaced.",
     };
     FieldError::new(expiry.field(), predicate).into()
-}
-
-/// What rotation must not forget between two turns of the housekeeping.
-#[derive(Default)]
-pub(super) struct Rotations {
-    /// Successors whose first use was answered although it could not be written, by what they replace.
-    unwritten: Mutex<HashMap<TokenId, TokenId>>,
-}
-
-/// How many are remembered.
-const REMEMBERED: usize = 10_000;
-
-/// Whatever a thread that panicked was doing, these are sound.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Writes the first use of a successor, by which the token that it replaces may end; answers whether that is done. A
-/// store that cannot write refuses nobody: the next use tries again.
-pub(super) async fn begin(ctx: &Context, record: &TokenRecord, now: Timestamp) -> Result<bool, Rejection> {
-    let TokenRecord { token, .. } = record;
-    let Some(rotated_from) = token.rotated_from else { return Ok(true) };
-    let ending = ctx.endings.begin(vec![Ended::Token(rotated_from)]);
-    match ctx.store.record_first_use(token.id, rotated_from, by_token(token.id, now)).await {
-        Ok(()) => {
-            lock(&ctx.rotations.unwritten).remove(&rotated_from);
-            Ok(true)
-        }
-        // It gave way to another, or was revoked, before this use.
-        Err(StoreError::NotFound) => {
-            ending.did_not_happen();
-            Err(Rejection::Revoked)
-        }
-        Err(error) => {
-            log::warn!(error:%; "the first use of a successor was not written, and what it replaces goes on");
-            let mut unwritten = lock(&ctx.rotations.unwritten);
-            if unwritten.len() < REMEMBERED {
-                unwritten.insert(rotated_from, token.id);
-            }
-            Ok(false)
-        }
-    }
-}
-
-/// Writes the first uses that could not be written.
-pub(super) async fn write_first_uses(ctx: &Context) -> Result<(), StoreError> {
-    let unwritten: Vec<TokenId> = lock(&ctx.rotations.unwritten).keys().copied().collect();
-    for rotated_from in unwritten {
-        write_first_use(ctx, rotated_from).await?;
-    }
-    Ok(())
-}
-
-/// Answers whether there was anything to write.
-async fn write_first_use(ctx: &Context, rotated_from: TokenId) -> Result<bool, StoreError> {
-    let Some(successor) = lock(&ctx.rotations.unwritten).get(&rotated_from).copied() else { return Ok(false) };
-    let _ending = ctx.endings.begin(vec![Ended::Token(rotated_from)]);
-    match ctx.store.record_first_use(successor, rotated_from, by_token(successor, ctx.clock.now())).await {
-        Ok(()) | Err(StoreError::NotFound) => {
-            lock(&ctx.rotations.unwritten).remove(&rotated_from);
-            Ok(true)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-const fn by_token(token: TokenId, at: Timestamp) -> Attribution {
-    Attribution {
-        origin: RequestSource { actor: Actor::PersonalAccessToken(token), address: None, request_id: None },
-        at,
-    }
 }
 
 async fn find_ended(ctx: &Context, credential: &str) -> Result<Option<Arc<TokenRecord>>, StoreError> {

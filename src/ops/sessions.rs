@@ -1,6 +1,6 @@
 //! Sessions of a person: listing and ending them. [`super::accounts::sign_in`] makes them.
 
-use super::{Context, Error, cursor::List};
+use super::{context::Context, cursor::List, error::Error};
 use crate::{
     domain::{
         account::User,
@@ -60,10 +60,10 @@ pub async fn list(ctx: &Context, user: UserId, request: ListRequest) -> Result<P
 
 /// Ends one session of the person, perhaps the one that asks.
 pub async fn end(ctx: &Context, user: UserId, id: SessionId, origin: RequestSource) -> Result<(), Error> {
-    Ok(ctx.store.end_session(user, id, ctx.by(origin)).await?)
+    Ok(ctx.store.end_session(user, id, ctx.attribution(origin)).await?)
 }
 
 /// Ends all sessions of the person but `keep`; answers how many.
 pub async fn end_others(ctx: &Context, keep: &Session, origin: RequestSource) -> Result<u64, Error> {
-    Ok(ctx.store.end_other_sessions(keep.user, keep.id, ctx.by(origin)).await?)
+    Ok(ctx.store.end_other_sessions(keep.user, keep.id, ctx.attribution(origin)).await?)
 }

@@ -3,20 +3,25 @@
 use uuid::Uuid;
 
 pub use super::expiry::Expiry;
-use super::{Context, Error, FieldError, cursor::List, environment_tokens, expiry, revocation};
+use super::{
+    context::Context,
+    cursor::List,
+    error::{Error, FieldError},
+    expiry,
+};
 use crate::{
     domain::{
         ability::{Abilities, Ability, ServerAbility},
-        audit::{Action, Actor, Attribution, Entry, RequestSource, Target},
+        audit::{Actor, Attribution, RequestSource},
         id::{EnvironmentId, TokenId, UserId},
         page,
-        secret::{CredentialKind, Plaintext, PresentedCredential},
+        secret::{CredentialKind, Plaintext},
         text::Name,
         time::Timestamp,
-        token::{IssuedToken, NewToken, RevocationReason, Token, TokenState},
+        token::{IssuedToken, NewToken, Token, TokenState},
         usage_limits::UsageLimits,
     },
-    store::{Conflict, StoreError, Successors, TokenQuery},
+    store::{Conflict, StoreError, TokenQuery},
 };
 
 /// What makes a token.
@@ -37,7 +42,7 @@ pub struct TokenRequest {
 /// Makes a token. Its plaintext is in the answer and nowhere else, and it is valid from the moment it is on disk. Nobody
 /// but the administrator may grant server-wide powers.
 pub async fn create(ctx: &Context, request: TokenRequest, origin: RequestSource) -> Result<IssuedToken, Error> {
-    let by = ctx.by(origin);
+    let by = ctx.attribution(origin);
     let (new, plaintext) = prepare(ctx, request, None, &by)?;
     let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user, by).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::TooManyTokens) => too_many("You have", ctx.rules.max_tokens_per_user),
@@ -199,82 +204,9 @@ pub async fn rename(
     name: Name,
     origin: RequestSource,
 ) -> Result<Token, Error> {
-    let mut token = ctx.store.rename_token(owner, id, name, ctx.by(origin)).await?;
+    let mut token = ctx.store.rename_token(owner, id, name, ctx.attribution(origin)).await?;
     apply_unwritten_use(ctx, &mut token);
     Ok(token)
-}
-
-/// Revokes a token of the owner, with the successors that it made by itself: at once and for good. A check that starts
-/// after the answer is refused. [`Error::Replaced`] where rotation has ended it, and only a successor that the owner made
-/// is good.
-pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId, origin: RequestSource) -> Result<Successors, Error> {
-    let (reason, by) = (RevocationReason::RevokedByOwner, ctx.by(origin));
-    match ctx.store.revoke_token(owner, id, reason, by.clone()).await {
-        Err(error) => {
-            let attempt = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id));
-            Err(revocation::note_replaced(ctx, attempt, by, error).await)
-        }
-        revoked => Ok(revoked?),
-    }
-}
-
-/// Revokes a token of whatever kind, whoever owns it: for the administrator.
-pub async fn revoke_any(ctx: &Context, token: &Token, origin: RequestSource) -> Result<Successors, Error> {
-    match token.environment {
-        None => revoke(ctx, token.owner, token.id, origin).await,
-        Some(environment) => {
-            environment_tokens::revoke(ctx, token.owner, environment, token.id, origin).await?;
-            Ok(Successors::default())
-        }
-    }
-}
-
-async fn end(ctx: &Context, token: &Token, by: Attribution) -> Result<(), StoreError> {
-    let (id, owner, reason) = (token.id, token.owner, RevocationReason::RevokedByOwner);
-    match token.environment {
-        None => ctx.store.revoke_token(owner, id, reason, by).await.map(drop),
-        Some(environment) => ctx.store.revoke_environment_token(owner, environment, id, reason, by).await,
-    }
-}
-
-/// Ends the token or session whose secret this is, whatever its state (RFC 7009), and with a token the successors that it
-/// made by itself: whoever holds it may, and so it is the
-/// one that acts. A secret of nothing is no error, so that the answer tells nobody what exists.
-pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: RequestSource) -> Result<(), Error> {
-    let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
-    let by = |actor| ctx.by(RequestSource { actor, ..origin });
-    let ended = match presented.kind {
-        CredentialKind::Session => match ctx.credentials.session_by_hash(&presented.hash).await? {
-            Some(record) => {
-                let id = record.session.id;
-                ctx.store.end_session(record.session.user, id, by(Actor::Session(id))).await
-            }
-            None => Ok(()),
-        },
-        CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
-            match ctx.credentials.token_by_hash(&presented.hash).await? {
-                Some(record)
-                    if presented.kind == record.token.kind()
-                        && presented.number.is_none_or(|number| number == record.token.number) =>
-                {
-                    let actor = match record.token.environment {
-                        None => Actor::PersonalAccessToken(record.token.id),
-                        Some(_) => Actor::EnvironmentToken(record.token.id),
-                    };
-                    end(ctx, &record.token, by(actor)).await
-                }
-                _ => Ok(()),
-            }
-        }
-    };
-    match ended {
-        // Somebody else ended it meanwhile, or it was ended before. A successor that the owner made is no business of
-        // whoever holds the old secret.
-        Err(StoreError::NotFound | StoreError::Conflict(Conflict::SessionEnded | Conflict::AlreadyRotated(_))) => {
-            Ok(())
-        }
-        ended => Ok(ended?),
-    }
 }
 
 /// What lists show: the latest use, also where it is not on disk, and the end that comes first.

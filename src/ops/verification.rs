@@ -2,12 +2,10 @@
 //!
 //! Every way of asking comes through here, with the same clock, and anything short of a clear yes is a no or an outage.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
-use super::{
-    Context, Error, endings::RequestStart, expiry, principal::Principal, reuse, rotation, throttle::Throttled,
-    usage_limits::RateState,
-};
+pub use super::{caller::Caller, rejection::Rejection};
+use super::{context::Context, error::Error, expiry, first_use, principal::Principal, reuse, state::meters::RateState};
 use crate::{
     domain::{
         ability::Ability,
@@ -18,79 +16,6 @@ use crate::{
     },
     store::Reply,
 };
-
-/// Why a credential is not accepted: for logs and metrics. Outside, all of these are one 401, but that it was used too
-/// much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// None was presented.
-    #[error("no credential")]
-    Missing,
-    /// No credential of ours: refused by prefix, length or checksum, before any look-up.
-    #[error("malformed")]
-    Malformed,
-    /// Well-formed, but nothing has that secret (or it is a session that was ended).
-    #[error("unknown")]
-    Unknown,
-    /// The `N` before the `|` is another token's.
-    #[error("wrong row number")]
-    WrongNumber,
-    /// Past its expiry.
-    #[error("expired")]
-    Expired,
-    /// A session or a token that was not used for too long.
-    #[error("idle")]
-    Idle,
-    /// Revoked.
-    #[error("revoked")]
-    Revoked,
-    /// A token whose successor has taken its place.
-    #[error("rotated")]
-    Rotated,
-    /// Disabled, until somebody enables it.
-    #[error("disabled")]
-    Disabled,
-    /// The account behind it is disabled.
-    #[error("owner disabled")]
-    OwnerDisabled,
-    /// It may not be used from there, or nobody knows from where it is used.
-    #[error("address not allowed")]
-    AddressNotAllowed,
-    /// Used more often in a minute than it may be.
-    #[error("used too often")]
-    RateLimited(Throttled),
-    /// Used as often as it may be in all.
-    #[error("quota used up")]
-    QuotaExceeded,
-}
-
-/// Who presents a credential, as far as that is known.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Caller<'r> {
-    /// From where. It counts for tokens that are bound to addresses.
-    pub address: Option<IpAddr>,
-    /// What they call themselves.
-    pub user_agent: Option<&'r str>,
-    /// When the request started; `None` is now. It tells a race from a reuse ([`super::endings`]).
-    pub since: Option<RequestStart>,
-}
-
-impl Rejection {
-    /// The word for it in the answer to a caller that may know (`POST /api/v1/tokens/verify`).
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Missing | Self::Malformed => "malformed",
-            Self::Unknown | Self::WrongNumber => "unknown",
-            Self::Expired | Self::Idle => "expired",
-            Self::Revoked | Self::Rotated => "revoked",
-            Self::Disabled => "disabled",
-            Self::OwnerDisabled => "owner_disabled",
-            Self::AddressNotAllowed => "ip_not_allowed",
-            Self::RateLimited(_) => "rate_limited",
-            Self::QuotaExceeded => "quota_exceeded",
-        }
-    }
-}
 
 /// Decides whether `credential` is accepted now from that caller, and notes its use. A use is what is accepted here: it
 /// counts towards rate and quota also where it then turns out that the credential may not do what was asked.
@@ -192,8 +117,8 @@ fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal
     let SessionRecord { session, user, last_use } = &*record;
     let now = ctx.clock.now();
     // A time from when the clock ran ahead counts as now, lest it keep the session from ever being idle.
-    let is_idle = |at: Timestamp| has_passed(at.min(now).plus(ctx.rules.session_idle_lifetime), now);
-    if has_passed(session.expires_at, now) {
+    let is_idle = |at: Timestamp| at.min(now).plus(ctx.rules.session_idle_lifetime).has_passed(now);
+    if session.expires_at.has_passed(now) {
         return Err(Rejection::Expired.into());
     }
     // A use that was noted in an earlier record of the session is in none of this one.
@@ -235,7 +160,7 @@ fn accept_token<'c>(
             Some(limits) => ctx.meters.spend(&*ctx.store, &record.token, limits, caller.address).await?,
             None => None,
         };
-        if !record.token.is_fresh_successor() || rotation::begin(ctx, &record, now).await? {
+        if !record.token.is_fresh_successor() || first_use::record(ctx, &record, now).await? {
             ctx.uses.note_token(&record, now);
         }
         Ok(accepted(ctx, record, rate_state, caller, now))
@@ -249,7 +174,7 @@ fn accepted(
     caller: Caller<'_>,
     now: Timestamp,
 ) -> Principal {
-    ctx.origins.note(&record, caller, now);
+    ctx.use_locations.record(&record, caller, now);
     principal(record, rate_state)
 }
 
@@ -272,7 +197,7 @@ fn judge_token(record: &TokenRecord, presented: &PresentedCredential, now: Times
     if token.revoked.is_some() {
         return Err(if token.is_rotated_away() { Rejection::Rotated } else { Rejection::Revoked });
     }
-    if token.expires_at.is_some_and(|end| has_passed(end, now)) {
+    if token.expires_at.is_some_and(|end| end.has_passed(now)) {
         return Err(if token.is_rotated_away() { Rejection::Rotated } else { Rejection::Expired });
     }
     if token.disabled_at.is_some() {
@@ -282,9 +207,4 @@ fn judge_token(record: &TokenRecord, presented: &PresentedCredential, now: Times
         return Err(Rejection::OwnerDisabled);
     }
     Ok(())
-}
-
-/// At the very second of its end, a thing is over.
-pub(super) fn has_passed(end: Timestamp, now: Timestamp) -> bool {
-    now >= end
 }

@@ -177,7 +177,7 @@ fn settings_that_swap_the_prefixes_make_no_kind_of_the_other() {
         let secret = secret(token).rsplit('|').next().unwrap();
         let refused = block_on(verification::authenticate(&ops, secret, Caller::default())).unwrap_err();
         assert_eq!(refused, ops::Error::Rejected(Rejection::Unknown));
-        block_on(ops::tokens::revoke_by_possession(&ops, secret, RequestSource::COMMAND_LINE)).unwrap();
+        block_on(ops::revocation::revoke_by_possession(&ops, secret, RequestSource::COMMAND_LINE)).unwrap();
         assert!(is_good(&app, token));
     }
 }

@@ -100,7 +100,7 @@ fn they_are_on_disk_after_a_turn_of_writing_and_after_a_stop() {
     let caller = Caller { address: Some([192, 0, 2, 9].into()), ..Caller::default() };
     block_on(verification::authenticate(&app.ops, token.token.as_ref().unwrap(), caller)).unwrap();
     assert!(stored(&app).is_empty());
-    for _ in 0..ops::uses::TURNS {
+    for _ in 0..ops::state::uses::TURNS {
         block_on(app.ops.flush_some_uses()).unwrap();
     }
     assert_eq!(stored(&app), ["192.0.2.9"]);

@@ -3,7 +3,7 @@
 mod tokens;
 mod users;
 
-use super::{Error, Output, Request};
+use super::{error::Error, frame::Output, request::Request};
 use crate::ops::Context;
 
 /// Carries out `request` and answers on `output`. Every change has [`RequestSource::COMMAND_LINE`] in the audit trail.

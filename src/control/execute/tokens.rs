@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 use super::users;
 use crate::{
     control::{
-        ChangedTokenView, Error, IssuedTokenView, IssuedView, JudgeToken, JudgedView, NewToken, Output, RevokedView,
-        TokenList, TokenSort, TokenView, Verdict, WhoseTokens, request,
+        error::Error,
+        frame::Output,
+        request::{self, JudgeToken, NewToken, TokenList, TokenSort, WhoseTokens},
+        views::{ChangedTokenView, IssuedTokenView, IssuedView, JudgedView, RevokedView, TokenView, Verdict},
     },
     domain::{
         ability::Ability,
@@ -81,7 +83,7 @@ pub(super) async fn list(ctx: &Context, list: TokenList, output: &mut Output) ->
 
 pub(super) async fn revoke(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
     let token = find(ctx, id).await?;
-    let revoked = tokens::revoke_any(ctx, &token, RequestSource::COMMAND_LINE).await;
+    let revoked = revocation::revoke_any(ctx, &token, RequestSource::COMMAND_LINE).await;
     let successors = revoked.map_err(|error| refused(error, token.id))?;
     Ok(output.item(&ChangedTokenView::new(token, &successors)).await?)
 }

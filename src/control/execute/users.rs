@@ -3,7 +3,12 @@
 use std::ops::ControlFlow;
 
 use crate::{
-    control::{Error, NewUser, Output, Secret, UserList, UserSort, UserView},
+    control::{
+        error::Error,
+        frame::Output,
+        request::{NewUser, Secret, UserList, UserSort},
+        views::UserView,
+    },
     domain::{
         account::{Email, Password, User},
         audit::RequestSource,

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     domain::{ability::Ability, path::AmbiguousPath, secret::CredentialKind, time::Timestamp},
     http::error::ApiError,
-    ops::{Error, StateConflict, authorization::PolicyRejection, throttle::Throttled, verification::Rejection},
+    ops::{Error, PolicyRejection, Rejection, StateConflict, Throttled},
     store::StoreError,
 };
 

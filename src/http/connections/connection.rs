@@ -19,7 +19,7 @@ use actix_web::{
     http::header::{self, HeaderMap},
 };
 
-use crate::ops::endings::RequestStart;
+use crate::ops::state::endings::RequestStart;
 
 /// One open connection.
 pub(super) struct Connection {

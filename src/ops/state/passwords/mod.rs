@@ -14,16 +14,16 @@ use argon2::{
     password_hash::phc::{self, Output, ParamsString, Salt},
 };
 
-pub(super) use self::slots::Slot;
+pub(in crate::ops) use self::slots::Slot;
 use self::{
     buffers::{BufferPool, OutOfMemory},
     dummy::DummyParameters,
     slots::Slots,
 };
-use super::{Error, FieldError};
 use crate::{
     config,
     domain::account::{Email, HashParameters, Password, PasswordHash},
+    ops::error::{Error, FieldError},
 };
 
 /// A new password that falls within this many guesses (as a power of ten) is among the commonest, or a mere
@@ -35,7 +35,7 @@ const TOO_EASY_LOG10: f64 = 6.0;
 const JUDGED_CHARS: usize = 32;
 
 /// Hashes passwords with argon2id, at most so many at once.
-pub(super) struct Passwords {
+pub(in crate::ops) struct Passwords {
     slots: Slots,
     hasher: Arc<Hasher>,
     dummies: DummyParameters,
@@ -43,7 +43,7 @@ pub(super) struct Passwords {
 }
 
 /// What a password is checked against.
-pub(super) enum Against<'a> {
+pub(in crate::ops) enum Against<'a> {
     /// The hash of a user.
     Stored(&'a PasswordHash),
     /// Nothing, with the work that the hash of a user with this address might take.
@@ -51,16 +51,16 @@ pub(super) enum Against<'a> {
 }
 
 /// The outcome of checking a password.
-pub(super) struct Checked {
+pub(in crate::ops) struct Checked {
     /// Whether it is the one.
-    pub(super) matches: bool,
+    pub(in crate::ops) matches: bool,
     /// The same password hashed anew, where it matched a hash with other parameters than today's.
-    pub(super) rehashed: Option<PasswordHash>,
+    pub(in crate::ops) rehashed: Option<PasswordHash>,
 }
 
 impl Passwords {
     /// The parameters of unknown accounts are drawn by `key` until another is named.
-    pub(super) fn new(settings: &config::Passwords, key: &[u8; blake3::KEY_LEN]) -> Result<Self, Error> {
+    pub(in crate::ops) fn new(settings: &config::Passwords, key: &[u8; blake3::KEY_LEN]) -> Result<Self, Error> {
         let today =
             Params::new(settings.memory_kib, settings.iterations, settings.lanes, Some(Params::DEFAULT_OUTPUT_LEN))
                 .map_err(defect)?;
@@ -73,27 +73,27 @@ impl Passwords {
     }
 
     /// Starts the threads that passwords are worked on, which a server does before it answers anybody.
-    pub(super) fn start(&self) -> Result<(), Error> {
+    pub(in crate::ops) fn start(&self) -> Result<(), Error> {
         self.slots.start().map(drop)
     }
 
     /// Waits for a slot to work on one password. [`Error::Busy`].
-    pub(super) async fn acquire_slot(&self) -> Result<Slot, Error> {
+    pub(in crate::ops) async fn acquire_slot(&self) -> Result<Slot, Error> {
         self.slots.acquire().await
     }
 
     /// Learns how many stored hashes were made with which parameters.
-    pub(super) fn learn(&self, counted: &[(HashParameters, u64)]) {
+    pub(in crate::ops) fn learn(&self, counted: &[(HashParameters, u64)]) {
         self.dummies.learn(counted);
     }
 
     /// Draws the parameters of unknown accounts by this key from now on.
-    pub(super) fn use_key(&self, key: &[u8; blake3::KEY_LEN]) {
+    pub(in crate::ops) fn use_key(&self, key: &[u8; blake3::KEY_LEN]) {
         self.dummies.use_key(key);
     }
 
     /// Refuses a new password that is too short, which takes no work.
-    pub(super) fn expect_length(&self, field: &'static str, password: &Password) -> Result<(), Error> {
+    pub(in crate::ops) fn expect_length(&self, field: &'static str, password: &Password) -> Result<(), Error> {
         if password.expose().chars().count() < self.min_length {
             let message = format!("must be at least {} characters.", self.min_length);
             return Err(FieldError::new(field, message).into());
@@ -102,7 +102,7 @@ impl Passwords {
     }
 
     /// Hashes a new password, once it is judged good enough. `words` are what a guesser would know of its owner.
-    pub(super) async fn hash_new(
+    pub(in crate::ops) async fn hash_new(
         &self,
         slot: Slot,
         field: &'static str,
@@ -115,7 +115,7 @@ impl Passwords {
     }
 
     /// Checks a password, always with the whole work: a short cut for nobody would tell which addresses are somebody's.
-    pub(super) async fn check(
+    pub(in crate::ops) async fn check(
         &self,
         slot: Slot,
         password: Arc<Password>,
@@ -135,14 +135,19 @@ impl Passwords {
     }
 
     /// Whether a password is the one of a stored hash.
-    pub(super) async fn confirm(&self, slot: Slot, current: Password, stored: &PasswordHash) -> Result<bool, Error> {
+    pub(in crate::ops) async fn confirm(
+        &self,
+        slot: Slot,
+        current: Password,
+        stored: &PasswordHash,
+    ) -> Result<bool, Error> {
         let (hasher, stored) = (Arc::clone(&self.hasher), stored.clone());
         slot.run(move || hasher.verify(&current, &stored)).await
     }
 
     /// Hashes a new password if `current` is the old one; else `None`. Both take one slot, so that what was checked is
     /// not refused for want of another.
-    pub(super) async fn replace(
+    pub(in crate::ops) async fn replace(
         &self,
         slot: Slot,
         current: Password,

@@ -1,7 +1,7 @@
 //! Secrets that rotation ended lately: what tells a race from a reuse.
 //!
 //! A secret that comes back after rotation has ended it means that two parties hold it, and if one of them wants to rotate
-//! with it, the whole family ends ([`super::reuse`]). But software that runs in several places may rotate one token in
+//! with it, the whole family ends ([`crate::ops::reuse`]). But software that runs in several places may rotate one token in
 //! all of them at once. One rotation wins. The others were sent while the secret was good, by somebody who could not know
 //! of the winner; to call them a reuse would end the winner's token, too, and leave nobody with a good secret.
 //!
@@ -42,7 +42,7 @@ impl RequestStart {
 
 /// What an ending ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Ended {
+pub(in crate::ops) enum Ended {
     /// The token itself.
     Token(TokenId),
     /// Its unused successor, which gives way to another one.
@@ -51,7 +51,7 @@ pub(super) enum Ended {
 
 /// The endings of secrets that are under way or were answered lately.
 #[derive(Default)]
-pub(super) struct Endings {
+pub(in crate::ops) struct Endings {
     answered: AtomicU64,
     known: Mutex<Known>,
 }
@@ -80,12 +80,12 @@ impl State {
 
 impl Endings {
     /// The moment now: what a request notes when it starts.
-    pub(super) fn now(&self) -> RequestStart {
+    pub(in crate::ops) fn now(&self) -> RequestStart {
         RequestStart::after(self.answered.load(Ordering::SeqCst))
     }
 
     /// Notes that a request is about to end something: before the store is asked to.
-    pub(super) fn begin(self: &Arc<Self>, ended: Vec<Ended>) -> Ending {
+    pub(in crate::ops) fn begin(self: &Arc<Self>, ended: Vec<Ended>) -> Ending {
         let mut known = self.lock();
         for ended in &ended {
             known.endings.entry(*ended).or_default().under_way += 1;
@@ -94,7 +94,7 @@ impl Endings {
     }
 
     /// Whether a request that started at `since` crosses the rotation that has ended this token.
-    pub(super) fn is_race(&self, token: &Token, since: RequestStart) -> bool {
+    pub(in crate::ops) fn is_race(&self, token: &Token, since: RequestStart) -> bool {
         let known = self.lock();
         let ended = [Some(Ended::Token(token.id)), token.rotated_from.map(Ended::SuccessorOf)];
         known.forgotten.is_some_and(|forgotten| since < forgotten)
@@ -148,7 +148,7 @@ pub struct Ending {
 
 impl Ending {
     /// Says that nothing was ended.
-    pub(super) fn did_not_happen(mut self) {
+    pub(in crate::ops) fn did_not_happen(mut self) {
         let mut known = self.endings.lock();
         mem::take(&mut self.ended).into_iter().for_each(|ended| known.give_up(ended));
     }

@@ -18,7 +18,7 @@ use crate::{
     store::{Store, StoreError, Uses},
 };
 
-/// In how many turns everything that is noted is written once ([`super::Context::flush_some_uses`]).
+/// How many calls of [`flush_some_uses`](crate::ops::Context::flush_some_uses) write all parts once.
 pub const TURNS: u32 = PARTS as u32;
 
 const PARTS: usize = 64;
@@ -34,39 +34,39 @@ const WRITTEN_AT_ONCE_AT_LAST: usize = 4096;
 
 /// The uses that are not on disk yet.
 #[derive(Default)]
-pub(super) struct UseRecorder {
+pub(in crate::ops) struct UseRecorder {
     tokens: Lists<TokenRecord>,
     sessions: Lists<SessionRecord>,
     turn: AtomicUsize,
 }
 
 impl UseRecorder {
-    pub(super) fn note_token(&self, record: &Arc<TokenRecord>, now: Timestamp) {
+    pub(in crate::ops) fn note_token(&self, record: &Arc<TokenRecord>, now: Timestamp) {
         self.tokens.note(record, now);
     }
 
-    pub(super) fn note_session(&self, record: &Arc<SessionRecord>, now: Timestamp) {
+    pub(in crate::ops) fn note_session(&self, record: &Arc<SessionRecord>, now: Timestamp) {
         self.sessions.note(record, now);
     }
 
     /// The later of what is noted here of the token with that row number and what the store answered just now.
-    pub(super) fn latest_token(&self, number: i64, stored: Option<Timestamp>) -> Option<Timestamp> {
+    pub(in crate::ops) fn latest_token(&self, number: i64, stored: Option<Timestamp>) -> Option<Timestamp> {
         self.tokens.latest(number).max(stored)
     }
 
     /// The later of what is noted here and what the store answered just now.
-    pub(super) fn latest_session(&self, id: SessionId, stored: Timestamp) -> Timestamp {
+    pub(in crate::ops) fn latest_session(&self, id: SessionId, stored: Timestamp) -> Timestamp {
         self.sessions.latest(id).map_or(stored, |noted| noted.max(stored))
     }
 
     /// Writes what is due at `now` in the part whose turn it is.
-    pub(super) async fn flush_some(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+    pub(in crate::ops) async fn flush_some(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
         let part = self.turn.fetch_add(1, Ordering::Relaxed) % PARTS;
         self.flush_part(store, part, Some(now), WRITTEN_AT_ONCE).await
     }
 
     /// Writes all.
-    pub(super) async fn flush(&self, store: &dyn Store) -> Result<(), StoreError> {
+    pub(in crate::ops) async fn flush(&self, store: &dyn Store) -> Result<(), StoreError> {
         for part in 0..PARTS {
             self.flush_part(store, part, None, WRITTEN_AT_ONCE_AT_LAST).await?;
         }

@@ -22,7 +22,6 @@ use std::{
 use governor::{clock::Clock as GovernorClock, nanos::Nanos};
 
 use self::counters::{Counters, Exceeded, Rate};
-use super::{Error, clock::Clock};
 use crate::{
     config,
     domain::{
@@ -31,21 +30,11 @@ use crate::{
         id::{SessionId, TokenId, UserId},
         time::Timestamp,
     },
+    ops::{clock::Clock, error::Error, rejection::Throttled},
 };
 
-/// Somebody tried too often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Throttled {
-    /// After how long the next attempt may succeed; whole seconds, at least one.
-    pub retry_after: Duration,
-    /// The same as a time of day.
-    pub resets_at: Timestamp,
-    /// How many attempts are allowed at once.
-    pub limit: u32,
-}
-
 /// The limits, and the counters of what was tried.
-pub(super) struct Throttle {
+pub(in crate::ops) struct Throttle {
     rates: Rates,
     counters: Counters,
     key: RwLock<[u8; blake3::KEY_LEN]>,
@@ -81,7 +70,7 @@ impl On {
 
 impl Throttle {
     /// The digests are made with `key` until another is restored.
-    pub(super) fn new(settings: &config::Throttle, clock: &Clock, key: [u8; blake3::KEY_LEN]) -> Self {
+    pub(in crate::ops) fn new(settings: &config::Throttle, clock: &Clock, key: [u8; blake3::KEY_LEN]) -> Self {
         Self {
             rates: Rates::new(settings),
             counters: Counters::default(),
@@ -91,7 +80,7 @@ impl Throttle {
     }
 
     /// Opens an attempt of `client` to sign in as `email`.
-    pub(super) fn sign_in(&self, client: IpAddr, email: &Email) -> Result<Attempt<'_>, Throttled> {
+    pub(in crate::ops) fn sign_in(&self, client: IpAddr, email: &Email) -> Result<Attempt<'_>, Throttled> {
         let account = self.digest("account", email.canonical().as_bytes());
         let (network, site) = (self.network(client), self.site(client));
         let from = |scope, subject, origin| Some((CounterKey { scope, subject, origin }, On::Failure));
@@ -107,20 +96,20 @@ impl Throttle {
     }
 
     /// Opens an attempt of `client` to register: each makes an account, or tells that there is one.
-    pub(super) fn registration(&self, client: IpAddr) -> Result<Attempt<'_>, Throttled> {
+    pub(in crate::ops) fn registration(&self, client: IpAddr) -> Result<Attempt<'_>, Throttled> {
         let from = |scope, origin| (CounterKey { scope, subject: NONE, origin }, On::Either);
         let site = self.site(client).map(|site| from(Scope::Site, site));
         self.open([from(Scope::Network, self.network(client))].into_iter().chain(site))
     }
 
     /// Opens an attempt of somebody who is signed in to confirm their password.
-    pub(super) fn confirmation(&self, session: SessionId, user: UserId) -> Result<Attempt<'_>, Throttled> {
+    pub(in crate::ops) fn confirmation(&self, session: SessionId, user: UserId) -> Result<Attempt<'_>, Throttled> {
         self.of_session(session, user, On::Failure)
     }
 
     /// Opens an attempt of somebody who is signed in to change their address: each that is not withdrawn tells whether
     /// somebody has the new one.
-    pub(super) fn address_change(&self, session: SessionId, user: UserId) -> Result<Attempt<'_>, Throttled> {
+    pub(in crate::ops) fn address_change(&self, session: SessionId, user: UserId) -> Result<Attempt<'_>, Throttled> {
         self.of_session(session, user, On::Either)
     }
 
@@ -135,20 +124,20 @@ impl Throttle {
     }
 
     /// Counts a report of leaked secrets from `client`.
-    pub(super) fn report(&self, client: IpAddr) -> Result<(), Throttled> {
+    pub(in crate::ops) fn report(&self, client: IpAddr) -> Result<(), Throttled> {
         let key = |scope, origin| (CounterKey { scope, subject: NONE, origin }, On::Either);
         let keys = [key(Scope::Reports, self.network(client)), key(Scope::AllReports, NONE)];
         self.open(keys).map(Attempt::passed)
     }
 
     /// Counts an attempt of a token of `family` to replace itself: each leaves a row for a while.
-    pub(super) fn rotation(&self, family: TokenId) -> Result<(), Throttled> {
+    pub(in crate::ops) fn rotation(&self, family: TokenId) -> Result<(), Throttled> {
         let subject = self.digest("family", family.uuid().as_bytes());
         let key = CounterKey { scope: Scope::Rotations, subject, origin: NONE };
         self.open([(key, On::Either)]).map(Attempt::passed)
     }
 
-    pub(super) fn forget_rested(&self) {
+    pub(in crate::ops) fn forget_rested(&self) {
         self.counters.forget_rested(self.clock.uptime());
     }
 
@@ -187,7 +176,7 @@ const NONE: Digest = [0; 16];
 /// An attempt whose outcome is not known yet. One that is dropped before its work began does not count; one that is
 /// dropped later counts as failed, so that nobody guesses for nothing who hangs up before the answer.
 #[must_use]
-pub(super) struct Attempt<'t> {
+pub(in crate::ops) struct Attempt<'t> {
     throttle: &'t Throttle,
     keys: Vec<(CounterKey, Rate)>,
     ons: Vec<On>,
@@ -196,12 +185,12 @@ pub(super) struct Attempt<'t> {
 
 impl Attempt<'_> {
     /// The work begins.
-    pub(super) fn begin(&mut self) {
+    pub(in crate::ops) fn begin(&mut self) {
         self.outcome = Outcome::Failed;
     }
 
     /// It ended like this. An outage and a queue that is too long judge nobody.
-    pub(super) fn end<T>(mut self, result: &Result<T, Error>) {
+    pub(in crate::ops) fn end<T>(mut self, result: &Result<T, Error>) {
         self.outcome = match result {
             Ok(_) => Outcome::Passed,
             Err(Error::Busy | Error::Exhausted(_) | Error::Store(_) | Error::Internal(_)) => Outcome::Withdrawn,
@@ -297,22 +286,22 @@ fn site(address: IpAddr) -> Option<Ipv6Addr> {
 
 /// The product's clock in governor's terms, so that tests which move the one move the other.
 #[derive(Clone)]
-pub(super) struct Ticks(Clock);
+pub(in crate::ops) struct Ticks(Clock);
 
 impl Ticks {
-    pub(super) fn new(clock: &Clock) -> Self {
+    pub(in crate::ops) fn new(clock: &Clock) -> Self {
         Self(clock.clone())
     }
 
     /// Who asks again after `wait` may be taken. It is told in whole seconds: never less than what is to be waited, and
     /// one at least.
-    pub(super) fn throttled(&self, wait: Duration, limit: u32) -> Throttled {
+    pub(in crate::ops) fn throttled(&self, wait: Duration, limit: u32) -> Throttled {
         let retry_after = whole_seconds(wait).max(Duration::from_secs(1));
         Throttled { retry_after, resets_at: self.at(retry_after), limit }
     }
 
     /// The time of day after `wait`.
-    pub(super) fn at(&self, wait: Duration) -> Timestamp {
+    pub(in crate::ops) fn at(&self, wait: Duration) -> Timestamp {
         self.0.now().plus(wait)
     }
 

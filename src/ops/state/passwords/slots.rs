@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{ops::Error, threads::Threads};
+use crate::{ops::error::Error, threads::Threads};
 
 /// How many may wait for each slot. At 40 ms for a hash it is about what can be served in the 3 s that one waits by
 /// default, so that a flood is refused when it comes and not when its time is up.

@@ -1,0 +1,85 @@
+//! What operations work with.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use super::{
+    clock::Clock,
+    error::Error,
+    pruning::Pruning,
+    rules::Rules,
+    state::{
+        endings::{Endings, RequestStart},
+        first_uses::PendingFirstUses,
+        meters::Meters,
+        passwords::Passwords,
+        reuse_queue::ReuseQueue,
+        throttle::Throttle,
+        use_locations::UseLocations,
+        uses::UseRecorder,
+    },
+};
+use crate::{
+    config::Config,
+    domain::audit::{Attribution, RequestSource},
+    store::{Backend, Credentials, Store},
+};
+
+/// The store, the settings, the clock and the state in memory. A process has one.
+pub struct Context {
+    /// The store of users, sessions, environments and tokens.
+    pub store: Arc<dyn Store>,
+    /// Look-ups of credentials by their secret.
+    pub credentials: Arc<dyn Credentials>,
+    /// The clock for all decisions.
+    pub clock: Clock,
+    /// The settings that operations apply.
+    pub rules: Rules,
+    pub(super) passwords: Passwords,
+    pub(super) throttle: Throttle,
+    pub(super) uses: UseRecorder,
+    pub(super) use_locations: UseLocations,
+    pub(super) first_uses: PendingFirstUses,
+    pub(super) endings: Arc<Endings>,
+    pub(super) reuses: ReuseQueue,
+    pub(super) meters: Meters,
+    pub(super) pruning: Pruning,
+    /// The uptime at which the parameters of stored hashes were last read.
+    pub(super) dummies_refreshed_at: Mutex<Duration>,
+}
+
+impl Context {
+    /// A context with the settings of `config`.
+    pub fn new(config: &Config, backend: Backend, clock: Clock) -> Result<Self, Error> {
+        let mut key = [0; blake3::KEY_LEN];
+        getrandom::fill(&mut key)?;
+        Ok(Self {
+            passwords: Passwords::new(&config.passwords, &key)?,
+            throttle: Throttle::new(&config.throttle, &clock, key),
+            uses: UseRecorder::default(),
+            use_locations: UseLocations::default(),
+            first_uses: PendingFirstUses::default(),
+            endings: Arc::default(),
+            reuses: ReuseQueue::default(),
+            meters: Meters::new(&clock),
+            pruning: Pruning::new(&clock),
+            dummies_refreshed_at: Mutex::default(),
+            rules: Rules::new(config),
+            store: backend.store,
+            credentials: backend.credentials,
+            clock,
+        })
+    }
+
+    /// The present moment, for [`Caller::since`](super::caller::Caller::since).
+    pub fn moment(&self) -> RequestStart {
+        self.endings.now()
+    }
+
+    /// The attribution of a change that `source` makes now.
+    pub(super) fn attribution(&self, source: RequestSource) -> Attribution {
+        Attribution { origin: source, at: self.clock.now() }
+    }
+}
