@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use serde_json::json;
+
 use crate::{
     application::Received,
     client::{ELSEWHERE, Request},
-    patd::{DEADLINE, EMAIL},
+    patd::{DEADLINE, EMAIL, PASSWORD},
     proxies::Kind,
     world::{NAME, Token, World, furthest},
 };
@@ -88,6 +90,33 @@ pub fn abilities_decide(kind: Kind) {
     world.await_log(&["/calls/4", "401"]);
     let log = world.log();
     assert!(!log.contains("s3cret") && !log.contains(secret(&reader)), "{log}");
+}
+
+/// An environment's token stands for no person, and its holder cannot say otherwise.
+pub fn environments_are_no_persons(kind: Kind) {
+    let world = World::start(kind);
+    let server = &world.patd.server;
+    let session = server.sign_in(EMAIL, PASSWORD).1.unwrap();
+    let environment = server.read("/api/v1/user", &session)["current_environment_id"].as_str().unwrap().to_owned();
+    let form = json!({"name": "CI", "abilities": ["calls:read"]});
+    let (status, made) = server.post(&format!("/api/v1/environments/{environment}/tokens"), &session, &form);
+    assert_eq!(status, 201, "{made}");
+    let (token, id) = (made["data"]["token"].as_str().unwrap(), made["data"]["id"].as_str().unwrap());
+    let forged = IDENTITY.map(|name| (name, "forged"));
+    for headers in [&[][..], &forged] {
+        let (answer, received) = world.ask(&Request::get("/calls/1").bearer(token).headers(headers));
+        let received = received.unwrap_or_else(|| panic!("{answer:?}"));
+        for name in IDENTITY {
+            let expected = match name {
+                "X-Auth-Token-Id" => id,
+                "X-Auth-Environment-Id" => &environment,
+                "X-Auth-Abilities" => "calls:read",
+                "X-Auth-Token-Kind" if kind != Kind::Apache => "environment_token",
+                _ => "",
+            };
+            assert_eq!(received.all(name).concat(), expected, "{name} in {received:#?}");
+        }
+    }
 }
 
 /// The proxy itself removes what a client forges, whatever patd answers.

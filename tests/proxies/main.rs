@@ -33,6 +33,11 @@ macro_rules! each_check {
             }
 
             #[test]
+            fn a_token_of_an_environment_stands_for_no_person() {
+                checks::environments_are_no_persons($kind);
+            }
+
+            #[test]
             fn a_token_that_is_bound_to_addresses_passes_from_there_alone() {
                 checks::addresses_count($kind);
             }
