@@ -35,7 +35,7 @@ use markdown::Document;
 
 /// How many blocks of a document are not run or not checked, and how many of its lines are hidden commands. A document
 /// that is not listed has none. Keep the numbers small: what is not run is not known to be true.
-const EXCEPTIONS: &[(&str, usize, usize)] = &[("README.md", 2, 5), ("docs/operations.md", 1, 1)];
+const EXCEPTIONS: &[(&str, usize, usize)] = &[("README.md", 1, 4), ("docs/operations.md", 1, 1)];
 
 #[test]
 fn every_command_in_every_document_works() {
