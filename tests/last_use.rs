@@ -165,7 +165,7 @@ fn a_use_outlives_a_change_of_its_token() {
             tokens::rename(&rig.ctx, rig.owner, id, Name::parse("renamed").unwrap(), RequestSource::COMMAND_LINE)
                 .await
                 .unwrap();
-        assert_eq!(renamed.last_used_at.map(Timestamp::unix), Some(before));
+        assert_eq!(renamed.token.last_used_at.map(Timestamp::unix), Some(before));
         assert_eq!(rig.shown(id).await, Some(before));
         rig.ctx.flush_uses().await.unwrap();
         assert_eq!(rig.stored(id).await, Some(before));

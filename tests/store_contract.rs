@@ -694,7 +694,7 @@ async fn a_token_is_changed_by_its_owner_alone(store: &TestStore) {
     assert_eq!(store.token(token.id).await.unwrap(), token);
     let renamed = store.rename_token(ada.id, token.id, name("deploy"), by(5)).await;
     token.name = name("deploy");
-    assert_eq!(renamed.unwrap(), token);
+    assert_eq!(renamed.unwrap().token, token);
     assert_eq!(store.token(token.id).await.unwrap(), token);
     assert!(names(store, &bob, all(), 1000).await.is_empty());
 }

@@ -101,10 +101,9 @@ impl std::fmt::Debug for IssuedTokenView {
 }
 
 impl From<IssuedToken> for IssuedTokenView {
-    fn from(IssuedToken { token, plaintext }: IssuedToken) -> Self {
-        let limits = token.limits.as_deref();
+    fn from(IssuedToken { token, plaintext, quota_left }: IssuedToken) -> Self {
         Self {
-            limits: LimitsView::new(limits, limits.and_then(|limits| limits.quota)),
+            limits: LimitsView::new(token.limits.as_deref(), quota_left),
             id: token.id.to_string(),
             name: token.name.to_string(),
             abilities: token.abilities.iter().map(ToString::to_string).collect(),

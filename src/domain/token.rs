@@ -60,6 +60,11 @@ impl Token {
         }
     }
 
+    /// Whether it may have a successor.
+    pub const fn is_replaced(&self) -> bool {
+        self.grace.is_some() || self.revoked.is_some()
+    }
+
     /// At most how many bytes it takes in a list, as JSON: all times and ids, and each text quoted.
     pub fn listed_size(&self) -> usize {
         const IDS_AND_TIMES: usize = 700;
@@ -196,6 +201,8 @@ pub struct IssuedToken {
     pub token: Token,
     /// `N|pat_…` or `talq_…`, shown once.
     pub plaintext: Plaintext,
+    /// How many uses of its quota are left. `None` if it has no quota.
+    pub quota_left: Option<u32>,
 }
 
 /// What a look-up by secret finds: the token and its owner, read in one moment.

@@ -1,7 +1,5 @@
 //! The tokens of environments, in the forms and views of personal ones.
 
-use std::slice::from_ref;
-
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path, Query},
@@ -21,10 +19,7 @@ use super::{
 };
 use crate::{
     domain::id::EnvironmentId,
-    ops::{
-        environment_tokens::{self, EnvironmentTokenRequest},
-        usage_limits::{QuotasLeft, quotas_left},
-    },
+    ops::environment_tokens::{self, EnvironmentTokenRequest},
 };
 
 pub(super) async fn create(
@@ -38,7 +33,7 @@ pub(super) async fn create(
     let NewTokenForm { name, abilities, expiry, limits } = NewTokenForm::read(body).await?;
     let (user, request) = (asking.user.id, EnvironmentTokenRequest { name, abilities, expiry, limits });
     let issued = environment_tokens::create(&state.ops, user, environment, request, source.by(&asking)).await?;
-    Ok(tokens::created(&list_of(environment), issued, &QuotasLeft::default()))
+    Ok(tokens::created(&list_of(environment), issued))
 }
 
 fn list_of(environment: EnvironmentId) -> String {
@@ -79,9 +74,7 @@ pub(super) async fn regenerate(
     let (environment, id) = (environment_id(&path.0)?, token_id(&path.1)?);
     let user = asking.user.id;
     let issued = environment_tokens::regenerate(&state.ops, user, environment, id, source.by(&asking)).await?;
-    // Nothing that fails now may keep back a secret that is shown this once.
-    let left = quotas_left(&state.ops, from_ref(&issued.token)).await.unwrap_or_default();
-    Ok(tokens::created(&list_of(environment), issued, &left))
+    Ok(tokens::created(&list_of(environment), issued))
 }
 
 pub(super) async fn revoke(

@@ -8,7 +8,7 @@ use crate::{
         token::Token,
         usage_limits::{Allowlist, UsageLimits},
     },
-    ops::usage_limits::{MAX_PER_MINUTE, QuotasLeft},
+    ops::usage_limits::MAX_PER_MINUTE,
 };
 
 /// What a form that makes a token may say of its limits.
@@ -48,14 +48,14 @@ pub(super) struct LimitsView {
 }
 
 impl LimitsView {
-    pub(super) fn new(token: &Token, left: &QuotasLeft) -> Self {
+    pub(super) fn new(token: &Token, quota_left: Option<u32>) -> Self {
         let Some(limits) = &token.limits else { return Self::default() };
         let networks = limits.allowlist.networks();
         Self {
             ip_allowlist: (!networks.is_empty()).then(|| networks.iter().map(ToString::to_string).collect()),
             requests_per_minute: limits.requests_per_minute,
             quota: limits.quota,
-            quota_remaining: left.of(token),
+            quota_remaining: quota_left,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     form::{Body, Form},
     guard::SessionUser,
     origin::Source,
-    tokens::{TokenView, ids, token_id, token_view},
+    tokens::{TokenView, ids, token_id},
     view::{DataView, MessageView},
 };
 use crate::{
@@ -41,9 +41,9 @@ pub(super) async fn disable(
     id: Path<String>,
 ) -> Result<Json<DisabledView>, ApiError> {
     let id = token_id(&id)?;
-    let (token, successors) = revocation::disable(&state.ops, asking.user.id, id, source.by(&asking)).await?;
+    let (details, successors) = revocation::disable(&state.ops, asking.user.id, id, source.by(&asking)).await?;
     Ok(Json(DisabledView {
-        data: token_view(&state, token).await?,
+        data: TokenView::new(details),
         also_disabled: ids(&successors.changed),
         successor: successors.unchanged.map(|id| id.to_string()),
     }))
@@ -55,8 +55,8 @@ pub(super) async fn enable(
     source: Source,
     id: Path<String>,
 ) -> Result<Json<DataView<TokenView>>, ApiError> {
-    let token = revocation::enable(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
-    Ok(Json(DataView { data: token_view(&state, token).await? }))
+    let details = revocation::enable(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
+    Ok(Json(DataView { data: TokenView::new(details) }))
 }
 
 #[derive(Serialize)]

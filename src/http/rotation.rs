@@ -1,6 +1,6 @@
 //! Rotation: a token is replaced by a successor, by its owner or by itself.
 
-use std::{slice::from_ref, time::Duration};
+use std::time::Duration;
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, HttpResponse,
@@ -30,7 +30,6 @@ use crate::{
     ops::{
         principal::Principal,
         rotation::{self, Rotated, RotationRequest},
-        usage_limits::quotas_left,
         verification::Caller,
     },
 };
@@ -85,7 +84,7 @@ pub(super) async fn rotate(
     let id = token_id(&id)?;
     let request = read_request(&state, body).await?;
     let rotated = rotation::rotate(&state.ops, asking.user.id, id, request, source.by(&asking)).await?;
-    Ok(created(&state, rotated).await)
+    Ok(created(rotated))
 }
 
 pub(super) async fn rotate_self(
@@ -94,7 +93,7 @@ pub(super) async fn rotate_self(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let request = read_request(&state, body).await?;
-    Ok(created(&state, rotation::rotate_self(&state.ops, &asking, request, origin).await?).await)
+    Ok(created(rotation::rotate_self(&state.ops, &asking, request, origin).await?))
 }
 
 const FIELDS: &[&str] = &["grace", "end_on_first_use", "expires_at", "expires_in_days", "replace_unused"];
@@ -111,12 +110,10 @@ async fn read_request(state: &AppState, body: Body) -> Result<RotationRequest, A
     form.finish(Some(request))
 }
 
-async fn created(state: &AppState, Rotated { issued, ending }: Rotated) -> HttpResponse {
+fn created(Rotated { issued, ending }: Rotated) -> HttpResponse {
     let location = format!("/api/v1/user/api-tokens/{}", issued.token.id);
     let rotated_from = issued.token.rotated_from.map(|id| id.to_string());
-    // Nothing that fails now may keep back a secret that is shown this once.
-    let left = quotas_left(&state.ops, from_ref(&issued.token)).await.unwrap_or_default();
-    let view = RotatedView { issued: IssuedTokenView::new(issued, &left), rotated_from };
+    let view = RotatedView { issued: IssuedTokenView::new(issued), rotated_from };
     let response = HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view });
     // Answered is when the body is on its way and no sooner: a request that starts before that cannot know of this one.
     response.map_body(|_, body| BoxBody::new(Outlasting::new(body, ending)))

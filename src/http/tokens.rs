@@ -33,7 +33,7 @@ use crate::{
     ops::{
         self, FieldError, revocation,
         rotation::{SuccessorsOf, successors_of},
-        tokens::{self, Expiry, ListRequest, Page, TokenRequest},
+        tokens::{self, Expiry, ListRequest, Page, TokenDetails, TokenRequest},
         usage_limits::{QuotasLeft, quotas_left},
         use_locations::last_uses,
     },
@@ -74,11 +74,12 @@ impl From<Revocation> for RevocationView {
 }
 
 impl TokenView {
-    fn new(token: Token, left: &QuotasLeft, successors: &SuccessorsOf) -> Self {
+    pub(super) fn new(details: TokenDetails) -> Self {
+        let TokenDetails { token, quota_left, successor } = details;
         Self {
-            limits: LimitsView::new(&token, left),
+            limits: LimitsView::new(&token, quota_left),
             rotated_from: token.rotated_from.map(|id| id.to_string()),
-            rotated_to: successors.of(&token).map(|id| id.to_string()),
+            rotated_to: successor.map(|id| id.to_string()),
             id: token.id.to_string(),
             name: token.name.to_string(),
             abilities: token.abilities.iter().map(ToString::to_string).collect(),
@@ -107,10 +108,11 @@ pub(super) struct IssuedTokenView {
 }
 
 impl IssuedTokenView {
-    pub(super) fn new(issued: IssuedToken, left: &QuotasLeft) -> Self {
+    pub(super) fn new(issued: IssuedToken) -> Self {
+        let IssuedToken { token, plaintext, quota_left } = issued;
         let TokenView { id, name, abilities, created_at, expires_at, hint, limits, .. } =
-            TokenView::new(issued.token, left, &SuccessorsOf::default());
-        let token = issued.plaintext.expose().to_owned();
+            TokenView::new(TokenDetails { token, quota_left, successor: None });
+        let token = plaintext.expose().to_owned();
         Self { id, name, abilities, token, created_at, expires_at, hint, limits }
     }
 }
@@ -138,16 +140,21 @@ impl FullPage {
 
 impl From<FullPage> for PageView {
     fn from(FullPage { page, left, successors }: FullPage) -> Self {
-        let data = page.tokens.into_iter().map(|token| TokenView::new(token, &left, &successors)).collect();
+        let details = |token| details(token, &left, &successors);
+        let data = page.tokens.into_iter().map(details).map(TokenView::new).collect();
         Self { data, next_cursor: page.next_cursor }
     }
 }
 
+fn details(token: Token, left: &QuotasLeft, successors: &SuccessorsOf) -> TokenDetails {
+    TokenDetails { quota_left: left.of(&token), successor: successors.of(&token), token }
+}
+
 /// The same for one token.
-pub(super) async fn token_view(state: &AppState, token: Token) -> Result<TokenView, ApiError> {
+async fn token_view(state: &AppState, token: Token) -> Result<TokenView, ApiError> {
     let left = quotas_left(&state.ops, from_ref(&token)).await?;
     let successors = successors_of(&state.ops, from_ref(&token)).await?;
-    Ok(TokenView::new(token, &left, &successors))
+    Ok(TokenView::new(details(token, &left, &successors)))
 }
 
 /// A token with what is left of its quota and, where it is shown by itself, from where it was used.
@@ -180,14 +187,13 @@ pub(super) async fn create(
     let NewTokenForm { name, abilities, expiry, limits } = NewTokenForm::read(body).await?;
     let request = TokenRequest { owner: asking.user.id, name, abilities, expiry, limits };
     let issued = tokens::create(&state.ops, request, source.by(&asking)).await?;
-    // Nothing of its quota can be used yet.
-    Ok(created("/api/v1/user/api-tokens", issued, &QuotasLeft::default()))
+    Ok(created("/api/v1/user/api-tokens", issued))
 }
 
 /// The answer to whoever made a token, which is below `list` from then on.
-pub(super) fn created(list: &str, issued: IssuedToken, left: &QuotasLeft) -> HttpResponse {
+pub(super) fn created(list: &str, issued: IssuedToken) -> HttpResponse {
     let location = format!("{list}/{}", issued.token.id);
-    let view = IssuedTokenView::new(issued, left);
+    let view = IssuedTokenView::new(issued);
     HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view })
 }
 
@@ -307,8 +313,8 @@ pub(super) async fn rename(
     let mut form = body.form(&["name"]).await?;
     let name = form.required("name", Name::parse);
     let name = form.finish(name)?;
-    let token = tokens::rename(&state.ops, asking.user.id, id, name, source.by(&asking)).await?;
-    Ok(Json(DataView { data: token_view(&state, token).await? }))
+    let details = tokens::rename(&state.ops, asking.user.id, id, name, source.by(&asking)).await?;
+    Ok(Json(DataView { data: TokenView::new(details) }))
 }
 
 #[derive(Serialize)]

@@ -11,6 +11,7 @@ use super::{
     error::Error,
     replaced,
     tokens::{self, ListRequest, Page, TokenRequest},
+    usage_limits,
 };
 use crate::{
     domain::{
@@ -23,7 +24,7 @@ use crate::{
         token::{IssuedToken, RevocationReason, Token, TokenState},
         usage_limits::UsageLimits,
     },
-    store::{Conflict, StoreError, TokenQuery},
+    store::{ChangedToken, Conflict, StoreError, TokenQuery},
 };
 
 /// How many tokens are asked of the store at once.
@@ -63,7 +64,7 @@ pub async fn create(
         StoreError::Conflict(Conflict::TooManyTokens) => tokens::too_many("This environment has", most),
         other => other.into(),
     })?;
-    Ok(IssuedToken { token, plaintext })
+    Ok(IssuedToken { quota_left: tokens::full_quota(&token), token, plaintext })
 }
 
 /// Lists the tokens of an environment that the user sees, newest first, with their latest use.
@@ -98,8 +99,9 @@ pub async fn regenerate(
     let plaintext = Plaintext::generate(CredentialKind::EnvironmentToken, &ctx.rules.prefixes)?;
     let successor = Successor { id: TokenId::new(Uuid::now_v7()), hash: plaintext.hash(), hint: plaintext.hint() };
     let by = ctx.attribution(origin);
-    let token = ctx.store.regenerate_environment_token(user, environment, id, successor, by).await?;
-    Ok(IssuedToken { token, plaintext })
+    let ChangedToken { token, quota_used, .. } =
+        ctx.store.regenerate_environment_token(user, environment, id, successor, by).await?;
+    Ok(IssuedToken { quota_left: usage_limits::quota_left(ctx, &token, quota_used), token, plaintext })
 }
 
 /// Revokes a token of an environment: at once and for good. [`Error::Replaced`] where it was regenerated and what took its

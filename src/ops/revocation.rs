@@ -8,7 +8,8 @@ use super::{
     context::Context,
     environment_tokens,
     error::{Error, FieldError},
-    replaced, tokens,
+    replaced,
+    tokens::{self, TokenDetails},
 };
 use crate::{
     domain::{
@@ -119,13 +120,10 @@ pub async fn disable(
     owner: UserId,
     id: TokenId,
     origin: RequestSource,
-) -> Result<(Token, Successors), Error> {
+) -> Result<(TokenDetails, Successors), Error> {
     let by = ctx.attribution(origin);
     match ctx.store.disable_token(owner, id, by.clone()).await {
-        Ok((mut token, successors)) => {
-            tokens::apply_unwritten_use(ctx, &mut token);
-            Ok((token, successors))
-        }
+        Ok((changed, successors)) => Ok((tokens::details(ctx, changed), successors)),
         Err(error) => {
             let attempt = Entry::done(owner, Action::TokenDisabled, Target::PersonalAccessToken(id));
             Err(replaced::refuse(ctx, attempt, by, error).await)
@@ -134,10 +132,8 @@ pub async fn disable(
 }
 
 /// Enables a token of the owner, and no other: what was disabled with it is enabled by itself.
-pub async fn enable(ctx: &Context, owner: UserId, id: TokenId, origin: RequestSource) -> Result<Token, Error> {
-    let mut token = ctx.store.enable_token(owner, id, ctx.attribution(origin)).await?;
-    tokens::apply_unwritten_use(ctx, &mut token);
-    Ok(token)
+pub async fn enable(ctx: &Context, owner: UserId, id: TokenId, origin: RequestSource) -> Result<TokenDetails, Error> {
+    Ok(tokens::details(ctx, ctx.store.enable_token(owner, id, ctx.attribution(origin)).await?))
 }
 
 /// Revokes those of the owner's live tokens, all in one moment, and answers how many. A token of which a use was noted,

@@ -18,7 +18,7 @@ use super::{
     rejection::Rejection,
     reuse,
     state::endings::{Ended, Ending, RequestStart},
-    tokens, verification,
+    tokens, usage_limits, verification,
 };
 use crate::{
     domain::{
@@ -28,7 +28,7 @@ use crate::{
         secret::{CredentialKind, Plaintext, PresentedCredential},
         token::{IssuedToken, Token, TokenRecord},
     },
-    store::{Conflict, Rotation, StoreError, SuccessorEnd},
+    store::{ChangedToken, Conflict, Rotation, StoreError, SuccessorEnd},
 };
 
 /// How a token is to be replaced; what is `None` is as configured.
@@ -154,8 +154,7 @@ impl SuccessorsOf {
 
 /// The successors of those among `tokens` that were replaced, in one question to the store.
 pub async fn successors_of(ctx: &Context, tokens: &[Token]) -> Result<SuccessorsOf, Error> {
-    let replaced = |token: &&Token| token.grace.is_some() || token.revoked.is_some();
-    let replaced: Vec<TokenId> = tokens.iter().filter(replaced).map(|token| token.id).collect();
+    let replaced: Vec<TokenId> = tokens.iter().filter(|token| token.is_replaced()).map(|token| token.id).collect();
     if replaced.is_empty() {
         return Ok(SuccessorsOf::default());
     }
@@ -197,7 +196,11 @@ async fn replace(
     ended.extend(request.replace_unused.then_some(Ended::SuccessorOf(token.id)));
     let ending = ctx.endings.begin(ended);
     match ctx.store.rotate_token(rotation, by).await {
-        Ok(token) => Ok(Rotated { issued: IssuedToken { plaintext: plaintext.numbered(token.number), token }, ending }),
+        Ok(ChangedToken { token, quota_used, .. }) => {
+            let quota_left = usage_limits::quota_left(ctx, &token, quota_used);
+            let plaintext = plaintext.numbered(token.number);
+            Ok(Rotated { issued: IssuedToken { token, plaintext, quota_left }, ending })
+        }
         // It may have happened.
         Err(error @ StoreError::Unavailable(_)) => Err(error.into()),
         Err(error) => {

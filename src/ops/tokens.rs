@@ -7,7 +7,7 @@ use super::{
     context::Context,
     cursor::List,
     error::{Error, FieldError},
-    expiry,
+    expiry, usage_limits,
 };
 use crate::{
     domain::{
@@ -21,7 +21,7 @@ use crate::{
         token::{IssuedToken, NewToken, Token, TokenState},
         usage_limits::UsageLimits,
     },
-    store::{Conflict, StoreError, TokenQuery},
+    store::{ChangedToken, Conflict, StoreError, TokenQuery},
 };
 
 /// What makes a token.
@@ -48,7 +48,7 @@ pub async fn create(ctx: &Context, request: TokenRequest, origin: RequestSource)
         StoreError::Conflict(Conflict::TooManyTokens) => too_many("You have", ctx.rules.max_tokens_per_user),
         other => other.into(),
     })?;
-    Ok(IssuedToken { plaintext: plaintext.numbered(token.number), token })
+    Ok(IssuedToken { plaintext: plaintext.numbered(token.number), quota_left: full_quota(&token), token })
 }
 
 /// Judges what is asked for, and makes a secret for it: of a person, or of `environment`.
@@ -203,10 +203,32 @@ pub async fn rename(
     id: TokenId,
     name: Name,
     origin: RequestSource,
-) -> Result<Token, Error> {
-    let mut token = ctx.store.rename_token(owner, id, name, ctx.attribution(origin)).await?;
+) -> Result<TokenDetails, Error> {
+    Ok(details(ctx, ctx.store.rename_token(owner, id, name, ctx.attribution(origin)).await?))
+}
+
+/// A token with all that is shown of it.
+#[derive(Clone, Debug)]
+pub struct TokenDetails {
+    /// The token, with its latest use and the end that comes first.
+    pub token: Token,
+    /// How many uses of its quota are left. `None` if it has no quota.
+    pub quota_left: Option<u32>,
+    /// Its latest successor.
+    pub successor: Option<TokenId>,
+}
+
+/// What is shown of a token that was changed. It reads nothing from the store: the change is committed, so the answer
+/// must not fail any more.
+pub(super) fn details(ctx: &Context, changed: ChangedToken) -> TokenDetails {
+    let ChangedToken { mut token, quota_used, successor } = changed;
     apply_unwritten_use(ctx, &mut token);
-    Ok(token)
+    TokenDetails { quota_left: usage_limits::quota_left(ctx, &token, quota_used), token, successor }
+}
+
+/// The quota of a token that nobody has used.
+pub(super) fn full_quota(token: &Token) -> Option<u32> {
+    token.limits.as_ref()?.quota
 }
 
 /// What lists show: the latest use, also where it is not on disk, and the end that comes first.

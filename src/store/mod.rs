@@ -140,6 +140,18 @@ pub struct LeakReport {
     pub presented: Option<usize>,
 }
 
+/// A token as a change left it, with what is shown beside it. It is read in the transaction of the change, so that a
+/// committed change never answers with the error of a later read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedToken {
+    /// The token.
+    pub token: Token,
+    /// How many uses of its quota are taken. The whole family shares the quota. 0 if it has none.
+    pub quota_used: u32,
+    /// Its latest successor, in any state.
+    pub successor: Option<TokenId>,
+}
+
 /// Uses of tokens and sessions since the last report, each once with its latest time.
 #[derive(Clone, Debug, Default)]
 pub struct Uses {
@@ -260,7 +272,7 @@ pub trait Store: Send + Sync + 'static {
         id: TokenId,
         successor: Successor,
         by: Attribution,
-    ) -> Reply<'_, Token>;
+    ) -> Reply<'_, ChangedToken>;
     /// Revokes a token for good, as an admin or the owner of its environment. [`StoreError::NotFound`], also the second
     /// time, [`Conflict::RoleRequired`], and [`Conflict::AlreadyRotated`] where it was regenerated and what took its
     /// place is good.
@@ -290,7 +302,7 @@ pub trait Store: Send + Sync + 'static {
     /// `now`.
     fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> Reply<'_, ()>;
     /// Renames a personal token of the owner that is not revoked. [`StoreError::NotFound`].
-    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Reply<'_, Token>;
+    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Reply<'_, ChangedToken>;
     /// Revokes a personal token of the owner for good, and its successors as [`Successors`] says, also where rotation has
     /// ended the token itself. [`StoreError::NotFound`] where nothing of that is left, so also the second time, and
     /// [`Conflict::AlreadyRotated`] where rotation has ended the token and only a successor that the owner made is good.
@@ -308,7 +320,7 @@ pub trait Store: Send + Sync + 'static {
     /// ([`Successors`]). [`StoreError::NotFound`] where it is not the owner's, or is not good at the time, or the owner is
     /// disabled; [`Conflict::AlreadyRotated`], also where rotation has ended it and a successor is good;
     /// [`Conflict::OutlivesPredecessor`].
-    fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, Token>;
+    fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, ChangedToken>;
     /// Notes the first use of a successor, and ends the token that it replaces where the first use does.
     /// [`StoreError::NotFound`] where it is revoked.
     fn record_first_use(&self, successor: TokenId, rotated_from: TokenId, by: Attribution) -> Reply<'_, ()>;
@@ -343,9 +355,9 @@ pub trait Store: Send + Sync + 'static {
     fn revoke_leaked(&self, leaked: LeakReport, by: Attribution) -> Reply<'_, ()>;
     /// Disables a token of the owner that is not revoked, and its successors as [`Successors`] says, also where rotation
     /// has ended the token itself; a second time changes nothing. Errors as of [`Store::revoke_token`].
-    fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, (Token, Successors)>;
+    fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, (ChangedToken, Successors)>;
     /// Enables a token of the owner that is not revoked; where it is enabled, nothing changes. [`StoreError::NotFound`].
-    fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, Token>;
+    fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, ChangedToken>;
 
     /// Takes uses of a token's quota, as many as [`limits::lease`](crate::domain::usage_limits::lease) says of what is left;
     /// answers how many: none where it is used up. [`StoreError::NotFound`] where it is revoked, or has no quota.

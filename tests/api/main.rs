@@ -8,6 +8,7 @@ mod ambiguity;
 mod audit;
 mod authz;
 mod clock_leaps;
+mod committed_changes;
 mod email_changes;
 mod environment_races;
 mod environment_tokens;

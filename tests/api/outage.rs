@@ -23,18 +23,22 @@ use patd::{
         use_location::UseLocation,
     },
     store::{
-        Backend, Credentials, EachToken, EachUser, EnvironmentQuery, LeakReport, PasswordChange, ProfileChange,
-        PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, Successors,
-        TokenInventory, TokenQuery, TokenSelection, UserInventory, Uses,
+        Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery, LeakReport, PasswordChange,
+        ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError,
+        Successors, TokenInventory, TokenQuery, TokenSelection, UserInventory, Uses,
     },
 };
 use serde_json::json;
 
 use crate::harness::{TestApp, email, password};
 
-const WELL: u8 = 0;
+pub const WELL: u8 = 0;
 const READS_FAIL: u8 = 1;
 const WRITES_FAIL: u8 = 2;
+/// The next write works, and every read after it fails.
+pub const READS_FAIL_AFTER_WRITE: u8 = 3;
+/// A write that no request asks for: it fails like the others, and is not the write of [`READS_FAIL_AFTER_WRITE`].
+const HOUSEKEEPING: u8 = 4;
 /// What a server reads at its start, without which it would answer nobody.
 const NEVER: u8 = u8::MAX;
 
@@ -91,6 +95,11 @@ impl Faulty {
     }
 
     fn unless<'a, T: Unpin + Send + 'a>(&self, mode: u8, reply: impl FnOnce() -> Reply<'a, T>) -> Reply<'a, T> {
+        if mode == WRITES_FAIL {
+            let (after_write, fail) = (READS_FAIL_AFTER_WRITE, READS_FAIL);
+            let _ = self.mode.compare_exchange(after_write, fail, Ordering::SeqCst, Ordering::SeqCst);
+        }
+        let mode = if mode == HOUSEKEEPING { WRITES_FAIL } else { mode };
         if self.mode.load(Ordering::SeqCst) != mode {
             return reply();
         }
@@ -182,22 +191,24 @@ delegate! {
         fn set_member(&self, user: UserId, id: EnvironmentId, with: UserId, role: MemberRole, by: Attribution) -> Member;
         fn remove_member(&self, user: UserId, id: EnvironmentId, with: UserId, by: Attribution) -> ();
         fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: Attribution) -> Token;
-        fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: Attribution) -> Token;
+        fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: Attribution) -> ChangedToken;
         fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: Attribution) -> ();
         fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Token;
-        fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Token;
+        fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> ChangedToken;
         fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: Attribution) -> Successors;
-        fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Token;
+        fn rotate_token(&self, rotation: Rotation, by: Attribution) -> ChangedToken;
+        fn revoke_tokens(&self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: Attribution) -> u64;
+        fn revoke_leaked(&self, leaked: LeakReport, by: Attribution) -> ();
+        fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> (ChangedToken, Successors);
+        fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> ChangedToken;
+        fn record_refusal(&self, refused: Entry, by: Attribution) -> ();
+    }
+    HOUSEKEEPING {
         fn record_first_use(&self, successor: TokenId, rotated_from: TokenId, by: Attribution) -> ();
         fn revoke_family(&self, owner: UserId, family: TokenId, reused: TokenId, note: bool, by: Attribution) -> u64;
         fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: RetentionCutoff) -> u64;
-        fn revoke_tokens(&self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: Attribution) -> u64;
-        fn revoke_leaked(&self, leaked: LeakReport, by: Attribution) -> ();
-        fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> (Token, Successors);
-        fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Token;
         fn reserve_uses(&self, id: TokenId) -> u32;
         fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> ();
-        fn record_refusal(&self, refused: Entry, by: Attribution) -> ();
         fn save_attempts(&self, counters: Vec<Counter>) -> ();
         fn delete_rested_attempts(&self, rested_by: Timestamp) -> u64;
         fn record_uses(&self, uses: Uses) -> ();
@@ -207,7 +218,7 @@ delegate! {
     }
 }
 
-fn failing_app() -> (TestApp, Arc<AtomicU8>) {
+pub fn failing_app() -> (TestApp, Arc<AtomicU8>) {
     let mode = Arc::new(AtomicU8::new(WELL));
     let switch = Arc::clone(&mode);
     let app = TestApp::with_store(&[("accounts.registration", "true")], |backend| {

@@ -225,7 +225,7 @@ pub(super) async fn a_successor_takes_the_place_of_its_token(store: &TestStore) 
     assert!(store.token_by_hash(&new.hash).await.unwrap().is_some());
     let next = successor();
     assert!(store.token_by_hash(&next.hash).await.unwrap().is_none());
-    let token = store.regenerate_environment_token(ada.id, id, old.id, next, by(2000)).await.unwrap();
+    let token = store.regenerate_environment_token(ada.id, id, old.id, next, by(2000)).await.unwrap().token;
     let expected = Token {
         id: next.id,
         number: token.number,

@@ -54,12 +54,12 @@ pub(super) async fn a_token_is_disabled_and_enabled_by_its_owner_alone(store: &T
     let seen = async || store.token_by_hash(&hash).await.unwrap().unwrap().token.disabled_at;
     assert_eq!((store.disable_token(bob.id, id, by(5)).await, seen().await), (Err(NOT_FOUND), None));
     let (disabled, _) = store.disable_token(ada.id, id, by(5)).await.unwrap();
-    assert_eq!((disabled.disabled_at, seen().await), (Some(at(5)), Some(at(5))));
+    assert_eq!((disabled.token.disabled_at, seen().await), (Some(at(5)), Some(at(5))));
     assert_eq!(store.disable_token(ada.id, id, by(6)).await.unwrap().0, disabled);
     assert_eq!(store.enable_token(bob.id, id, by(7)).await, Err(NOT_FOUND));
     assert_eq!(seen().await, Some(at(5)));
     for _ in 0..2 {
-        assert_eq!(store.enable_token(ada.id, id, by(7)).await.unwrap().disabled_at, None);
+        assert_eq!(store.enable_token(ada.id, id, by(7)).await.unwrap().token.disabled_at, None);
         assert_eq!(seen().await, None);
     }
     let target = Target::PersonalAccessToken(id);

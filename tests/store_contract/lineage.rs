@@ -80,7 +80,7 @@ impl Held {
             Asks::Owner => Actor::CommandLine,
         };
         let by = Attribution { origin: RequestSource { actor, address: None, request_id: None }, at: at(2000) };
-        Ok(Self { token: store.rotate_token(asked, by).await?, hash })
+        Ok(Self { token: store.rotate_token(asked, by).await?.token, hash })
     }
 
     async fn rotate(&self, store: &TestStore, asks: Asks, grace: u64) -> Self {
@@ -217,7 +217,7 @@ pub(super) async fn of_an_environments_token_its_successor_is_named(store: &Test
     let (id, new) = (environment.id, token_of(&environment));
     let old = store.add_environment_token(ada.id, new, 9, by(1000)).await.unwrap();
     let regenerate = async |old: &Token| {
-        store.regenerate_environment_token(ada.id, id, old.id, successor(), by(2000)).await.unwrap()
+        store.regenerate_environment_token(ada.id, id, old.id, successor(), by(2000)).await.unwrap().token
     };
     let second = regenerate(&old).await;
     let third = regenerate(&second).await;
@@ -235,8 +235,8 @@ pub(super) async fn the_latest_successors_are_found_at_once(store: &TestStore) {
     let (first, alone) = (Held::new(store, &ada).await, Held::new(store, &ada).await);
     first.rotate(store, Asks::Itself, 5000).await;
     let again = Rotation { replace_unused: true, ..rotation(&first.token) };
-    let second = store.rotate_token(again, by(2001)).await.unwrap();
-    let third = store.rotate_token(rotation(&second), by(2002)).await.unwrap();
+    let second = store.rotate_token(again, by(2001)).await.unwrap().token;
+    let third = store.rotate_token(rotation(&second), by(2002)).await.unwrap().token;
     let unknown = TokenId::new(Uuid::now_v7());
     let asked = vec![third.id, second.id, unknown, first.token.id, alone.token.id];
     let mut found = store.successors_of(asked).await.unwrap();

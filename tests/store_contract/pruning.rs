@@ -44,7 +44,7 @@ pub(super) async fn tokens_are_pruned_after_their_end_and_the_first_of_a_family_
     let taken = store.reserve_uses(newest.id).await.unwrap();
     for _ in 0..3 {
         let asked = rotation(&newest);
-        newest = store.rotate_token(asked.clone(), by(2000)).await.unwrap();
+        newest = store.rotate_token(asked.clone(), by(2000)).await.unwrap().token;
         family.push(asked.hash);
     }
     known(store, &family).await;
@@ -72,7 +72,7 @@ pub(super) async fn tokens_are_pruned_after_their_end_and_the_first_of_a_family_
 pub(super) async fn a_successor_stays_while_what_it_replaces_is_good(store: &TestStore) {
     let ada = add(store, "ada").await;
     let old = add_token(store, &ada, "ci").await;
-    let made = store.rotate_token(rotation(&old), by(2000)).await.unwrap();
+    let made = store.rotate_token(rotation(&old), by(2000)).await.unwrap().token;
     store.revoke_token(ada.id, made.id, REASON, by(2001)).await.unwrap();
     let unused = RetentionCutoff { ended_by: at(2059), unused_since: Some(at(2058)) };
     for long_ago in [ended_by(2059), unused] {
@@ -103,7 +103,7 @@ pub(super) async fn tokens_of_environments_are_pruned_like_personal_ones(store: 
     let id = environment.id;
     store.revoke_environment_token(ada.id, id, revoked.id, REASON, by(3000)).await.unwrap();
     let taken = store.reserve_uses(first.id).await.unwrap();
-    let next = store.regenerate_environment_token(ada.id, id, first.id, successor(), by(2000)).await.unwrap();
+    let next = store.regenerate_environment_token(ada.id, id, first.id, successor(), by(2000)).await.unwrap().token;
     known(store, &hashes).await;
     assert_eq!(prune(store, ended_by(2999), 0).await, 0);
     assert_eq!(prune(store, ended_by(3000), 0).await, 2);

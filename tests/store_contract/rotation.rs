@@ -57,7 +57,7 @@ pub(super) async fn a_successor_is_like_what_it_replaces_and_lasts_no_longer(sto
     assert_eq!(store.token(old.id).await.unwrap(), old, "which changed nothing");
 
     let asked = Rotation { end: SuccessorEnd::At(at(4000)), ..rotation(&old) };
-    let made = store.rotate_token(asked.clone(), by(2000)).await.unwrap();
+    let made = store.rotate_token(asked.clone(), by(2000)).await.unwrap().token;
     let expected = Token {
         id: asked.successor,
         number: made.number,
@@ -80,7 +80,7 @@ pub(super) async fn a_grace_ends_no_later_than_the_token(store: &TestStore) {
     let mut new = new_token(ada.id, "ci");
     new.expires_at = Some(at(2030));
     let old = add_new(store, &new).await;
-    let made = store.rotate_token(rotation(&old), by(2000)).await.unwrap();
+    let made = store.rotate_token(rotation(&old), by(2000)).await.unwrap().token;
     let old = store.token(old.id).await.unwrap();
     assert_eq!((made.expires_at, old.expires_at), (Some(at(2030)), Some(at(2030))));
     assert_eq!(old.grace, Some(Grace { ends_at: at(2030), on_first_use: true }));
@@ -109,7 +109,7 @@ pub(super) async fn only_a_good_token_of_the_owner_is_rotated_and_once(store: &T
     let all = join_all((0..20).map(|_| store.rotate_token(rotation(&old), by(2000)))).await;
     assert_eq!(all.iter().filter(|rotated| rotated.is_ok()).count(), 1);
     let made = all.iter().find_map(|rotated| rotated.as_ref().ok()).unwrap();
-    assert_eq!(all.iter().filter(|rotated| **rotated == Err(already_rotated(made))).count(), 19);
+    assert_eq!(all.iter().filter(|rotated| **rotated == Err(already_rotated(&made.token))).count(), 19);
     store.revoke_token(ada.id, old.id, REASON, by(2001)).await.unwrap();
     assert_eq!(store.rotate_token(rotation(&old), by(2002)).await, Err(NOT_FOUND));
 }
@@ -120,7 +120,7 @@ pub(super) async fn the_first_use_of_a_successor_ends_what_it_replaces(store: &T
         let new = new_token(ada.id, "ci");
         let old = add_new(store, &new).await;
         let asked = Rotation { end_on_first_use: on_first_use, ..rotation(&old) };
-        let made = store.rotate_token(asked.clone(), by(2000)).await.unwrap();
+        let made = store.rotate_token(asked.clone(), by(2000)).await.unwrap().token;
         assert!(record(store, &asked.hash).await.token.is_fresh_successor());
         store.record_first_use(made.id, old.id, by(2001)).await.unwrap();
         let used = record(store, &asked.hash).await;
@@ -144,7 +144,7 @@ pub(super) async fn an_unused_successor_gives_way_to_one_that_lasts_no_longer(st
     let longer = Rotation { end: SuccessorEnd::At(at(4001)), ..again() };
     assert_eq!(store.rotate_token(longer, by(2001)).await, Err(OUTLIVES));
     assert_eq!(reason(store, &first.hash).await, None);
-    let made = store.rotate_token(again(), by(2001)).await.unwrap();
+    let made = store.rotate_token(again(), by(2001)).await.unwrap().token;
     assert_eq!(made.expires_at, Some(at(4000)));
     assert_eq!(reason(store, &first.hash).await, Some(RevocationReason::Rotated));
     assert_eq!(store.record_first_use(first.successor, old.id, by(2002)).await, Err(NOT_FOUND));

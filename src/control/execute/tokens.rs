@@ -91,15 +91,15 @@ pub(super) async fn revoke(ctx: &Context, id: &str, output: &mut Output) -> Resu
 pub(super) async fn disable(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
     let token = find_personal(ctx, id).await?;
     let disabled = revocation::disable(ctx, token.owner, token.id, RequestSource::COMMAND_LINE).await;
-    let (token, successors) = disabled.map_err(|error| refused(error, token.id))?;
-    Ok(output.item(&ChangedTokenView::new(token, &successors)).await?)
+    let (details, successors) = disabled.map_err(|error| refused(error, token.id))?;
+    Ok(output.item(&ChangedTokenView::new(details.token, &successors)).await?)
 }
 
 pub(super) async fn enable(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
     let token = find_personal(ctx, id).await?;
     let enabled = revocation::enable(ctx, token.owner, token.id, RequestSource::COMMAND_LINE).await;
-    let token = enabled.map_err(|error| refused(error, token.id))?;
-    Ok(output.item(&ChangedTokenView::new(token, &Successors::default())).await?)
+    let details = enabled.map_err(|error| refused(error, token.id))?;
+    Ok(output.item(&ChangedTokenView::new(details.token, &Successors::default())).await?)
 }
 
 /// All personal tokens of a user, or all of an environment, that are neither revoked nor expired.
@@ -107,8 +107,8 @@ pub(super) async fn revoke_all(ctx: &Context, whose: &WhoseTokens, output: &mut 
     let revoked = match whose {
         WhoseTokens::User(who) => {
             let owner = users::find(ctx, who).await?;
-            let revoked =
-                revocation::revoke_many(ctx, owner.id, BulkRevocation::All, RequestSource::COMMAND_LINE).await?;
+            // Counted before the change, which does not concern them: a count that fails afterwards would hide that the
+            // tokens are revoked.
             let active = inventory::TokenList {
                 whose: Whose::User(owner.id),
                 state: Some(TokenState::Active),
@@ -120,6 +120,8 @@ pub(super) async fn revoke_all(ctx: &Context, whose: &WhoseTokens, output: &mut 
                 ControlFlow::Continue(())
             };
             inventory::tokens(ctx, active, count).await?;
+            let revoked =
+                revocation::revoke_many(ctx, owner.id, BulkRevocation::All, RequestSource::COMMAND_LINE).await?;
             RevokedView { user_email: Some(owner.email.to_string()), revoked, left }
         }
         WhoseTokens::Environment(id) => {

@@ -12,7 +12,7 @@ use crate::{
         time::Timestamp,
         token::{NewToken, RevocationReason, Token},
     },
-    store::{Conflict, StoreError, TokenQuery},
+    store::{ChangedToken, Conflict, StoreError, TokenQuery},
 };
 
 /// Like [`tokens::COUNT_LIVE`].
@@ -116,7 +116,7 @@ pub(super) fn regenerate(
     id: TokenId,
     successor: Successor,
     by: &Attribution,
-) -> Result<Token, StoreError> {
+) -> Result<ChangedToken, StoreError> {
     environments::expect_role(connection, user, environment, Role::Admin)?;
     let old = by_id(connection, environment, id)?;
     expect_admin(connection, user, environment, old.owner)?;
@@ -144,7 +144,7 @@ pub(super) fn regenerate(
     )?;
     let rotated = event(old.owner, Action::TokenRotated, old.id).with(format!("to {}", new.id));
     environments::record(connection, by, user, rotated)?;
-    Ok(new)
+    tokens::changed(connection, new)
 }
 
 pub(super) fn revoke(

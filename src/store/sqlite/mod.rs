@@ -58,9 +58,9 @@ pub use self::{
     open::{Access, SqliteSettings},
 };
 use super::{
-    Change, CredentialSource, Credentials, EachToken, EachUser, EnvironmentQuery, LeakReport, Observer, PasswordChange,
-    ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, Successors,
-    TokenInventory, TokenQuery, TokenSelection, UserInventory, Uses,
+    Change, ChangedToken, CredentialSource, Credentials, EachToken, EachUser, EnvironmentQuery, LeakReport, Observer,
+    PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store,
+    Successors, TokenInventory, TokenQuery, TokenSelection, UserInventory, Uses,
 };
 use crate::{
     domain::{
@@ -264,7 +264,7 @@ impl Store for SqliteStore {
         id: TokenId,
         successor: Successor,
         by: Attribution,
-    ) -> Reply<'_, Token> {
+    ) -> Reply<'_, ChangedToken> {
         let of = vec![Change::Token(id), Change::Added(successor.hash)];
         self.change(of, by, move |connection, by| {
             environment_tokens::regenerate(connection, user, environment, id, successor, by)
@@ -310,7 +310,7 @@ impl Store for SqliteStore {
         self.read_inventory(move |connection| inventory::each_token(connection, &wanted, now, each))
     }
 
-    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Reply<'_, Token> {
+    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Reply<'_, ChangedToken> {
         self.change(vec![Change::Token(id)], by, move |connection, by| tokens::rename(connection, owner, id, &name, by))
     }
 
@@ -330,7 +330,7 @@ impl Store for SqliteStore {
         self.read_long(move |connection| lineage::successors(connection, &ids))
     }
 
-    fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, Token> {
+    fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, ChangedToken> {
         let headroom = Arc::clone(&self.headroom);
         let of = rotation::changes(&rotation);
         self.change(of, by, move |connection, by| rotation::rotate(connection, &rotation, &headroom, by))
@@ -382,13 +382,13 @@ impl Store for SqliteStore {
         })
     }
 
-    fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, (Token, Successors)> {
+    fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, (ChangedToken, Successors)> {
         self.change_reporting(by, move |connection, by, changes| {
             revocation::disable(connection, owner, id, by, changes)
         })
     }
 
-    fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, Token> {
+    fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> Reply<'_, ChangedToken> {
         self.change(vec![Change::Token(id)], by, move |connection, by| revocation::enable(connection, owner, id, by))
     }
 

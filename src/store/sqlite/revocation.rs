@@ -22,7 +22,7 @@ use crate::{
         id::{SessionId, TokenId, UserId},
         token::{RevocationReason, Token},
     },
-    store::{Change, Conflict, LeakReport, StoreError, Successors, TokenSelection},
+    store::{Change, ChangedToken, Conflict, LeakReport, StoreError, Successors, TokenSelection},
 };
 
 /// Revokes a personal token of the owner.
@@ -281,7 +281,7 @@ pub(super) fn disable(
     id: TokenId,
     by: &Attribution,
     changes: &mut Vec<Change>,
-) -> Result<(Token, Successors), StoreError> {
+) -> Result<(ChangedToken, Successors), StoreError> {
     let named = lineage::find_personal(connection, owner, id)?;
     let later = lineage::later(connection, &named, by.at)?;
     changes.push(Change::Token(id));
@@ -298,7 +298,8 @@ pub(super) fn disable(
     }
     match later.by_owner {
         unchanged if named.is_live || !later.same_hands.is_empty() => {
-            Ok((tokens::in_any_state(connection, id)?, Successors { changed, unchanged }))
+            let token = tokens::changed(connection, tokens::in_any_state(connection, id)?)?;
+            Ok((token, Successors { changed, unchanged }))
         }
         Some(successor) if named.is_replaced => Err(StoreError::Conflict(Conflict::AlreadyRotated(Some(successor)))),
         _ => Err(StoreError::NotFound),
@@ -325,7 +326,7 @@ pub(super) fn enable(
     owner: UserId,
     id: TokenId,
     by: &Attribution,
-) -> Result<Token, StoreError> {
+) -> Result<ChangedToken, StoreError> {
     let token = tokens::by_id(connection, id)?;
     if token.owner != owner {
         return Err(StoreError::NotFound);
@@ -337,5 +338,5 @@ pub(super) fn enable(
         let enabled = Entry::done(owner, Action::TokenEnabled, Target::PersonalAccessToken(id));
         audit::record(connection, by, &enabled)?;
     }
-    Ok(Token { disabled_at: None, ..token })
+    tokens::changed(connection, Token { disabled_at: None, ..token })
 }

@@ -18,7 +18,7 @@ use crate::{
         time::Timestamp,
         token::{NewToken, RevocationReason, Token},
     },
-    store::{Change, Conflict, Rotation, StoreError, SuccessorEnd},
+    store::{Change, ChangedToken, Conflict, Rotation, StoreError, SuccessorEnd},
 };
 
 /// What a rotation may change of what look-ups by secret answer.
@@ -37,7 +37,7 @@ pub(super) fn rotate(
     rotation: &Rotation,
     room: &Headroom,
     by: &Attribution,
-) -> Result<Token, StoreError> {
+) -> Result<ChangedToken, StoreError> {
     users::expect_enabled(connection, rotation.owner)?;
     let old = match tokens::by_id(connection, rotation.token) {
         Ok(old) if old.expires_at.is_none_or(|end| by.at < end) => old,
@@ -94,7 +94,7 @@ pub(super) fn rotate(
     audit::record(connection, by, &rotated.with(format!("successor {}", new.id)))?;
     let created = Entry::done(new.owner, Action::TokenCreated, Target::PersonalAccessToken(new.id));
     audit::record(connection, by, &created.with("rotation"))?;
-    Ok(new)
+    tokens::changed(connection, new)
 }
 
 /// One that was disabled, or revoked by anybody, gives way as little as one that was used: another in its place would undo

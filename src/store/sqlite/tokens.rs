@@ -14,7 +14,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use uuid::Uuid;
 
-use super::{audit, row, shared::Shared, users};
+use super::{audit, lineage, row, shared::Shared, users};
 use crate::{
     domain::{
         audit::{Action, Attribution, Entry, Target},
@@ -27,7 +27,7 @@ use crate::{
         token::{NewToken, Token, TokenRecord, TokenState},
         use_location::NotedLocation,
     },
-    store::{Conflict, StoreError, TokenQuery},
+    store::{ChangedToken, Conflict, StoreError, TokenQuery},
 };
 
 /// Asked for every request of a token: by two unique indexes.
@@ -305,7 +305,7 @@ pub(super) fn rename(
     id: TokenId,
     name: &Name,
     by: &Attribution,
-) -> Result<Token, StoreError> {
+) -> Result<ChangedToken, StoreError> {
     let token = connection
         .prepare_cached(
             "UPDATE tokens SET name = :name
@@ -325,7 +325,23 @@ pub(super) fn rename(
         .optional()?
         .ok_or(StoreError::NotFound)?;
     audit::record(connection, by, &event(&token, Action::TokenRenamed))?;
-    Ok(token)
+    changed(connection, token)
+}
+
+/// Adds to a token what is shown beside it.
+pub(super) fn changed(connection: &Connection, token: Token) -> Result<ChangedToken, StoreError> {
+    let has_quota = token.limits.as_ref().is_some_and(|limits| limits.quota.is_some());
+    let quota_used = match has_quota {
+        true => connection
+            .prepare_cached("SELECT quota_used FROM tokens WHERE id = :family_id")?
+            .query_row(named_params! {":family_id": token.family.uuid().into_bytes()}, |row| row.get(0))?,
+        false => 0,
+    };
+    let successor = match token.is_replaced() {
+        true => lineage::successors(connection, &[token.id])?.first().map(|(_, successor)| *successor),
+        false => None,
+    };
+    Ok(ChangedToken { token, quota_used, successor })
 }
 
 const fn event(token: &Token, action: Action) -> Entry {
