@@ -208,7 +208,7 @@ async fn run_housekeeping(state: Arc<AppState>) {
 
 async fn close_stuck(connections: Connections) {
     loop {
-        rt::time::sleep(connections.look_every()).await;
+        rt::time::sleep(connections.check_interval()).await;
         connections.close_stuck();
     }
 }

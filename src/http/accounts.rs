@@ -1,4 +1,4 @@
-//! Signing in and out, and a person's own account.
+//! Sign-in, sign-out and the account of the user.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -7,13 +7,15 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{
-    AppState,
     error::ApiError,
-    form::Body,
-    guard::{AccountReader, AnyCredential, SessionUser},
-    origin::Source,
-    refused,
+    input::{
+        body::Body,
+        guard::{AccountReader, AnyCredential, Guard, SessionUser},
+        request_source::Source,
+    },
+    state::AppState,
     view::{DataView, MessageView},
+    wire::log_subject,
 };
 use crate::{
     domain::{
@@ -89,7 +91,7 @@ pub(super) async fn register(
     let email = form.required("email", Email::parse);
     let password = form.required("password", Password::parse);
     let ((name, email), password) = form.finish(name.zip(email).zip(password))?;
-    refused::note_account(&request, &email);
+    log_subject::note_account(&request, &email);
     let account = accounts::NewAccount { name, email, password };
     let user = accounts::register(&state.ops, source.address, account, source.anonymous()).await?;
     Ok(HttpResponse::Created()
@@ -104,12 +106,12 @@ pub(super) async fn login(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let mut form = body.form(&["email", "password", "device_name"]).await?;
-    // Whoever got such an address from an earlier release must not be locked out.
+    // Addresses that were accepted by earlier releases still sign in.
     let email = form.required("email", Email::parse_stored);
     let password = form.required("password", Password::parse);
     let device_name = form.optional("device_name", optional_name);
     let (email, password) = form.finish(email.zip(password))?;
-    refused::note_account(&request, &email);
+    log_subject::note_account(&request, &email);
     let attempt = accounts::SignInAttempt { client: source.address, email, password, device_name };
     let issued = accounts::sign_in(&state.ops, attempt, source.anonymous()).await?;
     Ok(HttpResponse::Created().json(DataView { data: SignedIn::from(issued) }))
@@ -117,14 +119,14 @@ pub(super) async fn login(
 
 pub(super) async fn logout(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
 ) -> Result<Json<MessageView>, ApiError> {
-    sessions::end(&state.ops, asking.user.id, asking.session.id, source.by(&asking)).await?;
+    sessions::end(&state.ops, signed_in.user.id, signed_in.session.id, source.by(&signed_in)).await?;
     Ok(Json(MessageView { message: "Signed out" }))
 }
 
-pub(super) async fn identify(AnyCredential(principal): AnyCredential) -> Json<DataView<Identity>> {
+pub(super) async fn identify(Guard(AnyCredential(principal)): Guard<AnyCredential>) -> Json<DataView<Identity>> {
     Json(DataView {
         data: Identity {
             r#type: principal.kind().as_str(),
@@ -135,13 +137,13 @@ pub(super) async fn identify(AnyCredential(principal): AnyCredential) -> Json<Da
     })
 }
 
-pub(super) async fn show(AccountReader(user): AccountReader) -> Json<UserView> {
+pub(super) async fn show(Guard(AccountReader(user)): Guard<AccountReader>) -> Json<UserView> {
     Json(user.into())
 }
 
 pub(super) async fn update(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
 ) -> Result<Json<UserView>, ApiError> {
@@ -152,13 +154,13 @@ pub(super) async fn update(
         current_password: form.optional("current_password", Password::parse),
     };
     let change = form.finish(Some(change))?;
-    let (client, origin) = (source.address, source.by(&asking));
-    Ok(Json(profile::update(&state.ops, &asking.session, client, change, origin).await?.into()))
+    let (client, origin) = (source.address, source.by(&signed_in));
+    Ok(Json(profile::update(&state.ops, &signed_in.session, client, change, origin).await?.into()))
 }
 
 pub(super) async fn change_password(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
 ) -> Result<Json<MessageView>, ApiError> {
@@ -166,12 +168,12 @@ pub(super) async fn change_password(
     let current = form.required("current_password", Password::parse);
     let new = form.required("password", Password::parse);
     let (current, new) = form.finish(current.zip(new))?;
-    let (client, origin) = (source.address, source.by(&asking));
-    accounts::change_password(&state.ops, &asking.session, client, current, new, origin).await?;
+    let (client, origin) = (source.address, source.by(&signed_in));
+    accounts::change_password(&state.ops, &signed_in.session, client, current, new, origin).await?;
     Ok(Json(MessageView { message: "Password changed" }))
 }
 
-/// A name that may be left out: an empty one is not "required".
+/// An optional name. The error for an empty one does not say that it is required.
 fn optional_name(text: &str) -> Result<Name, String> {
     Name::parse(text).map_err(|error| match error {
         ParseNameError::Empty => "must not be empty; it can be left out.".to_owned(),

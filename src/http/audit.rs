@@ -1,13 +1,21 @@
-//! A person's audit trail.
+//! The audit trail of the user.
 
 use actix_web::{
     HttpResponse,
     web::{Data, Query},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::{AppState, error::ApiError, guard::SessionUser, large::LargeAnswer, page};
+use super::{
+    error::ApiError,
+    input::{
+        guard::{Guard, SessionUser},
+        page::{self, PageQuery},
+    },
+    state::AppState,
+    wire::large_answer::LargeAnswer,
+};
 use crate::{
     domain::audit::Event,
     ops::audit::{self, ListRequest},
@@ -26,7 +34,7 @@ pub(super) struct EventView {
     at: String,
 }
 
-/// Who did it, or what it was done to.
+/// The actor or the target of an event.
 #[derive(Serialize)]
 struct PartyView {
     r#type: &'static str,
@@ -63,20 +71,14 @@ pub(super) struct PageView {
     next_cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct ListQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
 pub(super) async fn list(
     state: Data<AppState>,
-    asking: SessionUser,
-    query: Result<Query<ListQuery>, actix_web::Error>,
+    Guard(signed_in): Guard<SessionUser>,
+    query: Result<Query<PageQuery>, actix_web::Error>,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
-    let ListQuery { limit, cursor } = page::read(query)?;
-    let (user, request) = (asking.user.id, ListRequest { cursor, limit: page::limit(limit)? });
+    let PageQuery { limit, cursor } = page::read(query)?;
+    let (user, request) = (signed_in.user.id, ListRequest { cursor, limit: page::limit(limit)? });
     let find = async { Ok(audit::list(&state.ops, user, request).await?) };
     answer.page(user.uuid(), find, PageView::from).await
 }

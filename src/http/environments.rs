@@ -1,22 +1,24 @@
-//! A person's environments, with whom they are shared, and in which of them the person works.
+//! The environments of the user, their members, and the user's current environment.
 
 use actix_web::{
     HttpResponse,
     http::header,
     web::{Data, Json, Path, Query},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
-    AppState,
     accounts::UserView,
     error::ApiError,
-    form::Body,
-    guard::{EnvironmentReader, SessionUser},
-    large::LargeAnswer,
-    origin::Source,
-    page,
+    input::{
+        body::Body,
+        guard::{EnvironmentReader, Guard, SessionUser},
+        page::{self, PageQuery},
+        request_source::Source,
+    },
+    state::AppState,
     view::{DataView, MessageView},
+    wire::large_answer::LargeAnswer,
 };
 use crate::{
     domain::{
@@ -30,7 +32,7 @@ use crate::{
     },
 };
 
-/// An environment as whoever asks sees it.
+/// An environment with the role of the user in it.
 #[derive(Serialize)]
 pub(super) struct EnvironmentView {
     id: String,
@@ -58,7 +60,7 @@ pub(super) struct PageView {
     next_cursor: Option<String>,
 }
 
-/// Somebody with whom an environment is shared. Their address is theirs to tell.
+/// A member of an environment. The address of a member is not shown.
 #[derive(Serialize)]
 pub(super) struct MemberView {
     user_id: String,
@@ -78,19 +80,13 @@ impl From<Member> for MemberView {
     }
 }
 
-#[derive(Deserialize)]
-pub(super) struct ListQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
 pub(super) async fn list(
     state: Data<AppState>,
-    EnvironmentReader(user): EnvironmentReader,
-    query: Result<Query<ListQuery>, actix_web::Error>,
+    Guard(EnvironmentReader(user)): Guard<EnvironmentReader>,
+    query: Result<Query<PageQuery>, actix_web::Error>,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
-    let ListQuery { limit, cursor } = page::read(query)?;
+    let PageQuery { limit, cursor } = page::read(query)?;
     let request = ListRequest { cursor, limit: page::limit(limit)? };
     let find = async { Ok(environments::list(&state.ops, user, request).await?) };
     answer.page(user.uuid(), find, PageView::from).await
@@ -104,12 +100,12 @@ impl From<environments::Page> for PageView {
 
 pub(super) async fn create(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let name = read_name(body).await?;
-    let environment = environments::create(&state.ops, asking.user.id, name, source.by(&asking)).await?;
+    let environment = environments::create(&state.ops, signed_in.user.id, name, source.by(&signed_in)).await?;
     let data = EnvironmentView::from(environment);
     let location = format!("/api/v1/environments/{}", data.id);
     Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data }))
@@ -123,7 +119,7 @@ async fn read_name(body: Body) -> Result<Name, ApiError> {
 
 pub(super) async fn show(
     state: Data<AppState>,
-    EnvironmentReader(user): EnvironmentReader,
+    Guard(EnvironmentReader(user)): Guard<EnvironmentReader>,
     id: Path<String>,
 ) -> Result<Json<DataView<EnvironmentView>>, ApiError> {
     let environment = environments::get(&state.ops, user, environment_id(&id)?).await?;
@@ -132,78 +128,79 @@ pub(super) async fn show(
 
 pub(super) async fn rename(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
     body: Body,
 ) -> Result<Json<DataView<EnvironmentView>>, ApiError> {
     let id = environment_id(&id)?;
     let name = read_name(body).await?;
-    let environment = environments::rename(&state.ops, asking.user.id, id, name, source.by(&asking)).await?;
+    let environment = environments::rename(&state.ops, signed_in.user.id, id, name, source.by(&signed_in)).await?;
     Ok(Json(DataView { data: environment.into() }))
 }
 
 pub(super) async fn delete(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
 ) -> Result<Json<MessageView>, ApiError> {
-    environments::delete(&state.ops, asking.user.id, environment_id(&id)?, source.by(&asking)).await?;
+    environments::delete(&state.ops, signed_in.user.id, environment_id(&id)?, source.by(&signed_in)).await?;
     Ok(Json(MessageView { message: "Environment deleted" }))
 }
 
-pub(super) async fn choose(
+pub(super) async fn set_current(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
 ) -> Result<Json<UserView>, ApiError> {
     let mut form = body.form(&["environment_id"]).await?;
     let id = form.required("environment_id", |text| EnvironmentId::parse(text).ok_or("must be a UUID."));
     let id = form.finish(id)?;
-    Ok(Json(environments::set_current(&state.ops, asking.user.id, id, source.by(&asking)).await?.into()))
+    Ok(Json(environments::set_current(&state.ops, signed_in.user.id, id, source.by(&signed_in)).await?.into()))
 }
 
 pub(super) async fn members(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     id: Path<String>,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
-    let (user, id) = (asking.user.id, environment_id(&id)?);
+    let (user, id) = (signed_in.user.id, environment_id(&id)?);
     let find = async { Ok(environments::members(&state.ops, user, id).await?) };
     let view = |members: Vec<Member>| DataView { data: members.into_iter().map(MemberView::from).collect::<Vec<_>>() };
     answer.page(user.uuid(), find, view).await
 }
 
-pub(super) async fn share(
+pub(super) async fn set_member(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     path: Path<(String, String)>,
     body: Body,
 ) -> Result<Json<DataView<MemberView>>, ApiError> {
-    let (id, with) = (environment_id(&path.0)?, user_id(&path.1)?);
+    let (id, member) = (environment_id(&path.0)?, user_id(&path.1)?);
     let mut form = body.form(&["role"]).await?;
     let role = form.required("role", MemberRole::parse);
     let role = form.finish(role)?;
-    let member = environments::set_member(&state.ops, asking.user.id, id, with, role, source.by(&asking)).await?;
+    let member =
+        environments::set_member(&state.ops, signed_in.user.id, id, member, role, source.by(&signed_in)).await?;
     Ok(Json(DataView { data: member.into() }))
 }
 
-pub(super) async fn unshare(
+pub(super) async fn remove_member(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     path: Path<(String, String)>,
 ) -> Result<Json<MessageView>, ApiError> {
-    let (id, with) = (environment_id(&path.0)?, user_id(&path.1)?);
-    environments::remove_member(&state.ops, asking.user.id, id, with, source.by(&asking)).await?;
+    let (id, member) = (environment_id(&path.0)?, user_id(&path.1)?);
+    environments::remove_member(&state.ops, signed_in.user.id, id, member, source.by(&signed_in)).await?;
     Ok(Json(MessageView { message: "Member removed" }))
 }
 
-/// A text that is no identifier names nothing, like an identifier that is unknown.
+/// A malformed id is answered like an unknown one.
 pub(super) fn environment_id(text: &str) -> Result<EnvironmentId, ops::Error> {
     EnvironmentId::parse(text).ok_or(ops::Error::NotFound)
 }

@@ -13,7 +13,7 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use super::{codes::Code, envelope::add_rate_state};
+use super::{codes::Code, headers::add_rate_state};
 use crate::{
     domain::{ability::Ability, path::AmbiguousPath, secret::CredentialKind},
     ops::{
@@ -25,7 +25,7 @@ use crate::{
 
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ApiError {
+pub(crate) enum ApiError {
     /// An operation failed.
     Ops(ops::Error),
     /// The `Authorization` header cannot be read (RFC 6750, section 3.1, `invalid_request`).
@@ -61,7 +61,7 @@ pub(super) enum ApiError {
 }
 
 /// Answers 404 for a path without a route.
-pub(super) async fn unknown_route() -> Result<(), ApiError> {
+pub(crate) async fn unknown_route() -> Result<(), ApiError> {
     Err(ApiError::UnknownRoute)
 }
 
@@ -103,7 +103,7 @@ struct ErrorView<'e> {
 
 impl ApiError {
     /// The code for programs.
-    pub(super) fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         use ops::Error as Ops;
         match self {
             Self::Ops(error) => match error {
@@ -171,7 +171,7 @@ impl ApiError {
     }
 
     /// The error for a path that accepts `methods` only.
-    pub(super) fn method_not_allowed(methods: &[Method]) -> Self {
+    pub(crate) fn method_not_allowed(methods: &[Method]) -> Self {
         let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
         Self::MethodNotAllowed(allowed.join(", "))
     }

@@ -1,13 +1,13 @@
-//! Whether this process lives, and whether it can do its work.
+//! The health probes.
 
 use std::sync::atomic::Ordering;
 
 use actix_web::web::{Data, Json};
 use serde::Serialize;
 
-use super::{AppState, error::ApiError};
+use super::{error::ApiError, state::AppState};
 
-/// An answer that says no more than that all is well.
+/// The answer of a successful probe.
 #[derive(Serialize)]
 pub(super) struct Health {
     status: &'static str,

@@ -1,4 +1,4 @@
-//! What somebody sees who opens the server's address: what this is, and where to go on.
+//! The start page: what this server is, and where to continue.
 
 use actix_web::web::Json;
 use serde::Serialize;

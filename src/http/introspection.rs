@@ -1,5 +1,5 @@
-//! What other software asks about a credential: introspection (RFC 7662), revocation by possession (RFC 7009), and the
-//! richer check of our own, one or a hundred at a time.
+//! Checks of credentials by other software: introspection (RFC 7662), revocation by possession (RFC 7009), and our own check
+//! with more details, for one token or a hundred.
 
 use std::net::IpAddr;
 
@@ -10,13 +10,16 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{
-    AppState,
     error::ApiError,
-    form::{Body, Form},
-    guard::Introspector,
-    large::LargeAnswer,
-    origin::Source,
+    input::{
+        body::Body,
+        form::Form,
+        guard::{Guard, Introspector},
+        request_source::Source,
+    },
+    state::AppState,
     view::{DataView, MessageView},
+    wire::large_answer::LargeAnswer,
 };
 use crate::{
     domain::ability::{Abilities, Ability},
@@ -28,10 +31,10 @@ use crate::{
     },
 };
 
-/// The most credentials of one batch.
-const BATCH: usize = 100;
+/// The most tokens of one batch.
+const MAX_BATCH: usize = 100;
 
-/// RFC 7662, section 2.2. An inactive credential answers `active` alone.
+/// The answer of RFC 7662, section 2.2. For an inactive credential it has `active` only.
 #[derive(Serialize)]
 pub(super) struct Introspection {
     active: bool,
@@ -43,14 +46,14 @@ pub(super) struct Introspection {
 struct Details {
     scope: String,
     client_id: String,
-    /// A person's; an environment has none.
+    /// The address of the user. An environment token has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
     token_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
     iat: i64,
-    /// The person or the environment that the credential stands for.
+    /// The id of the user or environment.
     sub: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment_id: Option<String>,
@@ -59,12 +62,13 @@ struct Details {
     jti: String,
 }
 
-/// RFC 7662 has no word for who presented the token, so one that is bound to addresses is not active there.
-const fn untold(since: RequestStart) -> Caller<'static> {
+/// The caller of introspection, whose address is unknown because RFC 7662 has no parameter for it. So a token with allowed
+/// addresses is inactive there.
+const fn unknown_caller(since: RequestStart) -> Caller<'static> {
     Caller { address: None, user_agent: None, since: Some(since) }
 }
 
-/// Who issues the credentials, and for whom: this server.
+/// The issuer and the audience of all credentials.
 const ISSUER: &str = "patd";
 
 impl From<Principal> for Details {
@@ -86,13 +90,13 @@ impl From<Principal> for Details {
     }
 }
 
-/// `token_type_hint` is not even read: the prefix says what a credential is.
+/// Ignores `token_type_hint`, because the prefix tells the kind of a credential.
 pub(super) async fn introspect(
     state: Data<AppState>,
-    _: Introspector,
+    _: Guard<Introspector>,
     body: Body,
 ) -> Result<Json<Introspection>, ApiError> {
-    let caller = untold(state.ops.moment());
+    let caller = unknown_caller(state.ops.moment());
     let credential = body.parameter("token").await?;
     let details = verification::inspect(&state.ops, &credential, caller).await?.ok().map(Details::from);
     Ok(Json(Introspection { active: details.is_some(), details }))
@@ -162,7 +166,7 @@ const CHECK_FIELDS: &[&str] = &["token", "abilities", "ip"];
 
 pub(super) async fn verify(
     state: Data<AppState>,
-    _: Introspector,
+    _: Guard<Introspector>,
     body: Body,
 ) -> Result<Json<DataView<VerdictView>>, ApiError> {
     let since = state.ops.moment();
@@ -174,13 +178,13 @@ pub(super) async fn verify(
 
 pub(super) async fn verify_batch(
     state: Data<AppState>,
-    _: Introspector,
+    _: Guard<Introspector>,
     body: Body,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
     let since = state.ops.moment();
     let mut form = body.form(&["tokens"]).await?;
-    let checks = form.required_forms("tokens", BATCH, CHECK_FIELDS, |form| read_check(form, since));
+    let checks = form.required_forms("tokens", MAX_BATCH, CHECK_FIELDS, |form| read_check(form, since));
     let checks = form.finish(checks)?;
     let mut verdicts = Vec::with_capacity(checks.len());
     for check in &checks {
@@ -195,10 +199,10 @@ pub(super) async fn verify_batch(
     }
 }
 
-/// In KiB, an answer that is made in place: to hand it to another thread would take longer.
+/// Answers of up to so many KiB are serialized on this thread, because passing them to another one would take longer.
 const SMALL: usize = 32;
 
-/// About how many bytes a verdict takes in JSON, at the most.
+/// An upper estimate of the size of a verdict in JSON, in bytes.
 fn size(verdict: &Verdict) -> usize {
     const NAMES_AND_IDS: usize = 3 * 1024;
     match verdict {
@@ -210,7 +214,7 @@ fn size(verdict: &Verdict) -> usize {
     }
 }
 
-/// Any text is a token to be judged; what is wrong with it is the answer and not an error.
+/// Accepts any text as a token. A malformed one gets a verdict and not an error.
 fn read_check(form: &mut Form, since: RequestStart) -> Option<Check> {
     let token = form.required("token", |text| Ok::<_, &str>(text.to_owned()));
     form.refuse_null("abilities", "Leave it out to ask for no ability.");

@@ -1,15 +1,17 @@
-//! Ending and stopping tokens: disabling one for a while, ending many at once, and reporting what was found where it should
-//! not be.
+//! Disabling and enabling tokens, revoking many at once, and leak reports.
 
 use actix_web::web::{Data, Json, Path};
 use serde::Serialize;
 
 use super::{
-    AppState,
     error::ApiError,
-    form::{Body, Form},
-    guard::SessionUser,
-    origin::Source,
+    input::{
+        body::Body,
+        form::Form,
+        guard::{Guard, SessionUser},
+        request_source::Source,
+    },
+    state::AppState,
     tokens::{TokenView, ids, token_id},
     view::{DataView, MessageView},
 };
@@ -18,30 +20,31 @@ use crate::{
     ops::revocation::{self, BulkRevocation},
 };
 
-/// The most secrets of one report, and a body in which so many of them fit, whatever their prefixes.
-const REPORTED: usize = 1000;
-const REPORT: usize = 128 * 1024;
+/// The most secrets of one leak report.
+const MAX_REPORTED: usize = 1000;
+/// A body of so many bytes has room for [`MAX_REPORTED`] secrets with prefixes of any length.
+const REPORT_SIZE: usize = 128 * 1024;
 
-/// The token, and what was done to its successors.
+/// The disabled token and its successors.
 #[derive(Serialize)]
 pub(super) struct DisabledView {
     data: TokenView,
     /// The successors that the token made by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     also_disabled: Vec<String>,
-    /// The successor that the owner made, if it is good.
+    /// The successor that the owner made, if it is valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     successor: Option<String>,
 }
 
 pub(super) async fn disable(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
 ) -> Result<Json<DisabledView>, ApiError> {
     let id = token_id(&id)?;
-    let (details, successors) = revocation::disable(&state.ops, asking.user.id, id, source.by(&asking)).await?;
+    let (details, successors) = revocation::disable(&state.ops, signed_in.user.id, id, source.by(&signed_in)).await?;
     Ok(Json(DisabledView {
         data: TokenView::new(details),
         also_disabled: ids(&successors.changed),
@@ -51,11 +54,11 @@ pub(super) async fn disable(
 
 pub(super) async fn enable(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
 ) -> Result<Json<DataView<TokenView>>, ApiError> {
-    let details = revocation::enable(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
+    let details = revocation::enable(&state.ops, signed_in.user.id, token_id(&id)?, source.by(&signed_in)).await?;
     Ok(Json(DataView { data: TokenView::new(details) }))
 }
 
@@ -66,22 +69,22 @@ pub(super) struct RevokedView {
 
 pub(super) async fn revoke_many(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
 ) -> Result<Json<DataView<RevokedView>>, ApiError> {
     let mut form = body.form(BULK_FIELDS).await?;
     let bulk = read_bulk(&mut form);
     let bulk = form.finish(bulk)?;
-    let revoked = revocation::revoke_many(&state.ops, asking.user.id, bulk, source.by(&asking)).await?;
+    let revoked = revocation::revoke_many(&state.ops, signed_in.user.id, bulk, source.by(&signed_in)).await?;
     Ok(Json(DataView { data: RevokedView { revoked } }))
 }
 
 const BULK_FIELDS: &[&str] = &["all", "unused_since", "ability"];
 
-/// Exactly one: an empty form must not be all of them.
+/// Requires exactly one field, so that an empty body does not revoke all tokens.
 fn read_bulk(form: &mut Form) -> Option<BulkRevocation> {
-    if form.given() != 1 {
+    if form.count_given() != 1 {
         form.refuse("all", "must be given, or else unused_since or ability: exactly one of the three.");
     } else {
         for field in BULK_FIELDS {
@@ -99,8 +102,8 @@ pub(super) async fn revoke_leaked(
     source: Source,
     body: Body,
 ) -> Result<Json<MessageView>, ApiError> {
-    let mut form = body.of_up_to(REPORT).form(&["tokens"]).await?;
-    let credentials = form.required_list("tokens", REPORTED, |text| Ok::<_, &str>(text.to_owned()));
+    let mut form = body.with_min_limit(REPORT_SIZE).form(&["tokens"]).await?;
+    let credentials = form.required_list("tokens", MAX_REPORTED, |text| Ok::<_, &str>(text.to_owned()));
     let credentials = form.finish(credentials)?;
     let client = source.address;
     revocation::revoke_leaked(&state.ops, &credentials, client, source.anonymous()).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{
-    FromRequest, HttpMessage, HttpRequest, HttpResponse,
+    FromRequest, HttpRequest, HttpResponse,
     body::BoxBody,
     dev::Payload,
     http::header,
@@ -13,17 +13,17 @@ use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 
 use super::{
-    AppState,
-    client::caller,
-    connections,
     error::ApiError,
-    form::Body,
-    guard::{PrincipalSummary, SessionUser, bearer},
-    origin::Source,
-    refused,
+    input::{
+        authorization_header::bearer,
+        body::Body,
+        guard::{Guard, SessionUser, record, state_and_caller},
+        request_source::Source,
+    },
+    state::AppState,
     tokens::{self, IssuedTokenView, token_id},
-    unread::Outlasting,
     view::DataView,
+    wire::{body_drain::KeepUntilSent, connections::connection::connection_start},
 };
 use crate::{
     domain::audit::RequestSource,
@@ -34,39 +34,31 @@ use crate::{
     },
 };
 
-/// A credential that may replace itself, and whence it asks.
-pub(super) struct Rotating {
-    asking: Principal,
-    origin: RequestSource,
+/// A token that may rotate itself. The operation checks it and records reuse, so the guard cannot.
+pub(super) struct SelfRotation {
+    principal: Principal,
+    source: RequestSource,
 }
 
-impl FromRequest for Rotating {
+impl FromRequest for SelfRotation {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, source) = (request.clone(), Source::from_request(request, payload).into_inner());
         Box::pin(async move {
-            let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");
-            let origin = source?.anonymous();
-            let caller = caller(request.peer_addr(), request.headers(), state);
-            let caller = Caller { since: connections::made_for(&request).or(caller.since), ..caller };
+            let source = source?.anonymous();
+            let (state, caller) = state_and_caller(&request);
+            let caller = Caller { since: connection_start(&request).or(caller.since), ..caller };
             let credential = bearer(request.headers())?;
-            let asking = match rotation::authenticate_for_rotation(&state.ops, credential, caller, origin.clone()).await
-            {
-                Ok(asking) => asking,
-                Err(error) => {
-                    refused::note_token(&request, credential, &error).await;
-                    return Err(error.into());
-                }
-            };
-            request.extensions_mut().insert(PrincipalSummary::of(&asking));
-            Ok(Self { asking, origin })
+            let result = rotation::authenticate_for_rotation(&state.ops, credential, caller, source.clone()).await;
+            let principal = record(&request, credential, result).await?;
+            Ok(Self { principal, source })
         })
     }
 }
 
-/// The seed's answer, and what was replaced.
+/// The issued token and the one that it replaced.
 #[derive(Serialize)]
 struct RotatedView {
     #[serde(flatten)]
@@ -76,36 +68,36 @@ struct RotatedView {
 
 pub(super) async fn rotate(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let id = token_id(&id)?;
     let request = read_request(&state, body).await?;
-    let rotated = rotation::rotate(&state.ops, asking.user.id, id, request, source.by(&asking)).await?;
+    let rotated = rotation::rotate(&state.ops, signed_in.user.id, id, request, source.by(&signed_in)).await?;
     Ok(created(rotated))
 }
 
 pub(super) async fn rotate_self(
     state: Data<AppState>,
-    Rotating { asking, origin }: Rotating,
+    SelfRotation { principal, source }: SelfRotation,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let request = read_request(&state, body).await?;
-    Ok(created(rotation::rotate_self(&state.ops, &asking, request, origin).await?))
+    Ok(created(rotation::rotate_self(&state.ops, &principal, request, source).await?))
 }
 
 const FIELDS: &[&str] = &["grace", "end_on_first_use", "expires_at", "expires_in_days", "replace_unused"];
 
 async fn read_request(state: &AppState, body: Body) -> Result<RotationRequest, ApiError> {
     let mut form = body.form_or_nothing(FIELDS).await?;
-    let most = state.ops.rules.rotation.max_grace.as_secs();
+    let max_grace = state.ops.rules.rotation.max_grace.as_secs();
     let request = RotationRequest {
-        grace: form.optional_number("grace", 0..=most).map(Duration::from_secs),
-        end_on_first_use: form.optional_switch("end_on_first_use"),
+        grace: form.optional_number("grace", 0..=max_grace).map(Duration::from_secs),
+        end_on_first_use: form.optional_bool("end_on_first_use"),
         expiry: tokens::expiry(&mut form),
-        replace_unused: form.optional_switch("replace_unused").unwrap_or(false),
+        replace_unused: form.optional_bool("replace_unused").unwrap_or(false),
     };
     form.finish(Some(request))
 }
@@ -115,6 +107,6 @@ fn created(Rotated { issued, ending }: Rotated) -> HttpResponse {
     let rotated_from = issued.token.rotated_from.map(|id| id.to_string());
     let view = RotatedView { issued: IssuedTokenView::new(issued), rotated_from };
     let response = HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view });
-    // Answered is when the body is on its way and no sooner: a request that starts before that cannot know of this one.
-    response.map_body(|_, body| BoxBody::new(Outlasting::new(body, ending)))
+    // The rotation counts as answered when the body was sent: a request that starts before that cannot know the successor.
+    response.map_body(|_, body| BoxBody::new(KeepUntilSent::new(body, ending)))
 }

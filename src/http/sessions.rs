@@ -1,13 +1,21 @@
-//! A person's sessions.
+//! The sessions of the user.
 
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Path, Query},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
-    AppState, error::ApiError, guard::SessionUser, large::LargeAnswer, origin::Source, page, view::MessageView,
+    error::ApiError,
+    input::{
+        guard::{Guard, SessionUser},
+        page::{self, PageQuery},
+        request_source::Source,
+    },
+    state::AppState,
+    view::MessageView,
+    wire::large_answer::LargeAnswer,
 };
 use crate::{
     domain::{id::SessionId, session::Session},
@@ -47,20 +55,14 @@ pub(super) struct PageView {
     next_cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct ListQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
 pub(super) async fn list(
     state: Data<AppState>,
-    asking: SessionUser,
-    query: Result<Query<ListQuery>, actix_web::Error>,
+    Guard(signed_in): Guard<SessionUser>,
+    query: Result<Query<PageQuery>, actix_web::Error>,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
-    let ListQuery { limit, cursor } = page::read(query)?;
-    let (user, current) = (asking.user.id, asking.session.id);
+    let PageQuery { limit, cursor } = page::read(query)?;
+    let (user, current) = (signed_in.user.id, signed_in.session.id);
     let request = ListRequest { cursor, limit: page::limit(limit)? };
     let find = async { Ok(sessions::list(&state.ops, user, request).await?) };
     let view = move |page: Page| PageView {
@@ -72,20 +74,20 @@ pub(super) async fn list(
 
 pub(super) async fn end(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
 ) -> Result<Json<MessageView>, ApiError> {
     let id = SessionId::parse(&id).ok_or(ops::Error::NotFound)?;
-    sessions::end(&state.ops, asking.user.id, id, source.by(&asking)).await?;
+    sessions::end(&state.ops, signed_in.user.id, id, source.by(&signed_in)).await?;
     Ok(Json(MessageView { message: "Session revoked" }))
 }
 
 pub(super) async fn end_others(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
 ) -> Result<Json<MessageView>, ApiError> {
-    sessions::end_others(&state.ops, &asking.session, source.by(&asking)).await?;
+    sessions::end_others(&state.ops, &signed_in.session, source.by(&signed_in)).await?;
     Ok(Json(MessageView { message: "Other sessions revoked" }))
 }

@@ -1,4 +1,4 @@
-//! A person's personal access tokens: the seed of the API.
+//! The personal access tokens of the user.
 
 use std::{slice::from_ref, time::Duration};
 
@@ -10,15 +10,18 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppState,
     error::ApiError,
-    form::{Body, Form},
-    guard::SessionUser,
-    large::LargeAnswer,
-    limits::{self, LimitsView},
-    origin::Source,
-    page,
+    input::{
+        body::Body,
+        form::Form,
+        guard::{Guard, SessionUser},
+        page,
+        request_source::Source,
+    },
+    state::AppState,
+    usage_limits::{self, LimitsView},
     view::DataView,
+    wire::large_answer::LargeAnswer,
 };
 use crate::{
     domain::{
@@ -39,7 +42,7 @@ use crate::{
     },
 };
 
-/// The longest lifetime in days that can be asked for: a hundred years.
+/// The longest lifetime that can be asked for: a hundred years.
 const MAX_DAYS: u64 = 36_500;
 
 #[derive(Serialize)]
@@ -56,7 +59,7 @@ pub(super) struct TokenView {
     rotated_to: Option<String>,
     #[serde(flatten)]
     limits: LimitsView,
-    /// Of a revoked one.
+    /// Only for a revoked token.
     #[serde(flatten)]
     revocation: Option<RevocationView>,
 }
@@ -93,7 +96,7 @@ impl TokenView {
     }
 }
 
-/// The one view that carries a secret.
+/// The only view with a secret.
 #[derive(Serialize)]
 pub(super) struct IssuedTokenView {
     id: String,
@@ -123,7 +126,7 @@ pub(super) struct PageView {
     next_cursor: Option<String>,
 }
 
-/// A page with what is left of each token's quota, and with its successor.
+/// A page with the remaining quota and the successor of each token.
 pub(super) struct FullPage {
     page: Page,
     left: QuotasLeft,
@@ -150,14 +153,14 @@ fn details(token: Token, left: &QuotasLeft, successors: &SuccessorsOf) -> TokenD
     TokenDetails { quota_left: left.of(&token), successor: successors.of(&token), token }
 }
 
-/// The same for one token.
+/// The view of one token.
 async fn token_view(state: &AppState, token: Token) -> Result<TokenView, ApiError> {
     let left = quotas_left(&state.ops, from_ref(&token)).await?;
     let successors = successors_of(&state.ops, from_ref(&token)).await?;
     Ok(TokenView::new(details(token, &left, &successors)))
 }
 
-/// A token with what is left of its quota and, where it is shown by itself, from where it was used.
+/// The view of one token with its use locations.
 pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<DetailView, ApiError> {
     let last_uses = last_uses(&state.ops, token.id).await?.into_iter().map(UseView::from).collect();
     Ok(DetailView { token: token_view(state, token).await?, last_uses })
@@ -166,7 +169,7 @@ pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<Detail
 /// The parameters of a list of tokens.
 pub(super) const LIST_PARAMETERS: &[&str] = &["limit", "cursor", "search", "state"];
 
-/// Kept as text, so that a mistake is answered like one in a form.
+/// The query of a list of tokens. Its values are kept as text, so that an invalid one is answered like an invalid field.
 #[derive(Deserialize)]
 pub(super) struct ListQuery {
     limit: Option<String>,
@@ -180,27 +183,27 @@ const CREATION_FIELDS: &[&str] =
 
 pub(super) async fn create(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let NewTokenForm { name, abilities, expiry, limits } = NewTokenForm::read(body).await?;
-    let request = TokenRequest { owner: asking.user.id, name, abilities, expiry, limits };
-    let issued = tokens::create(&state.ops, request, source.by(&asking)).await?;
+    let request = TokenRequest { owner: signed_in.user.id, name, abilities, expiry, limits };
+    let issued = tokens::create(&state.ops, request, source.by(&signed_in)).await?;
     Ok(created("/api/v1/user/api-tokens", issued))
 }
 
-/// The answer to whoever made a token, which is below `list` from then on.
+/// The answer to the creation of a token in the list at the path `list`.
 pub(super) fn created(list: &str, issued: IssuedToken) -> HttpResponse {
     let location = format!("{list}/{}", issued.token.id);
     let view = IssuedTokenView::new(issued);
     HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view })
 }
 
-/// What makes a token, of whatever kind.
+/// The fields that create a token of any kind.
 pub(super) struct NewTokenForm {
     pub(super) name: Name,
-    /// `None` where the field is missing.
+    /// `None` if the field is missing.
     pub(super) abilities: Option<Abilities>,
     pub(super) expiry: Expiry,
     pub(super) limits: UsageLimits,
@@ -212,43 +215,43 @@ impl NewTokenForm {
         let name = form.required("name", Name::parse);
         let abilities = abilities(&mut form);
         let expiry = expiry(&mut form);
-        let limits = limits::read(&mut form);
+        let limits = usage_limits::read(&mut form);
         let name = form.finish(name)?;
         Ok(Self { name, abilities, expiry, limits })
     }
 }
 
-/// An empty list is no ability; what a missing one is, [`tokens::create`] decides.
+/// An empty list means no abilities. [`tokens::create`] decides what a missing one means.
 fn abilities(form: &mut Form) -> Option<Abilities> {
     form.refuse_null("abilities", r#"List what the token may do, for example ["calls:read"]; [] is nothing."#);
     let list = form.optional_list("abilities", Abilities::MAX, Ability::parse)?;
     Abilities::new(list).map_err(|error| form.refuse("abilities", error)).ok()
 }
 
-/// Omitted is as configured; `"expires_at": null` is never.
+/// Without an expiry, the configured default applies. `"expires_at": null` means no expiry.
 pub(super) fn expiry(form: &mut Form) -> Expiry {
-    if form.says("expires_at") && form.says("expires_in_days") {
+    if form.has("expires_at") && form.has("expires_in_days") {
         form.refuse("expires_in_days", "must not be given together with expires_at.");
     }
     form.refuse_null("expires_in_days", r#"Send "expires_at": null for a token that never ends."#);
-    let says_never = form.says_null("expires_at");
+    let is_never = form.is_null("expires_at");
     let at = form.optional("expires_at", Timestamp::parse);
     let days = form.optional_number("expires_in_days", 1..=MAX_DAYS);
     match (at, days) {
         (Some(at), _) => Expiry::At(at),
         (None, Some(days)) => Expiry::After(Duration::from_secs(days * 24 * 60 * 60)),
-        (None, None) if says_never => Expiry::Never,
+        (None, None) if is_never => Expiry::Never,
         (None, None) => Expiry::Default,
     }
 }
 
 pub(super) async fn list(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     query: Result<Query<ListQuery>, actix_web::Error>,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
-    let (owner, request) = (asking.user.id, list_request(page::read(query)?)?);
+    let (owner, request) = (signed_in.user.id, list_request(page::read(query)?)?);
     let find = async { FullPage::of(&state, tokens::list(&state.ops, owner, request).await?).await };
     answer.page(owner.uuid(), find, PageView::from).await
 }
@@ -268,7 +271,7 @@ pub(super) fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
     Ok(ListRequest { search, state: state.transpose()?, cursor: query.cursor, limit })
 }
 
-/// A token by itself, with what a list leaves out.
+/// A single token, with details that lists omit.
 #[derive(Serialize)]
 pub(super) struct DetailView {
     #[serde(flatten)]
@@ -284,27 +287,27 @@ struct UseView {
 }
 
 impl From<UseLocation> for UseView {
-    fn from(origin: UseLocation) -> Self {
+    fn from(location: UseLocation) -> Self {
         Self {
-            address: origin.address.to_string(),
-            user_agent: origin.user_agent.map(|agent| agent.to_string()),
-            last_used_at: origin.last_used_at.to_string(),
+            address: location.address.to_string(),
+            user_agent: location.user_agent.map(|agent| agent.to_string()),
+            last_used_at: location.last_used_at.to_string(),
         }
     }
 }
 
 pub(super) async fn show(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     id: Path<String>,
 ) -> Result<Json<DataView<DetailView>>, ApiError> {
-    let token = tokens::show(&state.ops, asking.user.id, token_id(&id)?).await?;
+    let token = tokens::show(&state.ops, signed_in.user.id, token_id(&id)?).await?;
     Ok(Json(DataView { data: detail_view(&state, token).await? }))
 }
 
 pub(super) async fn rename(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
     body: Body,
@@ -313,7 +316,7 @@ pub(super) async fn rename(
     let mut form = body.form(&["name"]).await?;
     let name = form.required("name", Name::parse);
     let name = form.finish(name)?;
-    let details = tokens::rename(&state.ops, asking.user.id, id, name, source.by(&asking)).await?;
+    let details = tokens::rename(&state.ops, signed_in.user.id, id, name, source.by(&signed_in)).await?;
     Ok(Json(DataView { data: TokenView::new(details) }))
 }
 
@@ -323,7 +326,7 @@ pub(super) struct RevokedTokenView {
     /// The successors that the token made by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     also_revoked: Vec<String>,
-    /// The successor that the owner made, if it is good.
+    /// The successor that the owner made, if it is valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     successor: Option<String>,
 }
@@ -334,11 +337,11 @@ pub(super) fn ids(ids: &[TokenId]) -> Vec<String> {
 
 pub(super) async fn revoke(
     state: Data<AppState>,
-    asking: SessionUser,
+    Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
 ) -> Result<Json<RevokedTokenView>, ApiError> {
-    let successors = revocation::revoke(&state.ops, asking.user.id, token_id(&id)?, source.by(&asking)).await?;
+    let successors = revocation::revoke(&state.ops, signed_in.user.id, token_id(&id)?, source.by(&signed_in)).await?;
     Ok(Json(RevokedTokenView {
         message: "Token revoked",
         also_revoked: ids(&successors.changed),
@@ -346,7 +349,7 @@ pub(super) async fn revoke(
     }))
 }
 
-/// A text that is no identifier names nothing, like an identifier that is unknown.
+/// A malformed id is answered like an unknown one.
 pub(super) fn token_id(text: &str) -> Result<TokenId, ops::Error> {
     TokenId::parse(text).ok_or(ops::Error::NotFound)
 }

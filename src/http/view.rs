@@ -1,8 +1,8 @@
-//! The shapes that answers of several nouns share.
+//! Shapes that several answers share.
 
 use serde::Serialize;
 
-/// What was asked for, under `data`.
+/// The result, under `data`.
 #[derive(Serialize)]
 pub(super) struct DataView<T> {
     pub(super) data: T,

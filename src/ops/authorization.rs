@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{
         ability::Ability,
-        policy::{Access, Policy, Rule},
+        policy::{Policy, Rule},
         secret::CredentialKind,
     },
     store::Reply,
@@ -30,21 +30,14 @@ pub struct ForwardedRequest<'r> {
     pub target: &'r str,
 }
 
-/// Why a request may not pass, and who asked.
+/// Why a request may not pass, and the principal if it is known.
 #[derive(Clone, Debug)]
-pub struct Refusal<E> {
-    /// Why not.
-    pub error: E,
-    /// Who asked, where a credential was presented that is good, also if its limits are used up. An administrator wants to know it. Boxed, so that it does
-    /// not make every answer larger: they are moved often.
+pub struct Refusal {
+    /// The reason.
+    pub error: Error,
+    /// The principal of a valid credential, even if its usage limits are exceeded. It is for the log. Boxed to keep the
+    /// result of every check small.
     pub principal: Option<Box<Principal>>,
-}
-
-impl<E> Refusal<E> {
-    /// A refusal of somebody who is not known.
-    pub fn of_stranger(error: impl Into<E>) -> Self {
-        Self { error: error.into(), principal: None }
-    }
 }
 
 /// The policy of that name.
@@ -58,71 +51,33 @@ pub fn find_rule(forwarded: ForwardedRequest<'_>) -> Result<(usize, &Rule), Poli
     forwarded.policy.rule_for(forwarded.method, &path).ok_or(PolicyRejection::NoRule)
 }
 
-/// Decides whether a request may pass to an application. `None` is a public rule, by which anybody passes.
+/// Checks a credential against a rule that requires one of these kinds and all of these abilities.
 ///
-/// `credential` is not asked for by a public rule. [`Error::Policy`], [`Error::Rejected`] and [`Error::MissingAbility`] are
-/// a no; [`Error::Store`] where nothing can be known.
-pub fn authorize<'c, C: AsRef<str> + Send + 'c, E: From<Error> + Unpin + Send + 'c>(
+/// [`Error::Rejected`], [`Error::Policy`] and [`Error::MissingAbility`] are refusals. [`Error::Store`] means that nothing was
+/// decided.
+pub fn authorize<'c>(
     ctx: &'c Context,
-    forwarded: ForwardedRequest<'c>,
+    credential: &'c str,
     caller: Caller<'c>,
-    credential: impl FnOnce() -> Result<C, E>,
-) -> Reply<'c, Option<Principal>, Refusal<E>> {
-    let (kinds, abilities) = match find_rule(forwarded) {
-        Ok((_, Rule { access: Access::Credential { kinds, abilities }, .. })) => (kinds, abilities),
-        Ok((_, Rule { access: Access::Public, .. })) => return Reply::ready(Ok(None)),
-        Err(denied) => return refuse_all(ctx, denied, caller, credential),
-    };
-    match credential() {
-        Ok(credential) => authenticate(ctx, credential.as_ref(), caller).then(move |accepted| match accepted {
-            Ok(principal) => Reply::ready(match judge_rule(&principal, kinds, abilities) {
-                Ok(()) => Ok(Some(principal)),
-                Err(error) => Err(Refusal { error: error.into(), principal: Some(Box::new(principal)) }),
-            }),
-            Err(error @ Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded)) => {
-                find_token(ctx, credential.as_ref()).then(move |found| {
-                    let principal = found.ok().flatten().map(Box::new);
-                    Reply::ready(Err(Refusal { error: error.into(), principal }))
-                })
-            }
-            Err(error) => Reply::ready(Err(Refusal::of_stranger(error))),
+    kinds: &'c [CredentialKind],
+    abilities: &'c [Ability],
+) -> Reply<'c, Principal, Refusal> {
+    authenticate(ctx, credential, caller).then(move |accepted| match accepted {
+        Ok(principal) => Reply::ready(match check_rule(&principal, kinds, abilities) {
+            Ok(()) => Ok(principal),
+            Err(error) => Err(Refusal { error, principal: Some(Box::new(principal)) }),
         }),
-        Err(error) => Reply::ready(Err(Refusal::of_stranger(error))),
-    }
+        Err(error @ Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded)) => {
+            find_token(ctx, credential).then(move |found| {
+                let principal = found.ok().flatten().map(Box::new);
+                Reply::ready(Err(Refusal { error, principal }))
+            })
+        }
+        Err(error) => Reply::ready(Err(Refusal { error, principal: None })),
+    })
 }
 
-/// Decides whether a credential is accepted and what it may do suffices, as a rule with these kinds and abilities would.
-pub async fn judge<'c>(
-    ctx: &'c Context,
-    credential: &str,
-    caller: Caller<'c>,
-    kinds: &[CredentialKind],
-    abilities: &[Ability],
-) -> Result<Principal, Refusal<Error>> {
-    let principal = authenticate(ctx, credential, caller).await.map_err(Refusal::of_stranger)?;
-    match judge_rule(&principal, kinds, abilities) {
-        Ok(()) => Ok(principal),
-        Err(error) => Err(Refusal { error, principal: Some(Box::new(principal)) }),
-    }
-}
-
-/// The refusal of a request that nobody may make. Who made it is found out for the log alone: without a credential, or
-/// without an answer of the store, it is refused all the same.
-fn refuse_all<'c, C: AsRef<str>, E: From<Error> + Unpin + Send + 'c>(
-    ctx: &'c Context,
-    denied: PolicyRejection,
-    caller: Caller<'c>,
-    credential: impl FnOnce() -> Result<C, E>,
-) -> Reply<'c, Option<Principal>, Refusal<E>> {
-    let refusal = move |principal| Err(Refusal { error: Error::from(denied).into(), principal });
-    match credential() {
-        Ok(credential) => authenticate(ctx, credential.as_ref(), caller)
-            .then(move |accepted| Reply::ready(refusal(accepted.ok().map(Box::new)))),
-        Err(_) => Reply::ready(refusal(None)),
-    }
-}
-
-fn judge_rule(principal: &Principal, kinds: &[CredentialKind], abilities: &[Ability]) -> Result<(), Error> {
+fn check_rule(principal: &Principal, kinds: &[CredentialKind], abilities: &[Ability]) -> Result<(), Error> {
     if !kinds.contains(&principal.kind()) {
         return Err(PolicyRejection::WrongKind.into());
     }

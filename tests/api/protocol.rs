@@ -143,14 +143,14 @@ fn a_body_that_cannot_be_read_says_where_and_only_to_those_who_may_ask() {
     400
     {
       "code": "malformed_request",
-      "message": "The body is not sound JSON: expected value at line 2 column 3."
+      "message": "The body is not valid JSON: expected value at line 2 column 3."
     }
     "#);
     assert_snapshot!(sent("application/json", br#"{"name":"a","name":"b"}"#).shown(), @r#"
     400
     {
       "code": "malformed_request",
-      "message": "The body is not sound JSON: the key \"name\" stands twice at line 1 column 23."
+      "message": "The body is not valid JSON: the key \"name\" occurs twice at line 1 column 23."
     }
     "#);
     assert_snapshot!(sent("application/json", b"[]").shown(), @r#"
@@ -164,7 +164,7 @@ fn a_body_that_cannot_be_read_says_where_and_only_to_those_who_may_ask() {
     400
     {
       "code": "malformed_request",
-      "message": "The body is not sound JSON: invalid unicode code point at line 1 column 10."
+      "message": "The body is not valid JSON: invalid unicode code point at line 1 column 10."
     }
     "#);
     let deep = format!("{{\"name\":{}", "[".repeat(10_000));

@@ -38,7 +38,7 @@ const GUARDED: [&str; 8] =
 const BEHIND_THE_TRAIT: [&str; 3] = ["ops", "control", "http"];
 
 /// Parts in which files still import each other in a circle. To be emptied; never to be added to.
-const WITH_CYCLES: [&str; 3] = ["cli", "http", "store"];
+const WITH_CYCLES: [&str; 2] = ["cli", "store"];
 
 #[test]
 fn every_file_imports_only_what_its_layer_may() {

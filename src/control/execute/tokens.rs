@@ -140,7 +140,7 @@ pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output
     let abilities: Result<Vec<Ability>, _> = judge.abilities.iter().map(|text| Ability::parse(text)).collect();
     let abilities = abilities.map_err(|error| vec![FieldError::new("abilities", error)])?;
     let caller = Caller { address: judge.address, ..Caller::default() };
-    let judged = authorization::judge(ctx, judge.token.expose(), caller, &kinds, &abilities).await;
+    let judged = authorization::authorize(ctx, judge.token.expose(), caller, &kinds, &abilities).await;
     let (principal, refused) = match judged {
         Ok(principal) => (Some(Box::new(principal)), None),
         Err(Refusal { error, principal }) => (principal, Some(error)),

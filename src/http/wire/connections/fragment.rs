@@ -1,40 +1,40 @@
-//! A raw `#` in a request target, which the framework's parser cuts off with all that follows: to the application of a
-//! proxy that passes it on, `/public/a#/../settings` may be `/settings`.
+//! Finds a raw `#` in a request target. The framework's parser cuts it off with all that follows, but a proxy may pass it on
+//! to its application, which may read `/public/a#/../settings` as `/settings`.
 //!
-//! No more is looked for than bytes that can be nothing else: `#`, no space, then the end of a request line. What a
-//! client writes into a body cannot look like that, since JSON has no raw line ends.
+//! The search looks only for bytes that can mean nothing else: `#`, no space, then the end of a request line. A JSON body
+//! cannot contain them, since JSON strings have no raw line ends.
 
-/// Looks at what comes over a connection, piece by piece.
+/// Searches the bytes of a connection, in whatever pieces they arrive.
 #[derive(Debug, Default)]
 pub(super) struct FragmentSearch(State);
 
-/// What the last bytes were.
+/// What the last bytes may be part of.
 #[derive(Clone, Copy, Debug, Default)]
 enum State {
     #[default]
     Nothing,
-    /// A `#` and what is no space behind it.
+    /// A `#`, with no space after it.
     Fragment,
-    /// That, and so many bytes of what ends a request line.
+    /// A `#` and then so many bytes of [`END`].
     End(usize),
 }
 
-/// What stands behind the target, with any digit for the last.
+/// What follows the target in a request line. The last byte can be any digit.
 const END: &[u8] = b" HTTP/1.1";
 
 impl FragmentSearch {
     /// Whether `bytes` complete a request line with a fragment.
     pub(super) fn finds(&mut self, bytes: &[u8]) -> bool {
-        // Nearly always there is nothing to find, and that is seen many bytes at a time.
-        let mut rest = match self.0 {
+        // Nearly always there is no `#`, and `memchr` checks many bytes at a time.
+        let mut unread = match self.0 {
             State::Nothing => match memchr::memchr(b'#', bytes) {
                 Some(at) => &bytes[at..],
                 None => return false,
             },
             _ => bytes,
         };
-        while let Some((&byte, behind)) = rest.split_first() {
-            rest = behind;
+        while let Some((&byte, behind)) = unread.split_first() {
+            unread = behind;
             self.0 = match (self.0, byte) {
                 (State::End(length), b'\r' | b'\n') if length == END.len() => {
                     self.0 = State::Nothing;
@@ -55,7 +55,7 @@ impl FragmentSearch {
 mod tests {
     use super::*;
 
-    /// Whether it is found, however the bytes come in pieces.
+    /// Whether the search finds a fragment. Asserts that it does so for all pieces in which the bytes can arrive.
     fn is_found(text: &str) -> bool {
         let whole = FragmentSearch::default().finds(text.as_bytes());
         for at in 0..text.len() {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_hash_is_none() {
+    fn any_other_hash_is_not_a_fragment() {
         for text in [
             "GET /a HTTP/1.1\r\nX-Note: #1\r\n\r\n",
             "GET /a%23b HTTP/1.1\r\n",

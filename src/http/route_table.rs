@@ -1,6 +1,6 @@
-//! The making of the route table: a path, its handlers by method, HEAD beside GET, and 405 with `Allow` for the rest.
+//! Builds the route table: the handlers of a path by method, HEAD for each GET, and 405 with `Allow` for other methods.
 //!
-//! A handler is [`Strict`] unless its path says otherwise.
+//! A handler is [`Strict`] unless its path calls [`Endpoint::ignore_unknown_parameters`].
 
 use std::future::ready;
 
@@ -10,25 +10,33 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::{error::ApiError, strict::Strict};
+use super::{error::ApiError, input::query_parameters::Strict};
 
-/// The methods that are asked for by name; a route for any takes others too.
-pub(super) const EVERY_METHOD: [Method; 6] =
+/// The methods that are listed for a route that accepts any.
+pub(super) const ALL_METHODS: [Method; 6] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// Routes in the order in which they were named.
+/// Routes in the order in which they were added.
 #[derive(Default)]
-pub(super) struct Table(Vec<Endpoint>);
+pub(super) struct RouteTable(Vec<Endpoint>);
 
-impl Table {
+impl RouteTable {
     /// Adds a path with its handlers.
     pub(super) fn at(mut self, path: &'static str, handlers: impl FnOnce(Endpoint) -> Endpoint) -> Self {
-        self.0.push(handlers(Endpoint { path, is_lax: false, methods: Vec::new(), resource: web::resource(path) }));
+        self.0.push(handlers(Endpoint {
+            path,
+            ignores_unknown: false,
+            methods: Vec::new(),
+            resource: web::resource(path),
+        }));
         self
     }
 
     pub(super) fn routes(&self) -> Vec<(Method, &'static str)> {
-        self.0.iter().flat_map(|end| end.methods.iter().map(|method| (method.clone(), end.path))).collect()
+        self.0
+            .iter()
+            .flat_map(|endpoint| endpoint.methods.iter().map(|method| (method.clone(), endpoint.path)))
+            .collect()
     }
 
     pub(super) fn register(self, app: &mut ServiceConfig) {
@@ -41,15 +49,15 @@ impl Table {
 /// A path under construction.
 pub(super) struct Endpoint {
     path: &'static str,
-    is_lax: bool,
+    ignores_unknown: bool,
     methods: Vec<Method>,
     resource: Resource,
 }
 
 impl Endpoint {
-    /// What nobody reads of a query or a body is passed over, as whoever asks here expects.
+    /// Ignores query parameters and body fields that the handlers do not read.
     pub(super) fn ignore_unknown_parameters(self) -> Self {
-        Self { is_lax: true, ..self }
+        Self { ignores_unknown: true, ..self }
     }
 
     pub(super) fn get<F, Args>(self, handler: F) -> Self
@@ -58,11 +66,11 @@ impl Endpoint {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.get_by(&[], handler)
+        self.get_with(&[], handler)
     }
 
-    /// The same with the parameters of the query that the handler reads.
-    pub(super) fn get_by<F, Args>(self, parameters: &'static [&'static str], handler: F) -> Self
+    /// A handler for GET and HEAD that reads these query parameters.
+    pub(super) fn get_with<F, Args>(self, parameters: &'static [&'static str], handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -115,7 +123,7 @@ impl Endpoint {
     {
         self.methods.push(method.clone());
         let route = web::method(method);
-        self.resource = self.resource.route(match self.is_lax {
+        self.resource = self.resource.route(match self.ignores_unknown {
             true => route.to(handler),
             false => route.to(Strict { handler, parameters }),
         });
@@ -123,7 +131,7 @@ impl Endpoint {
     }
 
     fn finish(self) -> Resource {
-        let refusal = ApiError::method_not_allowed(&self.methods);
-        self.resource.default_service(web::to(move || ready(Err::<(), _>(refusal.clone()))))
+        let error = ApiError::method_not_allowed(&self.methods);
+        self.resource.default_service(web::to(move || ready(Err::<(), _>(error.clone()))))
     }
 }

@@ -1,25 +1,28 @@
-//! Nothing that is sent is passed over: what nobody reads of a query or a body is refused like an unknown field.
+//! Refuses query parameters and body fields that a handler does not read.
 //!
-//! A misspelt `?state=` would list everything, and whoever sends `{"grace":0}` to a route without fields believes that it
-//! was heeded. Who asks is judged before, by the guards among a handler's arguments.
+//! If a misspelt `?state=` were ignored, the answer would list everything. If `{"grace":0}` were ignored by a route without
+//! fields, the client would believe that it was applied. The guard among a handler's arguments runs first.
 
 use std::collections::BTreeSet;
 
 use actix_web::{FromRequest, Handler, HttpRequest, Responder};
 use futures_util::future::LocalBoxFuture;
 
-use super::{error::ApiError, form::Body};
-use crate::ops::{self, FieldError};
+use super::body::Body;
+use crate::{
+    http::error::ApiError,
+    ops::{self, FieldError},
+};
 
-/// A handler that is called only where it reads all that was sent.
+/// A handler that is called only if it reads everything that was sent.
 #[derive(Clone)]
-pub(super) struct Strict<F> {
-    pub(super) handler: F,
-    /// The parameters of the query that it reads.
-    pub(super) parameters: &'static [&'static str],
+pub(crate) struct Strict<F> {
+    pub(crate) handler: F,
+    /// The query parameters that it reads.
+    pub(crate) parameters: &'static [&'static str],
 }
 
-/// The body stands last, so that it is what the handler's own arguments left of it.
+/// The body is extracted last: it is empty if one of the handler's own arguments has taken it.
 impl<F, Args> Handler<(Args, HttpRequest, Body)> for Strict<F>
 where
     F: Handler<Args>,
@@ -29,18 +32,18 @@ where
     type Output = Result<F::Output, ApiError>;
     type Future = LocalBoxFuture<'static, Self::Output>;
 
-    fn call(&self, (arguments, request, rest): (Args, HttpRequest, Body)) -> Self::Future {
+    fn call(&self, (arguments, request, unread): (Args, HttpRequest, Body)) -> Self::Future {
         let Self { handler, parameters } = self.clone();
         Box::pin(async move {
             refuse_unknown(request.query_string(), parameters)?;
-            rest.form_or_nothing(&[]).await?.finish(Some(()))?;
+            unread.form_or_nothing(&[]).await?.finish(Some(()))?;
             Ok(handler.call(arguments).await)
         })
     }
 }
 
-/// Names under which tokens are sent elsewhere (RFC 6750, section 2.3). Here they are passed over, so that a good header
-/// counts whatever stands beside it.
+/// Parameters in which clients of other servers send tokens (RFC 6750, section 2.3). They are ignored, so that a request
+/// that also has the header is accepted.
 const CREDENTIALS: [&str; 2] = ["access_token", "token"];
 
 fn refuse_unknown(query: &str, known: &[&str]) -> Result<(), ApiError> {

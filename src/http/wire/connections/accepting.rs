@@ -1,5 +1,5 @@
-//! From a socket that was accepted to its last answer: a place for it, the framework's service around a [`Stream`], and an
-//! answer where the framework gives none.
+//! Serves an accepted socket to its last answer: waits for a permit, runs the framework's service on a [`Stream`], and
+//! answers where the framework does not.
 
 use std::{
     io,
@@ -20,21 +20,21 @@ use log::Level;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    Connections,
     connection::Connection,
-    stream::{Left, Remains, Stream},
+    open::Connections,
+    stream::{Remainder, RemainderSlot, Stream},
 };
 use crate::{
     config,
-    http::{AppState, app, envelope::raw_refusal, error::ApiError},
+    http::{error::ApiError, routes::app, state::AppState, wire::raw_answer::raw_answer},
 };
 
-/// How much of an answer is written at once, and so how much of it a connection holds.
+/// How much of an answer is written at once, and so how much of it a connection keeps in memory.
 const WRITE_BUFFER: usize = 16 * 1024;
-/// How long a client that was refused may go on sending, so that it comes to read why.
+/// How long a refused client may go on sending before the connection is closed, so that it can read the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The service of one worker: it takes sockets that were accepted and serves them.
+/// The service of one worker, which serves accepted sockets.
 pub fn service(
     settings: &config::Server,
     state: &Data<AppState>,
@@ -54,21 +54,21 @@ pub fn service(
         .on_connect_ext(|stream: &Stream, data| {
             data.insert(Arc::clone(&stream.connection));
         })
-        // Its address and name are for links, which nobody makes here.
+        // The address and name of the server are needed for links only, and no answer has one.
         .finish(map_config(app(state.clone()), |()| AppConfig::default()));
-    Accepting { http, state: state.clone(), connections: connections.clone() }
+    ConnectionServiceFactory { http, state: state.clone(), connections: connections.clone() }
 }
 
-/// What a connection comes with for the framework.
+/// What the framework takes for one connection.
 type Accepted = (Stream, Protocol, Option<SocketAddr>);
 
-struct Accepting<F> {
+struct ConnectionServiceFactory<F> {
     http: F,
     state: Data<AppState>,
     connections: Connections,
 }
 
-impl<F> ServiceFactory<TcpStream> for Accepting<F>
+impl<F> ServiceFactory<TcpStream> for ConnectionServiceFactory<F>
 where
     F: ServiceFactory<Accepted, Config = (), Response = (), Error = DispatchError, InitError = ()>,
     F::Service: 'static,
@@ -77,7 +77,7 @@ where
     type Response = ();
     type Error = ();
     type Config = ();
-    type Service = Gate<F::Service>;
+    type Service = ConnectionService<F::Service>;
     type InitError = ();
     type Future = LocalBoxFuture<'static, Result<Self::Service, ()>>;
 
@@ -85,20 +85,20 @@ where
         let (http, state, connections) = (self.http.new_service(()), self.state.clone(), self.connections.clone());
         Box::pin(async move {
             let http = Rc::new(http.await?);
-            connections.0.ready.add_permits(1);
-            Ok(Gate { http, state, connections })
+            connections.worker_is_ready();
+            Ok(ConnectionService { http, state, connections })
         })
     }
 }
 
-/// Lets as many connections in as there are places.
-struct Gate<S> {
+/// Serves each connection as soon as there is a permit for it.
+struct ConnectionService<S> {
     http: Rc<S>,
     state: Data<AppState>,
     connections: Connections,
 }
 
-impl<S> Service<TcpStream> for Gate<S>
+impl<S> Service<TcpStream> for ConnectionService<S>
 where
     S: Service<Accepted, Response = (), Error = DispatchError> + 'static,
 {
@@ -112,66 +112,66 @@ where
 
     fn call(&self, socket: TcpStream) -> Self::Future {
         let (http, state, connections) = (Rc::clone(&self.http), self.state.clone(), self.connections.clone());
-        let made = (state.ops.moment(), Instant::now());
+        let accepted_at = (state.ops.moment(), Instant::now());
         Box::pin(async move {
-            let _place = connections.place().await;
-            // Without it, the last piece of an answer would wait for the client to acknowledge the one before.
+            let _permit = connections.permit().await;
+            // Without this, the last segment of an answer waits until the client has acknowledged the one before.
             let _ = socket.set_nodelay(true);
-            let connection = Arc::new(Connection::new(socket.peer_addr().ok(), made));
+            let connection = Arc::new(Connection::new(socket.peer_addr().ok(), accepted_at));
             connections.watch(&connection);
-            serve(&*http, &state, socket, connection, connections.0.head_bytes).await;
+            serve(&*http, &state, socket, connection, connections.head_bytes()).await;
             Ok(())
         })
     }
 }
 
-/// Serves a connection to its end, and answers for the framework where that gives up.
+/// Serves a connection to its end. Answers if the framework gave up on it.
 async fn serve<S>(http: &S, state: &AppState, socket: TcpStream, connection: Arc<Connection>, head_bytes: usize)
 where
     S: Service<Accepted, Response = (), Error = DispatchError>,
 {
-    let (peer, remains) = (connection.peer, Remains::default());
-    let stream = Stream::new(socket, Arc::clone(&connection), head_bytes, Rc::clone(&remains));
+    let (peer, slot) = (connection.peer, RemainderSlot::default());
+    let stream = Stream::new(socket, Arc::clone(&connection), head_bytes, Rc::clone(&slot));
     let mut serving = Box::pin(AssertUnwindSafe(http.call((stream, Protocol::Http1, peer))).catch_unwind());
     let served = serving.as_mut().await;
-    // Nobody knows what became of a request that was under way.
+    // The outcome of a request that was under way is unknown.
     let was_under_way = connection.is_under_way();
     drop(serving);
-    let left = remains.take();
-    let refused = match (&served, &left) {
-        (_, Some(Left { is_refused: true, .. })) => Some(ApiError::HeadTooLarge(state.limits.head)),
+    let remainder = slot.take();
+    let refused = match (&served, &remainder) {
+        (_, Some(Remainder { is_refused: true, .. })) => Some(ApiError::HeadTooLarge(state.request_limits.head)),
         (Err(_), _) if was_under_way => Some(ApiError::Panicked),
-        // What our own code does is caught before it reaches the framework, so this one broke on what it read.
+        // Panics of handlers are caught before they reach the framework. So the framework panicked on what it read.
         (Err(_), _) => Some(ApiError::Malformed("The request cannot be read.".into())),
         _ => None,
     };
     match (refused, served) {
         (Some(error), _) => {
-            let answer = raw_refusal(&error, connection.peer());
-            if let Some(Left { socket, is_stalled: false, .. }) = left {
-                // A client that is gone needs no answer.
-                let _ = tokio::time::timeout(LINGER, say(socket, &answer)).await;
+            let answer = raw_answer(&error, connection.peer());
+            if let Some(Remainder { socket, is_stalled: false, .. }) = remainder {
+                // The client may be gone.
+                let _ = tokio::time::timeout(LINGER, send(socket, &answer)).await;
             }
         }
-        (None, Ok(Err(error))) => note_failure(state, &connection, &error),
+        (None, Ok(Err(error))) => log_failure(state, &connection, &error),
         (None, _) => {}
     }
 }
 
-/// Answers on a socket that the framework has left, and reads on for a while: closing a socket with unread bytes would
-/// take back the answer.
-async fn say(mut socket: TcpStream, answer: &[u8]) -> io::Result<()> {
+/// Writes `answer` to a socket that the framework has left, then reads until the client closes it. If a socket is closed
+/// with unread bytes, the client may lose the answer.
+async fn send(mut socket: TcpStream, answer: &[u8]) -> io::Result<()> {
     socket.write_all(answer).await?;
     socket.shutdown().await?;
-    let mut rest = vec![0; 16 * 1024];
-    while socket.read(&mut rest).await? > 0 {}
+    let mut ignored = vec![0; 16 * 1024];
+    while socket.read(&mut ignored).await? > 0 {}
     Ok(())
 }
 
-fn note_failure(state: &AppState, connection: &Connection, error: &DispatchError) {
+fn log_failure(state: &AppState, connection: &Connection, error: &DispatchError) {
     let level = match error {
-        DispatchError::Parse(error) => return note_malformed(state, connection, &error.to_string()),
-        // The client is gone, or was too slow.
+        DispatchError::Parse(error) => return log_malformed(state, connection, &error.to_string()),
+        // The client is gone or was too slow.
         DispatchError::Io(_) | DispatchError::SlowRequestTimeout | DispatchError::DisconnectTimeout => Level::Debug,
         _ => Level::Error,
     };
@@ -182,8 +182,8 @@ fn note_failure(state: &AppState, connection: &Connection, error: &DispatchError
     );
 }
 
-/// The framework has answered 400. Anybody can cause these lines, so there are only so many.
-fn note_malformed(state: &AppState, connection: &Connection, reason: &str) {
+/// The framework has answered 400. Any client can cause these lines, so their number is limited.
+fn log_malformed(state: &AppState, connection: &Connection, reason: &str) {
     if state.malformed.allows() {
         log::info!(
             target: "patd::connection",

@@ -1,9 +1,9 @@
-//! The stream of a connection as the framework reads and writes it: no more is read than the server can take just now, and
-//! what happens is noted.
+//! The stream of a connection as the framework reads and writes it. It reads only as much as the server can work on now, and
+//! records what happens in [`Connection`].
 //!
-//! The framework parses whatever has come, and keeps it: of a client that sends request after request hundreds of parsed
-//! requests, each of which takes 7 KB. One header name of 64 KiB makes it panic. So bytes are handed to it in small steps,
-//! none while an answer is on its way, and a head that exceeds the limit is refused here.
+//! The framework parses all bytes that it gets and keeps the result: for a client that sends requests without waiting for
+//! answers, that is hundreds of parsed requests of 7 KB each. A header name of 64 KiB makes it panic. So it gets the bytes
+//! in small steps and none while an answer is being sent, and a head that exceeds the limit is refused here.
 
 use std::{
     cell::Cell,
@@ -19,50 +19,51 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{connection::Connection, fragment::FragmentSearch};
 
-/// What the framework is given before it must look at it. Few heads are longer.
+/// How many bytes the framework gets before it must parse them. Few heads are longer.
 const STEP: usize = 4 * 1024;
-/// How many requests may end in one step. A client that waits for its answers sends one.
+/// How many requests may end in one step. A client that waits for each answer sends one.
 const PIPELINED: usize = 8;
 
-/// Where a stream leaves its socket when the framework drops it.
-pub(super) type Remains = Rc<Cell<Option<Left>>>;
+/// Receives the socket of a stream when the framework drops the stream.
+pub(super) type RemainderSlot = Rc<Cell<Option<Remainder>>>;
 
-/// What is left of a stream.
-pub(super) struct Left {
+/// What remains of a dropped stream.
+pub(super) struct Remainder {
     pub(super) socket: TcpStream,
-    /// Whether the head of a request exceeded the limit, and nothing has been answered to that.
+    /// Whether the head of a request exceeded the limit. It has not been answered.
     pub(super) is_refused: bool,
-    /// Whether the client does not read.
+    /// Whether the client has stopped reading.
     pub(super) is_stalled: bool,
 }
 
 pub(super) struct Stream {
-    /// `None` only while it is dropped.
+    /// `None` only while the stream is dropped.
     socket: Option<TcpStream>,
     pub(super) connection: Arc<Connection>,
-    remains: Remains,
+    slot: RemainderSlot,
     limit: usize,
-    /// The turn in which the last bytes were read, and how many were since it began.
+    /// The turn in which the last bytes were read.
     turn: u64,
+    /// How many bytes were read since that turn began.
     since_turn: usize,
-    /// How many bytes were read since the framework last looked at them.
+    /// How many bytes were read since the framework last parsed.
     step: usize,
-    /// What was read and is handed on in a later step.
+    /// Bytes that were read and are passed on in a later step.
     kept: BytesMut,
     fragments: FragmentSearch,
-    /// Whether the rest of a body that nobody wants may still come, to be thrown away.
+    /// Whether the rest of an unread body may still arrive. It is discarded.
     is_discarding: bool,
-    /// Whether the head exceeds the limit; nothing more is read and nothing of the framework's is written then.
+    /// Whether the head exceeds the limit. Then nothing more is read, and nothing that the framework writes is sent.
     is_refused: bool,
 }
 
 impl Stream {
-    /// The stream of `socket` whose heads may have so many bytes. Its socket is left in `remains`.
-    pub(super) fn new(socket: TcpStream, connection: Arc<Connection>, limit: usize, remains: Remains) -> Self {
+    /// The stream of `socket`. Heads of more than `limit` bytes are refused. `slot` gets the socket when this is dropped.
+    pub(super) fn new(socket: TcpStream, connection: Arc<Connection>, limit: usize, slot: RemainderSlot) -> Self {
         Self {
             socket: Some(socket),
             connection,
-            remains,
+            slot,
             limit,
             turn: 0,
             since_turn: 0,
@@ -78,7 +79,7 @@ impl Stream {
         self.socket.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    fn note_turn(&mut self) {
+    fn update_turn(&mut self) {
         let turn = self.connection.turns();
         if turn != self.turn {
             (self.turn, self.since_turn) = (turn, 0);
@@ -86,7 +87,7 @@ impl Stream {
         }
     }
 
-    /// Takes back what exceeds one step; answers how many bytes are left to hand on.
+    /// Keeps what exceeds one step for later. Returns how many bytes are passed on now.
     fn keep_excess(&mut self, buffer: &mut ReadBuf<'_>, before: usize) -> usize {
         let read = &buffer.filled()[before..];
         let is_body = self.connection.is_under_way() && self.since_turn + read.len() <= self.connection.body_due();
@@ -98,12 +99,12 @@ impl Stream {
         kept.unsplit(mem::take(&mut self.kept));
         self.kept = kept;
         buffer.set_filled(before + count);
-        // So that it is looked at before more is handed on.
+        // The framework must parse these before it gets more.
         self.step += STEP;
         count
     }
 
-    /// Reads nothing, and wakes the task when it is the client's turn again, or the connection breaks.
+    /// Reads nothing. The task is woken when the client may send again, or when the connection breaks.
     fn hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let is_readable = match self.socket()?.poll_read_ready(cx) {
             Poll::Ready(readable) => readable.map(|()| true)?,
@@ -116,10 +117,10 @@ impl Stream {
     }
 }
 
-/// How many blank lines there are: so many requests without a body end here at the most. Without a way out in the middle,
-/// many bytes are looked at in one step.
+/// The number of blank lines, which is the most requests without a body that can end here. The loop has no early exit, so
+/// that it is vectorised.
 fn blank_lines(bytes: &[u8]) -> usize {
-    // So few that they are counted in a byte.
+    // A count of so many bytes fits into a byte.
     const AT_ONCE: usize = 128;
     let behind = bytes.get(1..).unwrap_or_default();
     let pairs = bytes.chunks(AT_ONCE).zip(behind.chunks(AT_ONCE));
@@ -128,7 +129,7 @@ fn blank_lines(bytes: &[u8]) -> usize {
     pairs.map(|(these, next)| usize::from(these.iter().zip(next).map(ends).sum::<u8>())).sum()
 }
 
-/// Where the blank line of that number ends, of which there is one.
+/// Where blank line number `number`, counted from 1, ends. There must be so many.
 fn end_of_blank_line(bytes: &[u8], number: usize) -> usize {
     let is_blank = |at: &usize| bytes[*at] == b'\n' && matches!(bytes.get(at + 1), Some(b'\n' | b'\r'));
     let found = (0..bytes.len()).filter(is_blank).nth(number - 1);
@@ -138,7 +139,7 @@ fn end_of_blank_line(bytes: &[u8], number: usize) -> usize {
 impl Drop for Stream {
     fn drop(&mut self) {
         let (is_refused, is_stalled) = (self.is_refused, self.connection.is_stalled());
-        self.remains.set(self.socket.take().map(|socket| Left { socket, is_refused, is_stalled }));
+        self.slot.set(self.socket.take().map(|socket| Remainder { socket, is_refused, is_stalled }));
     }
 }
 
@@ -151,7 +152,7 @@ impl AsyncRead for Stream {
         if this.is_refused {
             return Poll::Ready(Ok(()));
         }
-        this.note_turn();
+        this.update_turn();
         if this.connection.is_servers_turn(this.since_turn) || this.connection.is_stalled() {
             return this.hold(cx);
         }
@@ -161,7 +162,7 @@ impl AsyncRead for Stream {
             return Poll::Ready(Ok(()));
         }
         if is_over || this.step >= STEP {
-            // First it must look at what it has: the head may be complete.
+            // The framework must first parse what it has: the head may be complete.
             this.step = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -182,13 +183,13 @@ impl AsyncRead for Stream {
                 if this.fragments.finds(&buffer.filled()[before..]) {
                     this.connection.has_fragment.store(true, Relaxed);
                 }
-                this.connection.hand_on(count, is_first);
+                this.connection.add_read(count, is_first);
                 this.since_turn += count;
                 this.step += count;
             }
             Poll::Pending => {
                 this.step = 0;
-                this.connection.is_served_by(cx.waker());
+                this.connection.set_waker(cx.waker());
             }
             Poll::Ready(Err(_)) => {}
         }
@@ -207,18 +208,18 @@ impl AsyncWrite for Stream {
         }
         let written = Pin::new(this.socket()?).poll_write(cx, bytes);
         if written.is_pending() && !this.connection.is_stalled() {
-            this.connection.stall();
-            this.connection.is_served_by(cx.waker());
+            this.connection.toggle_stall();
+            this.connection.set_waker(cx.waker());
         }
         written
     }
 
-    /// Called when everything was written.
+    /// The framework calls this when everything was written.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.connection.is_stalled() {
-            this.connection.stall();
-            this.connection.go_on();
+            this.connection.toggle_stall();
+            this.connection.resume();
         }
         Pin::new(this.socket()?).poll_flush(cx)
     }
@@ -226,7 +227,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match this.is_refused {
-            // What is left to say is said to the socket that remains.
+            // The answer is written to the socket that remains.
             true => Poll::Ready(Ok(())),
             false => Pin::new(this.socket()?).poll_shutdown(cx),
         }
@@ -247,8 +248,8 @@ mod tests {
         assert_eq!(blank_lines(&bare.repeat(1000)), 1000);
         assert_eq!(end_of_blank_line(&bare.repeat(1000), 8), 8 * bare.len());
         assert_eq!(blank_lines(b"{\n  \"name\": \"t\"\n}\n"), 0);
-        for few in [&b""[..], b"\n", b"\n\r", b"x"] {
-            assert!(blank_lines(few) <= 1);
+        for text in [&b""[..], b"\n", b"\n\r", b"x"] {
+            assert!(blank_lines(text) <= 1);
         }
         assert_eq!(end_of_blank_line(b"\n\r", 1), 2);
     }

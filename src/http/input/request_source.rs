@@ -1,4 +1,4 @@
-//! Whence a request comes, as the audit trail tells it.
+//! Where a request comes from, as the audit trail records it.
 
 use std::{
     future::{Ready, ready},
@@ -7,27 +7,30 @@ use std::{
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 
-use super::{client::ClientAddress, envelope::RequestId, error::ApiError, guard::SessionUser};
-use crate::domain::audit::{Actor, RequestSource};
+use super::{client::ClientAddress, guard::SessionUser};
+use crate::{
+    domain::audit::{Actor, RequestSource},
+    http::{error::ApiError, wire::request_id::RequestId},
+};
 
-/// The address and the identifier of a request. Who acts is the handler's to say, since its guard knows.
-pub(super) struct Source {
-    pub(super) address: IpAddr,
+/// The address and the id of a request. The handler adds the actor.
+pub(crate) struct Source {
+    pub(crate) address: IpAddr,
     request_id: Option<RequestId>,
 }
 
 impl Source {
-    /// By somebody who is signed in.
-    pub(super) fn by(self, asking: &SessionUser) -> RequestSource {
-        self.acting(Actor::Session(asking.session.id))
+    /// The source of a request with a session.
+    pub(crate) fn by(self, signed_in: &SessionUser) -> RequestSource {
+        self.with_actor(Actor::Session(signed_in.session.id))
     }
 
-    /// By somebody without a credential, or with one that is judged elsewhere.
-    pub(super) fn anonymous(self) -> RequestSource {
-        self.acting(Actor::Anonymous)
+    /// The source of a request without a credential, or with one that the operation checks.
+    pub(crate) fn anonymous(self) -> RequestSource {
+        self.with_actor(Actor::Anonymous)
     }
 
-    fn acting(self, actor: Actor) -> RequestSource {
+    fn with_actor(self, actor: Actor) -> RequestSource {
         let request_id = self.request_id.map(|id| id.as_str().to_owned());
         RequestSource { actor, address: Some(self.address), request_id }
     }

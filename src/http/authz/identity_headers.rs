@@ -1,5 +1,4 @@
-//! Who asked, as a proxy's answer says it: to the application where the request passes, and to the proxy's log where it
-//! does not.
+//! The identity headers: for the application if the request is allowed, and for the proxy's log if it is refused.
 
 use actix_web::{
     body::BoxBody,
@@ -12,47 +11,47 @@ use actix_web::{
 };
 use uuid::Uuid;
 
-use super::{envelope::add_rate_state, error::ApiError};
 use crate::{
     domain::policy_options::{IdentityHeader, IdentityHeaders},
+    http::{error::ApiError, headers::add_rate_state},
     ops::{self, principal::Principal},
 };
 
-/// 200, and who it is under the names that upstreams read already (Authelia's and oauth2-proxy's) and under our own. All
-/// are set, so that nothing that a client sent under these names survives: what is not `wanted` is empty.
+/// 200 with the identity of the principal, under the names of Authelia and oauth2-proxy and under our own. All headers are
+/// set, so that the proxy replaces the ones that a client sent. Those that are not `wanted` are empty.
 pub(super) fn allow(principal: Option<&Principal>, wanted: IdentityHeaders) -> Result<Response<BoxBody>, ApiError> {
-    let who = match principal {
-        Some(principal) => Identity::of(principal, wanted)?,
-        None => Identity::NOBODY,
+    let identity = match principal {
+        Some(principal) => Identity::new(principal, wanted)?,
+        None => Identity::EMPTY,
     };
-    let for_header = |header, value: HeaderValue| if wanted.wants(header) { value } else { NOTHING };
+    let for_header = |header, value: HeaderValue| if wanted.wants(header) { value } else { NO_VALUE };
     let mut response = Response::new(StatusCode::OK);
     let headers = response.headers_mut();
-    headers.append(REMOTE_USER, for_header(IdentityHeader::RemoteUser, who.user.clone()));
-    headers.append(REMOTE_EMAIL, for_header(IdentityHeader::RemoteEmail, who.email.clone()));
-    headers.append(REMOTE_NAME, who.name);
-    headers.append(REMOTE_GROUPS, NOTHING);
-    headers.append(X_AUTH_REQUEST_USER, for_header(IdentityHeader::AuthRequestUser, who.user));
-    headers.append(X_AUTH_REQUEST_EMAIL, for_header(IdentityHeader::AuthRequestEmail, who.email));
-    headers.append(X_AUTH_TOKEN_ID, who.token);
-    headers.append(X_AUTH_TOKEN_KIND, who.kind);
-    headers.append(X_AUTH_ABILITIES, who.abilities);
-    headers.append(X_AUTH_ENVIRONMENT_ID, who.environment);
+    headers.append(REMOTE_USER, for_header(IdentityHeader::RemoteUser, identity.user.clone()));
+    headers.append(REMOTE_EMAIL, for_header(IdentityHeader::RemoteEmail, identity.email.clone()));
+    headers.append(REMOTE_NAME, identity.name);
+    headers.append(REMOTE_GROUPS, NO_VALUE);
+    headers.append(X_AUTH_REQUEST_USER, for_header(IdentityHeader::AuthRequestUser, identity.user));
+    headers.append(X_AUTH_REQUEST_EMAIL, for_header(IdentityHeader::AuthRequestEmail, identity.email));
+    headers.append(X_AUTH_TOKEN_ID, identity.token);
+    headers.append(X_AUTH_TOKEN_KIND, identity.kind);
+    headers.append(X_AUTH_ABILITIES, identity.abilities);
+    headers.append(X_AUTH_ENVIRONMENT_ID, identity.environment);
     if let Some(rate_state) = principal.and_then(Principal::rate_state) {
         add_rate_state(headers, rate_state);
     }
     Ok(response)
 }
 
-/// Says whose request was refused, for the proxy's log. The abilities that were needed are in `X-Auth-Required`, as the
-/// items of a JSON array, so that a proxy can put them into a body of its own.
+/// Adds the identity of a principal whose request was refused, for the proxy's log. `X-Auth-Required` has the abilities that
+/// are needed as the items of a JSON array, so that a proxy can put them into a body of its own.
 pub(super) fn add_refused(headers: &mut HeaderMap, principal: &Principal, error: &ApiError) -> Result<(), ApiError> {
     let mut values = Values(BytesMut::with_capacity(128));
     headers.append(
         REMOTE_USER,
         match principal.person() {
             Some(person) => values.take_id(person.id.uuid())?,
-            None => NOTHING,
+            None => NO_VALUE,
         },
     );
     if let Some(environment) = principal.environment() {
@@ -66,7 +65,7 @@ pub(super) fn add_refused(headers: &mut HeaderMap, principal: &Principal, error:
     Ok(())
 }
 
-/// A principal as headers say it; what is not wanted is empty.
+/// The values of the identity headers of a principal. Those that are not wanted are empty.
 struct Identity {
     user: HeaderValue,
     email: HeaderValue,
@@ -78,56 +77,56 @@ struct Identity {
 }
 
 impl Identity {
-    const NOBODY: Self = Self {
-        user: NOTHING,
-        email: NOTHING,
-        name: NOTHING,
-        token: NOTHING,
-        kind: NOTHING,
-        abilities: NOTHING,
-        environment: NOTHING,
+    const EMPTY: Self = Self {
+        user: NO_VALUE,
+        email: NO_VALUE,
+        name: NO_VALUE,
+        token: NO_VALUE,
+        kind: NO_VALUE,
+        abilities: NO_VALUE,
+        environment: NO_VALUE,
     };
 
-    fn of(principal: &Principal, wanted: IdentityHeaders) -> Result<Self, ApiError> {
+    fn new(principal: &Principal, wanted: IdentityHeaders) -> Result<Self, ApiError> {
         use IdentityHeader as Header;
-        // One buffer for all the values: this is done for every request of every application.
+        // One allocation for all values, because this runs for every allowed check.
         let mut values = Values(BytesMut::with_capacity(512));
-        let mut who = Self::NOBODY;
-        // What an upstream tells people apart by must be theirs for good; an address is what its owner last typed.
+        let mut identity = Self::EMPTY;
+        // Remote-User has the id and not the address, because a user can change the address.
         if let Some(person) = principal.person() {
             if wanted.wants(Header::RemoteUser) || wanted.wants(Header::AuthRequestUser) {
-                who.user = values.take_id(person.id.uuid())?;
+                identity.user = values.take_id(person.id.uuid())?;
             }
             if wanted.wants(Header::RemoteEmail) || wanted.wants(Header::AuthRequestEmail) {
-                who.email = values.take(person.email.as_str())?;
+                identity.email = values.take(person.email.as_str())?;
             }
             if wanted.wants(Header::RemoteName) {
-                who.name = values.take(person.name.as_str())?;
+                identity.name = values.take(person.name.as_str())?;
             }
         }
         if wanted.wants(Header::EnvironmentId)
             && let Some(environment) = principal.environment()
         {
-            who.environment = values.take_id(environment.uuid())?;
+            identity.environment = values.take_id(environment.uuid())?;
         }
         if wanted.wants(Header::TokenId) {
-            who.token = values.take_id(principal.id())?;
+            identity.token = values.take_id(principal.id())?;
         }
         if wanted.wants(Header::TokenKind) {
-            who.kind = HeaderValue::from_static(principal.kind().as_str());
+            identity.kind = HeaderValue::from_static(principal.kind().as_str());
         }
         if wanted.wants(Header::Abilities) {
             for (at, ability) in principal.abilities().iter().enumerate() {
                 values.0.extend_from_slice(if at > 0 { b" " } else { b"" });
                 values.0.extend_from_slice(ability.as_str().as_bytes());
             }
-            who.abilities = values.take("")?;
+            identity.abilities = values.take("")?;
         }
-        Ok(who)
+        Ok(identity)
     }
 }
 
-const NOTHING: HeaderValue = HeaderValue::from_static("");
+const NO_VALUE: HeaderValue = HeaderValue::from_static("");
 const REMOTE_USER: HeaderName = HeaderName::from_static("remote-user");
 const REMOTE_EMAIL: HeaderName = HeaderName::from_static("remote-email");
 const REMOTE_NAME: HeaderName = HeaderName::from_static("remote-name");
@@ -140,7 +139,7 @@ const X_AUTH_ABILITIES: HeaderName = HeaderName::from_static("x-auth-abilities")
 const X_AUTH_REQUIRED: HeaderName = HeaderName::from_static("x-auth-required");
 const X_AUTH_ENVIRONMENT_ID: HeaderName = HeaderName::from_static("x-auth-environment-id");
 
-/// Header values cut from one buffer.
+/// Header values that share one buffer.
 struct Values(BytesMut);
 
 impl Values {
@@ -148,7 +147,7 @@ impl Values {
         self.take(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
     }
 
-    /// What was added since the last one, and `text`.
+    /// A value of the bytes that were added since the last one, followed by `text`.
     fn take(&mut self, text: &str) -> Result<HeaderValue, ApiError> {
         self.0.extend_from_slice(text.as_bytes());
         let value = HeaderValue::from_maybe_shared(self.0.split().freeze());

@@ -1,11 +1,12 @@
-//! Whom the log names where a request is refused as one too many (429): the address that it came from, and the account or
-//! the token that it was for.
+//! Who is named in the log line of a request that was answered with 429: its address, and the account or the token that it
+//! was for.
 
 use actix_web::{HttpMessage, HttpRequest, web::Data};
 
-use super::{AppState, client::client_of, guard::PrincipalSummary};
+use super::principal_summary::PrincipalSummary;
 use crate::{
     domain::account::Email,
+    http::{input::client::client_address, state::AppState},
     ops::{
         Error,
         verification::{self, Rejection},
@@ -16,46 +17,46 @@ use crate::{
 #[derive(Clone)]
 struct Account(String);
 
-/// The token whose limits the request exceeds.
+/// The token whose usage limits the request exceeds.
 #[derive(Clone, Copy)]
-struct Limited(PrincipalSummary);
+struct LimitedToken(PrincipalSummary);
 
-/// Notes for which account somebody asks who has no credential of it.
-pub(super) fn note_account(request: &HttpRequest, email: &Email) {
+/// Notes the account of a request that needs no credential, such as a sign-in.
+pub(crate) fn note_account(request: &HttpRequest, email: &Email) {
     request.extensions_mut().insert(Account(masked(email)));
 }
 
-/// Notes whose `credential` it is that was refused with `error`, if that is because its limits are used up.
-pub(super) async fn note_token(request: &HttpRequest, credential: &str, error: &Error) {
+/// Notes the token that `credential` belongs to, if `error` says that its usage limits are exceeded.
+pub(crate) async fn note_token(request: &HttpRequest, credential: &str, error: &Error) {
     if !matches!(error, Error::Throttled(_) | Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded)) {
         return;
     }
     let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");
     if let Ok(Some(principal)) = verification::find_token(&state.ops, credential).await {
-        request.extensions_mut().insert(Limited(PrincipalSummary::of(&principal)));
+        request.extensions_mut().insert(LimitedToken(PrincipalSummary::new(&principal)));
     }
 }
 
-/// Who is named in the line of a request that was one too many.
-pub(super) struct Named {
-    pub(super) asker: Option<PrincipalSummary>,
+/// Who made a request, and for whom.
+pub(super) struct LogSubject {
+    pub(super) principal: Option<PrincipalSummary>,
     pub(super) client: String,
     pub(super) account: Option<String>,
 }
 
-impl Named {
-    pub(super) fn of(request: &HttpRequest, asker: Option<PrincipalSummary>) -> Self {
+impl LogSubject {
+    pub(super) fn new(request: &HttpRequest, principal: Option<PrincipalSummary>) -> Self {
         let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");
-        let noted = request.extensions();
+        let extensions = request.extensions();
         Self {
-            asker: asker.or_else(|| noted.get::<Limited>().map(|Limited(asker)| *asker)),
-            client: client_of(request.peer_addr(), request.headers(), state).to_string(),
-            account: noted.get::<Account>().map(|Account(account)| account.clone()),
+            principal: principal.or_else(|| extensions.get::<LimitedToken>().map(|LimitedToken(token)| *token)),
+            client: client_address(request.peer_addr(), request.headers(), state).to_string(),
+            account: extensions.get::<Account>().map(|Account(account)| account.clone()),
         }
     }
 }
 
-/// The address with its local part but for the first character hidden: enough for its owner to recognise it.
+/// The address with all but the first character of its local part hidden. The owner can recognise it.
 fn masked(email: &Email) -> String {
     let (local, host) = email.as_str().split_once('@').unwrap_or_default();
     let first = local.chars().next().filter(|_| local.chars().nth(1).is_some());
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_masked_but_for_its_first_character_and_its_host() {
+    fn all_of_an_address_but_its_first_character_and_its_host_is_hidden() {
         let shown = |text| masked(&Email::parse(text).unwrap());
         assert_eq!(shown("ada.lovelace@example.com"), "a***@example.com");
         assert_eq!(shown("a@example.com"), "***@example.com");

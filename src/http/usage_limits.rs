@@ -1,8 +1,8 @@
-//! The limits of a token on the wire: as they are asked for at its creation, and as they are shown.
+//! The usage limits of a token: the fields that set them, and the view that shows them.
 
 use serde::Serialize;
 
-use super::form::Form;
+use super::input::form::Form;
 use crate::{
     domain::{
         token::Token,
@@ -11,13 +11,13 @@ use crate::{
     ops::usage_limits::MAX_PER_MINUTE,
 };
 
-/// What a form that makes a token may say of its limits.
+/// Reads the usage limits of a new token.
 pub(super) fn read(form: &mut Form) -> UsageLimits {
     for field in ["ip_allowlist", "requests_per_minute", "quota"] {
         form.refuse_null(field, "Leave it out for a token without this limit.");
     }
-    // Is that from nowhere or from anywhere? Whoever builds the list by a program, and it comes out empty, meant neither.
-    if form.says_empty_list("ip_allowlist") {
+    // An empty list could mean no address or any address. It is probably a mistake of a program, so it is refused.
+    if form.is_empty_list("ip_allowlist") {
         form.refuse("ip_allowlist", "must name a network; leave it out for a token that works from anywhere.");
     }
     let networks = form.optional_list("ip_allowlist", Allowlist::MAX, Allowlist::parse_network);
@@ -26,7 +26,7 @@ pub(super) fn read(form: &mut Form) -> UsageLimits {
         Allowlist::default()
     });
     let mut number =
-        |field, most: u32| form.optional_number(field, 1..=most.into()).and_then(|number| u32::try_from(number).ok());
+        |field, max: u32| form.optional_number(field, 1..=max.into()).and_then(|number| u32::try_from(number).ok());
     UsageLimits {
         allowlist,
         requests_per_minute: number("requests_per_minute", MAX_PER_MINUTE),
@@ -34,7 +34,7 @@ pub(super) fn read(form: &mut Form) -> UsageLimits {
     }
 }
 
-/// The limits of a token; what is not limited is not there.
+/// The usage limits of a token. Limits that it does not have are omitted.
 #[derive(Default, Serialize)]
 pub(super) struct LimitsView {
     #[serde(skip_serializing_if = "Option::is_none")]

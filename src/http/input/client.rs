@@ -1,4 +1,4 @@
-//! From which address a request came: the peer's, or behind trusted proxies the right-most hop that is not one of them.
+//! The address of the client: the peer's, or behind trusted proxies that of the right-most hop that is not one of them.
 
 use std::{
     borrow::Cow,
@@ -14,11 +14,13 @@ use actix_web::{
 };
 use ipnet::IpNet;
 
-use super::{AppState, error::ApiError};
-use crate::ops::verification::Caller;
+use crate::{
+    http::{error::ApiError, state::AppState},
+    ops::verification::Caller,
+};
 
 /// The address by which a client is throttled and logged.
-pub(super) struct ClientAddress(pub(super) IpAddr);
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
 impl FromRequest for ClientAddress {
     type Error = ApiError;
@@ -26,21 +28,21 @@ impl FromRequest for ClientAddress {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
-        ready(Ok(Self(client_of(request.peer_addr(), request.headers(), state))))
+        ready(Ok(Self(client_address(request.peer_addr(), request.headers(), state))))
     }
 }
 
-/// The same of a request that came from `peer` with these headers.
-pub(super) fn client_of(peer: Option<SocketAddr>, headers: &HeaderMap, state: &AppState) -> IpAddr {
+/// The address of the client of a request with these headers from `peer`.
+pub(crate) fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, state: &AppState) -> IpAddr {
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    client(peer, forwarded(headers), &state.trusted_proxies)
+    address_or_peer(peer, forwarded(headers), &state.trusted_proxies)
 }
 
-/// Who asks, by a request that came from `peer` with these headers and starts now. The address is unknown where a trusted proxy does not
-/// tell for whom it asks, lest everybody pass for the proxy.
-pub(super) fn caller<'r>(peer: Option<SocketAddr>, headers: &'r HeaderMap, state: &AppState) -> Caller<'r> {
-    let address = peer.and_then(|peer| walk(peer.ip(), forwarded(headers), &state.trusted_proxies));
-    // It is noted beside an address and nowhere else.
+/// The caller of a request with these headers from `peer` that starts now. If a trusted proxy does not name its client, the
+/// address is unknown: the proxy's own address must not count as the client's.
+pub(crate) fn caller<'r>(peer: Option<SocketAddr>, headers: &'r HeaderMap, state: &AppState) -> Caller<'r> {
+    let address = peer.and_then(|peer| known_address(peer.ip(), forwarded(headers), &state.trusted_proxies));
+    // A use location without an address is not stored, so its user agent is not needed.
     let user_agent = address.and_then(|_| headers.get(header::USER_AGENT));
     Caller {
         address,
@@ -55,14 +57,14 @@ fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = Cow<'_, str>> {
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The same where any address will do.
-fn client(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>>, trusted: &[IpNet]) -> IpAddr {
-    walk(peer, forwarded, trusted).unwrap_or(peer.to_canonical())
+/// The address of the client, or the peer's if the client is unknown.
+fn address_or_peer(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>>, trusted: &[IpNet]) -> IpAddr {
+    known_address(peer, forwarded, trusted).unwrap_or(peer.to_canonical())
 }
 
-/// Walks from the peer towards the client for as long as a trusted proxy vouches for the next hop. `None` where the peer
-/// is a trusted proxy and vouches for nobody, or a hop cannot be read: what lies beyond is anybody's claim.
-fn walk(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>>, trusted: &[IpNet]) -> Option<IpAddr> {
+/// Follows the hops from the peer towards the client while the hop that names the next one is a trusted proxy. `None` if the
+/// peer is a trusted proxy that names no client, or if a hop is malformed: clients can forge all hops before that.
+fn known_address(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>>, trusted: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let peer = peer.to_canonical();
     if !is_trusted(peer) {
@@ -80,7 +82,7 @@ fn walk(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>>, trusted:
     client
 }
 
-/// Some proxies add the port, and IPv6 then comes in brackets.
+/// Some proxies add the port. IPv6 addresses are then in brackets.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
     let address = bare.parse().or_else(|_| hop.parse::<SocketAddr>().map(|with_port| with_port.ip()));
@@ -93,16 +95,16 @@ mod tests {
 
     fn seen(peer: &str, headers: &[&str]) -> String {
         let trusted = ["127.0.0.1/32".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
-        client(peer.parse().unwrap(), headers.iter().copied(), &trusted).to_string()
+        address_or_peer(peer.parse().unwrap(), headers.iter().copied(), &trusted).to_string()
     }
 
     #[test]
-    fn a_stranger_cannot_claim_another_address() {
+    fn a_peer_that_is_not_trusted_cannot_claim_another_address() {
         assert_eq!(seen("192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
     }
 
     #[test]
-    fn a_trusted_proxy_vouches_for_the_hop_before_it_and_no_further() {
+    fn a_trusted_proxy_is_believed_about_the_hop_before_it_only() {
         assert_eq!(seen("127.0.0.1", &["203.0.113.5, 198.51.100.7"]), "198.51.100.7");
         assert_eq!(seen("127.0.0.1", &["203.0.113.5, 198.51.100.7, 10.1.2.3"]), "198.51.100.7");
         assert_eq!(seen("127.0.0.1", &["203.0.113.5", "198.51.100.7"]), "198.51.100.7");
@@ -110,9 +112,9 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_proxy_that_vouches_for_nobody_leaves_the_client_unknown() {
+    fn the_client_of_a_trusted_proxy_that_names_none_is_unknown() {
         let known = |peer: &str, headers: &[&str]| {
-            walk(peer.parse().unwrap(), headers.iter().copied(), &["10.0.0.0/8".parse().unwrap()])
+            known_address(peer.parse().unwrap(), headers.iter().copied(), &["10.0.0.0/8".parse().unwrap()])
         };
         assert_eq!(known("10.1.1.1", &[]), None);
         assert_eq!(known("10.1.1.1", &["198.51.100.7, unknown"]), None);
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_and_brackets_are_read_and_rubbish_ends_the_walk() {
+    fn ports_and_brackets_are_accepted_and_a_malformed_hop_is_not() {
         assert_eq!(seen("127.0.0.1", &["198.51.100.7:4711"]), "198.51.100.7");
         assert_eq!(seen("127.0.0.1", &["[2001:db8::1]:4711"]), "2001:db8::1");
         assert_eq!(seen("127.0.0.1", &["[2001:db8::1]"]), "2001:db8::1");

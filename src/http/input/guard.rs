@@ -1,0 +1,150 @@
+//! The guard: a handler names in its signature what it requires of the caller, and is called only if the caller has it.
+
+use std::{borrow::Cow, sync::Arc};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap, web::Data};
+use futures_util::future::LocalBoxFuture;
+
+use super::{
+    authorization_header::{bearer, bearer_or_basic},
+    client::caller,
+};
+use crate::{
+    domain::{
+        ability::ServerAbility,
+        account::User,
+        id::UserId,
+        session::{Session, SessionRecord},
+    },
+    http::{
+        error::ApiError,
+        state::AppState,
+        wire::{log_subject, principal_summary::PrincipalSummary},
+    },
+    ops::{
+        self,
+        principal::Principal,
+        verification::{Caller, authenticate},
+    },
+};
+
+/// What a handler requires of its caller, and what it gets to know of an accepted one.
+pub(crate) trait Requirement: Sized {
+    /// Where the credential is read from.
+    fn credential(headers: &HeaderMap) -> Result<Cow<'_, str>, ApiError> {
+        bearer(headers).map(Cow::Borrowed)
+    }
+
+    /// Fails if the principal does not meet the requirement.
+    fn check(principal: Principal) -> Result<Self, ops::Error>;
+}
+
+/// Calls a handler only for a principal that meets `R`.
+pub(crate) struct Guard<R>(pub(crate) R);
+
+impl<R: Requirement + 'static> FromRequest for Guard<R> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let credential = R::credential(request.headers())?;
+            let (state, caller) = state_and_caller(&request);
+            let result = authenticate(&state.ops, &credential, caller).await;
+            let principal = record(&request, &credential, result).await?;
+            Ok(Self(R::check(principal)?))
+        })
+    }
+}
+
+pub(crate) fn state_and_caller(request: &HttpRequest) -> (&Data<AppState>, Caller<'_>) {
+    let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");
+    (state, caller(request.peer_addr(), request.headers(), state))
+}
+
+/// Records the principal for the log line and the headers of the answer.
+pub(crate) async fn record(
+    request: &HttpRequest,
+    credential: &str,
+    result: Result<Principal, ops::Error>,
+) -> Result<Principal, ApiError> {
+    match result {
+        Ok(principal) => {
+            request.extensions_mut().insert(PrincipalSummary::new(&principal));
+            Ok(principal)
+        }
+        Err(error) => {
+            log_subject::note_token(request, credential, &error).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Any accepted credential.
+pub(crate) struct AnyCredential(pub(crate) Principal);
+
+impl Requirement for AnyCredential {
+    fn check(principal: Principal) -> Result<Self, ops::Error> {
+        Ok(Self(principal))
+    }
+}
+
+/// A session. Handlers that change accounts or tokens accept nothing else.
+pub(crate) struct SessionUser {
+    pub(crate) session: Session,
+    pub(crate) user: User,
+}
+
+impl Requirement for SessionUser {
+    fn check(principal: Principal) -> Result<Self, ops::Error> {
+        match principal {
+            Principal::Session { record } => {
+                let SessionRecord { session, user, .. } = Arc::unwrap_or_clone(record);
+                Ok(Self { session, user })
+            }
+            Principal::PersonalAccessToken { .. } | Principal::EnvironmentToken { .. } => {
+                Err(ops::Error::SessionRequired)
+            }
+        }
+    }
+}
+
+/// A user, by a session or by a token with the ability `user:read`.
+pub(crate) struct AccountReader(pub(crate) User);
+
+impl Requirement for AccountReader {
+    fn check(principal: Principal) -> Result<Self, ops::Error> {
+        user_with(&principal, ServerAbility::UserRead).cloned().map(Self)
+    }
+}
+
+/// A user, by a session or by a token with the ability `environments:read`.
+pub(crate) struct EnvironmentReader(pub(crate) UserId);
+
+impl Requirement for EnvironmentReader {
+    fn check(principal: Principal) -> Result<Self, ops::Error> {
+        user_with(&principal, ServerAbility::EnvironmentsRead).map(|user| Self(user.id))
+    }
+}
+
+/// The user of a principal that has `ability`. An environment token has no user, whatever its abilities.
+fn user_with(principal: &Principal, ability: ServerAbility) -> Result<&User, ops::Error> {
+    let user = principal.person().ok_or(ops::Error::SessionRequired)?;
+    principal.require(ability)?;
+    Ok(user)
+}
+
+/// A token with the ability `tokens:introspect`. Clients for introspection may send it as the password of Basic.
+pub(crate) struct Introspector;
+
+impl Requirement for Introspector {
+    fn credential(headers: &HeaderMap) -> Result<Cow<'_, str>, ApiError> {
+        bearer_or_basic(headers)
+    }
+
+    fn check(principal: Principal) -> Result<Self, ops::Error> {
+        principal.require(ServerAbility::TokensIntrospect)?;
+        Ok(Self)
+    }
+}

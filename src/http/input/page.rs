@@ -1,0 +1,32 @@
+//! The query parameters of lists that are answered in pages.
+
+use actix_web::web::Query;
+use serde::Deserialize;
+
+use crate::{http::error::ApiError, ops::FieldError};
+
+/// The most items of a page, and the default of `?limit=`.
+const MAX_ITEMS: u32 = 100;
+
+/// The parameters of a list without filters.
+pub(crate) const PARAMETERS: &[&str] = &["limit", "cursor"];
+
+/// The query of a list without filters. Its values are kept as text, so that an invalid one is answered like an invalid field.
+#[derive(Deserialize)]
+pub(crate) struct PageQuery {
+    pub(crate) limit: Option<String>,
+    pub(crate) cursor: Option<String>,
+}
+
+/// The parsed query of a request.
+pub(crate) fn read<T>(query: Result<Query<T>, actix_web::Error>) -> Result<T, ApiError> {
+    let query = query.map_err(|error| ApiError::Malformed(format!("The query cannot be read: {error}.")))?;
+    Ok(query.into_inner())
+}
+
+/// How many items a page has.
+pub(crate) fn limit(text: Option<String>) -> Result<u32, ApiError> {
+    let Some(text) = text else { return Ok(MAX_ITEMS) };
+    let limit = text.parse().ok().filter(|limit| (1..=MAX_ITEMS).contains(limit));
+    limit.ok_or_else(|| FieldError::new("limit", format!("must be a whole number from 1 to {MAX_ITEMS}.")).into())
+}

@@ -1,0 +1,111 @@
+//! The routes, and the application that serves them.
+
+use actix_http::Request;
+use actix_service::IntoServiceFactory;
+use actix_web::{
+    App, Error,
+    body::BoxBody,
+    dev::{AppConfig, Response, Service, ServiceFactory},
+    http::Method,
+    web::{self, Data},
+};
+
+use super::{
+    accounts, audit, authz::Dialect, environment_tokens, environments, error, health, index, input::page,
+    introspection, revocation, rotation, route_table::RouteTable, sessions, state::AppState, tokens,
+    wire::envelope::Envelope,
+};
+
+/// Every route with its methods, except those of the authorization endpoints ([`authz`](super::authz)). The guard in the
+/// signature of a handler says who may call it.
+fn table() -> RouteTable {
+    RouteTable::default()
+        // Sign-in and sign-out.
+        .at("/api/v1/auth/register", |route| route.post(accounts::register))
+        .at("/api/v1/auth/login", |route| route.post(accounts::login))
+        .at("/api/v1/auth/logout", |route| route.post(accounts::logout))
+        .at("/api/v1/auth/identify", |route| route.post(accounts::identify))
+        // The account.
+        .at("/api/user", |route| route.get(accounts::show))
+        .at("/api/v1/user", |route| route.get(accounts::show).patch(accounts::update))
+        .at("/api/v1/user/password", |route| route.put(accounts::change_password))
+        // Sessions.
+        .at("/api/v1/user/sessions", |route| {
+            route.get_with(page::PARAMETERS, sessions::list).delete(sessions::end_others)
+        })
+        .at("/api/v1/user/sessions/{id}", |route| route.delete(sessions::end))
+        // The audit trail.
+        .at("/api/v1/user/audit", |route| route.get_with(page::PARAMETERS, audit::list))
+        // Personal access tokens.
+        .at("/api/v1/user/api-tokens", |route| {
+            route.get_with(tokens::LIST_PARAMETERS, tokens::list).post(tokens::create)
+        })
+        .at("/api/v1/user/api-tokens/revoke", |route| route.post(revocation::revoke_many))
+        .at("/api/v1/user/api-tokens/{id}", |route| {
+            route.get(tokens::show).patch(tokens::rename).delete(tokens::revoke)
+        })
+        // Environments and their members.
+        .at("/api/v1/user/current-environment", |route| route.put(environments::set_current))
+        .at("/api/v1/environments", |route| {
+            route.get_with(page::PARAMETERS, environments::list).post(environments::create)
+        })
+        .at("/api/v1/environments/{id}", |route| {
+            route.get(environments::show).patch(environments::rename).delete(environments::delete)
+        })
+        .at("/api/v1/environments/{id}/members", |route| route.get(environments::members))
+        .at("/api/v1/environments/{id}/members/{user_id}", |route| {
+            route.put(environments::set_member).delete(environments::remove_member)
+        })
+        // Environment tokens.
+        .at("/api/v1/environments/{id}/tokens", |route| {
+            route.get_with(tokens::LIST_PARAMETERS, environment_tokens::list).post(environment_tokens::create)
+        })
+        .at("/api/v1/environments/{id}/tokens/{token_id}", |route| {
+            route.get(environment_tokens::show).delete(environment_tokens::revoke)
+        })
+        .at("/api/v1/environments/{id}/tokens/{token_id}/regenerate", |route| {
+            route.post(environment_tokens::regenerate)
+        })
+        // Rotation, by the token itself or by its owner, and disabling.
+        .at("/api/v1/user/api-tokens/self/rotate", |route| route.post(rotation::rotate_self))
+        .at("/api/v1/user/api-tokens/{id}/rotate", |route| route.post(rotation::rotate))
+        .at("/api/v1/user/api-tokens/{id}/disable", |route| route.post(revocation::disable))
+        .at("/api/v1/user/api-tokens/{id}/enable", |route| route.post(revocation::enable))
+        // Checks by other software. OAuth requires a server to ignore unknown parameters.
+        .at("/api/v1/introspect", |route| route.ignore_unknown_parameters().post(introspection::introspect))
+        .at("/api/v1/revoke", |route| route.ignore_unknown_parameters().post(introspection::revoke))
+        .at("/api/v1/tokens/verify", |route| route.post(introspection::verify))
+        .at("/api/v1/tokens/verify-batch", |route| route.post(introspection::verify_batch))
+        // Leak reports.
+        .at("/api/v1/tokens/revoke-leaked", |route| route.post(revocation::revoke_leaked))
+        // The start page.
+        .at("/", |route| route.ignore_unknown_parameters().get(index::show))
+        .at("/api", |route| route.ignore_unknown_parameters().get(index::show))
+        // Health.
+        .at("/livez", |route| route.ignore_unknown_parameters().get(health::live))
+        .at("/readyz", |route| route.ignore_unknown_parameters().get(health::ready))
+        .at("/healthz", |route| route.ignore_unknown_parameters().get(health::ready))
+}
+
+/// The method and the path pattern of every route, so that tests can check all of them.
+pub fn routes() -> Vec<(Method, &'static str)> {
+    Dialect::routes().chain(table().routes()).collect()
+}
+
+/// The application: the routes and the authorization endpoints, in their envelope.
+pub(super) fn app(
+    state: Data<AppState>,
+) -> impl ServiceFactory<
+    Request,
+    Config = AppConfig,
+    Response = Response<BoxBody>,
+    Error = Error,
+    InitError = (),
+    Service: Service<Request, Future: 'static>,
+> {
+    let routes = App::new()
+        .app_data(state.clone())
+        .configure(|app| table().register(app))
+        .default_service(web::to(error::unknown_route));
+    Envelope::new(routes.into_factory(), state)
+}

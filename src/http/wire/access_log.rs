@@ -1,0 +1,187 @@
+//! The log line of a request. It has the pattern of the route and not the path, because a path can contain secrets.
+
+use std::{borrow::Cow, time::Instant};
+
+use actix_web::{
+    dev::ServiceResponse,
+    http::{Method, StatusCode},
+};
+use log::Level;
+
+use super::{log_subject::LogSubject, principal_summary::PrincipalSummary, request_id::RequestId};
+use crate::http::state::AppState;
+
+/// The methods that a log line names. A client can send any word as a method, even a token.
+const KNOWN_METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+
+fn known_method(method: &Method) -> Option<&'static str> {
+    KNOWN_METHODS.into_iter().find(|known| *known == method.as_str())
+}
+
+/// What the log line of a request needs, from its start on.
+pub(super) struct AccessLog {
+    pub(super) id: RequestId,
+    method: Option<&'static str>,
+    started: Instant,
+}
+
+/// The forwarded request of a check, as its log line shows it.
+pub(crate) struct LoggedCheck<'r> {
+    pub(crate) policy: &'r str,
+    pub(crate) method: &'r str,
+    /// The path and query, from which the line takes what it may show.
+    pub(crate) target: &'r str,
+    pub(crate) client: String,
+}
+
+impl AccessLog {
+    pub(super) fn start(method: Option<&Method>) -> Self {
+        Self { id: RequestId::new(), method: method.and_then(known_method), started: Instant::now() }
+    }
+
+    /// The line of a request that a handler answered.
+    pub(super) fn write_answered<B>(
+        &self,
+        response: &ServiceResponse<B>,
+        principal: Option<PrincipalSummary>,
+        state: &AppState,
+    ) {
+        let (request, status) = (response.request(), response.status());
+        let (route, reason) = (request.match_pattern(), response.response().error().map(ToString::to_string));
+        let (route, reason) = (route.as_deref(), reason.as_deref());
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            self.write_with_subject(status, route, LogSubject::new(request, principal), reason);
+        } else if state.probes.is_logged(request.method(), route, status) {
+            self.write(status, route, principal, reason);
+        }
+    }
+
+    /// The line of a request that was throttled or cannot be read. It also has the client and the account, so that an
+    /// administrator sees who sends such requests.
+    pub(super) fn write_with_subject(
+        &self,
+        status: StatusCode,
+        route: Option<&str>,
+        subject: LogSubject,
+        reason: Option<&str>,
+    ) {
+        log::log!(
+            target: "patd::request", level_of(status),
+            method = self.method.unwrap_or("-"),
+            route = route.unwrap_or("-"),
+            status = status.as_u16(),
+            elapsed_us = self.elapsed_us(),
+            request_id = self.id.as_str(),
+            principal = subject.principal.map_or_else(|| "-".to_owned(), |principal| principal.to_string()),
+            reason = reason.unwrap_or("-"),
+            client = subject.client,
+            account = subject.account.as_deref().unwrap_or("-");
+            "request"
+        );
+    }
+
+    /// The line of a check by a proxy. It also has the forwarded request, because the proxy may not log it.
+    pub(super) fn write_check(
+        &self,
+        status: StatusCode,
+        route: &str,
+        check: Option<LoggedCheck<'_>>,
+        principal: Option<PrincipalSummary>,
+        reason: Option<&str>,
+    ) {
+        let Some(LoggedCheck { policy, method, target, client }) = check else {
+            return self.write(status, Some(route), principal, reason);
+        };
+        log::log!(
+            target: "patd::request", level_of(status),
+            method = self.method.unwrap_or("-"),
+            route = route,
+            status = status.as_u16(),
+            elapsed_us = self.elapsed_us(),
+            request_id = self.id.as_str(),
+            principal = principal.map_or_else(|| "-".to_owned(), |principal| principal.to_string()),
+            reason = reason.unwrap_or("-"),
+            policy = policy,
+            asked = method,
+            path = &*logged_path(target),
+            client = client.as_str();
+            "request"
+        );
+    }
+
+    pub(super) fn write(
+        &self,
+        status: StatusCode,
+        route: Option<&str>,
+        principal: Option<PrincipalSummary>,
+        reason: Option<&str>,
+    ) {
+        log::log!(
+            target: "patd::request", level_of(status),
+            method = self.method.unwrap_or("-"),
+            route = route.unwrap_or("-"),
+            status = status.as_u16(),
+            elapsed_us = self.elapsed_us(),
+            request_id = self.id.as_str(),
+            principal = principal.map_or_else(|| "-".to_owned(), |principal| principal.to_string()),
+            reason = reason.unwrap_or("-");
+            "request"
+        );
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+fn level_of(status: StatusCode) -> Level {
+    if status.is_server_error() { Level::Error } else { Level::Info }
+}
+
+/// The most bytes of a path that a log line has.
+const MAX_PATH: usize = 256;
+/// This many letters and digits in a row could be a secret. An id has hyphens in between.
+const COULD_BE_SECRET: usize = 33;
+
+/// The path of `target` without its query. Parts that could be a secret are hidden.
+fn logged_path(target: &str) -> Cow<'_, str> {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '%');
+    let has_secret = path.split(|c| !is_part(c)).any(|run| run.len() >= COULD_BE_SECRET);
+    if !has_secret && path.len() <= MAX_PATH {
+        return Cow::Borrowed(path);
+    }
+    let mut logged = String::new();
+    for piece in path.split_inclusive(|c| !is_part(c)) {
+        let run = piece.trim_end_matches(|c| !is_part(c));
+        logged += if run.len() >= COULD_BE_SECRET { "[hidden]" } else { run };
+        logged += &piece[run.len()..];
+    }
+    if let Some((end, _)) = logged.char_indices().find(|(at, c)| at + c.len_utf8() > MAX_PATH) {
+        logged.truncate(end);
+        logged += "...";
+    }
+    Cow::Owned(logged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logged_path_has_no_query_and_no_secret() {
+        let secret = format!("pat_{}{}", "A".repeat(40), "0".repeat(8));
+        let id = "01a21b2f-4b1c-7749-9917-7eb7d4b53ac2";
+        for (target, logged) in [
+            ("/calls/1?token=x", "/calls/1".to_owned()),
+            ("/calls/1#token", "/calls/1".to_owned()),
+            (&format!("/calls/{id}/notes"), format!("/calls/{id}/notes")),
+            (&format!("/hooks/{secret}/x"), "/hooks/[hidden]/x".to_owned()),
+            (&format!("/hooks/12|{secret}"), "/hooks/12|[hidden]".to_owned()),
+            (&format!("/hooks/{}", secret.replace('A', "%41")), "/hooks/[hidden]".to_owned()),
+            (&format!("/{}", "é/".repeat(200)), format!("/{}...", "é/".repeat(85))),
+        ] {
+            assert_eq!(logged_path(target), logged, "{target}");
+        }
+    }
+}
