@@ -6,10 +6,11 @@ use std::{
     panic::{self, PanicHookInfo},
     sync::LazyLock,
     thread,
+    time::SystemTime,
 };
 
 use anstream::{AutoStream, ColorChoice};
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use env_logger::{
     Builder, Target, WriteStyle,
     fmt::{Formatter, style::Style},
@@ -116,7 +117,8 @@ fn must_be_escaped(c: char) -> bool {
 const TYPICAL_LINE: usize = 256;
 
 fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+    // Utc::now panics where the clock is before 1970.
+    DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Writes with control and hidden characters escaped.

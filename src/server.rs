@@ -130,7 +130,7 @@ impl Server {
         closing.abort();
         // A store that does not answer must not keep the process from ending.
         let last = async {
-            let saved = state.ops.save_attempts().await;
+            let saved = state.ops.save_attempts().await.and(state.ops.record_time().await);
             state.ops.flush_uses().await?;
             state.ops.flush_reuse().await.and(saved)
         };
@@ -187,6 +187,7 @@ async fn run_housekeeping(state: Arc<AppState>) {
     let (mut tidied, mut saved) = (Instant::now(), Instant::now());
     loop {
         turns.tick().await;
+        state.ops.observe_clock();
         let flushed = state.ops.flush_some_uses().await;
         let noted = state.ops.flush_reuse().await;
         let failed = flushed.is_err() || noted.is_err();

@@ -47,8 +47,8 @@ use uuid::Uuid;
 
 use attempts::{
     an_address_changes_only_while_the_checked_password_is_the_stored_one, counters_are_remembered_until_they_rest,
-    each_file_has_a_key_of_its_own, the_longest_addresses_fit_into_the_trail,
-    the_parameters_of_hashes_are_counted_in_a_sample,
+    each_file_has_a_key_of_its_own, the_latest_time_is_what_was_recorded_or_that_of_a_later_event,
+    the_longest_addresses_fit_into_the_trail, the_parameters_of_hashes_are_counted_in_a_sample,
 };
 use audit::{
     a_session_that_has_ended_changes_nothing_more, events_are_paged_newest_first, every_change_leaves_its_event,
@@ -196,6 +196,7 @@ cases! {
     what_leaked_ends_and_its_owners_are_told,
     the_latest_five_addresses_of_a_token_are_kept,
     counters_are_remembered_until_they_rest,
+    the_latest_time_is_what_was_recorded_or_that_of_a_later_event,
     each_file_has_a_key_of_its_own,
     the_parameters_of_hashes_are_counted_in_a_sample,
     an_address_changes_only_while_the_checked_password_is_the_stored_one,

@@ -170,6 +170,7 @@ impl Database {
                 return Ok(server.ask(&request).await?);
             }
             let ctx = context(config, Backend::new(open_store(config, access)?))?;
+            ctx.start_clock().await?;
             Ok(client::carry_out(&ctx, request).await?)
         })
     }

@@ -23,6 +23,13 @@ pub(super) struct Arguments {
     /// Where to listen; wins over server.bind
     #[arg(long, value_name = "ADDR")]
     bind: Option<String>,
+    /// Believe the system clock, whatever times the database holds
+    ///
+    /// A server distrusts a system clock that is behind the latest time in the database by more than a minute, or ahead of
+    /// it by more than a year: it issues nothing then. If the system clock is right all the same, because the database holds
+    /// a wrong time or the server was off for over a year, start once with this flag.
+    #[arg(long)]
+    trust_clock: bool,
 }
 
 pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<(), Failure> {
@@ -35,12 +42,15 @@ pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<(), Failure> 
         log::info!("{USING_FOUND_FILE}");
     }
     resources::fit(&mut config)?;
-    server::block_on(serve(&config, &first_user))
+    server::block_on(serve(&config, arguments.trust_clock, &first_user))
 }
 
-async fn serve(config: &Config, first_user: &str) -> Result<(), Failure> {
+async fn serve(config: &Config, trust_clock: bool, first_user: &str) -> Result<(), Failure> {
     let stop = stop_signals()?;
     let ctx = context(config, open_server_store(config)?)?;
+    if trust_clock {
+        ctx.trust_system_clock().await?;
+    }
     ctx.start().await?;
     let empty = has_no_user(&ctx).await?;
     let bind = config.server.bind;

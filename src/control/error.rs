@@ -77,6 +77,7 @@ impl From<ops::Error> for Error {
                 Self::Unknown(format!("the database does not answer ({why})"))
             }
             ops::Error::Store(StoreError::Conflict(conflict)) => Self::Refused(conflict.to_string()),
+            ops::Error::ClockUnreliable(fault) => Self::NotChanged(format!("the clock is unreliable: {fault}")),
             ops::Error::Busy | ops::Error::Exhausted(_) => Self::NotChanged(error.to_string()),
             other => Self::Defect(other.to_string()),
         }

@@ -137,6 +137,12 @@ codes! {
     SERVICE_UNAVAILABLE Busy "busy":
         "Too many passwords or too many large answers wait to be worked on. Nothing was changed."
         "Send the request again after `Retry-After`.";
+    SERVICE_UNAVAILABLE ClockUnreliable "clock_unreliable":
+        "The server's system clock is behind the latest time that the server knows by more than a minute, or ahead of it by \
+         more than a year. Until it is right, nothing is issued that carries a time: tokens, sessions, accounts, \
+         environments. Nothing was changed."
+        "Send the request again after `Retry-After`. The administrator sets the system clock right; if it is right, \
+         restart the server once with `patd serve --trust-clock`.";
     SERVICE_UNAVAILABLE ResourcesExhausted "resources_exhausted":
         "The server is short of memory or threads. Nothing was changed."
         "Send the request again after `Retry-After`. The administrator gives the server more memory, or lowers \

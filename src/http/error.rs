@@ -23,6 +23,9 @@ use crate::{
     store::StoreError,
 };
 
+/// After how many seconds a client should try again while the clock is unreliable. A time service needs some to correct it.
+const CLOCK_RETRY_AFTER: u16 = 10;
+
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ApiError {
@@ -120,6 +123,7 @@ impl ApiError {
                 Ops::NotFound | Ops::RegistrationClosed => Code::NotFound,
                 Ops::Invalid(_) => Code::ValidationFailed,
                 Ops::Busy => Code::Busy,
+                Ops::ClockUnreliable(_) => Code::ClockUnreliable,
                 Ops::Exhausted(_) => Code::ResourcesExhausted,
                 Ops::Store(StoreError::NotMade(_) | StoreError::Unavailable(_)) => Code::StoreUnavailable,
                 Ops::Store(_) | Ops::Internal(_) => Code::ServerError,
@@ -225,6 +229,9 @@ impl ApiError {
             | Self::TooManyAnswers => {
                 headers.append(header::RETRY_AFTER, 1.into());
             }
+            Self::Ops(ops::Error::ClockUnreliable(_)) => {
+                headers.append(header::RETRY_AFTER, CLOCK_RETRY_AFTER.into());
+            }
             // The rest of this request would be read as the next one.
             Self::BodyTimeout | Self::HeadTooLarge(_) => head.set_connection_type(ConnectionType::Close),
             _ => {}
@@ -308,6 +315,11 @@ fn operation_message(error: &ops::Error) -> Cow<'static, str> {
         }
         Ops::Invalid(violations) => summary(violations).into(),
         Ops::Busy => "Too many sign-ins at once. Try again.".into(),
+        Ops::ClockUnreliable(fault) => format!(
+            "The server's clock is unreliable: {fault}. Until it is right, nothing is issued that carries a time. Nothing \
+             was changed."
+        )
+        .into(),
         Ops::Exhausted(_) => "The server is short of memory or threads. Nothing was decided. Try again.".into(),
         Ops::Store(StoreError::NotMade(_)) => "The store is unavailable. Nothing was changed: try again.".into(),
         Ops::Store(StoreError::Unavailable(_)) => {

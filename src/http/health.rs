@@ -6,6 +6,7 @@ use actix_web::web::{Data, Json};
 use serde::Serialize;
 
 use super::{error::ApiError, state::AppState};
+use crate::ops;
 
 /// The answer of a successful probe.
 #[derive(Serialize)]
@@ -18,11 +19,12 @@ pub(super) async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Answers 200 only while the store can read and write and no shutdown has begun.
+/// Answers 200 only while the store can read and write, the clock is reliable, and no shutdown has begun.
 pub(super) async fn ready(state: Data<AppState>) -> Result<Json<Health>, ApiError> {
     if state.draining.load(Ordering::Relaxed) {
         return Err(ApiError::Draining);
     }
+    state.ops.clock.check().map_err(ops::Error::ClockUnreliable)?;
     state.ops.store.ready().await?;
     Ok(Json(Health { status: "ok" }))
 }

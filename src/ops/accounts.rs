@@ -2,11 +2,10 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use uuid::Uuid;
-
 use super::{
     context::Context,
     error::{Error, FieldError},
+    new_id::new_id,
     sessions::IssuedSession,
     state::{
         passwords::{Against, Slot},
@@ -49,6 +48,7 @@ pub async fn register(
     origin: RequestSource,
 ) -> Result<User, Error> {
     registration_open(ctx)?;
+    ctx.expect_reliable_clock()?;
     ctx.passwords.expect_length("password", &account.password)?;
     let mut attempt = ctx.throttle.registration(client).map_err(Error::Throttled)?;
     let slot = ctx.passwords.acquire_slot().await?;
@@ -60,6 +60,7 @@ pub async fn register(
 
 /// Makes an account.
 pub async fn create(ctx: &Context, account: NewAccount, origin: RequestSource) -> Result<User, Error> {
+    ctx.expect_reliable_clock()?;
     ctx.passwords.expect_length("password", &account.password)?;
     let slot = ctx.passwords.acquire_slot().await?;
     create_at(ctx, slot, account, origin).await
@@ -68,14 +69,14 @@ pub async fn create(ctx: &Context, account: NewAccount, origin: RequestSource) -
 async fn create_at(ctx: &Context, slot: Slot, account: NewAccount, origin: RequestSource) -> Result<User, Error> {
     let NewAccount { name, email, password } = account;
     let password = ctx.passwords.hash_new(slot, "password", password, guessable(&name, &email)).await?;
-    let by = ctx.attribution(origin);
+    let by = ctx.attribution_to_issue(origin)?;
     let user = User {
-        id: UserId::new(Uuid::now_v7()),
+        id: UserId::new(new_id()),
         name,
         email,
         created_at: by.at,
         disabled_at: None,
-        current_environment: EnvironmentId::new(Uuid::now_v7()),
+        current_environment: EnvironmentId::new(new_id()),
     };
     ctx.store.add_user(user.clone(), password, by).await.map_err(email_taken)?;
     Ok(user)
@@ -99,6 +100,8 @@ pub struct SignInAttempt {
 ///
 /// An attempt that is throttled leaves no event, since a flood of them would fill the disk.
 pub async fn sign_in(ctx: &Context, attempt: SignInAttempt, origin: RequestSource) -> Result<IssuedSession, Error> {
+    // Before the password is checked and counted: no session can be issued.
+    ctx.expect_reliable_clock()?;
     let mut counted = ctx.throttle.sign_in(attempt.client, &attempt.email).map_err(Error::Throttled)?;
     let signed_in = judge_sign_in(ctx, attempt, &mut counted, origin).await;
     counted.end(&signed_in);
@@ -157,9 +160,9 @@ async fn try_sign_in(
         Some(known) => known,
     };
     let plaintext = Plaintext::generate(CredentialKind::Session, &ctx.rules.prefixes).map_err(Error::from)?;
-    let by = ctx.attribution(origin.clone());
+    let by = ctx.attribution_to_issue(origin.clone())?;
     let session = Session {
-        id: SessionId::new(Uuid::now_v7()),
+        id: SessionId::new(new_id()),
         user: user.id,
         device_name,
         created_at: by.at,

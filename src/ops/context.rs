@@ -48,6 +48,8 @@ pub struct Context {
     pub(super) pruning: Pruning,
     /// The uptime at which the parameters of stored hashes were last read.
     pub(super) dummies_refreshed_at: Mutex<Duration>,
+    /// The uptime at which the time was last recorded in the store.
+    pub(super) time_recorded_at: Mutex<Option<Duration>>,
 }
 
 impl Context {
@@ -66,6 +68,7 @@ impl Context {
             meters: Meters::new(&clock),
             pruning: Pruning::new(&clock),
             dummies_refreshed_at: Mutex::default(),
+            time_recorded_at: Mutex::default(),
             rules: Rules::new(config),
             store: backend.store,
             credentials: backend.credentials,
@@ -80,6 +83,17 @@ impl Context {
 
     /// The attribution of a change that `source` makes now.
     pub(super) fn attribution(&self, source: RequestSource) -> Attribution {
-        Attribution { origin: source, at: self.clock.now() }
+        Attribution { origin: source, at: self.clock.recordable() }
+    }
+
+    /// The same for issuing something that carries a time, which needs a reliable clock.
+    pub(super) fn attribution_to_issue(&self, source: RequestSource) -> Result<Attribution, Error> {
+        self.expect_reliable_clock()?;
+        Ok(self.attribution(source))
+    }
+
+    /// [`Error::ClockUnreliable`] while the clock cannot be relied on.
+    pub(super) fn expect_reliable_clock(&self) -> Result<(), Error> {
+        self.clock.check().map_err(Error::ClockUnreliable)
     }
 }

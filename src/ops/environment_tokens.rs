@@ -3,12 +3,12 @@
 //! They stand for their environment and for no person, and whoever has the role may make them.
 
 use futures_util::future::join_all;
-use uuid::Uuid;
 
 use super::{
     context::Context,
     cursor::List,
     error::Error,
+    new_id::new_id,
     replaced,
     tokens::{self, ListRequest, Page, TokenRequest},
     usage_limits,
@@ -58,7 +58,7 @@ pub async fn create(
     }
     let EnvironmentTokenRequest { name, abilities, expiry, limits } = request;
     let request = TokenRequest { owner: seen.environment.owner, name, abilities, expiry, limits };
-    let (by, most) = (ctx.attribution(origin), ctx.rules.max_tokens_per_user);
+    let (by, most) = (ctx.attribution_to_issue(origin)?, ctx.rules.max_tokens_per_user);
     let (new, plaintext) = tokens::prepare(ctx, request, Some(environment), &by)?;
     let token = ctx.store.add_environment_token(user, new, most, by).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::TooManyTokens) => tokens::too_many("This environment has", most),
@@ -96,9 +96,9 @@ pub async fn regenerate(
     id: TokenId,
     origin: RequestSource,
 ) -> Result<IssuedToken, Error> {
+    let by = ctx.attribution_to_issue(origin)?;
     let plaintext = Plaintext::generate(CredentialKind::EnvironmentToken, &ctx.rules.prefixes)?;
-    let successor = Successor { id: TokenId::new(Uuid::now_v7()), hash: plaintext.hash(), hint: plaintext.hint() };
-    let by = ctx.attribution(origin);
+    let successor = Successor { id: TokenId::new(new_id()), hash: plaintext.hash(), hint: plaintext.hint() };
     let ChangedToken { token, quota_used, .. } =
         ctx.store.regenerate_environment_token(user, environment, id, successor, by).await?;
     Ok(IssuedToken { quota_left: usage_limits::quota_left(ctx, &token, quota_used), token, plaintext })
@@ -134,10 +134,11 @@ pub async fn revoke_all(
 ) -> Result<u64, Error> {
     let mut revoked = 0;
     loop {
-        // Idle ones, too: they may be used again once the settings change.
+        // Idle ones, too: they may be used again once the settings change. And also those that have expired only by a clock
+        // that is not believed.
         let state = Some(TokenState::Active);
         let query = TokenQuery { search: None, state, idle_since: None, before: None, limit: PAGE };
-        let live = ctx.store.environment_tokens(user, environment, query, ctx.clock.now()).await?;
+        let live = ctx.store.environment_tokens(user, environment, query, ctx.clock.recordable()).await?;
         if live.is_empty() {
             return Ok(revoked);
         }

@@ -2,12 +2,11 @@
 //!
 //! Roles are judged by the store, in the moment of the change: a role that was taken away meanwhile allows nothing.
 
-use uuid::Uuid;
-
 use super::{
     context::Context,
     cursor::List,
     error::{Error, FieldError},
+    new_id::new_id,
 };
 use crate::{
     domain::{
@@ -27,8 +26,8 @@ pub async fn create(
     name: Name,
     origin: RequestSource,
 ) -> Result<EnvironmentAccess, Error> {
-    let by = ctx.attribution(origin);
-    let id = EnvironmentId::new(Uuid::now_v7());
+    let by = ctx.attribution_to_issue(origin)?;
+    let id = EnvironmentId::new(new_id());
     let environment = Environment { id, owner, name, is_default: false, created_at: by.at };
     ctx.store.add_environment(environment.clone(), by).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::TooManyEnvironments) => {

@@ -1,6 +1,9 @@
 //! The error type of all operations.
 
-use super::rejection::{PolicyRejection, Rejection, Throttled};
+use super::{
+    clock::ClockFault,
+    rejection::{PolicyRejection, Rejection, Throttled},
+};
 use crate::{
     domain::{ability::Ability, id::TokenId, secret::CredentialKind},
     store::{Conflict, StoreError},
@@ -54,6 +57,9 @@ pub enum Error {
     /// Too many passwords are waiting to be hashed. Nothing was decided.
     #[error("too many passwords are being checked at once")]
     Busy,
+    /// The clock cannot be relied on, so nothing is issued that carries a time. Nothing was changed.
+    #[error("the clock is unreliable")]
+    ClockUnreliable(ClockFault),
     /// The operating system refused this resource. Nothing was decided.
     #[error("the system gives no more {0}")]
     Exhausted(&'static str),

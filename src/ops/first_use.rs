@@ -16,11 +16,11 @@ use crate::{
 
 /// Records the first use of a successor, which may end its predecessor. Returns whether it is in the store. If the store
 /// cannot write, the use is accepted all the same and the next use tries again.
-pub(super) async fn record(ctx: &Context, record: &TokenRecord, now: Timestamp) -> Result<bool, Rejection> {
+pub(super) async fn record(ctx: &Context, record: &TokenRecord, used_at: Timestamp) -> Result<bool, Rejection> {
     let TokenRecord { token, .. } = record;
     let Some(predecessor) = token.rotated_from else { return Ok(true) };
     let ending = ctx.endings.begin(vec![Ended::Token(predecessor)]);
-    match ctx.store.record_first_use(token.id, predecessor, attribution(token.id, now)).await {
+    match ctx.store.record_first_use(token.id, predecessor, attribution(token.id, used_at)).await {
         Ok(()) => {
             ctx.first_uses.remove(predecessor);
             Ok(true)
@@ -50,7 +50,7 @@ pub(super) async fn write_pending(ctx: &Context) -> Result<(), StoreError> {
 pub(super) async fn write_pending_of(ctx: &Context, predecessor: TokenId) -> Result<bool, StoreError> {
     let Some(successor) = ctx.first_uses.successor_of(predecessor) else { return Ok(false) };
     let _ending = ctx.endings.begin(vec![Ended::Token(predecessor)]);
-    match ctx.store.record_first_use(successor, predecessor, attribution(successor, ctx.clock.now())).await {
+    match ctx.store.record_first_use(successor, predecessor, attribution(successor, ctx.clock.recordable())).await {
         Ok(()) | Err(StoreError::NotFound) => {
             ctx.first_uses.remove(predecessor);
             Ok(true)

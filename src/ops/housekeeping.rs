@@ -1,4 +1,4 @@
-//! What the server does at its start, on timers and at shutdown. Commands do without.
+//! What the server does at its start, on timers and at shutdown. Of these, commands need only [`Context::start_clock`].
 
 use std::{sync::PoisonError, time::Duration};
 
@@ -13,14 +13,67 @@ const HASH_SAMPLE: u32 = 5000;
 /// for known ones before.
 const REFRESH_DUMMIES_EVERY: Duration = Duration::from_secs(600);
 
+/// How often the store records the time. After a crash, the next start knows the latest time to within this.
+const RECORD_TIME_EVERY: Duration = Duration::from_hours(1);
+
 impl Context {
-    /// Prepares a server before its first request: starts the threads for passwords and loads the attempt counters.
+    /// Prepares a server before its first request: compares the clock with the database, starts the threads for passwords
+    /// and loads the attempt counters.
     pub async fn start(&self) -> Result<(), Error> {
+        self.start_clock().await?;
+        self.observe_clock();
         self.passwords.start()?;
         let saved = self.store.saved_attempts().await?;
         self.passwords.use_key(&saved.key);
         self.throttle.restore(saved);
         Ok(self.refresh_dummy_parameters().await?)
+    }
+
+    /// Has the clock start from the latest time that the database holds. Call it before any operation.
+    pub async fn start_clock(&self) -> Result<(), Error> {
+        if let Some(latest) = self.store.latest_time().await? {
+            self.clock.start_from(latest);
+            self.pruning.start_after(self.clock.now().since(latest), &self.clock);
+        }
+        Ok(())
+    }
+
+    /// Believes the system clock at the next [`Context::start_clock`], whatever the database says. Only a clock from
+    /// before this program existed is refused.
+    pub async fn trust_system_clock(&self) -> Result<(), Error> {
+        let latest = self.store.latest_time().await?;
+        self.expect_reliable_clock()?;
+        let system = self.clock.now();
+        log::warn!(
+            system_clock:% = system, latest_time = latest.map_or_else(|| "-".to_owned(), |latest| latest.to_string());
+            "--trust-clock: the system clock is trusted, whatever the latest time in the database is"
+        );
+        Ok(self.store.record_time(system).await?)
+    }
+
+    /// Logs it if the clock has become unreliable, or reliable again. Due often.
+    pub fn observe_clock(&self) {
+        self.clock.log_change();
+    }
+
+    /// Records the time for the next start. Due at shutdown.
+    pub async fn record_time(&self) -> Result<(), StoreError> {
+        if self.clock.check().is_err() {
+            return Ok(());
+        }
+        self.store.record_time(self.clock.now()).await
+    }
+
+    /// The same if it was not done for an hour.
+    async fn record_time_sometimes(&self) -> Result<(), StoreError> {
+        let uptime = self.clock.uptime();
+        let lock = || self.time_recorded_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock().is_some_and(|last| uptime.saturating_sub(last) < RECORD_TIME_EVERY) {
+            return Ok(());
+        }
+        self.record_time().await?;
+        *lock() = Some(uptime);
+        Ok(())
     }
 
     async fn refresh_dummy_parameters(&self) -> Result<(), StoreError> {
@@ -34,7 +87,7 @@ impl Context {
     /// quota that could not be returned.
     pub async fn run_maintenance(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
-        let attempts = self.store.delete_rested_attempts(self.clock.now()).await.map(drop);
+        let attempts = self.store.delete_rested_attempts(self.clock.recordable()).await.map(drop);
         let refreshed_at = *self.dummies_refreshed_at.lock().unwrap_or_else(PoisonError::into_inner);
         let dummies = match self.clock.uptime().saturating_sub(refreshed_at) >= REFRESH_DUMMIES_EVERY {
             true => self.refresh_dummy_parameters().await,
@@ -43,7 +96,8 @@ impl Context {
         let leases = self.meters.forget_rested(&*self.store).await;
         let first_uses = first_use::write_pending(self).await;
         let pruned = self.pruning.prune(&*self.store, &self.clock, &self.rules, &self.uses).await;
-        pruned.and(first_uses).and(leases).and(attempts).and(dummies)
+        let time = self.record_time_sometimes().await;
+        pruned.and(first_uses).and(leases).and(attempts).and(dummies).and(time)
     }
 
     /// Due every few seconds: saves the attempt counters that have changed. After a failure, the next call tries again.
@@ -73,7 +127,7 @@ impl Context {
     /// Writes a part of the uses. After [`TURNS`](super::state::uses::TURNS) calls, all uses that existed at the first
     /// call are written.
     pub async fn flush_some_uses(&self) -> Result<(), StoreError> {
-        self.uses.flush_some(&*self.store, self.clock.now()).await?;
+        self.uses.flush_some(&*self.store, self.clock.recordable()).await?;
         self.use_locations.flush_some(&*self.store).await
     }
 }

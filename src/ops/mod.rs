@@ -20,6 +20,7 @@ pub mod expiry;
 mod first_use;
 mod housekeeping;
 pub mod inventory;
+mod new_id;
 pub mod principal;
 pub mod profile;
 mod pruning;

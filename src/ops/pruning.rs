@@ -1,4 +1,7 @@
-//! What is deleted long after its end: sessions, tokens, and events of the audit trail.
+//! Deletes sessions, tokens and events of the audit trail long after their end.
+//!
+//! What is deleted is lost, whatever the time really is. So nothing is deleted while the clock is unreliable, nor for a
+//! day after it has leapt ahead: if the new time is wrong, somebody can correct it before.
 
 use std::{
     mem,
@@ -15,32 +18,35 @@ use crate::{
     store::{PruneBatch, RetentionCutoff, Store, StoreError},
 };
 
-/// How far the time of day may run ahead of how long it took, from one turn to the next, and still be believed.
+/// How much more than the uptime the clock may advance between two turns without being doubted.
 const CLOCK_JUMP: Duration = Duration::from_hours(1);
 
-/// For how long of the uptime nothing is deleted after a leap, so that whoever minds the server can set the time right.
+/// How long nothing is deleted after a leap, in uptime.
 const HOLD: Duration = Duration::from_hours(24);
 
-/// How far it may lag behind: where it was set back, the clock stands still.
-const LAG: Duration = Duration::from_secs(30);
+/// A start so long after the latest time in the database counts as a leap. Many servers are off for a night or a weekend.
+const LONG_PAUSE: Duration = Duration::from_hours(7 * 24);
 
-/// How many stretches of the table of tokens are looked at in one turn.
+/// In seconds.
+const DAY: u64 = 24 * 60 * 60;
+
+/// How many batches of the table of tokens are examined in one turn.
 const BATCHES: usize = 10;
 
-/// In how many writes events are deleted in one turn: up to 20,000.
-const WRITES_OF_EVENTS: usize = 100;
+/// How many batches of events are deleted in one turn: up to 20,000 events.
+const EVENT_BATCHES: usize = 100;
 
-/// What pruning must not forget between two turns.
+/// The state of pruning between two turns.
 pub(super) struct Pruning {
-    /// How far the pruning of tokens has come.
+    /// The row number of the token that was examined last.
     last_token: AtomicI64,
     last_turn: Mutex<Turn>,
 }
 
 struct Turn {
     at: Moment,
-    /// The uptime until which the time of day is doubted.
-    doubted_until: Duration,
+    /// The uptime before which nothing is deleted.
+    held_until: Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -57,33 +63,41 @@ impl Moment {
 
 impl Pruning {
     pub(super) fn new(clock: &Clock) -> Self {
-        let turn = Turn { at: Moment::now(clock), doubted_until: Duration::ZERO };
+        let turn = Turn { at: Moment::now(clock), held_until: Duration::ZERO };
         Self { last_token: AtomicI64::new(0), last_turn: Mutex::new(turn) }
     }
 
-    /// Whether the time of day went on like any clock for a while. Where it leapt, and is perhaps still to be set right,
-    /// everything would seem to have ended long ago; and what is deleted stays so, whatever the time really is.
-    fn clock_is_trusted(&self, clock: &Clock) -> bool {
+    /// Takes into account how long before this start the latest time in the database was.
+    pub(super) fn start_after(&self, pause: Duration, clock: &Clock) {
+        if pause > LONG_PAUSE {
+            log::info!(
+                "by the system clock, the latest time in the database is {} days ago: nothing is deleted for a day",
+                pause.as_secs() / DAY
+            );
+            let mut turn = self.last_turn.lock().unwrap_or_else(PoisonError::into_inner);
+            turn.held_until = clock.uptime() + HOLD;
+        }
+    }
+
+    /// Whether rows may be deleted because of their age.
+    fn may_delete(&self, clock: &Clock) -> bool {
         let mut turn = self.last_turn.lock().unwrap_or_else(PoisonError::into_inner);
         let last = mem::replace(&mut turn.at, Moment::now(clock));
         let Moment { time, uptime } = turn.at;
-        let (told, passed) = (time.since(last.time), uptime.saturating_sub(last.uptime));
-        if told > passed + CLOCK_JUMP {
+        if clock.check().is_err() {
+            return false;
+        }
+        if time.since(last.time) > uptime.saturating_sub(last.uptime) + CLOCK_JUMP {
             log::warn!(
                 time:%, before:% = last.time;
                 "the clock leapt ahead: nothing is deleted for a day. If the time is wrong, set it right and restart"
             );
-            turn.doubted_until = uptime + HOLD;
+            turn.held_until = uptime + HOLD;
         }
-        if told + LAG < passed {
-            log::warn!(time:%; "the clock stands still, since it was set back: nothing is deleted in this turn");
-            return false;
-        }
-        uptime >= turn.doubted_until
+        uptime >= turn.held_until
     }
 
-    /// Deletes what ended long enough ago: all sessions, and some of the tokens and the events. The next call goes on from
-    /// there.
+    /// Deletes all sessions, and some of the tokens and events, that ended long enough ago. The next call continues there.
     pub(super) async fn prune(
         &self,
         store: &dyn Store,
@@ -91,7 +105,7 @@ impl Pruning {
         rules: &Rules,
         uses: &UseRecorder,
     ) -> Result<(), StoreError> {
-        if !self.clock_is_trusted(clock) {
+        if !self.may_delete(clock) {
             return Ok(());
         }
         let sessions = store.prune_sessions(clock.now()).await.map(|_| ());
@@ -130,7 +144,7 @@ impl Pruning {
 async fn prune_events(store: &dyn Store, clock: &Clock, rules: &Rules) -> Result<(), StoreError> {
     let Some(prune_after) = rules.prune_events_after else { return Ok(()) };
     let before = clock.now().minus(prune_after);
-    for _ in 0..WRITES_OF_EVENTS {
+    for _ in 0..EVENT_BATCHES {
         if store.prune_events(before).await? == 0 {
             break;
         }

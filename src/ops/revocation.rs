@@ -147,7 +147,8 @@ pub async fn revoke_many(
     let by = ctx.attribution(origin);
     let selection = match bulk {
         BulkRevocation::All => TokenSelection::All,
-        BulkRevocation::UnusedSince(since) if since > by.at => {
+        BulkRevocation::UnusedSince(since) if since > ctx.clock.now() => {
+            ctx.expect_reliable_clock()?;
             return Err(FieldError::new("unused_since", "must not be a time in the future.").into());
         }
         BulkRevocation::UnusedSince(since) => {

@@ -6,14 +6,13 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use uuid::Uuid;
-
 use super::{
     caller::Caller,
     context::Context,
     error::{Error, FieldError},
     expiry::{self, Expiry},
     first_use,
+    new_id::new_id,
     principal::Principal,
     rejection::Rejection,
     reuse,
@@ -62,6 +61,7 @@ pub async fn rotate(
     request: RotationRequest,
     origin: RequestSource,
 ) -> Result<Rotated, Error> {
+    ctx.expect_reliable_clock()?;
     let token = tokens::get(ctx, owner, id).await?;
     if token.revoked.is_some() || token.expires_at.is_some_and(|end| end.has_passed(ctx.clock.now())) {
         return Err(Error::NotFound);
@@ -167,7 +167,7 @@ async fn replace(
     request: RotationRequest,
     origin: RequestSource,
 ) -> Result<Rotated, Error> {
-    let by = ctx.attribution(origin);
+    let by = ctx.attribution_to_issue(origin)?;
     let end = match request.expiry {
         Expiry::Never => SuccessorEnd::Never,
         expiry => expiry::ahead(&ctx.rules.token_lifetimes, expiry, by.at)?
@@ -183,7 +183,7 @@ async fn replace(
         owner: token.owner,
         token: token.id,
         rotated_from: token.rotated_from,
-        successor: TokenId::new(Uuid::now_v7()),
+        successor: TokenId::new(new_id()),
         hash: plaintext.hash(),
         hint: plaintext.hint(),
         end,

@@ -7,7 +7,9 @@ use super::{
     context::Context,
     cursor::List,
     error::{Error, FieldError},
-    expiry, usage_limits,
+    expiry,
+    new_id::new_id,
+    usage_limits,
 };
 use crate::{
     domain::{
@@ -42,7 +44,7 @@ pub struct TokenRequest {
 /// Makes a token. Its plaintext is in the answer and nowhere else, and it is valid from the moment it is on disk. Nobody
 /// but the administrator may grant server-wide powers.
 pub async fn create(ctx: &Context, request: TokenRequest, origin: RequestSource) -> Result<IssuedToken, Error> {
-    let by = ctx.attribution(origin);
+    let by = ctx.attribution_to_issue(origin)?;
     let (new, plaintext) = prepare(ctx, request, None, &by)?;
     let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user, by).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::TooManyTokens) => too_many("You have", ctx.rules.max_tokens_per_user),
@@ -66,7 +68,7 @@ pub(super) fn prepare(
         None => CredentialKind::PersonalAccessToken,
     };
     let plaintext = Plaintext::generate(kind, &ctx.rules.prefixes)?;
-    let id = TokenId::new(Uuid::now_v7());
+    let id = TokenId::new(new_id());
     let new = NewToken {
         id,
         owner: request.owner,

@@ -128,7 +128,7 @@ fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal
     if user.disabled_at.is_some() {
         return Err(Rejection::OwnerDisabled.into());
     }
-    ctx.uses.note_session(&record, now);
+    ctx.uses.note_session(&record, ctx.clock.recordable_for(now));
     Ok(Principal::Session { record })
 }
 
@@ -141,16 +141,17 @@ fn accept_token<'c>(
     let now = ctx.clock.now();
     if let Err(denied) = judge_token(&record, presented, now) {
         if denied == Rejection::Rotated && !ctx.endings.is_race(&record.token, caller.since.unwrap_or(ctx.moment())) {
-            reuse::enqueue(ctx, &record, caller, now);
+            reuse::enqueue(ctx, &record, caller, ctx.clock.recordable_for(now));
         }
         return refuse(denied);
     }
     // What most tokens never come to waits in a future of its own, lest every check make room for it.
     let is_plain =
         record.token.limits.is_none() && !record.token.is_fresh_successor() && !expiry::seems_idle(ctx, &record, now);
+    let used_at = ctx.clock.recordable_for(now);
     if is_plain {
-        ctx.uses.note_token(&record, now);
-        return Reply::ready(Ok(accepted(ctx, record, None, caller, now)));
+        ctx.uses.note_token(&record, used_at);
+        return Reply::ready(Ok(accepted(ctx, record, None, caller, used_at)));
     }
     Reply::Pending(Box::pin(async move {
         if expiry::seems_idle(ctx, &record, now) {
@@ -160,10 +161,10 @@ fn accept_token<'c>(
             Some(limits) => ctx.meters.spend(&*ctx.store, &record.token, limits, caller.address).await?,
             None => None,
         };
-        if !record.token.is_fresh_successor() || first_use::record(ctx, &record, now).await? {
-            ctx.uses.note_token(&record, now);
+        if !record.token.is_fresh_successor() || first_use::record(ctx, &record, used_at).await? {
+            ctx.uses.note_token(&record, used_at);
         }
-        Ok(accepted(ctx, record, rate_state, caller, now))
+        Ok(accepted(ctx, record, rate_state, caller, used_at))
     }))
 }
 
@@ -172,9 +173,9 @@ fn accepted(
     record: Arc<TokenRecord>,
     rate_state: Option<RateState>,
     caller: Caller<'_>,
-    now: Timestamp,
+    used_at: Timestamp,
 ) -> Principal {
-    ctx.use_locations.record(&record, caller, now);
+    ctx.use_locations.record(&record, caller, used_at);
     principal(record, rate_state)
 }
 

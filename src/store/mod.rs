@@ -381,6 +381,13 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets the counters that were at rest by then; answers how many.
     fn delete_rested_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64>;
 
+    /// The latest time that the store knows to have been: the one that was recorded last, or that of a later event. `None`
+    /// where there is neither.
+    fn latest_time(&self) -> Reply<'_, Option<Timestamp>>;
+    /// Records that it is `now`. Earlier events no longer count for [`Store::latest_time`], so that a wrong time in one of
+    /// them does no harm. It leaves no event.
+    fn record_time(&self, now: Timestamp) -> Reply<'_, ()>;
+
     /// Notes uses; a time never moves back, what is gone is passed over.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
     /// Notes from where tokens were used, and forgets all but the latest [`UseLocation::KEPT`] of each; what is gone is

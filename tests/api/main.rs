@@ -38,3 +38,4 @@ mod throttle;
 mod token_expiry;
 mod token_lists;
 mod tokens;
+mod unreliable_clock;

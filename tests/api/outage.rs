@@ -149,6 +149,7 @@ delegate! {
     NEVER {
         fn hash_parameters(&self, sample: u32) -> Vec<(HashParameters, u64)>;
         fn saved_attempts(&self) -> SavedAttempts;
+        fn latest_time(&self) -> Option<Timestamp>;
     }
     READS_FAIL {
         fn ready(&self) -> ();
@@ -211,6 +212,7 @@ delegate! {
         fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> ();
         fn save_attempts(&self, counters: Vec<Counter>) -> ();
         fn delete_rested_attempts(&self, rested_by: Timestamp) -> u64;
+        fn record_time(&self, now: Timestamp) -> ();
         fn record_uses(&self, uses: Uses) -> ();
         fn record_locations(&self, origins: Vec<(TokenId, UseLocation)>) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;

@@ -106,6 +106,9 @@ fn mistakes(place: &str, source: &str) -> Vec<String> {
     if *part == "domain" && ["::now(", "SystemTime", "std::fs", "std::net::Tcp"].iter().any(|io| code.contains(io)) {
         mistakes.push(format!("{place}: the domain has no clock and no I/O"));
     }
+    if !place.contains("tests") && ["Utc::now(", "Uuid::now_v7("].iter().any(|now| code.contains(now)) {
+        mistakes.push(format!("{place}: Utc::now and Uuid::now_v7 panic where the clock is before 1970"));
+    }
     mistakes
 }
 

@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::PathBuf,
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -30,14 +29,8 @@ struct Disk {
 
 impl Disk {
     fn new() -> Self {
-        let library = tempfile::tempdir().unwrap();
-        let path = library.path().join("faults.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/faults.c");
-        let compiled =
-            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&path).args([source, "-ldl"]).status();
-        assert!(compiled.unwrap().success(), "a C compiler is needed, as for SQLite");
         let mut place = Place::new(&[("PATD__TOKENS__MAX_PER_USER", "1000000"), ("FAULTS_DISK", "1")]);
-        place.set("LD_PRELOAD", path.to_str().unwrap());
+        let library = place.inject_faults();
         let arguments = ["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"];
         let made = place.run(&arguments, PASSWORD);
         assert!(made.success, "{made:?}");

@@ -1,4 +1,6 @@
-/* Faults of a disk, for one process: loaded with LD_PRELOAD, steered by files beside the one that is to fail.
+/* Faults of a disk and of the system clock, for one process: loaded with LD_PRELOAD, steered by files.
+ *
+ * Beside a file that is to fail:
  *
  *   NAME.fail-sync   the next sync of NAME fails with EIO, once: the file is removed. With it the kernel forgets, as Linux
  *                    does, that the pages were to be written.
@@ -6,6 +8,10 @@
  *
  * Where NAME.disk is to be kept (the variable FAULTS_DISK is set), it is what a power cut would leave of NAME: the pages
  * that a successful sync covered. NAME.dirty holds a byte for each page, whether it was written since.
+ *
+ * The variable FAULTS_CLOCK names a file that holds by how many seconds the system clock is wrong; without the file it is
+ * right. Programs ask the C library for the time, and the library asks the kernel's shared page (the vDSO). So it is enough
+ * to stand in front of the library's function.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -23,11 +30,13 @@
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static int (*real_sync)(int);
 static int (*real_unlink)(const char *);
+static int (*real_clock_gettime)(clockid_t, struct timespec *);
 
 __attribute__((constructor)) static void find(void) {
     real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
     real_sync = dlsym(RTLD_NEXT, "fsync");
     real_unlink = dlsym(RTLD_NEXT, "unlink");
+    real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
 }
 
 /* The path of a database or of its log; NULL for every other file. */
@@ -119,4 +128,19 @@ int unlink(const char *path) {
         real_unlink(beside(path, ".dirty", name));
     }
     return real_unlink(path);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    /* The constructors of other libraries may ask before ours has run. */
+    if (!real_clock_gettime) find();
+    int result = real_clock_gettime(clock, time);
+    const char *path = getenv("FAULTS_CLOCK");
+    if (result != 0 || clock != CLOCK_REALTIME || !path) return result;
+    char number[32] = "";
+    int steer = open(path, O_RDONLY | O_CLOEXEC);
+    if (steer < 0) return result;
+    (void)!read(steer, number, sizeof number - 1);
+    close(steer);
+    time->tv_sec += atoll(number);
+    return result;
 }

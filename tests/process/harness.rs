@@ -68,6 +68,18 @@ impl Place {
         self.settings.push((name, value.to_owned()));
     }
 
+    /// Has everything that is started from now on fail as `faults.c` says, for as long as the answer lives.
+    pub fn inject_faults(&mut self) -> TempDir {
+        let library = TempDir::new().unwrap();
+        let path = library.path().join("faults.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/faults.c");
+        let compiled =
+            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&path).args([source, "-ldl"]).status();
+        assert!(compiled.unwrap().success(), "a C compiler is needed, as for SQLite");
+        self.set("LD_PRELOAD", path.to_str().unwrap());
+        library
+    }
+
     /// The name of the directory.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -101,7 +113,12 @@ impl Place {
 
     /// Starts a server and waits until it listens.
     pub fn serve(&self) -> Server {
-        Self::listening(self.start(&["serve"]))
+        self.serve_with(&[])
+    }
+
+    /// The same with some flags.
+    pub fn serve_with(&self, flags: &[&str]) -> Server {
+        Self::listening(self.start(&[&["serve"], flags].concat()))
     }
 
     /// The same under limits of the shell, for example `-n 100`.

@@ -20,3 +20,4 @@ mod read_only;
 mod sign_ins;
 mod unread;
 mod upgrade;
+mod wrong_clock;

@@ -1,4 +1,5 @@
-//! What every store remembers of attempts and tells of password hashes, and what a change of address needs.
+//! What every store remembers of attempts and of the time, what it tells of password hashes, and what a change of address
+//! needs.
 
 use patd::domain::attempts::{Counter, CounterKey, Scope};
 
@@ -29,6 +30,24 @@ pub(super) async fn counters_are_remembered_until_they_rest(store: &TestStore) {
     assert_eq!(store.delete_rested_attempts(at(102)).await, Ok(2));
     assert_eq!(store.delete_rested_attempts(at(899)).await, Ok(every_scope.len() as u64 - 2));
     assert_eq!(remembered(store).await, [later]);
+}
+
+pub(super) async fn the_latest_time_is_what_was_recorded_or_that_of_a_later_event(store: &TestStore) {
+    assert_eq!(store.latest_time().await, Ok(None), "a new database knows none");
+    let ada = add(store, "ada").await;
+    let disable = async |at| store.disable_user(ada.id, by(at)).await.unwrap();
+    let enable = async |at| store.enable_user(ada.id, by(at)).await.unwrap();
+    disable(900).await;
+    enable(70).await;
+    assert_eq!(store.latest_time().await, Ok(Some(at(70))), "the event that was stored last counts");
+    store.record_time(at(60)).await.unwrap();
+    assert_eq!(store.latest_time().await, Ok(Some(at(60))), "no earlier event counts");
+    disable(50).await;
+    assert_eq!(store.latest_time().await, Ok(Some(at(60))));
+    enable(80).await;
+    assert_eq!(store.latest_time().await, Ok(Some(at(80))));
+    store.record_time(at(90)).await.unwrap();
+    assert_eq!(store.latest_time().await, Ok(Some(at(90))));
 }
 
 pub(super) async fn each_file_has_a_key_of_its_own(store: &TestStore) {

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     domain::{ability::Ability, path::AmbiguousPath, secret::CredentialKind, time::Timestamp},
     http::error::ApiError,
-    ops::{Error, PolicyRejection, Rejection, StateConflict, Throttled},
+    ops::{Error, PolicyRejection, Rejection, StateConflict, Throttled, clock::ClockFault},
     store::StoreError,
 };
 
@@ -96,6 +96,7 @@ fn each_code_of_the_table_is_the_answer_to_some_error() {
         Error::Invalid(Vec::new()),
         Error::Throttled(throttled()),
         Error::Busy,
+        Error::ClockUnreliable(ClockFault { system: Timestamp::MAX, latest: Timestamp::MAX }),
         Error::Exhausted("memory"),
         Error::Store(StoreError::NotMade(String::new())),
         Error::Internal(String::new()),

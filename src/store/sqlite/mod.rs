@@ -10,6 +10,7 @@ mod binding;
 mod changes;
 mod checkpoint;
 mod checkpoints;
+mod clock;
 mod connect;
 mod diagnosis;
 mod environment_tokens;
@@ -427,6 +428,14 @@ impl Store for SqliteStore {
 
     fn delete_rested_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64> {
         self.write(Vec::new(), move |connection| attempts::forget(connection, rested_by))
+    }
+
+    fn latest_time(&self) -> Reply<'_, Option<Timestamp>> {
+        self.read_long(clock::latest_time)
+    }
+
+    fn record_time(&self, now: Timestamp) -> Reply<'_, ()> {
+        self.write(Vec::new(), move |connection| clock::record_time(connection, now))
     }
 
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()> {

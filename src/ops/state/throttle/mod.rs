@@ -193,7 +193,9 @@ impl Attempt<'_> {
     pub(in crate::ops) fn end<T>(mut self, result: &Result<T, Error>) {
         self.outcome = match result {
             Ok(_) => Outcome::Passed,
-            Err(Error::Busy | Error::Exhausted(_) | Error::Store(_) | Error::Internal(_)) => Outcome::Withdrawn,
+            Err(
+                Error::Busy | Error::ClockUnreliable(_) | Error::Exhausted(_) | Error::Store(_) | Error::Internal(_),
+            ) => Outcome::Withdrawn,
             Err(_) => Outcome::Failed,
         };
     }

@@ -20,7 +20,7 @@ impl Throttle {
     /// Takes up what the store remembers, and its key.
     pub(in crate::ops) fn restore(&self, remembered: SavedAttempts) {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = remembered.key;
-        let (now, uptime) = (self.clock.0.now(), self.clock.uptime());
+        let (now, uptime) = (self.clock.0.recordable(), self.clock.uptime());
         for Counter { key, rests_at } in remembered.counters {
             let left = rests_at.since(now).min(self.rates.of(key.scope).window());
             if !left.is_zero() {
@@ -44,7 +44,7 @@ impl Throttle {
 
     /// Some of what the store does not know yet, which counts as saved from now on.
     pub(super) fn unsaved(&self) -> Vec<(Counter, CounterKey)> {
-        let (now, uptime) = (self.clock.0.now(), self.clock.uptime());
+        let (now, uptime) = (self.clock.0.recordable(), self.clock.uptime());
         let unsaved = self.counters.take_unsaved(WRITTEN_AT_ONCE).into_iter();
         unsaved
             .map(|(key, rests_at)| {

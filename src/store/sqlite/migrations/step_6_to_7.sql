@@ -76,3 +76,11 @@ CREATE TABLE write_probes (
     turn INTEGER NOT NULL,
     filler BLOB NOT NULL
 ) STRICT;
+
+-- The latest time that a server recorded, so that the next start notices a wrong system clock.
+CREATE TABLE clock (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    latest_time INTEGER NOT NULL,
+    -- The number of the last event at that time: later events know a later time.
+    last_event INTEGER NOT NULL
+) STRICT;
