@@ -2,26 +2,30 @@
 //!
 //! # Layers
 //!
-//! A request goes one way: [`http`] parses it and finds out who asks, [`ops`] decides, [`store`] makes one atomic
-//! change or answers one question, and a [`domain`] value comes back to be shown. The command line is a second door to
-//! the same [`ops`]: [`control`] takes its requests to the server, or carries them out where there is none. Nobody imports upwards: `domain` knows nobody, `store` knows `domain`, `ops` knows both and the
-//! configuration, `http` and `cli` know `ops`, and [`server`] puts it all together. `tests/architecture.rs` holds the
-//! code to that.
+//! A request passes through the layers in one direction: [`http`] parses it and authenticates the caller, [`ops`] decides,
+//! [`store`] makes one atomic change or answers one query, and `http` converts the resulting [`domain`] value to JSON. The
+//! command line calls the same operations: [`control`] sends a command to the running server, or runs it in this process
+//! if there is no server.
 //!
-//! # What always holds
+//! Imports go down only: `domain` imports nothing, `store` imports `domain`, `ops` imports both and the settings, `http`
+//! and `cli` import `ops`, and [`compose`] builds everything. `tests/architecture` checks this.
 //!
-//! 1. What was answered with 2xx is on disk. No token is valid before its row is: the store answers after COMMIT.
-//! 2. A check that starts after a revocation was answered is refused: [`ops::verification`] is the only judge, and it
-//!    judges at each use a record that no answered change has touched since it was read ([`store::cache`]).
-//! 3. Who cannot decide says so: a [`store::StoreError`] becomes 503, never a yes and never a 401.
-//! 4. What changed has its event in the audit trail ([`domain::audit`]), written in the same transaction.
+//! # Guarantees
 //!
-//! # In reading order
+//! 1. What was answered with 2xx is on disk. The store answers after COMMIT, so no token is valid before its row exists.
+//! 2. A check that starts after a revocation was answered is refused. [`ops::verification`] alone decides whether a
+//!    credential is valid, and it uses a cached record only if no change has touched it since it was read
+//!    ([`store::cache`]).
+//! 3. If patd cannot decide, the answer is 503: a [`store::StoreError`] never becomes 200 or 401.
+//! 4. Every change has an event in the audit trail ([`domain::audit`]), written in the same transaction.
 //!
-//! [`domain`] for the words, [`store`] for what is kept, [`ops`] for the rules ([`ops::verification`] first), [`http`]
-//! for the route table, [`config`] for the settings, [`server`] and [`cli`] for how it is started.
+//! # Where to start reading
+//!
+//! [`domain`] for the terms, [`store`] for what is stored, [`ops`] for the rules ([`ops::verification`] first), [`http`]
+//! for the routes, [`config`] for the settings, [`compose`], [`server`] and [`cli`] for how it starts.
 
 pub mod cli;
+pub mod compose;
 pub mod config;
 pub mod control;
 pub mod domain;

@@ -1,4 +1,4 @@
-//! The composition root of a running server: binds, serves, keeps house, and shuts down in order.
+//! The running server: its workers, its housekeeping, and its orderly shutdown.
 
 use std::{
     io,
@@ -23,34 +23,33 @@ use crate::{
     store::StoreError,
 };
 
-/// In how long the uses of tokens and sessions that are noted in memory are noted on disk, all in turn.
-const FLUSH_IN: Duration = Duration::from_secs(8);
-/// How long no flush is tried after one failed.
-const FLUSH_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// How long the last flush may take.
-const LAST_FLUSH: Duration = Duration::from_secs(5);
-/// How long commands under way may take to end.
-const LAST_COMMANDS: Duration = Duration::from_secs(5);
+/// In this time, all unwritten uses of tokens and sessions are written, a part of them in each turn.
+const FLUSH_PERIOD: Duration = Duration::from_secs(8);
+/// How long to wait after a failed flush.
+const FLUSH_RETRY_DELAY: Duration = Duration::from_secs(5);
+/// How long the flush at shutdown may take.
+const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long commands in progress may take at shutdown.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the store may take to close.
-const LAST_CLOSE: Duration = Duration::from_secs(20);
-/// How often the store is told of failed attempts: what a crash forgets of them.
-const SAVE_ATTEMPTS_EVERY: Duration = Duration::from_secs(2);
-/// What the kernel may keep of answers for one connection, in bytes. Linux doubles it, for what it needs itself.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often the attempt counters are saved. A crash loses the attempts since then.
+const SAVE_ATTEMPTS_INTERVAL: Duration = Duration::from_secs(2);
+/// The size of the send buffer of a connection in the kernel, in bytes. Linux doubles it for its own needs.
 const SEND_BUFFER: usize = 128 * 1024;
-/// Connections beyond the limit that a worker takes, to close an idle one for each.
-const WAITING: usize = 8;
-/// How often it is tidied up.
-const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// Connections that a worker accepts beyond its limit, so that each can replace an idle one.
+const EXCESS_CONNECTIONS: usize = 8;
+/// How often maintenance runs, for example pruning.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Runs `future` to its end on this thread, in the actix system that a [`Server`] needs.
+/// Runs `future` on this thread in the actix system that a [`Server`] needs.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     rt::System::new().block_on(future)
 }
 
-/// A server that listens. It answers as soon as this task waits for something, and keeps house once [`Server::run`] is
-/// awaited.
+/// A server that accepts connections. Its housekeeping runs once [`Server::run`] is awaited.
 pub struct Server {
-    /// Where it listens: the port that the system gave, if `server.bind` left it open.
+    /// The address it listens on. With port 0 in `server.bind`, this has the port that the system chose.
     pub address: SocketAddr,
     workers: ServerHandle,
     serving: JoinHandle<io::Result<()>>,
@@ -61,25 +60,25 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens as `config` says, for the operations of `ctx`, whose store is that of `config` and opened for a server: over
-    /// HTTP, and for commands on the socket beside the database. Within an actix system only.
-    pub fn start(config: &Config, ctx: Context) -> io::Result<Self> {
+    /// Serves the operations of `ctx` over HTTP on `listener`, and to commands on the socket beside the database. The store
+    /// of `ctx` must be the database of `config`, opened for a server. Works only within [`block_on`].
+    pub fn start(config: &Config, listener: TcpListener, ctx: Context) -> io::Result<Self> {
         let settings = &config.server;
-        let listener = TcpListener::bind(settings.bind)?;
         let address = listener.local_addr()?;
         limit_send_buffers(&listener);
         let state = web::Data::new(AppState::new(config, ctx)?);
         let connections = Connections::new(settings);
-        let (shared, taken, server) = (state.clone(), connections.clone(), settings.clone());
+        let (worker_state, worker_connections, server) = (state.clone(), connections.clone(), settings.clone());
         let builder = Workers::build()
             .workers(settings.workers)
-            .max_concurrent_connections(settings.max_connections.div_ceil(settings.workers) + WAITING)
+            .max_concurrent_connections(settings.max_connections.div_ceil(settings.workers) + EXCESS_CONNECTIONS)
             .shutdown_timeout(settings.drain_timeout.as_secs().max(1))
             .disable_signals();
         let shutdown = builder.graceful_shutdown_signal();
-        let workers =
-            builder.listen("patd", listener, move || http::service(&server, &shared, &taken, &shutdown))?.run();
-        let control = take_commands(config, &state);
+        let workers = builder
+            .listen("patd", listener, move || http::service(&server, &worker_state, &worker_connections, &shutdown))?
+            .run();
+        let control = start_control(config, &state);
         Ok(Self {
             address,
             workers: workers.handle(),
@@ -91,15 +90,16 @@ impl Server {
         })
     }
 
-    /// Waits until every thread that answers requests is there. Fails where the system gives too few.
-    pub async fn ready(&mut self) -> io::Result<()> {
+    /// Waits until every worker runs. Fails if the system gives too few threads.
+    pub async fn workers_ready(&mut self) -> io::Result<()> {
         tokio::select! {
             () = self.connections.all_workers() => Ok(()),
             ended = &mut self.serving => ended.map_err(io::Error::other)?,
         }
     }
 
-    /// Serves until `stop` says so: the first message (or its sender's end) drains, a second one forces.
+    /// Serves until a message arrives on `stop` or its sender is dropped, then drains. A second message ends the drain at
+    /// once.
     pub async fn run(self, mut stop: UnboundedReceiver<()>) -> io::Result<()> {
         let Self { workers: handle, mut serving, state, connections, drain_delay, control, .. } = self;
         let housekeeping = rt::spawn(run_housekeeping(Arc::clone(&state)));
@@ -109,34 +109,35 @@ impl Server {
             _ = stop.recv() => None,
             ended = &mut serving => Some(ended),
         };
-        let mut commands_may_end = LAST_COMMANDS;
+        let mut command_timeout = COMMAND_TIMEOUT;
         if ended.is_none() {
-            log::info!("shutting down: requests under way may end");
+            log::info!("shutting down; waiting for requests in progress");
             state.draining.store(true, Ordering::Relaxed);
             tokio::select! {
                 () = drain(&handle, drain_delay) => {}
                 Some(()) = stop.recv() => {
-                    log::warn!("forced: requests under way are cut off");
-                    commands_may_end = Duration::ZERO;
-                    // While it drains it takes no other order, so there is nothing to wait for.
+                    log::warn!("forced to stop: requests in progress are cut off");
+                    command_timeout = Duration::ZERO;
+                    // While it drains it does not react to this, so do not wait for it.
                     drop(handle.stop(false));
                 }
             }
         }
         if let Some(control) = control {
-            control.stop(commands_may_end).await;
+            control.stop(command_timeout).await;
         }
         housekeeping.abort();
         closing.abort();
-        // A store that does not answer must not keep the process from ending.
-        let last = async {
+        // A store that does not answer must not prevent the end of the process.
+        let flush = async {
             let saved = state.ops.save_attempts().await.and(state.ops.record_time().await);
             state.ops.flush_uses().await?;
             state.ops.flush_reuse().await.and(saved)
         };
-        let noted = rt::time::timeout(LAST_FLUSH, last).await;
-        let late = |_| Err(StoreError::Unavailable("no answer at shutdown".to_owned()));
-        report("noting uses", noted.unwrap_or_else(late));
+        let timed_out = |_| Err(StoreError::Unavailable("no answer at shutdown".to_owned()));
+        if let Err(error) = rt::time::timeout(FINAL_FLUSH_TIMEOUT, flush).await.unwrap_or_else(timed_out) {
+            log::warn!(error:%; "the latest uses of tokens and sessions were not written");
+        }
         close_store(&state).await;
         match ended {
             None => Ok(()),
@@ -145,33 +146,35 @@ impl Server {
     }
 }
 
-/// Without the socket, commands open the file themselves.
-fn take_commands(config: &Config, state: &web::Data<AppState>) -> Option<control::server::Server> {
+/// Listens for commands. If that fails, commands open the database file themselves.
+fn start_control(config: &Config, state: &web::Data<AppState>) -> Option<control::server::Server> {
     let state = state.clone().into_inner();
     match control::server::Server::start(&config.database.path, state, |state| &state.ops) {
         Ok(control) => Some(control),
         Err(error) => {
-            log::warn!(error:%; "there is no socket for commands beside the database: they will open the file themselves");
+            log::warn!(error:%; "there is no socket for commands: they will open the database file themselves");
             None
         }
     }
 }
 
-/// Threads of the framework may hold the state longer than this function runs, and the process ends without them. So the
-/// store is closed here, and not when the last of them lets it go.
+/// Closes the store now. Dropping the state would not do it in time, because threads of the framework may hold the state
+/// until the process ends.
 async fn close_store(state: &AppState) {
-    match rt::time::timeout(LAST_CLOSE, state.ops.store.close()).await {
+    match rt::time::timeout(CLOSE_TIMEOUT, state.ops.store.close()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => log::error!(error:%; "the database was not closed in order"),
-        Err(_) => log::error!("the database was not closed within {LAST_CLOSE:?}: its latest changes are in its log"),
+        Ok(Err(error)) => log::error!(error:%; "the database was not closed cleanly"),
+        Err(_) => log::error!(
+            "the database was not closed within {CLOSE_TIMEOUT:?}; its latest changes are safe in its write-ahead log"
+        ),
     }
 }
 
-/// Limits what the kernel keeps for clients that do not read, which counts as memory of the process where that is limited.
-/// Connections take the limit over from the socket that they come in by; by itself it grows to megabytes.
+/// Limits how much the kernel buffers for clients that do not read. Without a limit that grows to megabytes for each
+/// connection, and containers count it as memory of the process. Connections inherit the limit from the listener.
 fn limit_send_buffers(listener: &TcpListener) {
     if let Err(error) = sockopt::set_socket_send_buffer_size(listener, SEND_BUFFER) {
-        log::debug!("the send buffers keep the size that the system gives them: {error}");
+        log::debug!("the size of the send buffers cannot be set: {error}");
     }
 }
 
@@ -181,28 +184,28 @@ async fn drain(handle: &ServerHandle, delay: Duration) {
 }
 
 async fn run_housekeeping(state: Arc<AppState>) {
-    // A little at a time rather than all at once: so no check waits behind a flood of writes.
-    let mut turns = rt::time::interval(FLUSH_IN / uses::TURNS);
+    // Many small turns instead of one large flush, so that checks do not wait behind many writes.
+    let mut turns = rt::time::interval(FLUSH_PERIOD / uses::TURNS);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut tidied, mut saved) = (Instant::now(), Instant::now());
+    let (mut maintained_at, mut saved_at) = (Instant::now(), Instant::now());
     loop {
         turns.tick().await;
         state.ops.observe_clock();
-        let flushed = state.ops.flush_some_uses().await;
-        let noted = state.ops.flush_reuse().await;
-        let failed = flushed.is_err() || noted.is_err();
-        report("noting uses", flushed);
-        report("noting reuse of tokens", noted);
-        if saved.elapsed() >= SAVE_ATTEMPTS_EVERY {
-            saved = Instant::now();
-            report("noting failed attempts", state.ops.save_attempts().await);
+        let uses = state.ops.flush_some_uses().await;
+        let reuse = state.ops.flush_reuse().await;
+        let failed = uses.is_err() || reuse.is_err();
+        report("writing the uses of tokens and sessions", uses);
+        report("writing the reuse of tokens", reuse);
+        if saved_at.elapsed() >= SAVE_ATTEMPTS_INTERVAL {
+            saved_at = Instant::now();
+            report("saving the attempt counters", state.ops.save_attempts().await);
         }
-        if tidied.elapsed() >= TIDY_EVERY {
-            tidied = Instant::now();
-            report("tidying", state.ops.run_maintenance().await);
+        if maintained_at.elapsed() >= MAINTENANCE_INTERVAL {
+            maintained_at = Instant::now();
+            report("maintenance", state.ops.run_maintenance().await);
         }
         if failed {
-            rt::time::sleep(FLUSH_AGAIN_AFTER).await;
+            rt::time::sleep(FLUSH_RETRY_DELAY).await;
         }
     }
 }
@@ -216,6 +219,6 @@ async fn close_stuck(connections: Connections) {
 
 fn report(what: &str, outcome: Result<(), StoreError>) {
     if let Err(error) = outcome {
-        log::warn!(error:%; "{what} failed and will be tried again");
+        log::warn!(error:%; "{what} failed and will be retried");
     }
 }

@@ -1,31 +1,31 @@
-//! `patd config`: whether the settings are sound.
+//! `patd config`: checks the settings.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{Failure, Shared, output};
+use super::{failure::Failure, global::GlobalOptions, output, terminal::escaped};
 use crate::config::{Config, Sources};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Say whether the settings are sound: exit code 0 or 6
+    /// Check the settings: exit code 0 if they are valid, 6 if not
     Check {
-        /// Check this file alone [default: all that `patd serve` would use, the environment included]
+        /// Check only this file [default: everything that `patd serve` would use, including the environment]
         file: Option<PathBuf>,
     },
 }
 
-pub(super) fn run(shared: &Shared, command: &Command) -> Result<(), Failure> {
+pub(super) fn run(options: &GlobalOptions, command: &Command) -> Result<(), Failure> {
     let Command::Check { file } = command;
     let sources = match file {
         Some(file) => Sources { file: Some(file.clone()), ..Sources::default() },
-        None => shared.sources()?,
+        None => options.sources()?,
     };
     let subject = match &sources.file {
-        Some(file) => output::escaped(&file.display().to_string()),
+        Some(file) => escaped(&file.display().to_string()),
         None => "the configuration (no file)".to_owned(),
     };
     Config::load(sources)?;
-    output::print(&format!("{subject} is sound"))
+    output::print(&format!("{subject} is valid"))
 }

@@ -1,38 +1,39 @@
-//! Why a command did not do what was asked, and the exit code that says so.
+//! Why a command failed: the message on stderr and the exit code.
 
 use std::io;
 
-use super::output;
+use super::terminal::{escaped, print_message};
 use crate::{
     config::{ConfigError, ConfigErrors},
     control,
     ops::{self, FieldError},
+    store::sqlite::OpenError,
 };
 
-/// Why a command ended before it was done. Each message is a sentence for whoever typed the command.
+/// Why a command failed. Each text is a message for the user of the command line.
 #[derive(Debug)]
 pub enum Failure {
-    /// Something that should not happen.
+    /// A defect of patd.
     Defect(String),
     /// The output could not be written.
     Output(io::Error),
-    /// The command makes no sense as it was typed.
+    /// The command line is wrong.
     Usage(String),
-    /// The user or token does not exist.
+    /// The user, token or environment does not exist.
     NotFound(String),
-    /// Rules forbid it; a sentence each.
+    /// One message for each rule that was broken.
     Refused(Vec<String>),
-    /// The database or the address cannot be had now.
+    /// The database or the address to listen on cannot be used now.
     Unavailable(String),
-    /// The settings cannot be used.
+    /// The settings have errors.
     Configuration(ConfigErrors),
 }
 
 impl Failure {
-    /// The exit code, as `patd --help` lists them. A reader who has seen enough is no failure.
+    /// The exit code, as `patd --help` lists them. It is 0 if the reader of the output closed the pipe.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Output(_) if self.is_quiet() => 0,
+            Self::Output(_) if self.is_closed_pipe() => 0,
             Self::Defect(_) | Self::Output(_) => 1,
             Self::Usage(_) => 2,
             Self::NotFound(_) => 3,
@@ -42,27 +43,27 @@ impl Failure {
         }
     }
 
-    /// Tells it on stderr.
+    /// Prints the messages on stderr.
     pub fn report(&self) {
-        if self.is_quiet() {
+        if self.is_closed_pipe() {
             return;
         }
-        for sentence in self.sentences() {
-            output::note(&format!("patd: {sentence}"));
+        for message in self.messages() {
+            print_message(&format!("patd: {message}"));
         }
     }
 
-    fn is_quiet(&self) -> bool {
+    fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    fn sentences(&self) -> Vec<String> {
+    fn messages(&self) -> Vec<String> {
         match self {
-            Self::Refused(sentences) => sentences.clone(),
+            Self::Refused(messages) => messages.clone(),
             Self::Output(error) => vec![format!("the output cannot be written: {error}")],
             Self::Configuration(ConfigErrors(errors)) => errors.iter().map(ToString::to_string).collect(),
-            Self::Defect(sentence) | Self::Usage(sentence) | Self::NotFound(sentence) | Self::Unavailable(sentence) => {
-                vec![sentence.clone()]
+            Self::Defect(message) | Self::Usage(message) | Self::NotFound(message) | Self::Unavailable(message) => {
+                vec![message.clone()]
             }
         }
     }
@@ -82,15 +83,15 @@ impl From<ConfigErrors> for Failure {
 
 impl From<Vec<FieldError>> for Failure {
     fn from(violations: Vec<FieldError>) -> Self {
-        Self::Refused(violations.into_iter().map(as_typed).collect())
+        Self::Refused(violations.into_iter().map(with_flag).collect())
     }
 }
 
-/// The sentence in the terms of the command line: it names the flag and not the API's field.
-fn as_typed(violation: FieldError) -> String {
+/// The message with the name of the flag instead of the field of the API.
+fn with_flag(violation: FieldError) -> String {
     let FieldError { field, message } = violation;
     let Some(predicate) = message.strip_prefix(&format!("The {field} field ")) else { return message };
-    let (name, place) = field.split_once('.').unwrap_or((&field, ""));
+    let (name, index) = field.split_once('.').unwrap_or((&field, ""));
     let flag = match name {
         "abilities" => "--ability",
         "email" => "--email",
@@ -100,8 +101,8 @@ fn as_typed(violation: FieldError) -> String {
         "password" => "the password",
         _ => return message,
     };
-    match place.parse::<usize>() {
-        Ok(place) => format!("{flag} number {} {predicate}", place + 1),
+    match index.parse::<usize>() {
+        Ok(index) => format!("{flag} number {} {predicate}", index + 1),
         Err(_) => format!("{flag} {predicate}"),
     }
 }
@@ -109,28 +110,28 @@ fn as_typed(violation: FieldError) -> String {
 impl From<control::Error> for Failure {
     fn from(error: control::Error) -> Self {
         match error {
-            control::Error::NoUser(who) => {
-                Self::NotFound(format!("there is no user {}; patd user list shows all", output::escaped(&who)))
+            control::Error::NoUser(user) => {
+                Self::NotFound(format!("there is no user {}; list all users with: patd user list", escaped(&user)))
             }
             control::Error::NoToken(id) => {
-                let which = id.map_or_else(|| "such an id".to_owned(), |id| format!("the id {}", output::escaped(&id)));
-                Self::NotFound(format!("there is no live token with {which}; patd token list shows their ids"))
+                let which = id.map_or_else(|| "such an id".to_owned(), |id| format!("the id {}", escaped(&id)));
+                Self::NotFound(format!("there is no active token with {which}; list the tokens with: patd token list"))
             }
             control::Error::NoEnvironment(id) => {
-                Self::NotFound(format!("there is no environment with the id {}", output::escaped(&id)))
+                Self::NotFound(format!("there is no environment with the id {}", escaped(&id)))
             }
             control::Error::Invalid(broken) => broken.into_iter().map(FieldError::from).collect::<Vec<_>>().into(),
-            control::Error::Refused(sentence) => Self::Refused(vec![sentence]),
+            control::Error::Refused(message) => Self::Refused(vec![message]),
             control::Error::NotAnswered(why) => Self::Unavailable(why),
             control::Error::NotChanged(why) => Self::Unavailable(format!("{why}; nothing was changed")),
             control::Error::Unknown(why) => {
-                Self::Unavailable(format!("{why}; what was asked may or may not have happened"))
+                Self::Unavailable(format!("{why}; it is unknown whether the change was made"))
             }
-            control::Error::Defect(sentence) => Self::Defect(sentence),
+            control::Error::Defect(message) => Self::Defect(message),
             control::Error::OtherRelease(release) => Self::Unavailable(format!(
-                "the database is served by patd {}, which does not understand this command of patd {}: use the command \
-                 of that release, or restart the server with this one",
-                output::escaped(&release),
+                "the server of this database is patd {}, which does not understand this command of patd {}: use the patd \
+                 command of that release, or restart the server with this release",
+                escaped(&release),
                 env!("CARGO_PKG_VERSION")
             )),
         }
@@ -140,6 +141,12 @@ impl From<control::Error> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::Unavailable(error.to_string())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where a command takes a password from: a prompt, stdin or a file, never an argument, which `ps` and histories show.
+//! Reads a password from a prompt, stdin or a file. Never from an argument, because `ps` and shell histories show it.
 
 use std::{
     fs::File,
@@ -9,42 +9,42 @@ use std::{
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::{control::Secret, domain::account::Password, ops::FieldError};
 
-/// A longer line is refused in any case ([`Password::MAX_BYTES`]); this bounds what is read of it.
+/// How much of a line is read, in bytes. Passwords longer than [`Password::MAX_BYTES`] are refused anyway.
 const MAX_LINE: u64 = 16 * 1024;
 
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(super) struct PasswordSource {
-    /// Read the password from stdin: its first line
+    /// Read the password from the first line of stdin
     #[arg(long)]
     password_stdin: bool,
-    /// Read the password from a file: its first line
+    /// Read the password from the first line of a file
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
 
 impl PasswordSource {
-    /// Reads the password, from a prompt where no option says otherwise.
+    /// Reads the password. Without an option, asks for it in the terminal.
     pub(super) fn read(&self) -> Result<Secret, Failure> {
         let text = match &self.password_file {
             Some(path) => File::open(path)
                 .and_then(|file| first_line(BufReader::new(file)))
-                .map_err(|error| unreadable(&path.display().to_string(), &error))?,
+                .map_err(|error| cannot_read(&path.display().to_string(), &error))?,
             None if self.password_stdin => {
-                first_line(io::stdin().lock()).map_err(|error| unreadable("stdin", &error))?
+                first_line(io::stdin().lock()).map_err(|error| cannot_read("stdin", &error))?
             }
             None if io::stdin().is_terminal() => prompt()?,
             None => {
                 return Err(Failure::Usage(
-                    "there is no terminal to ask for the password on; give it by --password-stdin or --password-file FILE"
+                    "there is no terminal to ask for the password; pass it with --password-stdin or --password-file FILE"
                         .into(),
                 ));
             }
         };
-        // Judged before it goes anywhere.
+        // Checked before it is sent anywhere.
         Password::parse(&text).map_err(|error| vec![FieldError::new("password", error)])?;
         Ok(Secret::new(text))
     }
@@ -52,11 +52,11 @@ impl PasswordSource {
 
 fn prompt() -> Result<Zeroizing<String>, Failure> {
     let ask = |prompt: &str| {
-        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| unreadable("the terminal", &error))
+        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| cannot_read("the terminal", &error))
     };
     let password = ask("Password: ")?;
-    if *password != *ask("Again: ")? {
-        return Err(Failure::Refused(vec!["the two passwords differ".into()]));
+    if *password != *ask("Repeat the password: ")? {
+        return Err(Failure::Refused(vec!["the two passwords are different".into()]));
     }
     Ok(password)
 }
@@ -69,8 +69,8 @@ fn first_line(reader: impl BufRead) -> io::Result<Zeroizing<String>> {
     Ok(line)
 }
 
-fn unreadable(from: &str, error: &io::Error) -> Failure {
-    Failure::Refused(vec![format!("the password cannot be read from {from}: {error}")])
+fn cannot_read(source: &str, error: &io::Error) -> Failure {
+    Failure::Refused(vec![format!("the password cannot be read from {source}: {error}")])
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `patd policy`: the dry run of a policy, decided by the very code that answers a proxy.
+//! `patd policy`: shows what a policy decides about a request. Uses the code that answers proxies.
 
 use std::{io, net::IpAddr};
 
@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Failure, Shared, output};
+use super::{failure::Failure, global::GlobalOptions, output, terminal::escaped};
 use crate::{
     config::Config,
     control::{JudgeToken, JudgedView, Request, Secret, Verdict},
@@ -20,78 +20,78 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Say which rule decides over a request, and whether a token would pass: exit code 0, or 4 where it would not
+    /// Show which rule decides about a request, and whether a token is allowed: exit code 0, or 4 if it is refused
     Explain {
-        /// The policy, by name
+        /// The name of the policy
         #[arg(long, value_name = "NAME")]
         policy: String,
-        /// The request's method
+        /// The method of the request
         #[arg(long, default_value = "GET")]
         method: String,
-        /// The request's path as a client would send it, query and all
+        /// The path of the request as the client sends it, with its query
         #[arg(long)]
         path: String,
-        /// Read a token from stdin and say whether it would pass
+        /// Read a token from stdin and show whether it is allowed
         #[arg(long)]
         token_stdin: bool,
-        /// From where the request comes, for a token that is bound to addresses
+        /// The address of the client, for a token that allows only some addresses
         #[arg(long, value_name = "ADDRESS", requires = "token_stdin")]
         ip: Option<IpAddr>,
-        /// Print one line of JSON instead of text
+        /// Print one line of JSON
         #[arg(long)]
         json: bool,
     },
 }
 
-/// What became of a request, in words that the JSON shares with the text.
+/// The result. Its fields are those of the JSON.
 #[derive(Serialize)]
 struct Explanation {
     policy: String,
     method: String,
     path: String,
-    /// The place of the rule, from 1.
+    /// The number of the rule, from 1.
     rule: Option<usize>,
     methods: Vec<String>,
     paths: Vec<String>,
     public: bool,
     credentials: Vec<&'static str>,
-    /// What the rule needs, all of it: `required` in the answer to a token that lacks one.
+    /// The abilities that the rule requires.
     abilities: Vec<String>,
     /// The segments of the path as the application sees them.
     segments: Vec<String>,
-    /// What a 401 offers.
+    /// The challenges of a 401.
     challenges: Vec<&'static str>,
-    /// Where a token is looked for besides `Authorization`.
+    /// Where a token may be sent besides `Authorization`.
     credential_from: Vec<String>,
     /// The identity headers that are not sent empty.
     identity_headers: Vec<&'static str>,
-    /// Who asks, where the token is accepted.
+    /// The principal, if the token is accepted.
     user_id: Option<String>,
     token_id: Option<String>,
-    /// Whether the token passes, or anybody; none where no token was given to a rule that needs one.
+    /// Whether the request is allowed. `None` if the rule requires a token and none was given.
     passes: Option<bool>,
     reason: String,
 }
 
-pub(super) fn run(shared: &Shared, command: &Command) -> Result<(), Failure> {
+pub(super) fn run(options: &GlobalOptions, command: &Command) -> Result<(), Failure> {
     let Command::Explain { policy, method, path, token_stdin, ip, json } = command;
-    let config = Config::load(shared.sources()?)?;
+    let config = Config::load(options.sources()?)?;
     let mut explanation = Explanation::new(policy, method, path);
     match authorization::find_policy(&config.policies, policy) {
         Ok(policy) => {
             let forwarded = ForwardedRequest { policy, method, target: path };
-            explanation.take_options(forwarded);
+            explanation.add_options(forwarded);
             match authorization::find_rule(forwarded) {
-                Ok((at, rule)) => explanation.take_rule(at, rule),
+                Ok((at, rule)) => explanation.add_rule(at, rule),
                 Err(denied) => explanation.reason = reason_of(denied),
             }
             if *token_stdin && explanation.passes.is_none() {
                 let mut token = Zeroizing::new(String::new());
                 io::stdin()
                     .read_line(&mut token)
-                    .map_err(|error| Failure::Usage(format!("no token on stdin: {error}")))?;
+                    .map_err(|error| Failure::Usage(format!("the token cannot be read from stdin: {error}")))?;
                 let token = Secret::new(Zeroizing::new(token.trim_end_matches(['\r', '\n']).to_owned()));
-                explanation.judge(shared, token, *ip)?;
+                explanation.judge(options, token, *ip)?;
             }
         }
         Err(denied) => explanation.reason = reason_of(denied),
@@ -106,7 +106,7 @@ pub(super) fn run(shared: &Shared, command: &Command) -> Result<(), Failure> {
     }
 }
 
-/// Why nobody passes.
+/// Why every request is refused.
 fn reason_of(denied: PolicyRejection) -> String {
     match denied {
         PolicyRejection::UnknownPolicy => "there is no policy of that name".into(),
@@ -118,8 +118,8 @@ fn reason_of(denied: PolicyRejection) -> String {
             }
             reason
         }
-        PolicyRejection::NoRule => "no rule is for this method and path, so nobody passes".into(),
-        PolicyRejection::WrongKind => "the rule does not take this kind of credential".into(),
+        PolicyRejection::NoRule => "no rule matches this method and path, so every request is refused".into(),
+        PolicyRejection::WrongKind => "the rule does not accept this kind of credential".into(),
     }
 }
 
@@ -146,18 +146,18 @@ impl Explanation {
         }
     }
 
-    fn take_options(&mut self, forwarded: ForwardedRequest<'_>) {
+    fn add_options(&mut self, forwarded: ForwardedRequest<'_>) {
         let options = forwarded.policy.options();
         let read = forwarded.policy.read(forwarded.target);
         self.segments =
             read.map_or_else(|_| Vec::new(), |path| path.segments().iter().map(ToString::to_string).collect());
         self.challenges = options.challenges.names();
         self.credential_from = options.credential_from.iter().map(ToString::to_string).collect();
-        let wanted = IdentityHeader::ALL.into_iter().filter(|header| options.identity_headers.wants(*header));
-        self.identity_headers = wanted.map(IdentityHeader::as_str).collect();
+        let sent = IdentityHeader::ALL.into_iter().filter(|header| options.identity_headers.wants(*header));
+        self.identity_headers = sent.map(IdentityHeader::as_str).collect();
     }
 
-    fn take_rule(&mut self, at: usize, rule: &Rule) {
+    fn add_rule(&mut self, at: usize, rule: &Rule) {
         self.rule = Some(at + 1);
         self.methods.clone_from(&rule.methods);
         self.paths = rule.paths.iter().map(|pattern| pattern.as_str().to_owned()).collect();
@@ -165,35 +165,35 @@ impl Explanation {
             policy::Access::Public => {
                 self.public = true;
                 self.passes = Some(true);
-                self.reason = "the rule is public, so anybody passes".into();
+                self.reason = "the rule is public, so every request is allowed".into();
             }
             policy::Access::Credential { kinds, abilities } => {
                 self.credentials = kinds.iter().map(|kind| kind.as_str()).collect();
                 self.abilities = abilities.iter().map(ToString::to_string).collect();
                 self.passes = None;
-                self.reason = "give a token with --token-stdin to see whether it passes".into();
+                self.reason = "pass a token with --token-stdin to see whether it is allowed".into();
             }
         }
     }
 
-    /// Says whether the token passes by the rule, and why or why not.
-    fn judge(&mut self, shared: &Shared, token: Secret, address: Option<IpAddr>) -> Result<(), Failure> {
+    /// Finds out whether the rule allows the token, and why.
+    fn judge(&mut self, options: &GlobalOptions, token: Secret, address: Option<IpAddr>) -> Result<(), Failure> {
         let kinds = self.credentials.iter().map(ToString::to_string).collect();
         let request = JudgeToken { token, kinds, abilities: self.abilities.clone(), address };
-        let answer = shared.ask(Request::JudgeToken(request), Access::Existing)?;
+        let answer = options.execute(Request::JudgeToken(request), Access::Existing)?;
         let JudgedView { who, user_id, token_id, verdict } = answer.single()?;
         (self.user_id, self.token_id) = (user_id, token_id);
-        let who = who.unwrap_or_default();
+        let owner = who.unwrap_or_default();
         self.passes = Some(matches!(verdict, Verdict::Passes));
         self.reason = match verdict {
-            Verdict::Passes => format!("the token of {who} passes"),
+            Verdict::Passes => format!("the token of {owner} is allowed"),
             Verdict::AddressMissing => {
-                "the token is bound to addresses: say with --ip from where it is used".to_owned()
+                "the token allows only some addresses; name the address of the client with --ip".to_owned()
             }
             Verdict::Denied(reason) => format!("the token is not accepted: {reason}"),
             Verdict::Lacks(missing) => {
                 let missing = missing.join(", ");
-                format!("the token of {who} does not hold all of the abilities needed: it lacks {missing}")
+                format!("the token of {owner} lacks required abilities: {missing}")
             }
             Verdict::WrongKind => reason_of(PolicyRejection::WrongKind),
         };
@@ -201,13 +201,12 @@ impl Explanation {
     }
 
     fn text(&self) -> String {
-        let line = |key: &str, value: &str| format!("{key:<12} {}\n", output::escaped(value));
+        let line = |key: &str, value: &str| format!("{key:<12} {}\n", escaped(value));
         let mut text = line("request", &format!("{} {}", self.method, self.path));
         text += &line("policy", &self.policy);
-        // A path that reads as it is written, and what every policy does by default, need no line.
-        let plain = self.path.split('?').next().unwrap_or_default();
-        if !self.segments.is_empty() && format!("/{}", self.segments.join("/")) != plain || self.has_slash_in_segment()
-        {
+        // A path without special characters and options with their default need no line.
+        let path = self.path.split('?').next().unwrap_or_default();
+        if !self.segments.is_empty() && format!("/{}", self.segments.join("/")) != path || self.has_slash_in_segment() {
             text +=
                 &line("segments", &self.segments.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(" "));
         }

@@ -1,134 +1,107 @@
-//! `patd serve`: the server, from its settings to its last request.
+//! `patd serve`: runs the server until a signal stops it.
 
 use std::{io, net::SocketAddr};
 
 use clap::Args;
-use rustix::process::Signal;
-use tokio::{
-    signal::unix::{self, SignalKind, signal},
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-};
+use tokio::sync::mpsc::unbounded_channel;
 
-use super::{Failure, Shared, USING_FOUND_FILE, context, open_server_store, resources};
+use super::{
+    failure::Failure,
+    global::{GlobalOptions, USING_DEFAULT_FILE},
+    resources, signals,
+};
 use crate::{
+    compose::{self, SystemClock},
     config::Config,
     domain::text::shell_word,
     logging,
-    ops::{Context, accounts},
-    server::{self, Server},
+    ops::{Context, accounts, clock::Clock},
+    server,
+    store::sqlite::Access,
 };
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where to listen; wins over server.bind
+    /// The address to listen on, such as 127.0.0.1:8080; overrides server.bind
     #[arg(long, value_name = "ADDR")]
     bind: Option<String>,
-    /// Believe the system clock, whatever times the database holds
+    /// Trust the system clock, even if it contradicts the times in the database
     ///
-    /// A server distrusts a system clock that is behind the latest time in the database by more than a minute, or ahead of
-    /// it by more than a year: it issues nothing then. If the system clock is right all the same, because the database holds
-    /// a wrong time or the server was off for over a year, start once with this flag.
+    /// The server issues nothing while the system clock is more than a minute behind the latest time in the database, or
+    /// more than a year ahead of it. If the system clock is right, because the database holds a wrong time or the server
+    /// was off for more than a year, start once with this flag.
     #[arg(long)]
     trust_clock: bool,
 }
 
-pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<(), Failure> {
-    let mut sources = shared.silent_sources()?;
+pub(super) fn run(options: &GlobalOptions, arguments: Arguments) -> Result<(), Failure> {
+    let mut sources = options.server_sources()?;
     sources.flags.extend(arguments.bind.map(|bind| ("server.bind", bind)));
-    let first_user = first_user_command(shared, &sources.environment);
+    let first_user = first_user_command(options, &sources.environment);
     let mut config = Config::load(sources)?;
     logging::start(&config.log);
-    if shared.found_file().is_some() {
-        log::info!("{USING_FOUND_FILE}");
+    if options.default_file().is_some() {
+        log::info!("{USING_DEFAULT_FILE}");
     }
     resources::fit(&mut config)?;
     server::block_on(serve(&config, arguments.trust_clock, &first_user))
 }
 
 async fn serve(config: &Config, trust_clock: bool, first_user: &str) -> Result<(), Failure> {
-    let stop = stop_signals()?;
-    let ctx = context(config, open_server_store(config)?)?;
-    if trust_clock {
-        ctx.trust_system_clock().await?;
-    }
-    ctx.start().await?;
-    let empty = has_no_user(&ctx).await?;
+    let (stop, stopped) = unbounded_channel();
+    signals::forward_stop_signals(&stop)?;
+    signals::ignore_file_size_signal()?;
+    let backend = compose::with_cache(config, compose::open_store(config, Access::Server)?);
+    let system_clock = if trust_clock { SystemClock::Trusted } else { SystemClock::Checked };
+    let context = compose::start_context(config, backend, Clock::system(), system_clock).await?;
+    let has_no_user = has_no_user(&context).await?;
     let bind = config.server.bind;
-    let mut server = Server::start(config, ctx).map_err(|error| cannot_listen(bind, &error))?;
-    server.ready().await.map_err(ended)?;
+    let listener = compose::listen(bind).map_err(|error| cannot_listen(bind, &error))?;
+    let server = compose::start_server(config, listener, context).await.map_err(cannot_start)?;
     let address = server.address;
     log::info!(address:%; "listening on http://{address}");
     if !address.ip().to_canonical().is_loopback() {
-        log::warn!("server.bind is open to other machines, in plain HTTP: let a reverse proxy end TLS in front of it");
+        log::warn!(
+            "server.bind accepts connections from other machines over plain HTTP; use a reverse proxy that terminates TLS"
+        );
     }
-    if empty {
-        log::info!("there is no user yet; make the first with: {first_user}");
+    if has_no_user {
+        log::info!("there is no user yet; create the first with: {first_user}");
     }
-    server.run(stop).await.map_err(ended)
+    server.run(stopped).await.map_err(ended)
 }
 
-async fn has_no_user(ctx: &Context) -> Result<bool, Failure> {
-    Ok(accounts::list(ctx, None, 1).await?.is_empty())
+async fn has_no_user(context: &Context) -> Result<bool, Failure> {
+    Ok(accounts::list(context, None, 1).await?.is_empty())
 }
 
-/// The command that makes a user in the database of this run, whatever named it.
-fn first_user_command(shared: &Shared, environment: &[(String, String)]) -> String {
+/// The command that creates a user in the database of this server.
+fn first_user_command(options: &GlobalOptions, environment: &[(String, String)]) -> String {
     let mut command = "patd user create --email you@example.com --name \"Your Name\"".to_owned();
     let in_environment = environment.iter().find(|(name, _)| name == "PATD__DATABASE__PATH").map(|(_, path)| path);
-    if let Some(file) = &shared.config {
+    if let Some(file) = &options.config {
         command += &format!(" --config {}", shell_word(&file.to_string_lossy()));
     }
-    if let Some(path) = shared.database.as_ref().or(in_environment) {
+    if let Some(path) = options.database.as_ref().or(in_environment) {
         command += &format!(" --database {}", shell_word(path));
     }
     command
 }
 
-pub(super) fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
-    let why = match error.kind() {
-        io::ErrorKind::AddrInUse => "something listens there already".to_owned(),
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program already listens there".to_owned(),
         _ => error.to_string(),
     };
     Failure::Unavailable(format!(
-        "cannot listen on {address} (server.bind): {why}; name another address, of which port 0 takes any free one"
+        "cannot listen on {address} (server.bind): {reason}; choose another address, or port 0 for any free port"
     ))
 }
 
+pub(super) fn cannot_start(error: io::Error) -> Failure {
+    Failure::Unavailable(format!("the server cannot start: {error}"))
+}
+
 pub(super) fn ended(error: io::Error) -> Failure {
-    Failure::Defect(format!("the server ended: {error}"))
-}
-
-/// SIGTERM and SIGINT from now on, as [`Server::run`] takes them: they end the process no more.
-fn stop_signals() -> Result<UnboundedReceiver<()>, Failure> {
-    let (stop, stopped) = unbounded_channel();
-    send_signals(&stop)?;
-    outlive_file_size_limit()?;
-    Ok(stopped)
-}
-
-/// A file that reaches the limit of the process (`ulimit -f`) refuses the write, as a full disk does. Without this, the
-/// signal would end the process.
-fn outlive_file_size_limit() -> Result<(), Failure> {
-    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop).map_err(no_signals)
-}
-
-/// Sends each SIGTERM and SIGINT from now on to `stop`.
-pub(super) fn send_signals(stop: &UnboundedSender<()>) -> Result<(), Failure> {
-    send_signal(SignalKind::terminate(), stop)?;
-    send_signal(SignalKind::interrupt(), stop)
-}
-
-/// Sends each signal of this kind from now on to `stop`.
-pub(super) fn send_signal(kind: SignalKind, stop: &UnboundedSender<()>) -> Result<(), Failure> {
-    let signals = signal(kind).map_err(no_signals)?;
-    tokio::spawn(forward(signals, stop.clone()));
-    Ok(())
-}
-
-fn no_signals(error: io::Error) -> Failure {
-    Failure::Defect(format!("signals cannot be awaited: {error}"))
-}
-
-async fn forward(mut signals: unix::Signal, sender: UnboundedSender<()>) {
-    while signals.recv().await.is_some() && sender.send(()).is_ok() {}
+    Failure::Defect(format!("the server stopped unexpectedly: {error}"))
 }

@@ -1,8 +1,7 @@
-//! Tables for people: columns as wide as their widest cell, made to fit a terminal.
+//! Prints tables. In a terminal, some columns are shortened until a line fits.
 //!
-//! Width is what a terminal shows: two for a wide character, none for a combining one. On a terminal, the columns that can
-//! be cut are cut until a line fits. Anywhere else a line is as long as it is, unless COLUMNS says otherwise: a program
-//! that reads it gets whole values.
+//! Widths are in terminal columns: a wide character has two, a combining one none. If stdout is not a terminal, a program
+//! reads the table, so nothing is shortened unless COLUMNS is set.
 
 use std::{
     env,
@@ -12,15 +11,15 @@ use std::{
 use serde::de::DeserializeOwned;
 use unicode_width::UnicodeWidthStr;
 
-use super::{Failure, output::escaped};
+use super::{failure::Failure, output, terminal::escaped};
 use crate::control::Items;
 
-/// What stands between two columns.
+/// The space between two columns.
 const GAP: &str = "  ";
-/// A column that is cut keeps so much.
-const LEAST: usize = 6;
-/// The width of a terminal that does not tell.
-const USUAL: usize = 80;
+/// The least width of a shortened column.
+const MIN_WIDTH: usize = 6;
+/// The width of a terminal whose width is unknown.
+const DEFAULT_TERMINAL_WIDTH: usize = 80;
 
 /// A column of a table.
 #[derive(Clone, Copy)]
@@ -31,38 +30,38 @@ pub(super) struct Column {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Whole,
-    Cut,
+    Full,
+    Shortened,
     Optional,
 }
 
 impl Column {
-    /// One that is always shown whole.
-    pub(super) const fn whole(heading: &'static str) -> Self {
-        Self { heading, kind: Kind::Whole }
+    /// A column that is always shown in full.
+    pub(super) const fn full(heading: &'static str) -> Self {
+        Self { heading, kind: Kind::Full }
     }
 
-    /// One that is cut where a line would not fit.
-    pub(super) const fn cut(heading: &'static str) -> Self {
-        Self { heading, kind: Kind::Cut }
+    /// A column that is shortened if a line does not fit.
+    pub(super) const fn shortened(heading: &'static str) -> Self {
+        Self { heading, kind: Kind::Shortened }
     }
 
-    /// One that is left out where all its cells are empty, or a line would not fit.
+    /// A column that is left out if all its cells are empty or a line does not fit.
     pub(super) const fn optional(heading: &'static str) -> Self {
         Self { heading, kind: Kind::Optional }
     }
 }
 
-/// How wide a line may be.
+/// The width of a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// As wide as the terminal, if there is one.
+    /// At most that of the terminal, if there is one.
     Terminal,
-    /// As wide as it is.
-    Never,
+    /// Unlimited.
+    Unlimited,
 }
 
-/// Prints a table with a row for each item, in the same memory however many they are.
+/// Prints a row for each item. Reads the items twice instead of keeping them all in memory.
 pub(super) fn print_table<T: DeserializeOwned, const N: usize>(
     columns: [Column; N],
     fit: Fit,
@@ -70,49 +69,49 @@ pub(super) fn print_table<T: DeserializeOwned, const N: usize>(
     row: impl Fn(T) -> [String; N],
 ) -> Result<(), Failure> {
     let cells = |item| row(item).map(|cell| escaped(&cell));
-    let mut natural = [0; N];
+    let mut widths = [0; N];
     items.each(|item| {
-        for (width, cell) in natural.iter_mut().zip(cells(item)) {
+        for (width, cell) in widths.iter_mut().zip(cells(item)) {
             *width = cell.width().max(*width);
         }
         io::Result::Ok(())
     })?;
-    let widths = fitted(columns, natural, if fit == Fit::Terminal { width_of_output() } else { None });
+    let widths = fitted(columns, widths, if fit == Fit::Terminal { output_width() } else { None });
     let mut out = BufWriter::new(io::stdout().lock());
     writeln!(out, "{}", line(&columns.map(|column| column.heading.to_owned()), widths)).map_err(Failure::Output)?;
     items.each(|item| writeln!(out, "{}", line(&cells(item), widths)))?;
     out.flush().map_err(Failure::Output)
 }
 
-/// Prints lines of a key and its value.
+/// Prints a line for each key and value.
 pub(super) fn print_pairs(pairs: &[(&str, &str)]) -> Result<(), Failure> {
     let width = pairs.iter().map(|(key, _)| key.width()).max().unwrap_or(0);
     let lines =
         pairs.iter().map(|(key, value)| line(&[(*key).to_owned(), escaped(value)], [Some(width), Some(usize::MAX)]));
-    super::output::print(&lines.collect::<Vec<_>>().join("\n"))
+    output::print(&lines.collect::<Vec<_>>().join("\n"))
 }
 
-fn width_of_output() -> Option<usize> {
-    let said = env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
+fn output_width() -> Option<usize> {
+    let from_environment = env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
     let stdout = io::stdout();
     match terminal_size::terminal_size_of(&stdout) {
         Some((terminal_size::Width(columns), _)) if columns > 0 => Some(columns.into()),
-        _ if stdout.is_terminal() => said.or(Some(USUAL)),
-        _ => said,
+        _ if stdout.is_terminal() => from_environment.or(Some(DEFAULT_TERMINAL_WIDTH)),
+        _ => from_environment,
     }
 }
 
-/// The widths of the columns that are shown, in at most `room`, where the cells are as wide as `natural`. It leaves out what
-/// is optional, and then takes from the widest of those that can be cut, until a line fits or nothing is left to take.
-fn fitted<const N: usize>(columns: [Column; N], natural: [usize; N], room: Option<usize>) -> [Option<usize>; N] {
+/// The widths of the columns for cells of the widths `cells`, or `None` for a column that is left out. If a line is wider
+/// than `available`, leaves out the optional columns, then shortens the widest column again and again until it fits.
+fn fitted<const N: usize>(columns: [Column; N], cells: [usize; N], available: Option<usize>) -> [Option<usize>; N] {
     let mut widths: [Option<usize>; N] = std::array::from_fn(|at| match columns[at].kind {
-        Kind::Optional if natural[at] == 0 => None,
-        _ => Some(natural[at].max(columns[at].heading.width())),
+        Kind::Optional if cells[at] == 0 => None,
+        _ => Some(cells[at].max(columns[at].heading.width())),
     });
-    let Some(room) = room else { return widths };
+    let Some(available) = available else { return widths };
     let fits = |widths: &[Option<usize>; N]| {
         let shown = widths.iter().flatten();
-        shown.clone().sum::<usize>() + GAP.len() * shown.count().saturating_sub(1) <= room
+        shown.clone().sum::<usize>() + GAP.len() * shown.count().saturating_sub(1) <= available
     };
     if !fits(&widths) {
         for (width, column) in widths.iter_mut().zip(columns) {
@@ -120,8 +119,8 @@ fn fitted<const N: usize>(columns: [Column; N], natural: [usize; N], room: Optio
         }
     }
     while !fits(&widths) {
-        let can_give = |at: &usize| columns[*at].kind == Kind::Cut && widths[*at] > Some(LEAST);
-        let Some(widest) = (0..N).filter(can_give).max_by_key(|at| widths[*at]) else { break };
+        let can_shrink = |at: &usize| columns[*at].kind == Kind::Shortened && widths[*at] > Some(MIN_WIDTH);
+        let Some(widest) = (0..N).filter(can_shrink).max_by_key(|at| widths[*at]) else { break };
         widths[widest] = widths[widest].map(|width| width - 1);
     }
     widths
@@ -133,21 +132,21 @@ fn line<const N: usize>(cells: &[String; N], widths: [Option<usize>; N]) -> Stri
     for (cell, width) in cells.iter().zip(widths) {
         let Some(width) = width else { continue };
         line.extend(std::iter::repeat_n(' ', padding));
-        let shown = cut(cell, width);
-        line += &shown;
-        padding = width.saturating_sub(shown.width()).saturating_add(GAP.len());
+        let text = shortened(cell, width);
+        line += &text;
+        padding = width.saturating_sub(text.width()).saturating_add(GAP.len());
     }
     line.truncate(line.trim_end().len());
     line
 }
 
-/// The text, or as much of it as fits before an ellipsis.
-fn cut(text: &str, width: usize) -> String {
+/// The text, or its beginning and an ellipsis if it is too wide.
+fn shortened(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
-    // The longest, so that combining characters stay with the one that they belong to.
+    // The longest beginning that fits, so that combining characters stay with their base character.
     let end = ends.take_while(|end| text[..*end].width() < width).last().unwrap_or(0);
     format!("{}…", &text[..end])
 }
@@ -156,27 +155,28 @@ fn cut(text: &str, width: usize) -> String {
 mod tests {
     use super::*;
 
-    fn shown(rows: &[[&str; 4]], room: usize) -> Vec<String> {
-        let columns = [Column::whole("ID"), Column::cut("USER"), Column::cut("NAME"), Column::optional("EXTRA")];
+    fn table_lines(rows: &[[&str; 4]], available: usize) -> Vec<String> {
+        let columns =
+            [Column::full("ID"), Column::shortened("USER"), Column::shortened("NAME"), Column::optional("EXTRA")];
         let rows: Vec<[String; 4]> = rows.iter().map(|row| row.map(str::to_owned)).collect();
-        let mut natural = [0; 4];
+        let mut widths = [0; 4];
         for row in &rows {
-            for (width, cell) in natural.iter_mut().zip(row) {
+            for (width, cell) in widths.iter_mut().zip(row) {
                 *width = cell.width().max(*width);
             }
         }
-        let widths = fitted(columns, natural, Some(room));
+        let widths = fitted(columns, widths, Some(available));
         rows.iter().map(|row| line(row, widths)).collect()
     }
 
-    /// Where the second column begins, in columns of a terminal.
+    /// The terminal column in which the second cell begins.
     fn second_begins(line: &str, cell: &str) -> usize {
         line[..line.find(cell).unwrap()].width()
     }
 
     #[test]
     fn wide_and_combining_characters_are_aligned() {
-        let lines = shown(&[["李雷", "a", "x", ""], ["Zoe\u{308}", "b", "y", ""], ["⚙️ 1", "c", "z", ""]], 80);
+        let lines = table_lines(&[["李雷", "a", "x", ""], ["Zoe\u{308}", "b", "y", ""], ["⚙️ 1", "c", "z", ""]], 80);
         assert_eq!(lines, ["李雷  a     x", "Zoe\u{308}   b     y", "⚙️ 1  c     z"]);
         assert_eq!(
             [second_begins(&lines[0], "a"), second_begins(&lines[1], "b"), second_begins(&lines[2], "c")],
@@ -185,30 +185,31 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_cut_and_never_the_id() {
+    fn cells_are_shortened_to_fit_but_never_the_id() {
         let id = "01a20d4c-282d-734b-831f-147980497265";
-        let lines = shown(&[[id, "somebody.with.a.long.address@example.com", "李雷李雷李雷李雷李雷李雷李雷", ""]], 60);
+        let lines =
+            table_lines(&[[id, "somebody.with.a.long.address@example.com", "李雷李雷李雷李雷李雷李雷李雷", ""]], 60);
         assert_eq!(lines, [format!("{id}  somebody.…  李雷李雷…")]);
         assert!(lines[0].width() <= 60);
         assert_eq!(
-            shown(&[[id, "ada@example.com", "CI", ""]], 20)[0],
+            table_lines(&[[id, "ada@example.com", "CI", ""]], 20)[0],
             format!("{id}  ada@e…  CI"),
-            "no more can be cut"
+            "no column can be shortened further"
         );
     }
 
     #[test]
-    fn what_is_optional_is_shown_where_it_says_something_and_fits() {
+    fn an_optional_column_is_shown_if_it_is_not_empty_and_fits() {
         let rows = [["1", "ada", "CI", "x"], ["2", "ada", "CI", ""]];
-        assert_eq!(shown(&rows, 80), ["1   ada   CI    x", "2   ada   CI"]);
-        assert_eq!(shown(&rows, 20), ["1   ada   CI", "2   ada   CI"]);
+        assert_eq!(table_lines(&rows, 80), ["1   ada   CI    x", "2   ada   CI"]);
+        assert_eq!(table_lines(&rows, 20), ["1   ada   CI", "2   ada   CI"]);
     }
 
     #[test]
-    fn a_cut_keeps_combining_characters_with_theirs() {
-        assert_eq!(cut("e\u{301}e\u{301}e\u{301}e\u{301}", 3), "e\u{301}e\u{301}…");
-        assert_eq!(cut("李雷", 3), "李…");
-        assert_eq!(cut("李雷", 2), "…");
-        assert_eq!(cut("abc", 3), "abc");
+    fn combining_characters_stay_with_their_base_character() {
+        assert_eq!(shortened("e\u{301}e\u{301}e\u{301}e\u{301}", 3), "e\u{301}e\u{301}…");
+        assert_eq!(shortened("李雷", 3), "李…");
+        assert_eq!(shortened("李雷", 2), "…");
+        assert_eq!(shortened("abc", 3), "abc");
     }
 }

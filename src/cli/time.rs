@@ -1,11 +1,11 @@
-//! Durations and times as they are typed, and how long ago something was.
+//! Parses durations and times on the command line, and prints durations.
 
 use std::time::Duration;
 
 use crate::{control::Moment, domain::time::Timestamp};
 
-/// As long as the API allows: a hundred years.
-const LONGEST: Duration = Duration::from_secs(36_500 * DAY);
+/// The same limit as in the API: a hundred years.
+const MAX_DURATION: Duration = Duration::from_secs(36_500 * DAY);
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -13,7 +13,7 @@ const YEAR: u64 = 365 * DAY;
 
 /// A duration such as `90d`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, &'static str> {
-    let read = || {
+    let parse = || {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
         let seconds = match unit {
             "s" => 1,
@@ -25,31 +25,31 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, &'static str> {
         let number: u64 = Some(number).filter(|n| !n.starts_with('+'))?.parse().ok()?;
         Some(Duration::from_secs(number.checked_mul(seconds)?))
     };
-    read()
-        .filter(|duration| (Duration::from_secs(1)..=LONGEST).contains(duration))
-        .ok_or("must be written 30m, 12h or 90d, at least 1s and at most 36500d")
+    parse()
+        .filter(|duration| (Duration::from_secs(1)..=MAX_DURATION).contains(duration))
+        .ok_or("must be a duration such as 30m, 12h or 90d, from 1s to 36500d")
 }
 
 /// A time, or a duration from now into the future.
-pub(super) fn parse_ahead(text: &str) -> Result<Moment, &'static str> {
-    parse_time(text).or_else(|| Some(Moment::Ahead(parse_duration(text).ok()?.as_secs()))).ok_or(NOT_A_MOMENT)
+pub(super) fn parse_future(text: &str) -> Result<Moment, &'static str> {
+    parse_time(text).or_else(|| Some(Moment::Ahead(parse_duration(text).ok()?.as_secs()))).ok_or(NO_MOMENT)
 }
 
 /// A time, or a duration from now into the past.
-pub(super) fn parse_ago(text: &str) -> Result<Moment, &'static str> {
-    parse_time(text).or_else(|| Some(Moment::Ago(parse_duration(text).ok()?.as_secs()))).ok_or(NOT_A_MOMENT)
+pub(super) fn parse_past(text: &str) -> Result<Moment, &'static str> {
+    parse_time(text).or_else(|| Some(Moment::Ago(parse_duration(text).ok()?.as_secs()))).ok_or(NO_MOMENT)
 }
 
-const NOT_A_MOMENT: &str = "must be written 2030-01-31, 2030-01-31T12:00:00Z or 90d";
+const NO_MOMENT: &str = "must be a date, a time or a duration, such as 2030-01-31, 2030-01-31T12:00:00Z or 90d";
 
-/// A date is its first second in UTC.
+/// A date means midnight UTC.
 fn parse_time(text: &str) -> Option<Moment> {
     let time = Timestamp::parse(text).or_else(|_| Timestamp::parse(&format!("{text}T00:00:00Z")));
     time.ok().map(|time| Moment::At(time.unix()))
 }
 
-/// About how long that is, in one unit.
-pub(super) fn about(duration: Duration) -> String {
+/// The duration rounded down to one unit.
+pub(super) fn rounded(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..MINUTE => format!("{seconds}s"),
@@ -75,20 +75,20 @@ mod tests {
 
     #[test]
     fn a_moment_is_a_date_a_time_or_a_duration() {
-        assert_eq!(parse_ago("2030-01-31"), Ok(Moment::At(1_896_048_000)));
-        assert_eq!(parse_ahead("2030-01-31T01:00:00+01:00"), Ok(Moment::At(1_896_048_000)));
-        assert_eq!((parse_ago("1h"), parse_ahead("1h")), (Ok(Moment::Ago(3600)), Ok(Moment::Ahead(3600))));
+        assert_eq!(parse_past("2030-01-31"), Ok(Moment::At(1_896_048_000)));
+        assert_eq!(parse_future("2030-01-31T01:00:00+01:00"), Ok(Moment::At(1_896_048_000)));
+        assert_eq!((parse_past("1h"), parse_future("1h")), (Ok(Moment::Ago(3600)), Ok(Moment::Ahead(3600))));
         for bad in ["", "yesterday", "2030-13-01", "31.1.2030", "90"] {
-            assert_eq!(parse_ago(bad), Err(NOT_A_MOMENT), "{bad}");
+            assert_eq!(parse_past(bad), Err(NO_MOMENT), "{bad}");
         }
     }
 
     #[test]
-    fn an_age_has_one_unit() {
-        for (seconds, said) in
+    fn a_rounded_duration_has_one_unit() {
+        for (seconds, text) in
             [(0, "0s"), (59, "59s"), (60, "1m"), (7199, "1h"), (DAY, "1d"), (729 * DAY, "729d"), (2 * YEAR, "2y")]
         {
-            assert_eq!(about(Duration::from_secs(seconds)), said);
+            assert_eq!(rounded(Duration::from_secs(seconds)), text);
         }
     }
 }

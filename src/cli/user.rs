@@ -1,11 +1,14 @@
-//! `patd user`: the administrator's hand on accounts.
+//! `patd user`: creates, lists and changes users, as an administrator.
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    Failure, Shared, output,
+    failure::Failure,
+    global::GlobalOptions,
+    output::{self, Format, Wide},
     password::PasswordSource,
     table::{Column, Fit, print_pairs, print_table},
+    terminal::{escaped, print_message},
 };
 use crate::{
     control::{NewUser, Request, UserList, UserSort, UserView},
@@ -15,35 +18,34 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make a user and print its id; makes the database file where there is none
+    /// Create a user and print its id; also creates the database file if it does not exist
     Create(Create),
     /// List users, oldest first
     ///
-    /// The table fits the terminal: long names and addresses are cut. In a pipe they are whole. --wide and --json show
-    /// everything, --json as one object a line.
+    /// In a terminal, long names and addresses are shortened. --wide and --json show them in full.
     List(List),
     /// Show a user
     Show {
         #[command(flatten)]
-        user: Who,
+        user: UserArgument,
         #[command(flatten)]
         format: Format,
     },
-    /// Disable a user: sessions end for good, tokens are refused until the user is enabled
-    Disable(Who),
-    /// Enable a user
-    Enable(Who),
-    /// Set the address that a user signs in with; it is not verified
+    /// Disable a user: ends all sessions, and refuses the tokens until the user is enabled
+    Disable(UserArgument),
+    /// Enable a user that was disabled
+    Enable(UserArgument),
+    /// Change the e-mail address with which a user signs in; it is not verified
     SetEmail {
         #[command(flatten)]
-        user: Who,
+        user: UserArgument,
         /// The new address
         email: String,
     },
-    /// Set a user's password, which ends all their sessions
+    /// Change the password of a user, and end all sessions of the user
     SetPassword {
         #[command(flatten)]
-        user: Who,
+        user: UserArgument,
         #[command(flatten)]
         password: PasswordSource,
     },
@@ -51,10 +53,10 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// The address to sign in with
+    /// The e-mail address to sign in with
     #[arg(long)]
     email: String,
-    /// What the person is called
+    /// The name of the person
     #[arg(long)]
     name: String,
     #[command(flatten)]
@@ -65,16 +67,16 @@ pub(super) struct Create {
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Only those whose name or address holds this text; case and accents' spelling do not matter
+    /// Only users whose name or e-mail address contains this text; ignores case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// In which order
+    /// The order
     #[arg(long, value_name = "BY", default_value = "created")]
     sort: Sort,
-    /// In the reverse of that order
+    /// Reverse the order
     #[arg(long)]
     reverse: bool,
-    /// At most so many
+    /// The most users to list
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     #[command(flatten)]
@@ -89,93 +91,80 @@ enum Sort {
     Created,
     /// By name
     Name,
-    /// By address
+    /// By e-mail address
     Email,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Who {
-    /// E-mail address or id
+pub(super) struct UserArgument {
+    /// The e-mail address or id of the user
     user: String,
 }
 
-#[derive(Clone, Copy, Debug, Args)]
-pub(super) struct Format {
-    /// Print JSON, one object a line
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Clone, Copy, Debug, Args)]
-pub(super) struct Wide {
-    /// Print all columns, as wide as they are
-    #[arg(long, conflicts_with = "json")]
-    pub(super) wide: bool,
-}
-
-pub(super) fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
-    let (request, done) = match command {
-        Command::Create(arguments) => return create(shared, arguments),
-        Command::List(arguments) => return list(shared, arguments),
-        Command::Show { user, format } => return show(shared, user.user, format),
+pub(super) fn run(options: &GlobalOptions, command: Command) -> Result<(), Failure> {
+    let (request, outcome) = match command {
+        Command::Create(arguments) => return create(options, arguments),
+        Command::List(arguments) => return list(options, arguments),
+        Command::Show { user, format } => return show(options, user.user, format),
         Command::Disable(user) => (Request::DisableUser(user.user), "is disabled"),
         Command::Enable(user) => (Request::EnableUser(user.user), "is enabled"),
         Command::SetEmail { user, email } => {
-            let email = Email::parse(&email).map_err(|error| Failure::Refused(vec![format!("the address {error}")]))?;
+            let email =
+                Email::parse(&email).map_err(|error| Failure::Refused(vec![format!("the e-mail address {error}")]))?;
             let request = Request::SetEmail { user: user.user, email: email.to_string() };
-            (request, "is the address to sign in with from now on")
+            (request, "is now the e-mail address to sign in with")
         }
-        Command::SetPassword { user, password } => return set_password(shared, user.user, &password),
+        Command::SetPassword { user, password } => return set_password(options, user.user, &password),
     };
-    said(&shared.ask(request, Access::Existing)?.single()?, done);
+    report(&options.execute(request, Access::Existing)?.single()?, outcome);
     Ok(())
 }
 
-fn create(shared: &Shared, arguments: Create) -> Result<(), Failure> {
+fn create(options: &GlobalOptions, arguments: Create) -> Result<(), Failure> {
     let Create { email, name, password, format } = arguments;
     let user = NewUser { name, email };
-    // Before somebody types a password in vain.
+    // Checked before the password is asked for.
     user.judge()?;
     let request = Request::CreateUser { user, password: password.read()? };
-    let user: UserView = shared.ask(request, Access::Create)?.single()?;
-    said(&user, "was made");
+    let user: UserView = options.execute(request, Access::Create)?.single()?;
+    report(&user, "was created");
     match format.json {
         true => output::print_json(&user),
         false => output::print(&user.id),
     }
 }
 
-fn set_password(shared: &Shared, who: String, password: &PasswordSource) -> Result<(), Failure> {
-    let database = shared.database()?;
-    // Before somebody types a password in vain.
-    let user: UserView = database.ask(Request::ShowUser(who), Access::Existing)?.single()?;
+fn set_password(options: &GlobalOptions, user: String, password: &PasswordSource) -> Result<(), Failure> {
+    let database = options.database()?;
+    // Checked before the password is asked for.
+    let user: UserView = database.execute(Request::ShowUser(user), Access::Existing)?.single()?;
     let request = Request::SetPassword { user: user.id, password: password.read()? };
-    let user = database.ask(request, Access::Existing)?.single()?;
-    said(&user, "has a new password; all sessions have ended");
+    let user = database.execute(request, Access::Existing)?.single()?;
+    report(&user, "has a new password; all sessions of the user have ended");
     Ok(())
 }
 
-fn list(shared: &Shared, arguments: List) -> Result<(), Failure> {
+fn list(options: &GlobalOptions, arguments: List) -> Result<(), Failure> {
     let List { search, sort, reverse, limit, wide, format } = arguments;
     let sort = match sort {
         Sort::Created => UserSort::Created,
         Sort::Name => UserSort::Name,
         Sort::Email => UserSort::Email,
     };
-    let items = shared.ask(Request::ListUsers(UserList { search, sort, reverse, limit }), Access::Existing)?;
+    let items = options.execute(Request::ListUsers(UserList { search, sort, reverse, limit }), Access::Existing)?;
     if format.json {
         return output::print_json_lines(items);
     }
     let state = |user: &UserView| if user.disabled_at.is_some() { "disabled" } else { "enabled" }.to_owned();
     if wide.wide {
-        let columns = ["ID", "EMAIL", "NAME", "STATE", "CREATED"].map(Column::whole);
+        let columns = ["ID", "EMAIL", "NAME", "STATE", "CREATED"].map(Column::full);
         let row = |user: UserView| {
             let state = state(&user);
             [user.id, user.email, user.name, state, user.created_at]
         };
-        return print_table(columns, Fit::Never, items, row);
+        return print_table(columns, Fit::Unlimited, items, row);
     }
-    let columns = [Column::whole("ID"), Column::whole("STATE"), Column::cut("EMAIL"), Column::cut("NAME")];
+    let columns = [Column::full("ID"), Column::full("STATE"), Column::shortened("EMAIL"), Column::shortened("NAME")];
     let row = |user: UserView| {
         let state = state(&user);
         [user.id, state, user.email, user.name]
@@ -183,8 +172,8 @@ fn list(shared: &Shared, arguments: List) -> Result<(), Failure> {
     print_table(columns, Fit::Terminal, items, row)
 }
 
-fn show(shared: &Shared, who: String, format: Format) -> Result<(), Failure> {
-    let user: UserView = shared.ask(Request::ShowUser(who), Access::Existing)?.single()?;
+fn show(options: &GlobalOptions, user: String, format: Format) -> Result<(), Failure> {
+    let user: UserView = options.execute(Request::ShowUser(user), Access::Existing)?.single()?;
     if format.json {
         return output::print_json(&user);
     }
@@ -198,6 +187,6 @@ fn show(shared: &Shared, who: String, format: Format) -> Result<(), Failure> {
     ])
 }
 
-fn said(user: &UserView, what: &str) {
-    output::note(&format!("{} {what}", output::escaped(&user.email)));
+fn report(user: &UserView, outcome: &str) {
+    print_message(&format!("{} {outcome}", escaped(&user.email)));
 }

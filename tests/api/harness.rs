@@ -12,6 +12,7 @@ use std::{
 };
 
 use patd::{
+    compose::{self, SystemClock},
     config::{Config, Sources},
     domain::{
         account::{Email, Password, User},
@@ -21,12 +22,7 @@ use patd::{
     },
     http::codes::Code,
     ops::{Context, accounts, clock::Clock},
-    server::Server,
-    store::{
-        Backend,
-        cache::Capacity,
-        sqlite::{Access, SqliteSettings, SqliteStore},
-    },
+    store::{Backend, sqlite::Access},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -94,7 +90,8 @@ impl TestApp {
             flags.push((*key, (*value).to_owned()));
         }
         let config = Config::load(Sources { file: Some(written), environment: Vec::new(), flags }).unwrap();
-        let backend = wrap(cached(&config, Arc::new(open(&config))));
+        let store = compose::open_store(&config, Access::Server).unwrap();
+        let backend = wrap(compose::with_cache(&config, store));
         let time = Arc::new(AtomicI64::new(Timestamp::parse(START).unwrap().unix()));
         let told = Arc::clone(&time);
         let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::SeqCst)));
@@ -105,9 +102,9 @@ impl TestApp {
         let of_server = config.clone();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let ctx = Context::new(&of_server, backend, clock).unwrap();
-                ctx.start().await.unwrap();
-                let server = Server::start(&of_server, ctx).unwrap();
+                let ctx = compose::start_context(&of_server, backend, clock, SystemClock::Checked).await.unwrap();
+                let listener = compose::listen(of_server.server.bind).unwrap();
+                let server = compose::start_server(&of_server, listener, ctx).await.unwrap();
                 started.send(server.address).unwrap();
                 server.run(stopped).await.unwrap();
             });
@@ -178,7 +175,7 @@ impl TestApp {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
-        let backend = Backend::new(Arc::new(open_as(&self.config, Access::Existing)));
+        let backend = Backend::new(compose::open_store(&self.config, Access::Existing).unwrap());
         self.ops = Context::new(&self.config, backend, self.ops.clock.clone()).unwrap();
     }
 
@@ -216,31 +213,6 @@ const THROTTLES: [&str; 10] = [
     "throttle.rotations_per_family_burst",
     "throttle.rotations_per_family_per_minute",
 ];
-
-/// Opens the store that `config` names, as the server does.
-pub fn open(config: &Config) -> SqliteStore {
-    open_as(config, Access::Server)
-}
-
-fn open_as(config: &Config, access: Access) -> SqliteStore {
-    let settings = SqliteSettings {
-        path: config.database.path.clone(),
-        readers: config.database.readers,
-        pool_timeout: config.database.pool_timeout,
-        busy_timeout: config.database.busy_timeout,
-        write_queue: config.database.write_queue,
-    };
-    SqliteStore::open(&settings, access).unwrap()
-}
-
-fn cached(config: &Config, store: Arc<SqliteStore>) -> Backend {
-    let cache = &config.cache;
-    let capacity = Capacity { tokens: cache.tokens, sessions: cache.sessions, unknown: cache.unknown };
-    match cache.tokens {
-        0 => Backend::new(store),
-        _ => Backend::with_cache(store, capacity),
-    }
-}
 
 pub fn email(name: &str) -> String {
     format!("{name}@example.com")

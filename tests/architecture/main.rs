@@ -21,7 +21,12 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("control", &["control", "ops", "store", "domain"], &[]),
     ("http", &["http", "ops", "store", "domain", "config", "sampling", "threads"], HTTP),
     ("server.rs", &["control", "http", "ops", "store", "domain", "config"], &["actix_web", "actix_server"]),
-    ("cli", &["cli", "control", "server", "ops", "store", "domain", "config", "logging", "threads"], &["anyhow"]),
+    ("compose.rs", &["server", "ops", "store", "domain", "config"], &[]),
+    (
+        "cli",
+        &["cli", "compose", "control", "server", "ops", "store", "domain", "config", "logging", "threads"],
+        &["anyhow"],
+    ),
     ("sampling.rs", &[], &[]),
     ("priority.rs", &[], &[]),
     ("threads.rs", &["priority"], &[]),
@@ -38,7 +43,7 @@ const GUARDED: [&str; 8] =
 const BEHIND_THE_TRAIT: [&str; 3] = ["ops", "control", "http"];
 
 /// Parts in which files still import each other in a circle. To be emptied; never to be added to.
-const WITH_CYCLES: [&str; 2] = ["cli", "store"];
+const WITH_CYCLES: [&str; 1] = ["store"];
 
 #[test]
 fn every_file_imports_only_what_its_layer_may() {

@@ -157,7 +157,7 @@ fn pretend(place: &Place, lines: &'static str) -> thread::JoinHandle<String> {
 
 #[test]
 fn without_an_answer_a_change_is_in_doubt_and_a_question_is_not() {
-    const DOUBT: &str = "may or may not have happened";
+    const DOUBT: &str = "it is unknown whether the change was made";
     let id = "01a20d4c-282d-734b-831f-147980497265";
     let cases = [
         (&["token", "revoke", id][..], "", "did not answer in 10 s"),
@@ -189,7 +189,11 @@ fn a_server_of_another_release_is_named() {
     let server = pretend(&place, "{\"failed\":{\"other_release\":\"7.0.0\"}}\n");
     let ended = place.run(&["token", "revoke", "01a20d4c-282d-734b-831f-147980497265"]);
     assert_eq!(ended.code, Some(5), "{ended:?}");
-    assert!(ended.stderr.contains("served by patd 7.0.0") && ended.stderr.contains("restart the server"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("the server of this database is patd 7.0.0")
+            && ended.stderr.contains("restart the server"),
+        "{ended:?}"
+    );
     server.join().unwrap();
 }
 

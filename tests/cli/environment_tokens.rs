@@ -94,7 +94,7 @@ fn a_running_server_obeys_the_revocation_of_one_and_of_all() {
         assert!(refused.code == Some(4) && refused.stderr.contains("patd token revoke"), "{refused:?}");
     }
     let revoked = place.run(&["token", "revoke", "--all", "--user", EMAIL]);
-    assert!(revoked.code == Some(0) && revoked.stderr.contains("good as before: 3 of their"), "{revoked:?}");
+    assert!(revoked.code == Some(0) && revoked.stderr.contains("unchanged: 3 tokens of their"), "{revoked:?}");
     assert_eq!(world.statuses(), [401, 200, 200, 200], "a user's are their personal ones");
 
     let both = ["token", "revoke", "--all", "--environment", production, "--user", EMAIL];

@@ -89,9 +89,9 @@ fn a_token_that_is_bound_to_addresses_passes_from_there_and_loses_one_use_of_its
     let made: serde_json::Value = serde_json::from_str(&made.stdout).unwrap();
     let ask = ["policy", "explain", "--policy", "app", "--path", "/calls/1", "--token-stdin"];
     for (address, code, said) in [
-        (&["--ip", "192.0.2.7"][..], 0, "passes"),
+        (&["--ip", "192.0.2.7"][..], 0, "is allowed"),
         (&["--ip", "198.51.100.7"], 4, "address not allowed"),
-        (&[], 4, "say with --ip"),
+        (&[], 4, "name the address of the client with --ip"),
     ] {
         let ended = place.run_with(&[&ask[..], address].concat(), made["token"].as_str().unwrap());
         assert!(ended.code == Some(code) && ended.stdout.contains(said), "{ended:?}");
@@ -110,7 +110,7 @@ policy       app
 rule         2: GET; /calls/**
 credentials  personal_access_token, environment_token
 abilities    calls:read
-verdict      give a token with --token-stdin to see whether it passes
+verdict      pass a token with --token-stdin to see whether it is allowed
 ";
     assert_eq!(shown.stdout, expected);
     let unknown = place.run(&["policy", "explain", "--policy", "none", "--path", "/"]);
@@ -132,7 +132,7 @@ sent in      Authorization, header:x-api-key
 challenges   basic, bearer
 abilities    projects:read, projects:list
 headers      Remote-User, X-Auth-Token-Id
-verdict      give a token with --token-stdin to see whether it passes
+verdict      pass a token with --token-stdin to see whether it is allowed
 "#;
     assert_eq!(shown.stdout, expected);
     let explanation: Value = serde_json::from_str(&place.run(&[&ask[..], &["--json"]].concat()).stdout).unwrap();
@@ -156,7 +156,7 @@ fn a_refused_token_is_told_with_its_owner_and_what_it_lacks() {
     assert_eq!((&explanation["token_id"], &explanation["user_id"]), (&made["id"], &user["id"]));
     assert_eq!(explanation["abilities"], json!(["projects:read", "projects:list"]));
     let reason = explanation["reason"].as_str().unwrap();
-    assert!(reason.ends_with("it lacks projects:list"), "{reason}");
+    assert!(reason.ends_with("lacks required abilities: projects:list"), "{reason}");
     let shown = place.run_with(&ask, made["token"].as_str().unwrap()).stdout;
     assert!(shown.contains(&format!("token        {}", made["id"].as_str().unwrap())), "{shown}");
 }

@@ -27,7 +27,7 @@ fn a_token_ends_with_what_it_made_of_itself_and_what_its_owner_made_is_named() {
         let (successor, stolen) = read(server.post(&format!("{TOKENS}/self/rotate"), &secret, &json!({ "grace": 0 })));
         let ended = place.run(&["token", command, &id]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        let said = format!("{successor}, which it made by rotating itself, is {done} with it");
+        let said = format!("its successor {successor}, made by self-rotation, is also {done}");
         assert!(ended.stderr.contains(&said), "{ended:?}");
         assert_eq!(server.get("/api/user", &stolen), 401);
 
@@ -36,7 +36,7 @@ fn a_token_ends_with_what_it_made_of_itself_and_what_its_owner_made_is_named() {
         let (successor, kept) = read(server.post(&rotate, &session, &json!({ "grace": 600 })));
         let ended = place.run(&["token", command, &id]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert!(ended.stderr.contains(&format!("good as before: {successor}")), "{ended:?}");
+        assert!(ended.stderr.contains(&format!("unchanged: its successor {successor}")), "{ended:?}");
         assert_eq!(server.get("/api/user", &kept), 200);
 
         let (id, _) = make(&server, &session);

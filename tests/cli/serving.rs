@@ -121,7 +121,7 @@ fn while_it_drains_readyz_says_no_and_the_rest_is_answered() {
 fn an_address_for_other_machines_is_warned_of() {
     let place = Place::new();
     let open = place.start(&["serve", "--bind", "0.0.0.0:0"]);
-    open.stderr_line("let a reverse proxy end TLS");
+    open.stderr_line("use a reverse proxy that terminates TLS");
     drop(open);
     let local = place.serve().terminate();
     assert!(!local.stderr.contains("TLS"), "{local:?}");
@@ -164,12 +164,12 @@ fn a_start_with_the_defaults_warns_of_nothing_also_where_files_are_few() {
     assert!(!ended.stderr.contains("WARN"), "{ended:?}");
 
     let few = serve_under(&place, "-n 500");
-    let line = few.stderr_line("fewer connections at once than server.max_connections");
+    let line = few.stderr_line("fewer connections than server.max_connections");
     assert!(line.contains("INFO") && line.contains("open_files=500"), "{line}");
     few.stderr_line("listening on");
     // Whoever asked for more than there are is warned.
     let asked = serve_under(&Place::new().set("PATD__SERVER__MAX_CONNECTIONS", "9000"), "-n 500");
-    assert!(asked.stderr_line("fewer connections at once").contains("WARN"));
+    assert!(asked.stderr_line("fewer connections").contains("WARN"));
 }
 
 #[test]

@@ -14,13 +14,13 @@ fn a_wrong_key_is_named_with_its_file() {
 }
 
 #[test]
-fn check_says_which_file_is_sound() {
+fn check_says_which_file_is_valid() {
     let place = Place::new();
     let check = |arguments: &[&str]| place.run(&[&["config", "check"], arguments].concat());
-    assert_eq!(check(&[]).stdout, "the configuration (no file) is sound\n");
+    assert_eq!(check(&[]).stdout, "the configuration (no file) is valid\n");
     place.write("config.toml", "[log]\nlevel = \"warn\"\n");
     let default = check(&[]);
-    assert_eq!(default.stdout, "config.toml is sound\n");
+    assert_eq!(default.stdout, "config.toml is valid\n");
     assert_eq!(default.stderr, "using ./config.toml\n");
     place.write("other.toml", "[log]\nlevel = \"loud\"\n");
     assert_eq!(check(&["other.toml"]).code, Some(6));

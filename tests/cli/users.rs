@@ -83,7 +83,10 @@ fn an_administrator_changes_an_address_and_a_running_server_obeys() {
     let taken = place.run(&["user", "set-email", "bob@example.com", "ADA@new.example"]);
     assert_eq!((taken.code, &*taken.stderr), (Some(4), "patd: The email has already been taken.\n"));
     let no_address = place.run(&["user", "set-email", "bob@example.com", "bob"]);
-    assert_eq!((no_address.code, &*no_address.stderr), (Some(4), "patd: the address must be a valid email address.\n"));
+    assert_eq!(
+        (no_address.code, &*no_address.stderr),
+        (Some(4), "patd: the e-mail address must be a valid email address.\n")
+    );
 }
 
 #[test]

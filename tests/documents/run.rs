@@ -183,7 +183,7 @@ impl Place {
         let mut records = fs::read_dir(self.path("record")).unwrap().map(|entry| entry.unwrap().file_name());
         records.any(|name| {
             let text = self.record(name.to_str().unwrap()).unwrap_or_default();
-            text.contains("something listens there already") || text.contains("ddress already in use")
+            text.contains("another program already listens there") || text.contains("ddress already in use")
         })
     }
 

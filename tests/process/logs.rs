@@ -154,7 +154,7 @@ fn check_lines(lines: &[Line], requests: &[Request], unreadable: usize) {
     const MEANT: [&str; 9] = [
         "a connection ended early",
         "requests that could not be read were not logged",
-        "fewer connections at once than server.max_connections",
+        "fewer connections than server.max_connections",
         "using ./config.toml",
         "listening on http",
         "signed in",

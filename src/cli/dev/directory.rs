@@ -1,7 +1,7 @@
 //! The temporary directory of `patd dev`: removed at the end, or by the next start if this process is killed.
 //!
 //! A running instance holds a lock on the file `lock` in its directory. The kernel releases it when the process dies,
-//! however that happens, so a directory whose lock is free belongs to nobody.
+//! however that happens, so a directory whose lock is free is no longer in use.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,20 +16,20 @@ use tempfile::TempDir;
 const PREFIX: &str = "patd-dev-";
 const LOCK: &str = "lock";
 
-/// A directory without a lock may belong to an instance that is just starting. After this time it does not.
-const START_TAKES_LESS_THAN: Duration = Duration::from_secs(60);
+/// A directory without a lock may belong to an instance that is starting, but not if it is older than this.
+const MAX_START_TIME: Duration = Duration::from_secs(60);
 
-/// A private directory that is removed with its content when this is dropped.
+/// A private directory. Dropping this removes it with its content.
 pub(super) struct Directory {
     directory: TempDir,
     _lock: File,
 }
 
 impl Directory {
-    /// Makes a directory and locks it.
+    /// Creates a directory and locks it.
     pub(super) fn create() -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
-        // Locked before it has its name: a lock file that others can see is never free while its instance lives.
+        // Locked before it gets its name, so that other instances never see it unlocked.
         let unnamed = directory.path().join("lock.new");
         let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unnamed)?;
         lock.try_lock()?;
@@ -41,12 +41,12 @@ impl Directory {
         self.directory.path()
     }
 
-    /// Removes the directory and says whether that worked.
+    /// Removes the directory.
     pub(super) fn remove(self) -> io::Result<()> {
         self.directory.close()
     }
 
-    /// Removes the directories of instances that were killed. What cannot be removed stays for the next start.
+    /// Removes the directories of instances that were killed. Errors are only logged: the next start tries again.
     pub(super) fn remove_abandoned(&self) {
         let Some(parent) = self.path().parent() else { return };
         let Ok(entries) = fs::read_dir(parent) else { return };
@@ -61,7 +61,7 @@ impl Directory {
 
     fn remove_if_abandoned(&self, path: &Path) -> io::Result<()> {
         let metadata = fs::symlink_metadata(path)?;
-        // In a shared directory for temporary files, anybody can make a name like this.
+        // Other users can create such a name in a shared directory for temporary files.
         if !metadata.is_dir() || metadata.uid() != fs::metadata(self.path())?.uid() {
             return Ok(());
         }
@@ -71,7 +71,7 @@ impl Directory {
                 Err(fs::TryLockError::WouldBlock) => Ok(()),
                 Err(fs::TryLockError::Error(error)) => Err(error),
             },
-            // Killed before it had a lock, so before it had a database. This removes empty directories only.
+            // The instance was killed before it had a lock, so it has no database. This removes only empty directories.
             Err(error) if error.kind() == io::ErrorKind::NotFound && is_old(&metadata) => remove_unlocked(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
@@ -83,13 +83,13 @@ fn lock_of(path: &Path) -> io::Result<File> {
     let lock: PathBuf = path.join(LOCK);
     match fs::symlink_metadata(&lock)?.is_file() {
         true => OpenOptions::new().write(true).open(lock),
-        false => Err(io::Error::other("its lock is not a file")),
+        false => Err(io::Error::other("its lock is not a regular file")),
     }
 }
 
 fn is_old(metadata: &fs::Metadata) -> bool {
     let age = metadata.modified().ok().and_then(|at| at.elapsed().ok());
-    age.is_some_and(|age| age > START_TAKES_LESS_THAN)
+    age.is_some_and(|age| age > MAX_START_TIME)
 }
 
 fn remove_unlocked(path: &Path) -> io::Result<()> {

@@ -1,8 +1,8 @@
-//! Ends `patd dev` when nobody is left to use it: when its parent process ends, or when its standard input closes.
+//! Stops `patd dev` when its parent process ends or its standard input closes.
 //!
-//! A test harness that is killed cannot stop what it started. The kernel could send a signal at the parent's death
-//! (`PR_SET_PDEATHSIG`), but it sends that when the parent's *thread* ends, which kills an instance that a worker thread
-//! of a harness has started. So the parent's id is asked for: it changes when the process has ended.
+//! A test program that is killed cannot stop the servers that it started. `PR_SET_PDEATHSIG` does not solve this: the
+//! kernel sends that signal when the parent *thread* ends, so it would stop a server that a worker thread of the test
+//! program started. Instead, this polls the id of the parent, which changes when the parent process ends.
 
 use std::{
     io::{self, Read},
@@ -17,17 +17,17 @@ use std::{
 use rustix::process::getpgrp;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::cli::output;
+use crate::cli::terminal::print_message;
 
-/// How often the parent is asked for.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// How often the parent is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The parent of this process, as it was at the start; `None` if it had ended by then.
+/// The id of the parent of this process at the start, or `None` if the parent had already ended.
 #[derive(Clone, Copy)]
 pub(super) struct Parent(Option<u32>);
 
 impl Parent {
-    /// To be called as early as possible.
+    /// Call this as early as possible.
     pub(super) fn at_start() -> Self {
         let (parent, group) = (parent_id(), getpgrp().as_raw_pid());
         let is_leader = group.unsigned_abs() == std::process::id();
@@ -39,38 +39,38 @@ impl Parent {
     }
 }
 
-/// Whether init is the parent of this process without having started it. What init starts leads a process group, or is in
-/// init's own, as in a container whose first process is the test harness. (Where another process than init adopts
-/// orphans, this cannot be told, and only a parent that ends later is noticed.)
+/// Whether the parent of this process had already ended, so that init adopted it. Processes that init itself starts lead a
+/// process group or are in that of init, for example in a container whose first process is the test program. If another
+/// process than init adopts orphans, this returns false, and only a parent that ends later is noticed.
 const fn is_orphan(parent: u32, group: i32, is_leader: bool) -> bool {
     parent == 1 && group != 1 && !is_leader
 }
 
-/// Sends to `stop`, from threads of its own, as soon as the parent ends or the standard input closes.
+/// Starts threads that send to `stop` when the parent ends or the standard input closes.
 pub(super) fn watch(parent: Parent, stop: &UnboundedSender<()>) -> io::Result<()> {
     let ended = stop.clone();
     thread::Builder::new().name("patd-parent".into()).spawn(move || {
         while !parent.has_ended() {
-            thread::sleep(INTERVAL);
+            thread::sleep(POLL_INTERVAL);
         }
-        // Twice, which cuts off requests under way: their clients have most likely ended, too.
+        // The second message cuts off requests in progress: their clients have most likely ended, too.
         let _ = ended.send(());
         let _ = ended.send(());
     })?;
-    if is_lifeline(&io::stdin())? {
+    if is_pipe(&io::stdin())? {
         let closed = stop.clone();
         thread::Builder::new().name("patd-stdin".into()).spawn(move || {
             wait_for_end(io::stdin());
-            output::note("patd dev ends: its standard input was closed");
+            print_message("patd dev stops: its standard input was closed");
             let _ = closed.send(());
         })?;
     }
     Ok(())
 }
 
-/// Whether the end of this input means something. Of a pipe or a socket, whoever started this process holds the other end.
-/// `/dev/null` and files are at their end from the beginning, and a terminal is for keys.
-fn is_lifeline(stdin: &impl AsFd) -> io::Result<bool> {
+/// Whether the input is a pipe or a socket, whose other end the process that started this one holds. `/dev/null` and files
+/// end at once, and a terminal is used for Ctrl-C.
+fn is_pipe(stdin: &impl AsFd) -> io::Result<bool> {
     let copy = std::fs::File::from(stdin.as_fd().try_clone_to_owned()?);
     let kind = copy.metadata()?.file_type();
     Ok(kind.is_fifo() || kind.is_socket())
@@ -83,8 +83,8 @@ fn wait_for_end(mut input: impl Read) {
             Ok(0) => return,
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Whoever has the other end made it not wait.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(INTERVAL),
+            // The other process set the pipe to non-blocking.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(POLL_INTERVAL),
             Err(_) => return,
         }
     }

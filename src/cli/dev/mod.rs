@@ -1,11 +1,11 @@
-//! `patd dev`: a throwaway server with credentials that work, which leaves nothing behind.
+//! `patd dev`: a temporary server with demo credentials, which leaves no files behind.
 
 mod directory;
 mod lifeline;
 
 use std::{
     fs, io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     num::NonZeroU32,
 };
 
@@ -15,8 +15,9 @@ use serde::Serialize;
 use tokio::{signal::unix::SignalKind, sync::mpsc::unbounded_channel};
 
 use self::{directory::Directory, lifeline::Parent};
-use super::{Failure, Shared, context, open_server_store, output, resources, serve};
+use super::{failure::Failure, global::GlobalOptions, output, resources, serve, signals, terminal::escaped};
 use crate::{
+    compose::{self, SystemClock},
     config::{Config, Sources, Throttle},
     domain::{
         ability::{Abilities, Ability, ServerAbility},
@@ -29,33 +30,35 @@ use crate::{
     logging,
     ops::{
         Context, accounts,
+        clock::Clock,
         tokens::{self, Expiry, TokenRequest},
     },
-    server::{self, Server},
-    store::Backend,
+    server,
+    store::sqlite::Access,
 };
 
 const EMAIL: &str = "demo@example.com";
-/// Who owns the token for introspection: so that the demo user's own tokens are one, and revoking all of them leaves it.
-const RESOURCE_SERVER: &str = "resource-server@example.com";
-/// The port that is tried first where none is asked for.
-const USUAL_PORT: u16 = 8080;
-/// The least length of the demo user's password: 24 hexadecimal digits are 96 bits.
-const PASSWORD_CHARS: usize = 24;
-/// The largest burst that a limiter takes.
-const MOST_AT_ONCE: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
+/// The owner of the token for introspection. It is not the demo user, so that revoking all tokens of the demo user leaves
+/// it valid.
+const RESOURCE_SERVER_EMAIL: &str = "resource-server@example.com";
+/// The port that is tried first if --port is not given.
+const DEFAULT_PORT: u16 = 8080;
+/// The minimum length of the generated passwords: 24 hexadecimal digits are 96 bits.
+const PASSWORD_LENGTH: usize = 24;
+/// The largest burst that the settings allow.
+const MAX_BURST: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where to listen; 0 takes any free port [default: 8080, or any free one if it is in use]
+    /// The port to listen on; 0 takes any free port [default: 8080, or any free port if 8080 is in use]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// Print one line of JSON instead of text
+    /// Print the credentials as one line of JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What whoever started it needs to know, in the order of the JSON line.
+/// What the command prints. The fields are in the order of the JSON.
 #[derive(Serialize)]
 struct Demo {
     url: String,
@@ -69,20 +72,21 @@ struct Demo {
     database: String,
 }
 
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure> {
-    if shared.database.is_some() {
-        let sentence = "patd dev has a temporary database of its own; --database belongs to patd serve";
-        return Err(Failure::Usage(sentence.into()));
+pub(super) fn run(options: &GlobalOptions, arguments: &Arguments) -> Result<(), Failure> {
+    if options.database.is_some() {
+        let message = "patd dev uses a temporary database; to use --database, run patd serve";
+        return Err(Failure::Usage(message.into()));
     }
     let parent = Parent::at_start();
-    let sources = Sources::from_process(shared.config.clone())?;
-    let (says_level, says_throttle) = (names(&sources, "log", Some("level")), names(&sources, "throttle", None));
+    let sources = Sources::from_process(options.config.clone())?;
+    let sets_level = is_set(&sources, "log", Some("level"));
+    let sets_throttle = is_set(&sources, "throttle", None);
     let mut config = Config::load(sources)?;
     config.accounts.registration = true;
-    if !says_level {
+    if !sets_level {
         config.log.level = LevelFilter::Warn;
     }
-    if !says_throttle {
+    if !sets_throttle {
         config.throttle = no_throttle();
     }
     logging::start(&config.log);
@@ -90,8 +94,8 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
     server::block_on(dev(config, arguments, parent))
 }
 
-/// Whether the settings name the section, or the key in it, whatever its value.
-fn names(sources: &Sources, section: &str, key: Option<&str>) -> bool {
+/// Whether the file or the environment sets the section, or the key in it.
+fn is_set(sources: &Sources, section: &str, key: Option<&str>) -> bool {
     let upper = |text: &str| format!("__{}", text.to_uppercase());
     let variable = format!("PATD{}{}", upper(section), key.map_or_else(|| "__".to_owned(), upper));
     let file = sources.file.as_ref();
@@ -104,9 +108,9 @@ fn names(sources: &Sources, section: &str, key: Option<&str>) -> bool {
     in_file || sources.environment.iter().any(|(name, _)| name.starts_with(&variable))
 }
 
-/// The most that the limiters can count: a million at once, again after 14 ms.
+/// The highest limits that are possible: a million attempts at once, and 70 million a minute.
 fn no_throttle() -> Throttle {
-    let (burst, per_minute) = (MOST_AT_ONCE, NonZeroU32::MAX);
+    let (burst, per_minute) = (MAX_BURST, NonZeroU32::MAX);
     Throttle {
         per_email_burst: burst,
         per_email_per_minute: per_minute,
@@ -125,62 +129,59 @@ fn no_throttle() -> Throttle {
     }
 }
 
-/// The signals are caught before the directory is made, and the directory is removed on every way out.
+/// Handles signals before it creates the directory, so that the directory is always removed.
 async fn dev(mut config: Config, arguments: &Arguments, parent: Parent) -> Result<(), Failure> {
     let (stop, stopped) = unbounded_channel();
-    serve::send_signals(&stop)?;
-    serve::send_signal(SignalKind::hangup(), &stop)?;
+    signals::forward_stop_signals(&stop)?;
+    signals::forward_signal(SignalKind::hangup(), &stop)?;
     lifeline::watch(parent, &stop)
-        .map_err(|error| Failure::Defect(format!("the parent cannot be watched: {error}")))?;
-    let directory = Directory::create().map_err(|error| temporary("made", &error))?;
+        .map_err(|error| Failure::Defect(format!("the parent process cannot be watched: {error}")))?;
+    let listener = listen(arguments.port)?;
+    let directory = Directory::create().map_err(|error| cannot("created", &error))?;
     directory.remove_abandoned();
     config.database.path = directory.path().join("patd.db");
-    let backend = open_server_store(&config)?;
-    let ctx = context(&config, backend.clone())?;
-    ctx.start().await?;
+    let backend = compose::with_cache(&config, compose::open_store(&config, Access::Server)?);
+    let ctx = compose::start_context(&config, backend, Clock::system(), SystemClock::Checked).await?;
     let mut demo = demo(&config, &ctx).await?;
-    let server = listen(&config, arguments.port, ctx, backend)?;
-    // It listens, so a request that comes before `run` waits for its answer.
+    let server = compose::start_server(&config, listener, ctx).await.map_err(serve::cannot_start)?;
     demo.url = format!("http://{}", server.address);
     let printed = match arguments.json {
         true => output::print_json(&demo),
         false => output::print(&demo.text()),
     };
     if printed.is_err() {
-        // Nobody can use a server whose credentials were not read. It closes its database before the directory goes.
+        // Without its credentials, nobody can use the server. Stop it in order: it must close its database before the
+        // directory is removed.
         let _ = stop.send(());
     }
     let ended = server.run(stopped).await.map_err(serve::ended);
     remove(directory).and(ended).and(printed)
 }
 
-/// A worker that was cut off still has the database and would complain of what is meant here.
+/// Turns the log off first: a worker that was cut off may still use the database and would report that it is gone.
 fn remove(directory: Directory) -> Result<(), Failure> {
     log::set_max_level(LevelFilter::Off);
-    directory.remove().map_err(|error| temporary("removed", &error))
+    directory.remove().map_err(|error| cannot("removed", &error))
 }
 
-fn temporary(what: &str, error: &io::Error) -> Failure {
+fn cannot(what: &str, error: &io::Error) -> Failure {
     Failure::Unavailable(format!("the temporary directory cannot be {what}: {error}"))
 }
 
-fn listen(config: &Config, port: Option<u16>, ctx: Context, backend: Backend) -> Result<Server, Failure> {
-    let start = |port, ctx| {
-        let mut config = config.clone();
-        config.server.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Server::start(&config, ctx)
+/// Binds the port, or any free one if no port was given and the default is in use.
+fn listen(port: Option<u16>) -> Result<TcpListener, Failure> {
+    let bind = |port| compose::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let first = port.unwrap_or(DEFAULT_PORT);
+    let listener = match bind(first) {
+        Err(error) if port.is_none() && error.kind() == io::ErrorKind::AddrInUse => bind(0),
+        listener => listener,
     };
-    let wanted = port.unwrap_or(USUAL_PORT);
-    let started = match start(wanted, ctx) {
-        Err(error) if port.is_none() && error.kind() == io::ErrorKind::AddrInUse => start(0, context(config, backend)?),
-        started => started,
-    };
-    started.map_err(|error| {
-        Failure::Unavailable(format!("cannot listen on 127.0.0.1:{wanted} ({error}); --port 0 takes any free port"))
+    listener.map_err(|error| {
+        Failure::Unavailable(format!("cannot listen on 127.0.0.1:{first} ({error}); --port 0 takes any free port"))
     })
 }
 
-/// Makes the demo user, signs them in, and gives them a token that may do everything; and a token for introspection.
+/// Creates the demo user with a session and a token with full access, and a token for introspection.
 async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
     let (user, password) = add_user(config, ctx, "Demo", EMAIL).await?;
     let attempt = accounts::SignInAttempt {
@@ -191,7 +192,7 @@ async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
     };
     let session = accounts::sign_in(ctx, attempt, RequestSource::COMMAND_LINE).await?;
     let issued = issue(ctx, &user, Abilities::full()).await?;
-    let (resource_server, _) = add_user(config, ctx, "Resource server", RESOURCE_SERVER).await?;
+    let (resource_server, _) = add_user(config, ctx, "Resource server", RESOURCE_SERVER_EMAIL).await?;
     let introspect = Ability::parse(ServerAbility::TokensIntrospect.as_str()).map_err(defect)?;
     let introspecting = issue(ctx, &resource_server, Abilities::new(vec![introspect]).map_err(defect)?).await?;
     Ok(Demo {
@@ -217,36 +218,36 @@ async fn add_user(config: &Config, ctx: &Context, name: &str, email: &str) -> Re
     Ok((accounts::create(ctx, account, RequestSource::COMMAND_LINE).await?, password))
 }
 
-/// A token that is called like its owner.
+/// Creates a token with the name of its owner.
 async fn issue(ctx: &Context, owner: &User, abilities: Abilities) -> Result<IssuedToken, Failure> {
     let (name, expiry, limits) = (owner.name.clone(), Expiry::Default, UsageLimits::default());
     let request = TokenRequest { owner: owner.id, name, abilities: Some(abilities), expiry, limits };
     Ok(tokens::create(ctx, request, RequestSource::COMMAND_LINE).await?)
 }
 
-/// Random, so that nobody else on the machine signs in by knowing this program.
+/// Random, because other users of the machine can connect to the server.
 fn random_password(min_length: usize) -> Result<String, Failure> {
     let mut random = [0_u8; 64];
     getrandom::fill(&mut random).map_err(defect)?;
     let mut digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.truncate(min_length.max(PASSWORD_CHARS));
+    digits.truncate(min_length.max(PASSWORD_LENGTH));
     Ok(digits)
 }
 
 fn defect(error: impl std::fmt::Display) -> Failure {
-    Failure::Defect(format!("the demo user cannot be made: {error}"))
+    Failure::Defect(format!("the demo user cannot be created: {error}"))
 }
 
 impl Demo {
     fn text(&self) -> String {
         let Self { url, email, password, session_token, token, token_id, introspect_token, .. } = self;
-        let database = output::escaped(&self.database);
+        let database = escaped(&self.database);
         let tokens = format!("{url}/api/v1/user/api-tokens");
         let session = format!("-H 'Authorization: Bearer {session_token}'");
         let curl = "curl -sS";
         format!(
             "\
-# patd listens on {url}; it ends with Ctrl-C or this shell, and its database {database} with it.
+# patd listens on {url}. It stops on Ctrl-C or when this shell ends, and deletes its database {database}.
 # Sign in as {email} with the password {password}
 
 export PATD_URL='{url}'
@@ -254,13 +255,13 @@ export PATD_SESSION='{session_token}'
 export PATD_TOKEN='{token}'
 export PATD_INTROSPECT_TOKEN='{introspect_token}'
 
-# Make a token:
+# Create a token:
 {curl} {tokens} {session} -H 'Content-Type: application/json' -d '{{\"name\":\"CI Pipeline\",\"abilities\":[\"*\"]}}'
 
-# Whose is PATD_TOKEN?
+# To whom does PATD_TOKEN belong?
 {curl} {url}/api/user -H 'Authorization: Bearer {token}'
 
-# What may PATD_TOKEN do? For software that protects something:
+# What may PATD_TOKEN do? An application asks this about the tokens that it receives:
 {curl} {url}/api/v1/introspect -H 'Authorization: Bearer {introspect_token}' -d 'token={token}'
 
 # List the tokens:

@@ -1,4 +1,4 @@
-//! How much memory the system lets this process have: the machine's, or less in a container, a unit or a shell with a
+//! How much memory this process may use: that of the machine, or less if a container, a systemd unit or a shell sets a
 //! limit.
 
 use std::{
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The least of all limits, in bytes; `None` where the system tells of none.
+/// The lowest of all limits, in bytes, or `None` if the system reports none.
 pub(super) fn limit() -> Option<u64> {
     let read = |path: &Path| fs::read_to_string(path).ok();
     let machine = read(Path::new("/proc/meminfo")).and_then(|info| total(&info));
@@ -16,14 +16,14 @@ pub(super) fn limit() -> Option<u64> {
     [machine, in_groups, data].into_iter().flatten().min()
 }
 
-/// Of `/proc/meminfo`.
+/// The total memory in `/proc/meminfo`, in bytes.
 fn total(info: &str) -> Option<u64> {
     let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// The files that may hold a limit, of every group that the process is in and those around it. A container may see its own
-/// group as the outermost. What no file holds, or "max", is no limit.
+/// The files that may have a limit: one for each control group of the process and for each group above it. A container may
+/// see its own group as the outermost. A missing file, or the text "max", means no limit.
 fn limit_files(groups: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for line in groups.lines() {
@@ -45,14 +45,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_machine_tells_its_memory() {
+    fn the_memory_of_the_machine_is_read() {
         assert_eq!(total("MemTotal:       24684904 kB\nMemFree: 1 kB\n"), Some(24_684_904 * 1024));
         assert_eq!(total("MemFree: 1 kB\n"), None);
         assert!(limit().is_some_and(|bytes| bytes > 1 << 20));
     }
 
     #[test]
-    fn the_limit_of_every_group_around_the_process_is_asked() {
+    fn the_limits_of_all_control_groups_of_the_process_are_read() {
         let files = |groups| {
             let files = limit_files(groups);
             files.iter().map(|file| file.to_str().unwrap().to_owned()).collect::<Vec<_>>()

@@ -1,68 +1,68 @@
-//! What a server needs of the system before it starts: open files, threads and memory. A start that would get too few files
-//! or threads is refused here, since the framework panics where it runs out of either.
+//! Checks that the system gives the server enough open files, threads and memory, and limits the connections accordingly.
+//! Too few files or threads are an error before the start, because the framework panics if it runs out of them.
 
 mod memory;
 
 use log::Level;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::{
     config::{Config, Sources},
     threads::Threads,
 };
 
-/// Open files for each connection.
+/// Open files per connection.
 const FILES_PER_CONNECTION: u64 = 1;
-/// Open files for each thread that answers requests: its own, and the connections that wait there for a place.
+/// Open files per worker: its own, and those of connections that wait for a free place.
 const FILES_PER_WORKER: u64 = 12;
-/// Open files for each connection to the database: the file and its log.
+/// Open files per connection to the database: the file and its write-ahead log.
 const FILES_PER_READER: u64 = 2;
-/// All others, about 20 at rest: standard streams, listeners, locks, the writer's; and some to spare.
+/// All other open files (standard streams, listeners, locks, those of the writer): about 20, and a reserve.
 const OTHER_FILES: u64 = 64;
-/// With fewer connections than this, a proxy's kept connections alone would fill the server.
-const LEAST_CONNECTIONS: u64 = 16;
-/// What a client can make the server hold for a connection while a head and a body come in, measured.
+/// With fewer connections than this, the idle connections of a proxy alone could fill the server.
+const MIN_CONNECTIONS: u64 = 16;
+/// How much memory a client can make the server use for a connection while it sends a head and a body (measured).
 const MEMORY_PER_CONNECTION: u64 = 192 << 10;
-/// Threads beside those that the settings count: the writer's, those of pools and watches, those that write large answers;
-/// and some to spare.
+/// Threads that no setting counts (the writer, pools, the file watch, large answers), and a reserve.
 const OTHER_THREADS: usize = 30;
 
-/// Fits `server.max_connections` to the open files that the system allows, of which it asks for as many as are wanted
-/// (many systems give a process 1,024 unless it asks), and the default to the memory. Refuses where there are too few files
-/// or threads to serve at all.
+/// Lowers `server.max_connections` to what the open files allow, and its default also to what the memory allows. Raises the
+/// limit of open files first, as far as the system permits (many systems start a process with 1,024). Fails if there are
+/// too few files or threads to run the server.
 pub(super) fn fit(config: &mut Config) -> Result<(), Failure> {
-    // Whether nobody asked for another number, as far as the number tells.
+    // A setting with the same number as the default counts as the default.
     let is_default = config.server.max_connections == Config::load(Sources::default())?.server.max_connections;
     fit_memory(config, is_default);
     fit_files(config, is_default)?;
-    expect_threads(config)
+    check_threads(config)
 }
 
-/// Connections may take half of the memory that passwords leave. Whoever asked for a number has it.
+/// Connections may use half of the memory that password hashing leaves. A number that was set is only warned about.
 fn fit_memory(config: &mut Config, is_default: bool) {
     let Some(limit) = memory::limit() else { return };
     let passwords = config.passwords.concurrent_hashes as u64 * u64::from(config.passwords.memory_kib) * 1024;
-    let room = memory_room(limit, passwords);
-    if room >= config.server.max_connections as u64 {
+    let allowed = connections_in_memory(limit, passwords);
+    if allowed >= config.server.max_connections as u64 {
         return;
     }
     let mib = limit >> 20;
     if !is_default {
         log::warn!(
             memory_mib = mib;
-            "server.max_connections is more than there is memory for: clients can make each connection take 192 KiB"
+            "there is not enough memory for server.max_connections: clients can make each connection use 192 KiB"
         );
         return;
     }
-    config.server.max_connections = usize::try_from(room).unwrap_or(usize::MAX);
+    config.server.max_connections = usize::try_from(allowed).unwrap_or(usize::MAX);
     log::info!(
-        connections = room, memory_mib = mib;
-        "fewer connections at once than server.max_connections: half of the memory that passwords leave, 192 KiB each"
+        connections = allowed, memory_mib = mib;
+        "fewer connections than server.max_connections: only as many as fit into half of the memory that password hashing \
+         leaves, with 192 KiB each"
     );
 }
 
-fn memory_room(limit: u64, passwords: u64) -> u64 {
-    (limit.saturating_sub(passwords) / 2 / MEMORY_PER_CONNECTION).max(LEAST_CONNECTIONS)
+fn connections_in_memory(limit: u64, passwords: u64) -> u64 {
+    (limit.saturating_sub(passwords) / 2 / MEMORY_PER_CONNECTION).max(MIN_CONNECTIONS)
 }
 
 fn fit_files(config: &mut Config, is_default: bool) -> Result<(), Failure> {
@@ -71,45 +71,44 @@ fn fit_files(config: &mut Config, is_default: bool) -> Result<(), Failure> {
     let wanted = fixed.saturating_add(FILES_PER_CONNECTION.saturating_mul(config.server.max_connections as u64));
     let allowed = rlimit::increase_nofile_limit(wanted).unwrap_or(0);
     let connections = fit_connections(config.server.max_connections as u64, fixed, allowed).ok_or_else(|| {
-        let least = fixed + FILES_PER_CONNECTION * LEAST_CONNECTIONS;
+        let least = fixed + FILES_PER_CONNECTION * MIN_CONNECTIONS;
         Failure::Unavailable(format!(
-            "the system allows this process {allowed} open files, and the server needs {least} at the least: raise the \
-             limit (ulimit -n, or LimitNOFILE= in a systemd unit), or lower server.workers or database.readers"
+            "the system allows this process {allowed} open files, and the server needs at least {least}: raise the limit \
+             (ulimit -n, or LimitNOFILE= in a systemd unit), or lower server.workers or database.readers"
         ))
     })?;
     if connections < config.server.max_connections {
-        // Who asked for a number must learn that there are fewer; the default is only a ceiling.
+        // A number that was set is expected to hold; the default is only an upper limit.
         let level = if is_default { Level::Info } else { Level::Warn };
         log::log!(
             level, connections, open_files = allowed;
-            "fewer connections at once than server.max_connections: the system allows too few open files for more \
-             (ulimit -n)"
+            "fewer connections than server.max_connections: the system allows too few open files (ulimit -n)"
         );
         config.server.max_connections = connections;
     }
     Ok(())
 }
 
-/// How many connections there are files for; `None` where too few to serve.
-fn fit_connections(asked: u64, fixed: u64, allowed: u64) -> Option<usize> {
-    let room = allowed.checked_sub(fixed)? / FILES_PER_CONNECTION;
-    let fitted = asked.min(room);
-    // Who asks for fewer may have them.
-    (fitted >= LEAST_CONNECTIONS.min(asked)).then(|| usize::try_from(fitted).unwrap_or(usize::MAX))
+/// How many connections the open files allow, or `None` if that is too few to run the server.
+fn fit_connections(wanted: u64, fixed: u64, allowed: u64) -> Option<usize> {
+    let possible = allowed.checked_sub(fixed)? / FILES_PER_CONNECTION;
+    let fitted = wanted.min(possible);
+    // Fewer than the minimum are fine if the setting asks for fewer.
+    (fitted >= MIN_CONNECTIONS.min(wanted)).then(|| usize::try_from(fitted).unwrap_or(usize::MAX))
 }
 
 const fn long_readers(config: &Config) -> u32 {
     config.database.readers.div_ceil(2)
 }
 
-/// Makes all threads at once that a server has, and ends them.
-fn expect_threads(config: &Config) -> Result<(), Failure> {
+/// Starts as many threads as the server will have, then ends them.
+fn check_threads(config: &Config) -> Result<(), Failure> {
     let count =
         config.server.workers + config.passwords.concurrent_hashes + long_readers(config) as usize + OTHER_THREADS;
     Threads::start("patd-trial", count).map(drop).map_err(|error| {
         Failure::Unavailable(format!(
-            "the system does not give this process the {count} threads that the server needs ({error}): raise its limit \
-             (ulimit -u, TasksMax= in a systemd unit, or the container's limit of processes), or lower server.workers, \
+            "the system does not give this process the {count} threads that the server needs ({error}): raise the limit \
+             (ulimit -u, TasksMax= in a systemd unit, or the process limit of the container), or lower server.workers, \
              passwords.concurrent_hashes or database.readers"
         ))
     })
@@ -131,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn connections_take_half_of_the_memory_that_passwords_leave() {
-        assert_eq!(memory_room(256 << 20, 38 << 20), 581);
-        assert_eq!(memory_room(128 << 20, 38 << 20), 240);
-        assert_eq!(memory_room(1 << 40, 38 << 20), 2_796_101);
-        assert_eq!(memory_room(16 << 20, 38 << 20), LEAST_CONNECTIONS);
+    fn connections_use_half_of_the_memory_that_password_hashing_leaves() {
+        assert_eq!(connections_in_memory(256 << 20, 38 << 20), 581);
+        assert_eq!(connections_in_memory(128 << 20, 38 << 20), 240);
+        assert_eq!(connections_in_memory(1 << 40, 38 << 20), 2_796_101);
+        assert_eq!(connections_in_memory(16 << 20, 38 << 20), MIN_CONNECTIONS);
     }
 }

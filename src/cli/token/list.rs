@@ -6,10 +6,11 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     cli::{
-        Failure, Shared, output,
+        failure::Failure,
+        global::GlobalOptions,
+        output::{self, Format, Wide},
         table::{Column, Fit, print_table},
-        time::{about, parse_ago, parse_ahead},
-        user::{Format, Wide},
+        time::{parse_future, parse_past, rounded},
     },
     control::{Moment, Request, TokenList, TokenSort, TokenState, TokenView, WhoseTokens},
     domain::time::Timestamp,
@@ -18,31 +19,31 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {
-    /// Only this user's, those of the environments that they own included: e-mail address or id
+    /// Only tokens of this user and of the environments that the user owns: e-mail address or id
     #[arg(long)]
     user: Option<String>,
-    /// Only this environment's: its id
+    /// Only tokens of this environment: its id
     #[arg(long, value_name = "ID", conflicts_with = "user")]
     environment: Option<String>,
-    /// Only those in this state [default: all but the revoked]
+    /// Only tokens in this state [default: all except revoked]
     #[arg(long)]
     state: Option<State>,
-    /// Only those whose name, or whose owner's address, holds this text; case and accents' spelling do not matter
+    /// Only tokens whose name or owner's e-mail address contains this text; ignores case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Only those that end before this: a date, a time, or 30d for within 30 days
-    #[arg(long, value_name = "WHEN", value_parser = parse_ahead)]
+    /// Only tokens that expire before this: a date, a time, or 30d for within 30 days
+    #[arg(long, value_name = "WHEN", value_parser = parse_future)]
     expires_before: Option<Moment>,
-    /// Only those that were not used since this: a date, a time, or 90d for in the last 90 days
-    #[arg(long, value_name = "WHEN", value_parser = parse_ago)]
+    /// Only tokens that were not used since this: a date, a time, or 90d for in the last 90 days
+    #[arg(long, value_name = "WHEN", value_parser = parse_past)]
     unused_since: Option<Moment>,
-    /// In which order
+    /// The order
     #[arg(long, value_name = "BY", default_value = "created")]
     sort: Sort,
-    /// In the reverse of that order
+    /// Reverse the order
     #[arg(long)]
     reverse: bool,
-    /// At most so many
+    /// The most tokens to list
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     #[command(flatten)]
@@ -64,15 +65,15 @@ enum Sort {
     Created,
     /// By name
     Name,
-    /// By the owner's address
+    /// By the owner's e-mail address
     User,
-    /// Latest use first, the unused last
+    /// Latest use first, unused tokens last
     LastUsed,
-    /// Soonest end first, the endless last
+    /// Earliest expiry first, tokens without expiry last
     Expires,
 }
 
-pub(super) fn run(shared: &Shared, arguments: List) -> Result<(), Failure> {
+pub(super) fn run(options: &GlobalOptions, arguments: List) -> Result<(), Failure> {
     let List { user, environment, state, search, expires_before, unused_since, sort, reverse, limit, wide, format } =
         arguments;
     let list = TokenList {
@@ -95,21 +96,21 @@ pub(super) fn run(shared: &Shared, arguments: List) -> Result<(), Failure> {
         reverse,
         limit,
     };
-    let items = shared.ask(Request::ListTokens(list), Access::Existing)?;
+    let items = options.execute(Request::ListTokens(list), Access::Existing)?;
     if format.json {
         return output::print_json_lines(items);
     }
     if wide.wide {
         let headings = ["ID", "USER", "ENVIRONMENT", "NAME", "ABILITIES", "HINT", "STATE", "LAST USED", "EXPIRES"];
-        return print_table(headings.map(Column::whole), Fit::Never, items, wide_row);
+        return print_table(headings.map(Column::full), Fit::Unlimited, items, wide_row);
     }
     let now = now();
     let columns = [
-        Column::whole("ID"),
-        Column::whole("USED"),
-        Column::whole("EXPIRES"),
-        Column::cut("USER"),
-        Column::cut("NAME"),
+        Column::full("ID"),
+        Column::full("USED"),
+        Column::full("EXPIRES"),
+        Column::shortened("USER"),
+        Column::shortened("NAME"),
         Column::optional("ENVIRONMENT"),
     ];
     print_table(columns, Fit::Terminal, items, |token| row(token, now))
@@ -120,13 +121,13 @@ fn now() -> Timestamp {
     Timestamp::from_unix(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
 }
 
-/// What fits into 80 columns. Why a token is refused stands where its end would.
+/// The columns that fit into 80 characters. For a token that is refused, the column for the expiry shows the reason.
 fn row(token: TokenView, now: Timestamp) -> [String; 6] {
     let time = |text: &Option<String>| text.as_ref().and_then(|text| Timestamp::parse(text).ok());
     let never = || "never".to_owned();
-    let used = time(&token.last_used_at).map_or_else(never, |at| format!("{} ago", about(now.since(at))));
+    let used = time(&token.last_used_at).map_or_else(never, |at| format!("{} ago", rounded(now.since(at))));
     let expires = match &*token.state {
-        "active" => time(&token.expires_at).map_or_else(never, |at| format!("in {}", about(at.since(now)))),
+        "active" => time(&token.expires_at).map_or_else(never, |at| format!("in {}", rounded(at.since(now)))),
         _ => token.state,
     };
     [token.id, used, expires, token.user_email, token.name, token.environment_id.unwrap_or_default()]

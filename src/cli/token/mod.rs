@@ -1,11 +1,15 @@
-//! `patd token`: tokens by the administrator's hand, of any user and of any environment.
+//! `patd token`: creates, lists, disables and revokes tokens of any user and environment, as an administrator.
 
 mod create;
 mod list;
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, Shared, output};
+use super::{
+    failure::Failure,
+    global::GlobalOptions,
+    terminal::{escaped, print_message},
+};
 use crate::{
     control::{ChangedTokenView, Request, RevokedView, WhoseTokens},
     domain::text::shell_word,
@@ -14,82 +18,81 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make a personal token and print it, this once
+    /// Create a personal access token and print it; it cannot be shown again
     Create(create::Create),
-    /// List tokens, personal ones and those of environments, newest first
+    /// List personal access tokens and environment tokens, newest first
     ///
-    /// The table fits the terminal: long names and addresses are cut. In a pipe they are whole. --wide and --json show
-    /// everything, --json as one object a line.
+    /// In a terminal, long names and addresses are shortened. --wide and --json show them in full.
     List(list::List),
-    /// Revoke a token, or all personal ones of a user, or all of an environment, at once and for good
+    /// Revoke a token, all personal access tokens of a user, or all tokens of an environment; this cannot be undone
     Revoke(Revoke),
-    /// Disable a personal token: it is refused until it is enabled
+    /// Disable a personal access token: it is refused until it is enabled
     Disable {
-        /// The token's id, as `patd token list` shows it
+        /// The id of the token, as `patd token list` shows it
         id: String,
     },
-    /// Enable a personal token
+    /// Enable a personal access token that was disabled
     Enable {
-        /// The token's id, as `patd token list` shows it
+        /// The id of the token, as `patd token list` shows it
         id: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
-    /// The token's id, as `patd token list` shows it
+    /// The id of the token, as `patd token list` shows it
     #[arg(required_unless_present = "all")]
     id: Option<String>,
-    /// Whose personal tokens: e-mail address or id
+    /// With --all: the user whose personal access tokens are revoked, by e-mail address or id
     #[arg(long, requires = "all", group = "whose")]
     user: Option<String>,
-    /// Which environment's tokens: its id
+    /// With --all: the environment whose tokens are revoked, by id
     #[arg(long, value_name = "ID", requires = "all", group = "whose")]
     environment: Option<String>,
-    /// All personal tokens of that user, or all of that environment, that are neither revoked nor expired
+    /// Revoke all active tokens of the user or environment
     #[arg(long, requires = "whose", conflicts_with = "id")]
     all: bool,
 }
 
-pub(super) fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
-    let (request, done) = match command {
-        Command::Create(arguments) => return create::run(shared, arguments),
-        Command::List(arguments) => return list::run(shared, arguments),
+pub(super) fn run(options: &GlobalOptions, command: Command) -> Result<(), Failure> {
+    let (request, outcome) = match command {
+        Command::Create(arguments) => return create::run(options, arguments),
+        Command::List(arguments) => return list::run(options, arguments),
         Command::Revoke(Revoke { id: None, user, environment, .. }) => {
             return match environment {
-                Some(id) => revoke_all(shared, &WhoseTokens::Environment(id)),
-                None => revoke_all(shared, &WhoseTokens::User(user.unwrap_or_default())),
+                Some(id) => revoke_all(options, &WhoseTokens::Environment(id)),
+                None => revoke_all(options, &WhoseTokens::User(user.unwrap_or_default())),
             };
         }
         Command::Revoke(Revoke { id: Some(id), .. }) => (Request::RevokeToken(id), "revoked"),
         Command::Disable { id } => (Request::DisableToken(id), "disabled"),
         Command::Enable { id } => (Request::EnableToken(id), "enabled"),
     };
-    let token: ChangedTokenView = shared.ask(request, Access::Existing)?.single()?;
-    output::note(&format!("{} is {done}", output::escaped(&token.name)));
+    let token: ChangedTokenView = options.execute(request, Access::Existing)?.single()?;
+    print_message(&format!("{} is {outcome}", escaped(&token.name)));
     for successor in &token.with_successors {
-        output::note(&format!("{successor}, which it made by rotating itself, is {done} with it"));
+        print_message(&format!("its successor {successor}, made by self-rotation, is also {outcome}"));
     }
     if let Some(successor) = &token.unchanged_successor {
-        output::note(&format!("good as before: {successor}, which its owner made to replace it"));
+        print_message(&format!("unchanged: its successor {successor}, which its owner made"));
     }
     Ok(())
 }
 
-fn revoke_all(shared: &Shared, whose: &WhoseTokens) -> Result<(), Failure> {
-    let answer = shared.ask(Request::RevokeTokens(whose.clone()), Access::Existing)?;
+fn revoke_all(options: &GlobalOptions, whose: &WhoseTokens) -> Result<(), Failure> {
+    let answer = options.execute(Request::RevokeTokens(whose.clone()), Access::Existing)?;
     let RevokedView { user_email, revoked, left } = answer.single()?;
     let subject = match (&user_email, whose) {
         (Some(email), _) => email.clone(),
         (None, WhoseTokens::User(id) | WhoseTokens::Environment(id)) => format!("environment {id}"),
     };
     let tokens = if revoked == 1 { "token is" } else { "tokens are" };
-    output::note(&format!("{}: {revoked} {tokens} revoked", output::escaped(&subject)));
+    print_message(&format!("{}: {revoked} {tokens} revoked", escaped(&subject)));
     if left > 0 {
         let user = shell_word(&subject);
-        output::note(&format!(
-            "good as before: {left} of their environments' tokens; patd token list --user {user} shows them, and \
-             patd token revoke --all --environment ID ends those of one"
+        print_message(&format!(
+            "unchanged: {left} tokens of their environments; list them with: patd token list --user {user}; revoke those of \
+             one environment with: patd token revoke --all --environment ID"
         ));
     }
     Ok(())
