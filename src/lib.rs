@@ -37,3 +37,4 @@ mod sampling;
 pub mod server;
 pub mod store;
 mod threads;
+pub mod views;

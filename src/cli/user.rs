@@ -11,9 +11,10 @@ use super::{
     terminal::{escaped, print_message},
 };
 use crate::{
-    control::{NewUser, Request, UserList, UserSort, UserView},
+    control::{NewUser, Request, UserList, UserSort},
     domain::account::Email,
     store::sqlite::Access,
+    views::UserView,
 };
 
 #[derive(Debug, Subcommand)]

@@ -29,8 +29,5 @@ pub use self::{
         JudgeToken, LimitsRequest, Moment, NewToken, NewUser, PROTOCOL, Request, Secret, TokenList, TokenSort,
         TokenState, UserList, UserSort, WhichToken, WhoseTokens,
     },
-    views::{
-        ChangedTokenView, IssuedTokenView, IssuedView, JudgedView, LimitsView, RevokedView, TokenView, UserView,
-        Verdict,
-    },
+    views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedView, Verdict},
 };

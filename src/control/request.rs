@@ -26,29 +26,29 @@ pub(super) const RELEASE: &str = env!("CARGO_PKG_VERSION");
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Makes a user; answers a [`UserView`](super::views::UserView).
+    /// Makes a user; answers a [`UserView`](crate::views::UserView).
     CreateUser {
         /// Who it will be.
         user: NewUser,
         /// Their password.
         password: Secret,
     },
-    /// Lists users; answers [`UserView`](super::views::UserView)s.
+    /// Lists users; answers [`UserView`](crate::views::UserView)s.
     ListUsers(UserList),
-    /// Shows the user of this e-mail address or id; answers a [`UserView`](super::views::UserView), as the next two do.
+    /// Shows the user of this e-mail address or id; answers a [`UserView`](crate::views::UserView), as the next two do.
     ShowUser(String),
     /// Disables a user.
     DisableUser(String),
     /// Enables a user.
     EnableUser(String),
-    /// Sets a user's e-mail address; answers a [`UserView`](super::views::UserView).
+    /// Sets a user's e-mail address; answers a [`UserView`](crate::views::UserView).
     SetEmail {
         /// E-mail address or id.
         user: String,
         /// The new address.
         email: String,
     },
-    /// Sets a user's password; answers a [`UserView`](super::views::UserView).
+    /// Sets a user's password; answers a [`UserView`](crate::views::UserView).
     SetPassword {
         /// E-mail address or id.
         user: String,
@@ -57,7 +57,7 @@ pub enum Request {
     },
     /// Makes a personal token; answers an [`IssuedView`](super::views::IssuedView).
     CreateToken(NewToken),
-    /// Lists tokens; answers [`TokenView`](super::views::TokenView)s.
+    /// Lists tokens; answers [`ListedTokenView`](super::views::ListedTokenView)s.
     ListTokens(TokenList),
     /// Revokes a token; answers a [`ChangedTokenView`](super::views::ChangedTokenView), as the next two do.
     RevokeToken(WhichToken),

@@ -1,75 +1,17 @@
-//! The items of the answers: JSON for programs, and what a command prints for people.
+//! The items of the answers that only the command line gets.
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{
-        account::User,
-        time::Timestamp,
-        token::{IssuedToken, Token},
-        usage_limits::UsageLimits,
-    },
+    domain::{time::Timestamp, token::Token},
     ops::inventory::ListedToken,
     store::Successors,
+    views::{IssuedTokenView, TokenView},
 };
 
-/// A user.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct UserView {
-    /// The identifier.
-    pub id: String,
-    /// What the person is called.
-    pub name: String,
-    /// The address.
-    pub email: String,
-    /// The environment that they work in.
-    pub current_environment_id: String,
-    /// When they were made.
-    pub created_at: String,
-    /// Since when they are disabled.
-    pub disabled_at: Option<String>,
-}
-
-impl From<User> for UserView {
-    fn from(user: User) -> Self {
-        Self {
-            id: user.id.to_string(),
-            name: user.name.to_string(),
-            email: user.email.to_string(),
-            current_environment_id: user.current_environment.to_string(),
-            created_at: user.created_at.to_string(),
-            disabled_at: user.disabled_at.map(|at| at.to_string()),
-        }
-    }
-}
-
-/// What the API shows of the limits of a token. A limit that it does not have is not shown.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct LimitsView {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ip_allowlist: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    requests_per_minute: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quota: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quota_remaining: Option<u32>,
-}
-
-impl LimitsView {
-    fn new(limits: Option<&UsageLimits>, quota_remaining: Option<u32>) -> Self {
-        let Some(limits) = limits else { return Self::default() };
-        let networks = limits.allowlist.networks();
-        Self {
-            ip_allowlist: (!networks.is_empty()).then(|| networks.iter().map(ToString::to_string).collect()),
-            requests_per_minute: limits.requests_per_minute,
-            quota: limits.quota,
-            quota_remaining,
-        }
-    }
-}
-
-/// A token that was just made, and whose it is.
+/// A new token and its owner.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct IssuedView {
     /// Its owner's address.
@@ -78,83 +20,23 @@ pub struct IssuedView {
     pub issued: IssuedTokenView,
 }
 
-/// What the API answers to the same request, but for the `N|` of the token.
-#[derive(Serialize, Deserialize)]
-pub struct IssuedTokenView {
-    /// The identifier.
-    pub id: String,
-    name: String,
-    abilities: Vec<String>,
-    /// The secret.
-    pub token: String,
-    created_at: String,
-    expires_at: Option<String>,
-    hint: String,
-    #[serde(flatten)]
-    limits: LimitsView,
-}
-
-impl std::fmt::Debug for IssuedTokenView {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "IssuedTokenView({})", self.id)
-    }
-}
-
-impl From<IssuedToken> for IssuedTokenView {
-    fn from(IssuedToken { token, plaintext, quota_left }: IssuedToken) -> Self {
-        Self {
-            limits: LimitsView::new(token.limits.as_deref(), quota_left),
-            id: token.id.to_string(),
-            name: token.name.to_string(),
-            abilities: token.abilities.iter().map(ToString::to_string).collect(),
-            token: plaintext.expose_unnumbered().to_owned(),
-            created_at: token.created_at.to_string(),
-            expires_at: token.expires_at.map(|at| at.to_string()),
-            hint: token.hint.to_string(),
-        }
-    }
-}
-
-/// A row of the API's list, with whose it is.
+/// A token of a list, with its owner and its state.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct TokenView {
-    /// The identifier.
-    pub id: String,
-    /// Its owner; of an environment's token, the environment's.
+pub struct ListedTokenView {
+    /// What the API shows of it.
+    #[serde(flatten)]
+    pub token: TokenView,
+    /// Its owner. For an environment token, the owner of the environment.
     pub user_id: String,
     /// The owner's address.
     pub user_email: String,
-    /// The environment that it stands for; null of a personal one.
+    /// The environment of an environment token.
     pub environment_id: Option<String>,
-    /// What it is called.
-    pub name: String,
-    /// What it may do.
-    pub abilities: Vec<String>,
     /// `active`, `expired`, `revoked` or `disabled`.
-    pub state: String,
-    /// When it was last used.
-    pub last_used_at: Option<String>,
-    /// When it was made.
-    pub created_at: String,
-    /// When it ends.
-    pub expires_at: Option<String>,
-    /// Since when it is disabled.
-    pub disabled_at: Option<String>,
-    /// Since when it is revoked.
-    pub revoked_at: Option<String>,
-    /// Why it is revoked.
-    pub revoked_reason: Option<String>,
-    /// The last four characters of its secret.
-    pub hint: String,
-    /// The token that it was made to replace.
-    pub rotated_from: Option<String>,
-    /// Its latest successor.
-    pub rotated_to: Option<String>,
-    #[serde(flatten)]
-    limits: LimitsView,
+    pub state: Cow<'static, str>,
 }
 
-impl TokenView {
+impl ListedTokenView {
     pub(super) fn new(listed: ListedToken, now: Timestamp) -> Self {
         let ListedToken { token, owner, quota_left, successor } = listed;
         let state = match token {
@@ -164,23 +46,11 @@ impl TokenView {
             _ => "active",
         };
         Self {
-            limits: LimitsView::new(token.limits.as_deref(), quota_left),
-            id: token.id.to_string(),
             user_id: token.owner.to_string(),
             user_email: owner.to_string(),
             environment_id: token.environment.map(|id| id.to_string()),
-            name: token.name.to_string(),
-            abilities: token.abilities.iter().map(ToString::to_string).collect(),
-            state: state.to_owned(),
-            last_used_at: token.last_used_at.map(|at| at.to_string()),
-            created_at: token.created_at.to_string(),
-            expires_at: token.expires_at.map(|at| at.to_string()),
-            disabled_at: token.disabled_at.map(|at| at.to_string()),
-            revoked_at: token.revoked.map(|revocation| revocation.at.to_string()),
-            revoked_reason: token.revoked.map(|revocation| revocation.reason.as_str().to_owned()),
-            hint: token.hint.to_string(),
-            rotated_from: token.rotated_from.map(|id| id.to_string()),
-            rotated_to: successor.map(|id| id.to_string()),
+            state: state.into(),
+            token: TokenView::new(token, quota_left, successor),
         }
     }
 }

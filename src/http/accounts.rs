@@ -14,12 +14,11 @@ use super::{
         request_source::Source,
     },
     state::AppState,
-    view::{DataView, MessageView},
     wire::log_subject,
 };
 use crate::{
     domain::{
-        account::{Email, Password, User},
+        account::{Email, Password},
         text::{Name, ParseNameError},
     },
     ops::{
@@ -28,38 +27,18 @@ use crate::{
         sessions,
         sessions::IssuedSession,
     },
+    views::{DataView, MessageView, UserView},
 };
 
 #[derive(Serialize)]
-pub(super) struct UserView {
-    id: String,
-    name: String,
-    email: String,
-    current_environment_id: String,
-    created_at: String,
-}
-
-impl From<User> for UserView {
-    fn from(user: User) -> Self {
-        Self {
-            id: user.id.to_string(),
-            name: user.name.to_string(),
-            email: user.email.to_string(),
-            current_environment_id: user.current_environment.to_string(),
-            created_at: user.created_at.to_string(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct SignedIn {
+pub(super) struct SignedInView {
     id: String,
     token: String,
     expires_at: String,
     user: UserView,
 }
 
-impl From<IssuedSession> for SignedIn {
+impl From<IssuedSession> for SignedInView {
     fn from(issued: IssuedSession) -> Self {
         Self {
             id: issued.session.id.to_string(),
@@ -71,7 +50,7 @@ impl From<IssuedSession> for SignedIn {
 }
 
 #[derive(Serialize)]
-pub(super) struct Identity {
+pub(super) struct IdentityView {
     r#type: &'static str,
     id: String,
     abilities: Vec<String>,
@@ -114,7 +93,7 @@ pub(super) async fn login(
     log_subject::note_account(&request, &email);
     let attempt = accounts::SignInAttempt { client: source.address, email, password, device_name };
     let issued = accounts::sign_in(&state.ops, attempt, source.anonymous()).await?;
-    Ok(HttpResponse::Created().json(DataView { data: SignedIn::from(issued) }))
+    Ok(HttpResponse::Created().json(DataView { data: SignedInView::from(issued) }))
 }
 
 pub(super) async fn logout(
@@ -126,9 +105,9 @@ pub(super) async fn logout(
     Ok(Json(MessageView { message: "Signed out" }))
 }
 
-pub(super) async fn identify(Guard(AnyCredential(principal)): Guard<AnyCredential>) -> Json<DataView<Identity>> {
+pub(super) async fn identify(Guard(AnyCredential(principal)): Guard<AnyCredential>) -> Json<DataView<IdentityView>> {
     Json(DataView {
-        data: Identity {
+        data: IdentityView {
             r#type: principal.kind().as_str(),
             id: principal.id().to_string(),
             abilities: principal.abilities().iter().map(ToString::to_string).collect(),

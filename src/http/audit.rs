@@ -18,11 +18,12 @@ use super::{
 };
 use crate::{
     domain::audit::Event,
-    ops::audit::{self, ListRequest},
+    ops::audit::{self, ListRequest, Page},
+    views::PageView,
 };
 
 #[derive(Serialize)]
-pub(super) struct EventView {
+struct EventView {
     id: String,
     action: &'static str,
     outcome: &'static str,
@@ -65,12 +66,6 @@ impl From<Event> for EventView {
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct PageView {
-    data: Vec<EventView>,
-    next_cursor: Option<String>,
-}
-
 pub(super) async fn list(
     state: Data<AppState>,
     Guard(signed_in): Guard<SessionUser>,
@@ -80,11 +75,6 @@ pub(super) async fn list(
     let PageQuery { limit, cursor } = page::read(query)?;
     let (user, request) = (signed_in.user.id, ListRequest { cursor, limit: page::limit(limit)? });
     let find = async { Ok(audit::list(&state.ops, user, request).await?) };
-    answer.page(user.uuid(), find, PageView::from).await
-}
-
-impl From<audit::Page> for PageView {
-    fn from(audit::Page { events, next_cursor }: audit::Page) -> Self {
-        Self { data: events.into_iter().map(EventView::from).collect(), next_cursor }
-    }
+    let view = |Page { events, next_cursor }: Page| PageView::new(events.into_iter().map(EventView::from), next_cursor);
+    answer.page(user.uuid(), find, view).await
 }

@@ -15,13 +15,13 @@ use super::{
         request_source::Source,
     },
     state::AppState,
-    tokens::{self, DetailView, FullPage, ListQuery, NewTokenForm, PageView, detail_view, token_id},
-    view::{DataView, MessageView},
+    tokens::{self, DetailView, FullPage, ListQuery, NewTokenForm, detail_view, token_id},
     wire::large_answer::LargeAnswer,
 };
 use crate::{
     domain::id::EnvironmentId,
     ops::environment_tokens::{self, EnvironmentTokenRequest},
+    views::{DataView, MessageView},
 };
 
 pub(super) async fn create(
@@ -53,7 +53,7 @@ pub(super) async fn list(
     let request = tokens::list_request(page::read(query)?)?;
     let find =
         async { FullPage::of(&state, environment_tokens::list(&state.ops, user, environment, request).await?).await };
-    answer.page(user.uuid(), find, PageView::from).await
+    answer.page(user.uuid(), find, FullPage::into_view).await
 }
 
 pub(super) async fn show(

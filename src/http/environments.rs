@@ -8,7 +8,6 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{
-    accounts::UserView,
     error::ApiError,
     input::{
         body::Body,
@@ -17,7 +16,6 @@ use super::{
         request_source::Source,
     },
     state::AppState,
-    view::{DataView, MessageView},
     wire::large_answer::LargeAnswer,
 };
 use crate::{
@@ -28,8 +26,9 @@ use crate::{
     },
     ops::{
         self,
-        environments::{self, ListRequest},
+        environments::{self, ListRequest, Page},
     },
+    views::{DataView, MessageView, PageView, UserView},
 };
 
 /// An environment with the role of the user in it.
@@ -52,12 +51,6 @@ impl From<EnvironmentAccess> for EnvironmentView {
             created_at: environment.created_at.to_string(),
         }
     }
-}
-
-#[derive(Serialize)]
-pub(super) struct PageView {
-    data: Vec<EnvironmentView>,
-    next_cursor: Option<String>,
 }
 
 /// A member of an environment. The address of a member is not shown.
@@ -89,13 +82,10 @@ pub(super) async fn list(
     let PageQuery { limit, cursor } = page::read(query)?;
     let request = ListRequest { cursor, limit: page::limit(limit)? };
     let find = async { Ok(environments::list(&state.ops, user, request).await?) };
-    answer.page(user.uuid(), find, PageView::from).await
-}
-
-impl From<environments::Page> for PageView {
-    fn from(environments::Page { environments, next_cursor }: environments::Page) -> Self {
-        Self { data: environments.into_iter().map(EnvironmentView::from).collect(), next_cursor }
-    }
+    let view = |Page { environments, next_cursor }: Page| {
+        PageView::new(environments.into_iter().map(EnvironmentView::from), next_cursor)
+    };
+    answer.page(user.uuid(), find, view).await
 }
 
 pub(super) async fn create(

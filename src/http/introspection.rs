@@ -18,7 +18,6 @@ use super::{
         request_source::Source,
     },
     state::AppState,
-    view::{DataView, MessageView},
     wire::large_answer::LargeAnswer,
 };
 use crate::{
@@ -29,6 +28,7 @@ use crate::{
         state::endings::RequestStart,
         verification::{self, Caller, Check, Verdict},
     },
+    views::{DataView, MessageView},
 };
 
 /// The most tokens of one batch.
@@ -36,14 +36,14 @@ const MAX_BATCH: usize = 100;
 
 /// The answer of RFC 7662, section 2.2. For an inactive credential it has `active` only.
 #[derive(Serialize)]
-pub(super) struct Introspection {
+pub(super) struct IntrospectionView {
     active: bool,
     #[serde(flatten)]
-    details: Option<Details>,
+    details: Option<IntrospectionDetails>,
 }
 
 #[derive(Serialize)]
-struct Details {
+struct IntrospectionDetails {
     scope: String,
     client_id: String,
     /// The address of the user. An environment token has none.
@@ -71,7 +71,7 @@ const fn unknown_caller(since: RequestStart) -> Caller<'static> {
 /// The issuer and the audience of all credentials.
 const ISSUER: &str = "patd";
 
-impl From<Principal> for Details {
+impl From<Principal> for IntrospectionDetails {
     fn from(principal: Principal) -> Self {
         let (issued, expires) = principal.lifetime();
         Self {
@@ -95,11 +95,11 @@ pub(super) async fn introspect(
     state: Data<AppState>,
     _: Guard<Introspector>,
     body: Body,
-) -> Result<Json<Introspection>, ApiError> {
+) -> Result<Json<IntrospectionView>, ApiError> {
     let caller = unknown_caller(state.ops.moment());
     let credential = body.parameter("token").await?;
-    let details = verification::inspect(&state.ops, &credential, caller).await?.ok().map(Details::from);
-    Ok(Json(Introspection { active: details.is_some(), details }))
+    let details = verification::inspect(&state.ops, &credential, caller).await?.ok().map(IntrospectionDetails::from);
+    Ok(Json(IntrospectionView { active: details.is_some(), details }))
 }
 
 pub(super) async fn revoke(state: Data<AppState>, source: Source, body: Body) -> Result<Json<MessageView>, ApiError> {

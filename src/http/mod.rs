@@ -27,7 +27,6 @@ mod sessions;
 mod state;
 mod tokens;
 mod usage_limits;
-mod view;
 mod wire;
 
 pub use self::{

@@ -12,12 +12,12 @@ use super::{
         request_source::Source,
     },
     state::AppState,
-    tokens::{TokenView, ids, token_id},
-    view::{DataView, MessageView},
+    tokens::{ids, token_id, token_view},
 };
 use crate::{
     domain::{ability::Ability, time::Timestamp},
     ops::revocation::{self, BulkRevocation},
+    views::{DataView, MessageView, TokenView},
 };
 
 /// The most secrets of one leak report.
@@ -46,7 +46,7 @@ pub(super) async fn disable(
     let id = token_id(&id)?;
     let (details, successors) = revocation::disable(&state.ops, signed_in.user.id, id, source.by(&signed_in)).await?;
     Ok(Json(DisabledView {
-        data: TokenView::new(details),
+        data: token_view(details),
         also_disabled: ids(&successors.changed),
         successor: successors.unchanged.map(|id| id.to_string()),
     }))
@@ -59,7 +59,7 @@ pub(super) async fn enable(
     id: Path<String>,
 ) -> Result<Json<DataView<TokenView>>, ApiError> {
     let details = revocation::enable(&state.ops, signed_in.user.id, token_id(&id)?, source.by(&signed_in)).await?;
-    Ok(Json(DataView { data: TokenView::new(details) }))
+    Ok(Json(DataView { data: token_view(details) }))
 }
 
 #[derive(Serialize)]

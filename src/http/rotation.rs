@@ -21,8 +21,7 @@ use super::{
         request_source::Source,
     },
     state::AppState,
-    tokens::{self, IssuedTokenView, token_id},
-    view::DataView,
+    tokens::{self, token_id},
     wire::{body_drain::KeepUntilSent, connections::connection::connection_start},
 };
 use crate::{
@@ -32,6 +31,7 @@ use crate::{
         rotation::{self, Rotated, RotationRequest},
         verification::Caller,
     },
+    views::{DataView, IssuedTokenView},
 };
 
 /// A token that may rotate itself. The operation checks it and records reuse, so the guard cannot.
@@ -105,7 +105,7 @@ async fn read_request(state: &AppState, body: Body) -> Result<RotationRequest, A
 fn created(Rotated { issued, ending }: Rotated) -> HttpResponse {
     let location = format!("/api/v1/user/api-tokens/{}", issued.token.id);
     let rotated_from = issued.token.rotated_from.map(|id| id.to_string());
-    let view = RotatedView { issued: IssuedTokenView::new(issued), rotated_from };
+    let view = RotatedView { issued: IssuedTokenView::numbered(issued), rotated_from };
     let response = HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view });
     // The rotation counts as answered when the body was sent: a request that starts before that cannot know the successor.
     response.map_body(|_, body| BoxBody::new(KeepUntilSent::new(body, ending)))

@@ -14,7 +14,6 @@ use super::{
         request_source::Source,
     },
     state::AppState,
-    view::MessageView,
     wire::large_answer::LargeAnswer,
 };
 use crate::{
@@ -23,10 +22,11 @@ use crate::{
         self,
         sessions::{self, ListRequest, Page},
     },
+    views::{MessageView, PageView},
 };
 
 #[derive(Serialize)]
-pub(super) struct SessionView {
+struct SessionView {
     id: String,
     device_name: Option<String>,
     current: bool,
@@ -48,13 +48,6 @@ impl SessionView {
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct PageView {
-    data: Vec<SessionView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
 pub(super) async fn list(
     state: Data<AppState>,
     Guard(signed_in): Guard<SessionUser>,
@@ -65,9 +58,8 @@ pub(super) async fn list(
     let (user, current) = (signed_in.user.id, signed_in.session.id);
     let request = ListRequest { cursor, limit: page::limit(limit)? };
     let find = async { Ok(sessions::list(&state.ops, user, request).await?) };
-    let view = move |page: Page| PageView {
-        data: page.sessions.into_iter().map(|session| SessionView::new(session, current)).collect(),
-        next_cursor: page.next_cursor,
+    let view = move |Page { sessions, next_cursor }: Page| {
+        PageView::without_null(sessions.into_iter().map(|session| SessionView::new(session, current)), next_cursor)
     };
     answer.page(user.uuid(), find, view).await
 }

@@ -19,8 +19,7 @@ use super::{
         request_source::Source,
     },
     state::AppState,
-    usage_limits::{self, LimitsView},
-    view::DataView,
+    usage_limits,
     wire::large_answer::LargeAnswer,
 };
 use crate::{
@@ -29,7 +28,7 @@ use crate::{
         id::TokenId,
         text::Name,
         time::Timestamp,
-        token::{IssuedToken, Revocation, Token, TokenState},
+        token::{IssuedToken, Token, TokenState},
         usage_limits::UsageLimits,
         use_location::UseLocation,
     },
@@ -40,91 +39,11 @@ use crate::{
         usage_limits::{QuotasLeft, quotas_left},
         use_locations::last_uses,
     },
+    views::{DataView, IssuedTokenView, PageView, TokenView},
 };
 
 /// The longest lifetime that can be asked for: a hundred years.
 const MAX_DAYS: u64 = 36_500;
-
-#[derive(Serialize)]
-pub(super) struct TokenView {
-    id: String,
-    name: String,
-    abilities: Vec<String>,
-    last_used_at: Option<String>,
-    created_at: String,
-    expires_at: Option<String>,
-    disabled_at: Option<String>,
-    hint: String,
-    rotated_from: Option<String>,
-    rotated_to: Option<String>,
-    #[serde(flatten)]
-    limits: LimitsView,
-    /// Only for a revoked token.
-    #[serde(flatten)]
-    revocation: Option<RevocationView>,
-}
-
-#[derive(Serialize)]
-struct RevocationView {
-    revoked_at: String,
-    revoked_reason: &'static str,
-}
-
-impl From<Revocation> for RevocationView {
-    fn from(Revocation { at, reason }: Revocation) -> Self {
-        Self { revoked_at: at.to_string(), revoked_reason: reason.as_str() }
-    }
-}
-
-impl TokenView {
-    pub(super) fn new(details: TokenDetails) -> Self {
-        let TokenDetails { token, quota_left, successor } = details;
-        Self {
-            limits: LimitsView::new(&token, quota_left),
-            rotated_from: token.rotated_from.map(|id| id.to_string()),
-            rotated_to: successor.map(|id| id.to_string()),
-            id: token.id.to_string(),
-            name: token.name.to_string(),
-            abilities: token.abilities.iter().map(ToString::to_string).collect(),
-            last_used_at: token.last_used_at.map(|at| at.to_string()),
-            created_at: token.created_at.to_string(),
-            expires_at: token.expires_at.map(|at| at.to_string()),
-            disabled_at: token.disabled_at.map(|at| at.to_string()),
-            hint: token.hint.to_string(),
-            revocation: token.revoked.map(RevocationView::from),
-        }
-    }
-}
-
-/// The only view with a secret.
-#[derive(Serialize)]
-pub(super) struct IssuedTokenView {
-    id: String,
-    name: String,
-    abilities: Vec<String>,
-    token: String,
-    created_at: String,
-    expires_at: Option<String>,
-    hint: String,
-    #[serde(flatten)]
-    limits: LimitsView,
-}
-
-impl IssuedTokenView {
-    pub(super) fn new(issued: IssuedToken) -> Self {
-        let IssuedToken { token, plaintext, quota_left } = issued;
-        let TokenView { id, name, abilities, created_at, expires_at, hint, limits, .. } =
-            TokenView::new(TokenDetails { token, quota_left, successor: None });
-        let token = plaintext.expose().to_owned();
-        Self { id, name, abilities, token, created_at, expires_at, hint, limits }
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct PageView {
-    data: Vec<TokenView>,
-    next_cursor: Option<String>,
-}
 
 /// A page with the remaining quota and the successor of each token.
 pub(super) struct FullPage {
@@ -139,13 +58,11 @@ impl FullPage {
         let successors = successors_of(&state.ops, &page.tokens).await?;
         Ok(Self { page, left, successors })
     }
-}
 
-impl From<FullPage> for PageView {
-    fn from(FullPage { page, left, successors }: FullPage) -> Self {
+    pub(super) fn into_view(self) -> PageView<TokenView> {
+        let Self { page: Page { tokens, next_cursor }, left, successors } = self;
         let details = |token| details(token, &left, &successors);
-        let data = page.tokens.into_iter().map(details).map(TokenView::new).collect();
-        Self { data, next_cursor: page.next_cursor }
+        PageView::new(tokens.into_iter().map(details).map(token_view), next_cursor)
     }
 }
 
@@ -154,16 +71,16 @@ fn details(token: Token, left: &QuotasLeft, successors: &SuccessorsOf) -> TokenD
 }
 
 /// The view of one token.
-async fn token_view(state: &AppState, token: Token) -> Result<TokenView, ApiError> {
-    let left = quotas_left(&state.ops, from_ref(&token)).await?;
-    let successors = successors_of(&state.ops, from_ref(&token)).await?;
-    Ok(TokenView::new(details(token, &left, &successors)))
+pub(super) fn token_view(TokenDetails { token, quota_left, successor }: TokenDetails) -> TokenView {
+    TokenView::new(token, quota_left, successor)
 }
 
 /// The view of one token with its use locations.
 pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<DetailView, ApiError> {
     let last_uses = last_uses(&state.ops, token.id).await?.into_iter().map(UseView::from).collect();
-    Ok(DetailView { token: token_view(state, token).await?, last_uses })
+    let left = quotas_left(&state.ops, from_ref(&token)).await?;
+    let successors = successors_of(&state.ops, from_ref(&token)).await?;
+    Ok(DetailView { token: token_view(details(token, &left, &successors)), last_uses })
 }
 
 /// The parameters of a list of tokens.
@@ -196,7 +113,7 @@ pub(super) async fn create(
 /// The answer to the creation of a token in the list at the path `list`.
 pub(super) fn created(list: &str, issued: IssuedToken) -> HttpResponse {
     let location = format!("{list}/{}", issued.token.id);
-    let view = IssuedTokenView::new(issued);
+    let view = IssuedTokenView::numbered(issued);
     HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view })
 }
 
@@ -253,7 +170,7 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let (owner, request) = (signed_in.user.id, list_request(page::read(query)?)?);
     let find = async { FullPage::of(&state, tokens::list(&state.ops, owner, request).await?).await };
-    answer.page(owner.uuid(), find, PageView::from).await
+    answer.page(owner.uuid(), find, FullPage::into_view).await
 }
 
 pub(super) fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
@@ -317,7 +234,7 @@ pub(super) async fn rename(
     let name = form.required("name", Name::parse);
     let name = form.finish(name)?;
     let details = tokens::rename(&state.ops, signed_in.user.id, id, name, source.by(&signed_in)).await?;
-    Ok(Json(DataView { data: TokenView::new(details) }))
+    Ok(Json(DataView { data: token_view(details) }))
 }
 
 #[derive(Serialize)]

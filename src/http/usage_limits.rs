@@ -1,13 +1,8 @@
-//! The usage limits of a token: the fields that set them, and the view that shows them.
-
-use serde::Serialize;
+//! The fields that set the usage limits of a token.
 
 use super::input::form::Form;
 use crate::{
-    domain::{
-        token::Token,
-        usage_limits::{Allowlist, UsageLimits},
-    },
+    domain::usage_limits::{Allowlist, UsageLimits},
     ops::usage_limits::MAX_PER_MINUTE,
 };
 
@@ -31,31 +26,5 @@ pub(super) fn read(form: &mut Form) -> UsageLimits {
         allowlist,
         requests_per_minute: number("requests_per_minute", MAX_PER_MINUTE),
         quota: number("quota", u32::MAX),
-    }
-}
-
-/// The usage limits of a token. Limits that it does not have are omitted.
-#[derive(Default, Serialize)]
-pub(super) struct LimitsView {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ip_allowlist: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    requests_per_minute: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quota: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quota_remaining: Option<u32>,
-}
-
-impl LimitsView {
-    pub(super) fn new(token: &Token, quota_left: Option<u32>) -> Self {
-        let Some(limits) = &token.limits else { return Self::default() };
-        let networks = limits.allowlist.networks();
-        Self {
-            ip_allowlist: (!networks.is_empty()).then(|| networks.iter().map(ToString::to_string).collect()),
-            requests_per_minute: limits.requests_per_minute,
-            quota: limits.quota,
-            quota_remaining: quota_left,
-        }
     }
 }

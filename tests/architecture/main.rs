@@ -1,5 +1,5 @@
-//! Reads the source and checks who imports whom: `domain` imports nothing, `store` the domain, `ops` both and the settings,
-//! `control`, `http` and `cli` the operations, `server` everything. Each driver and framework is used in one place only.
+//! Reads the source and checks who imports whom: `domain` imports nothing, `views` and `store` the domain, `ops` the store
+//! and the settings, `control`, `http` and `cli` the operations and the views, `server` everything. Each driver and framework is used in one place only.
 //! Files do not import each other in a circle.
 
 mod cycles;
@@ -18,13 +18,14 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("config", &["config", "domain"], &[]),
     ("logging.rs", &["config", "domain", "sampling"], &["actix_http"]),
     ("ops", &["ops", "store", "domain", "config", "threads"], &[]),
-    ("control", &["control", "ops", "store", "domain"], &[]),
-    ("http", &["http", "ops", "store", "domain", "config", "sampling", "threads"], HTTP),
+    ("views", &["views", "domain"], &[]),
+    ("control", &["control", "ops", "store", "domain", "views"], &[]),
+    ("http", &["http", "ops", "store", "domain", "views", "config", "sampling", "threads"], HTTP),
     ("server.rs", &["control", "http", "ops", "store", "domain", "config"], &["actix_web", "actix_server"]),
     ("compose.rs", &["server", "ops", "store", "domain", "config"], &[]),
     (
         "cli",
-        &["cli", "compose", "control", "server", "ops", "store", "domain", "config", "logging", "threads"],
+        &["cli", "compose", "control", "server", "ops", "store", "domain", "views", "config", "logging", "threads"],
         &["anyhow"],
     ),
     ("sampling.rs", &[], &[]),

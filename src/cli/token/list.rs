@@ -12,7 +12,7 @@ use crate::{
         table::{Column, Fit, print_table},
         time::{parse_future, parse_past, rounded},
     },
-    control::{Moment, Request, TokenList, TokenSort, TokenState, TokenView, WhoseTokens},
+    control::{ListedTokenView, Moment, Request, TokenList, TokenSort, TokenState, WhoseTokens},
     domain::time::Timestamp,
     store::sqlite::Access,
 };
@@ -122,27 +122,29 @@ fn now() -> Timestamp {
 }
 
 /// The columns that fit into 80 characters. For a token that is refused, the column for the expiry shows the reason.
-fn row(token: TokenView, now: Timestamp) -> [String; 6] {
+fn row(listed: ListedTokenView, now: Timestamp) -> [String; 6] {
+    let ListedTokenView { token, user_email, environment_id, state, .. } = listed;
     let time = |text: &Option<String>| text.as_ref().and_then(|text| Timestamp::parse(text).ok());
     let never = || "never".to_owned();
     let used = time(&token.last_used_at).map_or_else(never, |at| format!("{} ago", rounded(now.since(at))));
-    let expires = match &*token.state {
+    let expires = match &*state {
         "active" => time(&token.expires_at).map_or_else(never, |at| format!("in {}", rounded(at.since(now)))),
-        _ => token.state,
+        _ => state.into_owned(),
     };
-    [token.id, used, expires, token.user_email, token.name, token.environment_id.unwrap_or_default()]
+    [token.id, used, expires, user_email, token.name, environment_id.unwrap_or_default()]
 }
 
-fn wide_row(token: TokenView) -> [String; 9] {
+fn wide_row(listed: ListedTokenView) -> [String; 9] {
+    let ListedTokenView { token, user_email, environment_id, state, .. } = listed;
     let or_never = |time: Option<String>| time.unwrap_or_else(|| "never".to_owned());
     [
         token.id,
-        token.user_email,
-        token.environment_id.unwrap_or_else(|| "-".to_owned()),
+        user_email,
+        environment_id.unwrap_or_else(|| "-".to_owned()),
         token.name,
         if token.abilities.is_empty() { "(none)".to_owned() } else { token.abilities.join(",") },
         format!("…{}", token.hint),
-        token.state,
+        state.into_owned(),
         or_never(token.last_used_at),
         or_never(token.expires_at),
     ]

@@ -8,7 +8,7 @@ use crate::{
         error::Error,
         frame::Output,
         request::{self, JudgeToken, NewToken, TokenList, TokenSort, WhoseTokens},
-        views::{ChangedTokenView, IssuedTokenView, IssuedView, JudgedView, RevokedView, TokenView, Verdict},
+        views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedView, Verdict},
     },
     domain::{
         ability::Ability,
@@ -28,6 +28,7 @@ use crate::{
         verification::{Caller, Rejection},
     },
     store::{Successors, TokenOrder, Whose},
+    views::IssuedTokenView,
 };
 
 pub(super) async fn create(ctx: &Context, new: &NewToken, output: &mut Output) -> Result<(), Error> {
@@ -40,7 +41,7 @@ pub(super) async fn create(ctx: &Context, new: &NewToken, output: &mut Output) -
     let expiry = new.lifetime().map_or(Expiry::Default, Expiry::After);
     let request = TokenRequest { owner: owner.id, name, abilities, expiry, limits };
     let issued = tokens::create(ctx, request, RequestSource::COMMAND_LINE).await?;
-    let issued = IssuedView { user_email: owner.email.to_string(), issued: IssuedTokenView::from(issued) };
+    let issued = IssuedView { user_email: owner.email.to_string(), issued: IssuedTokenView::unnumbered(issued) };
     Ok(output.item(&issued).await?)
 }
 
@@ -74,7 +75,7 @@ pub(super) async fn list(ctx: &Context, list: TokenList, output: &mut Output) ->
         reversed: reverse,
         limit,
     };
-    let each = async |listed: ListedToken| match output.item(&TokenView::new(listed, now)).await {
+    let each = async |listed: ListedToken| match output.item(&ListedTokenView::new(listed, now)).await {
         Ok(()) => ControlFlow::Continue(()),
         Err(_) => ControlFlow::Break(()),
     };

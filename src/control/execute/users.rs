@@ -7,7 +7,6 @@ use crate::{
         error::Error,
         frame::Output,
         request::{NewUser, Secret, UserList, UserSort},
-        views::UserView,
     },
     domain::{
         account::{Email, Password, User},
@@ -15,6 +14,7 @@ use crate::{
     },
     ops::{self, Context, FieldError, accounts, inventory, profile},
     store::UserOrder,
+    views::UserView,
 };
 
 pub(super) async fn create(ctx: &Context, user: &NewUser, password: &Secret, output: &mut Output) -> Result<(), Error> {

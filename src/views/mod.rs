@@ -1,0 +1,30 @@
+//! The JSON shapes that the HTTP API and the command line share.
+//!
+//! The command line also reads them, from the administrator's socket. Shapes that only one of the two has are next to what
+//! makes them: in the handlers of [`crate::http`] and in [`crate::control`].
+
+mod page;
+mod token;
+mod user;
+
+use serde::Serialize;
+
+pub use self::{
+    page::PageView,
+    token::{IssuedTokenView, LimitsView, TokenView},
+    user::UserView,
+};
+
+/// The result, under `data`.
+#[derive(Debug, Serialize)]
+pub struct DataView<T> {
+    /// The result.
+    pub data: T,
+}
+
+/// A sentence that says what was done.
+#[derive(Debug, Serialize)]
+pub struct MessageView {
+    /// The sentence.
+    pub message: &'static str,
+}
