@@ -35,7 +35,7 @@ use patd::{
 use proptest::prelude::*;
 
 use model::{Model, Modelled};
-use program::{PASSWORD, Program, abilities};
+use program::{ADMINISTRATOR, PASSWORD, Program, abilities};
 
 const IDLE: i64 = 40;
 const START: i64 = 1_000_000;
@@ -125,7 +125,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                 expiry: lifetime.map_or(Expiry::Never, |life| Expiry::At(Timestamp::from_unix(model.now + life))),
                 limits: UsageLimits::default(),
             };
-            let made = tokens::create(&program.ctx, request, RequestSource::COMMAND_LINE).await;
+            let made = tokens::create(&program.ctx, ADMINISTRATOR.into(), request, RequestSource::COMMAND_LINE).await;
             assert_eq!(made.is_ok(), !model.owner_disabled, "{made:?}");
             let Ok(made) = made else { return };
             program.tokens.push((made.token.id, made.plaintext.expose().to_owned()));
@@ -212,7 +212,8 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
         Operation::Revoke { token } => {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
             let id = program.tokens[at].0;
-            let revoked = revocation::revoke(&program.ctx, program.ada.id, id, RequestSource::COMMAND_LINE).await;
+            let revoked =
+                revocation::revoke(&program.ctx, program.ada.id.into(), id, RequestSource::COMMAND_LINE).await;
             let expected = model.reaches(at).map(|reached| {
                 reached.iter().for_each(|token| model.tokens[*token].is_revoked = true);
                 reached.into_iter().filter(|token| *token != at).map(|token| program.tokens[token].0).collect()
@@ -231,7 +232,8 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
         Operation::Disable { token } => {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
             let id = program.tokens[at].0;
-            let disabled = revocation::disable(&program.ctx, program.ada.id, id, RequestSource::COMMAND_LINE).await;
+            let disabled =
+                revocation::disable(&program.ctx, program.ada.id.into(), id, RequestSource::COMMAND_LINE).await;
             let expected = model.reaches(at).map(|reached| {
                 let enabled: Vec<usize> = reached
                     .into_iter()
@@ -244,19 +246,20 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
         Operation::Enable { token } => {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
             let id = program.tokens[at].0;
-            let enabled = revocation::enable(&program.ctx, program.ada.id, id, RequestSource::COMMAND_LINE).await;
+            let enabled =
+                revocation::enable(&program.ctx, program.ada.id.into(), id, RequestSource::COMMAND_LINE).await;
             assert_eq!(enabled.is_ok(), !model.tokens[at].is_revoked, "{enabled:?}");
             if enabled.is_ok() {
                 model.tokens[at].is_disabled = false;
             }
         }
         Operation::DisableOwner => {
-            accounts::disable(&program.ctx, program.ada.id, RequestSource::COMMAND_LINE).await.unwrap();
+            accounts::disable(&program.ctx, ADMINISTRATOR, program.ada.id, RequestSource::COMMAND_LINE).await.unwrap();
             model.owner_disabled = true;
             model.sessions.fill(false);
         }
         Operation::EnableOwner => {
-            accounts::enable(&program.ctx, program.ada.id, RequestSource::COMMAND_LINE).await.unwrap();
+            accounts::enable(&program.ctx, ADMINISTRATOR, program.ada.id, RequestSource::COMMAND_LINE).await.unwrap();
             model.owner_disabled = false;
         }
         Operation::SignIn => {

@@ -72,7 +72,7 @@ async fn serve(config: &Config, trust_clock: bool, first_user: &str) -> Result<(
 }
 
 async fn has_no_user(context: &Context) -> Result<bool, Failure> {
-    Ok(accounts::list(context, None, 1).await?.is_empty())
+    Ok(!accounts::exist(context).await?)
 }
 
 /// The command that creates a user in the database of this server.

@@ -1,8 +1,8 @@
-//! What a token may do: abilities, their matching, and the powers that this server itself understands.
+//! Abilities: their grammar, which ability covers which, and the abilities that this server itself acts on.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-/// One ability: `*`, or words of `[A-Za-z0-9_.-]` joined by `:`, of which the last may be `*` (the contract, "Abilities").
+/// One ability: `*`, or words of `[A-Za-z0-9_.-]` joined by `:`. The last word may be `*`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ability(Cow<'static, str>);
 
@@ -18,12 +18,12 @@ pub enum ParseAbilityError {
 }
 
 impl Ability {
-    /// `*`: everything but server-wide powers.
+    /// `*`: everything except reserved abilities.
     pub const FULL: Self = Self(Cow::Borrowed("*"));
-    /// The most characters that an ability may have.
+    /// The longest ability, in characters.
     pub const MAX_CHARS: usize = 100;
 
-    /// Takes `text` byte for byte, if it holds; nothing is trimmed or folded.
+    /// Parses `text` as it is: nothing is trimmed, and letter case counts.
     pub fn parse(text: &str) -> Result<Self, ParseAbilityError> {
         if text.len() > Self::MAX_CHARS {
             return Err(ParseAbilityError::TooLong);
@@ -44,10 +44,10 @@ impl Ability {
         &self.0
     }
 
-    /// Whether holding this ability allows what needs `needed`.
+    /// Whether a holder of this ability may do what needs `needed`.
     ///
-    /// Exact but for a wildcard: `calls:*` covers `calls:read` and `calls:read:own`, not `calls`; `*` covers everything.
-    /// A server-wide power ([`Ability::is_reserved`]) is covered by its own name alone, never by a wildcard.
+    /// Without a wildcard, only an equal ability is covered. `calls:*` covers `calls:read` and `calls:read:own`, but not
+    /// `calls`. `*` covers everything. A reserved ability ([`Ability::is_reserved`]) is never covered by a wildcard.
     pub fn covers(&self, needed: &str) -> bool {
         if *self.0 == *needed {
             return true;
@@ -58,7 +58,7 @@ impl Ability {
         needed.len() > stem.len() && needed.starts_with(stem) && !is_reserved(needed)
     }
 
-    /// Whether this names a power over the whole server, which the Account API never grants (the contract, "Abilities").
+    /// Whether this ability concerns the whole server. Only an administrator grants it.
     pub fn is_reserved(&self) -> bool {
         is_reserved(&self.0)
     }
@@ -78,7 +78,7 @@ fn is_reserved(text: &str) -> bool {
     text == ServerAbility::TokensIntrospect.as_str() || text == "admin" || text.starts_with("admin:")
 }
 
-/// A power that this server itself acts on. The set is closed: user-defined abilities are for other software to read.
+/// An ability that this server itself acts on. All other abilities are for applications to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerAbility {
     /// Read the owner's account (`GET /api/user`).
@@ -87,15 +87,15 @@ pub enum ServerAbility {
     TokensRotateSelf,
     /// Read the owner's environments.
     EnvironmentsRead,
-    /// Ask what any token may do. Server-wide, so granted from the command line only.
+    /// Introspect any token. Reserved, so only an administrator grants it.
     TokensIntrospect,
 }
 
 impl ServerAbility {
-    /// Every power, so that a declared catalogue need not repeat them.
+    /// All of them. A configured catalogue need not repeat them.
     pub const ALL: [Self; 4] = [Self::UserRead, Self::TokensRotateSelf, Self::EnvironmentsRead, Self::TokensIntrospect];
 
-    /// The ability that grants this power.
+    /// The ability as text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UserRead => "user:read",
@@ -105,14 +105,14 @@ impl ServerAbility {
         }
     }
 
-    /// The same as an ability.
+    /// The ability.
     pub const fn ability(self) -> Ability {
         Ability(Cow::Borrowed(self.as_str()))
     }
 }
 
-/// The abilities of one token, in the order given, without repetitions. Empty means: proves identity, may do nothing.
-/// A copy shares them.
+/// The abilities of one token in their order, each once. A token without abilities proves an identity and may do nothing
+/// else. Clones share the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abilities(Arc<[Ability]>);
 
@@ -125,7 +125,7 @@ impl Abilities {
     /// The most abilities that a token may hold.
     pub const MAX: usize = 100;
 
-    /// Takes abilities in their order; a repeated one counts once.
+    /// Keeps the order and drops repetitions.
     pub fn new(abilities: impl IntoIterator<Item = Ability>) -> Result<Self, TooManyAbilities> {
         let mut unique: Vec<Ability> = Vec::new();
         for ability in abilities {
@@ -139,12 +139,12 @@ impl Abilities {
         Ok(Self(unique.into()))
     }
 
-    /// `["*"]`: full access, but for server-wide powers.
+    /// `["*"]`: everything except reserved abilities.
     pub fn full() -> Self {
         Self(Arc::new([Ability::FULL]))
     }
 
-    /// `[]`: proves identity, may do nothing.
+    /// `[]`: no abilities.
     pub fn none() -> Self {
         Self(Arc::new([]))
     }
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn no_wildcard_covers_a_server_wide_power() {
+    fn no_wildcard_covers_a_reserved_ability() {
         for held in ["*", "tokens:*", "admin:*"] {
             let held = Ability::parse(held).unwrap();
             assert!(!held.covers("tokens:introspect") && !held.covers("admin:users"), "{held}");
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(Abilities::new(many), Err(TooManyAbilities));
     }
 
-    /// The contract's sentence, word by word, as slowly as it can be said.
+    /// The same rule, word by word and as simply as possible.
     fn naive_covers(held: &str, needed: &str) -> bool {
         let (held, needed): (Vec<_>, Vec<_>) = (held.split(':').collect(), needed.split(':').collect());
         if held == needed {

@@ -11,24 +11,24 @@ use super::{
     time::Timestamp,
 };
 
-/// A person.
+/// A person with an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// Their identifier.
+    /// The id.
     pub id: UserId,
-    /// What they are called.
+    /// The name.
     pub name: Name,
-    /// The address they sign in with.
+    /// The e-mail address for sign-in.
     pub email: Email,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: Timestamp,
-    /// Since when the account may do nothing; `None` is an account in good standing.
+    /// Since when the account is disabled.
     pub disabled_at: Option<Timestamp>,
-    /// The environment they work in.
+    /// The environment that the user has selected.
     pub current_environment: EnvironmentId,
 }
 
-/// An e-mail address: kept as written, told apart by its canonical form.
+/// An e-mail address. It is kept as written and compared in its canonical form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
     written: String,
@@ -38,16 +38,16 @@ pub struct Email {
 /// Why a text is not an [`Email`]. The message reads on from "The email field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseEmailError {
-    /// Nothing is left after trimming.
+    /// Empty after trimming.
     #[error("is required.")]
     Empty,
     /// More than 254 bytes (RFC 5321, section 4.5.3.1.3, less the brackets).
     #[error("must not be greater than 254 bytes.")]
     TooLong,
-    /// Not of the form `somebody@somewhere`.
+    /// Not of the form `local@host`.
     #[error("must be a valid email address.")]
     Malformed,
-    /// It holds this hidden character, by which two addresses can look alike.
+    /// It contains this hidden character, which can make two addresses look the same.
     #[error("must not contain {0}. Type the address again without it.")]
     Hidden(Hidden),
 }
@@ -55,7 +55,7 @@ pub enum ParseEmailError {
 impl Email {
     const MAX_BYTES: usize = 254;
 
-    /// Trims `text` and takes it, if it looks like an address. Only a message could prove that it is one.
+    /// Trims `text` and checks its form. Only a message could prove that the address exists.
     pub fn parse(text: &str) -> Result<Self, ParseEmailError> {
         let email = Self::parse_stored(text)?;
         match text::hidden_character(&email.written) {
@@ -64,8 +64,8 @@ impl Email {
         }
     }
 
-    /// The same for an address that may be stored already: earlier releases took hidden characters, and whoever has such an
-    /// address must still be able to sign in.
+    /// The same for an address that may be stored already. Earlier releases accepted hidden characters, and users with such
+    /// an address must still be able to sign in.
     pub fn parse_stored(text: &str) -> Result<Self, ParseEmailError> {
         let written = text.trim();
         if written.is_empty() {
@@ -87,12 +87,12 @@ impl Email {
         Ok(Self { written: written.to_owned(), canonical })
     }
 
-    /// The address as its owner wrote it.
+    /// The address as written.
     pub fn as_str(&self) -> &str {
         &self.written
     }
 
-    /// The form by which two spellings are one address: compatibility-normalised (NFKC folds width) and in lower case.
+    /// The form in which two spellings of one address are equal: NFKC and lower case.
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
@@ -104,31 +104,31 @@ impl fmt::Display for Email {
     }
 }
 
-/// Lower case can leave a text denormalised, hence the second pass.
+/// Normalises twice, because a lower-case text may no longer be normalised.
 fn canonical(text: &str) -> String {
     let folded: String = text.nfkc().flat_map(char::to_lowercase).collect();
     folded.nfkc().collect()
 }
 
-/// A password as a person typed it, normalised (NFC, so that two keyboards type the same one) and kept out of sight.
+/// A password. It is normalised (NFC), so that different keyboards give the same bytes. Debug output does not show it.
 pub struct Password(SecretString);
 
 /// Why a text cannot be a [`Password`]. The message reads on from "The password field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParsePasswordError {
-    /// No text at all.
+    /// Empty.
     #[error("is required.")]
     Empty,
-    /// More than [`Password::MAX_BYTES`] bytes: the cap comes before any hashing.
+    /// More than [`Password::MAX_BYTES`] bytes. The limit applies before any hashing.
     #[error("must not be greater than 1024 bytes.")]
     TooLong,
 }
 
 impl Password {
-    /// The most bytes that a password may have.
+    /// The longest password, in bytes.
     pub const MAX_BYTES: usize = 1024;
 
-    /// Takes a password that somebody presents. Whether a *new* one is good enough is decided elsewhere.
+    /// Parses a password. Whether a *new* password is strong enough is checked when it is hashed.
     pub fn parse(text: &str) -> Result<Self, ParsePasswordError> {
         if text.is_empty() {
             return Err(ParsePasswordError::Empty);
@@ -143,7 +143,7 @@ impl Password {
         }
     }
 
-    /// The password itself, for hashing and for judging it.
+    /// The password in plain text, to hash it or to estimate its strength.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -157,8 +157,8 @@ impl fmt::Debug for Password {
 
 /// An argon2id hash as a PHC string, its parameters and salt included.
 ///
-/// Passwords can be guessed, so their hash must be slow; a token's secret of 238 random bits cannot, so BLAKE3 is
-/// right there ([`super::secret::TokenHash`]).
+/// Passwords can be guessed, so their hash must be slow. The 238 random bits of a token cannot, so a fast hash is enough
+/// there ([`super::secret::TokenHash`]).
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
@@ -173,9 +173,9 @@ impl PasswordHash {
         &self.0
     }
 
-    /// What it was made with.
+    /// The parameters of the hash.
     pub fn parameters(&self) -> HashParameters {
-        // No field of a PHC string contains the sign that separates them.
+        // `$` separates the fields, and no field contains it.
         let without_last = |text: &str| text.rsplit_once('$').map_or("", |(rest, _)| rest).to_owned();
         HashParameters(without_last(&without_last(&self.0)))
     }
@@ -186,7 +186,7 @@ impl PasswordHash {
 pub struct HashParameters(String);
 
 impl HashParameters {
-    /// It as a text, for example `$argon2id$v=19$m=19456,t=2,p=1`.
+    /// The text, for example `$argon2id$v=19$m=19456,t=2,p=1`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -198,12 +198,12 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// What a sign-in is checked against: a person and the hash of their password, read in one moment.
+/// A user and the hash of their password, from one read.
 #[derive(Clone, Debug)]
 pub struct UserCredentials {
-    /// The person.
+    /// The user.
     pub user: User,
-    /// The hash of their password.
+    /// The hash of the password.
     pub password: PasswordHash,
 }
 
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn a_malformed_address_is_refused() {
         for bad in ["ada", "@example.com", "ada@", "a@b@c", "a b@c", "a@b\nc", "a＠b@c"] {
             assert_eq!(Email::parse(bad), Err(ParseEmailError::Malformed), "{bad:?}");
         }
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_characters_are_refused_but_where_they_are_stored_already() {
+    fn hidden_characters_are_refused_except_in_stored_addresses() {
         for hidden in ["\u{200b}", "\u{202e}", "\u{feff}", "\u{ad}", "\u{2060}", "\u{fe0f}", "\u{ffa0}"] {
             for text in [format!("a{hidden}da@example.com"), format!("ada@exam{hidden}ple.com")] {
                 let refused = Email::parse(&text).unwrap_err();

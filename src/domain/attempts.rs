@@ -1,36 +1,36 @@
-//! Counters of attempts, as the throttle keeps them and the store remembers them over a restart.
+//! Attempt counters: the throttle keeps them in memory, and the store saves them over a restart.
 
 use super::{audit::ParseWordError, time::Timestamp};
 
 /// What a counter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Failed sign-ins as one account from one network.
+    /// Failed sign-ins to one account from one network.
     AccountFromNetwork,
-    /// The same from one site: the larger IPv6 network that a network belongs to.
+    /// Failed sign-ins to one account from one site.
     AccountFromSite,
-    /// Failed sign-ins as one account from everywhere.
+    /// Failed sign-ins to one account from anywhere.
     Account,
     /// Failed sign-ins and registrations from one network.
     Network,
-    /// The same from one site.
+    /// Failed sign-ins and registrations from one site.
     Site,
-    /// Failed attempts of one session to confirm its user's password, and changes of address.
+    /// Failed confirmations of the password in one session, and changes of the address.
     Session,
-    /// The same of all sessions of one user.
+    /// The same in all sessions of one user.
     User,
-    /// Sign-ins and password changes that succeeded, of one account.
+    /// Successful sign-ins and password changes of one account.
     Successes,
-    /// Reports of leaked secrets from one network.
+    /// Leak reports from one network.
     Reports,
-    /// Reports of leaked secrets from everywhere.
+    /// Leak reports from anywhere.
     AllReports,
-    /// Rotations of the tokens of one family by themselves.
+    /// Self-rotations in one family.
     Rotations,
 }
 
 impl Scope {
-    /// Every one of them.
+    /// All of them.
     pub const ALL: [Self; 11] = [
         Self::AccountFromNetwork,
         Self::AccountFromSite,
@@ -45,7 +45,7 @@ impl Scope {
         Self::Rotations,
     ];
 
-    /// The word for it in the store.
+    /// The name in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccountFromNetwork => "account_from_network",
@@ -62,36 +62,36 @@ impl Scope {
         }
     }
 
-    /// Reads the word.
+    /// Parses the name in the store.
     pub fn parse(text: &str) -> Result<Self, ParseWordError> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(ParseWordError)
     }
 }
 
-/// A keyed hash of whom or what is counted. Without the key, neither an address nor an account can be told from it.
+/// A keyed hash of an address, account or family. Without the key it reveals none of them.
 pub type Digest = [u8; 16];
 
-/// Which counter it is.
+/// Identifies a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CounterKey {
     /// What is counted.
     pub scope: Scope,
-    /// Of which account, user or family; all zero where it is of none.
+    /// The account, user or family. All zero if the counter has none.
     pub subject: Digest,
-    /// From which network or by which session; all zero where that does not matter.
+    /// The network or session. All zero if the counter has none.
     pub origin: Digest,
 }
 
-/// A counter that is not at rest.
+/// A counter that is not at rest yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter {
-    /// Which one.
+    /// The key.
     pub key: CounterKey,
-    /// When it is at rest, if nothing more is counted. The later, the more was counted.
+    /// When it is at rest if nothing more is counted. Each counted attempt moves it further ahead.
     pub rests_at: Timestamp,
 }
 
-/// What the store remembers of attempts.
+/// What the store saves of attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedAttempts {
     /// The key of the digests. Each database has its own.

@@ -1,4 +1,4 @@
-//! Environments: what a person's software runs in, perhaps shared with others, with tokens of its own.
+//! Environments: groups of environment tokens with one owner, which can be shared with members.
 
 use super::{
     id::{EnvironmentId, TokenId, UserId},
@@ -10,47 +10,47 @@ use super::{
 /// An environment as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
-    /// Its identifier.
+    /// The id.
     pub id: EnvironmentId,
-    /// Whose it is, for good.
+    /// The owner. It never changes.
     pub owner: UserId,
-    /// What the owner called it.
+    /// The name.
     pub name: Name,
-    /// Whether it is the one that its owner was given with their account, which stays as long as that.
+    /// Whether it was created with the owner's account. It cannot be deleted while the account exists.
     pub is_default: bool,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
 impl Environment {
-    /// The most environments of an owner, so that nobody fills the store with them.
+    /// How many environments an owner may have. Without a limit a user could fill the store.
     pub const MAX_PER_OWNER: u32 = 1000;
-    /// The most people that an environment is shared with.
+    /// How many members an environment may have.
     pub const MAX_MEMBERS: u32 = 100;
 }
 
-/// An environment as somebody sees it who may.
+/// An environment and the role of the user who sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvironmentAccess {
     /// The environment.
     pub environment: Environment,
-    /// What whoever sees it may do there.
+    /// The user's role.
     pub role: Role,
 }
 
-/// What somebody may do in an environment: each of these includes the ones before it.
+/// What a user may do in an environment. Each role includes the roles before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// See it and its tokens.
+    /// See the environment and its tokens.
     Viewer,
-    /// Rename it, and make, regenerate and revoke its tokens.
+    /// Rename it, and create, regenerate and revoke its tokens.
     Admin,
-    /// Share it and delete it.
+    /// Share and delete it.
     Owner,
 }
 
 impl Role {
-    /// The word for it on the wire.
+    /// The name in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => MemberRole::Viewer.as_str(),
@@ -60,7 +60,7 @@ impl Role {
     }
 }
 
-/// A role that an owner can give to somebody else.
+/// A role that an owner can grant to a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberRole {
     /// [`Role::Viewer`].
@@ -69,18 +69,18 @@ pub enum MemberRole {
     Admin,
 }
 
-/// The text is no role of a member. The message reads on from "The role field …".
+/// The text is not a role of a member. The message reads on from "The role field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be admin or viewer.")]
 pub struct ParseMemberRoleError;
 
 impl MemberRole {
-    /// Reads the word for it.
+    /// Parses the name.
     pub fn parse(text: &str) -> Result<Self, ParseMemberRoleError> {
         [Self::Viewer, Self::Admin].into_iter().find(|role| role.as_str() == text).ok_or(ParseMemberRoleError)
     }
 
-    /// The word for it, on the wire and in the store.
+    /// The name in the API and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
@@ -98,27 +98,27 @@ impl From<MemberRole> for Role {
     }
 }
 
-/// Somebody with whom an environment is shared.
+/// A user with whom an environment is shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// What they are called.
+    /// The user's name.
     pub name: Name,
-    /// What they may do.
+    /// Their role.
     pub role: MemberRole,
-    /// Since when it is shared with them.
+    /// When the environment was shared with them.
     pub created_at: Timestamp,
 }
 
-/// A new secret for what an older token of an environment was for.
+/// The new id and secret of an environment token that is regenerated.
 #[derive(Clone, Copy, Debug)]
 pub struct Successor {
-    /// The identifier of the new token.
+    /// The id of the new token.
     pub id: TokenId,
-    /// The hash of its secret.
+    /// The hash of the new secret.
     pub hash: TokenHash,
-    /// The last four characters of its secret.
+    /// The last four characters of the new secret.
     pub hint: Hint,
 }
 
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_role_includes_those_below_it_and_only_two_are_given_away() {
+    fn a_role_includes_lower_ones_and_only_two_can_be_granted() {
         assert!(Role::Viewer < Role::Admin && Role::Admin < Role::Owner);
         for role in [MemberRole::Viewer, MemberRole::Admin] {
             assert_eq!(MemberRole::parse(role.as_str()), Ok(role));

@@ -1,4 +1,5 @@
-//! The identifiers of users, sessions, tokens and environments: UUIDv7 (RFC 9562), a type each so that none stands for another.
+//! Ids of users, sessions, tokens and environments: UUIDv7 (RFC 9562). Each kind has its own type, so that they cannot be
+//! mixed up.
 
 use std::fmt;
 
@@ -11,18 +12,18 @@ macro_rules! identifier {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Wraps an identifier that was generated or loaded.
+            /// Wraps an id that was generated or loaded.
             pub const fn new(uuid: Uuid) -> Self {
                 Self(uuid)
             }
 
-            /// Reads the hyphenated form; anything else is no identifier (a caller answers 404).
+            /// Parses the hyphenated form. `None` for any other text.
             pub fn parse(text: &str) -> Option<Self> {
                 let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
                 Uuid::try_parse(text).ok().filter(|_| hyphenated).map(Self)
             }
 
-            /// The wrapped identifier.
+            /// The wrapped UUID.
             pub const fn uuid(self) -> Uuid {
                 self.0
             }
@@ -37,18 +38,18 @@ macro_rules! identifier {
 }
 
 identifier!(
-    /// Names a user.
+    /// The id of a user.
     UserId
 );
 identifier!(
-    /// Names a session.
+    /// The id of a session.
     SessionId
 );
 identifier!(
-    /// Names a token. Its row number, the `N` of `N|pat_…`, is another thing.
+    /// The id of a token. The `N` in `N|pat_…` is not the id but the row number.
     TokenId
 );
 identifier!(
-    /// Names an environment.
+    /// The id of an environment.
     EnvironmentId
 );

@@ -1,4 +1,4 @@
-//! When something was last used, told by its record.
+//! The latest use of a token or session, inside its record.
 
 use std::{
     fmt,
@@ -10,22 +10,21 @@ use std::{
 
 use super::time::Timestamp;
 
-/// The latest use that a record knows of. Whoever shares the record moves it on; it never moves back.
+/// The latest use that a record knows. All threads that share the record advance it. It never goes back.
 ///
-/// It also remembers whether it is *listed*: whether somebody who keeps a list of such records will see to it that the
-/// time reaches the disk. While it is, to move it on takes no lock, and where its second has come already, no write
-/// either. It is put on the list and taken off under the list's lock only; both are in one word, so that no use falls
-/// between the two.
+/// It also holds a flag: whether the record is *listed* among those whose use is to be written to the store. While it is
+/// listed, advancing takes no lock, and a second use in the same second writes nothing. The flag is set and cleared only
+/// under the lock of the list. Time and flag share one word, so that no use is lost between the two.
 ///
-/// A copy is on no list.
+/// A clone is not listed.
 pub struct LastUse(AtomicI64);
 
-/// What lies below [`LISTED`] when there was no use: earlier than every [`Timestamp`].
+/// The word for no use, without the flag: earlier than every [`Timestamp`].
 const NEVER: i64 = i64::MIN;
 const LISTED: i64 = 1;
 
 impl LastUse {
-    /// What the store knows, on no list.
+    /// The latest use in the store, not listed.
     pub fn new(stored: Option<Timestamp>) -> Self {
         Self(AtomicI64::new(stored.map_or(NEVER, |at| word(at, 0))))
     }
@@ -35,8 +34,8 @@ impl LastUse {
         time(self.0.load(Acquire))
     }
 
-    /// Moves the time on to `now`. `false` where it would move and is on no list, so that whoever keeps the list must do
-    /// it ([`LastUse::list`]).
+    /// Advances the time to `now`. Returns `false`, and changes nothing, if the time would advance and the record is not
+    /// listed: then the caller must list it ([`LastUse::list`]).
     pub fn advance(&self, now: Timestamp) -> bool {
         let advanced = self.0.try_update(AcqRel, Acquire, |found| match time(found) {
             Some(at) if at >= now => None,
@@ -49,17 +48,17 @@ impl LastUse {
         }
     }
 
-    /// Moves the time on to `now` as one that is listed from now on.
+    /// Advances the time to `now` and sets the flag.
     pub fn list(&self, now: Timestamp) {
         self.0.update(AcqRel, Acquire, |found| word(time(found).map_or(now, |at| at.max(now)), LISTED));
     }
 
-    /// Ends the listing, whatever the time, and answers it.
+    /// Clears the flag and returns the time.
     pub fn unlist(&self) -> Option<Timestamp> {
         time(self.0.fetch_and(!LISTED, AcqRel))
     }
 
-    /// Ends the listing if the time is still `at`; answers whether it is.
+    /// Clears the flag if the time is still `at`. Returns whether it was.
     pub fn unlist_at(&self, at: Timestamp) -> bool {
         self.0.compare_exchange(word(at, LISTED), word(at, 0), AcqRel, Acquire).is_ok()
     }
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_the_latest_use_whatever_the_order() {
+    fn it_holds_the_latest_use_in_any_order() {
         let used = LastUse::new(None);
         assert_eq!(used.at(), None);
         for (now, latest) in [(-5, -5), (7, 7), (3, 7), (7, 7), (8, 8)] {
@@ -107,24 +106,24 @@ mod tests {
     }
 
     #[test]
-    fn only_a_use_that_moves_an_unlisted_time_needs_the_list() {
+    fn only_a_use_that_advances_an_unlisted_time_needs_the_list() {
         let used = LastUse::new(Some(at(1)));
-        assert!(used.advance(at(1)) && used.advance(at(0)), "it is known");
+        assert!(used.advance(at(1)) && used.advance(at(0)), "nothing to advance");
         assert!(!used.advance(at(2)));
-        assert_eq!(used.at(), Some(at(1)), "and has not moved");
+        assert_eq!(used.at(), Some(at(1)), "it has not advanced");
         used.list(at(2));
         assert!(used.advance(at(3)));
         assert_eq!(used.at(), Some(at(3)));
     }
 
     #[test]
-    fn a_listing_ends_only_at_the_time_that_was_written() {
+    fn the_flag_is_cleared_only_at_the_time_that_was_written() {
         let used = LastUse::new(None);
         used.list(at(1));
         assert!(used.advance(at(2)));
-        assert!(!used.unlist_at(at(1)), "it moved meanwhile");
+        assert!(!used.unlist_at(at(1)), "it has advanced");
         assert!(used.unlist_at(at(2)));
         assert!(!used.advance(at(3)));
-        assert!(!used.clone().advance(at(3)), "a copy is on no list");
+        assert!(!used.clone().advance(at(3)), "a clone is not listed");
     }
 }

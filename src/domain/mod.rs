@@ -1,12 +1,13 @@
 //! The plain types of the product: no I/O, no clock, no HTTP, no SQL.
 //!
-//! Each type has one door, a `parse` (for what people send) or a constructor (for what the program makes), so that a
-//! value that exists is a value that holds. `now` is always an argument.
+//! Each type is made by one function: `parse` for input, or a constructor for what the program makes. So a value that
+//! exists is valid. `now` is always an argument.
 
 pub mod ability;
 pub mod account;
 pub mod attempts;
 pub mod audit;
+pub mod authority;
 pub mod environment;
 pub mod id;
 pub mod last_use;

@@ -1,14 +1,14 @@
-//! How much a page of a list holds: as many items as were asked for, and no more than [`MOST_BYTES`].
+//! The size of a page: at most the requested number of items, and about [`MOST_BYTES`] bytes.
 
-/// About how many bytes the items of a page may take when they are shown. A page of larger items ends earlier.
+/// About how many bytes the items of a page may take in an answer. Larger items make a page shorter.
 pub const MOST_BYTES: usize = 256 * 1024;
 
-/// What is left of a page while its items are found one by one.
+/// Counts the bytes of a page while its items are collected.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fill(usize);
 
 impl Fill {
-    /// Takes one more item into account; answers whether it still fits. The first always does.
+    /// Adds an item and returns whether it fits. The first item always does.
     pub const fn takes(&mut self, size: usize) -> bool {
         let is_first = self.0 == 0;
         self.0 = self.0.saturating_add(size);
@@ -16,7 +16,7 @@ impl Fill {
     }
 }
 
-/// Cuts `items` to one page of at most `limit`; answers whether there were more.
+/// Cuts `items` to one page of at most `limit` items. Returns whether there were more.
 pub fn cut<T>(items: &mut Vec<T>, limit: usize, size: impl Fn(&T) -> usize) -> bool {
     let mut fill = Fill::default();
     let fitting = items.iter().take(limit).take_while(|item| fill.takes(size(item))).count();
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_ends_at_its_limit_or_where_it_is_full() {
+    fn a_page_ends_at_its_limit_or_when_it_is_full() {
         let cut_at = |limit, size: usize| {
             let mut items: Vec<usize> = (0..10).collect();
             (cut(&mut items, limit, |_| size), items.len())

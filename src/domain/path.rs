@@ -1,20 +1,19 @@
-//! Request paths as a policy sees them: read in one way, or not at all.
+//! Request paths as policies see them.
 //!
-//! A proxy, this program and the application behind may each parse a path in their own way. A path on which two of them
-//! could disagree about where it leads is refused here, so that no rule is ever matched against another path than the
-//! one that is served. Where an application is known to read such a path in one certain way, its policy says so with a
-//! [`PathReading`], and the path is read here as that application reads it.
+//! A proxy, this program and the application may parse a path in different ways. A path that two of them could read
+//! differently is refused, so that a rule never matches another path than the one that is served. If an application reads
+//! such paths in a known way, its policy says so with a [`PathReading`], and the path is read in the same way here.
 
 use std::borrow::Cow;
 
-/// A path in segments, each decoded once, as the application sees it.
+/// A path as the application sees it: its segments, each decoded once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestPath<'t>(Vec<Cow<'t, str>>);
 
-/// How an application reads what other programs read differently. The default refuses all of it.
+/// How an application reads what programs read differently. The default refuses all of it.
 ///
-/// No reading accepts a dot segment (also behind an encoded slash or before a `;`), a backslash, a control character, a
-/// raw `#` or a double encoding: no application needs them, and each of them leads somewhere else in some program.
+/// No reading accepts a dot segment (not even after an encoded slash or before a `;`), a backslash, a control character, a
+/// raw `#` or a double encoding. No application needs them, and each leads to another path in some program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathReading {
     /// `%2F`.
@@ -25,51 +24,51 @@ pub struct PathReading {
     pub empty_segments: EmptySegments,
 }
 
-/// What `%2F` is to an application.
+/// How an application reads `%2F`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EncodedSlash {
-    /// Unknown: the path is refused.
+    /// Unknown. The path is refused.
     #[default]
     Refuse,
-    /// A character within a segment: `/a%2Fb` has one segment.
+    /// As a character within a segment: `/a%2Fb` has one segment.
     WithinSegment,
-    /// A slash like any other: `/a%2Fb` is `/a/b`.
+    /// As a slash: `/a%2Fb` is `/a/b`.
     Separator,
 }
 
-/// What a `;` is to an application.
+/// How an application reads `;`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Semicolon {
-    /// Unknown: the path is refused.
+    /// Unknown. The path is refused.
     #[default]
     Refuse,
-    /// A character like any other.
+    /// As an ordinary character.
     Literal,
-    /// The beginning of parameters, which are not part of the path: `/a;v=2/b` is `/a/b`.
+    /// As the beginning of parameters, which do not belong to the path: `/a;v=2/b` is `/a/b`.
     Parameter,
 }
 
-/// What `//` is to an application.
+/// How an application reads `//`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EmptySegments {
-    /// Unknown: the path is refused.
+    /// Unknown. The path is refused.
     #[default]
     Refuse,
-    /// Two slashes, with an empty segment between them.
+    /// As two slashes with an empty segment between them.
     Keep,
-    /// The same as one slash.
+    /// As one slash.
     Merge,
 }
 
 impl PathReading {
-    /// Refuses whatever two programs could read differently.
+    /// Refuses every path that two programs could read differently.
     pub const STRICT: Self = Self {
         encoded_slash: EncodedSlash::Refuse,
         semicolon: Semicolon::Refuse,
         empty_segments: EmptySegments::Refuse,
     };
 
-    /// How patterns are read: a spelling that no path has once it was read cannot match, so it is a mistake.
+    /// How patterns are read. A pattern that no path can match under this reading is refused as a mistake.
     pub(super) fn of_patterns(self) -> Self {
         Self {
             encoded_slash: match self.encoded_slash {
@@ -88,13 +87,13 @@ impl PathReading {
     }
 }
 
-/// Two parsers could read the path in two ways, so nobody gets anywhere by it.
+/// Why a path is refused: two programs could read it differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AmbiguousPath {
-    /// It does not begin with a slash (`*`, a whole URL, nothing).
+    /// It does not begin with a slash: `*`, a whole URL, or empty.
     #[error("does not begin with a slash")]
     NotAbsolute,
-    /// A raw `#`, which begins a fragment. A request target has none, and some parsers cut it off with all that follows.
+    /// A raw `#`, which begins a fragment. A request target has no fragment, and some parsers cut it off.
     #[error("has a # that is not encoded as %23")]
     Fragment,
     /// An empty segment: `//`.
@@ -103,25 +102,25 @@ pub enum AmbiguousPath {
     /// A segment `.` or `..`.
     #[error("has a segment . or ..")]
     DotSegment,
-    /// A `;`, behind which some servers see parameters that are none of the path: they serve `/admin` for `/admin;x`.
+    /// A `;`. Some servers read parameters after it and serve `/admin` for `/admin;x`.
     #[error("has a ;")]
     Parameter,
-    /// A backslash, which some parsers take for a slash.
+    /// A backslash. Some parsers read it as a slash.
     #[error("has a backslash")]
     Backslash,
-    /// A slash within a segment, encoded.
+    /// An encoded slash.
     #[error("has an encoded slash")]
     EncodedSlash,
     /// NUL or another control character.
     #[error("has a control character")]
     Control,
-    /// A `%` without two hex digits, or one that would be read as an encoding if it were decoded twice.
+    /// A `%` without two hex digits, or an encoding that would decode a second time.
     #[error("is encoded badly or twice")]
     Encoding,
 }
 
 impl AmbiguousPath {
-    /// The setting of a policy that allows such a path, if there is one.
+    /// The setting of a policy that can allow such a path.
     pub const fn setting(self) -> Option<&'static str> {
         match self {
             Self::EncodedSlash => Some("path_reading.encoded_slash"),
@@ -133,12 +132,12 @@ impl AmbiguousPath {
 }
 
 impl<'t> RequestPath<'t> {
-    /// Reads a path as it stood in the request line, with its query if it has one, and strictly.
+    /// Reads the path of a request target, with or without a query, by the strict reading.
     pub fn parse(target: &'t str) -> Result<Self, AmbiguousPath> {
         Self::parse_as(target, PathReading::STRICT)
     }
 
-    /// The same as an application reads it.
+    /// Reads the path of a request target as an application reads it.
     pub fn parse_as(target: &'t str, reading: PathReading) -> Result<Self, AmbiguousPath> {
         let path = match before(target, b'?') {
             Some((_, query)) if query.contains('#') => return Err(AmbiguousPath::Fragment),
@@ -148,20 +147,20 @@ impl<'t> RequestPath<'t> {
         let mut rest = path.strip_prefix('/').ok_or(AmbiguousPath::NotAbsolute)?;
         let mut segments = Segments { read: Vec::with_capacity(8), reading };
         while let Some((raw, behind)) = before(rest, b'/') {
-            segments.take(raw, false)?;
+            segments.add(raw, false)?;
             rest = behind;
         }
-        segments.take(rest, true)?;
+        segments.add(rest, true)?;
         Ok(Self(segments.read))
     }
 
-    /// The decoded segments; a trailing slash is an empty last one.
+    /// The decoded segments. A trailing slash is an empty last segment.
     pub fn segments(&self) -> &[Cow<'t, str>] {
         &self.0
     }
 }
 
-/// What stands before the first `mark`, and behind it. In texts as short as these, to look is quicker than to search.
+/// The text before and after the first `mark`. For short texts this loop is faster than a search function.
 fn before(text: &str, mark: u8) -> Option<(&str, &str)> {
     let at = text.bytes().position(|byte| byte == mark)?;
     Some((&text[..at], &text[at + 1..]))
@@ -174,18 +173,18 @@ struct Segments<'t> {
 }
 
 impl<'t> Segments<'t> {
-    /// Takes what stands between two slashes.
-    fn take(&mut self, raw: &'t str, is_last: bool) -> Result<(), AmbiguousPath> {
-        // Nearly every segment, for every request: nothing in it to decode or to doubt.
+    /// Adds the text between two slashes.
+    fn add(&mut self, raw: &'t str, is_last: bool) -> Result<(), AmbiguousPath> {
+        // The fast path: nearly every segment has nothing to decode and nothing to check.
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
         if !raw.is_empty() && !raw.starts_with('.') && raw.bytes().all(is_plain) {
             self.read.push(Cow::Borrowed(raw));
             return Ok(());
         }
-        self.take_unusual(raw, is_last)
+        self.add_unusual(raw, is_last)
     }
 
-    fn take_unusual(&mut self, raw: &'t str, is_last: bool) -> Result<(), AmbiguousPath> {
+    fn add_unusual(&mut self, raw: &'t str, is_last: bool) -> Result<(), AmbiguousPath> {
         let decoded = decode(raw)?;
         let PathReading { encoded_slash, semicolon, empty_segments } = self.reading;
         if encoded_slash == EncodedSlash::Refuse && decoded.contains('/') {
@@ -203,11 +202,11 @@ impl<'t> Segments<'t> {
         if semicolon == Semicolon::Refuse && decoded.contains(';') {
             return Err(AmbiguousPath::Parameter);
         }
-        // Whatever the application makes of these, what it hands the path on to may split it there.
+        // Even if the application does not split the segment there, a program behind it may.
         if decoded.split(['/', ';']).any(|piece| matches!(piece, "." | "..")) {
             return Err(AmbiguousPath::DotSegment);
         }
-        // A lone % is a character like any other; one that would decode again is read further by some, and not by others.
+        // A lone % is an ordinary character. If it would decode again, some programs decode it twice.
         if decoded.match_indices('%').any(|(at, _)| decoded.get(at + 1..at + 3).is_some_and(is_hex)) {
             return Err(AmbiguousPath::Encoding);
         }
@@ -223,7 +222,7 @@ impl<'t> Segments<'t> {
                 }
                 Ok(())
             }
-            // An application that joins the segment to a directory would go to the root for one that begins with a slash.
+            // An application that joins the segment to a directory would start at the root if it begins with a slash.
             EncodedSlash::WithinSegment
                 if empty_segments == EmptySegments::Refuse
                     && name.contains('/')
@@ -235,12 +234,12 @@ impl<'t> Segments<'t> {
         }
     }
 
-    /// Only the last segment may always be empty: that is a trailing slash, which leads elsewhere than without.
+    /// Only the last segment may always be empty: it is a trailing slash, which makes another path.
     fn push(&mut self, segment: Cow<'t, str>, is_last: bool) -> Result<(), AmbiguousPath> {
         if segment.is_empty() && !is_last {
             match self.reading.empty_segments {
                 EmptySegments::Merge => return Ok(()),
-                // What resolves `//host/path` like a link sees a host there, and `/path` behind it.
+                // A program that resolves `//host/path` as a link reads a host and `/path`.
                 EmptySegments::Keep if !self.read.is_empty() => {}
                 EmptySegments::Keep | EmptySegments::Refuse => return Err(AmbiguousPath::EmptySegment),
             }
@@ -250,8 +249,8 @@ impl<'t> Segments<'t> {
     }
 }
 
-/// What stands before the first `;`. One that is encoded begins parameters for some servers and not for others, and a
-/// slash within parameters ends the segment for those that decode first.
+/// The text before the first `;`. An encoded `;` is refused, because only some servers read parameters after it. A slash
+/// within parameters is refused, because it ends the segment for servers that decode first.
 fn without_parameters<'t>(raw: &'t str, decoded: Cow<'t, str>) -> Result<Cow<'t, str>, AmbiguousPath> {
     if decoded.matches(';').count() != raw.matches(';').count() {
         return Err(AmbiguousPath::Parameter);

@@ -1,7 +1,7 @@
-//! Policies: which credential with which abilities may pass to which methods and paths of an application.
+//! Policies: which credentials and abilities a request to an application needs, by method and path.
 //!
-//! The first rule that matches decides, and no match denies. A policy is made from the configuration alone: nothing of it
-//! is ever taken from a request.
+//! The first rule that matches decides. Without a match the request is refused. Policies come from the configuration; no
+//! request changes them.
 
 use super::{
     ability::Ability,
@@ -10,7 +10,7 @@ use super::{
     secret::CredentialKind,
 };
 
-/// A named list of rules, in order.
+/// A named list of rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     name: String,
@@ -21,35 +21,35 @@ pub struct Policy {
 /// One rule of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// The methods it is for, in upper case; empty is every method.
+    /// The methods that it matches, in upper case. An empty list matches every method.
     pub methods: Vec<String>,
-    /// The paths it is for.
+    /// The paths that it matches.
     pub paths: Vec<PathPattern>,
-    /// Who passes.
+    /// Which requests it allows.
     pub access: Access,
 }
 
-/// Who passes by a rule.
+/// Which requests a rule allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody, without a look at any credential.
+    /// All. Credentials are not read.
     Public,
-    /// Whoever presents a credential of one of the kinds that holds all of the abilities.
+    /// Those with a valid credential of one of these kinds that holds all of these abilities.
     Credential {
-        /// The kinds that are let through.
+        /// The accepted kinds.
         kinds: Vec<CredentialKind>,
-        /// The abilities needed, all of them; empty is a proof of identity.
+        /// The required abilities. If there are none, any accepted credential is enough.
         abilities: Vec<Ability>,
     },
 }
 
-/// The text is no name of a policy.
+/// The text is not a name of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 64 letters, digits, - or _")]
 pub struct ParsePolicyNameError;
 
 impl Policy {
-    /// Takes a name, which stands in the path of the endpoints that proxies ask, and the rules.
+    /// A policy with default options. The name becomes a part of the endpoints' paths.
     pub fn new(name: &str, rules: Vec<Rule>) -> Result<Self, ParsePolicyNameError> {
         let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if !(1..=64).contains(&name.len()) || !name.bytes().all(sound) {
@@ -58,42 +58,42 @@ impl Policy {
         Ok(Self { name: name.to_owned(), rules, options: PolicyOptions::default() })
     }
 
-    /// The same with other options.
+    /// The same policy with these options.
     #[must_use]
     pub fn with_options(self, options: PolicyOptions) -> Self {
         Self { options, ..self }
     }
 
-    /// Its name.
+    /// The name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it asks of clients and proxies.
+    /// The options.
     pub fn options(&self) -> &PolicyOptions {
         &self.options
     }
 
-    /// Reads the target of a request as the application reads it.
+    /// Reads the path of a request target as the application reads it.
     pub fn read<'t>(&self, target: &'t str) -> Result<RequestPath<'t>, AmbiguousPath> {
         RequestPath::parse_as(target, self.options.path_reading)
     }
 
-    /// The rule that decides over a request, with its place in the list; `None` denies.
+    /// The first rule that matches, with its index. `None` means that the request is refused.
     pub fn rule_for(&self, method: &str, path: &RequestPath<'_>) -> Option<(usize, &Rule)> {
-        self.rules.iter().enumerate().find(|(_, rule)| rule.is_for(method, path))
+        self.rules.iter().enumerate().find(|(_, rule)| rule.matches(method, path))
     }
 }
 
 impl Rule {
-    fn is_for(&self, method: &str, path: &RequestPath<'_>) -> bool {
+    fn matches(&self, method: &str, path: &RequestPath<'_>) -> bool {
         let method_fits = self.methods.is_empty() || self.methods.iter().any(|named| named == method);
         method_fits && self.paths.iter().any(|pattern| pattern.matches(path))
     }
 }
 
-/// A pattern of paths: `/calls` is that path, `/calls/*/notes` has any one segment in the middle, `/calls/**` is
-/// `/calls` and everything below it.
+/// A pattern of paths. `/calls` matches that path, `/calls/*/notes` any one segment in the middle, and `/calls/**` `/calls`
+/// and everything below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
     segments: Vec<Segment>,
@@ -107,7 +107,7 @@ enum Segment {
     AnyOne,
 }
 
-/// The text is no pattern of paths. The message reads on from the name of the setting.
+/// The text is not a pattern of paths. The message reads on from the name of the setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be a path like /calls, /calls/*/notes or /calls/**, without . or .. segments, queries, and //, ; or encoded \
@@ -116,12 +116,12 @@ enum Segment {
 pub struct ParsePatternError;
 
 impl PathPattern {
-    /// Reads a pattern of a policy that reads paths strictly.
+    /// Parses a pattern for the strict reading of paths.
     pub fn parse(text: &str) -> Result<Self, ParsePatternError> {
         Self::parse_as(text, PathReading::STRICT)
     }
 
-    /// Reads a pattern; what stands between the wildcards is read like a request's path.
+    /// Parses a pattern. The text between the wildcards is read like the path of a request.
     pub fn parse_as(text: &str, reading: PathReading) -> Result<Self, ParsePatternError> {
         let (stem, and_below) = match text.strip_suffix("/**") {
             Some("") => ("", true),
@@ -144,7 +144,7 @@ impl PathPattern {
         Ok(Self { segments: segments.collect::<Result<_, _>>()?, and_below, written: text.to_owned() })
     }
 
-    /// The pattern as it was written.
+    /// The pattern as written.
     pub fn as_str(&self) -> &str {
         &self.written
     }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_exact_but_for_their_wildcards() {
+    fn patterns_match_exactly_except_for_wildcards() {
         for (pattern, path) in [
             ("/", "/"),
             ("/calls", "/calls?x=1"),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn a_malformed_pattern_is_refused() {
         for bad in [
             "", "calls", "*", "/a**", "/a*", "/**/a", "/a/**/b", "//", "/a/../b", "/a?b", "/a%2fb", "/a/**/", "/a//**",
             "/a;b", "/a#b",
@@ -233,7 +233,7 @@ mod tests {
     };
 
     #[test]
-    fn an_encoded_slash_within_a_segment_is_no_second_segment() {
+    fn an_encoded_slash_within_a_segment_does_not_split_it() {
         let matches = |pattern: &str, path: &str| {
             let pattern = PathPattern::parse_as(pattern, AS_CHARACTERS).unwrap();
             pattern.matches(&RequestPath::parse_as(path, AS_CHARACTERS).unwrap())
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(decides("get", "/calls/1"), Some(1), "methods are case-sensitive (RFC 9110, section 9.1)");
     }
 
-    /// Where a program ends up that takes every segment apart again and folds all it can.
+    /// The path that a program serves if it splits every segment again and resolves all dot segments.
     fn served(path: &RequestPath<'_>) -> Vec<String> {
         let mut folded: Vec<String> = Vec::new();
         for piece in path.segments().iter().flat_map(|segment| segment.split(['/', ';', '\\'])) {
@@ -302,7 +302,7 @@ mod tests {
         folded
     }
 
-    /// The three kinds of pattern, told by recursion over the segments.
+    /// The three kinds of pattern, by recursion over the segments.
     fn naive(pattern: &[&str], path: &[&str]) -> bool {
         match (pattern, path) {
             (["**"], _) | ([], []) => true,
@@ -313,9 +313,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the reading: who passes by the public rule is served something public.
+        /// With every reading, a request that the public rule allows is served a public path.
         #[test]
-        fn a_public_rule_opens_nothing_beside_it(
+        fn a_public_rule_opens_nothing_else(
             target in "/(public|a|\\.|%2e|/|%2f|;|%3b|\\\\|%5c|#|\\?){0,10}(settings)?",
             separators in any::<bool>(),
         ) {

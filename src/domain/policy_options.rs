@@ -1,34 +1,33 @@
-//! What a policy asks of clients and proxies beside its rules. Each option has a default that is right for most
-//! applications, and is the policy's own.
+//! The options of a policy beside its rules. The defaults suit most applications.
 
 use super::path::PathReading;
 
 /// The options of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyOptions {
-    /// How the application behind it reads paths.
+    /// How the application reads paths.
     pub path_reading: PathReading,
-    /// How a client that is not known is asked for a token.
+    /// The schemes that a 401 offers.
     pub challenges: Challenges,
-    /// Where a token may stand besides `Authorization`.
+    /// Where a token may be in a request besides `Authorization`.
     pub credential_from: Vec<CredentialPlace>,
-    /// What the application is told of who asks.
+    /// Which identity headers the application gets.
     pub identity_headers: IdentityHeaders,
 }
 
 /// The schemes that a 401 offers (RFC 9110, section 11.6.1).
 ///
-/// git, Docker and `curl --anyauth` send their token only where Basic is among them.
+/// git, Docker and `curl --anyauth` send their token only if Basic is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Challenges {
-    /// RFC 6750.
+    /// Bearer (RFC 6750).
     pub bearer: bool,
-    /// RFC 7617. The token is then the password or the user name.
+    /// Basic (RFC 7617). The token is the password or the user name.
     pub basic: bool,
 }
 
 impl Challenges {
-    /// The schemes by name, as the setting has them.
+    /// The names of the schemes, as in the setting.
     pub fn names(self) -> Vec<&'static str> {
         let all = [("basic", self.basic), ("bearer", self.bearer)];
         all.into_iter().filter(|(_, is_offered)| *is_offered).map(|(name, _)| name).collect()
@@ -41,21 +40,22 @@ impl Default for Challenges {
     }
 }
 
-/// A place where some clients put their token.
+/// A place in a request where some clients put their token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialPlace {
-    /// A header of that name, in lower case, whose value is the token alone.
+    /// A header of this name (in lower case). Its value is the token and nothing else.
     Header(String),
-    /// A cookie of that name.
+    /// A cookie of this name.
     Cookie(String),
 }
 
-/// The text names no place for a token. The message reads on from the name of the setting.
+/// The text does not name a place for a token. The message reads on from the name of the setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be header:NAME, such as header:X-API-Key, or cookie:NAME, and no header that means something else")]
 pub struct ParseCredentialPlaceError;
 
-/// Headers that mean something else to proxies or to this server, besides those that begin like [`OWN_PREFIXES`].
+/// Headers with another meaning to proxies or to this server. Those that begin with one of [`OWN_PREFIXES`] are excluded
+/// as well.
 const TAKEN: [&str; 14] = [
     "authorization",
     "connection",
@@ -75,7 +75,7 @@ const TAKEN: [&str; 14] = [
 const OWN_PREFIXES: [&str; 5] = ["remote-", "x-auth-request-", "x-auth-token-", "x-forwarded-", "x-original-"];
 
 impl CredentialPlace {
-    /// Reads `header:NAME` or `cookie:NAME`.
+    /// Parses `header:NAME` or `cookie:NAME`.
     pub fn parse(text: &str) -> Result<Self, ParseCredentialPlaceError> {
         // RFC 9110, section 5.6.2.
         let is_name = |name: &str| {
@@ -87,7 +87,7 @@ impl CredentialPlace {
                 let is_taken = TAKEN.contains(&&*name) || OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
                 if is_taken { Err(ParseCredentialPlaceError) } else { Ok(Self::Header(name)) }
             }
-            // The names of cookies are told apart by case (RFC 6265, section 4.1.1).
+            // Names of cookies are case-sensitive (RFC 6265, section 4.1.1).
             Some(("cookie", name)) if is_name(name) => Ok(Self::Cookie(name.to_owned())),
             _ => Err(ParseCredentialPlaceError),
         }
@@ -103,7 +103,7 @@ impl std::fmt::Display for CredentialPlace {
     }
 }
 
-/// A header by which the application learns who asks.
+/// A header that tells the application who the principal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityHeader {
     /// The user's id.
@@ -143,7 +143,7 @@ impl IdentityHeader {
         Self::EnvironmentId,
     ];
 
-    /// Its name.
+    /// The name of the header.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RemoteUser => "Remote-User",
@@ -159,14 +159,14 @@ impl IdentityHeader {
         }
     }
 
-    /// The one of that name, in any case.
+    /// The header with this name, in upper or lower case.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|header| header.as_str().eq_ignore_ascii_case(name))
     }
 }
 
-/// The identity headers that an application wants. The others are sent empty, so that a proxy replaces what a client
-/// sent under these names.
+/// The identity headers that an application gets. The others are sent empty, so that a proxy overwrites those that a client
+/// forged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdentityHeaders(u16);
 
@@ -174,7 +174,7 @@ impl IdentityHeaders {
     /// All ten.
     pub const ALL: Self = Self((1 << IdentityHeader::ALL.len()) - 1);
 
-    /// Whether `header` is one of them.
+    /// Whether the application gets `header`.
     pub const fn wants(self, header: IdentityHeader) -> bool {
         self.0 & (1 << header as u16) != 0
     }
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_a_header_or_a_cookie_that_means_nothing_else() {
+    fn a_place_is_a_cookie_or_a_header_without_another_meaning() {
         assert_eq!(CredentialPlace::parse("header:X-API-Key"), Ok(CredentialPlace::Header("x-api-key".to_owned())));
         assert_eq!(CredentialPlace::parse("cookie:Session"), Ok(CredentialPlace::Cookie("Session".to_owned())));
         for bad in [
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_headers_that_are_wanted_are_told_from_the_others() {
+    fn a_set_of_headers_holds_those_that_were_put_in() {
         let one = IdentityHeaders::from_iter([IdentityHeader::TokenId]);
         for header in IdentityHeader::ALL {
             assert_eq!(one.wants(header), header == IdentityHeader::TokenId);

@@ -1,8 +1,8 @@
-//! Secrets of tokens and sessions: how they are made, written, read and stored (the contract, "Credentials").
+//! Secrets of tokens and sessions: how they are generated, written, parsed and stored.
 //!
-//! A plaintext is `prefix` + 40 base62 characters from the operating system (238 bits) + 8 hex digits of CRC-32 over
-//! those 40. The store keeps BLAKE3 of it. A fast hash is right here, since nobody can guess 238 random bits; it would
-//! be wrong for a password ([`super::account::PasswordHash`]).
+//! A secret is a prefix, 40 base62 characters from the operating system's random generator (238 bits), and 8 hex digits of
+//! the CRC-32 of those 40. The store keeps the BLAKE3 hash of it. A fast hash is enough, because 238 random bits cannot be
+//! guessed. It would be wrong for a password ([`super::account::PasswordHash`]).
 
 use std::fmt::{self, Write};
 
@@ -12,15 +12,15 @@ use zeroize::Zeroizing;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const RANDOM_CHARS: usize = 40;
 const CHECKSUM_CHARS: usize = 8;
-/// The digits of the largest row number.
+/// How many digits the largest row number has.
 const NUMBER_CHARS: usize = 19;
 
-/// What a credential stands for, told by its prefix.
+/// The kind of a credential. Its prefix tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CredentialKind {
-    /// A signed-in person.
+    /// A session of a signed-in user.
     Session,
-    /// A token that a person made for software.
+    /// A token that a user made for software.
     PersonalAccessToken,
     /// A token of an environment.
     EnvironmentToken,
@@ -30,7 +30,7 @@ impl CredentialKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Session, Self::PersonalAccessToken, Self::EnvironmentToken];
 
-    /// The word for it on the wire and in logs.
+    /// The name in the API and in logs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
@@ -40,7 +40,7 @@ impl CredentialKind {
     }
 }
 
-/// The prefixes by which kinds are told apart, one a kind.
+/// The prefix of each kind of credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefixes {
     session: String,
@@ -48,10 +48,10 @@ pub struct Prefixes {
     environment_token: String,
 }
 
-/// The prefixes cannot tell the kinds apart.
+/// Why prefixes cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParsePrefixesError {
-    /// A prefix outside the alphabet or the length.
+    /// A prefix has a wrong character or length.
     #[error("{0:?} must be 1 to 16 letters, digits or underscores")]
     Malformed(String),
     /// One prefix begins with another.
@@ -60,7 +60,7 @@ pub enum ParsePrefixesError {
 }
 
 impl Prefixes {
-    /// Takes one prefix a kind: 1 to 16 characters of `[A-Za-z0-9_]`, none the beginning of another.
+    /// One prefix for each kind: 1 to 16 characters of `[A-Za-z0-9_]`. No prefix may begin with another.
     pub fn new(
         session: &str,
         personal_access_token: &str,
@@ -84,7 +84,7 @@ impl Prefixes {
         })
     }
 
-    /// Whether a prefix is sound by itself.
+    /// Whether the characters and the length of a prefix are valid.
     pub fn is_sound(prefix: &str) -> bool {
         (1..=16).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     }
@@ -105,20 +105,19 @@ impl Prefixes {
     }
 }
 
-/// A secret in plain: no Display, Serialize or Clone, wiped from memory when dropped. It leaves the program once, in the
-/// answer to the request that made it.
+/// A secret in plain text. It has no Display, Serialize or Clone, and is wiped from memory when dropped. It leaves the
+/// program once: in the answer to the request that made it.
 pub struct Plaintext(SecretString);
 
 impl Plaintext {
-    /// Draws a new secret of `kind` from the operating system.
-    ///
-    /// Fails only where the operating system has no randomness to give, and then nothing may be issued.
+    /// Generates a new secret of `kind`. Fails only if the operating system gives no randomness.
     pub fn generate(kind: CredentialKind, prefixes: &Prefixes) -> Result<Self, getrandom::Error> {
         let mut random = Zeroizing::new(String::with_capacity(RANDOM_CHARS));
         let mut pool = Zeroizing::new([0_u8; 64]);
         while random.len() < RANDOM_CHARS {
             getrandom::fill(&mut *pool)?;
-            // 248 is the largest multiple of 62 in a byte: dropping what lies beyond leaves every character as likely.
+            // 248 is the largest multiple of 62 in a byte. Larger values are dropped, so that all characters are equally
+            // likely.
             let fair = pool.iter().filter(|byte| **byte < 248).map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
             let missing = RANDOM_CHARS - random.len();
             random.extend(fair.take(missing));
@@ -127,29 +126,29 @@ impl Plaintext {
         Ok(Self(format!("{}{}{checksum:08x}", prefixes.of(kind), *random).into()))
     }
 
-    /// What the store keeps of this secret.
+    /// The hash that the store keeps.
     pub fn hash(&self) -> TokenHash {
         TokenHash(blake3::hash(self.expose().as_bytes()))
     }
 
-    /// Its hint.
+    /// The hint.
     pub fn hint(&self) -> Hint {
         let [.., a, b, c, d] = self.expose().as_bytes() else { unreachable!("every secret ends in a checksum") };
         Hint([*a, *b, *c, *d])
     }
 
-    /// The form in which a personal access token is handed out: `N|pat_…`.
+    /// The form in which a personal access token is issued: `N|pat_…`.
     pub fn numbered(&self, number: i64) -> Self {
         Self(format!("{number}|{}", self.expose()).into())
     }
 
-    /// The secret itself, for the one answer that shows it.
+    /// The secret, for the one answer that shows it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// The secret without its `N|`. A shell takes an unquoted `|` as a pipe: it would run the number as a command and
-    /// print the secret in an error.
+    /// The secret without its `N|`. A shell reads an unquoted `|` as a pipe: it would run the secret as a command and print
+    /// it in an error.
     pub fn expose_unnumbered(&self) -> &str {
         let text = self.expose();
         text.split_once('|').map_or(text, |(_, secret)| secret)
@@ -162,17 +161,17 @@ impl fmt::Debug for Plaintext {
     }
 }
 
-/// The last four characters of a secret, by which its owner tells it from others.
+/// The last four characters of a secret, by which its owner recognises it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hint([u8; 4]);
 
-/// The text is not four characters of ASCII.
+/// The text is not four ASCII characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be four characters of ASCII")]
 pub struct ParseHintError;
 
 impl Hint {
-    /// Takes the hint of a secret that is not at hand.
+    /// Parses a stored hint.
     pub fn parse(text: &str) -> Result<Self, ParseHintError> {
         let bytes: [u8; 4] = text.as_bytes().try_into().map_err(|_| ParseHintError)?;
         if bytes.is_ascii() { Ok(Self(bytes)) } else { Err(ParseHintError) }
@@ -191,8 +190,7 @@ impl PartialEq<str> for Hint {
     }
 }
 
-/// BLAKE3 of a secret: everything after the `|`, prefix and checksum included. Its comparison takes the same time
-/// wherever two differ.
+/// The BLAKE3 hash of a secret, with its prefix and checksum and without `N|`. Comparisons take constant time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(blake3::Hash);
 
@@ -203,31 +201,32 @@ impl TokenHash {
     }
 }
 
-/// A stored hash signs nobody in, but it has no business in a log.
+/// A hash is useless for signing in, but it does not belong in a log.
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenHash([redacted])")
     }
 }
 
-/// A credential as somebody presents it, well-formed and not yet looked up.
+/// A credential that a request presents: well-formed, but not looked up yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PresentedCredential {
-    /// What it claims to be.
+    /// The kind that its prefix names.
     pub kind: CredentialKind,
-    /// The row number it names; a wrong one is refused.
+    /// The row number in front of it. A wrong one is refused.
     pub number: Option<i64>,
-    /// What to look up.
+    /// The hash to look up.
     pub hash: TokenHash,
 }
 
-/// The text is no credential of ours: wrong prefix, length, alphabet or checksum. It says no more, lest it echo a secret.
+/// The text is not a credential of this server: its prefix, length, alphabet or checksum is wrong. The message does not
+/// repeat the text, because it may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a well-formed credential")]
 pub struct ParseCredentialError;
 
 impl PresentedCredential {
-    /// Reads a credential byte for byte. Rubbish is refused by its checksum before any hash; a good checksum proves nothing.
+    /// Parses a credential. The checksum is tested before anything is hashed. A correct checksum proves nothing.
     pub fn parse(text: &str, prefixes: &Prefixes) -> Result<Self, ParseCredentialError> {
         let (number, secret) = match text.bytes().take(NUMBER_CHARS + 1).position(|byte| byte == b'|') {
             Some(bar) => (Some(parse_number(&text[..bar])?), &text[bar + 1..]),
@@ -238,7 +237,7 @@ impl PresentedCredential {
             return Err(ParseCredentialError);
         }
         let (random, checksum) = body.as_bytes().split_at_checked(RANDOM_CHARS).ok_or(ParseCredentialError)?;
-        // Without a way out in the middle, many characters are looked at in one step.
+        // Without an early exit, the compiler can test many characters in one step.
         let is_base62 = random.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric());
         if !is_base62 || parse_checksum(checksum) != Some(crc32fast::hash(random)) {
             return Err(ParseCredentialError);
@@ -247,7 +246,7 @@ impl PresentedCredential {
     }
 }
 
-/// A checksum is written in one way: eight digits, letters in lower case.
+/// A checksum has one valid form: eight digits, letters in lower case.
 fn parse_checksum(text: &[u8]) -> Option<u32> {
     let digits: &[u8; CHECKSUM_CHARS] = text.try_into().ok()?;
     digits.iter().try_fold(0, |sum, digit| match digit {
@@ -257,7 +256,7 @@ fn parse_checksum(text: &[u8]) -> Option<u32> {
     })
 }
 
-/// A row number is written in one way: no sign, no leading zero.
+/// A row number has one valid form: no sign, no leading zero.
 fn parse_number(text: &str) -> Result<i64, ParseCredentialError> {
     let number: i64 = text.parse().map_err(|_| ParseCredentialError)?;
     (number > 0 && number.to_string() == text).then_some(number).ok_or(ParseCredentialError)
@@ -277,7 +276,7 @@ mod tests {
         [CredentialKind::Session, CredentialKind::PersonalAccessToken, CredentialKind::EnvironmentToken];
 
     #[test]
-    fn has_the_shape_of_the_contract() {
+    fn a_secret_has_a_prefix_40_characters_and_a_checksum() {
         let token = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes()).unwrap();
         let text = token.expose();
         assert_eq!(text.len(), "pat_".len() + 40 + 8);
@@ -294,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_must_tell_the_kinds_apart() {
+    fn no_prefix_begins_with_another() {
         assert!(matches!(Prefixes::new("a", "ab", "c"), Err(ParsePrefixesError::Ambiguous(..))));
         assert!(matches!(Prefixes::new("a_", "a_", "c"), Err(ParsePrefixesError::Ambiguous(..))));
         for bad in ["", "a|", "a b", "é", "12345678901234567"] {
@@ -303,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_number_is_written_in_one_way_and_belongs_to_personal_access_tokens() {
+    fn a_row_number_has_one_form_and_belongs_to_personal_access_tokens() {
         let prefixes = prefixes();
         let token = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes).unwrap();
         let session = Plaintext::generate(CredentialKind::Session, &prefixes).unwrap();
@@ -326,7 +325,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_generated_parses_to_its_own_hash(kind in 0..3_usize, number in 1..i64::MAX) {
+        fn a_generated_secret_parses_to_its_own_hash(kind in 0..3_usize, number in 1..i64::MAX) {
             let (kind, prefixes) = (KINDS[kind], prefixes());
             let secret = Plaintext::generate(kind, &prefixes).unwrap();
             let plain = PresentedCredential::parse(secret.expose(), &prefixes).unwrap();

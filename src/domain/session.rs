@@ -1,4 +1,4 @@
-//! Sessions: a signed-in person, by a `ses_` token.
+//! Sessions of signed-in users. Their tokens begin with `ses_`.
 
 use super::{
     account::User,
@@ -9,39 +9,39 @@ use super::{
     time::Timestamp,
 };
 
-/// A session as it is stored. A session that was ended is no longer there.
+/// A session as it is stored. Ending a session deletes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Its identifier.
+    /// The id.
     pub id: SessionId,
-    /// Whom it signs in.
+    /// The user.
     pub user: UserId,
-    /// What the person called the device at sign-in.
+    /// The name that the user gave the device at sign-in.
     pub device_name: Option<Name>,
-    /// When the person signed in.
+    /// When the user signed in.
     pub created_at: Timestamp,
-    /// When it was last used, as far as that is on disk.
+    /// The latest use in the store.
     pub last_used_at: Timestamp,
-    /// When it ends, however much it is used.
+    /// When it expires, even if it is used.
     pub expires_at: Timestamp,
 }
 
-/// A session to be stored.
+/// A session to store.
 #[derive(Clone, Debug)]
 pub struct NewSession {
-    /// The session; its `last_used_at` is its `created_at`.
+    /// The session. Its `last_used_at` is its `created_at`.
     pub session: Session,
     /// The hash of its secret.
     pub hash: TokenHash,
 }
 
-/// What a look-up by secret finds: the session and the person behind it, read in one moment.
+/// What a look-up by secret returns: a session and its user, from one read.
 #[derive(Clone, Debug)]
 pub struct SessionRecord {
     /// The session.
     pub session: Session,
-    /// The person.
+    /// The user.
     pub user: User,
-    /// Its latest use that those who share this record know of.
+    /// The latest use, shared by all who hold this record.
     pub last_use: LastUse,
 }

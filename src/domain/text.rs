@@ -1,37 +1,36 @@
-//! Names that people give to things (users, tokens, devices, environments), which characters they may hold, and how they
-//! are searched.
+//! Names of users, tokens, devices and environments: which characters they may contain, and how they are searched.
 
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// A human-readable name: 1 to 255 characters after trimming, otherwise kept as it was sent. Control characters and hidden
-/// characters ([`hidden_character`]) are refused.
+/// A human-readable name: 1 to 255 characters after trimming. Control characters and hidden characters
+/// ([`hidden_character`]) are refused. Nothing else is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(Box<str>);
 
 /// Why a text is not a [`Name`]. The message reads on from "The name field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseNameError {
-    /// Nothing is left after trimming.
+    /// Empty after trimming.
     #[error("is required.")]
     Empty,
     /// More than [`Name::MAX_CHARS`] characters (Unicode scalar values, not bytes).
     #[error("must not be greater than 255 characters.")]
     TooLong,
-    /// It holds a control character (Unicode Cc: NUL, line feed, escape …), which could forge a line of a log or a terminal.
+    /// It contains a control character (Unicode Cc: NUL, line feed, escape …), which could forge a line of a log.
     #[error("must not contain control characters.")]
     Control,
-    /// It holds this hidden character, by which two names can look alike or text can show in another order.
+    /// It contains this hidden character, which can make two names look the same or change the order of the text.
     #[error("must not contain {0}. Type the text again without it.")]
     Hidden(Hidden),
 }
 
 impl Name {
-    /// The most characters that a name may have.
+    /// The longest name, in characters.
     pub const MAX_CHARS: usize = 255;
 
-    /// Trims `text` and takes it, if it holds.
+    /// Trims `text` and checks it.
     pub fn parse(text: &str) -> Result<Self, ParseNameError> {
         let name = Self::parse_stored(text)?;
         match hidden_character(&name.0) {
@@ -40,7 +39,7 @@ impl Name {
         }
     }
 
-    /// The same for a name that is stored already: earlier releases took hidden characters, and what they took must stay
+    /// The same for a name that is stored already. Earlier releases accepted hidden characters, and those names must stay
     /// readable.
     pub fn parse_stored(text: &str) -> Result<Self, ParseNameError> {
         let text = text.trim();
@@ -68,8 +67,8 @@ impl fmt::Display for Name {
     }
 }
 
-/// The text as one word of a POSIX shell: quoted, unless it is plain. Control characters are written out (`$'…'`, which
-/// bash, zsh and ksh read), so that the word can be printed.
+/// The text as one word of a POSIX shell, quoted if necessary. Control characters become escapes (`$'…'`, which bash, zsh
+/// and ksh read), so that the word can be printed.
 pub fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
     if text.chars().any(char::is_control) {
@@ -89,7 +88,7 @@ fn ansi_c_quoted(c: char) -> String {
     }
 }
 
-/// A character that does not show, or changes how the characters around it show.
+/// A character that is invisible or changes how other characters are displayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hidden(char);
 
@@ -101,8 +100,7 @@ impl fmt::Display for Hidden {
 }
 
 /// The first hidden character of `text`: Unicode's Bidi_Control and Default_Ignorable_Code_Point, line separators,
-/// interlinear marks and the empty braille pattern. A selector that gives a symbol its look as an emoji is not hidden
-/// behind such a symbol.
+/// interlinear marks and the empty braille pattern. A variation selector after a symbol with an emoji form is allowed.
 pub fn hidden_character(text: &str) -> Option<Hidden> {
     if text.is_ascii() {
         return None;
@@ -118,7 +116,7 @@ pub fn hidden_character(text: &str) -> Option<Hidden> {
     None
 }
 
-/// Whether `c` does not show by itself, or changes how other characters show.
+/// Whether `c` is invisible or changes how other characters are displayed.
 pub fn is_hidden(c: char) -> bool {
     is_bidirectional(c)
         || matches!(
@@ -148,7 +146,7 @@ const fn is_bidirectional(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The blocks of symbols that have a form as text and one as emoji.
+/// The blocks of symbols with a text form and an emoji form.
 const fn has_emoji_form(c: char) -> bool {
     matches!(
         c,
@@ -156,8 +154,8 @@ const fn has_emoji_form(c: char) -> bool {
     )
 }
 
-/// The form by which two spellings of a text are found as one: compatibility-normalised (NFKC), upper and lower case alike.
-/// Lower case by way of upper case, so that `ß` and `SS`, `ς` and `Σ` are alike.
+/// The form in which texts are searched: NFKC and lower case. It goes through upper case first, so that `ß` and `SS`, `ς`
+/// and `Σ` are equal.
 pub fn folded(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
@@ -171,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_quoted_where_a_shell_would_take_it_apart() {
+    fn a_word_is_quoted_if_a_shell_would_split_it() {
         for plain in ["/var/lib/patd.db", "ada@example.com", "Zoë"] {
             assert_eq!(shell_word(plain), plain);
         }
@@ -219,23 +217,23 @@ mod tests {
         for c in hidden {
             let c = c.chars().next().unwrap();
             let edges = [format!("{c}ab"), format!("ab{c}")];
-            // What counts as white space is trimmed there.
+            // White space at the edges is trimmed.
             for text in edges.into_iter().filter(|_| !c.is_whitespace()).chain([format!("a{c}b")]) {
                 assert_eq!(Name::parse(&text), Err(ParseNameError::Hidden(Hidden(c))), "{text:?}");
                 assert_eq!(Name::parse_stored(&text).unwrap().as_str(), text.trim(), "{text:?}");
             }
         }
-        let said = Name::parse("a\u{202e}b").unwrap_err().to_string();
+        let message = Name::parse("a\u{202e}b").unwrap_err().to_string();
         assert_eq!(
-            said,
+            message,
             "must not contain U+202E, which changes the direction of text. Type the text again without it."
         );
-        let said = Name::parse("a\u{200b}b").unwrap_err().to_string();
-        assert_eq!(said, "must not contain U+200B, which is invisible. Type the text again without it.");
+        let message = Name::parse("a\u{200b}b").unwrap_err().to_string();
+        assert_eq!(message, "must not contain U+200B, which is invisible. Type the text again without it.");
     }
 
     #[test]
-    fn takes_the_scripts_and_symbols_that_people_write() {
+    fn accepts_the_scripts_and_symbols_of_real_names() {
         for name in
             ["Zoë", "Zoe\u{308}", "李雷", "علی", "נעמי", "हिन्दी", "ไทย", "O’Brien", "⚙️ CI", "❤️", "👩", "a\u{a0}b"]
         {

@@ -1,4 +1,4 @@
-//! Points in time as the contract speaks of them: UTC, whole seconds.
+//! Points in time: UTC, whole seconds.
 
 use std::{fmt, time::Duration};
 
@@ -11,10 +11,10 @@ pub struct Timestamp(i64);
 /// The text is not an RFC 3339 date-time of the years 1 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseTimestampError {
-    /// Another form, or another year.
+    /// Another format, or another year.
     #[error("must be a date and time like 2030-01-31T12:00:00Z")]
     Malformed,
-    /// A second of 60: no clock here counts it, so it would be taken for another one.
+    /// The second is 60. No clock of this program has such a second.
     #[error("must not name a leap second (:60)")]
     LeapSecond,
 }
@@ -24,7 +24,7 @@ impl Timestamp {
     pub const MAX: Self = Self(253_402_300_799);
     const MIN: Self = Self(-62_135_596_800);
 
-    /// Takes seconds since the epoch; what lies outside the years 1 to 9999 is moved to the nearest end.
+    /// From seconds since the epoch. Times outside the years 1 to 9999 become the nearest time inside.
     pub const fn from_unix(seconds: i64) -> Self {
         if seconds > Self::MAX.0 {
             Self::MAX
@@ -40,19 +40,19 @@ impl Timestamp {
         self.0
     }
 
-    /// This time moved later by `duration`, whole seconds, at most [`Timestamp::MAX`].
+    /// This time plus the whole seconds of `duration`, at most [`Timestamp::MAX`].
     pub fn plus(self, duration: Duration) -> Self {
         let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         Self::from_unix(self.0.saturating_add(seconds))
     }
 
-    /// This time moved earlier by `duration`, whole seconds, at least the first second that can be written.
+    /// This time minus the whole seconds of `duration`, at least the first second of the year 1.
     pub fn minus(self, duration: Duration) -> Self {
         let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         Self::from_unix(self.0.saturating_sub(seconds))
     }
 
-    /// How long ago `earlier` was; zero where it is not earlier.
+    /// The time from `earlier` to this one. Zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -62,7 +62,7 @@ impl Timestamp {
         now >= self
     }
 
-    /// Reads an RFC 3339 date-time with any offset; a fraction of a second is dropped.
+    /// Parses an RFC 3339 date-time with any offset. A fraction of a second is dropped.
     pub fn parse(text: &str) -> Result<Self, ParseTimestampError> {
         let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| ParseTimestampError::Malformed)?;
         if parsed.timestamp_subsec_nanos() >= NANOS_OF_A_SECOND {
@@ -73,10 +73,10 @@ impl Timestamp {
     }
 }
 
-/// chrono tells a leap second by more nanoseconds than a second has.
+/// chrono represents a leap second by at least this many nanoseconds.
 const NANOS_OF_A_SECOND: u32 = 1_000_000_000;
 
-/// RFC 3339 in UTC with `Z`, whole seconds: the one form in which a time leaves the program.
+/// RFC 3339 in UTC with `Z` and whole seconds. All output uses this format.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = DateTime::<Utc>::from_timestamp(self.0, 0).unwrap_or_default();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn stays_within_the_years_that_can_be_written() {
+    fn stays_within_the_years_1_to_9999() {
         assert_eq!(Timestamp::from_unix(i64::MAX).to_string(), "9999-12-31T23:59:59Z");
         assert_eq!(Timestamp::from_unix(i64::MIN).to_string(), "0001-01-01T00:00:00Z");
         assert_eq!(Timestamp::MAX.plus(Duration::MAX), Timestamp::MAX);

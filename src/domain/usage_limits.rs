@@ -1,38 +1,38 @@
-//! From where and how much a token may be used.
+//! Usage limits of tokens: allowed addresses, rate limit and quota.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// The limits of a token that has some. Apart from the token, most of which have none.
+/// The usage limits of a token. A token holds them in a box, because most tokens have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageLimits {
-    /// From where it may be used.
+    /// The allowed addresses.
     pub allowlist: Allowlist,
-    /// How often in a minute; `None` is as often as anybody likes.
+    /// The rate limit: uses in a minute. `None` means no limit.
     pub requests_per_minute: Option<u32>,
-    /// How often in all; `None` is for ever. How much of it is used is no part of a record that is kept in memory.
+    /// The quota: uses in all. `None` means no limit. Cached records do not hold how many are used.
     pub quota: Option<u32>,
 }
 
 impl UsageLimits {
-    /// The same in the form in which a token carries them: nothing where nothing is limited.
+    /// The form in which a token holds them. `None` if nothing is limited.
     pub fn boxed(self) -> Option<Box<Self>> {
         (self != Self::default()).then(|| Box::new(self))
     }
 }
 
-/// How many uses of a quota are taken at once, `left` being left of it, so that not every use is a write: what is taken and
-/// not made is lost in a crash, and so it is never more than an eighth, and 64 at most.
+/// How many uses to reserve at once when `left` are left of a quota. Reserving several saves a write for each use. A crash
+/// loses reserved uses, so it is at most an eighth of what is left, and at most 64.
 pub fn lease(left: u32) -> u32 {
     (left / 8).clamp(1, 64).min(left)
 }
 
-/// Networks from which a token may be used; empty is from anywhere.
+/// Networks from which a token may be used. An empty list allows every address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowlist(Vec<IpNet>);
 
-/// The text is no network. The message reads on from "The ip_allowlist.0 field …".
+/// The text is not a network. The message reads on from "The ip_allowlist.0 field …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an IP address or a network like 192.0.2.0/24 or 2001:db8::/32.")]
 pub struct ParseNetworkError;
@@ -43,27 +43,27 @@ pub struct ParseNetworkError;
 pub struct TooManyNetworks;
 
 impl Allowlist {
-    /// The most networks of a token.
+    /// How many networks a token may have.
     pub const MAX: usize = 100;
 
-    /// Reads one network, or an address as the network of that address alone. What lies beyond the mask is dropped.
+    /// Parses a network, or an address as a network of one address. Bits beyond the mask are cleared.
     pub fn parse_network(text: &str) -> Result<IpNet, ParseNetworkError> {
         let address = |text: &str| text.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
         text.parse::<IpNet>().ok().or_else(|| address(text)).map(|network| network.trunc()).ok_or(ParseNetworkError)
     }
 
-    /// Takes the networks in their order, each once.
+    /// Keeps the order and drops repetitions.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Result<Self, TooManyNetworks> {
-        let mut taken = Vec::new();
+        let mut unique = Vec::new();
         for network in networks {
-            if !taken.contains(&network) {
-                taken.push(network);
+            if !unique.contains(&network) {
+                unique.push(network);
             }
-            if taken.len() > Self::MAX {
+            if unique.len() > Self::MAX {
                 return Err(TooManyNetworks);
             }
         }
-        Ok(Self(taken))
+        Ok(Self(unique))
     }
 
     /// The networks.
@@ -71,7 +71,7 @@ impl Allowlist {
         &self.0
     }
 
-    /// Whether a token may be used from `address`. An IPv4 address that is written as IPv6 is that IPv4 address.
+    /// Whether a token may be used from `address`. An IPv4-mapped IPv6 address counts as the IPv4 address.
     pub fn permits(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.is_empty() || self.0.iter().any(|network| network.contains(&address))
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_permits_what_lies_in_it_and_nothing_else() {
+    fn a_network_permits_its_own_addresses_only() {
         let permits = |networks: &[&str], address: &str| allowlist(networks).permits(address.parse().unwrap());
         assert!(permits(&[], "198.51.100.7"));
         assert!(permits(&["192.0.2.0/24", "2001:db8::/32"], "192.0.2.255"));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_kept_once_and_without_what_lies_beyond_its_mask() {
+    fn a_network_is_kept_once_and_without_bits_beyond_its_mask() {
         assert_eq!(allowlist(&["192.0.2.7/24", "192.0.2.0/24"]).networks(), ["192.0.2.0/24".parse().unwrap()]);
         for bad in ["", "192.0.2.0/33", "192.0.2", "example.com", " 192.0.2.1", "192.0.2.1,192.0.2.2", "192.0.2.01"] {
             assert_eq!(Allowlist::parse_network(bad), Err(ParseNetworkError), "{bad:?}");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_an_eighth_of_what_is_left_and_all_leases_are_all_of_it() {
+    fn a_lease_is_an_eighth_of_what_is_left_and_all_leases_add_up_to_the_quota() {
         assert_eq!([0, 1, 15, 16, 100, 1_000_000].map(lease), [0, 1, 1, 2, 12, 64]);
         let (mut left, mut taken) = (1000, 0);
         while left > 0 {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_limit_nothing_take_no_room() {
+    fn limits_that_limit_nothing_are_not_stored() {
         assert_eq!(UsageLimits::default().boxed(), None);
         assert!(UsageLimits { quota: Some(1), ..UsageLimits::default() }.boxed().is_some());
     }

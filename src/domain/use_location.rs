@@ -1,4 +1,4 @@
-//! From where a token was used, and by what.
+//! Use locations: the addresses and user agents that used a token.
 
 use std::{
     fmt,
@@ -13,51 +13,51 @@ use super::time::Timestamp;
 pub struct UseLocation {
     /// The address.
     pub address: IpAddr,
-    /// What was said last to be using it there.
+    /// The latest user agent at this address.
     pub user_agent: Option<UserAgent>,
-    /// When it was last used from there, to within [`UseLocation::GRAIN`] seconds.
+    /// The latest use from this address, up to [`UseLocation::GRAIN`] seconds late.
     pub last_used_at: Timestamp,
 }
 
 impl UseLocation {
-    /// How many of a token are kept: those that were used last.
+    /// How many locations of a token are kept: the latest ones.
     pub const KEPT: usize = 5;
 
-    /// How far the time may lie behind, in seconds: a use from where the one before came is noted this often.
+    /// How often a repeated use from the same location is recorded, in seconds.
     pub const GRAIN: i64 = 60;
 
-    /// Puts what is known in two places together: each address once, the latest first, no more than are kept.
+    /// Merges two lists: each address once, latest first, at most [`UseLocation::KEPT`].
     pub fn merge(some: Vec<Self>, more: Vec<Self>) -> Vec<Self> {
         let mut all = some;
         all.extend(more);
-        // Stable, so that of two of one time, the one from the first place counts.
-        all.sort_by_key(|origin| std::cmp::Reverse(origin.last_used_at));
+        // The sort is stable: of two locations with the same time, the one of the first list wins.
+        all.sort_by_key(|location| std::cmp::Reverse(location.last_used_at));
         let mut merged: Vec<Self> = Vec::with_capacity(Self::KEPT);
-        for origin in all {
-            if merged.len() < Self::KEPT && merged.iter().all(|known| known.address != origin.address) {
-                merged.push(origin);
+        for location in all {
+            if merged.len() < Self::KEPT && merged.iter().all(|known| known.address != location.address) {
+                merged.push(location);
             }
         }
         merged
     }
 }
 
-/// What a client calls itself: anybody's claim, up to 255 bytes without control characters.
+/// The `User-Agent` of a client, up to 255 bytes without control characters. Clients can send what they like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserAgent(Box<str>);
 
 impl UserAgent {
-    /// The most bytes that are kept of one.
+    /// How many bytes are kept.
     pub const MAX_BYTES: usize = 255;
 
-    /// Takes what can be kept of `text`; `None` where that is nothing.
+    /// Removes control characters and cuts the text. `None` if nothing is left.
     pub fn clean(text: &str) -> Option<Self> {
         let mut kept: String = text.chars().take(Self::MAX_BYTES).filter(|c| !c.is_control()).collect();
         kept.truncate(kept.floor_char_boundary(Self::MAX_BYTES));
         (!kept.is_empty()).then(|| Self(kept.into()))
     }
 
-    /// It as text.
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -69,18 +69,17 @@ impl fmt::Display for UserAgent {
     }
 }
 
-/// Which origin was noted last, told by a record: a hash of it, so that to see that it is the same takes no lock. A copy
-/// knows of none.
+/// The hash of the location that was recorded last, inside a record. Comparing it takes no lock. A clone holds none.
 #[derive(Debug, Default)]
 pub struct NotedLocation(AtomicU64);
 
 impl NotedLocation {
-    /// Whether it is the one with that hash.
+    /// Whether the last location has this hash.
     pub fn is(&self, hash: u64) -> bool {
         self.0.load(Relaxed) == hash
     }
 
-    /// It is the one with that hash from now on.
+    /// Sets the hash of the last location.
     pub fn set(&self, hash: u64) {
         self.0.store(hash, Relaxed);
     }
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_merged_is_each_address_once_and_the_latest_five() {
+    fn merging_keeps_each_address_once_and_the_latest_five() {
         let origin = |last: u8, agent: &str, at| UseLocation {
             address: [192, 0, 2, last].into(),
             user_agent: UserAgent::clean(agent),

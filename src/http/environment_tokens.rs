@@ -86,6 +86,6 @@ pub(super) async fn revoke(
     path: Path<(String, String)>,
 ) -> Result<Json<MessageView>, ApiError> {
     let (environment, id) = (environment_id(&path.0)?, token_id(&path.1)?);
-    environment_tokens::revoke(&state.ops, signed_in.user.id, environment, id, source.by(&signed_in)).await?;
+    environment_tokens::revoke(&state.ops, signed_in.authority(), environment, id, source.by(&signed_in)).await?;
     Ok(Json(MessageView { message: "Token revoked" }))
 }

@@ -44,7 +44,8 @@ pub(super) async fn disable(
     id: Path<String>,
 ) -> Result<Json<DisabledView>, ApiError> {
     let id = token_id(&id)?;
-    let (details, successors) = revocation::disable(&state.ops, signed_in.user.id, id, source.by(&signed_in)).await?;
+    let (details, successors) =
+        revocation::disable(&state.ops, signed_in.authority(), id, source.by(&signed_in)).await?;
     Ok(Json(DisabledView {
         data: token_view(details),
         also_disabled: ids(&successors.changed),
@@ -58,7 +59,7 @@ pub(super) async fn enable(
     source: Source,
     id: Path<String>,
 ) -> Result<Json<DataView<TokenView>>, ApiError> {
-    let details = revocation::enable(&state.ops, signed_in.user.id, token_id(&id)?, source.by(&signed_in)).await?;
+    let details = revocation::enable(&state.ops, signed_in.authority(), token_id(&id)?, source.by(&signed_in)).await?;
     Ok(Json(DataView { data: token_view(details) }))
 }
 
@@ -76,7 +77,9 @@ pub(super) async fn revoke_many(
     let mut form = body.form(BULK_FIELDS).await?;
     let bulk = read_bulk(&mut form);
     let bulk = form.finish(bulk)?;
-    let revoked = revocation::revoke_many(&state.ops, signed_in.user.id, bulk, source.by(&signed_in)).await?;
+    let revoked =
+        revocation::revoke_many(&state.ops, signed_in.authority(), signed_in.user.id, bulk, source.by(&signed_in))
+            .await?;
     Ok(Json(DataView { data: RevokedView { revoked } }))
 }
 

@@ -106,7 +106,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let NewTokenForm { name, abilities, expiry, limits } = NewTokenForm::read(body).await?;
     let request = TokenRequest { owner: signed_in.user.id, name, abilities, expiry, limits };
-    let issued = tokens::create(&state.ops, request, source.by(&signed_in)).await?;
+    let issued = tokens::create(&state.ops, signed_in.authority(), request, source.by(&signed_in)).await?;
     Ok(created("/api/v1/user/api-tokens", issued))
 }
 
@@ -218,7 +218,7 @@ pub(super) async fn show(
     Guard(signed_in): Guard<SessionUser>,
     id: Path<String>,
 ) -> Result<Json<DataView<DetailView>>, ApiError> {
-    let token = tokens::show(&state.ops, signed_in.user.id, token_id(&id)?).await?;
+    let token = tokens::show(&state.ops, signed_in.authority(), token_id(&id)?).await?;
     Ok(Json(DataView { data: detail_view(&state, token).await? }))
 }
 
@@ -258,7 +258,8 @@ pub(super) async fn revoke(
     source: Source,
     id: Path<String>,
 ) -> Result<Json<RevokedTokenView>, ApiError> {
-    let successors = revocation::revoke(&state.ops, signed_in.user.id, token_id(&id)?, source.by(&signed_in)).await?;
+    let successors =
+        revocation::revoke(&state.ops, signed_in.authority(), token_id(&id)?, source.by(&signed_in)).await?;
     Ok(Json(RevokedTokenView {
         message: "Token revoked",
         also_revoked: ids(&successors.changed),

@@ -1,4 +1,4 @@
-//! Accounts: making them, signing in, profiles, passwords, and switching them off.
+//! Accounts: registration, sign-in, passwords, and disabling.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -16,6 +16,7 @@ use crate::{
     domain::{
         account::{Email, Password, User, UserCredentials},
         audit::{Action, Entry, RequestSource},
+        authority::Administrator,
         id::{EnvironmentId, SessionId, UserId},
         secret::{CredentialKind, Plaintext},
         session::{NewSession, Session},
@@ -24,28 +25,28 @@ use crate::{
     store::{Conflict, PasswordChange, SignIn, StoreError},
 };
 
-/// What makes an account.
+/// The data of a new account.
 #[derive(Debug)]
 pub struct NewAccount {
-    /// What the person is called.
+    /// The user's name.
     pub name: Name,
-    /// The address they sign in with.
+    /// The e-mail address for sign-in.
     pub email: Email,
-    /// Their password.
+    /// The password.
     pub password: Password,
 }
 
-/// Whether the configuration lets strangers make accounts; else [`Error::RegistrationClosed`].
+/// Fails with [`Error::RegistrationClosed`] if the configuration does not allow registration.
 pub fn registration_open(ctx: &Context) -> Result<(), Error> {
     ctx.rules.registration.then_some(()).ok_or(Error::RegistrationClosed)
 }
 
-/// Makes an account for a stranger at `client`, where the configuration lets strangers in.
+/// Registers an account over the API, for a client at the address `client`.
 pub async fn register(
     ctx: &Context,
     client: IpAddr,
     account: NewAccount,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<User, Error> {
     registration_open(ctx)?;
     ctx.expect_reliable_clock()?;
@@ -53,23 +54,28 @@ pub async fn register(
     let mut attempt = ctx.throttle.registration(client).map_err(Error::Throttled)?;
     let slot = ctx.passwords.acquire_slot().await?;
     attempt.begin();
-    let created = create_at(ctx, slot, account, origin).await;
+    let created = create_at(ctx, slot, account, source).await;
     attempt.end(&created);
     created
 }
 
-/// Makes an account.
-pub async fn create(ctx: &Context, account: NewAccount, origin: RequestSource) -> Result<User, Error> {
+/// Creates an account, even if registration is closed.
+pub async fn create(
+    ctx: &Context,
+    _: Administrator,
+    account: NewAccount,
+    source: RequestSource,
+) -> Result<User, Error> {
     ctx.expect_reliable_clock()?;
     ctx.passwords.expect_length("password", &account.password)?;
     let slot = ctx.passwords.acquire_slot().await?;
-    create_at(ctx, slot, account, origin).await
+    create_at(ctx, slot, account, source).await
 }
 
-async fn create_at(ctx: &Context, slot: Slot, account: NewAccount, origin: RequestSource) -> Result<User, Error> {
+async fn create_at(ctx: &Context, slot: Slot, account: NewAccount, source: RequestSource) -> Result<User, Error> {
     let NewAccount { name, email, password } = account;
     let password = ctx.passwords.hash_new(slot, "password", password, guessable(&name, &email)).await?;
-    let by = ctx.attribution_to_issue(origin)?;
+    let by = ctx.attribution_to_issue(source)?;
     let user = User {
         id: UserId::new(new_id()),
         name,
@@ -82,43 +88,43 @@ async fn create_at(ctx: &Context, slot: Slot, account: NewAccount, origin: Reque
     Ok(user)
 }
 
-/// What a person presents to sign in.
+/// An attempt to sign in.
 #[derive(Debug)]
 pub struct SignInAttempt {
-    /// From where.
+    /// The client's address.
     pub client: IpAddr,
-    /// As whom.
+    /// The e-mail address of the account.
     pub email: Email,
-    /// With which password.
+    /// The password.
     pub password: Password,
-    /// What they call the device.
+    /// A name for the new session.
     pub device_name: Option<Name>,
 }
 
-/// Signs a person in. An unknown address, a disabled account and a wrong password take the same work, leave one event
-/// each, and are one [`Error::SignInRefused`]. Where that event cannot be written, the store is out and says so.
+/// Signs a user in. An unknown address, a disabled account and a wrong password take the same work, record one audit event
+/// each, and give the same [`Error::SignInRefused`]. If the event cannot be written, the error is the store's.
 ///
-/// An attempt that is throttled leaves no event, since a flood of them would fill the disk.
-pub async fn sign_in(ctx: &Context, attempt: SignInAttempt, origin: RequestSource) -> Result<IssuedSession, Error> {
+/// A throttled attempt records no event: a flood of them would fill the disk.
+pub async fn sign_in(ctx: &Context, attempt: SignInAttempt, source: RequestSource) -> Result<IssuedSession, Error> {
     // Before the password is checked and counted: no session can be issued.
     ctx.expect_reliable_clock()?;
-    let mut counted = ctx.throttle.sign_in(attempt.client, &attempt.email).map_err(Error::Throttled)?;
-    let signed_in = judge_sign_in(ctx, attempt, &mut counted, origin).await;
-    counted.end(&signed_in);
+    let mut throttled = ctx.throttle.sign_in(attempt.client, &attempt.email).map_err(Error::Throttled)?;
+    let signed_in = judge_sign_in(ctx, attempt, &mut throttled, source).await;
+    throttled.end(&signed_in);
     signed_in
 }
 
 async fn judge_sign_in(
     ctx: &Context,
     attempt: SignInAttempt,
-    counted: &mut Attempt<'_>,
-    origin: RequestSource,
+    throttled: &mut Attempt<'_>,
+    source: RequestSource,
 ) -> Result<IssuedSession, Error> {
     let SignInAttempt { client, email, password, device_name } = attempt;
     let password = Arc::new(password);
-    let signed_in = match try_sign_in(ctx, &email, &password, device_name.clone(), counted, &origin).await {
-        // Another sign-in renewed the hash meanwhile, or it is another password now: the second look tells which.
-        Err(Refused::Changed(_)) => try_sign_in(ctx, &email, &password, device_name, counted, &origin).await,
+    let signed_in = match try_sign_in(ctx, &email, &password, device_name.clone(), throttled, &source).await {
+        // Another sign-in has stored a new hash of the password, or the password was changed. A second attempt shows which.
+        Err(Refused::Changed(_)) => try_sign_in(ctx, &email, &password, device_name, throttled, &source).await,
         first => first,
     };
     let (reason, user) = match signed_in {
@@ -130,11 +136,11 @@ async fn judge_sign_in(
         Err(Refused::Changed(user)) => (Reason::WrongPassword, Some(user)),
         Err(Refused::Failed(error)) => return Err(error),
     };
-    // The address that was tried is neither logged nor kept: people type their password into that field.
+    // The address of the attempt is neither logged nor stored: people type their password into that field by mistake.
     let known = user.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
     log::warn!(user = known, client:%, reason:%; "sign-in refused");
     let refused = Entry::refused(user, Action::SignInRefused, reason.code());
-    ctx.store.record_refusal(refused, ctx.attribution(origin)).await?;
+    ctx.store.record_refusal(refused, ctx.attribution(source)).await?;
     Err(Error::SignInRefused)
 }
 
@@ -143,13 +149,13 @@ async fn try_sign_in(
     email: &Email,
     password: &Arc<Password>,
     device_name: Option<Name>,
-    counted: &mut Attempt<'_>,
-    origin: &RequestSource,
+    throttled: &mut Attempt<'_>,
+    source: &RequestSource,
 ) -> Result<IssuedSession, Refused> {
     let known = ctx.store.credentials_by_email(email).await?;
     let against = known.as_ref().map_or(Against::UnknownAccount(email), |known| Against::Stored(&known.password));
     let slot = ctx.passwords.acquire_slot().await?;
-    counted.begin();
+    throttled.begin();
     let checked = ctx.passwords.check(slot, Arc::clone(password), against).await?;
     let UserCredentials { user, password: verified } = match known {
         None => return Err(Refused::For(Reason::UnknownUser, None)),
@@ -160,7 +166,7 @@ async fn try_sign_in(
         Some(known) => known,
     };
     let plaintext = Plaintext::generate(CredentialKind::Session, &ctx.rules.prefixes).map_err(Error::from)?;
-    let by = ctx.attribution_to_issue(origin.clone())?;
+    let by = ctx.attribution_to_issue(source.clone())?;
     let session = Session {
         id: SessionId::new(new_id()),
         user: user.id,
@@ -179,10 +185,10 @@ async fn try_sign_in(
     }
 }
 
-/// Why an attempt to sign in came to nothing.
+/// Why an attempt to sign in failed.
 enum Refused {
     For(Reason, Option<UserId>),
-    /// What was checked is no longer what is stored.
+    /// The stored password is no longer the one that was checked.
     Changed(UserId),
     Failed(Error),
 }
@@ -193,7 +199,7 @@ impl<E: Into<Error>> From<E> for Refused {
     }
 }
 
-/// Why a password was not enough: for the log and the audit trail alone.
+/// Why a sign-in was refused. Only the log and the audit trail show it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum Reason {
     #[error("unknown user")]
@@ -214,87 +220,93 @@ impl Reason {
     }
 }
 
-/// Changes a person's password on their own request, which ends all their sessions but `session`.
+/// Changes the password of the signed-in user and ends all their sessions except `session`.
 pub async fn change_password(
     ctx: &Context,
     session: &Session,
     client: IpAddr,
     current: Password,
     new: Password,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<(), Error> {
-    let mut counted = ctx.throttle.confirmation(session.id, session.user).map_err(Error::Throttled)?;
+    let mut throttled = ctx.throttle.confirmation(session.id, session.user).map_err(Error::Throttled)?;
     let changed = async {
         let UserCredentials { user, password: stored } = ctx.store.credentials(session.user).await?;
         let slot = ctx.passwords.acquire_slot().await?;
-        counted.begin();
+        throttled.begin();
         let words = guessable(&user.name, &user.email);
         let Some(password) = ctx.passwords.replace(slot, current, &stored, new, words).await? else {
-            return Err(refuse_confirmation(ctx, &user, client, Action::UserPasswordChanged, origin).await);
+            return Err(refuse_confirmation(ctx, &user, client, Action::UserPasswordChanged, source).await);
         };
         let change = PasswordChange { verified: Some(stored), password };
-        match ctx.store.change_password(user.id, change, ctx.attribution(origin)).await {
+        match ctx.store.change_password(user.id, change, ctx.attribution(source)).await {
             Err(StoreError::Conflict(Conflict::CredentialsChanged)) => Err(wrong_current_password()),
             changed => Ok(changed?),
         }
     };
     let changed = changed.await;
-    counted.end(&changed);
+    throttled.end(&changed);
     changed
 }
 
-/// Notes that somebody who is signed in did not know the password of the account, and answers what they are told.
+/// Records that a signed-in user gave a wrong current password, and returns the error for them.
 pub(super) async fn refuse_confirmation(
     ctx: &Context,
     user: &User,
     client: IpAddr,
     action: Action,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Error {
     let reason = Reason::WrongPassword;
     let what = if action == Action::UserEmailChanged { "change of address" } else { "password change" };
     log::warn!(user:% = user.id, client:%, reason:%; "{what} refused");
     let refused = Entry::refused(Some(user.id), action, reason.code());
-    match ctx.store.record_refusal(refused, ctx.attribution(origin)).await {
+    match ctx.store.record_refusal(refused, ctx.attribution(source)).await {
         Ok(()) => wrong_current_password(),
         Err(error) => error.into(),
     }
 }
 
-/// Sets a user's password without asking for the current one, which ends all their sessions.
-pub async fn set_password(ctx: &Context, user: &User, new: Password, origin: RequestSource) -> Result<(), Error> {
+/// Sets a user's password without their current one, and ends all their sessions.
+pub async fn set_password(
+    ctx: &Context,
+    _: Administrator,
+    user: &User,
+    new: Password,
+    source: RequestSource,
+) -> Result<(), Error> {
     ctx.passwords.expect_length("password", &new)?;
     let slot = ctx.passwords.acquire_slot().await?;
     let password = ctx.passwords.hash_new(slot, "password", new, guessable(&user.name, &user.email)).await?;
     let change = PasswordChange { verified: None, password };
-    Ok(ctx.store.change_password(user.id, change, ctx.attribution(origin)).await?)
+    Ok(ctx.store.change_password(user.id, change, ctx.attribution(source)).await?)
 }
 
-/// Finds a user by identifier or e-mail address, as a person would type either.
-pub async fn find(ctx: &Context, who: &str) -> Result<User, Error> {
-    if let Some(id) = UserId::parse(who) {
+/// Finds a user by id or e-mail address.
+pub async fn find(ctx: &Context, _: Administrator, id_or_email: &str) -> Result<User, Error> {
+    if let Some(id) = UserId::parse(id_or_email) {
         return Ok(ctx.store.user(id).await?);
     }
-    let email = Email::parse_stored(who).map_err(|_| Error::NotFound)?;
+    let email = Email::parse_stored(id_or_email).map_err(|_| Error::NotFound)?;
     Ok(ctx.store.credentials_by_email(&email).await?.ok_or(Error::NotFound)?.user)
 }
 
-/// Lists users, oldest first.
-pub async fn list(ctx: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<User>, Error> {
-    Ok(ctx.store.users(after, limit).await?)
+/// Whether there is any account.
+pub async fn exist(ctx: &Context) -> Result<bool, Error> {
+    Ok(!ctx.store.users(None, 1).await?.is_empty())
 }
 
-/// Disables a user: their sessions end for good, and their tokens are refused for as long as they are disabled.
-pub async fn disable(ctx: &Context, user: UserId, origin: RequestSource) -> Result<User, Error> {
-    Ok(ctx.store.disable_user(user, ctx.attribution(origin)).await?)
+/// Disables a user: their sessions end, and their tokens are refused until the user is enabled.
+pub async fn disable(ctx: &Context, _: Administrator, user: UserId, source: RequestSource) -> Result<User, Error> {
+    Ok(ctx.store.disable_user(user, ctx.attribution(source)).await?)
 }
 
-/// Enables a user: they may sign in, and their tokens are accepted again.
-pub async fn enable(ctx: &Context, user: UserId, origin: RequestSource) -> Result<User, Error> {
-    Ok(ctx.store.enable_user(user, ctx.attribution(origin)).await?)
+/// Enables a user: sign-in works and their tokens are accepted again.
+pub async fn enable(ctx: &Context, _: Administrator, user: UserId, source: RequestSource) -> Result<User, Error> {
+    Ok(ctx.store.enable_user(user, ctx.attribution(source)).await?)
 }
 
-/// What a guesser would try first: the person's names, as one word and as several, and the address.
+/// Words that an attacker would try first: parts of the name and the address.
 fn guessable(name: &Name, email: &Email) -> Vec<String> {
     let (name, email) = (name.as_str().to_lowercase(), email.as_str().to_lowercase());
     let words = name.split_whitespace().chain(email.split(['@', '.', '-', '_', '+']));

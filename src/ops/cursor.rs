@@ -1,15 +1,14 @@
-//! Where a page of a list ended, in a text that a client hands back.
+//! Cursors: where the next page of a list begins.
 //!
-//! A cursor is a row's number or identifier and a tag of list and owner. The tag is no secret: it keeps a cursor from
-//! being used with another account, environment or list by mistake, and the query looks at the owner's rows alone in any
-//! case.
+//! A cursor is the number or id of a row, and a tag for the list and its owner. The tag is not a secret. It detects a cursor
+//! that is used with another account, environment or list by mistake. The query reads only the owner's rows in any case.
 
 use uuid::Uuid;
 
 use super::error::{Error, FieldError};
 use crate::domain::time::Timestamp;
 
-/// A list that is answered in pages.
+/// A list with pages.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum List {
     Tokens,
@@ -30,55 +29,55 @@ impl List {
         }
     }
 
-    /// The cursor behind the row `number` of the list of `whose`, a user or an environment.
-    pub(super) fn write_cursor(self, whose: Uuid, number: i64) -> String {
-        format!("{number:016x}{}", self.tag(whose, &number.to_be_bytes()))
+    /// The cursor after the row `number`. `owner` is a user or an environment.
+    pub(super) fn write_cursor(self, owner: Uuid, number: i64) -> String {
+        format!("{number:016x}{}", self.tag(owner, &number.to_be_bytes()))
     }
 
-    /// The row's number, if the cursor was written for this list and owner.
-    pub(super) fn parse_cursor(self, whose: Uuid, text: &str) -> Result<i64, Error> {
+    /// The row's number, if the cursor belongs to this list and owner.
+    pub(super) fn parse_cursor(self, owner: Uuid, text: &str) -> Result<i64, Error> {
         text.get(..16)
             .and_then(|number| i64::from_str_radix(number, 16).ok())
-            .filter(|number| self.write_cursor(whose, *number) == text)
-            .ok_or_else(refused)
+            .filter(|number| self.write_cursor(owner, *number) == text)
+            .ok_or_else(invalid_cursor)
     }
 
-    /// The cursor behind the row with that identifier, where rows have no number.
-    pub(super) fn write_id_cursor(self, whose: Uuid, id: Uuid) -> String {
-        format!("{}{}", id.simple(), self.tag(whose, id.as_bytes()))
+    /// The cursor after the row with this id, for rows without a number.
+    pub(super) fn write_id_cursor(self, owner: Uuid, id: Uuid) -> String {
+        format!("{}{}", id.simple(), self.tag(owner, id.as_bytes()))
     }
 
-    /// The row's identifier, likewise.
-    pub(super) fn parse_id_cursor(self, whose: Uuid, text: &str) -> Result<Uuid, Error> {
+    /// The row's id, if the cursor belongs to this list and owner.
+    pub(super) fn parse_id_cursor(self, owner: Uuid, text: &str) -> Result<Uuid, Error> {
         text.get(..32)
             .and_then(|id| Uuid::try_parse(id).ok())
-            .filter(|id| self.write_id_cursor(whose, *id) == text)
-            .ok_or_else(refused)
+            .filter(|id| self.write_id_cursor(owner, *id) == text)
+            .ok_or_else(invalid_cursor)
     }
 
-    /// The cursor behind the row that was made at that time and has that identifier, where rows are in the order of both.
-    pub(super) fn write_timed_cursor(self, whose: Uuid, at: Timestamp, id: Uuid) -> String {
+    /// The cursor after the row with this creation time and id, for rows in the order of both.
+    pub(super) fn write_timed_cursor(self, owner: Uuid, at: Timestamp, id: Uuid) -> String {
         let place = [&at.unix().to_be_bytes()[..], id.as_bytes()].concat();
-        format!("{:016x}{}{}", at.unix(), id.simple(), self.tag(whose, &place))
+        format!("{:016x}{}{}", at.unix(), id.simple(), self.tag(owner, &place))
     }
 
-    /// The row's time and identifier, likewise.
-    pub(super) fn parse_timed_cursor(self, whose: Uuid, text: &str) -> Result<(Timestamp, Uuid), Error> {
+    /// The row's creation time and id, if the cursor belongs to this list and owner.
+    pub(super) fn parse_timed_cursor(self, owner: Uuid, text: &str) -> Result<(Timestamp, Uuid), Error> {
         let read = || {
             let at = i64::from_str_radix(text.get(..16)?, 16).ok().map(Timestamp::from_unix)?;
             Some((at, Uuid::try_parse(text.get(16..48)?).ok()?))
         };
-        read().filter(|(at, id)| self.write_timed_cursor(whose, *at, *id) == text).ok_or_else(refused)
+        read().filter(|(at, id)| self.write_timed_cursor(owner, *at, *id) == text).ok_or_else(invalid_cursor)
     }
 
-    fn tag(self, whose: Uuid, place: &[u8]) -> String {
+    fn tag(self, owner: Uuid, place: &[u8]) -> String {
         let mut hasher = blake3::Hasher::new_derive_key(self.context());
-        hasher.update(whose.as_bytes()).update(place);
+        hasher.update(owner.as_bytes()).update(place);
         hasher.finalize().to_hex()[..16].to_owned()
     }
 }
 
-fn refused() -> Error {
+fn invalid_cursor() -> Error {
     FieldError::new("cursor", "must be a next_cursor that was answered to you.").into()
 }
 
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_comes_back_for_its_owner_and_list_alone() {
+    fn a_cursor_is_accepted_for_its_owner_and_list_only() {
         let (ada, bob) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let cursor = List::Tokens.write_cursor(ada, 42);
         assert_eq!(List::Tokens.parse_cursor(ada, &cursor), Ok(42));

@@ -1,6 +1,6 @@
-//! Tokens of environments: making, listing, regenerating and revoking them, by the rules of [`super::tokens`].
+//! Creates, lists, regenerates and revokes tokens of environments, by the rules of [`super::tokens`].
 //!
-//! They stand for their environment and for no person, and whoever has the role may make them.
+//! Such a token stands for its environment and for no person. Admins and owners of the environment may create them.
 
 use futures_util::future::join_all;
 
@@ -17,6 +17,7 @@ use crate::{
     domain::{
         ability::Abilities,
         audit::{Action, Entry, RequestSource, Target},
+        authority::Authority,
         environment::{Role, Successor},
         id::{EnvironmentId, TokenId, UserId},
         secret::{CredentialKind, Plaintext},
@@ -27,39 +28,39 @@ use crate::{
     store::{ChangedToken, Conflict, StoreError, TokenQuery},
 };
 
-/// How many tokens are asked of the store at once.
+/// How many tokens are read and revoked at once.
 const PAGE: u32 = 100;
 
-/// What makes a token of an environment.
+/// The data of a new token.
 #[derive(Clone, Debug)]
 pub struct EnvironmentTokenRequest {
-    /// What it is called.
+    /// The name.
     pub name: Name,
-    /// What it may do, as in [`TokenRequest::abilities`].
+    /// The abilities, as in [`TokenRequest::abilities`].
     pub abilities: Option<Abilities>,
-    /// When it ends.
+    /// The requested expiry.
     pub expiry: tokens::Expiry,
-    /// From where and how much it may be used.
+    /// The usage limits.
     pub limits: UsageLimits,
 }
 
-/// Makes a token of an environment, asked by the user. Its plaintext is in the answer and nowhere else.
+/// Creates a token of an environment on behalf of the user. Its secret is in the answer and nowhere else.
 pub async fn create(
     ctx: &Context,
     user: UserId,
     environment: EnvironmentId,
     request: EnvironmentTokenRequest,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<IssuedToken, Error> {
-    // For whose it is, and so that who may not ask is told nothing else; the store judges the role again.
-    let seen = ctx.store.environment(user, environment).await?;
-    if seen.role < Role::Admin {
+    // For the owner's id, and so that a user without the role gets no other error. The store checks the role again.
+    let access = ctx.store.environment(user, environment).await?;
+    if access.role < Role::Admin {
         return Err(Error::RoleRequired);
     }
     let EnvironmentTokenRequest { name, abilities, expiry, limits } = request;
-    let request = TokenRequest { owner: seen.environment.owner, name, abilities, expiry, limits };
-    let (by, most) = (ctx.attribution_to_issue(origin)?, ctx.rules.max_tokens_per_user);
-    let (new, plaintext) = tokens::prepare(ctx, request, Some(environment), &by)?;
+    let request = TokenRequest { owner: access.environment.owner, name, abilities, expiry, limits };
+    let (by, most) = (ctx.attribution_to_issue(source)?, ctx.rules.max_tokens_per_user);
+    let (new, plaintext) = tokens::prepare(ctx, Authority::User(user), request, Some(environment), &by)?;
     let token = ctx.store.add_environment_token(user, new, most, by).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::TooManyTokens) => tokens::too_many("This environment has", most),
         other => other.into(),
@@ -67,36 +68,36 @@ pub async fn create(
     Ok(IssuedToken { quota_left: tokens::full_quota(&token), token, plaintext })
 }
 
-/// Lists the tokens of an environment that the user sees, newest first, with their latest use.
+/// Lists the tokens of an environment that the user sees, newest first.
 pub async fn list(
     ctx: &Context,
     user: UserId,
     environment: EnvironmentId,
     request: ListRequest,
 ) -> Result<Page, Error> {
-    let (list, whose) = (List::EnvironmentTokens, environment.uuid());
+    let (list, owner) = (List::EnvironmentTokens, environment.uuid());
     let now = ctx.clock.now();
-    let (query, limit) = tokens::query(ctx, request, list, whose, now)?;
-    let tokens = ctx.store.environment_tokens(user, environment, query, now).await?;
-    Ok(tokens::page(ctx, tokens, limit, list, whose))
+    let (query, limit) = tokens::query(ctx, request, list, owner, now)?;
+    let tokens = ctx.store.environment_tokens(Authority::User(user), environment, query, now).await?;
+    Ok(tokens::page(ctx, tokens, limit, list, owner))
 }
 
-/// One token of an environment that the user sees, in any state.
+/// A token of an environment that the user sees, in any state.
 pub async fn get(ctx: &Context, user: UserId, environment: EnvironmentId, id: TokenId) -> Result<Token, Error> {
     let mut token = ctx.store.environment_token(user, environment, id).await?;
     tokens::apply_unwritten_use(ctx, &mut token);
     Ok(token)
 }
 
-/// Makes a new secret for the same name, abilities, limits and expiry. The old one is refused from the answer on.
+/// Replaces the secret of a token. Name, abilities, limits and expiry stay. Later checks of the old secret are refused.
 pub async fn regenerate(
     ctx: &Context,
     user: UserId,
     environment: EnvironmentId,
     id: TokenId,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<IssuedToken, Error> {
-    let by = ctx.attribution_to_issue(origin)?;
+    let by = ctx.attribution_to_issue(source)?;
     let plaintext = Plaintext::generate(CredentialKind::EnvironmentToken, &ctx.rules.prefixes)?;
     let successor = Successor { id: TokenId::new(new_id()), hash: plaintext.hash(), hint: plaintext.hint() };
     let ChangedToken { token, quota_used, .. } =
@@ -104,19 +105,18 @@ pub async fn regenerate(
     Ok(IssuedToken { quota_left: usage_limits::quota_left(ctx, &token, quota_used), token, plaintext })
 }
 
-/// Revokes a token of an environment: at once and for good. [`Error::Replaced`] where it was regenerated and what took its
-/// place is good.
+/// Revokes a token of an environment. Fails with [`Error::Replaced`] if it was regenerated and its successor is valid.
 pub async fn revoke(
     ctx: &Context,
-    user: UserId,
+    authority: Authority,
     environment: EnvironmentId,
     id: TokenId,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<(), Error> {
-    let (reason, by) = (RevocationReason::RevokedByOwner, ctx.attribution(origin));
-    match ctx.store.revoke_environment_token(user, environment, id, reason, by.clone()).await {
+    let (reason, by) = (RevocationReason::RevokedByOwner, ctx.attribution(source));
+    match ctx.store.revoke_environment_token(authority, environment, id, reason, by.clone()).await {
         Err(error @ StoreError::Conflict(Conflict::AlreadyRotated(_))) => {
-            let owner = ctx.store.environment(user, environment).await?.environment.owner;
+            let owner = ctx.store.environment_owner(environment).await?;
             let attempt = Entry::done(owner, Action::TokenRevoked, Target::EnvironmentToken(id));
             Err(replaced::refuse(ctx, attempt, by, error).await)
         }
@@ -124,31 +124,31 @@ pub async fn revoke(
     }
 }
 
-/// Revokes all tokens of an environment that are neither revoked nor expired, one after the other, and those that are made
-/// meanwhile; answers how many.
+/// Revokes all tokens of an environment that are neither revoked nor expired, and those that are created in the meantime.
+/// Returns how many.
 pub async fn revoke_all(
     ctx: &Context,
-    user: UserId,
+    authority: Authority,
     environment: EnvironmentId,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<u64, Error> {
     let mut revoked = 0;
     loop {
-        // Idle ones, too: they may be used again once the settings change. And also those that have expired only by a clock
-        // that is not believed.
+        // Idle tokens as well: after a change of the settings they could be valid again. So are tokens that have
+        // expired only by a clock that is not reliable.
         let state = Some(TokenState::Active);
         let query = TokenQuery { search: None, state, idle_since: None, before: None, limit: PAGE };
-        let live = ctx.store.environment_tokens(user, environment, query, ctx.clock.recordable()).await?;
+        let live = ctx.store.environment_tokens(authority, environment, query, ctx.clock.recordable()).await?;
         if live.is_empty() {
             return Ok(revoked);
         }
-        // All at once, so that one commit is for many.
-        let revocations = live.iter().map(|token| revoke(ctx, user, environment, token.id, origin.clone()));
+        // All at once, so that they share a commit.
+        let revocations = live.iter().map(|token| revoke(ctx, authority, environment, token.id, source.clone()));
         let mut failed = None;
         for outcome in join_all(revocations).await {
             match outcome {
                 Ok(()) => revoked += 1,
-                // Somebody else was faster.
+                // Another request has revoked or replaced it.
                 Err(Error::NotFound | Error::Replaced(_)) => {}
                 Err(error) => failed = Some(error),
             }

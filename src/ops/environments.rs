@@ -1,6 +1,6 @@
-//! Environments, who works in them and with whom they are shared.
+//! Environments and their members.
 //!
-//! Roles are judged by the store, in the moment of the change: a role that was taken away meanwhile allows nothing.
+//! The store checks roles in the transaction of the change, so a role that was just removed allows nothing.
 
 use super::{
     context::Context,
@@ -19,14 +19,14 @@ use crate::{
     store::{Conflict, EnvironmentQuery, StoreError},
 };
 
-/// Makes an environment of the user's.
+/// Creates an environment for the user.
 pub async fn create(
     ctx: &Context,
     owner: UserId,
     name: Name,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<EnvironmentAccess, Error> {
-    let by = ctx.attribution_to_issue(origin)?;
+    let by = ctx.attribution_to_issue(source)?;
     let id = EnvironmentId::new(new_id());
     let environment = Environment { id, owner, name, is_default: false, created_at: by.at };
     ctx.store.add_environment(environment.clone(), by).await.map_err(|error| match error {
@@ -40,12 +40,12 @@ pub async fn create(
     Ok(EnvironmentAccess { environment, role: Role::Owner })
 }
 
-/// Which of the environments that a user sees to list.
+/// Which page of the environments to list.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
-    /// Where the previous page ended, as it was told with that page.
+    /// The cursor of the previous page.
     pub cursor: Option<String>,
-    /// At most so many.
+    /// The most items of the page.
     pub limit: u32,
 }
 
@@ -54,19 +54,19 @@ pub struct ListRequest {
 pub struct Page {
     /// The environments, newest first.
     pub environments: Vec<EnvironmentAccess>,
-    /// Asks for the next page; `None` on the last.
+    /// The cursor for the next page. `None` on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// Lists the environments that are the user's or shared with them, newest first.
+/// Lists the environments that the user owns or is a member of, newest first.
 pub async fn list(ctx: &Context, user: UserId, request: ListRequest) -> Result<Page, Error> {
     let (list, whose) = (List::Environments, user.uuid());
     let before = request.cursor.map(|cursor| list.parse_id_cursor(whose, &cursor)).transpose()?;
     let query = EnvironmentQuery { before: before.map(EnvironmentId::new), limit: request.limit + 1 };
     let mut environments = ctx.store.environments_of(user, query).await?;
-    let more = environments.len() > request.limit as usize;
+    let has_more = environments.len() > request.limit as usize;
     environments.truncate(request.limit as usize);
-    let last = environments.last().filter(|_| more);
+    let last = environments.last().filter(|_| has_more);
     let next_cursor = last.map(|last| list.write_id_cursor(whose, last.environment.id.uuid()));
     Ok(Page { environments, next_cursor })
 }
@@ -76,43 +76,43 @@ pub async fn get(ctx: &Context, user: UserId, id: EnvironmentId) -> Result<Envir
     Ok(ctx.store.environment(user, id).await?)
 }
 
-/// Makes an environment that the user sees the one that they work in.
-pub async fn set_current(ctx: &Context, user: UserId, id: EnvironmentId, origin: RequestSource) -> Result<User, Error> {
-    Ok(ctx.store.set_current_environment(user, id, ctx.attribution(origin)).await?)
+/// Selects the user's current environment.
+pub async fn set_current(ctx: &Context, user: UserId, id: EnvironmentId, source: RequestSource) -> Result<User, Error> {
+    Ok(ctx.store.set_current_environment(user, id, ctx.attribution(source)).await?)
 }
 
-/// Gives an environment another name.
+/// Renames an environment.
 pub async fn rename(
     ctx: &Context,
     user: UserId,
     id: EnvironmentId,
     name: Name,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<EnvironmentAccess, Error> {
-    Ok(ctx.store.rename_environment(user, id, name, ctx.attribution(origin)).await?)
+    Ok(ctx.store.rename_environment(user, id, name, ctx.attribution(source)).await?)
 }
 
-/// Deletes an environment with its tokens: a check of one that starts after the answer is refused.
-pub async fn delete(ctx: &Context, user: UserId, id: EnvironmentId, origin: RequestSource) -> Result<(), Error> {
-    Ok(ctx.store.delete_environment(user, id, ctx.attribution(origin)).await?)
+/// Deletes an environment and its tokens. Later checks of the tokens are refused.
+pub async fn delete(ctx: &Context, user: UserId, id: EnvironmentId, source: RequestSource) -> Result<(), Error> {
+    Ok(ctx.store.delete_environment(user, id, ctx.attribution(source)).await?)
 }
 
-/// With whom an environment is shared, for its owner.
+/// The members of an environment, for its owner.
 pub async fn members(ctx: &Context, user: UserId, id: EnvironmentId) -> Result<Vec<Member>, Error> {
     Ok(ctx.store.members_of(user, id).await?)
 }
 
-/// Shares an environment with somebody, or gives them another role.
+/// Shares an environment with a user, or changes their role.
 pub async fn set_member(
     ctx: &Context,
     user: UserId,
     id: EnvironmentId,
-    with: UserId,
+    member: UserId,
     role: MemberRole,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<Member, Error> {
-    let shared = ctx.store.set_member(user, id, with, role, ctx.attribution(origin)).await;
-    shared.map_err(|error| match error {
+    let member = ctx.store.set_member(user, id, member, role, ctx.attribution(source)).await;
+    member.map_err(|error| match error {
         StoreError::Conflict(Conflict::OwnerIsNoMember) => {
             FieldError::new("user_id", "must not be the owner of the environment.").into()
         }
@@ -125,13 +125,13 @@ pub async fn set_member(
     })
 }
 
-/// Shares an environment with somebody no more: asked by its owner, or by them.
+/// Removes a member from an environment. The owner and the member may do this.
 pub async fn remove_member(
     ctx: &Context,
     user: UserId,
     id: EnvironmentId,
-    with: UserId,
-    origin: RequestSource,
+    member: UserId,
+    source: RequestSource,
 ) -> Result<(), Error> {
-    Ok(ctx.store.remove_member(user, id, with, ctx.attribution(origin)).await?)
+    Ok(ctx.store.remove_member(user, id, member, ctx.attribution(source)).await?)
 }

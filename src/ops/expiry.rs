@@ -1,4 +1,4 @@
-//! When tokens end by themselves: at their expiry, or unused for too long, whichever comes first.
+//! When tokens end: at their expiry, or when they become idle, whichever is first.
 
 use std::time::Duration;
 
@@ -16,21 +16,21 @@ use crate::{
     store::StoreError,
 };
 
-/// When a new token is to end.
+/// The requested expiry of a new token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// When the configuration says, or, where it replaces another token, with that.
+    /// The configured default. For a successor: the expiry of its predecessor.
     Default,
-    /// Only by being revoked.
+    /// No expiry.
     Never,
-    /// At this time, which must lie ahead.
+    /// At this time, which must be in the future.
     At(Timestamp),
-    /// This long after it is made.
+    /// This long after its creation.
     After(Duration),
 }
 
 impl Expiry {
-    /// The field by which it was asked for.
+    /// The field of the request.
     pub(super) const fn field(self) -> &'static str {
         match self {
             Self::Default | Self::Never | Self::At(_) => "expires_at",
@@ -39,7 +39,7 @@ impl Expiry {
     }
 }
 
-/// When a token ends that is made now. What the configuration does not allow is refused, and the limit named.
+/// The expiry of a token that is created now. A request that the configuration does not allow is refused.
 pub(super) fn of_new(lifetimes: &Lifetimes, expiry: Expiry, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     match expiry {
         Expiry::Default => Ok(lifetimes.default.or(lifetimes.max).map(|lifetime| now.plus(lifetime))),
@@ -48,14 +48,14 @@ pub(super) fn of_new(lifetimes: &Lifetimes, expiry: Expiry, now: Timestamp) -> R
             None => {
                 Err(FieldError::new(expiry.field(), "must say when the token ends: none may last for ever.").into())
             }
-            Some(max) => Err(beyond(expiry, max)),
+            Some(max) => Err(too_late(expiry, max)),
         },
-        Expiry::At(_) | Expiry::After(_) => ahead(lifetimes, expiry, now),
+        Expiry::At(_) | Expiry::After(_) => requested(lifetimes, expiry, now),
     }
 }
 
-/// The time that is asked for, if any. It must lie ahead, and not beyond the limit.
-pub(super) fn ahead(lifetimes: &Lifetimes, expiry: Expiry, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+/// The requested time, if there is one. It must be in the future and within the configured limit.
+pub(super) fn requested(lifetimes: &Lifetimes, expiry: Expiry, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     let end = match expiry {
         Expiry::Default | Expiry::Never => return Ok(None),
         Expiry::At(end) => end,
@@ -65,17 +65,17 @@ pub(super) fn ahead(lifetimes: &Lifetimes, expiry: Expiry, now: Timestamp) -> Re
         return Err(FieldError::new(expiry.field(), "must be a time in the future.").into());
     }
     match lifetimes.max {
-        Some(max) if end > now.plus(max) => Err(beyond(expiry, max)),
+        Some(max) if end > now.plus(max) => Err(too_late(expiry, max)),
         _ => Ok(Some(end)),
     }
 }
 
-fn beyond(expiry: Expiry, max: Duration) -> Error {
+fn too_late(expiry: Expiry, max: Duration) -> Error {
     let predicate = format!("must not be more than {} from now, the longest that this server allows.", in_words(max));
     FieldError::new(expiry.field(), predicate).into()
 }
 
-/// In the largest unit that tells it exactly.
+/// The duration in the largest unit of which it is a whole number.
 fn in_words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(24 * 60 * 60, "day"), (60 * 60, "hour"), (60, "minute"), (1, "second")];
@@ -84,16 +84,16 @@ fn in_words(duration: Duration) -> String {
     format!("{count} {name}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Whether the token was unused for too long as far as its record knows, which may not know of the latest use.
+/// Whether the token is idle according to its record, which may not hold the latest use.
 pub(super) fn seems_idle(ctx: &Context, record: &TokenRecord, now: Timestamp) -> bool {
     let Some(idle) = ctx.rules.token_lifetimes.idle else { return false };
     is_idle(record.last_use.at(), &record.token, idle, now)
 }
 
-/// Asks everybody who may know of a later use before the token is refused as idle.
+/// Refuses an idle token, after looking for a later use in the store and in memory.
 pub(super) async fn expect_in_use(ctx: &Context, record: &TokenRecord, now: Timestamp) -> Result<(), Error> {
     let Some(idle) = ctx.rules.token_lifetimes.idle else { return Ok(()) };
-    // The store first: a use that is written in between is still found here.
+    // The store first: a use that is written in between is still found in memory.
     let stored = match ctx.store.last_use_of(record.token.number).await {
         Ok(stored) => stored,
         Err(StoreError::NotFound) => return Err(Rejection::Revoked.into()),
@@ -103,7 +103,7 @@ pub(super) async fn expect_in_use(ctx: &Context, record: &TokenRecord, now: Time
     if is_idle(latest, &record.token, idle, now) { Err(Rejection::Idle.into()) } else { Ok(()) }
 }
 
-/// A time from when the clock ran ahead counts as now, lest it keep the token from ever being idle.
+/// A use in the future, from when the clock was ahead, counts as now. Otherwise it would keep the token from becoming idle.
 fn is_idle(last_use: Option<Timestamp>, token: &Token, idle: Duration, now: Timestamp) -> bool {
     last_use.unwrap_or(token.created_at).min(now).plus(idle).has_passed(now)
 }
@@ -126,10 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_ends_when_its_maker_says_or_else_when_the_configuration_does() {
+    fn a_token_gets_the_requested_expiry_or_the_configured_one() {
         let in_days = |days: u64| Expiry::After(Duration::from_secs(days * DAY));
-        // The default, the maximum, whether endless is allowed, what is asked for, when it ends (in days).
-        let taken = [
+        // The default, the maximum, whether no expiry is allowed, the request, the expiry in days.
+        let accepted = [
             (None, None, true, Expiry::Default, None),
             (Some(30), None, true, Expiry::Default, Some(30)),
             (Some(30), Some(90), true, Expiry::Default, Some(30)),
@@ -139,7 +139,7 @@ mod tests {
             (Some(30), Some(90), false, in_days(90), Some(90)),
             (Some(30), None, false, in_days(36_500), Some(36_500)),
         ];
-        for (default, max, endless, asked, end) in taken {
+        for (default, max, endless, asked, end) in accepted {
             let row = (default, max, endless, asked);
             assert_eq!(days(of_new(&lifetimes(default, max, endless), asked, NOW)), Ok(end), "{row:?}");
         }
@@ -152,15 +152,15 @@ mod tests {
         ];
         for (default, max, endless, asked, message) in refused {
             let row = (default, max, endless, asked);
-            let said = days(of_new(&lifetimes(default, max, endless), asked, NOW)).unwrap_err();
-            assert!(said.contains(message), "{row:?}: {said}");
+            let error = days(of_new(&lifetimes(default, max, endless), asked, NOW)).unwrap_err();
+            assert!(error.contains(message), "{row:?}: {error}");
         }
     }
 
     #[test]
-    fn a_duration_is_told_in_its_largest_unit() {
-        let told = [(90 * DAY, "90 days"), (3600, "1 hour"), (5400, "90 minutes"), (61, "61 seconds")];
-        for (seconds, words) in told {
+    fn a_duration_is_written_in_its_largest_unit() {
+        let durations = [(90 * DAY, "90 days"), (3600, "1 hour"), (5400, "90 minutes"), (61, "61 seconds")];
+        for (seconds, words) in durations {
             assert_eq!(in_words(Duration::from_secs(seconds)), words);
         }
     }

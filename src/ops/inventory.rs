@@ -1,4 +1,4 @@
-//! Lists for the administrator: all users, and the tokens of everybody, in one go and in the same memory however many.
+//! Lists for administrators: all users and all tokens. They are streamed, so the memory does not grow with their length.
 
 use std::ops::ControlFlow;
 
@@ -9,7 +9,8 @@ use super::{context::Context, error::Error, tokens, usage_limits};
 use crate::{
     domain::{
         account::{Email, User},
-        id::{EnvironmentId, TokenId, UserId},
+        authority::Administrator,
+        id::TokenId,
         text::folded,
         time::Timestamp,
         token::{Token, TokenState},
@@ -17,59 +18,60 @@ use crate::{
     store::{Reply, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
 };
 
-/// How many batches of rows wait for whoever takes them.
+/// How many batches of rows may wait for the consumer.
 const WAITING_BATCHES: usize = 2;
 
 /// Which users to list.
 #[derive(Clone, Debug, Default)]
 pub struct UserList {
-    /// Only those whose name or address holds this text.
+    /// Only users whose name or address contains this text.
     pub search: Option<String>,
     /// The order.
     pub order: UserOrder,
-    /// The other way round.
+    /// Whether the order is reversed.
     pub reversed: bool,
-    /// At most so many.
+    /// At most this many.
     pub limit: Option<u64>,
 }
 
 /// Which tokens to list.
 #[derive(Clone, Debug, Default)]
 pub struct TokenList {
-    /// Only these.
+    /// Only the tokens of this user or environment.
     pub whose: Whose,
-    /// Only those in this state; `None` is all but the revoked.
+    /// Only tokens in this state. `None` means all except the revoked ones.
     pub state: Option<TokenState>,
-    /// Only those whose name, or whose owner's address, holds this text.
+    /// Only tokens whose name, or whose owner's address, contains this text.
     pub search: Option<String>,
-    /// Only those that end before this, by their expiry or by not being used.
+    /// Only tokens that expire or become idle before this time.
     pub ends_before: Option<Timestamp>,
-    /// Only those that were not used at this time or later, nor made.
+    /// Only tokens that were neither used nor created at this time or later.
     pub unused_since: Option<Timestamp>,
-    /// The order. Times of use are those on disk, which may be ten seconds late.
+    /// The order. Times of use are those in the store, which may be ten seconds late.
     pub order: TokenOrder,
-    /// The other way round.
+    /// Whether the order is reversed.
     pub reversed: bool,
-    /// At most so many.
+    /// At most this many.
     pub limit: Option<u64>,
 }
 
 /// A token in the list.
 #[derive(Clone, Debug)]
 pub struct ListedToken {
-    /// The token, with its latest use and the end that comes first.
+    /// The token with its latest use. Its expiry is the effective one: expiry or idle time, whichever is first.
     pub token: Token,
     /// Its owner's address.
     pub owner: Email,
-    /// How often it may still be used; `None` where that is for ever.
+    /// How many uses it has left. `None` if it has no quota.
     pub quota_left: Option<u32>,
     /// Its latest successor.
     pub successor: Option<TokenId>,
 }
 
-/// Gives `each` the users that are asked for, one after the other, until it breaks off.
+/// Calls `each` with one user after the other, until it breaks.
 pub async fn users(
     ctx: &Context,
+    _: Administrator,
     list: UserList,
     mut each: impl AsyncFnMut(User) -> ControlFlow<()>,
 ) -> Result<(), Error> {
@@ -89,13 +91,18 @@ pub async fn users(
     .await
 }
 
-/// The same for tokens. What is noted of their uses in memory counts.
+/// Calls `each` with one token after the other, until it breaks. Uses that are not written yet count. Fails with
+/// [`Error::NotFound`] if the tokens of an unknown environment are requested.
 pub async fn tokens(
     ctx: &Context,
+    _: Administrator,
     list: TokenList,
     mut each: impl AsyncFnMut(ListedToken) -> ControlFlow<()>,
 ) -> Result<(), Error> {
     let TokenList { whose, state, search, ends_before, unused_since, order, reversed, limit } = list;
+    if let Whose::Environment(id) = whose {
+        ctx.store.environment_owner(id).await?;
+    }
     let now = ctx.clock.now();
     let idle_since = ctx.rules.token_lifetimes.idle_since(now);
     let search = search.map(|text| folded(&text));
@@ -106,7 +113,7 @@ pub async fn tokens(
         async |row| {
             let mut token = row.token;
             tokens::apply_unwritten_use(ctx, &mut token);
-            // What is on disk may be older than the latest use, so the store may have found too many.
+            // The latest use may be unwritten, so the store may have found too many tokens.
             let used_since = |time| token.last_used_at.unwrap_or(token.created_at) >= time;
             let ends_later = |time| token.expires_at.is_none_or(|end| end >= time);
             if unused_since.is_some_and(used_since) || ends_before.is_some_and(ends_later) {
@@ -123,14 +130,9 @@ pub async fn tokens(
     .await
 }
 
-/// Whose an environment is.
-pub async fn environment_owner(ctx: &Context, id: EnvironmentId) -> Result<UserId, Error> {
-    Ok(ctx.store.environment_owner(id).await?)
-}
-
 type Batches<T> = Box<dyn FnMut(Vec<T>) -> ControlFlow<()> + Send>;
 
-/// The store reads on a thread of its own and waits there while `each` is behind.
+/// Passes rows from the store's thread to `each`. The store's thread waits while `each` is behind.
 async fn pump<'s, T: Send + 'static>(
     read: impl FnOnce(Batches<T>) -> Reply<'s, ()>,
     mut each: impl AsyncFnMut(T) -> ControlFlow<()>,

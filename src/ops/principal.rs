@@ -1,4 +1,4 @@
-//! Who is asking, once the credential was accepted ([`super::verification`]): what it stands for and what it may do.
+//! The principal: who acts, once [`super::verification`] has accepted a credential.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -16,28 +16,28 @@ use crate::domain::{
     token::TokenRecord,
 };
 
-/// Who is asking, by a credential that was accepted. The record is shared with whoever keeps it in memory.
+/// Who acts, by an accepted credential. The record is shared with the record cache.
 #[derive(Clone, Debug)]
 pub enum Principal {
-    /// A signed-in person.
+    /// A signed-in user.
     Session {
-        /// Their session, and the person.
+        /// The session and its user.
         record: Arc<SessionRecord>,
     },
-    /// Software with a person's token.
+    /// Software with a user's token.
     PersonalAccessToken {
-        /// The token, and whose it is.
+        /// The token and its owner.
         record: Arc<TokenRecord>,
-        /// What is left of its rate; `None` where that is not limited.
+        /// What is left of its rate limit. `None` if it has none.
         rate_state: Option<RateState>,
     },
-    /// Software with an environment's token, which stands for no person.
+    /// Software with a token of an environment. It stands for no person.
     EnvironmentToken {
         /// The environment.
         environment: EnvironmentId,
-        /// The token, and the owner of its environment.
+        /// The token and the owner of its environment.
         record: Arc<TokenRecord>,
-        /// What is left of its rate; `None` where that is not limited.
+        /// What is left of its rate limit. `None` if it has none.
         rate_state: Option<RateState>,
     },
 }
@@ -52,7 +52,7 @@ impl Principal {
         }
     }
 
-    /// The identifier of the session or token.
+    /// The id of the session or token.
     pub fn id(&self) -> Uuid {
         match self {
             Self::Session { record } => record.session.id.uuid(),
@@ -60,7 +60,7 @@ impl Principal {
         }
     }
 
-    /// What its owner called it.
+    /// The name of the session or token.
     pub fn name(&self) -> Option<&Name> {
         match self {
             Self::Session { record } => record.session.device_name.as_ref(),
@@ -70,7 +70,7 @@ impl Principal {
         }
     }
 
-    /// When it was made, and from when on it is refused.
+    /// When it was created, and when it expires.
     pub fn lifetime(&self) -> (Timestamp, Option<Timestamp>) {
         match self {
             Self::Session { record } => (record.session.created_at, Some(record.session.expires_at)),
@@ -80,7 +80,7 @@ impl Principal {
         }
     }
 
-    /// The person that it stands for; an environment's token stands for none, its environment's owner included.
+    /// The user that it stands for. A token of an environment stands for none, not even for the environment's owner.
     pub fn person(&self) -> Option<&User> {
         match self {
             Self::Session { record } => Some(&record.user),
@@ -89,7 +89,7 @@ impl Principal {
         }
     }
 
-    /// What is left of its rate, where that is limited.
+    /// What is left of its rate limit, if it has one.
     pub fn rate_state(&self) -> Option<RateState> {
         match self {
             Self::Session { .. } => None,
@@ -105,7 +105,7 @@ impl Principal {
         }
     }
 
-    /// The identifier of the person or the environment that it stands for.
+    /// The id of the user or environment that it stands for.
     pub fn subject(&self) -> Uuid {
         match self {
             Self::Session { record } => record.user.id.uuid(),
@@ -114,7 +114,7 @@ impl Principal {
         }
     }
 
-    /// What it may do; a session may do whatever its person may.
+    /// Its abilities. A session may do everything except what needs a reserved ability.
     pub fn abilities(&self) -> Cow<'_, Abilities> {
         match self {
             Self::Session { .. } => Cow::Owned(Abilities::full()),
@@ -124,9 +124,9 @@ impl Principal {
         }
     }
 
-    /// Whether it may use `power`; else [`Error::MissingAbility`]. No session has a server-wide power.
-    pub fn require(&self, power: ServerAbility) -> Result<(), Error> {
-        if self.holds(power.as_str()) { Ok(()) } else { Err(Error::MissingAbility(vec![power.ability()])) }
+    /// Fails with [`Error::MissingAbility`] unless it holds `ability`. No session holds a reserved ability.
+    pub fn require(&self, ability: ServerAbility) -> Result<(), Error> {
+        if self.holds(ability.as_str()) { Ok(()) } else { Err(Error::MissingAbility(vec![ability.ability()])) }
     }
 
     /// Whether its abilities cover `needed`.

@@ -1,7 +1,7 @@
-//! What a person changes of their account beside its password: the name, and the address they sign in with.
+//! Changes of a user's name and e-mail address.
 //!
-//! Nothing proves that an address is the person's who takes it, and proxies hand addresses on as identities. So a person
-//! changes theirs only where the configuration lets them, and with the password.
+//! Nothing proves that a new address belongs to the user, and proxies may pass addresses on as identities. So users may
+//! change their own address only if the configuration allows it, and only with their password.
 
 use std::net::IpAddr;
 
@@ -15,40 +15,37 @@ use crate::{
     domain::{
         account::{Email, Password, User, UserCredentials},
         audit::{Action, Entry, RequestSource},
+        authority::Administrator,
         session::Session,
         text::Name,
     },
     store::{Conflict, ProfileChange, StoreError},
 };
 
-/// What a person wants to be changed; what is `None` stays.
+/// The fields to change. `None` leaves a field as it is.
 #[derive(Debug, Default)]
 pub struct ProfileUpdate {
     /// The new name.
     pub name: Option<Name>,
-    /// The new address. One that is theirs already changes nothing.
+    /// The new address. The present one changes nothing.
     pub email: Option<Email>,
-    /// The current password, which a new address needs.
+    /// The current password. It is needed for a new address.
     pub current_password: Option<Password>,
 }
 
-/// Changes a person's name or address on their own request.
+/// Changes the name or address of the signed-in user.
 pub async fn update(
     ctx: &Context,
     session: &Session,
     client: IpAddr,
     update: ProfileUpdate,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<User, Error> {
     let ProfileUpdate { name, email, current_password } = update;
-    let Some(email) = email else {
-        let change = ProfileChange { name, ..ProfileChange::default() };
-        return Ok(ctx.store.change_profile(session.user, change, ctx.attribution(origin)).await?);
-    };
+    let Some(email) = email else { return rename(ctx, session, name, source).await };
     let credentials = ctx.store.credentials(session.user).await?;
     if email == credentials.user.email {
-        let change = ProfileChange { name, ..ProfileChange::default() };
-        return Ok(ctx.store.change_profile(session.user, change, ctx.attribution(origin)).await?);
+        return rename(ctx, session, name, source).await;
     }
     if !ctx.rules.email_change {
         return Err(FieldError::new("email", "cannot be changed on this server. Ask its administrator.").into());
@@ -56,11 +53,16 @@ pub async fn update(
     let Some(current) = current_password else {
         return Err(FieldError::new("current_password", "is required to change the email.").into());
     };
-    let mut counted = ctx.throttle.address_change(session.id, session.user).map_err(Error::Throttled)?;
+    let mut throttled = ctx.throttle.address_change(session.id, session.user).map_err(Error::Throttled)?;
     let change = ProfileChange { name, email: Some(email), ..ProfileChange::default() };
-    let changed = change_address(ctx, credentials, current, change, &mut counted, (client, origin)).await;
-    counted.end(&changed);
+    let changed = change_address(ctx, credentials, current, change, &mut throttled, (client, source)).await;
+    throttled.end(&changed);
     changed
+}
+
+async fn rename(ctx: &Context, session: &Session, name: Option<Name>, source: RequestSource) -> Result<User, Error> {
+    let change = ProfileChange { name, ..ProfileChange::default() };
+    Ok(ctx.store.change_profile(session.user, change, ctx.attribution(source)).await?)
 }
 
 async fn change_address(
@@ -68,30 +70,36 @@ async fn change_address(
     credentials: UserCredentials,
     current: Password,
     change: ProfileChange,
-    counted: &mut Attempt<'_>,
-    (client, origin): (IpAddr, RequestSource),
+    throttled: &mut Attempt<'_>,
+    (client, source): (IpAddr, RequestSource),
 ) -> Result<User, Error> {
     let UserCredentials { user, password: stored } = credentials;
     let slot = ctx.passwords.acquire_slot().await?;
-    counted.begin();
+    throttled.begin();
     if !ctx.passwords.confirm(slot, current, &stored).await? {
-        return Err(refuse_confirmation(ctx, &user, client, Action::UserEmailChanged, origin).await);
+        return Err(refuse_confirmation(ctx, &user, client, Action::UserEmailChanged, source).await);
     }
     let change = ProfileChange { verified: Some(stored), ..change };
-    match ctx.store.change_profile(user.id, change, ctx.attribution(origin.clone())).await {
+    match ctx.store.change_profile(user.id, change, ctx.attribution(source.clone())).await {
         Err(StoreError::Conflict(Conflict::CredentialsChanged)) => Err(wrong_current_password()),
         Err(error @ StoreError::Conflict(Conflict::EmailTaken)) => {
             log::warn!(user:% = user.id, client:%, reason = "email taken"; "change of address refused");
             let refused = Entry::refused(Some(user.id), Action::UserEmailChanged, "email_taken");
-            ctx.store.record_refusal(refused, ctx.attribution(origin)).await?;
+            ctx.store.record_refusal(refused, ctx.attribution(source)).await?;
             Err(email_taken(error))
         }
         changed => Ok(changed?),
     }
 }
 
-/// Changes a user's address without asking for their password.
-pub async fn set_email(ctx: &Context, user: &User, email: Email, origin: RequestSource) -> Result<User, Error> {
+/// Sets a user's address without their password.
+pub async fn set_email(
+    ctx: &Context,
+    _: Administrator,
+    user: &User,
+    email: Email,
+    source: RequestSource,
+) -> Result<User, Error> {
     let change = ProfileChange { email: Some(email), ..ProfileChange::default() };
-    ctx.store.change_profile(user.id, change, ctx.attribution(origin)).await.map_err(email_taken)
+    ctx.store.change_profile(user.id, change, ctx.attribution(source)).await.map_err(email_taken)
 }

@@ -1,4 +1,4 @@
-//! Ending and stopping tokens: one of them for a while, many at once, or what was found where it should not be.
+//! Revokes and disables tokens: one, many at once, or those of a leak report.
 
 use std::{collections::BTreeSet, mem, net::IpAddr};
 
@@ -15,6 +15,7 @@ use crate::{
     domain::{
         ability::Ability,
         audit::{Action, Actor, Attribution, Entry, RequestSource, Target},
+        authority::Authority,
         id::{TokenId, UserId},
         secret::{CredentialKind, PresentedCredential},
         time::Timestamp,
@@ -23,28 +24,44 @@ use crate::{
     store::{Conflict, LeakReport, StoreError, Successors, TokenQuery, TokenSelection},
 };
 
-/// How many tokens are asked of the store at once.
+/// How many tokens are read at once.
 const PAGE: u32 = 500;
 
-/// How many tokens and sessions that leaked are ended in one change: 9 ms of the writer's time.
+/// How many leaked tokens and sessions are ended in one change: 9 ms of the writer's time.
 const REVOKED_AT_ONCE: usize = 100;
 
-/// Which of their live tokens an owner wants to end.
+/// Which live tokens of an owner to revoke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BulkRevocation {
     /// All of them.
     All,
-    /// Those that were not used at that time or later; of those that never were, those that are older.
+    /// Tokens that were neither used nor created at this time or later.
     UnusedSince(Timestamp),
-    /// Those that may do this.
+    /// Tokens that cover this ability.
     Covering(Ability),
 }
 
-/// Revokes a token of the owner, with the successors that it made by itself: at once and for good. A check that starts
-/// after the answer is refused. [`Error::Replaced`] where rotation has ended it, and only a successor that the owner made
-/// is good.
-pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId, origin: RequestSource) -> Result<Successors, Error> {
-    let (reason, by) = (RevocationReason::RevokedByOwner, ctx.attribution(origin));
+/// Revokes a token, and the successors that it made by itself. Later checks are refused. A user can revoke their personal
+/// tokens here, an administrator every token. Fails with [`Error::Replaced`] if rotation has ended the token and only a
+/// successor that the owner made is valid.
+pub async fn revoke(
+    ctx: &Context,
+    authority: Authority,
+    id: TokenId,
+    source: RequestSource,
+) -> Result<Successors, Error> {
+    let owner = match authority {
+        Authority::User(owner) => owner,
+        Authority::Administrator(_) => {
+            let token = ctx.store.token_in_any_state(id).await?;
+            if let Some(environment) = token.environment {
+                environment_tokens::revoke(ctx, authority, environment, id, source).await?;
+                return Ok(Successors::default());
+            }
+            token.owner
+        }
+    };
+    let (reason, by) = (RevocationReason::RevokedByOwner, ctx.attribution(source));
     match ctx.store.revoke_token(owner, id, reason, by.clone()).await {
         Err(error) => {
             let attempt = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id));
@@ -54,31 +71,23 @@ pub async fn revoke(ctx: &Context, owner: UserId, id: TokenId, origin: RequestSo
     }
 }
 
-/// Revokes a token of whatever kind, whoever owns it: for the administrator.
-pub async fn revoke_any(ctx: &Context, token: &Token, origin: RequestSource) -> Result<Successors, Error> {
-    match token.environment {
-        None => revoke(ctx, token.owner, token.id, origin).await,
-        Some(environment) => {
-            environment_tokens::revoke(ctx, token.owner, environment, token.id, origin).await?;
-            Ok(Successors::default())
-        }
-    }
-}
-
+/// Revokes a token on behalf of its owner.
 async fn end(ctx: &Context, token: &Token, by: Attribution) -> Result<(), StoreError> {
     let (id, owner, reason) = (token.id, token.owner, RevocationReason::RevokedByOwner);
     match token.environment {
         None => ctx.store.revoke_token(owner, id, reason, by).await.map(drop),
-        Some(environment) => ctx.store.revoke_environment_token(owner, environment, id, reason, by).await,
+        Some(environment) => {
+            ctx.store.revoke_environment_token(Authority::User(owner), environment, id, reason, by).await
+        }
     }
 }
 
-/// Ends the token or session whose secret this is, whatever its state (RFC 7009), and with a token the successors that it
-/// made by itself: whoever holds it may, and so it is the
-/// one that acts. A secret of nothing is no error, so that the answer tells nobody what exists.
-pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: RequestSource) -> Result<(), Error> {
+/// Ends the token or session with this secret (RFC 7009), and the successors that a token made by itself. Holding the secret
+/// is enough: the credential itself is the actor. An unknown secret is not an error, so that the answer does not reveal
+/// which secrets exist.
+pub async fn revoke_by_possession(ctx: &Context, credential: &str, source: RequestSource) -> Result<(), Error> {
     let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
-    let by = |actor| ctx.attribution(RequestSource { actor, ..origin });
+    let by = |actor| ctx.attribution(RequestSource { actor, ..source });
     let ended = match presented.kind {
         CredentialKind::Session => match ctx.credentials.session_by_hash(&presented.hash).await? {
             Some(record) => {
@@ -104,8 +113,7 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Reque
         }
     };
     match ended {
-        // Somebody else ended it meanwhile, or it was ended before. A successor that the owner made is no business of
-        // whoever holds the old secret.
+        // It has ended already. A successor that the owner made is not revealed to the holder of the old secret.
         Err(StoreError::NotFound | StoreError::Conflict(Conflict::SessionEnded | Conflict::AlreadyRotated(_))) => {
             Ok(())
         }
@@ -113,15 +121,16 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, origin: Reque
     }
 }
 
-/// Disables a token of the owner, with the successors that it made by itself: it is refused from now on, until somebody
-/// enables it. [`Error::Replaced`] where rotation has ended it, and only a successor that the owner made is good.
+/// Disables a personal token, and the successors that it made by itself. Checks are refused until it is enabled. Fails with
+/// [`Error::Replaced`] if rotation has ended the token and only a successor that the owner made is valid.
 pub async fn disable(
     ctx: &Context,
-    owner: UserId,
+    authority: Authority,
     id: TokenId,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<(TokenDetails, Successors), Error> {
-    let by = ctx.attribution(origin);
+    let owner = owner_of(ctx, authority, id).await?;
+    let by = ctx.attribution(source);
     match ctx.store.disable_token(owner, id, by.clone()).await {
         Ok((changed, successors)) => Ok((tokens::details(ctx, changed), successors)),
         Err(error) => {
@@ -131,20 +140,37 @@ pub async fn disable(
     }
 }
 
-/// Enables a token of the owner, and no other: what was disabled with it is enabled by itself.
-pub async fn enable(ctx: &Context, owner: UserId, id: TokenId, origin: RequestSource) -> Result<TokenDetails, Error> {
-    Ok(tokens::details(ctx, ctx.store.enable_token(owner, id, ctx.attribution(origin)).await?))
+/// Enables a personal token and no other. Successors that were disabled with it stay disabled.
+pub async fn enable(
+    ctx: &Context,
+    authority: Authority,
+    id: TokenId,
+    source: RequestSource,
+) -> Result<TokenDetails, Error> {
+    let owner = owner_of(ctx, authority, id).await?;
+    Ok(tokens::details(ctx, ctx.store.enable_token(owner, id, ctx.attribution(source)).await?))
 }
 
-/// Revokes those of the owner's live tokens, all in one moment, and answers how many. A token of which a use was noted,
-/// on disk or not yet, counts as used.
+/// The owner of a personal token, for the store: the user, or for an administrator the owner that the token has.
+async fn owner_of(ctx: &Context, authority: Authority, id: TokenId) -> Result<UserId, Error> {
+    match authority {
+        Authority::User(owner) => Ok(owner),
+        Authority::Administrator(_) => Ok(ctx.store.token_in_any_state(id).await?.owner),
+    }
+}
+
+/// Revokes live personal tokens of the owner in one change. Returns how many. Uses that are not written yet count.
 pub async fn revoke_many(
     ctx: &Context,
+    authority: Authority,
     owner: UserId,
     bulk: BulkRevocation,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<u64, Error> {
-    let by = ctx.attribution(origin);
+    if !authority.covers(owner) {
+        return Err(Error::NotFound);
+    }
+    let by = ctx.attribution(source);
     let selection = match bulk {
         BulkRevocation::All => TokenSelection::All,
         BulkRevocation::UnusedSince(since) if since > ctx.clock.now() => {
@@ -157,7 +183,7 @@ pub async fn revoke_many(
             TokenSelection::These(select(ctx, owner, by.at, unused).await?.into_iter().map(|token| token.id).collect())
         }
         BulkRevocation::Covering(ability) => {
-            // By family, which has the same abilities throughout: a token that is rotated meanwhile does not escape.
+            // By family, because all its tokens have the same abilities: a token that is rotated in between is included.
             let covering = |token: &Token| token.abilities.cover(ability.as_str());
             let families: BTreeSet<Uuid> =
                 select(ctx, owner, by.at, covering).await?.into_iter().map(|token| token.family.uuid()).collect();
@@ -175,7 +201,7 @@ async fn select(
 ) -> Result<Vec<Token>, Error> {
     let (mut selected, mut before) = (Vec::new(), None);
     loop {
-        // Idle ones, too: they may be used again once the settings change.
+        // Idle tokens as well: after a change of the settings they could be valid again.
         let query = TokenQuery { search: None, state: Some(TokenState::Active), idle_since: None, before, limit: PAGE };
         let page = ctx.store.tokens_of(owner, query, now).await?;
         before = page.last().map(|token| token.number);
@@ -187,18 +213,19 @@ async fn select(
     }
 }
 
-/// Ends whatever these secrets stand for and tells their owners in their trails. Whoever has a secret may: it is worthless
-/// from then on. Nothing in the answer, nor how long it takes, depends on which of them exist: each is looked up, and a
-/// report is one change, which notes something also where it is of nothing. (It is more only where so many exist that
-/// others would wait long behind it.)
+/// Revokes the tokens and ends the sessions with these secrets, and records it in their owners' audit trails. Holding a
+/// secret is enough.
+///
+/// Neither the answer nor its time reveals which secrets exist: each is looked up, and the report is one change that records
+/// an event even if no secret exists. (A large report is several changes, so that others do not wait long.)
 pub async fn revoke_leaked(
     ctx: &Context,
     credentials: &[String],
     client: IpAddr,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<(), Error> {
     ctx.throttle.report(client).map_err(Error::Throttled)?;
-    let by = ctx.attribution(origin);
+    let by = ctx.attribution(source);
     let mut leaked = LeakReport { presented: Some(credentials.len()), ..LeakReport::default() };
     for credential in credentials {
         find(ctx, credential, &mut leaked).await?;
@@ -212,14 +239,14 @@ pub async fn revoke_leaked(
     Ok(())
 }
 
-/// One change of a report. The first says how many were presented.
+/// One change of a report. The first one records how many secrets were presented.
 async fn end_leaked(ctx: &Context, leaked: LeakReport, by: Attribution) -> Result<(), StoreError> {
     let is_first = leaked.presented.is_some();
     let ended = ctx.store.revoke_leaked(leaked, by).await;
     ended.map_err(|error| if is_first { error } else { error.after_a_part() })
 }
 
-/// A wrong row number in front of a secret makes it no less public.
+/// Adds the token or session with this secret. A wrong row number in front of the secret does not matter.
 async fn find(ctx: &Context, credential: &str, leaked: &mut LeakReport) -> Result<(), Error> {
     let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
     match presented.kind {

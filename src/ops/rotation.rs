@@ -170,7 +170,7 @@ async fn replace(
     let by = ctx.attribution_to_issue(origin)?;
     let end = match request.expiry {
         Expiry::Never => SuccessorEnd::Never,
-        expiry => expiry::ahead(&ctx.rules.token_lifetimes, expiry, by.at)?
+        expiry => expiry::requested(&ctx.rules.token_lifetimes, expiry, by.at)?
             .map_or(SuccessorEnd::WithPredecessor, SuccessorEnd::At),
     };
     if request.replace_unused && first_use::write_pending_of(ctx, token.id).await? {

@@ -1,4 +1,4 @@
-//! Sessions of a person: listing and ending them. [`super::accounts::sign_in`] makes them.
+//! Lists and ends sessions of a user. [`super::accounts::sign_in`] creates them.
 
 use super::{context::Context, cursor::List, error::Error};
 use crate::{
@@ -12,23 +12,23 @@ use crate::{
     store::SessionQuery,
 };
 
-/// A session that was just made, with its plaintext: the only value in the program that holds both.
+/// A new session with its secret.
 #[derive(Debug)]
 pub struct IssuedSession {
     /// The stored session.
     pub session: Session,
-    /// Whom it signs in.
+    /// The user.
     pub user: User,
-    /// `ses_…`, shown once.
+    /// The secret, `ses_…`. It is shown once.
     pub plaintext: Plaintext,
 }
 
-/// Which of their sessions a person wants to see.
+/// Which page of a user's sessions to list.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
-    /// Where the previous page ended, as it was told with that page.
+    /// The cursor of the previous page.
     pub cursor: Option<String>,
-    /// At most so many.
+    /// The most items of the page.
     pub limit: u32,
 }
 
@@ -37,11 +37,11 @@ pub struct ListRequest {
 pub struct Page {
     /// The sessions, newest first.
     pub sessions: Vec<Session>,
-    /// Asks for the next page; `None` on the last.
+    /// The cursor for the next page. `None` on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// The person's live sessions, newest first. Of those that are idle, which are left out, a page can be short.
+/// Lists the user's live sessions, newest first. Idle ones are left out, so a page can be short.
 pub async fn list(ctx: &Context, user: UserId, request: ListRequest) -> Result<Page, Error> {
     let (list, whose, now) = (List::Sessions, user.uuid(), ctx.clock.now());
     let before = request.cursor.map(|cursor| list.parse_timed_cursor(whose, &cursor)).transpose()?;
@@ -58,12 +58,12 @@ pub async fn list(ctx: &Context, user: UserId, request: ListRequest) -> Result<P
     Ok(Page { sessions, next_cursor })
 }
 
-/// Ends one session of the person, perhaps the one that asks.
-pub async fn end(ctx: &Context, user: UserId, id: SessionId, origin: RequestSource) -> Result<(), Error> {
-    Ok(ctx.store.end_session(user, id, ctx.attribution(origin)).await?)
+/// Ends one session of the user. It may be the one that sends the request.
+pub async fn end(ctx: &Context, user: UserId, id: SessionId, source: RequestSource) -> Result<(), Error> {
+    Ok(ctx.store.end_session(user, id, ctx.attribution(source)).await?)
 }
 
-/// Ends all sessions of the person but `keep`; answers how many.
-pub async fn end_others(ctx: &Context, keep: &Session, origin: RequestSource) -> Result<u64, Error> {
-    Ok(ctx.store.end_other_sessions(keep.user, keep.id, ctx.attribution(origin)).await?)
+/// Ends all sessions of the user except `keep`. Returns how many.
+pub async fn end_others(ctx: &Context, keep: &Session, source: RequestSource) -> Result<u64, Error> {
+    Ok(ctx.store.end_other_sessions(keep.user, keep.id, ctx.attribution(source)).await?)
 }

@@ -1,4 +1,4 @@
-//! Personal access tokens: making, listing, renaming and revoking them; and the rules that tokens of environments share.
+//! Creates, lists and renames personal access tokens. Tokens of environments share some of these rules.
 
 use uuid::Uuid;
 
@@ -14,7 +14,8 @@ use super::{
 use crate::{
     domain::{
         ability::{Abilities, Ability, ServerAbility},
-        audit::{Actor, Attribution, RequestSource},
+        audit::{Attribution, RequestSource},
+        authority::Authority,
         id::{EnvironmentId, TokenId, UserId},
         page,
         secret::{CredentialKind, Plaintext},
@@ -26,26 +27,34 @@ use crate::{
     store::{ChangedToken, Conflict, StoreError, TokenQuery},
 };
 
-/// What makes a token.
+/// The data of a new token.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
-    /// Whose it will be.
+    /// The owner.
     pub owner: UserId,
-    /// What it is called.
+    /// The name.
     pub name: Name,
-    /// What it may do; `None` where its maker does not say: full access, unless `tokens.require_abilities` wants it said.
+    /// The abilities. `None` if the request names none: full access, unless `tokens.require_abilities` is set.
     pub abilities: Option<Abilities>,
-    /// When it ends.
+    /// The requested expiry.
     pub expiry: Expiry,
-    /// From where and how much it may be used.
+    /// The usage limits.
     pub limits: UsageLimits,
 }
 
-/// Makes a token. Its plaintext is in the answer and nowhere else, and it is valid from the moment it is on disk. Nobody
-/// but the administrator may grant server-wide powers.
-pub async fn create(ctx: &Context, request: TokenRequest, origin: RequestSource) -> Result<IssuedToken, Error> {
-    let by = ctx.attribution_to_issue(origin)?;
-    let (new, plaintext) = prepare(ctx, request, None, &by)?;
+/// Creates a token. Its secret is in the answer and nowhere else. The token is valid once it is in the store. Only an
+/// administrator can grant reserved abilities.
+pub async fn create(
+    ctx: &Context,
+    authority: Authority,
+    request: TokenRequest,
+    source: RequestSource,
+) -> Result<IssuedToken, Error> {
+    if !authority.covers(request.owner) {
+        return Err(Error::NotFound);
+    }
+    let by = ctx.attribution_to_issue(source)?;
+    let (new, plaintext) = prepare(ctx, authority, request, None, &by)?;
     let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user, by).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::TooManyTokens) => too_many("You have", ctx.rules.max_tokens_per_user),
         other => other.into(),
@@ -53,15 +62,16 @@ pub async fn create(ctx: &Context, request: TokenRequest, origin: RequestSource)
     Ok(IssuedToken { plaintext: plaintext.numbered(token.number), quota_left: full_quota(&token), token })
 }
 
-/// Judges what is asked for, and makes a secret for it: of a person, or of `environment`.
+/// Checks a request and generates a secret for it: for a token of a user, or of `environment`.
 pub(super) fn prepare(
     ctx: &Context,
+    authority: Authority,
     request: TokenRequest,
     environment: Option<EnvironmentId>,
     by: &Attribution,
 ) -> Result<(NewToken, Plaintext), Error> {
     let now = by.at;
-    let abilities = judge_abilities(ctx, request.abilities, by.origin.actor)?;
+    let abilities = check_abilities(ctx, request.abilities, authority)?;
     let expires_at = expiry::of_new(&ctx.rules.token_lifetimes, request.expiry, now)?;
     let kind = match environment {
         Some(_) => CredentialKind::EnvironmentToken,
@@ -86,7 +96,7 @@ pub(super) fn prepare(
     Ok((new, plaintext))
 }
 
-fn judge_abilities(ctx: &Context, abilities: Option<Abilities>, actor: Actor) -> Result<Abilities, Error> {
+fn check_abilities(ctx: &Context, abilities: Option<Abilities>, authority: Authority) -> Result<Abilities, Error> {
     let abilities = match abilities {
         Some(abilities) => abilities,
         None if ctx.rules.require_abilities => {
@@ -95,41 +105,41 @@ fn judge_abilities(ctx: &Context, abilities: Option<Abilities>, actor: Actor) ->
         }
         None => Abilities::full(),
     };
-    let mut violations = Vec::new();
+    let mut errors = Vec::new();
     for (at, ability) in abilities.iter().enumerate() {
         let field = format!("abilities.{at}");
-        if ability.is_reserved() && actor != Actor::CommandLine {
-            violations.push(FieldError::new(field, "is reserved: only the server's administrator can grant it."));
+        if ability.is_reserved() && !authority.is_administrator() {
+            errors.push(FieldError::new(field, "is reserved: only the server's administrator can grant it."));
         } else if !is_known(&ctx.rules.catalogue, ability) {
-            violations.push(FieldError::new(field, "is not an ability that this server knows."));
+            errors.push(FieldError::new(field, "is not an ability that this server knows."));
         }
     }
-    if violations.is_empty() { Ok(abilities) } else { Err(Error::Invalid(violations)) }
+    if errors.is_empty() { Ok(abilities) } else { Err(Error::Invalid(errors)) }
 }
 
-/// Known is what the catalogue or the server itself names, and a wildcard that covers some of it.
+/// An ability is known if the catalogue or the server has it, or if it is a wildcard that covers one of those.
 fn is_known(catalogue: &[Ability], ability: &Ability) -> bool {
     catalogue.is_empty()
         || catalogue.iter().any(|known| ability.covers(known.as_str()))
-        || ServerAbility::ALL.into_iter().any(|power| ability.covers(power.as_str()))
+        || ServerAbility::ALL.into_iter().any(|known| ability.covers(known.as_str()))
 }
 
-/// `who` is a person with a verb: "You have".
+/// `who` is a subject with a verb: "You have".
 pub(super) fn too_many(who: &str, limit: u32) -> Error {
     let message = format!("{who} {limit} live tokens, as many as this server allows. Revoke one first.");
     FieldError { field: "name".into(), message }.into()
 }
 
-/// Which of their tokens a person wants to see.
+/// Which page of the tokens to list.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
-    /// Only those whose name holds this text.
+    /// Only tokens whose name contains this text.
     pub search: Option<String>,
-    /// Only those in this state; `None` is all but the revoked.
+    /// Only tokens in this state. `None` means all except the revoked ones.
     pub state: Option<TokenState>,
-    /// Where the previous page ended, as it was told with that page.
+    /// The cursor of the previous page.
     pub cursor: Option<String>,
-    /// At most so many.
+    /// The most items of the page.
     pub limit: u32,
 }
 
@@ -138,7 +148,7 @@ pub struct ListRequest {
 pub struct Page {
     /// The tokens, newest first.
     pub tokens: Vec<Token>,
-    /// Asks for the next page; `None` on the last.
+    /// The cursor for the next page. `None` on the last page.
     pub next_cursor: Option<String>,
 }
 
@@ -150,69 +160,68 @@ pub async fn list(ctx: &Context, owner: UserId, request: ListRequest) -> Result<
     Ok(page(ctx, tokens, limit, List::Tokens, owner.uuid()))
 }
 
-/// What to ask the store at `now` for one page of the list of `whose`, and how many tokens are on the page.
+/// The query for one page of the list of `owner` (a user or an environment), and the most tokens of the page.
 pub(super) fn query(
     ctx: &Context,
     request: ListRequest,
     list: List,
-    whose: Uuid,
+    owner: Uuid,
     now: Timestamp,
 ) -> Result<(TokenQuery, u32), Error> {
     let ListRequest { search, state, cursor, limit } = request;
-    let before = cursor.map(|cursor| list.parse_cursor(whose, &cursor)).transpose()?;
+    let before = cursor.map(|cursor| list.parse_cursor(owner, &cursor)).transpose()?;
     let idle_since = ctx.rules.token_lifetimes.idle_since(now);
-    // One more, which tells whether there is another page.
+    // One token more shows whether there is another page.
     Ok((TokenQuery { search, state, idle_since, before, limit: limit + 1 }, limit))
 }
 
-/// The page of the tokens that the store answered.
-pub(super) fn page(ctx: &Context, mut tokens: Vec<Token>, limit: u32, list: List, whose: Uuid) -> Page {
+/// Makes a page of the tokens that the store returned.
+pub(super) fn page(ctx: &Context, mut tokens: Vec<Token>, limit: u32, list: List, owner: Uuid) -> Page {
     let has_more = page::cut(&mut tokens, limit as usize, Token::listed_size);
-    let next_cursor = tokens.last().filter(|_| has_more).map(|last| list.write_cursor(whose, last.number));
+    let next_cursor = tokens.last().filter(|_| has_more).map(|last| list.write_cursor(owner, last.number));
     for token in &mut tokens {
         apply_unwritten_use(ctx, token);
     }
     Page { tokens, next_cursor }
 }
 
-/// One personal token of the owner that is not revoked.
+/// A personal token of the owner that is not revoked.
 pub async fn get(ctx: &Context, owner: UserId, id: TokenId) -> Result<Token, Error> {
-    own(ctx, owner, ctx.store.token(id).await?)
+    visible(ctx, Authority::User(owner), ctx.store.token(id).await?)
 }
 
-/// The same in any state: what a list of revoked tokens shows can be looked at by itself.
-pub async fn show(ctx: &Context, owner: UserId, id: TokenId) -> Result<Token, Error> {
-    own(ctx, owner, ctx.store.token_in_any_state(id).await?)
+/// A token in any state. A user sees their personal tokens here, an administrator every token.
+pub async fn show(ctx: &Context, authority: Authority, id: TokenId) -> Result<Token, Error> {
+    visible(ctx, authority, ctx.store.token_in_any_state(id).await?)
 }
 
-fn own(ctx: &Context, owner: UserId, mut token: Token) -> Result<Token, Error> {
-    if token.owner != owner || token.environment.is_some() {
+fn visible(ctx: &Context, authority: Authority, mut token: Token) -> Result<Token, Error> {
+    let is_visible = match authority {
+        Authority::User(owner) => token.owner == owner && token.environment.is_none(),
+        Authority::Administrator(_) => true,
+    };
+    if !is_visible {
         return Err(Error::NotFound);
     }
     apply_unwritten_use(ctx, &mut token);
     Ok(token)
 }
 
-/// One token of whatever kind and state, whoever owns it: for the administrator.
-pub async fn find(ctx: &Context, id: TokenId) -> Result<Token, Error> {
-    Ok(ctx.store.token_in_any_state(id).await?)
-}
-
-/// Gives a token of the owner another name.
+/// Renames a token of the owner.
 pub async fn rename(
     ctx: &Context,
     owner: UserId,
     id: TokenId,
     name: Name,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<TokenDetails, Error> {
-    Ok(details(ctx, ctx.store.rename_token(owner, id, name, ctx.attribution(origin)).await?))
+    Ok(details(ctx, ctx.store.rename_token(owner, id, name, ctx.attribution(source)).await?))
 }
 
 /// A token with all that is shown of it.
 #[derive(Clone, Debug)]
 pub struct TokenDetails {
-    /// The token, with its latest use and the end that comes first.
+    /// The token with its latest use. Its expiry is the effective one: expiry or idle time, whichever is first.
     pub token: Token,
     /// How many uses of its quota are left. `None` if it has no quota.
     pub quota_left: Option<u32>,
@@ -220,8 +229,8 @@ pub struct TokenDetails {
     pub successor: Option<TokenId>,
 }
 
-/// What is shown of a token that was changed. It reads nothing from the store: the change is committed, so the answer
-/// must not fail any more.
+/// The details of a token that was changed. It reads nothing from the store: the change is committed, so the answer must
+/// not fail any more.
 pub(super) fn details(ctx: &Context, changed: ChangedToken) -> TokenDetails {
     let ChangedToken { mut token, quota_used, successor } = changed;
     apply_unwritten_use(ctx, &mut token);
@@ -233,7 +242,7 @@ pub(super) fn full_quota(token: &Token) -> Option<u32> {
     token.limits.as_ref()?.quota
 }
 
-/// What lists show: the latest use, also where it is not on disk, and the end that comes first.
+/// Sets what lists show: the latest use, even if it is not written yet, and the effective expiry.
 pub(super) fn apply_unwritten_use(ctx: &Context, token: &mut Token) {
     token.last_used_at = ctx.uses.latest_token(token.number, token.last_used_at);
     token.expires_at = ctx.rules.token_lifetimes.end_of(token);
@@ -244,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_catalogue_knows_its_own_words_and_the_wildcards_above_them() {
+    fn a_catalogue_knows_its_abilities_and_the_wildcards_that_cover_them() {
         let catalogue = [Ability::parse("calls:read").unwrap()];
         let known = |text| is_known(&catalogue, &Ability::parse(text).unwrap());
         assert!(known("calls:read") && known("calls:*") && known("*") && known("user:read"));

@@ -128,7 +128,7 @@ fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal
     if user.disabled_at.is_some() {
         return Err(Rejection::OwnerDisabled.into());
     }
-    ctx.uses.note_session(&record, ctx.clock.recordable_for(now));
+    ctx.uses.record_session(&record, ctx.clock.recordable_for(now));
     Ok(Principal::Session { record })
 }
 
@@ -150,7 +150,7 @@ fn accept_token<'c>(
         record.token.limits.is_none() && !record.token.is_fresh_successor() && !expiry::seems_idle(ctx, &record, now);
     let used_at = ctx.clock.recordable_for(now);
     if is_plain {
-        ctx.uses.note_token(&record, used_at);
+        ctx.uses.record_token(&record, used_at);
         return Reply::ready(Ok(accepted(ctx, record, None, caller, used_at)));
     }
     Reply::Pending(Box::pin(async move {
@@ -162,7 +162,7 @@ fn accept_token<'c>(
             None => None,
         };
         if !record.token.is_fresh_successor() || first_use::record(ctx, &record, used_at).await? {
-            ctx.uses.note_token(&record, used_at);
+            ctx.uses.record_token(&record, used_at);
         }
         Ok(accepted(ctx, record, rate_state, caller, used_at))
     }))

@@ -23,6 +23,7 @@ use crate::domain::{
     account::{Email, HashParameters, PasswordHash, User, UserCredentials},
     attempts::{Counter, SavedAttempts},
     audit::{Attribution, Entry, Event},
+    authority::Authority,
     environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
     session::{NewSession, Session},
@@ -258,7 +259,7 @@ pub trait Store: Send + Sync + 'static {
     /// The tokens of an environment that the user sees, like [`Store::tokens_of`]. [`StoreError::NotFound`].
     fn environment_tokens(
         &self,
-        user: UserId,
+        authority: Authority,
         environment: EnvironmentId,
         query: TokenQuery,
         now: Timestamp,
@@ -278,7 +279,7 @@ pub trait Store: Send + Sync + 'static {
     /// place is good.
     fn revoke_environment_token(
         &self,
-        user: UserId,
+        authority: Authority,
         environment: EnvironmentId,
         id: TokenId,
         reason: RevocationReason,

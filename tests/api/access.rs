@@ -214,9 +214,15 @@ fn outsiders(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
     let oscar = app.sign_in("oscar");
     let disabled_token = token(app, &oscar, json!(["*"]));
     let disabled_environment = environment_token(app, &oscar);
-    let user = crate::harness::block_on(patd::ops::accounts::find(&app.ops, "oscar@example.com")).unwrap();
+    let user = crate::harness::block_on(patd::ops::accounts::find(
+        &app.ops,
+        crate::harness::ADMINISTRATOR,
+        "oscar@example.com",
+    ))
+    .unwrap();
     crate::harness::block_on(patd::ops::accounts::disable(
         &app.ops,
+        crate::harness::ADMINISTRATOR,
         user.id,
         patd::domain::audit::RequestSource::COMMAND_LINE,
     ))

@@ -70,7 +70,13 @@ fn unknown_disabled_and_wrong_password_sign_ins_answer_the_same_bytes() {
     let app = TestApp::spawn();
     app.user("ada");
     let oscar = app.user("oscar");
-    block_on(patd::ops::accounts::disable(&app.ops, oscar.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(patd::ops::accounts::disable(
+        &app.ops,
+        crate::harness::ADMINISTRATOR,
+        oscar.id,
+        RequestSource::COMMAND_LINE,
+    ))
+    .unwrap();
     let refused = |who: &str, password: String| {
         let answer = app.anonymous().post(LOGIN, json!({ "email": email(who), "password": password }));
         let mut headers: Vec<String> =
@@ -327,11 +333,23 @@ fn a_disabled_user_is_out_at_once_and_tokens_come_back_with_them() {
     let ada = app.sign_in("ada");
     let token = ada.create_token(json!({ "name": "t" }));
     let token = app.bearer(token["token"].as_str().unwrap());
-    let user = block_on(patd::ops::accounts::find(&app.ops, "ada@example.com")).unwrap();
+    let user = block_on(patd::ops::accounts::find(&app.ops, crate::harness::ADMINISTRATOR, "ada@example.com")).unwrap();
 
-    block_on(patd::ops::accounts::disable(&app.ops, user.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(patd::ops::accounts::disable(
+        &app.ops,
+        crate::harness::ADMINISTRATOR,
+        user.id,
+        RequestSource::COMMAND_LINE,
+    ))
+    .unwrap();
     assert_eq!((ada.get("/api/user").status, token.get("/api/user").status), (401, 401));
-    block_on(patd::ops::accounts::enable(&app.ops, user.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(patd::ops::accounts::enable(
+        &app.ops,
+        crate::harness::ADMINISTRATOR,
+        user.id,
+        RequestSource::COMMAND_LINE,
+    ))
+    .unwrap();
     assert_eq!(ada.get("/api/user").status, 401, "sessions ended for good");
     assert_eq!(token.get("/api/user").status, 200);
 }

@@ -87,8 +87,8 @@ fn every_change_over_the_api_and_by_the_administrator_is_in_the_trail() {
     let new = "another password that is long enough";
     let change = json!({ "current_password": password("ada"), "password": new });
     assert_eq!(ada.put("/api/v1/user/password", change).status, 200);
-    block_on(accounts::disable(&app.ops, user.id, RequestSource::COMMAND_LINE)).unwrap();
-    block_on(accounts::enable(&app.ops, user.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(accounts::disable(&app.ops, crate::harness::ADMINISTRATOR, user.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(accounts::enable(&app.ops, crate::harness::ADMINISTRATOR, user.id, RequestSource::COMMAND_LINE)).unwrap();
     let answer = app.anonymous().post(LOGIN, json!({ "email": email("ada"), "password": new }));
     let ada = app.bearer(answer.body["data"]["token"].as_str().unwrap());
     assert_snapshot!(trail(&ada).join("\n"), @r#"
@@ -123,7 +123,8 @@ fn a_refused_sign_in_is_in_the_trail_of_the_account_and_says_nothing_that_was_ty
     };
     refused("ada");
     refused("nobody");
-    block_on(accounts::disable(&app.ops, oscar.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(accounts::disable(&app.ops, crate::harness::ADMINISTRATOR, oscar.id, RequestSource::COMMAND_LINE))
+        .unwrap();
     let login = json!({ "email": email("oscar"), "password": password("oscar") });
     assert_eq!(app.anonymous().post(LOGIN, login).status, 401);
     let wrong = json!({ "current_password": "a canary of a password", "password": "a long enough new password" });
@@ -136,7 +137,7 @@ fn a_refused_sign_in_is_in_the_trail_of_the_account_and_says_nothing_that_was_ty
     user.password_changed by session on user: refused, wrong_password
     "#);
     assert!(!ada.get(AUDIT).text.contains("canary"));
-    block_on(accounts::enable(&app.ops, oscar.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(accounts::enable(&app.ops, crate::harness::ADMINISTRATOR, oscar.id, RequestSource::COMMAND_LINE)).unwrap();
     assert_snapshot!(trail(&app.sign_in_again("oscar")).join("\n"), @r#"
     user.created by command_line on user: success, -
     user.disabled by command_line on user: success, -

@@ -293,9 +293,14 @@ fn a_disabled_owner_passes_no_more() {
     let ada = app.sign_in("ada");
     let full = token(&app, &ada, &["*"]);
     assert_eq!(Dialect::Nginx.ask(&full, "GET", "/calls").status, 200);
-    let user = block_on(patd::ops::accounts::find(&app.ops, "ada@example.com")).unwrap();
-    block_on(patd::ops::accounts::disable(&app.ops, user.id, patd::domain::audit::RequestSource::COMMAND_LINE))
-        .unwrap();
+    let user = block_on(patd::ops::accounts::find(&app.ops, crate::harness::ADMINISTRATOR, "ada@example.com")).unwrap();
+    block_on(patd::ops::accounts::disable(
+        &app.ops,
+        crate::harness::ADMINISTRATOR,
+        user.id,
+        patd::domain::audit::RequestSource::COMMAND_LINE,
+    ))
+    .unwrap();
     for dialect in DIALECTS {
         assert_eq!(dialect.ask(&full, "GET", "/calls").status, 401);
     }

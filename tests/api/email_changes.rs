@@ -45,9 +45,10 @@ fn nobody_changes_an_address_over_the_api_unless_the_configuration_lets_them() {
     let same = ada.patch(USER, json!({ "name": "Ada L.", "email": email("ada") }));
     assert_eq!((same.status, &same.body["name"]), (200, &json!("Ada L.")));
 
-    let user = block_on(accounts::find(&app.ops, &email("ada"))).unwrap();
+    let user = block_on(accounts::find(&app.ops, crate::harness::ADMINISTRATOR, &email("ada"))).unwrap();
     let new = Email::parse("ada@new.example").unwrap();
-    block_on(profile::set_email(&app.ops, &user, new, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(profile::set_email(&app.ops, crate::harness::ADMINISTRATOR, &user, new, RequestSource::COMMAND_LINE))
+        .unwrap();
     assert_eq!(ada.get("/api/user").body["email"], "ada@new.example", "the administrator does");
     assert_eq!(trail(&ada), ["success: ada@example.com -> ada@new.example"]);
 }

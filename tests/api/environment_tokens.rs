@@ -334,8 +334,9 @@ fn it_ends_by_expiry_by_possession_and_with_the_owners_account() {
     }
     assert!(!is_good(&app, &held) && is_good(&app, &kept));
 
-    let owner = block_on(accounts::find(&app.ops, "ada@example.com")).unwrap();
-    block_on(accounts::disable(&app.ops, owner.id, RequestSource::COMMAND_LINE)).unwrap();
+    let owner = block_on(accounts::find(&app.ops, crate::harness::ADMINISTRATOR, "ada@example.com")).unwrap();
+    block_on(accounts::disable(&app.ops, crate::harness::ADMINISTRATOR, owner.id, RequestSource::COMMAND_LINE))
+        .unwrap();
     assert!(!is_good(&app, &kept));
     let verdict = service.post("/api/v1/tokens/verify", json!({ "token": secret(&kept) }));
     assert_eq!(verdict.body["data"]["code"], "owner_disabled");
@@ -347,7 +348,7 @@ fn it_ends_by_expiry_by_possession_and_with_the_owners_account() {
     }
     "#);
     assert_eq!(regenerate(&kept).status, 409);
-    block_on(accounts::enable(&app.ops, owner.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(accounts::enable(&app.ops, crate::harness::ADMINISTRATOR, owner.id, RequestSource::COMMAND_LINE)).unwrap();
     assert!(is_good(&app, &kept));
 }
 

@@ -17,6 +17,7 @@ use patd::{
     domain::{
         account::{Email, Password, User},
         audit::RequestSource,
+        authority::Administrator,
         text::Name,
         time::Timestamp,
     },
@@ -44,6 +45,9 @@ pub struct TestApp {
     /// Holds the database for as long as this lives.
     _directory: TempDir,
 }
+
+/// The administrator, as at the command line.
+pub const ADMINISTRATOR: Administrator = Administrator::command_line();
 
 impl TestApp {
     /// A server with the settings that suit a test: fast hashes, no throttle.
@@ -136,7 +140,7 @@ impl TestApp {
             email: Email::parse(&email(name)).unwrap(),
             password: Password::parse(&password(name)).unwrap(),
         };
-        block_on(accounts::create(&self.ops, account, RequestSource::COMMAND_LINE)).unwrap()
+        block_on(accounts::create(&self.ops, ADMINISTRATOR, account, RequestSource::COMMAND_LINE)).unwrap()
     }
 
     /// Somebody without a credential.

@@ -27,7 +27,13 @@ pub fn introspector(app: &TestApp) -> Client<'_> {
         abilities: Some(Abilities::new([Ability::parse("tokens:introspect").unwrap()]).unwrap()),
         expiry: Expiry::Default,
     };
-    let issued = block_on(tokens::create(&app.ops, request, patd::domain::audit::RequestSource::COMMAND_LINE)).unwrap();
+    let issued = block_on(tokens::create(
+        &app.ops,
+        crate::harness::ADMINISTRATOR.into(),
+        request,
+        patd::domain::audit::RequestSource::COMMAND_LINE,
+    ))
+    .unwrap();
     app.bearer(issued.plaintext.expose())
 }
 
@@ -241,9 +247,14 @@ fn an_application_is_told_what_is_wrong_with_a_token() {
     let short = ada.create_token(json!({ "name": "t", "expires_in_days": 1 }));
     app.advance(Duration::from_secs(24 * 60 * 60));
     assert_eq!(code(short["token"].as_str().unwrap()), "expired");
-    let user = block_on(patd::ops::accounts::find(&app.ops, "ada@example.com")).unwrap();
-    block_on(patd::ops::accounts::disable(&app.ops, user.id, patd::domain::audit::RequestSource::COMMAND_LINE))
-        .unwrap();
+    let user = block_on(patd::ops::accounts::find(&app.ops, crate::harness::ADMINISTRATOR, "ada@example.com")).unwrap();
+    block_on(patd::ops::accounts::disable(
+        &app.ops,
+        crate::harness::ADMINISTRATOR,
+        user.id,
+        patd::domain::audit::RequestSource::COMMAND_LINE,
+    ))
+    .unwrap();
     assert_eq!(code(good), "owner_disabled");
 }
 

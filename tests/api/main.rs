@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod ambiguity;
 mod audit;
+mod authority;
 mod authz;
 mod clock_leaps;
 mod committed_changes;

@@ -13,6 +13,7 @@ use patd::{
         account::{Email, HashParameters, PasswordHash, User, UserCredentials},
         attempts::{Counter, SavedAttempts},
         audit::{Attribution, Entry, Event},
+        authority::Authority,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         secret::TokenHash,
@@ -167,7 +168,7 @@ delegate! {
         fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Vec<EnvironmentAccess>;
         fn members_of(&self, user: UserId, id: EnvironmentId) -> Vec<Member>;
         fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Token;
-        fn environment_tokens(&self, user: UserId, environment: EnvironmentId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
+        fn environment_tokens(&self, authority: Authority, environment: EnvironmentId, query: TokenQuery, now: Timestamp) -> Vec<Token>;
         fn token(&self, id: TokenId) -> Token;
         fn token_in_any_state(&self, id: TokenId) -> Token;
         fn successors_of(&self, ids: Vec<TokenId>) -> Vec<(TokenId, TokenId)>;
@@ -193,7 +194,7 @@ delegate! {
         fn remove_member(&self, user: UserId, id: EnvironmentId, with: UserId, by: Attribution) -> ();
         fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: Attribution) -> Token;
         fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: Attribution) -> ChangedToken;
-        fn revoke_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: Attribution) -> ();
+        fn revoke_environment_token(&self, authority: Authority, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: Attribution) -> ();
         fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Token;
         fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> ChangedToken;
         fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: Attribution) -> Successors;

@@ -119,7 +119,8 @@ fn no_creation_that_starts_after_its_owner_was_disabled_succeeds_and_what_was_ma
                 });
             }
             begun.wait();
-            block_on(accounts::disable(&app.ops, id, RequestSource::COMMAND_LINE)).unwrap();
+            block_on(accounts::disable(&app.ops, crate::harness::ADMINISTRATOR, id, RequestSource::COMMAND_LINE))
+                .unwrap();
             *answered.lock().unwrap() = Some(Instant::now());
         });
         for token in made.into_inner().unwrap() {

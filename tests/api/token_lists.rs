@@ -108,7 +108,8 @@ fn a_use_shows_in_the_list_at_once_and_is_on_disk_after_a_stop() {
     assert_eq!(app.bearer(token).get("/api/user").status, 200);
     assert_eq!(ada.get(TOKENS).body["data"][0]["last_used_at"], "2024-01-15T19:01:00Z");
 
-    let owner = block_on(patd::ops::accounts::find(&app.ops, "ada@example.com")).unwrap();
+    let owner =
+        block_on(patd::ops::accounts::find(&app.ops, crate::harness::ADMINISTRATOR, "ada@example.com")).unwrap();
     app.stop();
     let id = patd::domain::id::TokenId::parse(created["id"].as_str().unwrap()).unwrap();
     let stored = block_on(app.ops.store.token(id)).unwrap();

@@ -23,7 +23,7 @@ use patd::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, START, TestApp, block_on, email, password};
+use crate::harness::{ADMINISTRATOR, Answer, Client, START, TestApp, block_on, email, password};
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
 const DAY: i64 = 24 * 60 * 60;
@@ -176,7 +176,7 @@ fn a_clock_that_leaps_over_a_year_ahead_is_not_followed_and_heals() {
     assert_eq!(issuer.session.get("/api/user").status, 401, "it may have expired");
     // An administrator revokes by the command line, which carries out the same.
     let doomed = block_on(app.ops.store.tokens_of(user_id(&app), all(), Timestamp::from_unix(0))).unwrap().remove(0);
-    block_on(revocation::disable(&app.ops, doomed.owner, doomed.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(revocation::disable(&app.ops, doomed.owner.into(), doomed.id, RequestSource::COMMAND_LINE)).unwrap();
     assert_eq!(issuer.bearer().get("/api/user").status, 401);
 
     app.lower_priority(FOURTEEN_YEARS - Duration::from_secs(5));
@@ -197,7 +197,7 @@ fn all() -> patd::store::TokenQuery {
 }
 
 fn user_id(app: &TestApp) -> patd::domain::id::UserId {
-    block_on(patd::ops::accounts::find(&app.ops, &email("ada"))).unwrap().id
+    block_on(patd::ops::accounts::find(&app.ops, ADMINISTRATOR, &email("ada"))).unwrap().id
 }
 
 /// A process that starts on the database of `app`, with a clock of its own.
@@ -245,7 +245,7 @@ impl Process {
             expiry: Expiry::After(Duration::from_hours(24)),
             limits: UsageLimits::default(),
         };
-        let issued = block_on(tokens::create(&self.ctx, request, RequestSource::COMMAND_LINE));
+        let issued = block_on(tokens::create(&self.ctx, ADMINISTRATOR.into(), request, RequestSource::COMMAND_LINE));
         issued.map(|issued| issued.token.expires_at)
     }
 
@@ -282,7 +282,7 @@ fn what_is_written_under_a_wrong_clock_does_not_make_the_next_start_wrong() {
     let ada = app.user("ada");
     let process = Process::start(&app, 14 * YEAR);
     block_on(sessions_end(&process.ctx, &app)).unwrap();
-    block_on(patd::ops::accounts::disable(&process.ctx, ada.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(patd::ops::accounts::disable(&process.ctx, ADMINISTRATOR, ada.id, RequestSource::COMMAND_LINE)).unwrap();
     process.keep_house();
     block_on(process.ctx.record_time()).unwrap();
     assert!(Process::start(&app, 10).is_reliable());
@@ -291,7 +291,7 @@ fn what_is_written_under_a_wrong_clock_does_not_make_the_next_start_wrong() {
 
 async fn sessions_end(ctx: &Context, app: &TestApp) -> Result<(), Error> {
     app.sign_in_again("ada");
-    let user = patd::ops::accounts::find(ctx, &email("ada")).await?;
+    let user = patd::ops::accounts::find(ctx, ADMINISTRATOR, &email("ada")).await?;
     let query = SessionQuery { before: None, limit: 10 };
     for session in ctx.store.sessions_of(user.id, query, Timestamp::from_unix(0)).await? {
         sessions::end(ctx, user.id, session.id, RequestSource::COMMAND_LINE).await?;

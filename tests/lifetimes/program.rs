@@ -14,6 +14,7 @@ use patd::{
         ability::{Abilities, Ability},
         account::{Email, Password, User},
         audit::RequestSource,
+        authority::Administrator,
         id::{SessionId, TokenId},
         text::Name,
         time::Timestamp,
@@ -32,6 +33,8 @@ use patd::{
 use tempfile::TempDir;
 
 use super::{IDLE, START};
+
+pub const ADMINISTRATOR: Administrator = Administrator::command_line();
 
 pub const PASSWORD: &str = "a long enough password of ada";
 
@@ -80,7 +83,7 @@ impl Program {
             email: Email::parse("ada@example.com").unwrap(),
             password: Password::parse(PASSWORD).unwrap(),
         };
-        let ada = accounts::create(&ctx, ada, RequestSource::COMMAND_LINE).await.unwrap();
+        let ada = accounts::create(&ctx, ADMINISTRATOR, ada, RequestSource::COMMAND_LINE).await.unwrap();
         Self { ctx, store, time, ada, tokens: Vec::new(), sessions: Vec::new(), _directory: directory }
     }
 }

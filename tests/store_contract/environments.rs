@@ -163,7 +163,7 @@ pub(super) async fn a_token_of_an_environment_is_apart_from_personal_ones(store:
     let record = store.token_by_hash(&new.hash).await.unwrap().unwrap();
     assert_eq!((&record.token, &*record.owner), (&token, &ada));
     assert_eq!(store.environment_token(ada.id, id, token.id).await, Ok(token.clone()));
-    assert_eq!(store.environment_tokens(ada.id, id, all(), at(1)).await, Ok(vec![token.clone()]));
+    assert_eq!(store.environment_tokens(ada.id.into(), id, all(), at(1)).await, Ok(vec![token.clone()]));
     assert_eq!(names(store, &ada, all(), 1).await, ["personal"]);
 
     assert_eq!(store.token(token.id).await, Ok(token.clone()));
@@ -175,15 +175,18 @@ pub(super) async fn a_token_of_an_environment_is_apart_from_personal_ones(store:
     for (user, environment, id) in [(&ada, id, personal.id), (&ada, other.id, token.id), (&bob, id, token.id)] {
         let regenerated = store.regenerate_environment_token(user.id, environment, id, successor(), by(5)).await;
         assert_eq!(regenerated, Err(NOT_FOUND));
-        assert_eq!(store.revoke_environment_token(user.id, environment, id, REASON, by(5)).await, Err(NOT_FOUND));
+        assert_eq!(
+            store.revoke_environment_token(user.id.into(), environment, id, REASON, by(5)).await,
+            Err(NOT_FOUND)
+        );
         assert_eq!(store.environment_token(user.id, environment, id).await, Err(NOT_FOUND));
     }
-    assert_eq!(store.environment_tokens(bob.id, id, all(), at(1)).await, Err(NOT_FOUND));
+    assert_eq!(store.environment_tokens(bob.id.into(), id, all(), at(1)).await, Err(NOT_FOUND));
 
-    store.revoke_environment_token(ada.id, id, token.id, REASON, by(5)).await.unwrap();
+    store.revoke_environment_token(ada.id.into(), id, token.id, REASON, by(5)).await.unwrap();
     let record = store.token_by_hash(&new.hash).await.unwrap().unwrap();
     assert_eq!(record.token.revoked, Some(revoked(5)));
-    assert_eq!(store.revoke_environment_token(ada.id, id, token.id, REASON, by(5)).await, Err(NOT_FOUND));
+    assert_eq!(store.revoke_environment_token(ada.id.into(), id, token.id, REASON, by(5)).await, Err(NOT_FOUND));
     store.disable_user(ada.id, by(5)).await.unwrap();
     let added = store.add_environment_token(ada.id, token_of(&environment), 9, by(5)).await;
     assert_eq!(added, Err(StoreError::Conflict(Conflict::OwnerDisabled)));
@@ -205,7 +208,7 @@ pub(super) async fn an_environments_limit_is_its_own(store: &TestStore) {
     store.add_environment_token(ada.id, token_of(&other), 1, by(1)).await.unwrap();
     store.add_token(new_token(ada.id, "personal"), 1, by(1)).await.unwrap();
     let first = made[0].as_ref().unwrap().id;
-    store.revoke_environment_token(ada.id, environment.id, first, REASON, by(5)).await.unwrap();
+    store.revoke_environment_token(ada.id.into(), environment.id, first, REASON, by(5)).await.unwrap();
     let mut expired = token_of(&environment);
     expired.expires_at = Some(expired.created_at);
     store.add_environment_token(ada.id, expired, 10, by(1)).await.unwrap();
@@ -244,7 +247,7 @@ pub(super) async fn a_successor_takes_the_place_of_its_token(store: &TestStore) 
     assert_eq!(again, Err(NOT_FOUND));
     let late = store.regenerate_environment_token(ada.id, id, token.id, successor(), by(5000)).await;
     assert_eq!(late, Err(StoreError::Conflict(Conflict::TokenExpired)));
-    assert_eq!(store.environment_tokens(ada.id, id, all(), at(2000)).await, Ok(vec![expected]));
+    assert_eq!(store.environment_tokens(ada.id.into(), id, all(), at(2000)).await, Ok(vec![expected]));
 }
 
 pub(super) async fn an_ended_session_changes_no_environment(store: &TestStore) {
@@ -267,7 +270,7 @@ pub(super) async fn an_ended_session_changes_no_environment(store: &TestStore) {
     assert_eq!(store.add_environment_token(ada.id, token_of(&environment), 9, now()).await.map(drop), ended);
     let regenerated = store.regenerate_environment_token(ada.id, id, token.id, successor(), now()).await;
     assert_eq!(regenerated.map(drop), ended);
-    assert_eq!(store.revoke_environment_token(ada.id, id, token.id, REASON, now()).await, ended);
+    assert_eq!(store.revoke_environment_token(ada.id.into(), id, token.id, REASON, now()).await, ended);
     assert_eq!(events(store, &ada).await, before);
 }
 

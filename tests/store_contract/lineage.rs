@@ -221,7 +221,8 @@ pub(super) async fn of_an_environments_token_its_successor_is_named(store: &Test
     };
     let second = regenerate(&old).await;
     let third = regenerate(&second).await;
-    let revoke = async |token: &Token| store.revoke_environment_token(ada.id, id, token.id, REASON, by(3000)).await;
+    let revoke =
+        async |token: &Token| store.revoke_environment_token(ada.id.into(), id, token.id, REASON, by(3000)).await;
     let leaked = LeakReport { tokens: vec![old.id], presented: Some(1), ..LeakReport::default() };
     store.revoke_leaked(leaked, by(3000)).await.unwrap();
     assert_eq!(revoke(&old).await, Err(already_rotated(&third)));

@@ -101,7 +101,7 @@ pub(super) async fn tokens_of_environments_are_pruned_like_personal_ones(store: 
     let first = make(with_quota(token_of(&environment))).await;
     make(token_of(&environment)).await;
     let id = environment.id;
-    store.revoke_environment_token(ada.id, id, revoked.id, REASON, by(3000)).await.unwrap();
+    store.revoke_environment_token(ada.id.into(), id, revoked.id, REASON, by(3000)).await.unwrap();
     let taken = store.reserve_uses(first.id).await.unwrap();
     let next = store.regenerate_environment_token(ada.id, id, first.id, successor(), by(2000)).await.unwrap().token;
     known(store, &hashes).await;

@@ -23,6 +23,7 @@ use crate::{
         ability::{Abilities, Ability, ServerAbility},
         account::{Email, Password, User},
         audit::RequestSource,
+        authority::Administrator,
         text::Name,
         token::IssuedToken,
         usage_limits::UsageLimits,
@@ -215,14 +216,14 @@ async fn add_user(config: &Config, ctx: &Context, name: &str, email: &str) -> Re
         email: Email::parse(email).map_err(defect)?,
         password: Password::parse(&password).map_err(defect)?,
     };
-    Ok((accounts::create(ctx, account, RequestSource::COMMAND_LINE).await?, password))
+    Ok((accounts::create(ctx, Administrator::command_line(), account, RequestSource::COMMAND_LINE).await?, password))
 }
 
 /// Creates a token with the name of its owner.
 async fn issue(ctx: &Context, owner: &User, abilities: Abilities) -> Result<IssuedToken, Failure> {
     let (name, expiry, limits) = (owner.name.clone(), Expiry::Default, UsageLimits::default());
     let request = TokenRequest { owner: owner.id, name, abilities: Some(abilities), expiry, limits };
-    Ok(tokens::create(ctx, request, RequestSource::COMMAND_LINE).await?)
+    Ok(tokens::create(ctx, Administrator::command_line().into(), request, RequestSource::COMMAND_LINE).await?)
 }
 
 /// Random, because other users of the machine can connect to the server.

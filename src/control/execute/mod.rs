@@ -1,12 +1,13 @@
-//! Carries out requests: the same operations for the server's socket and for a command that opens the file itself.
+//! Carries out requests, for the server's socket and for commands that open the file themselves.
 
 mod tokens;
 mod users;
 
 use super::{error::Error, frame::Output, request::Request};
-use crate::ops::Context;
+use crate::{domain::authority::Administrator, ops::Context};
 
-/// Carries out `request` and answers on `output`. Every change has [`RequestSource::COMMAND_LINE`] in the audit trail.
+/// Carries out `request` as an administrator and answers on `output`. In the audit trail, every change has the source
+/// [`RequestSource::COMMAND_LINE`].
 ///
 /// [`RequestSource::COMMAND_LINE`]: crate::domain::audit::RequestSource::COMMAND_LINE
 pub async fn execute(ctx: &Context, request: Request, mut output: Output) {
@@ -16,20 +17,23 @@ pub async fn execute(ctx: &Context, request: Request, mut output: Output) {
 }
 
 async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Result<(), Error> {
+    let administrator = Administrator::command_line();
     match request {
-        Request::CreateUser { user, password } => users::create(ctx, &user, &password, output).await,
-        Request::ListUsers(list) => users::list(ctx, list, output).await,
-        Request::ShowUser(who) => users::show(ctx, &who, output).await,
-        Request::DisableUser(who) => users::disable(ctx, &who, output).await,
-        Request::EnableUser(who) => users::enable(ctx, &who, output).await,
-        Request::SetEmail { user, email } => users::set_email(ctx, &user, &email, output).await,
-        Request::SetPassword { user, password } => users::set_password(ctx, &user, &password, output).await,
-        Request::CreateToken(new) => tokens::create(ctx, &new, output).await,
-        Request::ListTokens(list) => tokens::list(ctx, list, output).await,
-        Request::RevokeToken(id) => tokens::revoke(ctx, &id, output).await,
-        Request::DisableToken(id) => tokens::disable(ctx, &id, output).await,
-        Request::EnableToken(id) => tokens::enable(ctx, &id, output).await,
-        Request::RevokeTokens(whose) => tokens::revoke_all(ctx, &whose, output).await,
+        Request::CreateUser { user, password } => users::create(ctx, administrator, &user, &password, output).await,
+        Request::ListUsers(list) => users::list(ctx, administrator, list, output).await,
+        Request::ShowUser(id_or_email) => users::show(ctx, administrator, &id_or_email, output).await,
+        Request::DisableUser(id_or_email) => users::disable(ctx, administrator, &id_or_email, output).await,
+        Request::EnableUser(id_or_email) => users::enable(ctx, administrator, &id_or_email, output).await,
+        Request::SetEmail { user, email } => users::set_email(ctx, administrator, &user, &email, output).await,
+        Request::SetPassword { user, password } => {
+            users::set_password(ctx, administrator, &user, &password, output).await
+        }
+        Request::CreateToken(new) => tokens::create(ctx, administrator, &new, output).await,
+        Request::ListTokens(list) => tokens::list(ctx, administrator, list, output).await,
+        Request::RevokeToken(id) => tokens::revoke(ctx, administrator, &id, output).await,
+        Request::DisableToken(id) => tokens::disable(ctx, administrator, &id, output).await,
+        Request::EnableToken(id) => tokens::enable(ctx, administrator, &id, output).await,
+        Request::RevokeTokens(whose) => tokens::revoke_all(ctx, administrator, &whose, output).await,
         Request::JudgeToken(judge) => tokens::judge(ctx, &judge, output).await,
     }
 }

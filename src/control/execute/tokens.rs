@@ -1,4 +1,4 @@
-//! Requests on tokens, of persons and of environments.
+//! Requests about tokens of users and of environments.
 
 use std::ops::ControlFlow;
 
@@ -13,7 +13,8 @@ use crate::{
     domain::{
         ability::Ability,
         audit::RequestSource,
-        id::{EnvironmentId, TokenId, UserId},
+        authority::Administrator,
+        id::{EnvironmentId, TokenId},
         secret::CredentialKind,
         text::shell_word,
         token::{Token, TokenState},
@@ -31,27 +32,41 @@ use crate::{
     views::IssuedTokenView,
 };
 
-pub(super) async fn create(ctx: &Context, new: &NewToken, output: &mut Output) -> Result<(), Error> {
+pub(super) async fn create(
+    ctx: &Context,
+    administrator: Administrator,
+    new: &NewToken,
+    output: &mut Output,
+) -> Result<(), Error> {
     let (name, abilities, limits) = new.judge()?;
-    let owner = users::find(ctx, &new.user).await?;
+    let owner = users::find(ctx, administrator, &new.user).await?;
     if owner.disabled_at.is_some() {
         let who = shell_word(owner.email.as_str());
         return Err(Error::Refused(format!("{who} is disabled: enable them with patd user enable {who}")));
     }
     let expiry = new.lifetime().map_or(Expiry::Default, Expiry::After);
     let request = TokenRequest { owner: owner.id, name, abilities, expiry, limits };
-    let issued = tokens::create(ctx, request, RequestSource::COMMAND_LINE).await?;
+    let issued = tokens::create(ctx, administrator.into(), request, RequestSource::COMMAND_LINE).await?;
     let issued = IssuedView { user_email: owner.email.to_string(), issued: IssuedTokenView::unnumbered(issued) };
     Ok(output.item(&issued).await?)
 }
 
-pub(super) async fn list(ctx: &Context, list: TokenList, output: &mut Output) -> Result<(), Error> {
+pub(super) async fn list(
+    ctx: &Context,
+    administrator: Administrator,
+    list: TokenList,
+    output: &mut Output,
+) -> Result<(), Error> {
     let TokenList { whose, state, search, expires_before, unused_since, sort, reverse, limit } = list;
     let now = ctx.clock.now();
+    let environment = match &whose {
+        Some(WhoseTokens::Environment(id)) => Some(id.clone()),
+        _ => None,
+    };
     let whose = match whose {
         None => Whose::All,
-        Some(WhoseTokens::User(who)) => Whose::User(users::find(ctx, &who).await?.id),
-        Some(WhoseTokens::Environment(id)) => Whose::Environment(find_environment(ctx, &id).await?.1),
+        Some(WhoseTokens::User(who)) => Whose::User(users::find(ctx, administrator, &who).await?.id),
+        Some(WhoseTokens::Environment(id)) => Whose::Environment(environment_id(&id)?),
     };
     let state = state.map(|state| match state {
         request::TokenState::Active => TokenState::Active,
@@ -79,35 +94,58 @@ pub(super) async fn list(ctx: &Context, list: TokenList, output: &mut Output) ->
         Ok(()) => ControlFlow::Continue(()),
         Err(_) => ControlFlow::Break(()),
     };
-    Ok(inventory::tokens(ctx, list, each).await?)
+    inventory::tokens(ctx, administrator, list, each).await.map_err(|error| match (error, environment) {
+        (ops::Error::NotFound, Some(id)) => Error::NoEnvironment(id),
+        (error, _) => error.into(),
+    })
 }
 
-pub(super) async fn revoke(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
-    let token = find(ctx, id).await?;
-    let revoked = revocation::revoke_any(ctx, &token, RequestSource::COMMAND_LINE).await;
+pub(super) async fn revoke(
+    ctx: &Context,
+    administrator: Administrator,
+    id: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let token = find(ctx, administrator, id).await?;
+    let revoked = revocation::revoke(ctx, administrator.into(), token.id, RequestSource::COMMAND_LINE).await;
     let successors = revoked.map_err(|error| refused(error, token.id))?;
     Ok(output.item(&ChangedTokenView::new(token, &successors)).await?)
 }
 
-pub(super) async fn disable(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
-    let token = find_personal(ctx, id).await?;
-    let disabled = revocation::disable(ctx, token.owner, token.id, RequestSource::COMMAND_LINE).await;
+pub(super) async fn disable(
+    ctx: &Context,
+    administrator: Administrator,
+    id: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let token = find_personal(ctx, administrator, id).await?;
+    let disabled = revocation::disable(ctx, administrator.into(), token.id, RequestSource::COMMAND_LINE).await;
     let (details, successors) = disabled.map_err(|error| refused(error, token.id))?;
     Ok(output.item(&ChangedTokenView::new(details.token, &successors)).await?)
 }
 
-pub(super) async fn enable(ctx: &Context, id: &str, output: &mut Output) -> Result<(), Error> {
-    let token = find_personal(ctx, id).await?;
-    let enabled = revocation::enable(ctx, token.owner, token.id, RequestSource::COMMAND_LINE).await;
+pub(super) async fn enable(
+    ctx: &Context,
+    administrator: Administrator,
+    id: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let token = find_personal(ctx, administrator, id).await?;
+    let enabled = revocation::enable(ctx, administrator.into(), token.id, RequestSource::COMMAND_LINE).await;
     let details = enabled.map_err(|error| refused(error, token.id))?;
     Ok(output.item(&ChangedTokenView::new(details.token, &Successors::default())).await?)
 }
 
 /// All personal tokens of a user, or all of an environment, that are neither revoked nor expired.
-pub(super) async fn revoke_all(ctx: &Context, whose: &WhoseTokens, output: &mut Output) -> Result<(), Error> {
+pub(super) async fn revoke_all(
+    ctx: &Context,
+    administrator: Administrator,
+    whose: &WhoseTokens,
+    output: &mut Output,
+) -> Result<(), Error> {
     let revoked = match whose {
         WhoseTokens::User(who) => {
-            let owner = users::find(ctx, who).await?;
+            let owner = users::find(ctx, administrator, who).await?;
             // Counted before the change, which does not concern them: a count that fails afterwards would hide that the
             // tokens are revoked.
             let active = inventory::TokenList {
@@ -120,14 +158,26 @@ pub(super) async fn revoke_all(ctx: &Context, whose: &WhoseTokens, output: &mut 
                 left += u64::from(listed.token.environment.is_some());
                 ControlFlow::Continue(())
             };
-            inventory::tokens(ctx, active, count).await?;
-            let revoked =
-                revocation::revoke_many(ctx, owner.id, BulkRevocation::All, RequestSource::COMMAND_LINE).await?;
+            inventory::tokens(ctx, administrator, active, count).await?;
+            let revoked = revocation::revoke_many(
+                ctx,
+                administrator.into(),
+                owner.id,
+                BulkRevocation::All,
+                RequestSource::COMMAND_LINE,
+            )
+            .await?;
             RevokedView { user_email: Some(owner.email.to_string()), revoked, left }
         }
         WhoseTokens::Environment(id) => {
-            let (owner, environment) = find_environment(ctx, id).await?;
-            let revoked = environment_tokens::revoke_all(ctx, owner, environment, RequestSource::COMMAND_LINE).await?;
+            let environment = environment_id(id)?;
+            let revoked =
+                environment_tokens::revoke_all(ctx, administrator.into(), environment, RequestSource::COMMAND_LINE)
+                    .await
+                    .map_err(|error| match error {
+                        ops::Error::NotFound => Error::NoEnvironment(id.clone()),
+                        other => other.into(),
+                    })?;
             RevokedView { user_email: None, revoked, left: 0 }
         }
     };
@@ -167,15 +217,15 @@ pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output
     Ok(output.item(&JudgedView { who, user_id, token_id, verdict }).await?)
 }
 
-/// What is no id is not repeated: it may be the token itself, pasted by mistake.
-async fn find(ctx: &Context, text: &str) -> Result<Token, Error> {
+/// Finds a token by id. A malformed id is not repeated in the error: it may be the secret, pasted by mistake.
+async fn find(ctx: &Context, administrator: Administrator, text: &str) -> Result<Token, Error> {
     let id = TokenId::parse(text).ok_or(Error::NoToken(None))?;
-    tokens::find(ctx, id).await.map_err(|error| refused(error, id))
+    tokens::show(ctx, administrator.into(), id).await.map_err(|error| refused(error, id))
 }
 
-/// The same where only a personal token will do.
-async fn find_personal(ctx: &Context, text: &str) -> Result<Token, Error> {
-    let token = find(ctx, text).await?;
+/// Finds a personal token by id.
+async fn find_personal(ctx: &Context, administrator: Administrator, text: &str) -> Result<Token, Error> {
+    let token = find(ctx, administrator, text).await?;
     match token.environment {
         None => Ok(token),
         Some(_) => Err(Error::Refused(format!(
@@ -195,13 +245,6 @@ fn refused(error: ops::Error, id: TokenId) -> Error {
     }
 }
 
-/// The environment with this id, and its owner, by whose right the administrator acts.
-async fn find_environment(ctx: &Context, text: &str) -> Result<(UserId, EnvironmentId), Error> {
-    let missing = || Error::NoEnvironment(text.to_owned());
-    let id = EnvironmentId::parse(text).ok_or_else(missing)?;
-    match inventory::environment_owner(ctx, id).await {
-        Ok(owner) => Ok((owner, id)),
-        Err(ops::Error::NotFound) => Err(missing()),
-        Err(error) => Err(error.into()),
-    }
+fn environment_id(text: &str) -> Result<EnvironmentId, Error> {
+    EnvironmentId::parse(text).ok_or_else(|| Error::NoEnvironment(text.to_owned()))
 }

@@ -1,11 +1,11 @@
-//! Paths that are refused, and paths as each reading sees them.
+//! Which paths are refused, and how each reading reads the others.
 
 use proptest::prelude::*;
 
 use super::*;
 
 #[test]
-fn a_path_that_two_parsers_could_read_in_two_ways_is_refused() {
+fn a_path_that_two_parsers_could_read_differently_is_refused() {
     use AmbiguousPath::*;
     for (target, expected) in [
         ("", NotAbsolute),
@@ -50,18 +50,18 @@ fn a_path_that_two_parsers_could_read_in_two_ways_is_refused() {
 }
 
 #[test]
-fn a_path_is_decoded_once_and_its_query_is_none_of_it() {
+fn a_path_is_decoded_once_and_without_its_query() {
     let read = |target| RequestPath::parse(target).unwrap().0;
     assert_eq!(read("/"), [""]);
     assert_eq!(read("/calls/1?next=/../admin//"), ["calls", "1"]);
     assert_eq!(read("/calls/"), ["calls", ""]);
     assert_eq!(read("/c%61lls/%C3%A9%20x"), ["calls", "é x"]);
     assert_eq!(read("/.../..x/100%25"), ["...", "..x", "100%"]);
-    assert_eq!(read("/a%3Fb"), ["a?b"], "an encoded question mark begins no query");
+    assert_eq!(read("/a%3Fb"), ["a?b"], "an encoded question mark does not begin a query");
 }
 
 proptest! {
-    /// What is accepted stays the same when a parser folds dots and slashes, or decodes it once more.
+    /// An accepted path stays the same when a parser resolves dot segments, merges slashes or decodes once more.
     #[test]
     fn an_accepted_path_means_the_same_to_every_parser(target in "/([a-c./;%?\\\\]|%2[ef5F]|%5c|%25|%00){0,12}") {
         if let Ok(path) = RequestPath::parse(&target) {
@@ -73,7 +73,7 @@ proptest! {
     }
 }
 
-/// What a parser does that folds as much as it can.
+/// A parser that resolves and merges as much as it can.
 fn folded(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let segments: Vec<&str> = path.split(['/', '\\']).skip(1).collect();
@@ -89,9 +89,8 @@ fn folded(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-/// What each reading makes of what two programs could read differently. The columns are the strict reading and the
-/// readings of an encoded slash within a segment and as a separator, of `;` as a character and as the beginning of
-/// parameters, and of `//` kept and merged.
+/// How each reading reads ambiguous paths. The columns are: strict; an encoded slash within a segment, as a separator; `;`
+/// as a character, as the beginning of parameters; `//` kept, merged.
 #[test]
 fn each_reading_allows_what_it_names_and_nothing_else() {
     let readings = [
@@ -105,7 +104,7 @@ fn each_reading_allows_what_it_names_and_nothing_else() {
     ];
     let (slash, semicolon, empty) =
         (Err(AmbiguousPath::EncodedSlash), Err(AmbiguousPath::Parameter), Err(AmbiguousPath::EmptySegment));
-    // What npm, GitLab's clients, servlets and clients that join two slashes send.
+    // Paths that npm, clients of GitLab, servlets and clients that join two slashes send.
     for (target, expected) in [
         ("/@angular%2fcommon", [slash, Ok("@angular/common"), Ok("@angular|common"), slash, slash, slash, slash]),
         ("/projects/a%2Fb/x", [slash, Ok("projects|a/b|x"), Ok("projects|a|b|x"), slash, slash, slash, slash]),
@@ -132,7 +131,7 @@ fn each_reading_allows_what_it_names_and_nothing_else() {
     }
 }
 
-/// A path that leads out of where it begins, in any program, is refused by every reading.
+/// A path that leaves its directory in any program is refused by every reading.
 #[test]
 fn no_reading_lets_a_path_climb_or_hide_its_end() {
     for target in [
@@ -181,7 +180,7 @@ fn no_reading_lets_a_path_climb_or_hide_its_end() {
 }
 
 #[test]
-fn parameters_end_at_no_slash_that_is_encoded() {
+fn an_encoded_slash_within_parameters_is_refused() {
     for encoded_slash in [EncodedSlash::WithinSegment, EncodedSlash::Separator] {
         let reading = PathReading { encoded_slash, semicolon: Semicolon::Parameter, ..PathReading::STRICT };
         let refused = RequestPath::parse_as("/a;x=%2fb", reading);
@@ -203,7 +202,7 @@ fn every_reading() -> Vec<PathReading> {
 }
 
 proptest! {
-    /// The segments on which a policy decides are those that an application sees which reads as its policy says.
+    /// The segments that a policy matches are those that the application sees, if it reads paths as the policy says.
     #[test]
     fn an_accepted_path_is_what_the_application_sees(
         target in "/([a-c./;?]|%2[ef5F]|%3[bB]|%61|%5c){0,14}",
@@ -215,7 +214,7 @@ proptest! {
         }
     }
 
-    /// Nor does it lead elsewhere in a program behind the application that decodes, cuts and folds all it can.
+    /// An accepted path leads nowhere else in a program behind the application that decodes, cuts and merges all it can.
     #[test]
     fn an_accepted_path_never_climbs(target in "/([a-c./;?\\\\]|%2[ef5F]|%3b|%5c|%25){0,14}", at in 0..27_usize) {
         if RequestPath::parse_as(&target, every_reading()[at]).is_ok() {
@@ -228,7 +227,7 @@ proptest! {
     }
 }
 
-/// An application without a doubt: it does what its reading says, step by step, and accepts everything.
+/// An application that follows its reading step by step and accepts every path.
 fn application(target: &str, reading: PathReading) -> Vec<String> {
     let path = target.split('?').next().unwrap();
     let decode = |text: &str| {

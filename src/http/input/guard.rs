@@ -13,6 +13,7 @@ use crate::{
     domain::{
         ability::ServerAbility,
         account::User,
+        authority::Authority,
         id::UserId,
         session::{Session, SessionRecord},
     },
@@ -94,6 +95,13 @@ impl Requirement for AnyCredential {
 pub(crate) struct SessionUser {
     pub(crate) session: Session,
     pub(crate) user: User,
+}
+
+impl SessionUser {
+    /// The authority of the signed-in user.
+    pub(crate) fn authority(&self) -> Authority {
+        Authority::User(self.user.id)
+    }
 }
 
 impl Requirement for SessionUser {

@@ -1,18 +1,18 @@
-//! Secrets that rotation ended lately: what tells a race from a reuse.
+//! Secrets that rotation has ended recently. They tell a race from a reuse.
 //!
-//! A secret that comes back after rotation has ended it means that two parties hold it, and if one of them wants to rotate
-//! with it, the whole family ends ([`crate::ops::reuse`]). But software that runs in several places may rotate one token in
-//! all of them at once. One rotation wins. The others were sent while the secret was good, by somebody who could not know
-//! of the winner; to call them a reuse would end the winner's token, too, and leave nobody with a good secret.
+//! The use of a secret after rotation has ended it means that two parties hold it. If one of them wants to rotate with it,
+//! the whole family is revoked ([`crate::ops::reuse`]). But software that runs in several places may rotate one token in
+//! all of them at once. One rotation wins. The other requests were sent while the secret was valid. If they counted as
+//! reuse, the winner's token would be revoked too, and no valid secret would be left.
 //!
-//! So a request is a race, and no reuse, if it started before the ending was answered: until then nobody outside could
-//! know that the secret had ended. A thief gains nothing by that: a race is refused, and the answer holds no secret. A
-//! thief who tries again after the answer is found out.
+//! So a request is a race and not a reuse if it started before the end of the secret was answered: until then no client
+//! could know of the end. A thief gains nothing, because a race is refused and the answer holds no secret. If the thief
+//! tries again after the answer, it is a reuse.
 //!
-//! The order comes from a counter of answered endings. A request reads it when it starts, and it moves when an ending was
-//! answered. No clock is involved, so of two moments one is always before the other. An ending is registered here before
-//! the store can commit it, so a request that finds a secret ended finds the ending here. After a restart no request is
-//! under way that started before it, so nothing has to be kept on disk.
+//! The order comes from a counter of answered endings. A request reads it when it starts, and each answered ending raises
+//! it. No clock is involved, so two moments always have an order. An ending is registered here before the store can commit
+//! it. So a request that finds an ended secret finds its ending here. At a restart all requests end, so nothing has to be
+//! stored.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,11 +26,11 @@ use std::{
 
 use crate::domain::{id::TokenId, token::Token};
 
-/// How many answered endings are remembered. A request that started before one that is forgotten counts as a race: few
-/// requests are under way while so many rotations are answered.
-const REMEMBERED: usize = 10_000;
+/// How many answered endings are kept. A request that started before a dropped one counts as a race. Few requests take as
+/// long as this many rotations.
+const MAX_KEPT: usize = 10_000;
 
-/// A moment in the order in which endings are answered.
+/// A moment in the order of answered endings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestStart(NonZeroU64);
 
@@ -45,11 +45,11 @@ impl RequestStart {
 pub(in crate::ops) enum Ended {
     /// The token itself.
     Token(TokenId),
-    /// Its unused successor, which gives way to another one.
+    /// Its unused successor, which another successor replaces.
     SuccessorOf(TokenId),
 }
 
-/// The endings of secrets that are under way or were answered lately.
+/// The endings that are in progress or were answered recently.
 #[derive(Default)]
 pub(in crate::ops) struct Endings {
     answered: AtomicU64,
@@ -61,43 +61,43 @@ struct Known {
     endings: HashMap<Ended, State>,
     /// The answered ones, oldest first.
     in_order: VecDeque<(RequestStart, Ended)>,
-    /// The latest one that was forgotten.
-    forgotten: Option<RequestStart>,
+    /// The latest one that was dropped.
+    dropped: Option<RequestStart>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct State {
-    /// How many requests may end it and are not answered.
-    under_way: usize,
+    /// How many requests that may end it are not answered yet.
+    in_progress: usize,
     answered: Option<RequestStart>,
 }
 
 impl State {
     fn is_race(self, since: RequestStart) -> bool {
-        self.under_way > 0 || self.answered.is_some_and(|answered| since < answered)
+        self.in_progress > 0 || self.answered.is_some_and(|answered| since < answered)
     }
 }
 
 impl Endings {
-    /// The moment now: what a request notes when it starts.
+    /// The present moment. A request reads it when it starts.
     pub(in crate::ops) fn now(&self) -> RequestStart {
         RequestStart::after(self.answered.load(Ordering::SeqCst))
     }
 
-    /// Notes that a request is about to end something: before the store is asked to.
+    /// Registers endings before the store is asked for them.
     pub(in crate::ops) fn begin(self: &Arc<Self>, ended: Vec<Ended>) -> Ending {
         let mut known = self.lock();
         for ended in &ended {
-            known.endings.entry(*ended).or_default().under_way += 1;
+            known.endings.entry(*ended).or_default().in_progress += 1;
         }
         Ending { endings: Arc::clone(self), ended }
     }
 
-    /// Whether a request that started at `since` crosses the rotation that has ended this token.
+    /// Whether a request that started at `since` is in a race with the rotation that has ended this token.
     pub(in crate::ops) fn is_race(&self, token: &Token, since: RequestStart) -> bool {
         let known = self.lock();
         let ended = [Some(Ended::Token(token.id)), token.rotated_from.map(Ended::SuccessorOf)];
-        known.forgotten.is_some_and(|forgotten| since < forgotten)
+        known.dropped.is_some_and(|dropped| since < dropped)
             || ended
                 .into_iter()
                 .flatten()
@@ -113,44 +113,44 @@ impl Endings {
 impl Known {
     fn answer(&mut self, ended: Ended, at: RequestStart) {
         let state = self.endings.entry(ended).or_default();
-        state.under_way = state.under_way.saturating_sub(1);
+        state.in_progress = state.in_progress.saturating_sub(1);
         state.answered = Some(at);
         self.in_order.push_back((at, ended));
-        if self.in_order.len() > REMEMBERED
+        if self.in_order.len() > MAX_KEPT
             && let Some((at, ended)) = self.in_order.pop_front()
         {
-            self.forgotten = Some(at);
-            // Otherwise it ended again, or may.
-            if self.endings.get(&ended).is_some_and(|state| state.under_way == 0 && state.answered == Some(at)) {
+            self.dropped = Some(at);
+            // Otherwise it has ended again, or a request may still end it.
+            if self.endings.get(&ended).is_some_and(|state| state.in_progress == 0 && state.answered == Some(at)) {
                 self.endings.remove(&ended);
             }
         }
     }
 
-    fn give_up(&mut self, ended: Ended) {
+    fn withdraw(&mut self, ended: Ended) {
         if let Some(state) = self.endings.get_mut(&ended) {
-            state.under_way = state.under_way.saturating_sub(1);
-            if state.under_way == 0 && state.answered.is_none() {
+            state.in_progress = state.in_progress.saturating_sub(1);
+            if state.in_progress == 0 && state.answered.is_none() {
                 self.endings.remove(&ended);
             }
         }
     }
 }
 
-/// An ending that is not answered yet. Whoever answers drops it then, and not before: what starts after that is a reuse.
-/// Where the answer is lost, it is dropped with the request.
+/// Endings that are not answered yet. Drop it once the answer is sent and not before: requests that start after that are
+/// reuse. If the client disconnects, it is dropped with the request.
 #[derive(Debug)]
-#[must_use = "an ending counts as answered when this is dropped"]
+#[must_use = "the endings count as answered when this is dropped"]
 pub struct Ending {
     endings: Arc<Endings>,
     ended: Vec<Ended>,
 }
 
 impl Ending {
-    /// Says that nothing was ended.
+    /// Withdraws the endings: nothing has ended.
     pub(in crate::ops) fn did_not_happen(mut self) {
         let mut known = self.endings.lock();
-        mem::take(&mut self.ended).into_iter().for_each(|ended| known.give_up(ended));
+        mem::take(&mut self.ended).into_iter().for_each(|ended| known.withdraw(ended));
     }
 }
 
@@ -212,30 +212,30 @@ mod tests {
         assert!(!endings.is_race(&ended, long_before), "nothing has ended it");
         let ending = begin(&endings, &ended);
         let before = endings.now();
-        assert!(endings.is_race(&ended, before) && endings.is_race(&ended, long_before), "it is under way");
+        assert!(endings.is_race(&ended, before) && endings.is_race(&ended, long_before), "it is in progress");
         drop(ending);
-        assert!(endings.is_race(&ended, before) && endings.is_race(&ended, long_before), "it was under way");
+        assert!(endings.is_race(&ended, before) && endings.is_race(&ended, long_before), "it was in progress");
         assert!(!endings.is_race(&ended, endings.now()), "it was answered");
         assert!(!endings.is_race(&other, before));
     }
 
     #[test]
-    fn of_many_that_would_end_it_those_that_did_not_prolong_nothing() {
+    fn requests_that_did_not_end_it_do_not_prolong_the_race() {
         let endings = Arc::<Endings>::default();
         let ended = token(1, None);
         let [winner, loser] = [(); 2].map(|()| begin(&endings, &ended));
         let before = endings.now();
         drop(winner);
         let after = endings.now();
-        assert!(endings.is_race(&ended, after), "the other one may have been the one that did");
+        assert!(endings.is_race(&ended, after), "the other request may have ended it");
         loser.did_not_happen();
         assert!(!endings.is_race(&ended, after) && endings.is_race(&ended, before));
         begin(&endings, &token(3, None)).did_not_happen();
-        assert_eq!(endings.lock().endings.len(), 1, "what did not happen is not remembered");
+        assert_eq!(endings.lock().endings.len(), 1, "a withdrawn ending is not kept");
     }
 
     #[test]
-    fn a_successor_that_gives_way_is_found_by_what_it_replaced() {
+    fn a_replaced_successor_is_found_by_its_predecessor() {
         let endings = Arc::<Endings>::default();
         let (old, successor) = (token(1, None), token(2, Some(1)));
         let ending = endings.begin(vec![Ended::SuccessorOf(old.id)]);
@@ -245,28 +245,28 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_what_is_forgotten_counts_as_a_race() {
+    fn memory_is_bounded_and_a_dropped_ending_counts_as_a_race() {
         let endings = Arc::<Endings>::default();
         let first = token(0, None);
         let before = endings.now();
         drop(begin(&endings, &first));
         let after = endings.now();
-        for number in 1..=REMEMBERED as u128 {
+        for number in 1..=MAX_KEPT as u128 {
             drop(begin(&endings, &token(number, None)));
         }
-        assert_eq!(endings.lock().endings.len(), REMEMBERED);
+        assert_eq!(endings.lock().endings.len(), MAX_KEPT);
         assert!(endings.is_race(&first, before));
         assert!(!endings.is_race(&first, after), "it started after the answer");
-        // One that ends again and again is remembered by its last end.
+        // A token that ends several times is kept by its last end.
         let again = token(5, None);
         drop(begin(&endings, &again));
         let before = endings.now();
         drop(begin(&endings, &again));
-        for number in 0..REMEMBERED as u128 - 1 {
+        for number in 0..MAX_KEPT as u128 - 1 {
             drop(begin(&endings, &token(100_000 + number, None)));
         }
         assert!(endings.is_race(&again, before) && !endings.is_race(&again, endings.now()));
         let known = endings.lock();
-        assert_eq!((known.in_order.len(), known.endings.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!((known.in_order.len(), known.endings.len()), (MAX_KEPT, MAX_KEPT));
     }
 }

@@ -7,6 +7,7 @@ use super::{environments, lineage, row, tokens, users};
 use crate::{
     domain::{
         audit::{Action, Attribution, Entry, Target},
+        authority::Authority,
         environment::{Role, Successor},
         id::{EnvironmentId, TokenId, UserId},
         time::Timestamp,
@@ -69,12 +70,12 @@ fn expect_admin(
 
 pub(super) fn list(
     connection: &Connection,
-    user: UserId,
+    authority: Authority,
     environment: EnvironmentId,
     query: &TokenQuery,
     now: Timestamp,
 ) -> Result<Vec<Token>, StoreError> {
-    environments::seen(connection, user, environment)?;
+    environments::expect_authority(connection, authority, environment, Role::Viewer)?;
     tokens::list(connection, tokens::LIST_OF_ENVIRONMENT, environment.uuid(), query, now)
 }
 
@@ -149,17 +150,21 @@ pub(super) fn regenerate(
 
 pub(super) fn revoke(
     connection: &Connection,
-    user: UserId,
+    authority: Authority,
     environment: EnvironmentId,
     id: TokenId,
     reason: RevocationReason,
     by: &Attribution,
 ) -> Result<(), StoreError> {
-    let owner = environments::expect_role(connection, user, environment, Role::Admin)?.environment.owner;
+    let owner = environments::expect_authority(connection, authority, environment, Role::Admin)?;
     end(connection, environment, id, reason, by).map_err(|error| match error {
         StoreError::NotFound => refuse_ended(connection, environment, id, by),
         other => other,
     })?;
+    let user = match authority {
+        Authority::User(user) => user,
+        Authority::Administrator(_) => owner,
+    };
     environments::record(connection, by, user, event(owner, Action::TokenRevoked, id).with(reason.as_str()))
 }
 

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         account::User,
         audit::{Action, Attribution, Entry, RequestSource, Target},
+        authority::Authority,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Role},
         id::{EnvironmentId, TokenId, UserId},
         text::Name,
@@ -93,6 +94,19 @@ pub(super) fn expect_role(
 ) -> Result<EnvironmentAccess, StoreError> {
     let seen = seen(connection, user, id)?;
     if seen.role >= least { Ok(seen) } else { Err(StoreError::Conflict(Conflict::RoleRequired)) }
+}
+
+/// The owner of the environment. Fails unless the authority is an administrator's or includes at least this role.
+pub(super) fn expect_authority(
+    connection: &Connection,
+    authority: Authority,
+    id: EnvironmentId,
+    least: Role,
+) -> Result<UserId, StoreError> {
+    match authority {
+        Authority::User(user) => Ok(expect_role(connection, user, id, least)?.environment.owner),
+        Authority::Administrator(_) => owner(connection, id),
+    }
 }
 
 pub(super) fn list(

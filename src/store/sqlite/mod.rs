@@ -68,6 +68,7 @@ use crate::{
         account::{Email, HashParameters, PasswordHash, User, UserCredentials},
         attempts::{Counter, SavedAttempts},
         audit::{Attribution, Entry, Event},
+        authority::Authority,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         secret::TokenHash,
@@ -250,12 +251,12 @@ impl Store for SqliteStore {
 
     fn environment_tokens(
         &self,
-        user: UserId,
+        authority: Authority,
         environment: EnvironmentId,
         query: TokenQuery,
         now: Timestamp,
     ) -> Reply<'_, Vec<Token>> {
-        self.read_long(move |connection| environment_tokens::list(connection, user, environment, &query, now))
+        self.read_long(move |connection| environment_tokens::list(connection, authority, environment, &query, now))
     }
 
     fn regenerate_environment_token(
@@ -274,14 +275,14 @@ impl Store for SqliteStore {
 
     fn revoke_environment_token(
         &self,
-        user: UserId,
+        authority: Authority,
         environment: EnvironmentId,
         id: TokenId,
         reason: RevocationReason,
         by: Attribution,
     ) -> Reply<'_, ()> {
         self.change(vec![Change::Token(id)], by, move |connection, by| {
-            environment_tokens::revoke(connection, user, environment, id, reason, by)
+            environment_tokens::revoke(connection, authority, environment, id, reason, by)
         })
     }
 

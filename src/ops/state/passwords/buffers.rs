@@ -1,30 +1,30 @@
-//! The memory that argon2 works in: buffers that are allocated at their first use and then kept.
+//! Memory for argon2: buffers that are allocated at first use and then kept.
 //!
-//! A buffer that is freed after each hash fragments the heap, and a hash that allocates its own can fail for want of
-//! memory while the server runs. There are never more buffers than hashes at once. A buffer is as large as the largest
-//! hash that it was needed for: `passwords.memory_kib`, or what a stored hash was made with where that is more.
+//! Allocating and freeing a buffer for each hash would fragment the heap and could fail while the server runs. There are
+//! never more buffers than simultaneous hashes. A buffer has the size of the largest hash that used it:
+//! `passwords.memory_kib`, or the memory of a stored hash if that is more.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use argon2::Block;
 
-/// The system gives no more memory.
+/// The allocation of a buffer failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OutOfMemory;
 
-/// The buffers that no hash uses at the moment.
+/// The buffers that are not in use.
 #[derive(Default)]
 pub(super) struct BufferPool(Mutex<Vec<Vec<Block>>>);
 
 impl BufferPool {
-    /// Runs `work` in a buffer of at least `blocks` KiB, whose content is arbitrary.
+    /// Runs `work` with a buffer of at least `blocks` KiB. Its content is arbitrary.
     pub(super) fn with<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> Result<T, OutOfMemory> {
-        let mut lent = BorrowedBuffer { buffer: self.take(blocks), pool: self };
-        grow(&mut lent.buffer, blocks)?;
-        Ok(work(&mut lent.buffer))
+        let mut borrowed = BorrowedBuffer { buffer: self.take(blocks), pool: self };
+        grow(&mut borrowed.buffer, blocks)?;
+        Ok(work(&mut borrowed.buffer))
     }
 
-    /// The smallest buffer that is large enough, or else the largest, which is replaced by a larger one.
+    /// The smallest buffer that is large enough, or else the largest, which the caller replaces by a larger one.
     fn take(&self, blocks: usize) -> Vec<Block> {
         let mut idle = self.idle();
         let sizes = || idle.iter().map(Vec::len).enumerate();
@@ -38,7 +38,7 @@ impl BufferPool {
     }
 }
 
-/// A buffer in use. It comes back also where the work panics.
+/// A buffer in use. It returns to the pool even if the work panics.
 struct BorrowedBuffer<'m> {
     buffer: Vec<Block>,
     pool: &'m BufferPool,
@@ -55,7 +55,7 @@ impl Drop for BorrowedBuffer<'_> {
 
 fn grow(buffer: &mut Vec<Block>, blocks: usize) -> Result<(), OutOfMemory> {
     if buffer.len() < blocks {
-        // Freed before the larger one is allocated, so that the two are never held at once.
+        // The old buffer is freed first, so that both are never allocated at once.
         *buffer = Vec::new();
         buffer.try_reserve_exact(blocks).map_err(|_| OutOfMemory)?;
         buffer.resize(blocks, Block::new());
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_at_once_use_one_each_and_a_larger_one_replaces_a_smaller_one() {
+    fn simultaneous_hashes_use_one_buffer_each_and_a_larger_one_replaces_a_smaller_one() {
         let pool = BufferPool::default();
         pool.with(8, |_| pool.with(8, |_| ())).unwrap().unwrap();
         assert_eq!(sizes(&pool), [8, 8]);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_cannot_be_had_is_said_and_costs_no_buffer() {
+    fn a_failed_allocation_is_an_error_and_loses_no_buffer() {
         let pool = BufferPool::default();
         pool.with(8, |_| ()).unwrap();
         pool.with(8, |_| assert_eq!(pool.with(usize::MAX / 2048, |_| ()), Err(OutOfMemory))).unwrap();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_comes_back_from_work_that_panics() {
+    fn a_buffer_returns_to_the_pool_after_a_panic() {
         let pool = BufferPool::default();
         let panicked =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.with(8, |_| panic!("on purpose"))));

@@ -1,7 +1,7 @@
-//! Judging, hashing and checking passwords, off the threads that answer requests and never more at once than allowed.
+//! Hashes and checks passwords on threads of their own, with a limit on how many at once.
 //!
-//! [`slots`] owns the queue and the threads, [`buffers`] the memory of a hash, [`dummy`] what an unknown account is
-//! checked against.
+//! [`slots`] holds the queue and the threads, [`buffers`] the memory for hashing, and [`dummy`] the parameters for unknown
+//! accounts.
 
 mod buffers;
 mod dummy;
@@ -26,15 +26,15 @@ use crate::{
     ops::error::{Error, FieldError},
 };
 
-/// A new password that falls within this many guesses (as a power of ten) is among the commonest, or a mere
-/// repetition, run or keyboard walk. It is a bound on guessing, not a rule of composition.
-const TOO_EASY_LOG10: f64 = 6.0;
+/// A new password that can be guessed with fewer guesses (as a power of ten) is refused: it is a common password, or a
+/// repetition, sequence or keyboard pattern. There are no rules on which characters a password must have.
+const MIN_GUESSES_LOG10: f64 = 6.0;
 
-/// How much of a password is judged. The estimate tries every way of reading digits and signs as letters, so what it
-/// costs grows steeply with the length; at this one it costs at the worst about as much as a hash.
-const JUDGED_CHARS: usize = 32;
+/// How many characters of a password are examined. The cost of the estimate grows steeply with the length. With this many
+/// it is at most about the cost of a hash.
+const EXAMINED_CHARS: usize = 32;
 
-/// Hashes passwords with argon2id, at most so many at once.
+/// Hashes passwords with argon2id.
 pub(in crate::ops) struct Passwords {
     slots: Slots,
     hasher: Arc<Hasher>,
@@ -46,53 +46,53 @@ pub(in crate::ops) struct Passwords {
 pub(in crate::ops) enum Against<'a> {
     /// The hash of a user.
     Stored(&'a PasswordHash),
-    /// Nothing, with the work that the hash of a user with this address might take.
+    /// Nothing. The work is that of a hash which an account with this address might have.
     UnknownAccount(&'a Email),
 }
 
 /// The outcome of checking a password.
 pub(in crate::ops) struct Checked {
-    /// Whether it is the one.
+    /// Whether the password is correct.
     pub(in crate::ops) matches: bool,
-    /// The same password hashed anew, where it matched a hash with other parameters than today's.
+    /// A new hash of the password, if it is correct and the stored hash has other parameters than the configured ones.
     pub(in crate::ops) rehashed: Option<PasswordHash>,
 }
 
 impl Passwords {
-    /// The parameters of unknown accounts are drawn by `key` until another is named.
+    /// `key` selects the parameters of unknown accounts until [`Self::use_key`] sets another.
     pub(in crate::ops) fn new(settings: &config::Passwords, key: &[u8; blake3::KEY_LEN]) -> Result<Self, Error> {
-        let today =
+        let configured =
             Params::new(settings.memory_kib, settings.iterations, settings.lanes, Some(Params::DEFAULT_OUTPUT_LEN))
                 .map_err(defect)?;
         Ok(Self {
             slots: Slots::new(settings.concurrent_hashes, settings.max_wait),
-            hasher: Arc::new(Hasher { today: today.clone(), buffers: BufferPool::default() }),
-            dummies: DummyParameters::new(today, *key),
+            hasher: Arc::new(Hasher { configured: configured.clone(), buffers: BufferPool::default() }),
+            dummies: DummyParameters::new(configured, *key),
             min_length: settings.min_length,
         })
     }
 
-    /// Starts the threads that passwords are worked on, which a server does before it answers anybody.
+    /// Starts the threads. A server does this before its first request.
     pub(in crate::ops) fn start(&self) -> Result<(), Error> {
         self.slots.start().map(drop)
     }
 
-    /// Waits for a slot to work on one password. [`Error::Busy`].
+    /// Waits for a slot. Fails with [`Error::Busy`] if that takes too long.
     pub(in crate::ops) async fn acquire_slot(&self) -> Result<Slot, Error> {
         self.slots.acquire().await
     }
 
-    /// Learns how many stored hashes were made with which parameters.
+    /// Sets the parameters of the stored hashes and how many hashes have them.
     pub(in crate::ops) fn learn(&self, counted: &[(HashParameters, u64)]) {
         self.dummies.learn(counted);
     }
 
-    /// Draws the parameters of unknown accounts by this key from now on.
+    /// Sets the key that selects the parameters of unknown accounts.
     pub(in crate::ops) fn use_key(&self, key: &[u8; blake3::KEY_LEN]) {
         self.dummies.use_key(key);
     }
 
-    /// Refuses a new password that is too short, which takes no work.
+    /// Refuses a new password that is too short. This needs no slot.
     pub(in crate::ops) fn expect_length(&self, field: &'static str, password: &Password) -> Result<(), Error> {
         if password.expose().chars().count() < self.min_length {
             let message = format!("must be at least {} characters.", self.min_length);
@@ -101,7 +101,7 @@ impl Passwords {
         Ok(())
     }
 
-    /// Hashes a new password, once it is judged good enough. `words` are what a guesser would know of its owner.
+    /// Hashes a new password, unless it is too easy to guess. `words` are what an attacker may know of its owner.
     pub(in crate::ops) async fn hash_new(
         &self,
         slot: Slot,
@@ -114,7 +114,8 @@ impl Passwords {
         slot.run(move || hasher.hash_new(field, &password, &words)).await
     }
 
-    /// Checks a password, always with the whole work: a short cut for nobody would tell which addresses are somebody's.
+    /// Checks a password. The work is the same for unknown accounts; otherwise the time would reveal which addresses have an
+    /// account.
     pub(in crate::ops) async fn check(
         &self,
         slot: Slot,
@@ -134,7 +135,7 @@ impl Passwords {
         }
     }
 
-    /// Whether a password is the one of a stored hash.
+    /// Whether a password matches a stored hash.
     pub(in crate::ops) async fn confirm(
         &self,
         slot: Slot,
@@ -145,8 +146,8 @@ impl Passwords {
         slot.run(move || hasher.verify(&current, &stored)).await
     }
 
-    /// Hashes a new password if `current` is the old one; else `None`. Both take one slot, so that what was checked is
-    /// not refused for want of another.
+    /// Hashes a new password if `current` is correct, else returns `None`. Both use one slot, so that no second wait can fail
+    /// after the check.
     pub(in crate::ops) async fn replace(
         &self,
         slot: Slot,
@@ -166,10 +167,10 @@ impl Passwords {
     }
 }
 
-/// The work itself, on whatever thread.
+/// Computes hashes on the calling thread.
 struct Hasher {
-    /// The parameters of new hashes.
-    today: Params,
+    /// The configured parameters, for new hashes.
+    configured: Params,
     buffers: BufferPool,
 }
 
@@ -178,13 +179,13 @@ impl Hasher {
         let matches = self.verify(password, stored)?;
         let outdated = || {
             let parsed = phc::PasswordHash::new(stored.expose()).map_err(defect)?;
-            Ok::<_, Error>(Params::try_from(&parsed).map_err(defect)? != self.today)
+            Ok::<_, Error>(Params::try_from(&parsed).map_err(defect)? != self.configured)
         };
         let rehashed = (matches && outdated()?).then(|| self.hash(password)).transpose()?;
         Ok(Checked { matches, rehashed })
     }
 
-    /// What no password matches, since it is random.
+    /// Hashes with a random salt and matches nothing.
     fn check_unknown(&self, password: &Password, params: Params) -> Result<Checked, Error> {
         let mut salt = [0_u8; 16];
         getrandom::fill(&mut salt)?;
@@ -192,7 +193,7 @@ impl Hasher {
         Ok(Checked { matches: false, rehashed: None })
     }
 
-    /// Whether the password is the one. What keeps it from being computed is an error and not a wrong password.
+    /// Whether the password is correct. A failure to compute the hash is an error, not a wrong password.
     fn verify(&self, password: &Password, stored: &PasswordHash) -> Result<bool, Error> {
         let parsed = phc::PasswordHash::new(stored.expose()).map_err(defect)?;
         let (Some(salt), Some(expected)) = (&parsed.salt, &parsed.hash) else {
@@ -201,14 +202,14 @@ impl Hasher {
         let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(defect)?;
         let version = parsed.version.map_or(Ok(Version::default()), Version::try_from).map_err(defect)?;
         let params = Params::try_from(&parsed).map_err(defect)?;
-        // Outputs are compared in constant time.
+        // This comparison takes constant time.
         Ok(self.compute(algorithm, version, params, password, salt)? == *expected)
     }
 
     fn hash_new(&self, field: &'static str, password: &Password, words: &[String]) -> Result<PasswordHash, Error> {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let judged: String = password.expose().chars().take(JUDGED_CHARS).collect();
-        if zxcvbn::zxcvbn(&judged, &words).guesses_log10() < TOO_EASY_LOG10 {
+        let examined: String = password.expose().chars().take(EXAMINED_CHARS).collect();
+        if zxcvbn::zxcvbn(&examined, &words).guesses_log10() < MIN_GUESSES_LOG10 {
             return Err(FieldError::new(field, "is among the first that anybody would guess. Choose another.").into());
         }
         self.hash(password)
@@ -218,11 +219,11 @@ impl Hasher {
         let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
         let mut salt = [0_u8; argon2::RECOMMENDED_SALT_LEN];
         getrandom::fill(&mut salt)?;
-        let output = self.compute(algorithm, version, self.today.clone(), password, &salt)?;
+        let output = self.compute(algorithm, version, self.configured.clone(), password, &salt)?;
         let hash = phc::PasswordHash {
             algorithm: algorithm.ident(),
             version: Some(version.into()),
-            params: ParamsString::try_from(&self.today).map_err(defect)?,
+            params: ParamsString::try_from(&self.configured).map_err(defect)?,
             salt: Some(Salt::new(&salt).map_err(defect)?),
             hash: Some(output),
         };
@@ -261,13 +262,13 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// BufferPool, passes and lanes of each hash that was computed on this thread.
+        /// Memory, passes and lanes of each hash that was computed on this thread.
         pub(super) static COMPUTED: RefCell<Vec<(u32, u32, u32)>> = const { RefCell::new(Vec::new()) };
     }
 
     fn hasher(memory_kib: u32) -> Hasher {
-        let today = Params::new(memory_kib, 1, 1, Some(Params::DEFAULT_OUTPUT_LEN)).unwrap();
-        Hasher { today, buffers: BufferPool::default() }
+        let configured = Params::new(memory_kib, 1, 1, Some(Params::DEFAULT_OUTPUT_LEN)).unwrap();
+        Hasher { configured, buffers: BufferPool::default() }
     }
 
     fn password() -> Password {
@@ -279,22 +280,22 @@ mod tests {
     }
 
     #[test]
-    fn nobody_takes_the_same_work_as_somebody() {
+    fn an_unknown_account_takes_the_same_work_as_a_known_one() {
         let (old, hasher) = (hasher(16), hasher(8));
         let stored = old.hash(&password()).unwrap();
         computed();
         assert!(!hasher.check(&Password::parse("wrong").unwrap(), &stored).unwrap().matches);
-        let of_somebody = computed();
-        let dummies = DummyParameters::new(hasher.today.clone(), [1; 32]);
+        let of_known = computed();
+        let dummies = DummyParameters::new(hasher.configured.clone(), [1; 32]);
         dummies.learn(&[(stored.parameters(), 1)]);
         let params = dummies.of(&Email::parse("nobody@example.com").unwrap());
         assert!(!hasher.check_unknown(&password(), params).unwrap().matches);
-        assert_eq!(computed(), of_somebody);
-        assert_eq!(of_somebody, [(16, 1, 1)]);
+        assert_eq!(computed(), of_known);
+        assert_eq!(of_known, [(16, 1, 1)]);
     }
 
     #[test]
-    fn a_hash_is_read_by_any_argon2_and_any_argon2_by_this() {
+    fn hashes_are_compatible_with_the_argon2_crate_in_both_directions() {
         use argon2::password_hash::{PasswordHasher, PasswordVerifier};
         let theirs = Argon2::default();
         let ours = hasher(32).hash(&password()).unwrap();
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_that_cannot_be_read_is_a_defect_and_no_wrong_password() {
+    fn an_unreadable_hash_is_a_defect_and_not_a_wrong_password() {
         for rubbish in ["", "$argon2id$", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ"] {
             let checked =
                 hasher(8).check(&password(), &PasswordHash::new(rubbish.into())).map(|checked| checked.matches);

@@ -1,4 +1,4 @@
-//! Where passwords are worked on: so many slots at once, a fair queue in front of them, and a thread for each.
+//! Slots for hashing passwords: a thread for each, and a fair queue in front of them.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -9,17 +9,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{ops::error::Error, threads::Threads};
 
-/// How many may wait for each slot. At 40 ms for a hash it is about what can be served in the 3 s that one waits by
-/// default, so that a flood is refused when it comes and not when its time is up.
+/// How many callers may wait for each slot. With 40 ms for a hash, about this many are served in the default wait of 3 s. So
+/// a flood is refused at once and not after the wait.
 const WAITING_PER_SLOT: usize = 64;
 
-/// The slots. Whoever waits longest is next.
+/// The slots. The caller that waits longest is next.
 pub(super) struct Slots {
     count: usize,
     free: Arc<Semaphore>,
     waiting: Semaphore,
     max_wait: Duration,
-    /// Started for a server at its start, for a command when it needs them.
+    /// A server starts them at its start, a command at first use.
     threads: Mutex<Option<Arc<Threads>>>,
 }
 
@@ -34,20 +34,20 @@ impl Slots {
         }
     }
 
-    /// Starts the threads, if they do not run.
+    /// Starts the threads if they do not run yet.
     pub(super) fn start(&self) -> Result<Arc<Threads>, Error> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = &*threads {
             return Ok(Arc::clone(running));
         }
         let started = Threads::start("patd-hash", self.count).map_err(|error| {
-            log::error!(error:%; "the system gives no threads to hash passwords on");
+            log::error!(error:%; "the system gives no threads to hash passwords");
             Error::Exhausted("threads")
         })?;
         Ok(Arc::clone(threads.insert(Arc::new(started))))
     }
 
-    /// Waits for a slot. [`Error::Busy`] if too many wait already, or if it takes longer than one waits.
+    /// Waits for a slot. Fails with [`Error::Busy`] if the queue is full or the wait takes too long.
     pub(super) async fn acquire(&self) -> Result<Slot, Error> {
         let threads = self.start()?;
         let free = Arc::clone(&self.free);
@@ -62,14 +62,14 @@ impl Slots {
     }
 }
 
-/// A slot to work on one password.
+/// A slot to hash one password.
 pub(in crate::ops) struct Slot {
     permit: OwnedSemaphorePermit,
     threads: Arc<Threads>,
 }
 
 impl Slot {
-    /// Works on a thread of the slot. The slot stays taken until the work has ended, also if the caller stops waiting.
+    /// Runs `work` on a thread. The slot stays taken until the work has ended, even if the caller stops waiting.
     pub(super) async fn run<T: Send + 'static>(
         self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_there_are_places_wait_and_each_is_served_in_turn() {
+    fn callers_beyond_the_slots_wait_and_are_served_in_order() {
         let slots = Slots::new(1, Duration::from_secs(60));
         let order = Arc::new(Mutex::new(Vec::new()));
         block_on(join_all((0..20).map(|n| {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_and_so_does_the_queue() {
+    fn waits_are_limited_in_time_and_number() {
         let slots = Slots::new(1, Duration::from_millis(20));
         block_on(async {
             let held = slots.acquire().await.unwrap();
@@ -128,8 +128,8 @@ mod tests {
             for waiting in &mut first {
                 assert!(futures_util::FutureExt::now_or_never(waiting).is_none());
             }
-            assert!(matches!(slots.acquire().await, Err(Error::Busy)), "the queue is full, so nobody waits in vain");
-            // Whoever leaves the queue makes room.
+            assert!(matches!(slots.acquire().await, Err(Error::Busy)), "the queue is full");
+            // A caller that leaves the queue makes room.
             first.pop();
             let mut last = Box::pin(slots.acquire());
             assert!(futures_util::FutureExt::now_or_never(&mut last).is_none());
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_comes_back_from_work_that_panics_and_from_a_caller_who_leaves() {
+    fn a_slot_is_free_again_after_a_panic_and_after_its_caller_has_left() {
         let slots = Slots::new(1, Duration::from_secs(60));
         block_on(async {
             let panicked = slots.acquire().await.unwrap().run(|| -> Result<(), Error> { panic!("on purpose") }).await;
@@ -151,7 +151,7 @@ mod tests {
             }));
             assert!(futures_util::FutureExt::now_or_never(&mut left).is_none());
             drop(left);
-            assert!(slots.free.available_permits() == 0, "the work goes on, and so does its slot");
+            assert!(slots.free.available_permits() == 0, "the work continues and keeps its slot");
             drop(release);
             slots.acquire().await.unwrap().run(|| Ok(())).await.unwrap();
         });

@@ -1,9 +1,9 @@
-//! Counters of attempts, in bounded memory: so many at once, then so many a minute (the generic cell rate algorithm).
+//! Attempt counters in bounded memory: a burst at once, then a rate per minute (the generic cell rate algorithm).
 //!
-//! A counter is one point in time: when it is at rest. Each attempt that counts moves that point on by its share of the
-//! minute, and an attempt is allowed while the point is less than all shares of a burst ahead. Attempts whose outcome is
-//! not known yet are kept apart, so that those made at once cannot pass the limit together, and those that turn out not
-//! to count leave no trace.
+//! A counter is one point in time: when it is at rest. Each counted attempt moves that point ahead by the interval between
+//! two attempts. An attempt is allowed while the point is less than a burst of intervals ahead. Attempts with an unknown
+//! outcome are counted separately. So simultaneous attempts cannot exceed the limit together, and attempts that do not
+//! count leave no trace.
 
 use std::{
     collections::HashMap,
@@ -15,37 +15,37 @@ use std::{
 
 use crate::domain::attempts::{CounterKey, Digest};
 
-/// The most counters that are held; about 8 MiB.
-const MOST: usize = 1 << 16;
+/// How many counters are kept: about 8 MiB.
+const MAX_COUNTERS: usize = 1 << 16;
 
-/// Counters that further keys share once there are so many. That only ever slows somebody down.
-const SPARE: u64 = 1 << 10;
+/// How many counters all further keys share when that many exist. Sharing can only throttle a key earlier.
+const SHARED: u64 = 1 << 10;
 
-/// So many at once, then one whenever its share of the minute has passed.
+/// A burst at once, then one attempt per interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rate {
     pub(super) burst: u32,
-    share: Duration,
+    interval: Duration,
 }
 
 impl Rate {
     pub(super) fn new(burst: NonZeroU32, per_minute: NonZeroU32) -> Self {
-        Self { burst: burst.get(), share: Duration::from_secs(60) / per_minute.get() }
+        Self { burst: burst.get(), interval: Duration::from_secs(60) / per_minute.get() }
     }
 
-    /// Twice as many.
+    /// Twice the burst and the rate.
     pub(super) fn doubled(self) -> Self {
-        Self { burst: self.burst.saturating_mul(2), share: self.share / 2 }
+        Self { burst: self.burst.saturating_mul(2), interval: self.interval / 2 }
     }
 
-    /// At least as many as `other`, at once and a minute.
+    /// At least the burst and the rate of `other`.
     pub(super) fn at_least(self, other: Self) -> Self {
-        Self { burst: self.burst.max(other.burst), share: self.share.min(other.share) }
+        Self { burst: self.burst.max(other.burst), interval: self.interval.min(other.interval) }
     }
 
-    /// How long a counter takes from its limit to its rest.
+    /// How long a counter takes from its limit to rest.
     pub(super) fn window(self) -> Duration {
-        self.share * self.burst
+        self.interval * self.burst
     }
 }
 
@@ -60,9 +60,9 @@ pub(super) struct Exceeded {
 struct Counter {
     /// In uptime.
     rests_at: Duration,
-    /// Attempts whose outcome is not known yet.
+    /// Attempts with an unknown outcome.
     open: u32,
-    /// Whether it counted more than the store knows.
+    /// Whether it has counted something that is not in the store.
     is_unsaved: bool,
 }
 
@@ -74,18 +74,18 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Opens an attempt in each of these counters, or in none if one of them is at its limit. Each key becomes that of
-    /// the counter that was taken, and goes to [`Counters::close`] once.
+    /// Opens an attempt in all of these counters, or in none if one of them is at its limit. Keys may be replaced by those
+    /// of shared counters. Pass each key to [`Counters::close`] once.
     pub(super) fn open(&self, keys: &mut [(CounterKey, Rate)], now: Duration) -> Result<(), Exceeded> {
         let mut counters = self.lock();
         for (key, _) in keys.iter_mut() {
-            if counters.len() >= MOST && !counters.contains_key(key) {
-                *key = self.spare(key);
+            if counters.len() >= MAX_COUNTERS && !counters.contains_key(key) {
+                *key = self.shared(key);
             }
         }
         let exceeded = keys.iter().filter_map(|(key, rate)| {
             let counter = counters.get(key)?;
-            let ahead = counter.rests_at.saturating_sub(now) + rate.share * counter.open.saturating_add(1);
+            let ahead = counter.rests_at.saturating_sub(now) + rate.interval * counter.open.saturating_add(1);
             let wait = ahead.checked_sub(rate.window()).filter(|wait| !wait.is_zero())?;
             Some(Exceeded { wait, limit: rate.burst })
         });
@@ -98,13 +98,13 @@ impl Counters {
         Ok(())
     }
 
-    /// Closes an attempt, which counts or does not. What counts in a `kept` counter is to be saved.
+    /// Closes an attempt. If it counts and the counter is `kept`, the counter has to be saved.
     pub(super) fn close(&self, key: &CounterKey, rate: Rate, counts: bool, kept: bool, now: Duration) {
         let mut counters = self.lock();
         let Some(counter) = counters.get_mut(key) else { return };
         counter.open = counter.open.saturating_sub(1);
         if counts {
-            counter.rests_at = counter.rests_at.max(now) + rate.share;
+            counter.rests_at = counter.rests_at.max(now) + rate.interval;
             counter.is_unsaved |= kept;
         }
         if counter.open == 0 && counter.rests_at <= now {
@@ -112,12 +112,12 @@ impl Counters {
         }
     }
 
-    /// Forgets what is at rest.
+    /// Removes the counters at rest.
     pub(super) fn forget_rested(&self, now: Duration) {
         self.lock().retain(|_, counter| counter.open > 0 || counter.rests_at > now);
     }
 
-    /// Up to `limit` counters that the store does not know as they are; they count as saved from now on.
+    /// Up to `limit` counters that are not saved. They count as saved from now on.
     pub(super) fn take_unsaved(&self, limit: usize) -> Vec<(CounterKey, Duration)> {
         let mut counters = self.lock();
         let unsaved = counters.iter_mut().filter(|(_, counter)| counter.is_unsaved).take(limit);
@@ -129,7 +129,7 @@ impl Counters {
             .collect()
     }
 
-    /// They were not saved after all.
+    /// Marks counters as not saved, after a failed write.
     pub(super) fn mark_unsaved(&self, keys: &[CounterKey]) {
         let mut counters = self.lock();
         for key in keys {
@@ -139,17 +139,17 @@ impl Counters {
         }
     }
 
-    /// Puts in a counter that was saved.
+    /// Adds a saved counter.
     pub(super) fn restore(&self, key: CounterKey, rests_at: Duration) {
         let mut counters = self.lock();
-        if counters.len() < MOST {
+        if counters.len() < MAX_COUNTERS {
             counters.entry(key).or_default().rests_at = rests_at;
         }
     }
 
-    fn spare(&self, key: &CounterKey) -> CounterKey {
+    fn shared(&self, key: &CounterKey) -> CounterKey {
         let mut subject = Digest::default();
-        subject[..8].copy_from_slice(&(self.hasher.hash_one(key) % SPARE).to_be_bytes());
+        subject[..8].copy_from_slice(&(self.hasher.hash_one(key) % SHARED).to_be_bytes());
         CounterKey { scope: key.scope, subject, origin: Digest::default() }
     }
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_allowed_and_then_one_whenever_its_share_has_passed() {
+    fn a_burst_is_allowed_and_then_one_attempt_per_interval() {
         let (counters, rate) = (Counters::default(), rate(3, 2));
         for _ in 0..3 {
             attempt(&counters, 1, rate, true, START).unwrap();
@@ -191,7 +191,7 @@ mod tests {
         let wait = |seconds| Err(Exceeded { wait: Duration::from_secs(seconds), limit: 3 });
         assert_eq!(attempt(&counters, 1, rate, true, START), wait(30));
         assert_eq!(attempt(&counters, 1, rate, true, START + Duration::from_secs(29)), wait(1));
-        assert_eq!(attempt(&counters, 2, rate, true, START), Ok(()), "no other is slowed down");
+        assert_eq!(attempt(&counters, 2, rate, true, START), Ok(()), "other keys are not throttled");
         let later = START + Duration::from_secs(30);
         assert_eq!(attempt(&counters, 1, rate, true, later), Ok(()));
         assert_eq!(attempt(&counters, 1, rate, true, later), wait(30));
@@ -203,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_count_leaves_no_trace_and_gives_nothing_back_of_others() {
+    fn an_attempt_that_does_not_count_leaves_no_trace_and_changes_no_others() {
         let (counters, rate) = (Counters::default(), rate(3, 2));
         for _ in 0..100 {
             attempt(&counters, 1, rate, false, START).unwrap();
         }
         assert!(counters.lock().is_empty());
-        // One that is open while others count, and while what they counted goes down.
+        // An attempt that stays open while others count and their counter decreases.
         let mut open = [(key(1), rate)];
         counters.open(&mut open, START).unwrap();
         attempt(&counters, 1, rate, true, START).unwrap();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_at_once_do_not_pass_the_limit_together() {
+    fn simultaneous_attempts_do_not_exceed_the_limit_together() {
         let (counters, rate) = (Counters::default(), rate(3, 2));
         let mut open = vec![[(key(1), rate)]; 4];
         let opened: Vec<bool> = open.iter_mut().map(|keys| counters.open(keys, START).is_ok()).collect();
@@ -243,18 +243,19 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_keys_stays_within_bounds_and_is_slowed_down() {
+    fn a_flood_of_keys_stays_within_bounds_and_is_throttled() {
         let (counters, rate) = (Counters::default(), rate(1, 1));
-        let allowed = (0..MOST as u64 * 2).filter(|n| attempt(&counters, *n, rate, true, START).is_ok()).count();
-        assert!(counters.lock().len() <= MOST + SPARE as usize, "{}", counters.lock().len());
-        assert!(allowed <= MOST + SPARE as usize, "{allowed}");
-        assert!(attempt(&counters, 3, rate, true, START).is_err(), "those that are held stay");
+        let allowed =
+            (0..MAX_COUNTERS as u64 * 2).filter(|n| attempt(&counters, *n, rate, true, START).is_ok()).count();
+        assert!(counters.lock().len() <= MAX_COUNTERS + SHARED as usize, "{}", counters.lock().len());
+        assert!(allowed <= MAX_COUNTERS + SHARED as usize, "{allowed}");
+        assert!(attempt(&counters, 3, rate, true, START).is_err(), "existing counters stay");
         counters.forget_rested(START + rate.window());
         assert!(counters.lock().is_empty());
     }
 
     #[test]
-    fn what_was_saved_is_saved_once_until_it_counts_more() {
+    fn a_counter_is_saved_once_until_it_counts_again() {
         let (counters, rate) = (Counters::default(), rate(9, 1));
         attempt(&counters, 1, rate, true, START).unwrap();
         attempt(&counters, 2, rate, true, START).unwrap();

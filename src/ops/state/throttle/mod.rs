@@ -1,14 +1,12 @@
-//! The brakes on guessing passwords, on registrations, on reports of leaked secrets, and on tokens that replace themselves,
-//! in bounded memory.
+//! The throttle: limits on sign-ins, registrations, leak reports and self-rotations, in bounded memory.
 //!
-//! A sign-in that fails counts by account and network together, so that nobody keeps the owner out who does not share
-//! their network; by account alone, with a larger limit; and by network alone. An IPv6 network of 64 bits counts like an
-//! address, since one person has all of it; the site of 48 bits around it has twice its limit, so that the many networks
-//! of one site are no way around. What somebody does who is signed in counts by session and user, where no stranger
-//! reaches it.
+//! A failed sign-in counts three times. By account and network: an attacker in another network does not lock the owner
+//! out. By account, with a larger limit. By network. An IPv6 /64 counts as one address, because one person has all of it.
+//! The /48 site around it has twice the limit, so that changing networks within a site does not help. Attempts of
+//! signed-in users count by session and user, so strangers cannot influence them.
 //!
-//! [`counters`] counts, and [`persistence`] keeps the counters over a restart. They are known by digests, for whose key see
-//! [`crate::domain::attempts`].
+//! [`counters`] holds the counters, and [`persistence`] saves them over a restart. Their keys are digests
+//! ([`crate::domain::attempts`]).
 
 mod counters;
 mod persistence;
@@ -33,7 +31,7 @@ use crate::{
     ops::{clock::Clock, error::Error, rejection::Throttled},
 };
 
-/// The limits, and the counters of what was tried.
+/// The limits and the counters.
 pub(in crate::ops) struct Throttle {
     rates: Rates,
     counters: Counters,
@@ -41,7 +39,7 @@ pub(in crate::ops) struct Throttle {
     clock: Ticks,
 }
 
-/// By which attempts a counter counts.
+/// Which outcomes a counter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum On {
     Failure,
@@ -52,7 +50,7 @@ enum On {
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// Nothing was decided.
+    /// Nothing was decided, so it does not count.
     Withdrawn,
     Failed,
     Passed,
@@ -69,7 +67,7 @@ impl On {
 }
 
 impl Throttle {
-    /// The digests are made with `key` until another is restored.
+    /// `key` is the key of the digests until a saved one is restored.
     pub(in crate::ops) fn new(settings: &config::Throttle, clock: &Clock, key: [u8; blake3::KEY_LEN]) -> Self {
         Self {
             rates: Rates::new(settings),
@@ -95,20 +93,20 @@ impl Throttle {
         self.open(all.into_iter().flatten())
     }
 
-    /// Opens an attempt of `client` to register: each makes an account, or tells that there is one.
+    /// Opens an attempt of `client` to register. Every outcome counts: it creates an account or reveals that one exists.
     pub(in crate::ops) fn registration(&self, client: IpAddr) -> Result<Attempt<'_>, Throttled> {
         let from = |scope, origin| (CounterKey { scope, subject: NONE, origin }, On::Either);
         let site = self.site(client).map(|site| from(Scope::Site, site));
         self.open([from(Scope::Network, self.network(client))].into_iter().chain(site))
     }
 
-    /// Opens an attempt of somebody who is signed in to confirm their password.
+    /// Opens an attempt of a signed-in user to confirm their password.
     pub(in crate::ops) fn confirmation(&self, session: SessionId, user: UserId) -> Result<Attempt<'_>, Throttled> {
         self.of_session(session, user, On::Failure)
     }
 
-    /// Opens an attempt of somebody who is signed in to change their address: each that is not withdrawn tells whether
-    /// somebody has the new one.
+    /// Opens an attempt of a signed-in user to change their address. Every outcome counts, because it reveals whether an
+    /// account has the new address.
     pub(in crate::ops) fn address_change(&self, session: SessionId, user: UserId) -> Result<Attempt<'_>, Throttled> {
         self.of_session(session, user, On::Either)
     }
@@ -123,14 +121,14 @@ impl Throttle {
         ])
     }
 
-    /// Counts a report of leaked secrets from `client`.
+    /// Counts a leak report of `client`.
     pub(in crate::ops) fn report(&self, client: IpAddr) -> Result<(), Throttled> {
         let key = |scope, origin| (CounterKey { scope, subject: NONE, origin }, On::Either);
         let keys = [key(Scope::Reports, self.network(client)), key(Scope::AllReports, NONE)];
         self.open(keys).map(Attempt::passed)
     }
 
-    /// Counts an attempt of a token of `family` to replace itself: each leaves a row for a while.
+    /// Counts a self-rotation in `family`. Each leaves a row in the store for a while.
     pub(in crate::ops) fn rotation(&self, family: TokenId) -> Result<(), Throttled> {
         let subject = self.digest("family", family.uuid().as_bytes());
         let key = CounterKey { scope: Scope::Rotations, subject, origin: NONE };
@@ -162,7 +160,7 @@ impl Throttle {
     fn digest(&self, what: &str, value: &[u8]) -> Digest {
         let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
         let mut hasher = blake3::Hasher::new_keyed(&key);
-        // No label contains the byte that ends it.
+        // The label ends with a zero byte, which no label contains.
         hasher.update(what.as_bytes()).update(&[0]).update(value);
         let mut digest = Digest::default();
         digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
@@ -170,11 +168,11 @@ impl Throttle {
     }
 }
 
-/// Of no account, or from anywhere.
+/// For counters without an account or without a network.
 const NONE: Digest = [0; 16];
 
-/// An attempt whose outcome is not known yet. One that is dropped before its work began does not count; one that is
-/// dropped later counts as failed, so that nobody guesses for nothing who hangs up before the answer.
+/// An attempt with an unknown outcome. If it is dropped before its work began, it does not count. If it is dropped later, it
+/// counts as failed: a client that disconnects before the answer must not guess for free.
 #[must_use]
 pub(in crate::ops) struct Attempt<'t> {
     throttle: &'t Throttle,
@@ -189,7 +187,7 @@ impl Attempt<'_> {
         self.outcome = Outcome::Failed;
     }
 
-    /// It ended like this. An outage and a queue that is too long judge nobody.
+    /// Ends the attempt. An outage or a full queue decides nothing, so the attempt does not count.
     pub(in crate::ops) fn end<T>(mut self, result: &Result<T, Error>) {
         self.outcome = match result {
             Ok(_) => Outcome::Passed,
@@ -214,7 +212,7 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// Whether a restart must not forget it: what brakes guessing.
+/// Whether the counter is saved over a restart: those that limit guessing are.
 const fn is_kept(scope: Scope) -> bool {
     match scope {
         Scope::AccountFromNetwork
@@ -228,7 +226,7 @@ const fn is_kept(scope: Scope) -> bool {
     }
 }
 
-/// The limits of the configuration.
+/// The configured limits.
 struct Rates {
     account_from_network: Rate,
     account: Rate,
@@ -242,7 +240,7 @@ struct Rates {
 impl Rates {
     fn new(settings: &config::Throttle) -> Self {
         let account_from_network = Rate::new(settings.per_email_burst, settings.per_email_per_minute);
-        // An account never has less from everywhere than from one site.
+        // The limit of an account is at least that of an account from one site.
         let account = Rate::new(settings.per_account_burst, settings.per_account_per_minute);
         Self {
             account_from_network,
@@ -270,7 +268,7 @@ impl Rates {
     }
 }
 
-/// One person has a whole IPv6 network of 64 bits, so that is what counts as their address.
+/// The IPv4 address, or the IPv6 /64, which usually belongs to one person.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
@@ -278,7 +276,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The IPv6 network of 48 bits that a company or a customer of a provider may have whole; an IPv4 address is of none.
+/// The IPv6 /48, which may belong to one customer of a provider. `None` for an IPv4 address.
 fn site(address: IpAddr) -> Option<Ipv6Addr> {
     match address.to_canonical() {
         IpAddr::V6(v6) => Some(Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80)),
@@ -286,7 +284,7 @@ fn site(address: IpAddr) -> Option<Ipv6Addr> {
     }
 }
 
-/// The product's clock in governor's terms, so that tests which move the one move the other.
+/// The clock of the product as a clock of governor, so that tests that move one move the other.
 #[derive(Clone)]
 pub(in crate::ops) struct Ticks(Clock);
 
@@ -295,14 +293,13 @@ impl Ticks {
         Self(clock.clone())
     }
 
-    /// Who asks again after `wait` may be taken. It is told in whole seconds: never less than what is to be waited, and
-    /// one at least.
+    /// The refusal of an attempt that may be repeated after `wait`, rounded up to whole seconds and at least one.
     pub(in crate::ops) fn throttled(&self, wait: Duration, limit: u32) -> Throttled {
         let retry_after = whole_seconds(wait).max(Duration::from_secs(1));
         Throttled { retry_after, resets_at: self.at(retry_after), limit }
     }
 
-    /// The time of day after `wait`.
+    /// The time after `wait`.
     pub(in crate::ops) fn at(&self, wait: Duration) -> Timestamp {
         self.0.now().plus(wait)
     }
@@ -320,7 +317,7 @@ impl GovernorClock for Ticks {
     }
 }
 
-/// Rounded up.
+/// The duration in whole seconds, rounded up.
 fn whole_seconds(duration: Duration) -> Duration {
     Duration::from_secs(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
 }

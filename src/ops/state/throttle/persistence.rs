@@ -1,9 +1,8 @@
-//! What the store remembers of the counters, so that a restart forgives nothing.
+//! Saves the counters in the store, so that a restart does not reset them.
 //!
-//! It is written behind the requests, so that a crash forgets what failed in its last seconds. Counters run by uptime,
-//! which a wrong time of day does not change; only in the store they are times of day. A clock that was set back meanwhile
-//! cannot hold anybody longer than a counter takes from its limit to its rest, and one that was set ahead lets go too
-//! early, once.
+//! They are written in the background, so a crash loses the failures of the last seconds. Counters in memory use the
+//! uptime, which does not depend on the system clock. In the store they are times of that clock. If it was set back in
+//! between, a counter is limited to the time from its limit to rest. If it was set ahead, a counter rests too early, once.
 
 use std::sync::PoisonError;
 
@@ -13,15 +12,15 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// The most counters of one write: about a millisecond of the writer's time.
+/// How many counters one write has: about a millisecond of the writer's time.
 const WRITTEN_AT_ONCE: usize = 256;
 
 impl Throttle {
-    /// Takes up what the store remembers, and its key.
-    pub(in crate::ops) fn restore(&self, remembered: SavedAttempts) {
-        *self.key.write().unwrap_or_else(PoisonError::into_inner) = remembered.key;
+    /// Restores saved counters and the key of their digests.
+    pub(in crate::ops) fn restore(&self, saved: SavedAttempts) {
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = saved.key;
         let (now, uptime) = (self.clock.0.recordable(), self.clock.uptime());
-        for Counter { key, rests_at } in remembered.counters {
+        for Counter { key, rests_at } in saved.counters {
             let left = rests_at.since(now).min(self.rates.of(key.scope).window());
             if !left.is_zero() {
                 self.counters.restore(key, uptime + left);
@@ -29,7 +28,7 @@ impl Throttle {
         }
     }
 
-    /// Has the store remember some of what it does not know yet; answers whether that was all.
+    /// Saves some of the unsaved counters. Returns whether those were all.
     async fn save_some(&self, store: &dyn Store) -> Result<bool, StoreError> {
         let (counters, keys): (Vec<_>, Vec<_>) = self.unsaved().into_iter().unzip();
         let is_all = counters.len() < WRITTEN_AT_ONCE;
@@ -42,7 +41,7 @@ impl Throttle {
         Ok(is_all)
     }
 
-    /// Some of what the store does not know yet, which counts as saved from now on.
+    /// Some of the unsaved counters. They count as saved from now on.
     pub(super) fn unsaved(&self) -> Vec<(Counter, CounterKey)> {
         let (now, uptime) = (self.clock.0.recordable(), self.clock.uptime());
         let unsaved = self.counters.take_unsaved(WRITTEN_AT_ONCE).into_iter();
@@ -54,7 +53,7 @@ impl Throttle {
             .collect()
     }
 
-    /// Has the store remember all of it.
+    /// Saves all unsaved counters.
     pub(in crate::ops) async fn save_all(&self, store: &dyn Store) -> Result<(), StoreError> {
         while !self.save_some(store).await? {}
         Ok(())

@@ -1,4 +1,4 @@
-//! Whom the limits keep out, and whom not.
+//! Which attempts are throttled.
 
 use std::sync::{
     Arc,
@@ -12,8 +12,8 @@ fn settings() -> config::Throttle {
     config::Config::load(config::Sources::default()).unwrap().throttle
 }
 
-/// A throttle with the default limits: ten failures at once for an account from a network, a hundred from everywhere,
-/// fifty from a network.
+/// A throttle with the default limits: ten failures at once for an account from one network, a hundred for an account from
+/// anywhere, fifty from one network.
 fn throttle() -> Throttle {
     let now = Timestamp::from_unix(1_700_000_000);
     Throttle::new(&settings(), &Clock::new(move || now), [1; 32])
@@ -23,7 +23,7 @@ fn email(name: &str) -> Email {
     Email::parse(&format!("{name}@example.com")).unwrap()
 }
 
-/// How many of `attempts` sign-ins that fail are let through.
+/// How many of `attempts` failing sign-ins are allowed.
 fn failures(throttle: &Throttle, client: &str, name: &str, attempts: u32) -> u32 {
     let allowed = (0..attempts).filter_map(|_| throttle.sign_in(client.parse().unwrap(), &email(name)).ok());
     allowed.map(|attempt| attempt.end(&Err::<(), _>(Error::SignInRefused))).count() as u32
@@ -34,12 +34,12 @@ fn is_allowed(throttle: &Throttle, client: &str, name: &str) -> bool {
 }
 
 #[test]
-fn a_strangers_guesses_keep_them_out_and_not_the_owner() {
+fn guesses_from_one_network_do_not_lock_the_owner_out() {
     let throttle = throttle();
     assert_eq!(failures(&throttle, "192.0.2.1", "ada", 12), 10);
     assert!(!is_allowed(&throttle, "192.0.2.1", "ada"));
-    assert!(is_allowed(&throttle, "192.0.2.2", "ada"), "from elsewhere");
-    assert!(is_allowed(&throttle, "192.0.2.1", "bob"), "as somebody else");
+    assert!(is_allowed(&throttle, "192.0.2.2", "ada"), "from another network");
+    assert!(is_allowed(&throttle, "192.0.2.1", "bob"), "for another account");
     assert!(!is_allowed(&throttle, "::ffff:192.0.2.1", "ada"), "a mapped address is its IPv4");
 }
 
@@ -61,22 +61,22 @@ fn one_network_reaches_its_own_limit_over_many_accounts() {
 }
 
 #[test]
-fn the_networks_of_one_ipv6_site_are_no_way_around() {
+fn changing_networks_within_an_ipv6_site_does_not_avoid_the_limit() {
     let throttle = throttle();
     let inside = |n: u32| format!("2001:db8:1:{n:x}::1");
     assert_eq!(failures(&throttle, &inside(1), "ada", 12), 10, "a network of 64 bits is one address");
     assert_eq!(failures(&throttle, "2001:db8:1:1:ffff::2", "ada", 12), 0);
     let allowed: u32 = (2..1000).map(|n| failures(&throttle, &inside(n), "ada", 2)).sum();
-    assert_eq!(allowed, 10, "the site has twice as many");
+    assert_eq!(allowed, 10, "the site has twice the limit");
     assert!(is_allowed(&throttle, "2001:db8:2::1", "ada"), "another site");
 
     let throttle = self::throttle();
     let allowed: u32 = (0..1000).map(|n| failures(&throttle, &inside(n), &format!("user{n}"), 1)).sum();
-    assert_eq!(allowed, 100, "over many accounts, too");
+    assert_eq!(allowed, 100, "and over many accounts");
 }
 
 #[test]
-fn what_was_not_judged_and_what_succeeded_does_not_count() {
+fn undecided_and_successful_attempts_do_not_count_as_failures() {
     let throttle = throttle();
     let attempt = || throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).unwrap();
     for _ in 0..200 {
@@ -84,14 +84,14 @@ fn what_was_not_judged_and_what_succeeded_does_not_count() {
         attempt().end(&Err::<(), _>(Error::Exhausted("memory")));
         attempt().end(&Err::<(), _>(Error::Store(crate::store::StoreError::Unavailable("on purpose".into()))));
         attempt().end(&Ok(()));
-        // Nobody had begun to judge it.
+        // Dropped before its work began.
         drop(attempt());
     }
     assert_eq!(failures(&throttle, "192.0.2.1", "ada", 12), 10);
 }
 
 #[test]
-fn hanging_up_before_the_answer_counts_as_a_failure() {
+fn disconnecting_before_the_answer_counts_as_a_failure() {
     let throttle = throttle();
     for _ in 0..10 {
         let mut attempt = throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).unwrap();
@@ -102,7 +102,7 @@ fn hanging_up_before_the_answer_counts_as_a_failure() {
 }
 
 #[test]
-fn guesses_at_once_are_no_more_than_guesses_in_turn() {
+fn simultaneous_guesses_are_limited_like_sequential_ones() {
     let throttle = throttle();
     let open: Vec<_> =
         (0..30).filter_map(|_| throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).ok()).collect();
@@ -110,7 +110,7 @@ fn guesses_at_once_are_no_more_than_guesses_in_turn() {
 }
 
 #[test]
-fn sign_ins_that_succeed_are_bounded_by_account() {
+fn successful_sign_ins_are_limited_by_account() {
     let throttle = throttle();
     let attempt = |n: u32, name: &str| throttle.sign_in(IpAddr::from([192, 0, 2, (n % 250) as u8]), &email(name));
     let allowed = (0..2000).filter_map(|n| attempt(n, "ada").ok()).map(|attempt| attempt.end(&Ok(()))).count();
@@ -119,7 +119,7 @@ fn sign_ins_that_succeed_are_bounded_by_account() {
 }
 
 #[test]
-fn a_signed_in_person_is_counted_by_session_and_user_alone() {
+fn a_signed_in_user_is_limited_by_session_and_user_only() {
     let throttle = throttle();
     let user = UserId::new(uuid::Uuid::from_u128(1));
     let session = |n: u128| SessionId::new(uuid::Uuid::from_u128(n));
@@ -127,13 +127,17 @@ fn a_signed_in_person_is_counted_by_session_and_user_alone() {
         failures(&throttle, &format!("192.0.2.{n}"), "ada", 20);
     }
     let fail = |n: u128| throttle.confirmation(session(n), user).map(|open| open.end(&Err::<(), _>(Error::NotFound)));
-    assert_eq!((0..20).filter(|_| fail(1).is_ok()).count(), 10, "no stranger reaches it");
-    assert_eq!((2..100).map(|n| (0..20).filter(|_| fail(n).is_ok()).count()).sum::<usize>(), 90, "nor many sessions");
+    assert_eq!((0..20).filter(|_| fail(1).is_ok()).count(), 10, "failures of strangers do not count");
+    assert_eq!(
+        (2..100).map(|n| (0..20).filter(|_| fail(n).is_ok()).count()).sum::<usize>(),
+        90,
+        "the limit of the user over many sessions"
+    );
     let other = UserId::new(uuid::Uuid::from_u128(2));
     assert!(throttle.confirmation(session(999), other).is_ok());
 
     let change = |n: u128| throttle.address_change(session(n), other).map(|open| open.end(&Ok(())));
-    assert_eq!((0..40).filter(|_| change(1000).is_ok()).count(), 10, "a change that succeeds tells as much");
+    assert_eq!((0..40).filter(|_| change(1000).is_ok()).count(), 10, "a successful change counts as well");
 }
 
 #[test]
@@ -148,7 +152,7 @@ fn an_ipv6_network_is_one_client_and_a_mapped_address_is_its_ipv4() {
     assert_eq!(site("::ffff:192.0.2.1"), None);
 }
 
-/// A clock of which the test moves uptime and time of day.
+/// A clock whose time and uptime the test moves.
 fn clock(time: &Arc<AtomicI64>, uptime: &Arc<AtomicI64>) -> Clock {
     let (time, uptime) = (Arc::clone(time), Arc::clone(uptime));
     Clock::with_uptime(
@@ -163,19 +167,19 @@ fn unsaved(throttle: &Throttle) -> SavedAttempts {
 }
 
 #[test]
-fn a_restart_forgives_nothing_whatever_the_clock_does_meanwhile() {
+fn a_restart_keeps_the_counters_even_if_the_clock_was_moved() {
     const MINUTE: i64 = 60;
     let (time, uptime) = (Arc::new(AtomicI64::new(1_700_000_000)), Arc::new(AtomicI64::new(5000)));
     let before = Throttle::new(&settings(), &clock(&time, &uptime), [9; 32]);
     assert_eq!(failures(&before, "192.0.2.1", "ada", 12), 10);
-    let remembered = unsaved(&before);
-    assert_eq!(remembered.counters.len(), 3);
+    let saved = unsaved(&before);
+    assert_eq!(saved.counters.len(), 3);
 
     let restarted = |moved: i64| {
         let time = Arc::new(AtomicI64::new(1_700_000_000 + moved));
         let uptime = Arc::new(AtomicI64::new(0));
         let after = Throttle::new(&settings(), &clock(&time, &uptime), [3; 32]);
-        after.restore(remembered.clone());
+        after.restore(saved.clone());
         (after, uptime)
     };
     let retry_after = |throttle: &Throttle| {
@@ -188,7 +192,7 @@ fn a_restart_forgives_nothing_whatever_the_clock_does_meanwhile() {
     assert_eq!(retry_after(&restarted(2 * MINUTE).0), None);
     assert_eq!(failures(&restarted(MINUTE).0, "192.0.2.1", "ada", 12), 5, "half of the window is over");
 
-    // Set back by a year, the clock holds nobody longer than the window; set ahead by a year, it forgives.
+    // If the clock was set back by a year, the wait is at most the window. If it was set ahead, there is none.
     let year = 365 * 24 * 60 * MINUTE;
     let (after, uptime) = restarted(-year);
     assert_eq!(retry_after(&after), Some(12));
@@ -198,7 +202,7 @@ fn a_restart_forgives_nothing_whatever_the_clock_does_meanwhile() {
 }
 
 #[test]
-fn what_is_remembered_tells_neither_address_nor_account_and_differs_from_file_to_file() {
+fn saved_digests_depend_on_the_key() {
     let digests = |key| {
         let throttle = Throttle::new(&settings(), &Clock::system(), key);
         failures(&throttle, "192.0.2.1", "ada", 1);
