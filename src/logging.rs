@@ -1,4 +1,4 @@
-//! The form of log lines: text for people, or JSON, one object a line, both with UTC times and escaped control characters.
+//! Log lines: as text, or as JSON with one object per line. Both have UTC times and escaped control characters.
 
 use std::{
     fmt::{self, Write as _},
@@ -26,34 +26,34 @@ use crate::{
     sampling::Sampler,
 };
 
-/// Starts logging to stderr. Called once; a second call changes nothing.
+/// Starts logging to stderr. Further calls have no effect.
 pub fn start(settings: &Log) {
     let mut builder = Builder::new();
-    // Other crates' lines below warnings could show what they read off the wire.
+    // Below warnings, lines of other crates could contain what clients sent.
     builder.filter_level(settings.level.min(LevelFilter::Warn)).filter_module("patd", settings.level);
-    // It logs what ends a connection, without the address. We log the same with it.
+    // It logs errors of connections without the client's address. patd logs the same errors with it.
     builder.filter_module("actix_http::h1", LevelFilter::Off);
     builder.target(Target::Stderr);
-    // Decided once: otherwise each line would be searched for the styles that it has not.
+    // Decided here once. Otherwise each line would be searched for styles to remove.
     builder.write_style(WriteStyle::Always);
     let is_styled = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
     match settings.format {
         LogFormat::Text => builder.format(move |out, record| write_text(out, record, is_styled)),
         LogFormat::Json => builder.format(write_json),
     };
-    // An error means that a logger is there already.
+    // An error means that a logger is already set.
     if builder.try_init().is_ok() {
         panic::set_hook(Box::new(log_panic));
     }
 }
 
-/// The most panics that are logged in a second: some are caused by what a client sends.
-const PANICS_A_SECOND: u64 = 10;
+/// The most panics that are logged per second, because a client might cause them.
+const MAX_PANICS_PER_SECOND: u64 = 10;
 
-/// Logs a panic of any thread in the form of all lines. Its message is shown only where it stands in the source: one that
-/// was put together can hold what was sent, a secret too.
+/// Logs a panic as a normal log line. Shows the message only if it is a constant: a formatted message can contain what a
+/// client sent, even a secret.
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    static SAMPLER: LazyLock<Sampler> = LazyLock::new(|| Sampler::new(PANICS_A_SECOND, "panics", Level::Error));
+    static SAMPLER: LazyLock<Sampler> = LazyLock::new(|| Sampler::new(MAX_PANICS_PER_SECOND, "panics", Level::Error));
     if !SAMPLER.allows() {
         return;
     }
@@ -70,8 +70,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 fn write_text(out: &mut Formatter, record: &Record<'_>, is_styled: bool) -> io::Result<()> {
     let level = record.level();
     let style = if is_styled { out.default_level_style(level) } else { Style::new() };
-    let mut text = String::with_capacity(TYPICAL_LINE);
-    // Into a string, writing cannot fail.
+    let mut text = String::with_capacity(TYPICAL_LINE_LENGTH);
+    // Writing to a string cannot fail.
     let _ = write!(Escaped(&mut text), "{}", record.args());
     record.key_values().visit(&mut TextPairs(&mut text)).map_err(io::Error::other)?;
     writeln!(out, "{} {style}{level:<5}{style:#} {text}", now())
@@ -86,11 +86,11 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     line.insert("target".into(), record.target().into());
     line.insert("message".into(), record.args().to_string().into());
     line.extend(pairs.0);
-    writeln!(out, "{}", escape_the_rest(serde_json::Value::Object(line).to_string()))
+    writeln!(out, "{}", escape_more(serde_json::Value::Object(line).to_string()))
 }
 
-/// JSON escapes the control characters below the space alone.
-fn escape_the_rest(line: String) -> String {
+/// Escapes the characters that JSON itself does not escape: it escapes only control characters below the space.
+fn escape_more(line: String) -> String {
     if !line.contains(must_be_escaped) {
         return line;
     }
@@ -108,27 +108,25 @@ fn escape_the_rest(line: String) -> String {
     escaped
 }
 
-/// What could forge a line, drive a terminal, or show a line in another order than it is in.
+/// Whether the character could forge a line, control a terminal, or change the order in which a line is shown.
 fn must_be_escaped(c: char) -> bool {
     c.is_control() || text::is_hidden(c)
 }
 
-/// In bytes, of a request.
-const TYPICAL_LINE: usize = 256;
+/// The length of a typical line of the access log, in bytes.
+const TYPICAL_LINE_LENGTH: usize = 256;
 
 fn now() -> String {
     // Utc::now panics where the clock is before 1970.
     DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// Writes with control and hidden characters escaped.
-///
-/// Every request has its line, so nothing is copied that need not be.
+/// Escapes control and hidden characters. Every request writes a line, so this avoids copies.
 struct Escaped<'t>(&'t mut String);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // Nearly always, and found out many bytes at a time.
+        // The usual case. The loop has no early exit, so that the compiler checks many bytes at a time.
         if text.bytes().fold(true, |all, byte| all & (b' '..=b'~').contains(&byte)) {
             self.0.push_str(text);
             return Ok(());
@@ -144,7 +142,7 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
-/// Writes the key-value pairs of a record as ` key=value`, quoted where the value could be misread.
+/// Writes the key-value pairs of a record as ` key=value`. Quotes values that would be ambiguous.
 struct TextPairs<'t>(&'t mut String);
 
 impl<'kvs> VisitSource<'kvs> for TextPairs<'_> {
@@ -193,15 +191,15 @@ mod tests {
     }
 
     #[test]
-    fn a_json_line_drives_no_terminal() {
+    fn a_json_line_cannot_control_the_terminal() {
         let text = "a\u{7f}\u{9b}31m\u{1b}é\u{202e}\u{e0041}";
-        let line = escape_the_rest(serde_json::Value::from(text).to_string());
+        let line = escape_more(serde_json::Value::from(text).to_string());
         assert_eq!(line, r#""a\u007f\u009b31m\u001bé\u202e\udb40\udc41""#);
         assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
     }
 
     #[test]
-    fn a_value_that_could_be_misread_is_quoted() {
+    fn an_ambiguous_value_is_quoted() {
         let pairs = [("route", "/api/user"), ("agent", "a \"b\"\nc"), ("none", ""), ("sum", "1=1")];
         let mut text = String::new();
         kv::Source::visit(&pairs[..], &mut TextPairs(&mut text)).unwrap();

@@ -1,12 +1,11 @@
-//! Which threads step back where there are too few cores for all.
+//! Lowers the priority of threads that do background work.
 
-/// Lets the threads that answer requests go before the calling one, by so many steps of niceness: Linux has one a thread,
-/// other systems have one a process, which stays as it is. The thread still gets a share of a busy core. Where the system
-/// refuses, all stay alike.
+/// Raises the niceness of the calling thread, so that threads that answer requests come first on a busy core. Only on Linux,
+/// where each thread has its own niceness. A failure is only logged.
 pub(crate) fn lower_priority(steps: i32) {
     #[cfg(target_os = "linux")]
     if let Err(error) = linux::lower(steps) {
-        log::debug!("a thread keeps its priority: {error}");
+        log::debug!("the priority of a thread cannot be lowered: {error}");
     }
     #[cfg(not(target_os = "linux"))]
     let _ = steps;
@@ -30,12 +29,12 @@ mod linux {
         use super::*;
 
         #[test]
-        fn a_thread_steps_back_alone() {
-            let own = || getpriority_process(Some(gettid())).unwrap();
-            let before = own();
-            let stepped_back = std::thread::spawn(move || lower(3).map(|()| own())).join().unwrap();
-            assert_eq!(stepped_back, Ok((before + 3).min(19)));
-            assert_eq!(own(), before);
+        fn only_the_calling_thread_gets_a_lower_priority() {
+            let niceness = || getpriority_process(Some(gettid())).unwrap();
+            let before = niceness();
+            let lowered = std::thread::spawn(move || lower(3).map(|()| niceness())).join().unwrap();
+            assert_eq!(lowered, Ok((before + 3).min(19)));
+            assert_eq!(niceness(), before);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A fixed set of threads that run blocking work.
 //!
-//! Tokio makes the threads of its blocking pool when they are needed and panics when the system refuses one. These are
-//! all made at once, so that a process which has started never needs another.
+//! Tokio starts the threads of its blocking pool on demand and panics if the system refuses one. These all start at once,
+//! so that a server that has started needs no further thread.
 
 use std::{
     io,
@@ -16,25 +16,25 @@ use crate::priority::lower_priority;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The work panicked, and nothing is known of its outcome.
+/// The work panicked, so its outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the work panicked")]
 pub(crate) struct Panicked;
 
-/// Threads that wait for work. Dropping this completes the work that was queued, then ends them.
+/// Threads that wait for work. Dropping this completes the queued work, then ends the threads.
 pub(crate) struct Threads {
     queue: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Threads {
-    /// Starts `count` threads, or none if the system refuses one of them.
+    /// Starts `count` threads. If the system refuses one, ends the others and fails.
     pub(crate) fn start(name: &str, count: usize) -> io::Result<Self> {
-        Self::start_behind(name, count, 0)
+        Self::start_with_lower_priority(name, count, 0)
     }
 
-    /// The same with threads that let others go before by so many steps ([`lower_priority`]).
-    pub(crate) fn start_behind(name: &str, count: usize, steps: i32) -> io::Result<Self> {
+    /// Starts threads with a lower priority ([`lower_priority`]).
+    pub(crate) fn start_with_lower_priority(name: &str, count: usize, steps: i32) -> io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::unbounded();
         let mut started = Self { queue: Some(queue), threads: Vec::with_capacity(count) };
         for _ in 0..count {
@@ -49,19 +49,19 @@ impl Threads {
         Ok(started)
     }
 
-    /// Queues `work` and waits for what it answers. The work is done even if the caller stops waiting.
+    /// Queues `work` and waits for its result. The work is done even if the caller stops waiting.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Panicked> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move || {
-            // The caller may have left.
+            // The caller may have stopped waiting.
             let _ = reply.send(work());
         });
         let queued = self.queue.as_ref().is_some_and(|queue| queue.send(job).is_ok());
-        debug_assert!(queued, "the threads wait for as long as this lives");
-        // The reply is dropped without an answer only where the work unwound.
+        debug_assert!(queued, "the threads run as long as this exists");
+        // The sender is dropped without a result only if the work panicked.
         answer.await.map_err(|_| Panicked)
     }
 }
@@ -77,7 +77,7 @@ impl Drop for Threads {
 
 fn run(jobs: &Receiver<Job>) {
     for job in jobs {
-        // A panic was told of by the panic hook, and the caller learns of it; the thread goes on.
+        // The panic hook has logged a panic, and the caller gets an error. The thread continues.
         drop(catch_unwind(AssertUnwindSafe(job)));
     }
 }
@@ -91,21 +91,21 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_goes_on_after_work_that_panicked() {
+    fn a_thread_continues_after_work_that_panicked() {
         let threads = Threads::start("test", 1).unwrap();
         assert_eq!(block_on(threads.run(|| -> u8 { panic!("on purpose") })), Err(Panicked));
         assert_eq!(block_on(threads.run(|| 7)), Ok(7));
     }
 
     #[test]
-    fn dropping_completes_what_was_queued_though_nobody_waits() {
+    fn dropping_completes_the_queued_work_even_if_nobody_waits() {
         let threads = Threads::start("test", 1).unwrap();
         let (done, seen) = crossbeam_channel::unbounded();
         block_on(async {
             for n in 0..3 {
                 let done = done.clone();
                 let mut work = Box::pin(threads.run(move || done.send(n)));
-                // The first poll queues the work; then the caller leaves.
+                // The first poll queues the work; then the caller stops waiting.
                 std::future::poll_fn(|context| {
                     let _ = work.as_mut().poll(context);
                     std::task::Poll::Ready(())

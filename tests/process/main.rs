@@ -13,6 +13,7 @@ mod foreign_log;
 mod harness;
 mod locks;
 mod logs;
+mod malformed;
 mod overwritten;
 mod pressure;
 mod quiet;

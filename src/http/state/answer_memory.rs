@@ -37,7 +37,7 @@ impl AnswerMemory {
     /// A request waits for memory no longer than `timeout`. Starts the threads.
     pub(super) fn new(timeout: Duration) -> io::Result<Self> {
         Ok(Self {
-            threads: Threads::start_behind("patd-answer", THREADS, NICE)?,
+            threads: Threads::start_with_lower_priority("patd-answer", THREADS, NICE)?,
             total: Arc::new(Semaphore::new(TOTAL as usize)),
             accounts: Mutex::default(),
             timeout,

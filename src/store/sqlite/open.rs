@@ -138,7 +138,8 @@ impl SqliteStore {
         let (pool, long_readers) = (readers(settings.readers)?, readers(settings.readers.div_ceil(2))?);
         let waiters = Threads::start("patd-reader", POINT_READ_WAITERS).map_err(failed)?;
         let long_threads =
-            Threads::start_behind("patd-list", long_readers.max_size() as usize, LIST_STEPS_BACK).map_err(failed)?;
+            Threads::start_with_lower_priority("patd-list", long_readers.max_size() as usize, LIST_STEPS_BACK)
+                .map_err(failed)?;
         let inventory_reader = readers(1)?;
         let inventory_thread = Threads::start("patd-inventory", 1).map_err(failed)?;
         let changes = Arc::new(Changes::new());
