@@ -6,6 +6,7 @@
 
 pub mod cache;
 mod credentials;
+mod invalidation;
 mod inventory;
 mod reply;
 mod rotation;

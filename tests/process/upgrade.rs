@@ -1,4 +1,4 @@
-//! A database of an older release is stepped up by the first start, however often that start is killed.
+//! The first start upgrades a database of an older schema, also if it is killed at any point.
 
 use std::fs;
 
@@ -6,15 +6,15 @@ use rusqlite::Connection as Database;
 
 use crate::harness::Place;
 
-/// The schema as it was released.
-const V2: &str = include_str!("../../src/store/sqlite/migrations/v2.sql");
+/// The schema of version 6.
+const V6: &str = include_str!("../../src/store/sqlite/migrations/v6.sql");
 const VERSION: i64 = 7;
 
 const TOKENS: u32 = 8_000;
 /// The most that the log grows between two of the moments at which the server is killed.
-const STRIDE: u64 = 192 << 10;
+const STRIDE: u64 = 48 << 10;
 
-/// All that version 2 kept, row by row.
+/// The rows of version 6.
 const KEPT: [&str; 4] = [
     "SELECT hex(id) || name || email || email_canonical || password_hash || created_at || coalesce(disabled_at, '-')
      FROM users ORDER BY id",
@@ -36,24 +36,32 @@ fn kept(database: &Database) -> Vec<Vec<String>> {
     KEPT.iter().map(|sql| rows(database, sql)).collect()
 }
 
-/// Seven users with tokens in every state, the newest of which are gone, as a server of version 2 leaves them.
+/// Seven users with tokens in every state, of which the newest were deleted.
 fn older(place: &Place) -> Vec<Vec<String>> {
     let database = Database::open(place.path("older.db")).unwrap();
-    database.execute_batch(V2).unwrap();
+    database.execute_batch(V6).unwrap();
     database
         .execute_batch(&format!(
-            "PRAGMA user_version = 2; PRAGMA application_id = 0x70617464;
+            "PRAGMA user_version = 6; PRAGMA application_id = 0x70617464;
              BEGIN;
              WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 7)
-             INSERT INTO users (id, name, email, email_canonical, password_hash, created_at, disabled_at)
-             SELECT randomblob(16), 'n', n || '@x', n || '@x', '$argon2id$', 1700000000 + n, nullif(n, 3) FROM n;
+             INSERT INTO users (id, name, email, email_canonical, password_hash, created_at, disabled_at,
+                                current_environment_id)
+             SELECT randomblob(16), 'n', n || '@x', n || '@x', '$argon2id$', 1700000000 + n, nullif(n, 3), randomblob(16)
+             FROM n;
+             INSERT INTO environments (id, owner_id, name, is_default, created_at)
+             SELECT current_environment_id, id, 'Default', 1, 1 FROM users;
              INSERT INTO sessions SELECT randomblob(16), id, randomblob(32), NULL, 1, 1, 9999999999 FROM users;
              WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {TOKENS})
-             INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, last_used_at, revoked_at)
+             INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, last_used_at, revoked_at,
+                                 revoked_reason, family_id)
              SELECT randomblob(16), (SELECT id FROM users WHERE email = (n % 7 + 1) || '@x'), randomblob(32), 'abcd',
                     'token ' || n, 'calls:read user:read', n, iif(n % 3 = 0, 9999999999, NULL), nullif(n % 2, 0),
-                    iif(n % 5 = 0, n, NULL)
+                    iif(n % 5 = 0, n, NULL), iif(n % 5 = 0, 'revoked_by_owner', NULL), randomblob(16)
              FROM n;
+             UPDATE tokens SET rotated_from = (SELECT p.id FROM tokens p WHERE p.number = tokens.number - 1),
+                               family_id = (SELECT p.family_id FROM tokens p WHERE p.number = tokens.number - 1)
+             WHERE number % 2 = 0;
              DELETE FROM tokens WHERE number > {TOKENS} - 10;
              COMMIT;"
         ))

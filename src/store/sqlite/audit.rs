@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use rusqlite::{Connection, named_params, params};
 
-use super::{SqliteStore, row};
+use super::row;
 use crate::{
     domain::{
         audit::{Attribution, Entry, Event},
@@ -69,16 +69,8 @@ pub(super) fn list(
 const STRETCH: u32 = 5000;
 const MOST: u32 = 200;
 
-pub(super) async fn prune(store: &SqliteStore, before: Timestamp) -> Result<u64, StoreError> {
-    let events = store.read_long(move |connection| find_old(connection, before)).await?;
-    match events.is_empty() {
-        true => Ok(0),
-        false => store.write(Vec::new(), move |connection| delete(connection, &events, before)).await,
-    }
-}
-
 /// Some of the events from before that time.
-fn find_old(connection: &Connection, before: Timestamp) -> Result<Vec<i64>, StoreError> {
+pub(super) fn find_old(connection: &Connection, before: Timestamp) -> Result<Vec<i64>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT seq FROM (SELECT seq, at FROM audit_events ORDER BY seq LIMIT :stretch) WHERE at < :before LIMIT :most",
     )?;

@@ -20,7 +20,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{locks::Database, migrations, watch::Watch};
+use super::{locks::Database, schema, watch::Watch};
 use crate::store::{Change, Observer};
 
 /// How often an idle writer looks: often enough that a look may be late and still in time for [`STALENESS`].
@@ -138,9 +138,9 @@ impl Probe {
         if self.version == Some(version) {
             return Ok(false);
         }
-        let schema = number("PRAGMA user_version")?;
-        if schema > migrations::VERSION {
-            self.watch.give_up(schema, migrations::VERSION);
+        let version_of_schema = number("PRAGMA user_version")?;
+        if version_of_schema > schema::VERSION {
+            self.watch.give_up(version_of_schema, schema::VERSION);
         }
         self.version = Some(version);
         Ok(true)

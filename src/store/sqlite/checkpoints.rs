@@ -35,7 +35,6 @@
 //! acknowledged before all of the log of an earlier process is in the file and synced ([`LogBinder::draw_first_nonce`] again).
 
 use std::{
-    cell::Cell,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -52,6 +51,7 @@ use super::{
     binding::binder::LogBinder,
     checkpoint::{CheckpointResult, PASSIVE, PATIENCE, RESTART, checkpoint},
     locks::Database,
+    log_length,
     watch::Watch,
 };
 use crate::priority::lower_priority;
@@ -77,16 +77,6 @@ impl Default for CheckpointThresholds {
     fn default() -> Self {
         Self { fold: 2048, rest: 512, bound: 16 * 1024 }
     }
-}
-
-thread_local! {
-    /// How long the log was after the last commit of this thread: its hook is a plain function.
-    static LENGTH: Cell<u32> = const { Cell::new(0) };
-}
-
-/// How many frames the log had after the last commit of the thread that calls this, the writer's.
-pub(super) fn length() -> u32 {
-    LENGTH.get()
 }
 
 /// The log as the writer sees it. Dropping it ends the thread, so that the writer's connection can be the last to close.
@@ -153,18 +143,9 @@ impl Wal {
         })
     }
 
-    /// Makes the writer's connection report to this thread, which is to be the one that calls [`Wal::keep_short`].
-    pub(super) fn watch(connection: &Connection) {
-        LENGTH.set(0);
-        connection.wal_hook(Some(|_, pages| {
-            LENGTH.set(u32::try_from(pages).unwrap_or(0));
-            Ok(())
-        }));
-    }
-
     /// Does what the length of the log asks for. Called by the writer between two transactions.
     pub(super) fn keep_short(&mut self, connection: &Connection) {
-        let length = LENGTH.get();
+        let length = log_length::get();
         if !self.files.watch.may_checkpoint() {
             // The log stays as it is.
         } else if length < self.limits.fold {
@@ -219,7 +200,7 @@ impl Wal {
         }
         self.bound_at = match restarted {
             Ok(CheckpointResult { busy: false, .. }) => {
-                LENGTH.set(0);
+                log_length::reset();
                 self.limits.bound
             }
             Ok(_) => {

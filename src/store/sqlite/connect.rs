@@ -10,7 +10,10 @@ use std::{
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi, functions::FunctionFlags};
 
-use super::{Access, SqliteSettings, watch::Watch};
+use super::{
+    settings::{Access, SqliteSettings},
+    watch::Watch,
+};
 use crate::domain::text;
 
 /// More than there are statements, so that none is ever prepared twice.

@@ -16,7 +16,7 @@ use rustix::{
     process::geteuid,
 };
 
-use super::{error::OpenError, file::beside};
+use super::{identity::beside, open_error::OpenError};
 use crate::store::StoreError;
 
 /// The database, its log, the `-shm`, the directory; and some to spare.
@@ -144,6 +144,10 @@ pub(super) fn expect_writable_mount(database: &Path) -> Result<(), StoreError> {
         Err(Errno::ROFS) => Err(StoreError::Unavailable(reason(&Errno::ROFS.into()))),
         _ => Ok(()),
     }
+}
+
+pub(super) fn inaccessible(path: &Path, error: &io::Error) -> OpenError {
+    OpenError::Inaccessible { path: path.to_owned(), detail: reason(error) }
 }
 
 pub(super) fn not_writable(path: PathBuf, error: &io::Error) -> OpenError {

@@ -16,7 +16,7 @@ use crate::{
         id::{EnvironmentId, TokenId, UserId},
         text::Name,
     },
-    store::{Change, Conflict, EnvironmentQuery, StoreError},
+    store::{Change, Conflict, EnvironmentQuery, StoreError, invalidation},
 };
 
 /// By two primary keys.
@@ -180,7 +180,8 @@ pub(super) fn delete(
     if owner.is_default {
         return Err(StoreError::Conflict(Conflict::DefaultEnvironment));
     }
-    changes.push(Change::User(owner.owner));
+    // Also for the tokens of the environment, which are deleted with it.
+    changes.extend(invalidation::user(owner.owner));
     // The rows of its tokens go with it, so that no secret of theirs is found by any look-up; the trail keeps that each
     // was revoked.
     for token in live_tokens(connection, id, by)? {
@@ -193,7 +194,7 @@ pub(super) fn delete(
     }
     // Before the environment goes: at the end of the transaction, nobody may work in what is not there.
     for moved in leave(connection, id, None, owner.owner, by)? {
-        changes.push(Change::User(moved));
+        changes.extend(invalidation::user(moved));
     }
     connection
         .prepare_cached("DELETE FROM environments WHERE id = :id")?

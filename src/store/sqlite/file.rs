@@ -1,14 +1,13 @@
-//! The database as a file: its one name, its creation, its identity. [`super::locks`] keeps it open and locks it.
+//! The database as a file: its canonical path, its creation, and warnings about it. [`super::locks`] opens and locks it.
 
 use std::{
-    ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use super::{diagnosis, error::OpenError};
+use super::{diagnosis::inaccessible, open_error::OpenError};
 use crate::domain::text::shell_word;
 
 /// The one absolute path of the file, symbolic links resolved, so that every spelling of it meets the same lock.
@@ -25,13 +24,6 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
         result => result,
     };
     resolve().map_err(|error| inaccessible(path, &error))
-}
-
-/// The path of a file beside the database: `-wal`, `-shm`.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }
 
 /// Makes an empty file that only its owner may read, before SQLite would make one with the umask's mode. SQLite gives
@@ -83,23 +75,3 @@ pub(super) fn warn_if_many_names(path: &Path) {
 const OTHERS: u32 = 0o007;
 /// A group that reads may be one that makes backups.
 const GROUP_WRITES: u32 = 0o020;
-
-pub(super) fn inaccessible(path: &Path, error: &io::Error) -> OpenError {
-    OpenError::Inaccessible { path: path.to_owned(), detail: diagnosis::reason(error) }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileId {
-    pub(super) device: u64,
-    pub(super) inode: u64,
-}
-
-impl FileId {
-    pub(super) fn new(metadata: &fs::Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
-    }
-
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
-        fs::metadata(path).map(|metadata| Self::new(&metadata))
-    }
-}

@@ -7,15 +7,12 @@ use std::{fs, os::unix::ffi::OsStrExt, path::Path, time::Duration};
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::{
-    binding::Binding,
-    diagnosis,
-    error::OpenError,
-    file::{beside, inaccessible},
-    migrations,
+    binding::row::Binding,
+    diagnosis::{self, inaccessible},
+    identity::beside,
+    open_error::OpenError,
+    schema::{APPLICATION_ID, OLDEST, VERSION},
 };
-
-/// "patd" in ASCII, by which the file says whose it is.
-pub(super) const APPLICATION_ID: i64 = 0x7061_7464;
 
 /// A larger file is not read in full, so that a restart stays a matter of milliseconds.
 const QUICK_CHECK_LIMIT: u64 = 16 << 20;
@@ -142,7 +139,7 @@ fn examine(connection: &Connection, check: Option<&str>) -> rusqlite::Result<Fin
         objects: number("SELECT count(*) FROM sqlite_schema")?,
         damage: None,
     };
-    if finding.application_id == APPLICATION_ID && finding.version <= migrations::VERSION {
+    if finding.application_id == APPLICATION_ID && finding.version <= VERSION {
         read_roots(connection)?;
         if let Some(check) = check {
             let answer: String = connection.query_row(check, [], |row| row.get(0))?;
@@ -183,8 +180,11 @@ fn verdict(path: &Path, finding: Finding) -> Result<Found, OpenError> {
     if finding.application_id != APPLICATION_ID || finding.version < 1 {
         return Err(OpenError::Foreign { path });
     }
-    if finding.version > migrations::VERSION {
-        return Err(OpenError::Newer { path, found: finding.version, known: migrations::VERSION });
+    if finding.version > VERSION {
+        return Err(OpenError::Newer { path, found: finding.version, known: VERSION });
+    }
+    if finding.version < OLDEST {
+        return Err(OpenError::TooOld { path, found: finding.version, oldest: OLDEST });
     }
     match finding.damage {
         Some(detail) => Err(OpenError::Corrupt { path, detail }),

@@ -33,8 +33,10 @@ use std::{
 };
 
 use super::{
-    error::OpenError,
-    file::{FileId, beside, inaccessible},
+    byte_locks::{self, Bytes},
+    diagnosis::inaccessible,
+    identity::{FileId, beside},
+    open_error::OpenError,
 };
 
 /// How long an opening waits for another one. Only an upgrade of a large database takes longer.
@@ -97,7 +99,7 @@ impl Database {
 
     /// Takes the lock of the server. [`OpenError::Served`].
     pub(super) fn serve(&self) -> Result<(), OpenError> {
-        match system::lock(&self.file, SERVING) {
+        match byte_locks::lock(&self.file, SERVING) {
             Ok(true) => Ok(()),
             Ok(false) => Err(OpenError::Served { path: self.path.clone() }),
             Err(error) => Err(self.unlockable(&error)),
@@ -106,12 +108,12 @@ impl Database {
 
     /// Whether another process, or another opening in this one, is the server.
     pub(super) fn is_served_by_another(&self) -> io::Result<bool> {
-        system::is_locked_by_another(&self.file, SERVING)
+        byte_locks::is_locked_by_another(&self.file, SERVING)
     }
 
     /// Whether other processes have the database open. Where that cannot be known, it says no.
     pub(super) fn has_company(&self) -> bool {
-        system::is_locked_by_another(&self.file, NAMES).unwrap_or(false)
+        byte_locks::is_locked_by_another(&self.file, NAMES).unwrap_or(false)
     }
 
     /// Waits until nobody else opens the database, and keeps others from it until the answer is dropped.
@@ -119,7 +121,7 @@ impl Database {
     pub(super) fn begin_opening(&self, patience: Duration) -> Result<Opening<'_>, OpenError> {
         let start = Instant::now();
         loop {
-            match system::lock(&self.file, OPENING) {
+            match byte_locks::lock(&self.file, OPENING) {
                 Ok(true) => return Ok(Opening(self)),
                 Ok(false) if start.elapsed() < patience => thread::sleep(INTERVAL),
                 Ok(false) => return Err(OpenError::Opening { path: self.path.clone() }),
@@ -136,7 +138,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if let Err(error) = system::unlock(&self.file, ALL) {
+        if let Err(error) = byte_locks::unlock(&self.file, ALL) {
             log::error!("store: the locks on {} cannot be released: {error}", self.path.display());
         }
     }
@@ -153,10 +155,10 @@ impl Opening<'_> {
         let join = || {
             let before = Bytes { start: NAMES.start, end: own };
             let behind = Bytes { start: own + 1, end: NAMES.end };
-            let is_locked = |bytes| system::is_locked_by_another(&database.file, bytes);
+            let is_locked = |bytes| byte_locks::is_locked_by_another(&database.file, bytes);
             let by_other_name = is_locked(before)? || is_locked(behind)?;
             let company = if is_locked(NAMES)? { Company::Others } else { Company::Alone };
-            system::lock_shared(&database.file, Bytes { start: own, end: own + 1 })?;
+            byte_locks::lock_shared(&database.file, Bytes { start: own, end: own + 1 })?;
             Ok((by_other_name, company))
         };
         match join().map_err(|error| database.unlockable(&error))? {
@@ -168,7 +170,7 @@ impl Opening<'_> {
 
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
-        if let Err(error) = system::unlock(&self.0.file, OPENING) {
+        if let Err(error) = byte_locks::unlock(&self.0.file, OPENING) {
             log::error!("store: the lock on {} cannot be released: {error}", self.0.path.display());
         }
     }
@@ -184,13 +186,6 @@ fn name(path: &Path) -> io::Result<i64> {
     let mut number = [0; 8];
     hasher.finalize_xof().fill(&mut number);
     Ok(i64::from_le_bytes(number).rem_euclid(COUNT_OF_NAMES))
-}
-
-/// A range of bytes. They need not exist.
-#[derive(Clone, Copy, Debug)]
-struct Bytes {
-    start: i64,
-    end: i64,
 }
 
 /// Those that SQLite locks.
@@ -229,83 +224,5 @@ impl OlderServerLock {
         if let Err(error) = fs::remove_file(&self.path) {
             log::debug!("store: {} cannot be removed: {error}", self.path.display());
         }
-    }
-}
-
-#[cfg(target_os = "linux")]
-mod system {
-    use std::{fs::File, io};
-
-    use nix::{
-        errno::Errno,
-        fcntl::{FcntlArg, fcntl},
-        libc,
-    };
-
-    use super::Bytes;
-
-    fn request(kind: i32, bytes: Bytes) -> libc::flock {
-        libc::flock {
-            // They are small constants, of a type that depends on the system.
-            l_type: kind as _,
-            l_whence: libc::SEEK_SET as _,
-            l_start: bytes.start,
-            l_len: bytes.end - bytes.start,
-            l_pid: 0,
-        }
-    }
-
-    fn set(file: &File, kind: i32, bytes: Bytes) -> io::Result<bool> {
-        match fcntl(file, FcntlArg::F_OFD_SETLK(&request(kind, bytes))) {
-            Ok(_) => Ok(true),
-            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    pub(super) fn lock(file: &File, bytes: Bytes) -> io::Result<bool> {
-        set(file, libc::F_WRLCK, bytes)
-    }
-
-    pub(super) fn lock_shared(file: &File, bytes: Bytes) -> io::Result<bool> {
-        set(file, libc::F_RDLCK, bytes)
-    }
-
-    pub(super) fn unlock(file: &File, bytes: Bytes) -> io::Result<()> {
-        set(file, libc::F_UNLCK, bytes).map(drop)
-    }
-
-    pub(super) fn is_locked_by_another(file: &File, bytes: Bytes) -> io::Result<bool> {
-        if bytes.start == bytes.end {
-            // A length of zero would mean: to the end of the file.
-            return Ok(false);
-        }
-        let mut found = request(libc::F_WRLCK, bytes);
-        fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))?;
-        Ok(i32::from(found.l_type) != libc::F_UNLCK)
-    }
-}
-
-/// Other systems have no such locks that a program may use: there nothing keeps a second server out.
-#[cfg(not(target_os = "linux"))]
-mod system {
-    use std::{fs::File, io};
-
-    use super::Bytes;
-
-    pub(super) fn lock(_: &File, _: Bytes) -> io::Result<bool> {
-        Ok(true)
-    }
-
-    pub(super) fn lock_shared(_: &File, _: Bytes) -> io::Result<bool> {
-        Ok(true)
-    }
-
-    pub(super) fn unlock(_: &File, _: Bytes) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn is_locked_by_another(_: &File, _: Bytes) -> io::Result<bool> {
-        Ok(false)
     }
 }

@@ -1,40 +1,15 @@
-//! Brings a database to the current schema: a fresh one from schema.sql, an older one step by step.
+//! Brings a database to the current schema: a new one from schema.sql, an older one step by step.
 //!
-//! A step that was released is never edited: what it made is on somebody's disk.
+//! A released step is never edited, because databases exist that it has upgraded.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, config::DbConfig};
 
-use super::inspection::APPLICATION_ID;
+use super::schema::{APPLICATION_ID, OLDEST, SCHEMA, VERSION};
 
-/// The whole current schema.
-const SCHEMA: &str = include_str!("../../../schema.sql");
+/// The step at index `n` leads from version `OLDEST + n` to the next.
+const STEPS: &[&str] = &[include_str!("migrations/step_6_to_7.sql")];
 
-/// The step at index `n` leads from version `n + 1` to the next.
-const STEPS: &[&str] = &[
-    ROOM_FOR_ENVIRONMENTS,
-    include_str!("migrations/step_2_to_3.sql"),
-    INDEXES_FOR_ENVIRONMENTS,
-    include_str!("migrations/step_4_to_5.sql"),
-    include_str!("migrations/step_5_to_6.sql"),
-    include_str!("migrations/step_6_to_7.sql"),
-];
-
-/// The version of the current schema.
-pub(super) const VERSION: i64 = version(STEPS);
-
-const ROOM_FOR_ENVIRONMENTS: &str = "
-    ALTER TABLE users ADD COLUMN current_environment_id BLOB CHECK (length(current_environment_id) = 16);
-    ALTER TABLE tokens ADD COLUMN environment_id BLOB CHECK (length(environment_id) = 16);
-    DROP INDEX tokens_live_by_owner;
-    CREATE INDEX tokens_live_by_owner ON tokens (owner_id, expires_at, revoked_at, environment_id)
-        WHERE revoked_at IS NULL AND environment_id IS NULL;
-";
-
-const INDEXES_FOR_ENVIRONMENTS: &str = "
-    CREATE INDEX users_by_current_environment ON users (current_environment_id);
-    CREATE INDEX tokens_live_by_environment ON tokens (environment_id, expires_at, revoked_at)
-        WHERE revoked_at IS NULL AND environment_id IS NOT NULL;
-";
+const _: () = assert!(version(STEPS) == VERSION, "there is a step to each version");
 
 /// Why a database was not brought to the current schema.
 #[derive(Debug, thiserror::Error)]
@@ -43,23 +18,26 @@ pub(super) enum MigrationError {
     Sqlite(#[from] rusqlite::Error),
     #[error("schema {0} is newer")]
     Newer(i64),
+    #[error("schema {0} is too old")]
+    TooOld(i64),
     #[error("it is a database of another program")]
     Foreign,
     #[error("rows of {0} refer to what is not there")]
     Dangling(String),
 }
 
-/// Does whatever is missing. Two processes may do so at once.
+/// Takes all missing steps. Two processes may do so at once.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
     migrate_to(connection, SCHEMA, STEPS)
 }
 
 const fn version(steps: &[&str]) -> i64 {
-    steps.len() as i64 + 1
+    OLDEST + steps.len() as i64
 }
 
-/// Foreign keys are switched off meanwhile, which no transaction can do: where a step replaces a table, its DROP would
-/// delete the rows that refer to it. Each step checks them all instead. So is the mode that defends the schema's text.
+/// Foreign keys and the defensive mode are off during the steps. A step that replaces a table drops it, and with foreign
+/// keys on this would delete the rows that refer to it; so each step checks all references at its end instead. Neither
+/// switch works inside a transaction.
 fn migrate_to(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<(), MigrationError> {
     let was_defensive = connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE)?;
     let migrated = unguard(connection).map_err(Into::into).and_then(|()| advance_to_the_end(connection, schema, steps));
@@ -72,7 +50,7 @@ fn unguard(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", false)
 }
 
-/// A step that failed while it edited the schema leaves that allowed, and what it edited in memory.
+/// A step that fails while it edits the schema leaves `writable_schema` on and its edits in memory: reset both.
 fn guard(connection: &Connection, is_defensive: bool) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA writable_schema = RESET")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -84,8 +62,8 @@ fn advance_to_the_end(connection: &mut Connection, schema: &str, steps: &[&str])
     Ok(())
 }
 
-/// Takes one step in a transaction of its own; `false` when none is left. What is missing is asked again inside the
-/// transaction, since another process may have taken the step meanwhile.
+/// Takes one step in a transaction of its own. Returns `false` when no step is left. The transaction asks again which step
+/// is missing, because another process may have taken it meanwhile.
 fn advance(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<bool, MigrationError> {
     if missing(connection, schema, steps)?.is_none() {
         return Ok(false);
@@ -96,7 +74,7 @@ fn advance(connection: &mut Connection, schema: &str, steps: &[&str]) -> Result<
     };
     transaction.execute_batch(sql)?;
     expect_no_dangling_rows(&transaction)?;
-    tell_others(&transaction)?;
+    notify_connections(&transaction)?;
     transaction.pragma_update(None, "user_version", to)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()?;
@@ -117,11 +95,12 @@ fn missing<'s>(
     match user_version(connection)? {
         current if current == known => Ok(None),
         current if current > known => Err(MigrationError::Newer(current)),
-        current => usize::try_from(current - 1)
+        current if current < 1 => Err(MigrationError::Foreign),
+        current => usize::try_from(current - OLDEST)
             .ok()
             .and_then(|step| steps.get(step))
             .map(|sql| Some((*sql, current + 1)))
-            .ok_or(MigrationError::Foreign),
+            .ok_or(MigrationError::TooOld(current)),
     }
 }
 
@@ -130,8 +109,9 @@ fn expect_no_dangling_rows(connection: &Connection) -> Result<(), MigrationError
     dangling.map_or(Ok(()), |table| Err(MigrationError::Dangling(table)))
 }
 
-/// SQLite tells other connections of a schema that statements changed, not of one whose text was edited.
-fn tell_others(connection: &Connection) -> rusqlite::Result<()> {
+/// Makes other connections read the schema again. SQLite does that by itself after a statement that changes the schema, but
+/// not after an edit of its text.
+fn notify_connections(connection: &Connection) -> rusqlite::Result<()> {
     let cookie: i64 = connection.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
     connection.pragma_update(None, "schema_version", cookie + 1)
 }

@@ -1,28 +1,24 @@
 //! How a database is opened: looked at before anything in it changes, locked, stepped up, and given its threads.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, io, path::Path, sync::Arc};
 
 use rusqlite::ErrorCode;
 
 use super::{
-    SqliteStore,
     binding::{acceptance, binder::LogBinder},
     changes::{Changes, SettleOnDrop},
     checkpoints::{CheckpointThresholds, Files, Wal},
-    connect, diagnosis,
-    error::OpenError,
-    file,
+    connect, diagnosis, file,
+    headroom::Headroom,
     health::Health,
     inspection::{self, Depth, Found},
     locks::{self, Company, Database, OlderServerLock},
     migrations::{self, MigrationError},
+    open_error::OpenError,
+    schema,
+    settings::{Access, SqliteSettings},
     shared::Shared,
-    tokens,
+    store::SqliteStore,
     watch::{Watch, Watcher},
     writer::{Queue, Tools, Writer},
 };
@@ -34,32 +30,6 @@ const POINT_READ_WAITERS: usize = 2;
 
 /// By how much lists let the threads that answer requests go before ([`crate::priority`]).
 const LIST_STEPS_BACK: i32 = 15;
-
-/// How the database is opened and shared.
-#[derive(Clone, Debug)]
-pub struct SqliteSettings {
-    /// The file.
-    pub path: PathBuf,
-    /// The most read-only connections.
-    pub readers: u32,
-    /// How long a read waits for one of them.
-    pub pool_timeout: Duration,
-    /// How long a write waits for another process to finish its own.
-    pub busy_timeout: Duration,
-    /// How many writes may wait.
-    pub write_queue: usize,
-}
-
-/// Who opens the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// The server: it creates a missing file, and keeps every other server out.
-    Server,
-    /// A tool that may create a missing file. It works beside a server.
-    Create,
-    /// A tool that refuses a missing file. It works beside a server.
-    Existing,
-}
 
 impl SqliteStore {
     /// Opens the database, creates it or brings it to this release's schema. What is not a sound database of patd is
@@ -96,9 +66,7 @@ impl SqliteStore {
         let depth = if log == acceptance::LogState::Unbound { Depth::Full } else { Depth::Quick };
         let found = inspection::inspect(&path, depth, settings.busy_timeout)?;
         let older_server = match found {
-            Found::Ours(version) if version < migrations::VERSION => {
-                keep_older_servers_out(&database, access, version)?
-            }
+            Found::Ours(version) if version < schema::VERSION => keep_older_servers_out(&database, access, version)?,
             Found::Ours(_) | Found::Empty => None,
         };
         if access == Access::Server {
@@ -109,7 +77,7 @@ impl SqliteStore {
             path: path.clone(),
             detail: diagnosis::explain(&error, &path),
         };
-        let failed = |error| file::inaccessible(&path, &error);
+        let failed = |error| diagnosis::inaccessible(&path, &error);
         let mut connection = connect::writer(&path, settings.busy_timeout).map_err(refused)?;
         migrations::migrate(&mut connection).map_err(|error| unmigrated(&path, &error))?;
         if let Some(lock) = older_server {
@@ -120,7 +88,7 @@ impl SqliteStore {
         let mut binder =
             LogBinder::new(Arc::clone(&database), Arc::clone(&watch), &connection, is_server).map_err(refused)?;
         if company == Company::Alone
-            && (log != acceptance::LogState::Empty || found != Found::Ours(migrations::VERSION))
+            && (log != acceptance::LogState::Empty || found != Found::Ours(schema::VERSION))
             // What a crash left, and what an upgrade wrote, is in the file before anything is added.
             && let Err(error) = binder.checkpoint_and_truncate(&connection)
         {
@@ -143,7 +111,7 @@ impl SqliteStore {
         let inventory_reader = readers(1)?;
         let inventory_thread = Threads::start("patd-inventory", 1).map_err(failed)?;
         let changes = Arc::new(Changes::new());
-        let headroom = Arc::new(tokens::Headroom::default());
+        let headroom = Arc::new(Headroom::default());
         changes.observe(Box::new({
             let headroom = Arc::clone(&headroom);
             move |change| {
@@ -192,7 +160,7 @@ fn existing_or_new(path: &Path, access: Access) -> Result<Database, OpenError> {
             }
             file::create_private(path)?;
         }
-        Err(error) => return Err(file::inaccessible(path, &error)),
+        Err(error) => return Err(diagnosis::inaccessible(path, &error)),
         Ok(metadata) if !metadata.is_file() => {
             return Err(OpenError::Inaccessible { path: path.to_owned(), detail: "it is not a regular file".into() });
         }
@@ -209,8 +177,10 @@ fn keep_older_servers_out(
     found: i64,
 ) -> Result<Option<OlderServerLock>, OpenError> {
     let path = database.path();
-    let in_use = || OpenError::InUse { path: path.to_owned(), found, known: migrations::VERSION };
-    if access != Access::Server && database.is_served_by_another().map_err(|error| file::inaccessible(path, &error))? {
+    let in_use = || OpenError::InUse { path: path.to_owned(), found, known: schema::VERSION };
+    if access != Access::Server
+        && database.is_served_by_another().map_err(|error| diagnosis::inaccessible(path, &error))?
+    {
         return Err(in_use());
     }
     OlderServerLock::take(path).map_err(|error| match error {
@@ -222,7 +192,8 @@ fn keep_older_servers_out(
 fn unmigrated(path: &Path, error: &MigrationError) -> OpenError {
     let path = path.to_owned();
     match error {
-        MigrationError::Newer(found) => OpenError::Newer { path, found: *found, known: migrations::VERSION },
+        MigrationError::Newer(found) => OpenError::Newer { path, found: *found, known: schema::VERSION },
+        MigrationError::TooOld(found) => OpenError::TooOld { path, found: *found, oldest: schema::OLDEST },
         MigrationError::Foreign => OpenError::Foreign { path },
         MigrationError::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
             OpenError::Corrupt { path, detail: error.to_string() }

@@ -22,7 +22,7 @@ use crate::{
         id::{SessionId, TokenId, UserId},
         token::{RevocationReason, Token},
     },
-    store::{Change, ChangedToken, Conflict, LeakReport, StoreError, Successors, TokenSelection},
+    store::{Change, ChangedToken, Conflict, LeakReport, StoreError, Successors, TokenSelection, invalidation},
 };
 
 /// Revokes a personal token of the owner.
@@ -76,7 +76,7 @@ fn end(
     by: &Attribution,
     changes: &mut Vec<Change>,
 ) -> Result<bool, StoreError> {
-    changes.push(Change::Token(id));
+    changes.extend(invalidation::token(id));
     let ended = connection
         .prepare_cached(
             "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason WHERE id = :id AND revoked_at IS NULL",
@@ -225,7 +225,7 @@ pub(super) fn revoke_leaked(
         found |= revoke_leaked_token(connection, *id, by, changes)?;
     }
     for id in &leaked.sessions {
-        changes.push(Change::Session(*id));
+        changes.extend(invalidation::session(*id));
         found |= end_leaked_session(connection, *id, by)?;
     }
     match leaked.presented {
@@ -284,13 +284,13 @@ pub(super) fn disable(
 ) -> Result<(ChangedToken, Successors), StoreError> {
     let named = lineage::find_personal(connection, owner, id)?;
     let later = lineage::later(connection, &named, by.at)?;
-    changes.push(Change::Token(id));
+    changes.extend(invalidation::token(id));
     if disable_one(connection, id, by)? {
         audit::record(connection, by, &disabled(owner, id))?;
     }
     let mut changed = Vec::new();
     for successor in &later.same_hands {
-        changes.push(Change::Token(*successor));
+        changes.extend(invalidation::token(*successor));
         if disable_one(connection, *successor, by)? {
             audit::record(connection, by, &disabled(owner, *successor).with(format!("with predecessor {id}")))?;
             changed.push(*successor);

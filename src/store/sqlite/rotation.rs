@@ -6,11 +6,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{
-    audit, lineage, row,
-    tokens::{self, Headroom},
-    users,
-};
+use super::{audit, headroom::Headroom, lineage, row, tokens, users};
 use crate::{
     domain::{
         audit::{Action, Actor, Attribution, Entry, Outcome, Target},
@@ -18,19 +14,8 @@ use crate::{
         time::Timestamp,
         token::{NewToken, RevocationReason, Token},
     },
-    store::{Change, ChangedToken, Conflict, Rotation, StoreError, SuccessorEnd},
+    store::{ChangedToken, Conflict, Rotation, StoreError, SuccessorEnd},
 };
-
-/// What a rotation may change of what look-ups by secret answer.
-pub(super) fn changes(rotation: &Rotation) -> Vec<Change> {
-    let mut changes = vec![Change::Added(rotation.hash), Change::Token(rotation.token)];
-    changes.extend(rotation.rotated_from.map(Change::Token));
-    if rotation.replace_unused {
-        // Which successor gives way is known only when it is done.
-        changes.push(Change::User(rotation.owner));
-    }
-    changes
-}
 
 pub(super) fn rotate(
     connection: &Connection,

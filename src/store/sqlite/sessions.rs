@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{audit, row, users};
+use super::{audit, row};
 use crate::{
     domain::{
         audit::{Action, Attribution, Entry, Target},
@@ -14,7 +14,7 @@ use crate::{
         session::{Session, SessionRecord},
         time::Timestamp,
     },
-    store::{Conflict, SessionQuery, SignIn, StoreError},
+    store::{Conflict, SessionQuery, StoreError},
 };
 
 /// Asked for every request of a signed-in person: by two unique indexes.
@@ -30,28 +30,6 @@ pub(super) fn expect_open(connection: &Connection, by: &Attribution) -> Result<(
         .prepare_cached("SELECT 1 FROM sessions WHERE id = :id")?
         .exists(named_params! {":id": session.uuid().into_bytes()})?;
     if open { Ok(()) } else { Err(StoreError::Conflict(Conflict::SessionEnded)) }
-}
-
-pub(super) fn sign_in(connection: &Connection, sign_in: &SignIn, by: &Attribution) -> Result<(), StoreError> {
-    let session = &sign_in.session.session;
-    users::expect_credentials(connection, session.user, &sign_in.verified)?;
-    if let Some(rehashed) = &sign_in.rehashed {
-        users::set_password(connection, session.user, rehashed)?;
-    }
-    connection
-        .prepare_cached(
-            "INSERT INTO sessions (id, user_id, hash, device_name, created_at, last_used_at, expires_at)
-             VALUES (:id, :user_id, :hash, :device_name, :created_at, :created_at, :expires_at)",
-        )?
-        .execute(named_params! {
-            ":id": session.id.uuid().into_bytes(),
-            ":user_id": session.user.uuid().into_bytes(),
-            ":hash": sign_in.session.hash.as_bytes(),
-            ":device_name": session.device_name.as_ref().map(|name| name.as_str()),
-            ":created_at": session.created_at.unix(),
-            ":expires_at": session.expires_at.unix(),
-        })?;
-    audit::record(connection, by, &Entry::done(session.user, Action::SessionCreated, Target::Session(session.id)))
 }
 
 pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Option<Arc<SessionRecord>>, StoreError> {

@@ -6,15 +6,10 @@
 
 use std::sync::Arc;
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
-
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use uuid::Uuid;
 
-use super::{audit, lineage, row, shared::Shared, users};
+use super::{audit, headroom::Headroom, lineage, row, shared::Shared, users};
 use crate::{
     domain::{
         audit::{Action, Attribution, Entry, Target},
@@ -103,7 +98,7 @@ pub(super) fn add(
         if left == 0 {
             return Err(StoreError::Conflict(Conflict::TooManyTokens));
         }
-        headroom.note(token.owner, max_live, left - 1);
+        headroom.record(token.owner, max_live, left - 1);
     }
     let token = insert(connection, token)?;
     audit::record(connection, by, &event(&token, Action::TokenCreated))?;
@@ -158,55 +153,6 @@ fn count_live(connection: &Connection, token: &NewToken, max_live: u32) -> Resul
         |row| row.get(0),
     )?;
     Ok(live)
-}
-
-/// How many more tokens an owner may have at the least, so that their live ones are not counted at every creation.
-///
-/// Revocation and expiry make room that is not noted here; when what is noted is used up, the count tells. Only
-/// another process could use up room unnoticed, and then all of this is forgotten before the next write.
-#[derive(Default)]
-pub(super) struct Headroom(Mutex<HashMap<UserId, Noted>>);
-
-struct Noted {
-    max_live: u32,
-    left: u32,
-}
-
-impl Headroom {
-    /// Owners whose room is noted; beyond, all are forgotten.
-    const MOST: usize = 10_000;
-
-    pub(super) fn forget(&self) {
-        self.lock().clear();
-    }
-
-    /// Forgets one owner's.
-    pub(super) fn forget_of(&self, owner: UserId) {
-        self.lock().remove(&owner);
-    }
-
-    /// Takes one place of those that are noted.
-    fn take(&self, owner: UserId, max_live: u32) -> bool {
-        match self.lock().get_mut(&owner) {
-            Some(noted) if noted.max_live == max_live && noted.left > 0 => {
-                noted.left -= 1;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn note(&self, owner: UserId, max_live: u32, left: u32) {
-        let mut noted = self.lock();
-        if noted.len() >= Self::MOST {
-            noted.clear();
-        }
-        noted.insert(owner, Noted { max_live, left });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Noted>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 pub(super) fn by_hash(

@@ -22,8 +22,8 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use rusqlite::{Connection, config::DbConfig};
 
 use super::{
-    file::{FileId, beside},
     health::Health,
+    identity::{FileId, beside},
     log_index::{LogIndex, LogState},
 };
 use crate::store::StoreError;

@@ -27,6 +27,7 @@ use super::{
     diagnosis,
     health::{self, Health},
     job::{Job, Order, Probing, Task},
+    log_length,
     watch::Watch,
 };
 use crate::{
@@ -186,7 +187,7 @@ struct Turn<'w> {
 
 /// Works until the end is ordered, or nobody is left who could order anything. Answers to whom the end is to be told.
 fn run(turn: &mut Turn<'_>, mut log: Wal, orders: &Receiver<Order>) -> Option<oneshot::Sender<()>> {
-    Wal::watch(turn.connection);
+    log_length::watch(turn.connection);
     turn.probe.poll(turn.connection);
     turn.tools.binder.start(turn.connection);
     let mut closing = None;

@@ -3,16 +3,13 @@
 use std::{fs, io, os::unix::fs::FileExt};
 
 use super::{
-    Binding,
     fault::{Copied, FileState, Kind, LogFault},
+    row::Binding,
     scan::{Scan, scan},
     watermark::{Mark, Watermark},
 };
 use crate::store::sqlite::{
-    error::OpenError,
-    file::{beside, inaccessible},
-    inspection,
-    locks::Database,
+    diagnosis::inaccessible, identity::beside, inspection, locks::Database, open_error::OpenError,
 };
 
 /// What lies beside the file.

@@ -17,14 +17,14 @@ use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
-    Binding, Nonce,
+    row::{Binding, Nonce},
     scan::{FRAME_HEAD, FrameHead, HEAD, Salts},
     watermark::{Mark, Watermark},
 };
 use crate::store::{
     StoreError,
     sqlite::{
-        checkpoint::checkpoint_and_truncate, checkpoints, file::beside, locks::Database, log_index::LogIndex,
+        checkpoint::checkpoint_and_truncate, identity::beside, locks::Database, log_index::LogIndex, log_length,
         watch::Watch,
     },
 };
@@ -126,7 +126,7 @@ impl LogBinder {
 
     /// After the commit of that transaction, before anything is answered.
     pub(in crate::store::sqlite) fn record_commit(&mut self) {
-        let frames = checkpoints::length();
+        let frames = log_length::get();
         let drawn = self.drawn.take();
         let Ok(Some((last, before))) = self.last_frame(frames) else { return };
         let head = FrameHead::parse(&last);

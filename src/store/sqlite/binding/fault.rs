@@ -2,7 +2,7 @@
 
 use std::{error, fmt, path::PathBuf};
 
-use super::Binding;
+use super::row::Binding;
 
 /// Why the files beside a database were refused.
 #[derive(Debug)]

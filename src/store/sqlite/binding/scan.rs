@@ -16,7 +16,7 @@ use std::{
     path::Path,
 };
 
-use super::Binding;
+use super::row::Binding;
 
 pub(super) type Salts = [u8; 8];
 pub(super) type Checksum = [u32; 2];
@@ -108,6 +108,13 @@ pub(super) fn scan(path: &Path) -> io::Result<Option<Scan>> {
         reading.take(FrameHead::parse(&frame_head), &page);
     }
     Ok(Some(reading.found))
+}
+
+/// The nonce of a log's first row, and whether that is in its first transaction.
+#[cfg(test)]
+pub(in crate::store::sqlite) fn first_binding(log: &std::path::Path) -> Option<(bool, super::row::Nonce)> {
+    let found = scan(log).ok().flatten()?;
+    found.bindings.first().map(|bound| (bound.in_first_transaction, bound.binding.nonce))
 }
 
 #[derive(Default)]

@@ -16,10 +16,10 @@ use std::{
 };
 
 use super::{
-    Nonce,
+    row::Nonce,
     scan::{Checksum, FrameHead, Salts},
 };
-use crate::store::sqlite::file::beside;
+use crate::store::sqlite::identity::beside;
 
 const MAGIC: &[u8; 8] = b"patdmark";
 const LENGTH: usize = 8 + 16 + 16 + 4 + 4 + FRAME + 8 + 4;

@@ -1,52 +1,17 @@
-//! Upgrades from every older schema, and what a failed step leaves behind.
+//! The upgrade from the older schema, and what a failed step leaves behind.
 
 use super::*;
 
-/// The whole schemas of versions 1 to 6.
-const V1: &str = include_str!("v1.sql");
-const V2: &str = include_str!("v2.sql");
-const V3: &str = include_str!("v3.sql");
-const V4: &str = include_str!("v4.sql");
-const V5: &str = include_str!("v5.sql");
+/// The whole schema of version 6.
 const V6: &str = include_str!("v6.sql");
 
 fn memory() -> Connection {
     Connection::open_in_memory().unwrap()
 }
 
-fn at_version_1() -> Connection {
-    let mut connection = memory();
-    migrate_to(&mut connection, V1, &[]).unwrap();
-    connection
-}
-
-fn at_version_2() -> Connection {
-    let mut connection = memory();
-    migrate_to(&mut connection, V2, &STEPS[..1]).unwrap();
-    connection
-}
-
-fn at_version_3() -> Connection {
-    let mut connection = memory();
-    migrate_to(&mut connection, V3, &STEPS[..2]).unwrap();
-    connection
-}
-
-fn at_version_4() -> Connection {
-    let mut connection = memory();
-    migrate_to(&mut connection, V4, &STEPS[..3]).unwrap();
-    connection
-}
-
-fn at_version_5() -> Connection {
-    let mut connection = memory();
-    migrate_to(&mut connection, V5, &STEPS[..4]).unwrap();
-    connection
-}
-
 fn at_version_6() -> Connection {
     let mut connection = memory();
-    migrate_to(&mut connection, V6, &STEPS[..5]).unwrap();
+    migrate_to(&mut connection, V6, &[]).unwrap();
     connection
 }
 
@@ -80,14 +45,11 @@ fn shape(connection: &Connection) -> Vec<String> {
 fn a_fresh_schema_is_a_fully_upgraded_one() {
     let mut fresh = memory();
     migrate(&mut fresh).unwrap();
-    let mut all = vec![at_version_1(), at_version_2(), at_version_3(), at_version_4(), at_version_5(), at_version_6()];
-    for upgraded in &mut all {
-        assert_ne!(user_version(upgraded), Ok(VERSION));
-        migrate(upgraded).unwrap();
-        assert_eq!(shape(&fresh), shape(upgraded));
-    }
-    all.push(fresh);
-    for connection in all {
+    let mut upgraded = at_version_6();
+    assert_eq!(user_version(&upgraded), Ok(6));
+    migrate(&mut upgraded).unwrap();
+    assert_eq!(shape(&fresh), shape(&upgraded));
+    for connection in [fresh, upgraded] {
         assert_eq!(user_version(&connection), Ok(VERSION));
         assert_eq!(connection.query_row("PRAGMA foreign_keys", [], |row| row.get(0)), Ok(true));
         let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).unwrap();
@@ -95,23 +57,29 @@ fn a_fresh_schema_is_a_fully_upgraded_one() {
     }
 }
 
+/// A user with a default environment, as a row of version 6.
+const USER: &str = "PRAGMA foreign_keys = OFF;
+     INSERT INTO users (id, name, email, email_canonical, password_hash, created_at, current_environment_id)
+         VALUES (zeroblob(16), 'Ada', 'Ada@x', 'ada@x', '$argon2id$', 1, zeroblob(16));
+     INSERT INTO environments (id, owner_id, name, is_default, created_at)
+         VALUES (zeroblob(16), zeroblob(16), 'Default', 1, 1);";
+
 #[test]
 fn an_older_file_keeps_its_rows() {
-    let mut connection = at_version_1();
+    let mut connection = at_version_6();
+    connection.execute_batch(USER).unwrap();
     connection
         .execute_batch(
-            "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at)
-                 VALUES (zeroblob(16), 'Ada', 'Ada@x', 'ada@x', '$argon2id$', 1);
-             INSERT INTO sessions (id, user_id, hash, created_at, last_used_at, expires_at)
+            "INSERT INTO sessions (id, user_id, hash, created_at, last_used_at, expires_at)
                  VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 1, 1, 2);
-             INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at)
-                 VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 'abcd', 'ci', '*', 1);",
+             INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, family_id)
+                 VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 'abcd', 'ci', '*', 1, zeroblob(16));",
         )
         .unwrap();
     migrate(&mut connection).unwrap();
     let kept: (String, i64, String, bool) = connection
         .query_row(
-            "SELECT u.email, s.expires_at, t.name, t.environment_id IS NULL AND t.family_id = t.id
+            "SELECT u.email, s.expires_at, t.name, t.lineage_id IS NULL
              FROM users u JOIN sessions s ON s.user_id = u.id JOIN tokens t ON t.owner_id = u.id",
             [],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
@@ -120,53 +88,9 @@ fn an_older_file_keeps_its_rows() {
     assert_eq!(kept, ("Ada@x".into(), 2, "ci".into(), true));
 }
 
-/// What version 3 makes of three users, of whom one has tokens in every state.
-#[test]
-fn an_older_file_gains_environments_families_and_reasons() {
-    let mut connection = at_version_2();
-    connection
-        .execute_batch(
-            "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at)
-                 SELECT randomblob(16), 'n', value || '@x', value || '@x', '$argon2id$', 1700000000
-                 FROM (SELECT 'a' AS value UNION SELECT 'b' UNION SELECT 'c');
-             INSERT INTO tokens (number, id, owner_id, hash, hint, name, abilities, created_at, revoked_at)
-                 SELECT value, randomblob(16), (SELECT id FROM users WHERE email = 'a@x'), randomblob(32), 'abcd',
-                        'ci', '*', 1, nullif(value, 3)
-                 FROM (SELECT 3 AS value UNION SELECT 7 UNION SELECT 9);
-             DELETE FROM tokens WHERE number = 9;",
-        )
-        .unwrap();
-    migrate(&mut connection).unwrap();
-    let list = |sql: &str| -> Vec<String> {
-        let mut statement = connection.prepare(sql).unwrap();
-        let rows = statement.query_map([], |row| row.get(0)).unwrap();
-        rows.map(Result::unwrap).collect()
-    };
-    assert_eq!(
-        list(
-            "SELECT u.email || ' ' || e.name || e.is_default FROM users u
-             JOIN environments e ON e.id = u.current_environment_id AND e.owner_id = u.id ORDER BY u.email"
-        ),
-        ["a@x Default1", "b@x Default1", "c@x Default1"]
-    );
-    for id in list("SELECT hex(id) FROM environments") {
-        let id = uuid::Uuid::parse_str(&id).unwrap();
-        assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
-        assert_eq!(id.get_timestamp().unwrap().to_unix(), (1_700_000_000, 0));
-    }
-    assert_eq!(
-        list("SELECT number || ' ' || coalesce(revoked_reason, 'live') FROM tokens WHERE family_id = id"),
-        ["3 live", "7 revoked_by_owner"]
-    );
-    let next = "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, family_id)
-                SELECT randomblob(16), id, randomblob(32), 'abcd', 'ci', '*', 1, randomblob(16) FROM users LIMIT 1
-                RETURNING cast(number AS TEXT)";
-    assert_eq!(list(next), ["10"], "9 was given before");
-}
-
 #[test]
 fn an_older_trail_is_kept_and_stays_closed() {
-    let mut connection = at_version_4();
+    let mut connection = at_version_6();
     let event = "INSERT INTO audit_events (at, actor_kind, action, target_kind, outcome)
                  VALUES (1, 'system', 'user.created', 'user', 'success')";
     connection.execute(event, []).unwrap();
@@ -177,7 +101,7 @@ fn an_older_trail_is_kept_and_stays_closed() {
 
 #[test]
 fn an_edited_definition_refuses_what_it_refused_before() {
-    let mut connection = at_version_5();
+    let mut connection = at_version_6();
     let event = |actor, target| {
         format!(
             "INSERT INTO audit_events (at, actor_kind, action, target_kind, outcome)
@@ -219,15 +143,7 @@ fn an_older_file_gains_lineages() {
         (9, Some(8), None),
     ];
     let id = |number: i64| format!("unhex(printf('%032x', {number}))");
-    connection
-        .execute_batch(
-            "PRAGMA foreign_keys = OFF;
-             INSERT INTO users (id, name, email, email_canonical, password_hash, created_at, current_environment_id)
-                 VALUES (zeroblob(16), 'Ada', 'Ada@x', 'ada@x', '$argon2id$', 1, zeroblob(16));
-             INSERT INTO environments (id, owner_id, name, is_default, created_at)
-                 VALUES (zeroblob(16), zeroblob(16), 'Default', 1, 1);",
-        )
-        .unwrap();
+    connection.execute_batch(USER).unwrap();
     for (number, predecessor, maker) in family {
         let predecessor = predecessor.map_or("NULL".to_owned(), id);
         let token = format!(
@@ -261,7 +177,7 @@ fn an_older_file_gains_lineages() {
 
 #[test]
 fn a_schema_is_defended_again_once_it_is_current() {
-    let mut connection = at_version_5();
+    let mut connection = at_version_6();
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).unwrap();
     migrate(&mut connection).unwrap();
     connection.execute_batch("PRAGMA writable_schema = ON").unwrap();
@@ -269,37 +185,35 @@ fn a_schema_is_defended_again_once_it_is_current() {
 }
 
 #[test]
-fn a_step_that_leaves_a_row_without_what_it_refers_to_is_undone() {
-    let mut connection = at_version_2();
-    let steps = [STEPS[0], "INSERT INTO sessions VALUES (zeroblob(16), zeroblob(16), zeroblob(32), NULL, 1, 1, 2)"];
+fn a_step_that_leaves_a_dangling_reference_is_undone() {
+    let mut connection = at_version_6();
+    let steps = ["INSERT INTO sessions VALUES (zeroblob(16), zeroblob(16), zeroblob(32), NULL, 1, 1, 2)"];
     let refused = migrate_to(&mut connection, SCHEMA, &steps);
     assert!(matches!(refused, Err(MigrationError::Dangling(table)) if table == "sessions"));
-    assert_eq!(user_version(&connection), Ok(2));
+    assert_eq!(user_version(&connection), Ok(6));
     migrate(&mut connection).unwrap();
 }
 
 #[test]
 fn a_failed_step_is_undone_as_a_whole() {
-    let mut connection = at_version_1();
+    let mut connection = at_version_6();
     let before = shape(&connection);
     let steps = ["CREATE TABLE extra (n INTEGER) STRICT; DROP TABLE sessions; SELECT * FROM nowhere;"];
     assert!(migrate_to(&mut connection, SCHEMA, &steps).is_err());
     assert_eq!(shape(&connection), before);
-    assert_eq!(user_version(&connection), Ok(1));
+    assert_eq!(user_version(&connection), Ok(6));
     migrate(&mut connection).unwrap();
 }
 
 #[test]
 fn a_step_that_fails_while_it_edits_the_schema_leaves_it_guarded() {
-    let mut connection = at_version_1();
+    let mut connection = at_version_6();
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).unwrap();
     let steps = ["PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '16', '17'); nonsense"];
     assert!(migrate_to(&mut connection, SCHEMA, &steps).is_err());
     assert_eq!(connection.query_row("PRAGMA writable_schema", [], |row| row.get(0)), Ok(false));
     assert_eq!(connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE), Ok(true));
-    let user = "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at)
-                VALUES (zeroblob(16), 'Ada', 'a@x', 'a@x', '$argon2id$', 1)";
-    assert_eq!(connection.execute(user, []), Ok(1));
+    assert!(connection.execute_batch(USER).is_ok(), "no definition was edited");
 }
 
 #[test]
@@ -316,4 +230,15 @@ fn a_newer_database_is_refused() {
     migrate(&mut connection).unwrap();
     let known = &STEPS[..STEPS.len() - 1];
     assert!(matches!(migrate_to(&mut connection, SCHEMA, known), Err(MigrationError::Newer(VERSION))));
+}
+
+#[test]
+fn a_database_from_before_the_first_release_is_refused_and_left_alone() {
+    for version in 1..OLDEST {
+        let mut connection = at_version_6();
+        connection.pragma_update(None, "user_version", version).unwrap();
+        let before = shape(&connection);
+        assert!(matches!(migrate(&mut connection), Err(MigrationError::TooOld(found)) if found == version));
+        assert_eq!((shape(&connection), user_version(&connection)), (before, Ok(version)));
+    }
 }

@@ -25,7 +25,7 @@ fn killed(from: &Path) -> TempDir {
 
 fn copy(from: &Path, to: &Path, suffixes: &[&str]) {
     for suffix in suffixes {
-        let (from, to) = (file::beside(from, suffix), file::beside(to, suffix));
+        let (from, to) = (identity::beside(from, suffix), identity::beside(to, suffix));
         match from.exists() {
             true => drop(fs::copy(from, to).unwrap()),
             false => drop(fs::remove_file(to)),
@@ -42,7 +42,7 @@ fn names(store: &SqliteStore) -> Vec<String> {
 }
 
 fn log_of(path: &Path) -> PathBuf {
-    file::beside(path, "-wal")
+    identity::beside(path, "-wal")
 }
 
 fn log_length(path: &Path) -> u64 {
@@ -224,7 +224,7 @@ fn each_flipped_bit_of_a_log_is_refused_or_harmless() {
 fn damage_before_the_last_transaction_is_seen_without_the_watermark() {
     let (crashed, end) = with_a_long_log();
     let path = database(&crashed);
-    fs::remove_file(file::beside(&path, "-watermark")).unwrap();
+    fs::remove_file(identity::beside(&path, "-watermark")).unwrap();
     let mut last = end - FRAME;
     // The last transaction has three frames or more, but for its last one none that ends a transaction.
     let bytes = fs::read(log_of(&path)).unwrap();
@@ -271,7 +271,7 @@ fn who_gives_up_a_log_and_says_so_goes_on_with_the_file() {
     let path = database(&crashed);
     fs::remove_file(log_of(&path)).unwrap();
     refused_for_its_log(&path, "move -watermark away");
-    fs::remove_file(file::beside(&path, "-watermark")).unwrap();
+    fs::remove_file(identity::beside(&path, "-watermark")).unwrap();
     opens_with(&path, &["ada"]);
 }
 
@@ -293,12 +293,12 @@ fn the_watermark_of_another_state_says_nothing() {
     let crashed = killed(&path);
     let path = database(&crashed);
     copy(&database(&backup), &path, &["", "-wal"]);
-    assert!(file::beside(&path, "-watermark").exists());
+    assert!(identity::beside(&path, "-watermark").exists());
     opens_with(&path, &["ada"]);
     // Nor does one that a power cut tore.
     let torn = killed(&database(&directory));
     let path = database(&torn);
-    flip(&file::beside(&path, "-watermark"), 300);
+    flip(&identity::beside(&path, "-watermark"), 300);
     opens_with(&path, &["ada", "bob"]);
 }
 
@@ -339,7 +339,7 @@ fn each_log_begins_with_the_row_whoever_folds() {
         if number % 3 == 0 {
             fold(&outsider, PASSIVE).unwrap();
         }
-        let found = crate::store::sqlite::binding::first_binding(&log_of(&path));
+        let found = crate::store::sqlite::binding::scan::first_binding(&log_of(&path));
         let (is_first, nonce) = found.unwrap_or_else(|| panic!("no row after user{number}"));
         assert!(is_first, "user{number}");
         nonces.insert(nonce);
@@ -352,7 +352,7 @@ fn the_shared_memory_says_what_sqlite_says() {
     let directory = directory();
     let path = database(&directory);
     let store = open(&directory);
-    let index = LogIndex::open(&file::beside(&path, "-shm")).unwrap();
+    let index = LogIndex::open(&identity::beside(&path, "-shm")).unwrap();
     let said = || {
         let CheckpointResult { length, folded, .. } = fold_nothing(&path);
         let index = index.read().unwrap();

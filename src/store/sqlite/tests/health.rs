@@ -31,7 +31,7 @@ fn a_probe_writes_the_same_pages_again_and_again() {
     assert_eq!(wait(store.ready()), Ok(()));
     assert_eq!(probe(&store), Ok(()));
     let before = pages_of_the_file(&store);
-    let index = LogIndex::open(&file::beside(&database(&directory), "-shm")).unwrap();
+    let index = LogIndex::open(&identity::beside(&database(&directory), "-shm")).unwrap();
     let length = index.read().unwrap().log_size();
     assert_eq!(probe(&store), Ok(()));
     let grown = index.read().unwrap().log_size() - length;
@@ -96,7 +96,7 @@ fn after_a_failed_sync_reads_go_on_and_the_next_start_folds_all_of_the_log() {
         assert!(is_outage(&wait(store.ready())));
         assert_eq!(wait(store.user(user.id)).as_ref(), Ok(&user));
     }
-    assert!(fs::metadata(file::beside(&database(&directory), "-wal")).unwrap().len() > 0);
+    assert!(fs::metadata(identity::beside(&database(&directory), "-wal")).unwrap().len() > 0);
     let store = open(&directory);
     assert_eq!(wait(store.ready()), Ok(()));
     assert_eq!(wait(store.users(None, 9)), Ok(vec![user]));

@@ -20,8 +20,8 @@ fn a_rollback_journal_beside_a_log_is_refused() {
     let new = Connection::open(database(&elsewhere)).unwrap();
     new.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = 1; BEGIN; CREATE TABLE a (b);").unwrap();
     new.execute_batch("INSERT INTO a VALUES (randomblob(99000));").unwrap();
-    let journal = file::beside(&path, "-journal");
-    fs::copy(file::beside(&database(&elsewhere), "-journal"), &journal).unwrap();
+    let journal = identity::beside(&path, "-journal");
+    fs::copy(identity::beside(&database(&elsewhere), "-journal"), &journal).unwrap();
     refused(&path, |error| matches!(error, OpenError::Log(_)));
     let sentence = SqliteStore::open(&settings(&path), Access::Existing).err().unwrap().to_string();
     assert!(sentence.contains(journal.to_str().unwrap()), "{sentence}");
@@ -51,7 +51,7 @@ fn a_start_that_is_killed_while_it_gives_a_database_its_log_is_finished_by_the_n
     journal.extend(&bytes[..4096]);
     let checksum = (0..4096_usize).rev().skip(199).step_by(200).fold(0_u32, |sum, at| sum + u32::from(bytes[at]));
     journal.extend(checksum.to_be_bytes());
-    fs::write(file::beside(&path, "-journal"), journal).unwrap();
+    fs::write(identity::beside(&path, "-journal"), journal).unwrap();
     bytes[18..20].copy_from_slice(&[2, 2]);
     fs::write(&path, bytes).unwrap();
     opens_whole(&path);

@@ -40,7 +40,7 @@ fn a_tool_is_refused_by_a_name_that_leads_to_another_log() {
             let error = SqliteStore::open(&settings(&name), access).err().unwrap();
             assert!(matches!(error, OpenError::OtherName { .. }), "{error:?}");
         }
-        assert!(!file::beside(&name, "-wal").exists());
+        assert!(!identity::beside(&name, "-wal").exists());
     }
     // By the server's own name it is welcome.
     let tool = SqliteStore::open(&settings(database(&directory)), Access::Existing).unwrap();

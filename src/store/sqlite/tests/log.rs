@@ -20,7 +20,7 @@ pub(super) fn open_within(directory: &TempDir, limits: CheckpointThresholds) -> 
 }
 
 fn log_of(directory: &TempDir) -> PathBuf {
-    file::beside(&database(directory), "-wal")
+    identity::beside(&database(directory), "-wal")
 }
 
 fn pages(directory: &TempDir) -> u64 {

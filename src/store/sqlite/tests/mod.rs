@@ -17,23 +17,31 @@ mod statements;
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::*;
+use super::{locks::Database, watch::Watch, *};
 use crate::{
     domain::{
-        audit::RequestSource,
-        id::EnvironmentId,
-        secret::{CredentialKind, Hint, Plaintext, Prefixes},
-        token::{RevocationReason, TokenState},
+        account::{Email, PasswordHash, User},
+        audit::{Attribution, RequestSource},
+        environment::Environment,
+        id::{EnvironmentId, TokenId, UserId},
+        secret::{CredentialKind, Hint, Plaintext, Prefixes, TokenHash},
+        text::Name,
+        time::Timestamp,
+        token::{NewToken, RevocationReason, Token, TokenState},
     },
-    store::{Conflict, StoreError},
+    store::{
+        Change, Conflict, CredentialSource, Credentials, LeakReport, PasswordChange, ProfileChange, Reply, Store,
+        StoreError, TokenInventory, TokenQuery,
+    },
 };
 
 fn directory() -> TempDir {
@@ -76,7 +84,7 @@ fn settle(path: &Path) {
         let read = "SELECT 1 FROM sqlite_schema";
         connection.query_row(read, [], |_| Ok(())).unwrap();
         drop(connection);
-        if !file::beside(path, "-wal").exists() {
+        if !identity::beside(path, "-wal").exists() {
             break;
         }
     }
@@ -120,9 +128,9 @@ fn killed_after(path: &Path, work: impl FnOnce(&Connection)) {
     work(&connection);
     std::fs::copy(&copy, path).unwrap();
     for suffix in ["-wal", "-journal"] {
-        let from = file::beside(&copy, suffix);
+        let from = identity::beside(&copy, suffix);
         if from.exists() {
-            std::fs::copy(from, file::beside(path, suffix)).unwrap();
+            std::fs::copy(from, identity::beside(path, suffix)).unwrap();
         }
     }
 }

@@ -66,7 +66,7 @@ fn a_new_file_is_private_and_ours() {
     let store = open(&directory);
     let path = database(&directory);
     for suffix in ["", "-wal", "-shm"] {
-        assert_eq!(mode(&file::beside(&path, suffix)), 0o600, "{suffix}");
+        assert_eq!(mode(&identity::beside(&path, suffix)), 0o600, "{suffix}");
     }
     let pragmas = wait(store.write(Vec::new(), |connection| {
         let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -78,7 +78,7 @@ fn a_new_file_is_private_and_ours() {
             number("PRAGMA trusted_schema")?,
         ])
     }));
-    assert_eq!(pragmas, Ok([0x7061_7464, migrations::VERSION, 2, 1, 0]));
+    assert_eq!(pragmas, Ok([0x7061_7464, schema::VERSION, 2, 1, 0]));
     let journal = store.pool.get().unwrap().query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0));
     assert_eq!(journal.unwrap(), "wal");
     let written = store.pool.get().unwrap().execute("DELETE FROM users", []);
@@ -126,7 +126,7 @@ fn what_was_closed_or_killed_opens_with_all_that_was_committed() {
         users::add(&transaction, &user, &password(), &by()).unwrap();
         transaction.commit().unwrap();
     });
-    assert!(fs::metadata(file::beside(&path, "-wal")).unwrap().len() > 0);
+    assert!(fs::metadata(identity::beside(&path, "-wal")).unwrap().len() > 0);
     let store = open(&directory);
     assert_eq!(wait(store.user(user.id)), Ok(user));
     assert_eq!(wait(store.users(None, 9)).unwrap().len(), 2);
@@ -136,11 +136,14 @@ fn what_was_closed_or_killed_opens_with_all_that_was_committed() {
 fn an_older_file_is_stepped_up() {
     let directory = directory();
     let connection = Connection::open(database(&directory)).unwrap();
-    connection.execute_batch(include_str!("../migrations/v1.sql")).unwrap();
+    connection.execute_batch(include_str!("../migrations/v6.sql")).unwrap();
     connection
         .execute_batch(
-            "PRAGMA user_version = 1; PRAGMA application_id = 0x70617464;
-             INSERT INTO users VALUES (zeroblob(16), 'Ada', 'Ada@x', 'ada@x', '$argon2id$', 1, NULL);",
+            "PRAGMA user_version = 6; PRAGMA application_id = 0x70617464;
+             BEGIN;
+             INSERT INTO users VALUES (zeroblob(16), 'Ada', 'Ada@x', 'ada@x', '$argon2id$', 1, NULL, zeroblob(16));
+             INSERT INTO environments VALUES (zeroblob(16), zeroblob(16), 'Default', 1, 1);
+             COMMIT;",
         )
         .unwrap();
     drop(connection);
@@ -185,7 +188,7 @@ fn a_database_of_another_program_is_refused_untouched() {
         connection.execute_batch(journal_mode).unwrap();
         connection.execute_batch(foreign).unwrap();
     });
-    assert!(file::beside(&database(&with_log), "-wal").exists());
+    assert!(identity::beside(&database(&with_log), "-wal").exists());
     refused(&database(&with_log), is_foreign);
 
     let with_journal = directory();
@@ -194,7 +197,7 @@ fn a_database_of_another_program_is_refused_untouched() {
         let spilled = "PRAGMA cache_size = 1; BEGIN; INSERT INTO a VALUES (randomblob(99000));";
         connection.execute_batch(spilled).unwrap();
     });
-    assert!(file::beside(&database(&with_journal), "-journal").exists());
+    assert!(identity::beside(&database(&with_journal), "-journal").exists());
     refused(&database(&with_journal), is_foreign);
 }
 
@@ -205,7 +208,7 @@ fn a_newer_file_is_refused_untouched() {
     let at_rest = directory();
     let path = made(&at_rest);
     let connection = Connection::open(&path).unwrap();
-    connection.pragma_update(None, "user_version", migrations::VERSION + 1).unwrap();
+    connection.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
     drop(connection);
     refused(&path, is_newer);
 
@@ -213,9 +216,9 @@ fn a_newer_file_is_refused_untouched() {
     let with_log = directory();
     let path = made(&with_log);
     killed_after(&path, |connection| {
-        connection.pragma_update(None, "user_version", migrations::VERSION + 1).unwrap();
+        connection.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
     });
-    assert!(file::beside(&path, "-wal").exists());
+    assert!(identity::beside(&path, "-wal").exists());
     refused(&path, is_newer);
 }
 
@@ -245,7 +248,7 @@ fn a_damaged_file_is_refused_untouched() {
 
     let hollow = directory();
     fs::write(database(&hollow), "").unwrap();
-    fs::write(file::beside(&database(&hollow), "-wal"), "changes").unwrap();
+    fs::write(identity::beside(&database(&hollow), "-wal"), "changes").unwrap();
     refused(&database(&hollow), is_corrupt);
     fs::remove_file(database(&hollow)).unwrap();
     refused(&database(&hollow), is_corrupt);

@@ -281,8 +281,8 @@ fn a_file_that_vanished_takes_no_write_and_answers_no_read_until_it_is_back() {
         let store = open(&directory);
         let user = person("ada");
         wait(store.add_user(user.clone(), password(), by())).unwrap();
-        let path = file::beside(&database(&directory), suffix);
-        let elsewhere = file::beside(&path, ".moved");
+        let path = identity::beside(&database(&directory), suffix);
+        let elsewhere = identity::beside(&path, ".moved");
         fs::rename(&path, &elsewhere).unwrap();
         assert!(is_outage(&wait(store.ready())), "{suffix}");
         assert!(is_outage(&wait(add(&store, "lost"))), "{suffix}");
@@ -381,6 +381,6 @@ fn the_log_stays_bounded_while_others_read() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    let size = fs::metadata(file::beside(&database(&directory), "-wal")).unwrap().len();
+    let size = fs::metadata(identity::beside(&database(&directory), "-wal")).unwrap().len();
     assert!(size < 16 << 20, "{size}");
 }

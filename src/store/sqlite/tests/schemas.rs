@@ -4,12 +4,12 @@ use std::fs::{self, File};
 
 use super::*;
 
-/// A file of the first release.
+/// A file of version 6.
 fn older(directory: &TempDir) -> PathBuf {
     let path = database(directory);
     let connection = Connection::open(&path).unwrap();
-    connection.execute_batch(include_str!("../migrations/v1.sql")).unwrap();
-    connection.execute_batch("PRAGMA user_version = 1; PRAGMA application_id = 0x70617464;").unwrap();
+    connection.execute_batch(include_str!("../migrations/v6.sql")).unwrap();
+    connection.execute_batch("PRAGMA user_version = 6; PRAGMA application_id = 0x70617464;").unwrap();
     path
 }
 
@@ -24,7 +24,7 @@ fn a_tool_steps_up_no_file_that_a_server_has() {
     let before = fs::read(&path).unwrap();
     let refused = |access| {
         let error = SqliteStore::open(&settings(&path), access).err().unwrap();
-        assert!(matches!(error, OpenError::InUse { found: 1, known: migrations::VERSION, .. }), "{error:?}");
+        assert!(matches!(error, OpenError::InUse { found: 6, known: schema::VERSION, .. }), "{error:?}");
         assert!(error.to_string().contains("stop the server"), "{error}");
         assert!(fs::read(&path).unwrap() == before);
     };
@@ -35,15 +35,15 @@ fn a_tool_steps_up_no_file_that_a_server_has() {
     refused(Access::Existing);
     drop(server);
     // A server of a release before version 7, which locks a file beside it.
-    let older = File::create(file::beside(&path, ".lock")).unwrap();
+    let older = File::create(identity::beside(&path, ".lock")).unwrap();
     older.try_lock().unwrap();
     refused(Access::Server);
     refused(Access::Create);
     refused(Access::Existing);
     drop(older);
     drop(SqliteStore::open(&settings(&path), Access::Existing).unwrap());
-    assert_eq!(version(&path), migrations::VERSION);
-    assert!(!file::beside(&path, ".lock").exists(), "no release locks it any more");
+    assert_eq!(version(&path), schema::VERSION);
+    assert!(!identity::beside(&path, ".lock").exists(), "no release locks it any more");
     drop(open(&directory));
 }
 
@@ -54,7 +54,7 @@ fn a_tool_works_beside_a_server_of_its_own_release_and_steps_up_a_file_that_none
     drop(SqliteStore::open(&settings(database(&served)), Access::Existing).unwrap());
     let path = older(&at_rest);
     drop(SqliteStore::open(&settings(&path), Access::Existing).unwrap());
-    assert_eq!(version(&path), migrations::VERSION);
+    assert_eq!(version(&path), schema::VERSION);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_server_whose_file_was_stepped_up_reads_and_writes_nothing_more() {
     let ada = person("ada");
     wait(store.add_user(ada.clone(), password(), by())).unwrap();
     let newer = Connection::open(database(&directory)).unwrap();
-    newer.pragma_update(None, "user_version", migrations::VERSION + 1).unwrap();
+    newer.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
     let written = wait(store.add_user(person("eve"), password(), by()));
     assert!(is_outage(&written), "{written:?}");
     let read = wait(store.user(ada.id));
@@ -75,9 +75,23 @@ fn a_server_whose_file_was_stepped_up_reads_and_writes_nothing_more() {
     // It also finds out where nobody writes.
     let (idle, start) = (super::directory(), Instant::now());
     let store = open(&idle);
-    Connection::open(database(&idle)).unwrap().pragma_update(None, "user_version", migrations::VERSION + 1).unwrap();
+    Connection::open(database(&idle)).unwrap().pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
     while !is_outage(&wait(store.users(None, 1))) {
         assert!(start.elapsed() < Duration::from_secs(10), "it never knew");
         thread::yield_now();
+    }
+}
+
+#[test]
+fn a_file_from_before_the_first_release_is_refused_untouched_and_the_error_names_the_way_out() {
+    let directory = directory();
+    let path = older(&directory);
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 5).unwrap();
+    let before = fs::read(&path).unwrap();
+    for access in [Access::Server, Access::Create, Access::Existing] {
+        let error = SqliteStore::open(&settings(&path), access).err().unwrap();
+        assert!(matches!(error, OpenError::TooOld { found: 5, oldest: 6, .. }), "{error:?}");
+        assert!(error.to_string().contains("start a build with schema 6 on it once"), "{error}");
+        assert!(fs::read(&path).unwrap() == before);
     }
 }

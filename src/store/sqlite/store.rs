@@ -1,15 +1,60 @@
-//! Where work blocks: point reads in place, long reads on other threads, writes on the writer's.
+//! The open database: its threads and connections, and where work blocks. Point reads run in place on the calling thread,
+//! since a cached statement takes less time than a change of thread. Long reads run on threads of their own, and writes on
+//! the writer's thread.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rusqlite::Connection;
 
-use super::{SqliteStore, connect::Readers, diagnosis, health::Told, sessions, writer::stopped};
+use super::{
+    changes::{Changes, SettleOnDrop},
+    connect::Readers,
+    diagnosis,
+    headroom::Headroom,
+    health::{Health, Told},
+    locks::Database,
+    sessions,
+    shared::Shared,
+    tokens,
+    watch::{Watch, Watcher},
+    writer::{Writer, stopped},
+};
 use crate::{
-    domain::audit::Attribution,
-    store::{Change, Reply, StoreError},
+    domain::{audit::Attribution, secret::TokenHash, session::SessionRecord, token::TokenRecord},
+    store::{Change, CredentialSource, Credentials, Observer, Reply, StoreError},
     threads::Threads,
 };
+
+/// Users, sessions and tokens in one SQLite file.
+///
+/// Dropping it completes the writes that were queued, then closes the file.
+pub struct SqliteStore {
+    // Dropped in this order: nobody watches the files any more when the log is removed, and the writer's connection is
+    // the last to close, so that it can fold the log into the file. Then a tool waits for servers to know what it did.
+    pub(super) _watcher: Watcher,
+    // The threads before the pools, of which their work has handles.
+    pub(super) waiters: Threads,
+    pub(super) long_threads: Threads,
+    pub(super) inventory_thread: Threads,
+    pub(super) pool: Readers,
+    // Of their own, so that long reads, however many, leave the point reads theirs.
+    pub(super) long_readers: Readers,
+    // One, for lists that wait for their reader.
+    pub(super) inventory_reader: Readers,
+    pub(super) writer: Writer,
+    pub(super) watch: Arc<Watch>,
+    pub(super) changes: Arc<Changes>,
+    pub(super) health: Arc<Health>,
+    pub(super) headroom: Arc<Headroom>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) pool_timeout: Duration,
+    pub(super) _patience: Option<SettleOnDrop>,
+    // Its locks are released last.
+    pub(super) _database: Arc<Database>,
+}
 
 impl SqliteStore {
     /// A read that takes microseconds: in place, unless no connection is free at once.
@@ -143,5 +188,27 @@ impl SqliteStore {
             true => Ok(()),
             false => Err(StoreError::Unavailable("the writer has stopped".to_owned())),
         }
+    }
+}
+
+impl Credentials for SqliteStore {
+    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
+        let (hash, shared) = (*hash, Arc::clone(&self.shared));
+        self.read(move |connection| tokens::by_hash(connection, &hash, &shared))
+    }
+
+    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
+        let hash = *hash;
+        self.read(move |connection| sessions::by_hash(connection, &hash))
+    }
+}
+
+impl CredentialSource for SqliteStore {
+    fn observe(&self, observer: Observer) {
+        self.changes.observe(observer);
+    }
+
+    fn is_coherent(&self) -> bool {
+        self.watch.last_seen().is_ok() && self.changes.vouch()
     }
 }

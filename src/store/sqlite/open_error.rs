@@ -1,0 +1,126 @@
+//! Why a database could not be opened, each with the way out.
+
+use std::path::PathBuf;
+
+use super::binding::fault::LogFault;
+
+/// Why a database was not opened. Nothing in or beside the file was changed, unless the sentence says so.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A tool was pointed at a file that is not there.
+    #[error("{path} does not exist: start the server once to create it, or correct database.path")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another server has the file.
+    #[error("{path} is already served by another patd: stop that one, or set database.path to another file")]
+    Served {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process is opening the file, and does not come to an end.
+    #[error("{path} is being opened or upgraded by another patd: wait until that has ended, and start again")]
+    Opening {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process has the file open by another name.
+    #[error(
+        "{path} is in use under another name (a hard link, or a bind mount of the file alone): SQLite finds the \
+         write-ahead log by the name, so use one name for all, or mount the directory"
+    )]
+    OtherName {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("{path} is not a SQLite database: move it away, or set database.path to another file")]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is a database of somebody else.
+    #[error("{path} is a SQLite database of another program: set database.path to another file")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was written by a later release.
+    #[error(
+        "{path} was written by a newer patd (schema {found}, this release knows up to {known}): run that release, or \
+         restore a backup made before the upgrade"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema's version.
+        found: i64,
+        /// The version that this program has.
+        known: i64,
+    },
+    /// The file was written before the first release, by a version whose schema this program cannot upgrade.
+    #[error(
+        "{path} was written by an early development version of patd (schema {found}, this release upgrades from schema \
+         {oldest} on): start a build with schema {oldest} on it once, or set database.path to another file to begin anew"
+    )]
+    TooOld {
+        /// The file.
+        path: PathBuf,
+        /// Its schema's version.
+        found: i64,
+        /// The oldest version that can be upgraded.
+        oldest: i64,
+    },
+    /// The file has an older schema, and somebody is at work on it who knows no other.
+    #[error(
+        "{path} is of an older patd (schema {found}, this release has {known}) and in use: stop the server that has it and \
+         start this release's instead, or ask with the release that serves it"
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// Its schema's version.
+        found: i64,
+        /// The version that this program has.
+        known: i64,
+    },
+    /// The file is a database, and broken.
+    #[error("{path} is damaged ({detail}): restore it from a backup; patd does not repair it")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The write-ahead log beside the file is not the file's, or not whole.
+    #[error("{0}")]
+    Log(Box<LogFault>),
+    /// The operating system or SQLite refused.
+    #[error("{path} cannot be opened: {detail}")]
+    Inaccessible {
+        /// The file.
+        path: PathBuf,
+        /// What was refused, and the way out.
+        detail: String,
+    },
+    /// The file, one beside it, or the directory cannot be written.
+    #[error("{path} is not writable: {detail}")]
+    NotWritable {
+        /// Which of them.
+        path: PathBuf,
+        /// Why not, and the way out.
+        detail: String,
+    },
+    /// The schema could not be created or stepped up.
+    #[error(
+        "{path} could not be brought to this release's schema ({detail}): the step was undone; mend the cause and start \
+         again"
+    )]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        detail: String,
+    },
+}
