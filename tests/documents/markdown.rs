@@ -20,7 +20,7 @@ const LANGUAGES: [&str; 14] = [
     "yaml",
 ];
 /// The same for what a program prints.
-const TEXT: &str = "text";
+pub const TEXT: &str = "text";
 
 pub struct Document {
     /// From the root of the repository.

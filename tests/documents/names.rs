@@ -8,9 +8,9 @@ use std::{
     sync::Mutex,
 };
 
-use crate::markdown::Document;
+use crate::markdown::{Document, Mark, TEXT};
 
-/// Inline code that begins so is a path.
+/// Inline code, and a word of a text block, that begins so is a path.
 const ROOTS: [&str; 8] = [".cargo/", ".github/", "benches/", "deploy/", "docs/", "examples/", "src/", "tests/"];
 
 /// The help of each command of patd, `None` where there is no such command; each is asked for once.
@@ -53,8 +53,15 @@ pub fn mistakes(document: &Document, documents: &[Document], commands: &Commands
         };
         Some((line, mistake?))
     });
+    let in_blocks = document.blocks().filter(|block| block.language == TEXT && block.mark == Mark::None);
+    let paths = in_blocks.flat_map(|block| {
+        let lines = (block.line + 1..).zip(&block.text);
+        lines.flat_map(|(line, text)| text.split([' ', '(', ')', ',']).map(move |word| (line, word)))
+    });
+    let paths = paths.filter(|(_, word)| ROOTS.iter().any(|root| word.starts_with(root)));
+    let paths = paths.filter_map(|(line, word)| Some((line, path_mistake(word)?)));
     let links = document.links().filter_map(|(line, target)| Some((line, link_mistake(document, documents, target)?)));
-    code.chain(links).map(|(line, mistake)| format!("{}:{line}: {mistake}", document.path)).collect()
+    code.chain(paths).chain(links).map(|(line, mistake)| format!("{}:{line}: {mistake}", document.path)).collect()
 }
 
 fn path_mistake(code: &str) -> Option<String> {
@@ -99,12 +106,13 @@ fn a_name_of_nothing_is_told_with_its_line() {
         mistakes(&documents[0], &documents, &commands).join("\n")
     };
     let good = "`patd`, `patd user …`, `patd token create --user ada@example.com\n--json`, `src/lib.rs`, `src/store/*.rs`,\n\
-                [here](../README.md), [there](y.md#one-thing-this), [self](#anchor)\n# Anchor\n```sh\n`patd nothing`\n```\n";
+                [here](../README.md), [there](y.md#one-thing-this), [self](#anchor)\n# Anchor\n```sh\n`patd nothing`\n```\n```text\na -> (src/lib.rs)\n```\n```text output\nsrc/nothing.rs\n```\n";
     assert_eq!(told(good), "");
     for bad in [
         "one\n`patd nothing`",
         "one\n`patd token create --nothing`",
         "one\n`src/nothing.rs`",
+        "```text\na -> (src/nothing.rs)\n```",
         "one\n[a](nothing.md)",
         "one\n[a](y.md#nothing)",
         "one\n[a](#nothing)",
