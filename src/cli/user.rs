@@ -125,7 +125,7 @@ fn create(options: &GlobalOptions, arguments: Create) -> Result<(), Failure> {
     let Create { email, name, password, format } = arguments;
     let user = NewUser { name, email };
     // Checked before the password is asked for.
-    user.judge()?;
+    user.parse()?;
     let request = Request::CreateUser { user, password: password.read()? };
     let user: UserView = options.execute(request, Access::Create)?.single()?;
     report(&user, "was created");

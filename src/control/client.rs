@@ -1,4 +1,4 @@
-//! The command's end: finds the server of a database, sends it a request and takes in the answer, in bounded time.
+//! The command's side: finds the server of a database, sends it a request and receives the answer, with time limits.
 
 use std::{
     io,
@@ -18,20 +18,20 @@ use super::{
     error::Error,
     execute::execute,
     frame::Output,
-    items::{Intake, Items},
+    items::{Items, Receiver},
     request::{PROTOCOL, RELEASE, Request},
     socket::{Place, trusts},
 };
 use crate::ops::Context;
 
-/// How long a command waits for the answer. A list may take so long for its first piece and between two.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a list may take for the next piece, which a sort holds back until it has read everything.
-const PATIENCE_WITH_LISTS: Duration = Duration::from_secs(60);
-/// After how long a full queue of the server is tried again.
-const AGAIN: Duration = Duration::from_millis(20);
+/// How long a command waits for the answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a command waits for each chunk of a list. Sorting delays the first chunk until all rows are read.
+const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long to wait before connecting again if the server's queue is full.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-/// What a command says before its request.
+/// The first line that a command sends.
 #[derive(Serialize)]
 struct Greeting {
     protocol: u32,
@@ -45,7 +45,7 @@ pub struct Server {
     begun: Instant,
 }
 
-/// The server of this database; `None` where none listens, or none that this user may talk to.
+/// The server of this database. `None` if none listens, or if this user may not connect to it.
 pub async fn find(database: &Path) -> Result<Option<Server>, Error> {
     let begun = Instant::now();
     let Ok(place) = Place::beside(database) else { return Ok(None) };
@@ -54,9 +54,9 @@ pub async fn find(database: &Path) -> Result<Option<Server>, Error> {
     let stream = loop {
         match UnixStream::connect(&address).await {
             Ok(stream) => break stream,
-            // Many commands at once.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && begun.elapsed() < PATIENCE => {
-                sleep(AGAIN).await;
+            // The queue is full of other commands.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && begun.elapsed() < ANSWER_TIMEOUT => {
+                sleep(RETRY_AFTER).await;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Err(Error::NotChanged(format!("the server at {} takes no commands", socket.display())));
@@ -64,7 +64,7 @@ pub async fn find(database: &Path) -> Result<Option<Server>, Error> {
             Err(_) => return Ok(None),
         }
     };
-    // Passwords go only to a server that could read the database anyway.
+    // Passwords are sent only to a server that can read the database.
     let owner = std::fs::metadata(database).map(|found| std::os::unix::fs::MetadataExt::uid(&found)).ok();
     let user = stream.peer_cred().map_err(|error| Error::NotChanged(error.to_string()))?.uid();
     if !trusts(user) && owner != Some(user) {
@@ -77,74 +77,76 @@ pub async fn find(database: &Path) -> Result<Option<Server>, Error> {
 }
 
 impl Server {
-    /// Has the server carry out the request.
+    /// Sends the request to the server and receives its answer.
     pub async fn ask(mut self, request: &Request) -> Result<Items, Error> {
-        let mut deadline = self.begun + PATIENCE;
+        let mut deadline = self.begun + ANSWER_TIMEOUT;
         let line = |value: io::Result<Vec<u8>>| value.map_err(|error| Error::Defect(error.to_string()));
         let greeting =
             line(serde_json::to_vec(&Greeting { protocol: PROTOCOL, release: RELEASE }).map_err(Into::into))?;
         let request_line = Zeroizing::new(line(serde_json::to_vec(request).map_err(Into::into))?);
         let message = Zeroizing::new([&greeting[..], b"\n", &request_line, b"\n"].concat());
-        // Without its last byte no server carries it out.
+        // The server executes nothing before it has the last byte.
         match timeout_at(deadline, self.stream.write_all(&message)).await {
             Ok(Ok(())) => {}
-            // It may have refused without reading to the end: then the answer says why.
+            // The server may have refused without reading everything. Then its answer says why.
             Ok(Err(_)) => {}
             Err(_) => return Err(Error::NotChanged(self.late())),
         }
-        let mut intake = Intake::new();
-        let mut piece = vec![0; 32 * 1024];
+        let mut receiver = Receiver::new();
+        let mut chunk = vec![0; 32 * 1024];
         loop {
             if matches!(request, Request::ListTokens(_) | Request::ListUsers(_)) {
-                deadline = Instant::now() + PATIENCE_WITH_LISTS;
+                deadline = Instant::now() + LIST_TIMEOUT;
             }
-            let read = match timeout_at(deadline, self.stream.read(&mut piece)).await {
+            let read = match timeout_at(deadline, self.stream.read(&mut chunk)).await {
                 Ok(Ok(read)) => read,
-                Ok(Err(error)) => return Err(in_doubt(request, format!("the server broke off: {error}"))),
+                Ok(Err(error)) => {
+                    return Err(in_doubt(request, format!("the connection to the server failed: {error}")));
+                }
                 Err(_) => return Err(in_doubt(request, self.late())),
             };
-            let kept = |error: io::Error| in_doubt(request, format!("the answer cannot be kept: {error}"));
-            let is_last = intake.take(&piece[..read]).map_err(kept)?;
+            let not_stored = |error: io::Error| in_doubt(request, format!("the answer cannot be stored: {error}"));
+            let is_last = receiver.add(&chunk[..read]).map_err(not_stored)?;
             if is_last || read == 0 {
                 break;
             }
         }
-        intake.finish().unwrap_or_else(|| Err(in_doubt(request, "the server broke off its answer".to_owned())))
+        receiver.finish().unwrap_or_else(|| Err(in_doubt(request, "the server's answer is incomplete".to_owned())))
     }
 
     fn late(&self) -> String {
-        format!("the server at {} did not answer in {} s", self.socket.display(), PATIENCE.as_secs())
+        format!("the server at {} did not answer in {} s", self.socket.display(), ANSWER_TIMEOUT.as_secs())
     }
 }
 
-/// A change whose answer was lost is in doubt.
+/// The error if no answer arrived. Whether a change was made is unknown.
 fn in_doubt(request: &Request, why: String) -> Error {
     let error = Error::Unknown(why);
-    if request.is_change() { error } else { error.of_question() }
+    if request.is_change() { error } else { error.for_read() }
 }
 
-/// Carries out the request in this process, where no server has the database.
+/// Executes the request in this process. For databases without a running server.
 pub async fn carry_out(ctx: &Context, request: Request) -> Result<Items, Error> {
     let is_change = request.is_change();
     let (output, mut chunks) = Output::new();
     let take = async {
-        let mut intake = Intake::new();
+        let mut receiver = Receiver::new();
         while let Some(chunk) = chunks.recv().await {
-            intake.take(&chunk)?;
+            receiver.add(&chunk)?;
         }
-        io::Result::Ok(intake)
+        io::Result::Ok(receiver)
     };
     let ((), taken) = tokio::join!(execute(ctx, request, output), take);
-    // What a judged token took of its quota beyond this one use. The server keeps it for the next.
+    // A check reserves more uses of a quota than it spends. A server would keep the rest for the next check.
     if let Err(error) = ctx.return_leases().await {
-        log::warn!(error:%; "uses of a quota were not given back");
+        log::warn!(error:%; "reserved uses of a quota were not returned");
     }
-    match taken.map(Intake::finish) {
+    match taken.map(Receiver::finish) {
         Ok(Some(outcome)) => outcome,
-        Ok(None) => Err(Error::Defect("the answer broke off".to_owned())),
+        Ok(None) => Err(Error::Defect("the answer is incomplete".to_owned())),
         Err(error) => {
-            let error = Error::Unknown(format!("the answer cannot be kept: {error}"));
-            Err(if is_change { error } else { error.of_question() })
+            let error = Error::Unknown(format!("the answer cannot be stored: {error}"));
+            Err(if is_change { error } else { error.for_read() })
         }
     }
 }

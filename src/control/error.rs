@@ -1,4 +1,4 @@
-//! Why a request was not carried out, as it travels over the socket.
+//! Errors as they are sent over the socket.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,33 +7,33 @@ use crate::{
     store::StoreError,
 };
 
-/// Why a request was not carried out.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Error {
-    /// There is no user of this e-mail address or id.
+    /// No user has this e-mail address or id.
     NoUser(String),
-    /// There is no live token of this id; `None` where what was given is no id, which is not repeated: it may be a secret.
+    /// No live token has this id. `None` if the text is not an id: it is not repeated, because it may be a secret.
     NoToken(Option<String>),
-    /// There is no environment of this id.
+    /// No environment has this id.
     NoEnvironment(String),
-    /// It breaks rules.
+    /// These fields are invalid.
     Invalid(Vec<Broken>),
-    /// It cannot be done as things are; a sentence says why.
+    /// The present state does not allow it. The sentence says why.
     Refused(String),
-    /// It asked for no change, and could not be answered now.
+    /// A read failed.
     NotAnswered(String),
-    /// It could not be done now, and nothing was changed.
+    /// A change failed, and nothing was changed.
     NotChanged(String),
-    /// Nobody knows whether it was done.
+    /// A change may or may not have been made.
     Unknown(String),
     /// A defect of this program.
     Defect(String),
-    /// The server is of a release that does not understand this one. Nothing was changed.
+    /// The server is of a release that does not understand the request. Nothing was changed.
     OtherRelease(String),
 }
 
-/// A rule that a field breaks.
+/// A field that is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
     /// The field.
@@ -49,8 +49,8 @@ impl From<Broken> for FieldError {
 }
 
 impl Error {
-    /// The same for a request that asks for no change, of which nothing is in doubt.
-    pub(super) fn of_question(self) -> Self {
+    /// The same error of a request that changes nothing.
+    pub(super) fn for_read(self) -> Self {
         match self {
             Self::Unknown(why) | Self::NotChanged(why) => Self::NotAnswered(why),
             other => other,
@@ -59,17 +59,17 @@ impl Error {
 }
 
 impl From<Vec<FieldError>> for Error {
-    fn from(violations: Vec<FieldError>) -> Self {
+    fn from(errors: Vec<FieldError>) -> Self {
         let broken = |FieldError { field, message }| Broken { field, message };
-        Self::Invalid(violations.into_iter().map(broken).collect())
+        Self::Invalid(errors.into_iter().map(broken).collect())
     }
 }
 
 impl From<ops::Error> for Error {
-    /// What is not found is named by whoever looked for it.
+    /// The caller maps [`ops::Error::NotFound`], because only it knows what was not found.
     fn from(error: ops::Error) -> Self {
         match error {
-            ops::Error::Invalid(violations) => violations.into(),
+            ops::Error::Invalid(errors) => errors.into(),
             ops::Error::Store(StoreError::NotMade(why)) => {
                 Self::NotChanged(format!("the database takes no change now ({why})"))
             }

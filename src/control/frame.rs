@@ -1,59 +1,59 @@
-//! The lines in which a request is answered: items, and at the end whether that was all.
+//! The lines of an answer: items, and a last line with the outcome.
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::error::Error;
 
-/// A line of the answer. Without the last one, the answer is not complete.
+/// A line of an answer. Without a last line, the answer is incomplete.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Frame<T> {
-    /// A part of what was asked for.
+    /// An item.
     Item(T),
-    /// It was carried out, and there are no more items.
+    /// The last line: the request has succeeded.
     Done,
-    /// It was not carried out.
+    /// The last line: the request has failed.
     Failed(Error),
 }
 
 impl<T: Serialize> Frame<T> {
-    /// The line, with its line break.
+    /// The line with its line break.
     pub(super) fn line(&self) -> Vec<u8> {
-        // What the program itself makes can always be written as JSON: no map with keys that are no text.
+        // These values can always be written as JSON: they have no maps with keys other than strings.
         let mut line = serde_json::to_vec(self).unwrap_or_default();
         line.push(b'\n');
         line
     }
 }
 
-/// A list is handed on when it has this many bytes.
+/// The size at which a chunk is sent.
 const CHUNK: usize = 16 * 1024;
 
-/// Whoever asked has left.
+/// The receiver of the answer is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Left;
+pub(super) struct Disconnected;
 
-impl From<Left> for Error {
-    fn from(_: Left) -> Self {
-        Self::Unknown("whoever asked has left".to_owned())
+impl From<Disconnected> for Error {
+    fn from(_: Disconnected) -> Self {
+        Self::Unknown("the command has disconnected".to_owned())
     }
 }
 
-/// Where the answer goes. It waits while the other end is behind.
+/// Takes the lines of an answer. It waits while the receiver is behind.
 pub struct Output {
     chunk: Vec<u8>,
     chunks: mpsc::Sender<Vec<u8>>,
 }
 
 impl Output {
-    /// An answer, and the end at which it comes out in pieces of any length.
+    /// An output, and the receiver of its chunks.
     pub fn new() -> (Self, mpsc::Receiver<Vec<u8>>) {
         let (chunks, received) = mpsc::channel(2);
         (Self { chunk: Vec::new(), chunks }, received)
     }
 
-    pub(super) async fn item(&mut self, item: &impl Serialize) -> Result<(), Left> {
+    pub(super) async fn item(&mut self, item: &impl Serialize) -> Result<(), Disconnected> {
         self.chunk.extend(Frame::Item(item).line());
         if self.chunk.len() >= CHUNK { self.flush().await } else { Ok(()) }
     }
@@ -64,12 +64,12 @@ impl Output {
             Err(error) => Frame::Failed(error),
         };
         self.chunk.extend(last.line());
-        // Nobody is left to be told that nobody is left.
+        // If the receiver is gone, nothing is left to do.
         let _ = self.flush().await;
     }
 
-    async fn flush(&mut self) -> Result<(), Left> {
+    async fn flush(&mut self) -> Result<(), Disconnected> {
         let chunk = std::mem::take(&mut self.chunk);
-        self.chunks.send(chunk).await.map_err(|_| Left)
+        self.chunks.send(chunk).await.map_err(|_| Disconnected)
     }
 }

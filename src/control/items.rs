@@ -1,7 +1,7 @@
-//! An answer that has arrived: kept in memory while it is short, in a temporary file when it is long.
+//! A received answer. A short one is kept in memory, a long one in a temporary file.
 //!
-//! It is taken in whole before any of it is printed. So a command whose output is read slowly, by a pager for example,
-//! does not hold on to a state of the database meanwhile, which would keep the log from being folded.
+//! It is received as a whole before any of it is printed. If the output is read slowly, by a pager for example, the command
+//! would otherwise keep a read transaction open, and checkpoints could not complete.
 
 use std::io::{self, BufRead, BufReader, Seek, Write};
 
@@ -11,10 +11,10 @@ use tempfile::SpooledTempFile;
 
 use super::{error::Error, frame::Frame};
 
-/// From here on the items are kept in a file.
+/// Above this size, items are kept in a file.
 const IN_MEMORY: usize = 1 << 20;
 
-/// The longest line that is taken: a token with all its limits has less than 32 KiB.
+/// The longest accepted line. A token with all its limits takes less than 32 KiB.
 const LONGEST_LINE: usize = 256 * 1024;
 
 /// The items of an answer, each a line of JSON.
@@ -23,7 +23,7 @@ pub struct Items {
 }
 
 impl Items {
-    /// Calls `each` with every item as it arrived: JSON without a line break.
+    /// Calls `each` with every item as JSON without a line break.
     pub fn each_line<E: From<io::Error>>(mut self, mut each: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
         self.lines.rewind()?;
         for line in BufReader::new(self.lines).lines() {
@@ -55,24 +55,24 @@ impl Items {
     }
 }
 
-/// Takes in an answer, piece by piece.
-pub(super) struct Intake {
+/// Receives an answer chunk by chunk.
+pub(super) struct Receiver {
     lines: SpooledTempFile,
     partial: Vec<u8>,
     outcome: Option<Result<(), Error>>,
 }
 
-impl Intake {
+impl Receiver {
     pub(super) fn new() -> Self {
         Self { lines: SpooledTempFile::new(IN_MEMORY), partial: Vec::new(), outcome: None }
     }
 
-    /// Takes the next piece; answers whether it was the last.
-    pub(super) fn take(&mut self, piece: &[u8]) -> io::Result<bool> {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+    /// Adds the next chunk. Returns whether the answer is complete.
+    pub(super) fn add(&mut self, chunk: &[u8]) -> io::Result<bool> {
+        for part in chunk.split_inclusive(|byte| *byte == b'\n') {
             self.partial.extend_from_slice(part);
             if self.partial.ends_with(b"\n") {
-                self.take_line()?;
+                self.add_line()?;
             } else if self.partial.len() > LONGEST_LINE {
                 return Err(io::Error::other("a line of the answer is too long"));
             }
@@ -80,7 +80,7 @@ impl Intake {
         Ok(self.outcome.is_some())
     }
 
-    fn take_line(&mut self) -> io::Result<()> {
+    fn add_line(&mut self) -> io::Result<()> {
         match serde_json::from_slice(&self.partial)? {
             Frame::<&RawValue>::Item(item) => writeln!(self.lines, "{item}")?,
             Frame::Done => self.outcome = Some(Ok(())),
@@ -90,7 +90,7 @@ impl Intake {
         Ok(())
     }
 
-    /// The items, if the answer was complete; `None` where it broke off.
+    /// The items of a complete answer. `None` if it is incomplete.
     pub(super) fn finish(self) -> Option<Result<Items, Error>> {
         self.outcome.map(|outcome| outcome.map(|()| Items { lines: self.lines }))
     }

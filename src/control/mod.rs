@@ -1,12 +1,12 @@
-//! What the administrator asks for by the command line, and how it reaches the database: through the running server's
-//! socket, or directly where no server has the file.
+//! The requests of the command line, and how they reach the database: through the socket of the running server, or directly
+//! if no server has the file open.
 //!
-//! A [`Request`] is one operation. [`execute()`] carries it out on a [`Context`](crate::ops::Context), the server's or the
-//! command's own, and answers a stream of lines. So a command does the same either way; but through the server it takes
-//! its turn in the server's queue of writes, and a revocation is exact at once.
+//! A [`Request`] is one operation. [`execute()`] runs it on a [`Context`](crate::ops::Context), the server's or the command's
+//! own, and returns a stream of lines. The result is the same either way. Through the server, changes go through its queue
+//! of writes and revocations take effect at once.
 //!
-//! [`socket`] owns the socket file, [`server`] its listener, [`client`] the other end. What a command prints, and in which
-//! words, is its own matter.
+//! [`socket`] owns the socket file, [`server`] the listener, and [`client`] the other end. The command line decides what it
+//! prints.
 
 pub mod client;
 mod error;

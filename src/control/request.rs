@@ -1,4 +1,4 @@
-//! The operations that can be asked for, as they travel over the socket. What is in them is judged where it is carried out.
+//! Requests as they are sent over the socket. Their content is checked by the side that executes them.
 
 use std::{fmt, time::Duration};
 
@@ -26,68 +26,68 @@ pub(super) const RELEASE: &str = env!("CARGO_PKG_VERSION");
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Makes a user; answers a [`UserView`](crate::views::UserView).
+    /// Creates a user. Returns a [`UserView`](crate::views::UserView).
     CreateUser {
-        /// Who it will be.
+        /// The name and address.
         user: NewUser,
-        /// Their password.
+        /// The password.
         password: Secret,
     },
-    /// Lists users; answers [`UserView`](crate::views::UserView)s.
+    /// Lists users. Returns one [`UserView`](crate::views::UserView) each.
     ListUsers(UserList),
-    /// Shows the user of this e-mail address or id; answers a [`UserView`](crate::views::UserView), as the next two do.
+    /// Shows the user with this e-mail address or id. Returns a [`UserView`](crate::views::UserView).
     ShowUser(String),
-    /// Disables a user.
+    /// Disables a user. Returns a [`UserView`](crate::views::UserView).
     DisableUser(String),
-    /// Enables a user.
+    /// Enables a user. Returns a [`UserView`](crate::views::UserView).
     EnableUser(String),
-    /// Sets a user's e-mail address; answers a [`UserView`](crate::views::UserView).
+    /// Sets a user's e-mail address. Returns a [`UserView`](crate::views::UserView).
     SetEmail {
-        /// E-mail address or id.
+        /// The e-mail address or id of the user.
         user: String,
         /// The new address.
         email: String,
     },
-    /// Sets a user's password; answers a [`UserView`](crate::views::UserView).
+    /// Sets a user's password. Returns a [`UserView`](crate::views::UserView).
     SetPassword {
-        /// E-mail address or id.
+        /// The e-mail address or id of the user.
         user: String,
         /// The new password.
         password: Secret,
     },
-    /// Makes a personal token; answers an [`IssuedView`](super::views::IssuedView).
+    /// Creates a personal token. Returns an [`IssuedView`](super::views::IssuedView).
     CreateToken(NewToken),
-    /// Lists tokens; answers [`ListedTokenView`](super::views::ListedTokenView)s.
+    /// Lists tokens. Returns one [`ListedTokenView`](super::views::ListedTokenView) each.
     ListTokens(TokenList),
-    /// Revokes a token; answers a [`ChangedTokenView`](super::views::ChangedTokenView), as the next two do.
+    /// Revokes a token. Returns a [`ChangedTokenView`](super::views::ChangedTokenView).
     RevokeToken(WhichToken),
-    /// Disables a personal token.
+    /// Disables a personal token. Returns a [`ChangedTokenView`](super::views::ChangedTokenView).
     DisableToken(WhichToken),
-    /// Enables a personal token.
+    /// Enables a personal token. Returns a [`ChangedTokenView`](super::views::ChangedTokenView).
     EnableToken(WhichToken),
-    /// Revokes many tokens; answers a [`RevokedView`](super::views::RevokedView).
+    /// Revokes many tokens. Returns a [`RevokedView`](super::views::RevokedView).
     RevokeTokens(WhoseTokens),
-    /// Says whether a credential is accepted and may do something; answers a [`JudgedView`](super::views::JudgedView).
+    /// Checks whether a credential is accepted and satisfies a rule. Returns a [`JudgedView`](super::views::JudgedView).
     JudgeToken(JudgeToken),
 }
 
 impl Request {
-    /// Whether it changes something that an interruption could leave in doubt.
+    /// Whether the request changes something, so that an interruption leaves open whether it was done.
     pub const fn is_change(&self) -> bool {
         !matches!(self, Self::ListUsers(_) | Self::ShowUser(_) | Self::ListTokens(_) | Self::JudgeToken(_))
     }
 }
 
-/// A token's id, as it was typed.
+/// The id of a token as typed.
 pub type WhichToken = String;
 
-/// A text that is wiped from memory when it is dropped, and shown nowhere.
+/// A secret text. It is wiped from memory when dropped, and debug output does not show it.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text.
+    /// Wraps the text.
     pub fn new(text: Zeroizing<String>) -> Self {
         Self(text)
     }
@@ -104,19 +104,19 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What makes a user, beside the password.
+/// The data of a new user, without the password.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
-    /// What the person is called.
+    /// The name.
     pub name: String,
-    /// The address to sign in with.
+    /// The e-mail address for sign-in.
     pub email: String,
 }
 
 impl NewUser {
-    /// The name and the address, if both hold.
-    pub fn judge(&self) -> Result<(Name, Email), Vec<FieldError>> {
+    /// Parses the name and the address.
+    pub fn parse(&self) -> Result<(Name, Email), Vec<FieldError>> {
         let name = Name::parse(&self.name).map_err(|error| FieldError::new("name", error));
         let email = Email::parse(&self.email).map_err(|error| FieldError::new("email", error));
         match (name, email) {
@@ -130,17 +130,17 @@ impl NewUser {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserList {
-    /// Only those whose name or address holds this text.
+    /// Only users whose name or address contains this text.
     pub search: Option<String>,
     /// The order.
     pub sort: UserSort,
-    /// The other way round.
+    /// Whether the order is reversed.
     pub reverse: bool,
-    /// At most so many.
+    /// At most this many.
     pub limit: Option<u64>,
 }
 
-/// By what users are sorted.
+/// The order of users.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UserSort {
@@ -153,56 +153,56 @@ pub enum UserSort {
     Email,
 }
 
-/// What makes a personal token.
+/// The data of a new personal token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
-    /// Whose it will be: e-mail address or id.
+    /// The e-mail address or id of the owner.
     pub user: String,
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// What it may do; `None` where nothing is said.
+    /// The abilities. `None` means the default.
     pub abilities: Option<Vec<String>>,
-    /// After how many seconds it ends; `None` where nothing is said.
+    /// The lifetime in seconds. `None` means the default.
     pub expires_in: Option<u64>,
-    /// From where and how much it may be used.
+    /// The usage limits.
     pub limits: LimitsRequest,
 }
 
-/// From where and how much a token may be used.
+/// The usage limits of a new token.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsRequest {
-    /// Addresses and networks; none is from anywhere.
+    /// The allowed addresses and networks. An empty list allows every address.
     pub ip_allowlist: Vec<String>,
-    /// How often in a minute.
+    /// The rate limit: uses in a minute.
     pub requests_per_minute: Option<u32>,
-    /// How often in all.
+    /// The quota: uses in all.
     pub quota: Option<u32>,
 }
 
 impl NewToken {
-    /// The name, the abilities and the limits, if all hold.
-    pub fn judge(&self) -> Result<(Name, Option<Abilities>, UsageLimits), Vec<FieldError>> {
-        let mut violations = Vec::new();
-        let name = Name::parse(&self.name).map_err(|error| violations.push(FieldError::new("name", error))).ok();
+    /// Parses the name, the abilities and the limits.
+    pub fn parse(&self) -> Result<(Name, Option<Abilities>, UsageLimits), Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let name = Name::parse(&self.name).map_err(|error| errors.push(FieldError::new("name", error))).ok();
         let abilities = self.abilities.as_ref().map(|texts| {
-            let wanted = parse_each("abilities", texts, Ability::parse, &mut violations);
-            Abilities::new(wanted).map_err(|error| violations.push(FieldError::new("abilities", error))).ok()
+            let wanted = parse_each("abilities", texts, Ability::parse, &mut errors);
+            Abilities::new(wanted).map_err(|error| errors.push(FieldError::new("abilities", error))).ok()
         });
-        let networks = parse_each("ip_allowlist", &self.limits.ip_allowlist, Allowlist::parse_network, &mut violations);
+        let networks = parse_each("ip_allowlist", &self.limits.ip_allowlist, Allowlist::parse_network, &mut errors);
         let allowlist =
-            Allowlist::new(networks).map_err(|error| violations.push(FieldError::new("ip_allowlist", error))).ok();
+            Allowlist::new(networks).map_err(|error| errors.push(FieldError::new("ip_allowlist", error))).ok();
         let LimitsRequest { requests_per_minute, quota, .. } = self.limits;
         match (name, abilities.unwrap_or_default(), allowlist) {
-            (Some(name), abilities, Some(allowlist)) if violations.is_empty() => {
+            (Some(name), abilities, Some(allowlist)) if errors.is_empty() => {
                 Ok((name, abilities, UsageLimits { allowlist, requests_per_minute, quota }))
             }
-            _ => Err(violations),
+            _ => Err(errors),
         }
     }
 
-    /// How long it lasts, where that is said.
+    /// The lifetime.
     pub fn lifetime(&self) -> Option<Duration> {
         self.expires_in.map(Duration::from_secs)
     }
@@ -212,13 +212,13 @@ fn parse_each<T, E: fmt::Display>(
     field: &str,
     texts: &[String],
     parse: fn(&str) -> Result<T, E>,
-    violations: &mut Vec<FieldError>,
+    errors: &mut Vec<FieldError>,
 ) -> Vec<T> {
     let mut parsed = Vec::new();
     for (at, text) in texts.iter().enumerate() {
         match parse(text) {
             Ok(one) => parsed.push(one),
-            Err(error) => violations.push(FieldError::new(format!("{field}.{at}"), error)),
+            Err(error) => errors.push(FieldError::new(format!("{field}.{at}"), error)),
         }
     }
     parsed
@@ -228,31 +228,31 @@ fn parse_each<T, E: fmt::Display>(
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenList {
-    /// Whose; `None` is everybody's.
+    /// Only tokens of this user or environment.
     pub whose: Option<WhoseTokens>,
-    /// Only those in this state; `None` is all but the revoked.
+    /// Only tokens in this state. `None` means all except the revoked ones.
     pub state: Option<TokenState>,
-    /// Only those whose name, or whose owner's address, holds this text.
+    /// Only tokens whose name, or whose owner's address, contains this text.
     pub search: Option<String>,
-    /// Only those that end before this time.
+    /// Only tokens that expire or become idle before this time.
     pub expires_before: Option<Moment>,
-    /// Only those that were not used at this time or later.
+    /// Only tokens that were neither used nor created at this time or later.
     pub unused_since: Option<Moment>,
     /// The order.
     pub sort: TokenSort,
-    /// The other way round.
+    /// Whether the order is reversed.
     pub reverse: bool,
-    /// At most so many.
+    /// At most this many.
     pub limit: Option<u64>,
 }
 
-/// Whose tokens.
+/// The tokens of a user or of an environment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WhoseTokens {
-    /// Those of the user of this e-mail address or id.
+    /// The tokens of the user with this e-mail address or id.
     User(String),
-    /// Those of the environment of this id.
+    /// The tokens of the environment with this id.
     Environment(String),
 }
 
@@ -260,15 +260,15 @@ pub enum WhoseTokens {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenState {
-    /// Neither revoked nor past its end.
+    /// Neither revoked nor expired.
     Active,
-    /// Past its end.
+    /// Expired.
     Expired,
     /// Revoked.
     Revoked,
 }
 
-/// By what tokens are sorted.
+/// The order of tokens.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenSort {
@@ -281,24 +281,24 @@ pub enum TokenSort {
     User,
     /// Latest use first.
     LastUsed,
-    /// Soonest end first.
+    /// Earliest expiry first.
     Expires,
 }
 
-/// A time, by the clock of whoever carries out the request.
+/// A time. Relative times use the clock of the side that executes the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Moment {
     /// In Unix seconds.
     At(i64),
-    /// So many seconds ago.
+    /// This many seconds ago.
     Ago(u64),
-    /// In so many seconds.
+    /// In this many seconds.
     Ahead(u64),
 }
 
 impl Moment {
-    /// The time that it is at `now`.
+    /// The time, if it is `now`.
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(seconds) => Timestamp::from_unix(seconds),
@@ -308,16 +308,16 @@ impl Moment {
     }
 }
 
-/// A credential and what it would have to be good for.
+/// A credential and the rule that it is checked against.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeToken {
     /// The credential.
     pub token: Secret,
-    /// The kinds of credential that are taken.
+    /// The accepted kinds.
     pub kinds: Vec<String>,
-    /// What it must be able to do, all of it.
+    /// The required abilities.
     pub abilities: Vec<String>,
-    /// From where it is used.
+    /// The address from which it is used.
     pub address: Option<std::net::IpAddr>,
 }

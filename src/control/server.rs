@@ -1,7 +1,7 @@
-//! The server's end: takes requests from a Unix socket beside the database and carries them out on its own context.
+//! The server's side: receives requests on a Unix socket beside the database and executes them on the server's context.
 //!
-//! It has a thread of its own, so that no list and no slow command takes time from the threads that answer checks. The
-//! socket's mode lets only its owner connect, and each peer must run as the same user, or as root.
+//! It has a thread of its own, so that lists and slow commands take no time from the threads that answer checks. The mode of
+//! the socket lets only its owner connect. Each peer must run as the same user or as root.
 
 use std::{io, path::Path, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -26,15 +26,15 @@ use super::{
 };
 use crate::ops::Context;
 
-/// How many commands are served at once; more wait.
+/// How many commands are served at once. Others wait.
 const MOST_CLIENTS: usize = 16;
 /// How long a command may take to send its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a command may take to read the next piece of its answer. A list holds on to a state of the database meanwhile.
+/// How long a command may take to read the next chunk of its answer. A list keeps a read transaction open meanwhile.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest line that is read. A token with all its limits takes 16 KiB.
+/// The longest accepted line. A token with all its limits takes 16 KiB.
 const LONGEST_LINE: u64 = 64 * 1024;
-/// What a command says before its request.
+/// The first line that a command sends.
 #[derive(Deserialize)]
 struct Greeting {
     protocol: u32,
@@ -42,15 +42,15 @@ struct Greeting {
 
 /// A listener that runs until it is stopped.
 pub struct Server {
-    /// Takes how long requests under way may still take.
+    /// Sends the time that requests in progress may still take.
     stop: oneshot::Sender<Duration>,
     ended: oneshot::Receiver<()>,
     thread: JoinHandle<()>,
 }
 
 impl Server {
-    /// Listens beside `database`, of which the caller holds the server's lock, and carries out what is asked on the context
-    /// that `context` finds in `state`.
+    /// Listens beside `database` and executes requests on the context that `context` returns for `state`. The caller holds the
+    /// server's lock of the database.
     pub fn start<S: Send + Sync + 'static>(
         database: &Path,
         state: Arc<S>,
@@ -64,20 +64,20 @@ impl Server {
             let tasks = LocalSet::new();
             let served = tasks.block_on(&runtime, serve(listener, file, state, context, stopped));
             if let Err(error) = served {
-                log::error!("control: commands are no longer taken: {error}");
+                log::error!("control: no more commands are accepted: {error}");
             }
-            // What is still under way is cut off here.
+            // This cancels requests that are still in progress.
             drop(tasks);
             let _ = end.send(());
         })?;
         Ok(Self { stop, ended, thread })
     }
 
-    /// Takes no more requests, removes the socket, and waits so long for requests under way; then they are cut off.
-    pub async fn stop(self, patience: Duration) {
-        let _ = self.stop.send(patience);
+    /// Accepts no more requests, removes the socket, and waits up to `grace` for requests in progress. Then they are cancelled.
+    pub async fn stop(self, grace: Duration) {
+        let _ = self.stop.send(grace);
         let _ = self.ended.await;
-        // It has nothing left to do.
+        // The thread ends now.
         drop(self.thread.join());
     }
 }
@@ -90,23 +90,23 @@ async fn serve<S: 'static>(
     mut stopped: oneshot::Receiver<Duration>,
 ) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(MOST_CLIENTS));
+    let permits = Arc::new(Semaphore::new(MOST_CLIENTS));
     let lists = Rc::new(Semaphore::new(1));
-    let patience = loop {
+    let grace = loop {
         let accepted = async {
             // The semaphore is never closed.
-            let place = Arc::clone(&places).acquire_owned().await.ok();
-            (listener.accept().await, place)
+            let permit = Arc::clone(&permits).acquire_owned().await.ok();
+            (listener.accept().await, permit)
         };
-        let (connection, place) = tokio::select! {
+        let (connection, permit) = tokio::select! {
             accepted = accepted => accepted,
-            patience = &mut stopped => break patience.unwrap_or_default(),
+            grace = &mut stopped => break grace.unwrap_or_default(),
         };
         let stream = match connection {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of files, for example. The commands wait in the queue.
-                log::warn!("control: a command was not taken: {error}");
+                // No file descriptors left, for example. Commands wait in the queue.
+                log::warn!("control: a command was not accepted: {error}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
@@ -116,13 +116,13 @@ async fn serve<S: 'static>(
             if let Err(error) = answer(stream, context(&state), &lists).await {
                 log::debug!("control: a command was not answered: {error}");
             }
-            drop(place);
+            drop(permit);
         });
     };
     drop((listener, file));
     let all = u32::try_from(MOST_CLIENTS).unwrap_or(u32::MAX);
-    // When every place is free, nothing is under way.
-    drop(timeout(patience, places.acquire_many(all)).await);
+    // When all permits are free, no request is in progress.
+    drop(timeout(grace, permits.acquire_many(all)).await);
     Ok(())
 }
 
@@ -141,7 +141,7 @@ async fn answer(stream: UnixStream, ctx: &Context, lists: &Semaphore) -> io::Res
         Ok(Err(Unreadable::Broken(error))) => return Err(error),
         Err(_) => return Err(io::ErrorKind::TimedOut.into()),
     };
-    // One list at a time: each holds on to a state of the database, and there is one connection for them.
+    // One list at a time: each keeps a read transaction open, and there is one connection for lists.
     let _turn = match request {
         Request::ListTokens(_) | Request::ListUsers(_) => lists.acquire().await.ok(),
         _ => None,
@@ -153,7 +153,7 @@ async fn answer(stream: UnixStream, ctx: &Context, lists: &Semaphore) -> io::Res
     };
     tokio::select! {
         answered = answered => answered,
-        // A change that waits for its turn is not made for somebody who has left.
+        // If the command disconnects, a change that still waits in the queue is not made.
         () = end_of(reader) => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }
@@ -172,9 +172,9 @@ impl From<io::Error> for Unreadable {
 
 async fn read_request(reader: &mut BufReader<OwnedReadHalf>) -> Result<Request, Unreadable> {
     let malformed = |error: serde_json::Error| {
-        // The message of a parser may hold a piece of what was sent, a password for example.
-        let place = format!("line {} column {}", error.line(), error.column());
-        Unreadable::Refused(Error::Defect(format!("the server cannot read the request ({place})")))
+        // The message of the parser may contain a part of the request, for example a password.
+        let position = format!("line {} column {}", error.line(), error.column());
+        Unreadable::Refused(Error::Defect(format!("the server cannot read the request ({position})")))
     };
     let greeting: Greeting = serde_json::from_slice(&read_line(reader).await?).map_err(malformed)?;
     if greeting.protocol != PROTOCOL {
@@ -204,7 +204,7 @@ async fn write(mut writer: OwnedWriteHalf, mut chunks: mpsc::Receiver<Vec<u8>>) 
     writer.shutdown().await
 }
 
-/// Waits until the other end is closed. Nothing is sent behind a request.
+/// Waits until the command closes the connection. It sends nothing after its request.
 async fn end_of(mut reader: BufReader<OwnedReadHalf>) {
     let mut ignored = [0; 64];
     while let Ok(1..) = reader.read(&mut ignored).await {}

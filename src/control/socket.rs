@@ -1,7 +1,7 @@
-//! The socket file beside the database: its name, how it is made, and who may be at its other end.
+//! The socket file beside the database: its name, its creation, and which peers are trusted.
 //!
-//! An address of a socket holds a path of 107 bytes. A longer one is reached through the directory, which the kernel shows
-//! as `/proc/self/fd/N`.
+//! The address of a socket has room for a path of 107 bytes. A longer path is reached through an open directory:
+//! `/proc/self/fd/N`.
 
 use std::{
     fs::{self, File, Permissions},
@@ -19,14 +19,14 @@ use rustix::{
     process::geteuid,
 };
 
-/// The longest path that every system takes: 104 bytes on some, one of them for the end.
+/// The longest path on every system: some have 104 bytes, including the final zero.
 const LONGEST_PATH: usize = 103;
-/// The longest name that fits behind `/proc/self/fd/N/`.
+/// The longest name after `/proc/self/fd/N/`.
 const LONGEST_NAME: usize = LONGEST_PATH - "/proc/self/fd/4294967295/".len();
-/// How many commands wait to be taken.
+/// How many connections wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// Where the socket of a database is: the server and every command find the same place, however the path is spelt.
+/// The location of the socket of a database. It is the same for every spelling of the database's path.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     directory: PathBuf,
@@ -34,7 +34,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The place for the database, which need not exist. Its directory must.
+    /// The location for this database. The directory must exist, the database need not.
     pub(super) fn beside(database: &Path) -> io::Result<Self> {
         let path = match fs::canonicalize(database) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -55,12 +55,12 @@ impl Place {
         Ok(Self { directory: directory.to_owned(), name })
     }
 
-    /// The path, for people and for everything but the address of a socket.
+    /// The path of the socket.
     pub(super) fn path(&self) -> PathBuf {
         self.directory.join(&self.name)
     }
 
-    /// A path that fits into the address of a socket, as long as the second value lives.
+    /// A path that fits into a socket address. It is valid while the second value lives.
     pub(super) fn address(&self) -> io::Result<(PathBuf, Option<File>)> {
         let path = self.path();
         if path.as_os_str().len() <= LONGEST_PATH {
@@ -85,7 +85,7 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// Makes the socket. Only a server that holds the lock of the database may: what a dead server left is removed.
+    /// Creates the socket and removes the one of an earlier server. The caller must hold the server's lock of the database.
     pub(super) fn new(place: &Place) -> io::Result<Self> {
         let path = place.path();
         remove_stale(&path)?;
@@ -94,13 +94,13 @@ impl Bound {
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         bind(&socket, &SocketAddrUnix::new(&address)?)?;
         let file = SocketFile { inode: fs::symlink_metadata(&path)?.ino(), path };
-        // Before it listens, so that nobody connects while the mode is that of the umask.
+        // Set before it listens, so that nobody connects while the mode still comes from the umask.
         fs::set_permissions(&file.path, Permissions::from_mode(0o600))?;
         listen(&socket, BACKLOG)?;
         Ok(Self { listener: socket.into(), file })
     }
 
-    /// Takes the listener out of the file that stands for it.
+    /// The listener and its file.
     pub(super) fn into_parts(self) -> (UnixListener, SocketFile) {
         (self.listener, self.file)
     }
@@ -115,7 +115,7 @@ pub(super) struct SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody may have put another in its place.
+        // It may have been replaced by another file.
         if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode)
             && let Err(error) = fs::remove_file(&self.path)
         {

@@ -1,5 +1,5 @@
-//! What goes over the socket. If one of these texts changes, raise [`PROTOCOL`]: a command of another release must be told
-//! that it is not understood, and not be misunderstood.
+//! The messages on the socket. If one of these texts changes, raise [`PROTOCOL`], so that a command of another release gets a
+//! clear error and is not misunderstood.
 
 use zeroize::Zeroizing;
 
@@ -10,7 +10,7 @@ fn secret(text: &str) -> Secret {
 }
 
 #[test]
-fn requests_are_written_like_this() {
+fn requests_have_this_json() {
     let text = || "text".to_owned();
     let requests = [
         (
@@ -77,14 +77,14 @@ fn requests_are_written_like_this() {
 }
 
 #[test]
-fn an_answer_that_arrives_in_pieces_is_whole_or_missed() {
+fn an_answer_in_chunks_is_complete_or_detected_as_incomplete() {
     let answer = b"{\"item\":{\"id\":\"1\",\"name\":\"a\"}}\n{\"item\":{\"id\":\"2\",\"name\":\"b\"}}\n\"done\"\n";
     for size in 1..answer.len() {
-        let mut intake = items::Intake::new();
-        let ended: Vec<bool> = answer.chunks(size).map(|piece| intake.take(piece).unwrap()).collect();
+        let mut receiver = items::Receiver::new();
+        let ended: Vec<bool> = answer.chunks(size).map(|chunk| receiver.add(chunk).unwrap()).collect();
         assert!(ended.last() == Some(&true) && !ended[..ended.len() - 1].contains(&true));
         let mut lines = Vec::new();
-        let items = intake.finish().unwrap().unwrap();
+        let items = receiver.finish().unwrap().unwrap();
         let pushed = items.each_line(|line| {
             lines.push(line.to_owned());
             std::io::Result::Ok(())
@@ -92,17 +92,17 @@ fn an_answer_that_arrives_in_pieces_is_whole_or_missed() {
         pushed.unwrap();
         assert_eq!(lines, [r#"{"id":"1","name":"a"}"#, r#"{"id":"2","name":"b"}"#]);
 
-        let mut intake = items::Intake::new();
-        intake.take(&answer[..size]).unwrap();
-        assert!(size >= answer.len() || intake.finish().is_none());
+        let mut receiver = items::Receiver::new();
+        receiver.add(&answer[..size]).unwrap();
+        assert!(size >= answer.len() || receiver.finish().is_none());
     }
-    let mut endless = items::Intake::new();
-    let failed = (0..100).map(|_| endless.take(&[b'x'; 16 * 1024])).find(Result::is_err);
-    assert!(failed.is_some(), "a line that does not end is not kept for ever");
+    let mut endless = items::Receiver::new();
+    let failed = (0..100).map(|_| endless.add(&[b'x'; 16 * 1024])).find(Result::is_err);
+    assert!(failed.is_some(), "a line without an end is refused");
 }
 
 #[test]
-fn a_moment_is_of_the_clock_of_whoever_carries_it_out() {
+fn a_relative_time_uses_the_clock_of_the_executing_side() {
     let now = crate::domain::time::Timestamp::from_unix(100);
     let resolved = [Moment::At(7), Moment::Ago(10), Moment::Ahead(10)].map(|moment| moment.resolve(now).unix());
     assert_eq!(resolved, [7, 90, 110]);

@@ -1,4 +1,4 @@
-//! The items of the answers that only the command line gets.
+//! The items of answers that only the command line gets.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::{
 /// A new token and its owner.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct IssuedView {
-    /// Its owner's address.
+    /// The owner's address.
     pub user_email: String,
     /// The token.
     pub issued: IssuedTokenView,
@@ -23,10 +23,10 @@ pub struct IssuedView {
 /// A token of a list, with its owner and its state.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ListedTokenView {
-    /// What the API shows of it.
+    /// The fields that the API shows.
     #[serde(flatten)]
     pub token: TokenView,
-    /// Its owner. For an environment token, the owner of the environment.
+    /// The owner. For an environment token, the owner of the environment.
     pub user_id: String,
     /// The owner's address.
     pub user_email: String,
@@ -55,16 +55,16 @@ impl ListedTokenView {
     }
 }
 
-/// A token that something was done to.
+/// A token that was revoked, disabled or enabled.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ChangedTokenView {
-    /// The identifier.
+    /// The id.
     pub id: String,
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// The successors that it made by itself, to which the same was done.
+    /// The successors that it made by itself. They were changed in the same way.
     pub with_successors: Vec<String>,
-    /// A good successor that its owner made, to which nothing was done.
+    /// A valid successor that the owner made. It was not changed.
     pub unchanged_successor: Option<String>,
 }
 
@@ -82,39 +82,39 @@ impl ChangedTokenView {
 /// How many tokens were revoked.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RevokedView {
-    /// Of the user with this address; `None` is of the environment that was named.
+    /// The address of the user. `None` if the tokens of an environment were revoked.
     pub user_email: Option<String>,
-    /// How many.
+    /// How many tokens were revoked.
     pub revoked: u64,
-    /// How many tokens of environments of that user are good as before.
+    /// How many environment tokens of the user are still valid.
     pub left: u64,
 }
 
-/// What became of a credential that was judged.
+/// The result of checking a credential.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct JudgedView {
-    /// Whose it is, if it is accepted: an address, or `environment ID`.
+    /// The principal, if the credential is accepted: the user's address, or `environment ID`.
     pub who: Option<String>,
-    /// The same as a user's identifier.
+    /// The id of the user.
     pub user_id: Option<String>,
-    /// The identifier of the token or session.
+    /// The id of the token or session.
     pub token_id: Option<String>,
-    /// Whether it passes.
+    /// Whether the request is allowed.
     pub verdict: Verdict,
 }
 
-/// Whether a credential passes.
+/// Whether a request with the credential is allowed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It does.
+    /// It is.
     Passes,
-    /// It is bound to addresses, and none was given.
+    /// The token has an allowlist, and no address was given.
     AddressMissing,
-    /// It is not accepted, for this reason.
+    /// The credential is not accepted for this reason.
     Denied(String),
-    /// It lacks these abilities.
+    /// The credential lacks these abilities.
     Lacks(Vec<String>),
-    /// It is of another kind.
+    /// The rule does not accept this kind of credential.
     WrongKind,
 }

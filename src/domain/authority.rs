@@ -9,7 +9,7 @@ use super::id::UserId;
 pub struct Administrator(());
 
 impl Administrator {
-    /// The administrator at the command line: whoever may open the database file. Nothing that serves HTTP may call this.
+    /// The administrator at the command line: a person who may open the database file. Nothing that serves HTTP may call this.
     pub const fn command_line() -> Self {
         Self(())
     }

@@ -106,7 +106,7 @@ pub struct SignInAttempt {
 ///
 /// A throttled attempt records no event: a flood of them would fill the disk.
 pub async fn sign_in(ctx: &Context, attempt: SignInAttempt, source: RequestSource) -> Result<IssuedSession, Error> {
-    // Before the password is checked and counted: no session can be issued.
+    // No session can be issued, so the password is not checked and the attempt does not count.
     ctx.expect_reliable_clock()?;
     let mut throttled = ctx.throttle.sign_in(attempt.client, &attempt.email).map_err(Error::Throttled)?;
     let signed_in = judge_sign_in(ctx, attempt, &mut throttled, source).await;

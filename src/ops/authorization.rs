@@ -1,5 +1,5 @@
-//! Whether a request may pass to an application, by a policy. Who presents a credential is decided in
-//! [`super::verification`], as everywhere.
+//! Decides by a policy whether a forwarded request is allowed. [`super::verification`] decides whether its credential is
+//! accepted.
 
 pub use super::rejection::PolicyRejection;
 use super::{
@@ -19,14 +19,14 @@ use crate::{
     store::Reply,
 };
 
-/// A request to an application, as its proxy tells it.
+/// A request to an application that a proxy asks about.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardedRequest<'r> {
-    /// The policy that the proxy's configuration names.
+    /// The policy that the proxy names.
     pub policy: &'r Policy,
-    /// The request's method.
+    /// The method.
     pub method: &'r str,
-    /// The request's path as it stood in its request line, query and all.
+    /// The request target: path and query.
     pub target: &'r str,
 }
 
@@ -40,12 +40,12 @@ pub struct Refusal {
     pub principal: Option<Box<Principal>>,
 }
 
-/// The policy of that name.
+/// The policy with this name.
 pub fn find_policy<'p>(policies: &'p [Policy], name: &str) -> Result<&'p Policy, PolicyRejection> {
     policies.iter().find(|policy| policy.name() == name).ok_or(PolicyRejection::UnknownPolicy)
 }
 
-/// The rule that decides over a request, with its place in its policy, from 0.
+/// The rule that decides a request, and its index in the policy.
 pub fn find_rule(forwarded: ForwardedRequest<'_>) -> Result<(usize, &Rule), PolicyRejection> {
     let path = forwarded.policy.read(forwarded.target)?;
     forwarded.policy.rule_for(forwarded.method, &path).ok_or(PolicyRejection::NoRule)

@@ -1,8 +1,7 @@
-//! Rotation: a token is replaced by a successor without a moment in which neither is good, and a secret that comes back
-//! after its end gives away that two parties hold it.
+//! Rotation: a successor replaces a token. At every moment at least one of the two is valid.
 //!
-//! The first use of a successor is on disk before it is answered. So whether a successor was used is known exactly, and
-//! the secret that it replaces can end in the same transaction.
+//! The use of a secret after rotation has ended it shows that two parties hold it ([`super::reuse`]). [`super::first_use`]
+//! records the first use of a successor.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -30,54 +29,56 @@ use crate::{
     store::{ChangedToken, Conflict, Rotation, StoreError, SuccessorEnd},
 };
 
-/// How a token is to be replaced; what is `None` is as configured.
+/// How to rotate a token. `None` means the configured value.
 #[derive(Clone, Copy, Debug)]
 pub struct RotationRequest {
-    /// How long the old secret goes on, at most as long as is configured.
+    /// How long the predecessor stays valid, at most the configured maximum.
     pub grace: Option<Duration>,
-    /// Whether the first use of the new secret ends the old one.
+    /// Whether the first use of the successor ends the predecessor.
     pub end_on_first_use: Option<bool>,
-    /// When the successor ends: not after the token that it replaces.
+    /// The expiry of the successor. It must not be later than that of the predecessor.
     pub expiry: Expiry,
-    /// Whether a successor that nobody has used gives way to another one.
+    /// Whether an unused successor may be replaced by another one.
     pub replace_unused: bool,
 }
 
-/// A rotation that was made.
+/// A finished rotation.
 #[derive(Debug)]
 pub struct Rotated {
     /// The successor.
     pub issued: IssuedToken,
-    /// To be dropped once it was answered.
+    /// Drop it once the answer is sent.
     pub ending: Ending,
 }
 
-/// Replaces a token of the owner. [`Error::NotFound`] where it is not good, [`Error::AlreadyRotated`] where it has a
-/// successor that stays.
+/// Rotates a token of the owner. Fails with [`Error::NotFound`] if it is not valid, and with [`Error::AlreadyRotated`] if it
+/// has a successor that stays.
 pub async fn rotate(
     ctx: &Context,
     owner: UserId,
     id: TokenId,
     request: RotationRequest,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<Rotated, Error> {
     ctx.expect_reliable_clock()?;
     let token = tokens::get(ctx, owner, id).await?;
     if token.revoked.is_some() || token.expires_at.is_some_and(|end| end.has_passed(ctx.clock.now())) {
         return Err(Error::NotFound);
     }
-    replace(ctx, &token, request, origin).await
+    replace(ctx, &token, request, source).await
 }
 
-/// Accepts a credential that wants to be replaced: it must hold the power to. A secret that rotation has ended is refused
-/// like any other. It ends its whole family, since one of the two who hold the family's secrets stole them and nobody can
-/// tell which; but if the request started before the ending was answered, it has only lost a race
-/// ([`Error::AlreadyRotated`], [`super::state::endings`]). [`Error::NotSelfRotating`] where it is no personal access token.
+/// Accepts a credential that asks for its own rotation. It must hold `tokens:rotate-self`, and must be a personal access
+/// token ([`Error::NotSelfRotating`]).
+///
+/// A secret that rotation has ended is rejected, and its whole family is revoked: two parties hold secrets of the family,
+/// one of them stole them, and the server cannot tell which. If the request started before the end was answered, it has only
+/// lost a race ([`Error::AlreadyRotated`], [`super::state::endings`]).
 pub async fn authenticate_for_rotation(
     ctx: &Context,
     credential: &str,
     caller: Caller<'_>,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<Principal, Error> {
     let since = caller.since.unwrap_or(ctx.moment());
     match verification::authenticate(ctx, credential, Caller { since: Some(since), ..caller }).await {
@@ -86,31 +87,31 @@ pub async fn authenticate_for_rotation(
             Ok(principal)
         }
         Ok(other) => Err(Error::NotSelfRotating(other.kind())),
-        Err(Error::Rejected(Rejection::Rotated)) => Err(refuse_ended(ctx, credential, since, origin).await),
+        Err(Error::Rejected(Rejection::Rotated)) => Err(refuse_ended(ctx, credential, since, source).await),
         Err(error) => Err(error),
     }
 }
 
-/// The refusal of a secret that rotation has ended: by one that won a race, or before this request started.
-async fn refuse_ended(ctx: &Context, credential: &str, since: RequestStart, origin: RequestSource) -> Error {
+/// The rejection of a secret that rotation has ended: in a race, or before this request started.
+async fn refuse_ended(ctx: &Context, credential: &str, since: RequestStart, source: RequestSource) -> Error {
     match find_ended(ctx, credential).await {
         Ok(Some(record)) if ctx.endings.is_race(&record.token, since) => lost_race(ctx, &record.token).await,
         Ok(Some(record)) => {
-            let by = ctx.attribution(RequestSource { actor: Actor::PersonalAccessToken(record.token.id), ..origin });
+            let by = ctx.attribution(RequestSource { actor: Actor::PersonalAccessToken(record.token.id), ..source });
             if let Err(error) = reuse::revoke_family(ctx, &record.token, by).await {
-                log::error!(error:%; "a token was reused after its end, and its family could not be ended yet");
+                log::error!(error:%; "a secret was reused, and its family could not be revoked yet");
             }
             Rejection::Rotated.into()
         }
         Ok(None) => Rejection::Rotated.into(),
         Err(error) => {
-            log::error!(error:%; "a token was reused after its end, and its family could not be ended");
+            log::error!(error:%; "a secret was reused, and its family could not be revoked");
             Rejection::Rotated.into()
         }
     }
 }
 
-/// What is answered to a rotation that another one was faster than.
+/// The error of a rotation that has lost a race.
 async fn lost_race(ctx: &Context, token: &Token) -> Error {
     if !token.abilities.cover(ServerAbility::TokensRotateSelf.as_str()) {
         return Rejection::Rotated.into();
@@ -121,21 +122,21 @@ async fn lost_race(ctx: &Context, token: &Token) -> Error {
     }
 }
 
-/// Replaces the token that asks for it, which its family may not do too often. Where another rotation has ended the token
-/// since it was accepted, this one has lost a race: [`Error::AlreadyRotated`].
+/// Rotates the token of the principal. The throttle limits this by family. Fails with [`Error::AlreadyRotated`] if another
+/// rotation has ended the token since it was accepted.
 pub async fn rotate_self(
     ctx: &Context,
-    asking: &Principal,
+    principal: &Principal,
     request: RotationRequest,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<Rotated, Error> {
-    let Principal::PersonalAccessToken { record, .. } = asking else {
-        return Err(Error::NotSelfRotating(asking.kind()));
+    let Principal::PersonalAccessToken { record, .. } = principal else {
+        return Err(Error::NotSelfRotating(principal.kind()));
     };
     ctx.throttle.rotation(record.token.family).map_err(Error::Throttled)?;
-    let origin = RequestSource { actor: Actor::PersonalAccessToken(record.token.id), ..origin };
-    replace(ctx, &record.token, request, origin).await.map_err(|error| match error {
-        // It ended after it was accepted.
+    let source = RequestSource { actor: Actor::PersonalAccessToken(record.token.id), ..source };
+    replace(ctx, &record.token, request, source).await.map_err(|error| match error {
+        // It was revoked after it was accepted.
         Error::NotFound => Rejection::Revoked.into(),
         other => other,
     })
@@ -146,35 +147,35 @@ pub async fn rotate_self(
 pub struct SuccessorsOf(HashMap<TokenId, TokenId>);
 
 impl SuccessorsOf {
-    /// The latest one that was made to replace `token`.
+    /// The latest successor of `token`.
     pub fn of(&self, token: &Token) -> Option<TokenId> {
         self.0.get(&token.id).copied()
     }
 }
 
-/// The successors of those among `tokens` that were replaced, in one question to the store.
+/// The successors of those `tokens` that were rotated, from one read.
 pub async fn successors_of(ctx: &Context, tokens: &[Token]) -> Result<SuccessorsOf, Error> {
-    let replaced: Vec<TokenId> = tokens.iter().filter(|token| token.is_replaced()).map(|token| token.id).collect();
-    if replaced.is_empty() {
+    let rotated: Vec<TokenId> = tokens.iter().filter(|token| token.is_replaced()).map(|token| token.id).collect();
+    if rotated.is_empty() {
         return Ok(SuccessorsOf::default());
     }
-    Ok(SuccessorsOf(ctx.store.successors_of(replaced).await?.into_iter().collect()))
+    Ok(SuccessorsOf(ctx.store.successors_of(rotated).await?.into_iter().collect()))
 }
 
 async fn replace(
     ctx: &Context,
     token: &Token,
     request: RotationRequest,
-    origin: RequestSource,
+    source: RequestSource,
 ) -> Result<Rotated, Error> {
-    let by = ctx.attribution_to_issue(origin)?;
+    let by = ctx.attribution_to_issue(source)?;
     let end = match request.expiry {
         Expiry::Never => SuccessorEnd::Never,
         expiry => expiry::requested(&ctx.rules.token_lifetimes, expiry, by.at)?
             .map_or(SuccessorEnd::WithPredecessor, SuccessorEnd::At),
     };
     if request.replace_unused && first_use::write_pending_of(ctx, token.id).await? {
-        // That use was answered before this request began. If it has ended the token, this is not a race.
+        // That use was answered before this request started. If it has ended the token, this is not a race.
         ctx.store.token(token.id).await?;
     }
     let rules = &ctx.rules.rotation;
@@ -201,7 +202,7 @@ async fn replace(
             let plaintext = plaintext.numbered(token.number);
             Ok(Rotated { issued: IssuedToken { token, plaintext, quota_left }, ending })
         }
-        // It may have happened.
+        // The rotation may have been committed.
         Err(error @ StoreError::Unavailable(_)) => Err(error.into()),
         Err(error) => {
             ending.did_not_happen();

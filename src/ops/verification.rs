@@ -1,6 +1,7 @@
-//! The one place that decides what a credential stands for and what it may do.
+//! Decides whether a credential is accepted and which principal it stands for. Nothing else decides this.
 //!
-//! Every way of asking comes through here, with the same clock, and anything short of a clear yes is a no or an outage.
+//! Proxies, introspection, verification and the API all come through here, with the same clock. The result is an accepted
+//! principal, a rejection, or an outage of the store.
 
 use std::sync::Arc;
 
@@ -17,35 +18,35 @@ use crate::{
     store::Reply,
 };
 
-/// Decides whether `credential` is accepted now from that caller, and notes its use. A use is what is accepted here: it
-/// counts towards rate and quota also where it then turns out that the credential may not do what was asked.
+/// Decides whether `credential` is accepted now, and records the use. The use counts towards rate limit and quota even if
+/// the credential then lacks an ability.
 ///
-/// [`Error::Rejected`] where it is not; [`Error::Store`] where that cannot be known.
+/// [`Error::Rejected`] means that it is not accepted, [`Error::Store`] that nothing was decided.
 pub fn authenticate<'c>(ctx: &'c Context, credential: &str, caller: Caller<'c>) -> Reply<'c, Principal, Error> {
     let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else {
-        return refuse(Rejection::Malformed);
+        return reject(Rejection::Malformed);
     };
     match presented.kind {
         CredentialKind::Session => ctx.credentials.session_by_hash(&presented.hash).then(|found| match found {
             Ok(Some(record)) => Reply::ready(accept_session(ctx, record)),
-            Ok(None) => refuse(Rejection::Unknown),
+            Ok(None) => reject(Rejection::Unknown),
             Err(error) => Reply::ready(Err(error.into())),
         }),
         CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
             ctx.credentials.token_by_hash(&presented.hash).then(move |found| match found {
                 Ok(Some(record)) => accept_token(ctx, record, &presented, caller),
-                Ok(None) => refuse(Rejection::Unknown),
+                Ok(None) => reject(Rejection::Unknown),
                 Err(error) => Reply::ready(Err(error.into())),
             })
         }
     }
 }
 
-fn refuse<'c>(denied: Rejection) -> Reply<'c, Principal, Error> {
-    Reply::ready(Err(denied.into()))
+fn reject<'c>(rejection: Rejection) -> Reply<'c, Principal, Error> {
+    Reply::ready(Err(rejection.into()))
 }
 
-/// Whose token a credential is, without a judgement: so that the refusal of a token whose limits are used up can name it.
+/// Finds the principal of a token without deciding anything, to name it when its usage limits are exceeded.
 pub fn find_token<'c>(ctx: &'c Context, credential: &str) -> Reply<'c, Option<Principal>, Error> {
     let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else {
         return Reply::ready(Ok(None));
@@ -56,8 +57,8 @@ pub fn find_token<'c>(ctx: &'c Context, credential: &str) -> Reply<'c, Option<Pr
     })
 }
 
-/// Says of a credential that somebody else presented what it stands for, or why nothing; for callers that may know.
-/// [`Error::Store`] where that cannot be known.
+/// The principal of a credential, or the reason why it is not accepted, for callers that may know the reason. [`Error::Store`]
+/// means that nothing was decided.
 pub async fn inspect(
     ctx: &Context,
     credential: &str,
@@ -65,47 +66,47 @@ pub async fn inspect(
 ) -> Result<Result<Principal, Rejection>, Error> {
     match authenticate(ctx, credential, caller).await {
         Ok(principal) => Ok(Ok(principal)),
-        Err(Error::Rejected(denied)) => Ok(Err(denied)),
+        Err(Error::Rejected(rejection)) => Ok(Err(rejection)),
         Err(error) => Err(error),
     }
 }
 
-/// What an application wants to know of a credential that was presented to it. It holds a secret, hence no Debug.
+/// The question of an application about a credential. It holds a secret, so it has no Debug.
 pub struct Check {
-    /// The credential as it was presented.
+    /// The credential.
     pub token: String,
-    /// What it must be able to do, all of it.
+    /// The required abilities.
     pub abilities: Vec<Ability>,
-    /// Who presented it. A token that is bound to addresses is refused where the address is not told.
+    /// The client that presented it. A token with an allowlist is refused if the address is not known.
     pub caller: Caller<'static>,
 }
 
 /// The answer to a [`Check`].
 #[derive(Debug)]
 pub enum Verdict {
-    /// It is good, and can do all that was asked.
+    /// It is accepted and holds all required abilities.
     Valid(Box<Principal>),
-    /// It is good, but cannot do all of it.
+    /// It is accepted but lacks a required ability.
     MissingAbility,
-    /// It is not good.
+    /// It is not accepted.
     Rejected(Rejection),
 }
 
 impl Verdict {
-    /// The word for it on the wire.
+    /// The code in the answer.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Valid(_) => "valid",
             Self::MissingAbility => "missing_ability",
-            Self::Rejected(denied) => denied.code(),
+            Self::Rejected(rejection) => rejection.code(),
         }
     }
 }
 
-/// Judges a credential for an application. [`Error::Store`] where that cannot be known.
+/// Verifies a credential for an application. [`Error::Store`] means that nothing was decided.
 pub async fn verify(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
     Ok(match inspect(ctx, &check.token, check.caller).await? {
-        Err(denied) => Verdict::Rejected(denied),
+        Err(rejection) => Verdict::Rejected(rejection),
         Ok(principal) if check.abilities.iter().all(|needed| principal.holds(needed.as_str())) => {
             Verdict::Valid(Box::new(principal))
         }
@@ -116,12 +117,13 @@ pub async fn verify(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
 fn accept_session(ctx: &Context, record: Arc<SessionRecord>) -> Result<Principal, Error> {
     let SessionRecord { session, user, last_use } = &*record;
     let now = ctx.clock.now();
-    // A time from when the clock ran ahead counts as now, lest it keep the session from ever being idle.
+    // A use in the future, from when the clock was ahead, counts as now. Otherwise it would keep the session from becoming
+    // idle.
     let is_idle = |at: Timestamp| at.min(now).plus(ctx.rules.session_idle_lifetime).has_passed(now);
     if session.expires_at.has_passed(now) {
         return Err(Rejection::Expired.into());
     }
-    // A use that was noted in an earlier record of the session is in none of this one.
+    // This record may not hold a use that another record of the session holds.
     if last_use.at().is_none_or(is_idle) && is_idle(ctx.uses.latest_session(session.id, session.last_used_at)) {
         return Err(Rejection::Idle.into());
     }
@@ -139,13 +141,14 @@ fn accept_token<'c>(
     caller: Caller<'c>,
 ) -> Reply<'c, Principal, Error> {
     let now = ctx.clock.now();
-    if let Err(denied) = judge_token(&record, presented, now) {
-        if denied == Rejection::Rotated && !ctx.endings.is_race(&record.token, caller.since.unwrap_or(ctx.moment())) {
+    if let Err(rejection) = check_token(&record, presented, now) {
+        if rejection == Rejection::Rotated && !ctx.endings.is_race(&record.token, caller.since.unwrap_or(ctx.moment()))
+        {
             reuse::enqueue(ctx, &record, caller, ctx.clock.recordable_for(now));
         }
-        return refuse(denied);
+        return reject(rejection);
     }
-    // What most tokens never come to waits in a future of its own, lest every check make room for it.
+    // The rare cases are in a boxed future of their own, so that the common future stays small.
     let is_plain =
         record.token.limits.is_none() && !record.token.is_fresh_successor() && !expiry::seems_idle(ctx, &record, now);
     let used_at = ctx.clock.recordable_for(now);
@@ -186,9 +189,9 @@ fn principal(record: Arc<TokenRecord>, rate_state: Option<RateState>) -> Princip
     }
 }
 
-fn judge_token(record: &TokenRecord, presented: &PresentedCredential, now: Timestamp) -> Result<(), Rejection> {
+fn check_token(record: &TokenRecord, presented: &PresentedCredential, now: Timestamp) -> Result<(), Rejection> {
     let TokenRecord { token, owner, .. } = record;
-    // Prefixes are settings: what one names today may be of the other kind.
+    // Prefixes are settings, so a stored token may be of another kind than its prefix says today.
     if presented.kind != token.kind() {
         return Err(Rejection::Unknown);
     }

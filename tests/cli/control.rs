@@ -161,10 +161,10 @@ fn without_an_answer_a_change_is_in_doubt_and_a_question_is_not() {
     let id = "01a20d4c-282d-734b-831f-147980497265";
     let cases = [
         (&["token", "revoke", id][..], "", "did not answer in 10 s"),
-        (&["token", "revoke", id], "{\"item\":{}}\n", "broke off"),
+        (&["token", "revoke", id], "{\"item\":{}}\n", "incomplete"),
         (&["token", "revoke", id], "nonsense\n", ""),
         (&["user", "show", "ada"], "", "did not answer in 10 s"),
-        (&["token", "list"], "{\"item\":{}}\n", "broke off"),
+        (&["token", "list"], "{\"item\":{}}\n", "incomplete"),
     ];
     thread::scope(|scope| {
         for (arguments, lines, said) in cases {

@@ -13,7 +13,7 @@ use crate::{domain::authority::Administrator, ops::Context};
 pub async fn execute(ctx: &Context, request: Request, mut output: Output) {
     let is_change = request.is_change();
     let outcome = carry_out(ctx, request, &mut output).await;
-    output.finish(outcome.map_err(|error| if is_change { error } else { error.of_question() })).await;
+    output.finish(outcome.map_err(|error| if is_change { error } else { error.for_read() })).await;
 }
 
 async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Result<(), Error> {

@@ -38,7 +38,7 @@ pub(super) async fn create(
     new: &NewToken,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let (name, abilities, limits) = new.judge()?;
+    let (name, abilities, limits) = new.parse()?;
     let owner = users::find(ctx, administrator, &new.user).await?;
     if owner.disabled_at.is_some() {
         let who = shell_word(owner.email.as_str());
@@ -136,7 +136,7 @@ pub(super) async fn enable(
     Ok(output.item(&ChangedTokenView::new(details.token, &Successors::default())).await?)
 }
 
-/// All personal tokens of a user, or all of an environment, that are neither revoked nor expired.
+/// Revokes all personal tokens of a user, or all tokens of an environment, that are neither revoked nor expired.
 pub(super) async fn revoke_all(
     ctx: &Context,
     administrator: Administrator,
@@ -146,8 +146,8 @@ pub(super) async fn revoke_all(
     let revoked = match whose {
         WhoseTokens::User(who) => {
             let owner = users::find(ctx, administrator, who).await?;
-            // Counted before the change, which does not concern them: a count that fails afterwards would hide that the
-            // tokens are revoked.
+            // Counted before the change, which does not affect them: if a count after the change failed, the answer would
+            // not say that the tokens are revoked.
             let active = inventory::TokenList {
                 whose: Whose::User(owner.id),
                 state: Some(TokenState::Active),
@@ -184,7 +184,7 @@ pub(super) async fn revoke_all(
     Ok(output.item(&revoked).await?)
 }
 
-/// Judges a credential like any other check: it is used.
+/// Checks a credential. Like every check, this is a use of it.
 pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output) -> Result<(), Error> {
     let kinds = CredentialKind::ALL.into_iter().filter(|kind| judge.kinds.iter().any(|word| word == kind.as_str()));
     let kinds: Vec<CredentialKind> = kinds.collect();

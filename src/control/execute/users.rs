@@ -1,4 +1,4 @@
-//! Requests on users.
+//! Requests about users.
 
 use std::ops::ControlFlow;
 
@@ -25,7 +25,7 @@ pub(super) async fn create(
     password: &Secret,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let (name, email) = user.judge()?;
+    let (name, email) = user.parse()?;
     let account = accounts::NewAccount { name, email, password: parse_password(password)? };
     let user = accounts::create(ctx, administrator, account, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&UserView::from(user)).await?)
