@@ -194,7 +194,8 @@ fn system_time() -> Timestamp {
     let epoch = Timestamp::from_unix(0);
     match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => epoch.plus(after),
-        Err(before) => epoch.minus(before.duration()),
+        // Rounded down, as a time after 1970 is.
+        Err(before) => epoch.minus(before.duration() + Duration::from_nanos(999_999_999)),
     }
 }
 
