@@ -28,6 +28,7 @@ mod ports;
 mod routes;
 mod run;
 mod script;
+mod terms;
 
 use std::{collections::BTreeSet, thread};
 
