@@ -3,17 +3,14 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::Arc,
     thread::JoinHandle,
     time::Duration,
 };
 
 use patd::{
     compose::{self, SystemClock},
-    config::{Config, Sources},
+    config::Config,
     domain::{
         account::{Email, Password, User},
         audit::RequestSource,
@@ -22,12 +19,17 @@ use patd::{
         time::Timestamp,
     },
     http::codes::Code,
-    ops::{Context, accounts, clock::Clock},
+    ops::{Context, accounts},
     store::{Backend, sqlite::Access},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use crate::support::{
+    clock::TestClock,
+    settings::{self, FAST_HASHING, NO_THROTTLE},
+};
 
 /// When every test begins: the moment that the seed shows.
 pub const START: &str = "2024-01-15T19:00:00Z";
@@ -38,7 +40,7 @@ pub struct TestApp {
     /// Operations on the same store and clock, as the command line would do them.
     pub ops: Context,
     config: Config,
-    clock: Arc<AtomicI64>,
+    clock: TestClock,
     agent: ureq::Agent,
     stop: UnboundedSender<()>,
     thread: Option<JoinHandle<()>>,
@@ -80,25 +82,20 @@ impl TestApp {
         let path = directory.path().join("patd.db");
         let written = directory.path().join("config.toml");
         std::fs::write(&written, file).unwrap();
-        let mut flags = vec![
-            ("server.bind", "127.0.0.1:0".to_owned()),
-            ("server.workers", "2".to_owned()),
-            ("database.path", path.to_str().unwrap().to_owned()),
-            ("passwords.memory_kib", "8".to_owned()),
-            ("passwords.iterations", "1".to_owned()),
-            ("passwords.concurrent_hashes", "64".to_owned()),
+        let mut changes = vec![
+            ("server.bind", "127.0.0.1:0"),
+            ("server.workers", "2"),
+            ("database.path", path.to_str().unwrap()),
+            ("passwords.concurrent_hashes", "64"),
         ];
-        flags.extend(THROTTLES.map(|key| (key, "1000000".to_owned())));
-        for (key, value) in settings {
-            flags.retain(|(named, _)| named != key);
-            flags.push((*key, (*value).to_owned()));
-        }
-        let config = Config::load(Sources { file: Some(written), environment: Vec::new(), flags }).unwrap();
+        changes.extend(FAST_HASHING);
+        changes.extend(NO_THROTTLE);
+        changes.extend(settings);
+        let config = settings::load(Some(&written), &changes);
         let store = compose::open_store(&config, Access::Server).unwrap();
         let backend = wrap(compose::with_cache(&config, store));
-        let time = Arc::new(AtomicI64::new(Timestamp::parse(START).unwrap().unix()));
-        let told = Arc::clone(&time);
-        let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::SeqCst)));
+        let test_clock = TestClock::at(Timestamp::parse(START).unwrap());
+        let clock = test_clock.clock();
 
         let (stop, stopped) = unbounded_channel();
         let (started, address) = std::sync::mpsc::channel();
@@ -120,17 +117,17 @@ impl TestApp {
             .build()
             .into();
         let address = address.recv().unwrap();
-        Self { address, ops, config, clock: time, agent, stop, thread: Some(thread), _directory: directory }
+        Self { address, ops, config, clock: test_clock, agent, stop, thread: Some(thread), _directory: directory }
     }
 
-    /// Moves the clock on.
+    /// Advances the clock.
     pub fn advance(&self, by: Duration) {
-        self.clock.fetch_add(i64::try_from(by.as_secs()).unwrap(), Ordering::SeqCst);
+        self.clock.advance(by);
     }
 
     /// Sets the clock back.
-    pub fn lower_priority(&self, by: Duration) {
-        self.clock.fetch_sub(i64::try_from(by.as_secs()).unwrap(), Ordering::SeqCst);
+    pub fn set_clock_back(&self, by: Duration) {
+        self.clock.set_back(by);
     }
 
     /// Makes the user `NAME@example.com`, as the command line would.
@@ -204,19 +201,6 @@ impl Drop for TestApp {
         }
     }
 }
-
-const THROTTLES: [&str; 10] = [
-    "throttle.per_email_burst",
-    "throttle.per_email_per_minute",
-    "throttle.per_account_burst",
-    "throttle.per_account_per_minute",
-    "throttle.successes_per_account_burst",
-    "throttle.successes_per_account_per_minute",
-    "throttle.per_address_burst",
-    "throttle.per_address_per_minute",
-    "throttle.rotations_per_family_burst",
-    "throttle.rotations_per_family_per_minute",
-];
 
 pub fn email(name: &str) -> String {
     format!("{name}@example.com")

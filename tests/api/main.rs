@@ -35,6 +35,8 @@ mod rotation_races;
 mod seed;
 mod sessions;
 mod strictness;
+#[path = "../support/mod.rs"]
+mod support;
 mod throttle;
 mod token_expiry;
 mod token_lists;

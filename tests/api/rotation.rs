@@ -168,7 +168,7 @@ fn without_that_both_are_good_until_the_second_in_which_the_grace_ends() {
     assert!(old.is_good(), "at -1 s");
     app.advance(seconds(1));
     assert!(!old.is_good(), "at 0 s");
-    app.lower_priority(seconds(30));
+    app.set_clock_back(seconds(30));
     assert!(!old.is_good(), "a clock that steps back");
     app.advance(seconds(31));
     assert!(!old.is_good() && new.is_good(), "at +1 s");

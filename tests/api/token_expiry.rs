@@ -22,7 +22,7 @@ fn a_token_ends_at_the_second_of_its_expiry_and_a_clock_that_steps_back_revives_
     assert_eq!(token.get("/api/user").status, 200);
     app.advance(Duration::from_secs(1));
     assert_eq!(token.get("/api/user").status, 401);
-    app.lower_priority(Duration::from_secs(8));
+    app.set_clock_back(Duration::from_secs(8));
     assert_eq!(token.get("/api/user").status, 401);
 }
 
@@ -91,7 +91,7 @@ fn an_unused_token_ends_at_the_second_in_which_it_is_idle_and_each_use_moves_tha
     assert_eq!(ada.get(&path).body["data"]["expires_at"], "2024-01-15T19:03:19Z");
     app.advance(Duration::from_secs(1));
     assert_eq!(unused.get("/api/user").status, 401, "at 0 s: idle since it was made");
-    app.lower_priority(Duration::from_secs(50));
+    app.set_clock_back(Duration::from_secs(50));
     assert_eq!(unused.get("/api/user").status, 401, "a clock that steps back");
     app.advance(Duration::from_secs(50 + 98));
     assert_eq!(used.get("/api/user").status, 200, "at -1 s of the later end");

@@ -110,9 +110,9 @@ fn expect_ready(app: &TestApp) {
 fn a_clock_that_was_set_back_by_more_than_a_minute_issues_nothing_until_it_has_caught_up() {
     let app = spawn();
     let issuer = Issuer::new(&app);
-    app.lower_priority(Duration::from_secs(60));
+    app.set_clock_back(Duration::from_secs(60));
     expect_ready(&app);
-    app.lower_priority(Duration::from_secs(1));
+    app.set_clock_back(Duration::from_secs(1));
     for (what, answer) in issuer.ask_for_everything() {
         expect_unreliable(what, &answer);
     }
@@ -136,7 +136,7 @@ fn checks_lists_and_revocations_go_on_while_the_clock_is_behind() {
     let issuer = Issuer::new(&app);
     let doomed = issuer.session.create_token(json!({ "name": "doomed" }));
     let other = app.sign_in_again("ada");
-    app.lower_priority(JUST_MORE_THAN_A_MINUTE);
+    app.set_clock_back(JUST_MORE_THAN_A_MINUTE);
     let (session, id) = (&issuer.session, issuer.token_id());
     assert_eq!(issuer.bearer().get("/api/user").status, 200);
     assert_eq!(session.get(TOKENS).status, 200);
@@ -179,7 +179,7 @@ fn a_clock_that_leaps_over_a_year_ahead_is_not_followed_and_heals() {
     block_on(revocation::disable(&app.ops, doomed.owner.into(), doomed.id, RequestSource::COMMAND_LINE)).unwrap();
     assert_eq!(issuer.bearer().get("/api/user").status, 401);
 
-    app.lower_priority(FOURTEEN_YEARS - Duration::from_secs(5));
+    app.set_clock_back(FOURTEEN_YEARS - Duration::from_secs(5));
     expect_ready(&app);
     assert_eq!(issuer.session.get("/api/user").status, 200);
     let made = issuer.session.create_token(json!({ "name": "t", "expires_in_days": 1 }));

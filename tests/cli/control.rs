@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{DEADLINE, EMAIL, PASSWORD, Place};
+use crate::support::place::{DEADLINE, EMAIL, PASSWORD, Place};
 
 const SOCKET: &str = "patd.db.sock";
 const CREATE: [&str; 6] = ["token", "create", "--user", EMAIL, "--name", "CI"];
@@ -81,7 +81,7 @@ fn a_database_with_a_long_path_or_name_has_one_too() {
         // SQLite adds to the name, which must not become too long.
         let database = database.to_str().unwrap().replace(&"n".repeat(250), &"n".repeat(200));
         let at = ["--database", &*database];
-        let made = place.run_with(&[&crate::harness::create_user(EMAIL)[..], &at].concat(), PASSWORD);
+        let made = place.run_with(&[&crate::support::place::create_user(EMAIL)[..], &at].concat(), PASSWORD);
         assert_eq!(made.code, Some(0), "{made:?}");
         let server = place.serve_with(&[&strict(&place)[..], &at].concat());
         assert!(is_carried_out_by_the_strict_server(&place, &at), "{database}");
@@ -200,10 +200,10 @@ fn a_server_of_another_release_is_named() {
 #[test]
 fn a_password_travels_over_the_socket_and_a_bad_one_does_not() {
     let place = Place::new().with_user();
-    let refused = place.run_with(&crate::harness::create_user("bob@example.com"), &"x".repeat(2000));
+    let refused = place.run_with(&crate::support::place::create_user("bob@example.com"), &"x".repeat(2000));
     assert_eq!(refused.code, Some(4), "{refused:?}");
     let server = pretend(&place, "{\"failed\":{\"no_user\":\"bob\"}}\n");
-    let ended = place.run_with(&crate::harness::create_user("bob@example.com"), PASSWORD);
+    let ended = place.run_with(&crate::support::place::create_user("bob@example.com"), PASSWORD);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(server.join().unwrap().contains(PASSWORD));
 }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Place, Server};
+use crate::support::place::{Place, Server};
 
 const KEYS: [&str; 9] =
     ["url", "email", "password", "session_token", "token", "token_id", "introspect_token", "user_id", "database"];

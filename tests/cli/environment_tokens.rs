@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{EMAIL, PASSWORD, Place, Server, create_user};
+use crate::support::place::{EMAIL, PASSWORD, Place, Server, create_user};
 
 /// A running server, a session, and two environments with two tokens each.
 struct World {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
-use crate::harness::{EMAIL, PASSWORD, Place, create_user};
+use crate::support::place::{EMAIL, PASSWORD, Place, create_user};
 
 fn make(place: &Place, user: &str, name: &str, more: &[&str]) -> Value {
     let base = ["token", "create", "--json", "--user", user, "--name", name];

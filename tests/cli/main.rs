@@ -5,11 +5,12 @@
 mod control;
 mod dev;
 mod environment_tokens;
-mod harness;
 mod lists;
 mod policies;
 mod rotated_tokens;
 mod serving;
 mod settings;
+#[path = "../support/mod.rs"]
+mod support;
 mod tokens;
 mod users;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{EMAIL, Ended, Place};
+use crate::support::place::{EMAIL, Ended, Place};
 
 const POLICY: &str = r#"
 [[policies]]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{EMAIL, PASSWORD, Place, Server};
+use crate::support::place::{EMAIL, PASSWORD, Place, Server};
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{EMAIL, PASSWORD, Place, Running, Server};
+use crate::support::place::{EMAIL, PASSWORD, Place, Process, Server};
 
 #[test]
 fn a_second_server_on_the_file_is_refused_while_commands_go_on() {
@@ -128,7 +128,7 @@ fn an_address_for_other_machines_is_warned_of() {
 }
 
 /// `patd serve` under limits of the shell.
-fn serve_under(place: &Place, limits: &str) -> Running {
+fn serve_under(place: &Place, limits: &str) -> Process {
     place.start_shell(&format!("ulimit {limits} && exec \"$PATD\" serve --bind 127.0.0.1:0"))
 }
 

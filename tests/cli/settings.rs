@@ -1,6 +1,6 @@
 //! Where settings come from, and `patd config check`.
 
-use crate::harness::Place;
+use crate::support::place::Place;
 
 #[test]
 fn a_wrong_key_is_named_with_its_file() {

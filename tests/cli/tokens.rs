@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{EMAIL, Place};
+use crate::support::place::{EMAIL, Place};
 
 fn created(place: &Place, arguments: &[&str]) -> Value {
     let base = ["token", "create", "--user", EMAIL, "--name", "CI", "--json"];
@@ -49,7 +49,7 @@ fn a_printed_token_is_one_plain_word_of_a_shell() {
 fn the_trail_says_that_the_command_line_revoked_and_not_the_owner() {
     let place = Place::new().with_user();
     let server = place.serve();
-    let session = server.sign_in(EMAIL, crate::harness::PASSWORD).1.unwrap();
+    let session = server.sign_in(EMAIL, crate::support::place::PASSWORD).1.unwrap();
     let id = created(&place, &[])["id"].as_str().unwrap().to_owned();
     created(&place, &[]);
     for revoke in [&["token", "revoke", &id][..], &["token", "revoke", "--user", EMAIL, "--all"]] {
@@ -63,7 +63,7 @@ fn the_trail_says_that_the_command_line_revoked_and_not_the_owner() {
 fn json_is_what_the_api_answers() {
     let place = Place::new().with_user();
     let server = place.serve();
-    let session = server.sign_in(EMAIL, crate::harness::PASSWORD).1.unwrap();
+    let session = server.sign_in(EMAIL, crate::support::place::PASSWORD).1.unwrap();
     let body = json!({"name": "CI"});
     let (_, answer) = server.post("/api/v1/user/api-tokens", &session, &body);
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -96,11 +96,11 @@ fn abilities_and_expiry_are_as_asked_for() {
 #[test]
 fn lists_go_through_all_users_pages_and_states() {
     let place = Place::new().with_user();
-    let bob = place.run_with(&crate::harness::create_user("bob@example.com"), crate::harness::PASSWORD);
+    let bob = place.run_with(&crate::support::place::create_user("bob@example.com"), crate::support::place::PASSWORD);
     assert_eq!(bob.code, Some(0));
     let first = created(&place, &[]);
     let server = place.serve();
-    let session = server.sign_in(EMAIL, crate::harness::PASSWORD).1.unwrap();
+    let session = server.sign_in(EMAIL, crate::support::place::PASSWORD).1.unwrap();
     for _ in 0..100 {
         let body = json!({"name": "one of many"});
         assert_eq!(server.post("/api/v1/user/api-tokens", &session, &body).0, 201);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{EMAIL, PASSWORD, Place, create_user};
+use crate::support::place::{EMAIL, PASSWORD, Place, create_user};
 
 fn shown(place: &Place, who: &str) -> Value {
     let shown = place.run(&["user", "show", who, "--json"]);

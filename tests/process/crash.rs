@@ -14,7 +14,7 @@ use std::{
 use rusqlite::Connection as Database;
 use serde_json::json;
 
-use crate::harness::{Connection, Killer, Place, Server};
+use crate::harness::{Connection, Place, ProcessHandle, Server};
 
 const ROUNDS: usize = 100;
 /// Threads that each make tokens and revoke older ones.
@@ -64,7 +64,7 @@ enum Kind {
 
 /// Kills the server when an answer of the chosen kind has arrived for the chosen time.
 struct Trigger<'s> {
-    killer: &'s Killer,
+    killer: &'s ProcessHandle,
     kind: Kind,
     at: usize,
     arrived: AtomicUsize,
@@ -162,7 +162,7 @@ impl Ledger {
 
         let kinds = [Kind::Create, Kind::Revoke, Kind::ChangePassword];
         let (kind, at) = (kinds[round % kinds.len()], 1 + round / kinds.len() % 3);
-        let trigger = Trigger { killer: server.killer(), kind, at, arrived: AtomicUsize::new(0) };
+        let trigger = Trigger { killer: server.handle(), kind, at, arrived: AtomicUsize::new(0) };
         let mut shares: [Vec<Token>; WORKERS] = Default::default();
         for (at, token) in mem::take(&mut self.tokens.live).into_iter().enumerate() {
             shares[at % WORKERS].push(token);

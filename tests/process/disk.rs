@@ -160,13 +160,13 @@ fn a_failed_sync_of_the_log_loses_no_later_commit() {
         assert_eq!(status(&mut server.connect(), "/readyz", None), 503);
         if killed {
             // What the kernel has in its memory is read as if it were on the disk.
-            server.killer().kill();
+            server.handle().kill();
             drop(server);
             server = disk.place.serve();
         }
         tokens.push(create(&mut server.connect(), &session).data("token"));
         expect_ready(&mut server.connect(), 200);
-        server.killer().kill();
+        server.handle().kill();
         drop(server);
         disk.cut_power();
         disk.expect_sound();

@@ -62,7 +62,7 @@ fn create_until_killed_amid_checkpoints(place: &Place, server: &Server, session:
     let first = restarts(place);
     thread::scope(|scope| {
         for _ in 0..CLIENTS {
-            let (mut connection, killer) = (server.connect(), server.killer());
+            let (mut connection, killer) = (server.connect(), server.handle());
             let (acknowledged, killed, name) = (&acknowledged, &killed, &name);
             scope.spawn(move || {
                 let body = json!({ "name": name });

@@ -117,7 +117,7 @@ fn restored_over_a_log(mebibytes: u64) {
         .and_then(|database| database.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0)));
     assert_eq!(folded, Ok(0));
     later.extend(create(&mut connection, &session, TOKENS_EACH));
-    server.killer().kill();
+    server.handle().kill();
     drop(server);
 
     fs::copy(place.path("backup.db"), place.path("patd.db")).unwrap();
@@ -158,7 +158,7 @@ fn killed(place: &Place) -> (Vec<Token>, Token) {
     let mut live = create(&mut connection, &session, 10);
     let revoked = live.pop().unwrap();
     revoke(&mut connection, &session, &revoked);
-    server.killer().kill();
+    server.handle().kill();
     (live, revoked)
 }
 

@@ -1,59 +1,45 @@
-//! The real binary in a temporary directory, and a client that knows exactly whether an answer arrived.
+//! The `patd` binary in a temporary directory, and a client that knows exactly whether an answer arrived.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        mpsc::{self, Receiver, RecvTimeoutError},
-    },
+    process::{Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take before it counts as never.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub use crate::support::process::{Ended, ProcessHandle};
+use crate::support::{
+    process::{DEADLINE, Process},
+    settings::{FAST_HASHING, NO_THROTTLE, variable},
+};
 
-/// A directory with a database, and the settings with which every command runs there.
+/// A directory with a database, and the settings of every command that runs there.
 pub struct Place {
     directory: TempDir,
-    settings: Vec<(&'static str, String)>,
-    /// The program, and the user that it runs as if that is another one.
+    settings: Vec<(String, String)>,
     program: PathBuf,
+    /// The user that runs the program, if it is not the user of the tests.
     user: Option<u32>,
 }
 
-/// How a command ended, with all that it wrote.
-#[derive(Debug)]
-pub struct Ended {
-    pub success: bool,
-    pub stdout: String,
-    pub stderr: String,
-}
-
 impl Place {
-    /// Settings that suit a test (fast hashes, no throttle), and `more` of them by their variables.
+    /// A directory with settings that suit a test, and `more` settings by their variables.
     pub fn new(more: &[(&'static str, &'static str)]) -> Self {
-        let mut settings = vec![
-            ("PATD__DATABASE__PATH", "patd.db"),
-            ("PATD__PASSWORDS__MEMORY_KIB", "8"),
-            ("PATD__PASSWORDS__ITERATIONS", "1"),
-            ("PATD__PASSWORDS__CONCURRENT_HASHES", "64"),
-            ("PATD__SERVER__BIND", "127.0.0.1:0"),
-            ("PATD__SERVER__WORKERS", "2"),
-            ("PATD__THROTTLE__PER_EMAIL_BURST", "1000000"),
-            ("PATD__THROTTLE__PER_EMAIL_PER_MINUTE", "1000000"),
-            ("PATD__THROTTLE__PER_ADDRESS_BURST", "1000000"),
-            ("PATD__THROTTLE__PER_ADDRESS_PER_MINUTE", "1000000"),
+        let keys = [
+            ("database.path", "patd.db"),
+            ("passwords.concurrent_hashes", "64"),
+            ("server.bind", "127.0.0.1:0"),
+            ("server.workers", "2"),
         ];
-        settings.extend(more);
-        let settings = settings.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        let settings = keys.into_iter().chain(FAST_HASHING).chain(NO_THROTTLE);
+        let mut settings: Vec<_> = settings.map(|(key, value)| (variable(key), value.to_owned())).collect();
+        settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let program = env!("CARGO_BIN_EXE_patd").into();
         Self { directory: TempDir::new().unwrap(), settings, program, user: None }
     }
@@ -63,12 +49,12 @@ impl Place {
         (self.user, self.program) = (Some(user), self.path(program));
     }
 
-    /// Sets one more variable, for what is started from now on.
+    /// Sets a variable for everything that is started from now on.
     pub fn set(&mut self, name: &'static str, value: &str) {
-        self.settings.push((name, value.to_owned()));
+        self.settings.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Has everything that is started from now on fail as `faults.c` says, for as long as the answer lives.
+    /// Injects the faults of `faults.c` into everything that is started while the returned value exists.
     pub fn inject_faults(&mut self) -> TempDir {
         let library = TempDir::new().unwrap();
         let path = library.path().join("faults.so");
@@ -80,19 +66,19 @@ impl Place {
         library
     }
 
-    /// The name of the directory.
+    /// The path of the directory.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// The settings as they are by default, but for the address.
+    /// A directory with the default settings, except for the address.
     pub fn bare() -> Self {
         let mut place = Self::new(&[]);
-        place.settings.retain(|(name, _)| ["PATD__DATABASE__PATH", "PATD__SERVER__BIND"].contains(name));
+        place.settings.retain(|(name, _)| ["PATD__DATABASE__PATH", "PATD__SERVER__BIND"].contains(&&**name));
         place
     }
 
-    /// The same in a directory within that one.
+    /// The same as [`Place::new`], but within the directory `parent`.
     pub fn within(parent: &str, more: &[(&'static str, &'static str)]) -> Self {
         Self { directory: TempDir::new_in(parent).unwrap(), ..Self::new(more) }
     }
@@ -101,14 +87,12 @@ impl Place {
         self.directory.path().join(name)
     }
 
-    /// Runs a command to its end, with `input` on its standard input.
+    /// Runs a command with `input` on its standard input.
     pub fn run(&self, arguments: &[&str], input: &str) -> Ended {
-        let running = self.start(arguments);
-        let mut stdin = running.child.lock().stdin.take().unwrap();
-        // A command that reads nothing may be gone already.
-        let _ = stdin.write_all(input.as_bytes());
-        drop(stdin);
-        running.end()
+        let process = self.start(arguments);
+        // A command that does not read its input may already have ended.
+        let _ = process.take_stdin().write_all(input.as_bytes());
+        process.end_with_all_output()
     }
 
     /// Starts a server and waits until it listens.
@@ -121,7 +105,7 @@ impl Place {
         Self::listening(self.start(&[&["serve"], flags].concat()))
     }
 
-    /// The same under limits of the shell, for example `-n 100`.
+    /// The same with limits of the shell, such as `-n 100`.
     pub fn serve_under(&self, limits: &str) -> Server {
         let mut command = Command::new("/bin/sh");
         let script = format!("ulimit {limits} && exec \"$0\" serve");
@@ -129,21 +113,21 @@ impl Place {
         Self::listening(self.spawn(&mut command))
     }
 
-    fn listening(mut running: Running) -> Server {
-        let line = running.stderr.until("listening on http://");
+    fn listening(process: Process) -> Server {
+        let line = process.stderr_line("listening on http://");
         let address = line.split("http://").nth(1).unwrap();
         let end = address.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(address.len());
-        Server { address: address[..end].parse().unwrap(), running }
+        Server { address: address[..end].parse().unwrap(), process }
     }
 
-    /// Starts a command and kills it as soon as `moment` has come, or when it has said `done`; answers whether the moment
-    /// came first.
-    pub fn kill_when(&self, arguments: &[&str], done: &str, moment: impl Fn() -> bool) -> bool {
-        let mut running = self.start(arguments);
+    /// Starts a command and kills it as soon as `condition` is true or a line on stderr contains `done`. Returns whether the
+    /// condition came first.
+    pub fn kill_when(&self, arguments: &[&str], done: &str, condition: impl Fn() -> bool) -> bool {
+        let process = self.start(arguments);
         let end = Instant::now() + DEADLINE;
-        while !moment() {
-            assert!(Instant::now() < end, "neither came in time");
-            if running.stderr.has_said(done) {
+        while !condition() {
+            assert!(Instant::now() < end, "neither happened in time");
+            if process.stderr().next_contains(done) {
                 return false;
             }
             thread::yield_now();
@@ -151,121 +135,24 @@ impl Place {
         true
     }
 
-    fn start(&self, arguments: &[&str]) -> Running {
+    fn start(&self, arguments: &[&str]) -> Process {
         self.spawn(Command::new(&self.program).args(arguments))
     }
 
-    fn spawn(&self, command: &mut Command) -> Running {
+    fn spawn(&self, command: &mut Command) -> Process {
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
         command.current_dir(self.directory.path()).env_clear();
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        Running { child: Killer(Mutex::new(child)), stdout: Stream::of(stdout), stderr: Stream::of(stderr) }
+        Process::start(command.stdin(Stdio::piped()))
     }
 }
 
-/// A process that can be ended.
-pub struct Killer(Mutex<Child>);
-
-impl Killer {
-    /// SIGKILL, now.
-    pub fn kill(&self) {
-        self.lock().kill().unwrap();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Child> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A process, which is killed and reaped when this is dropped.
-struct Running {
-    child: Killer,
-    stdout: Stream,
-    stderr: Stream,
-}
-
-impl Running {
-    /// Waits for its end.
-    fn end(mut self) -> Ended {
-        let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
-        // Its streams are closed, so that it ends at once.
-        let status = self.child.lock().wait().unwrap();
-        Ended { success: status.success(), stdout, stderr }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let mut child = self.child.lock();
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-}
-
-/// What a process writes, as it comes.
-struct Stream {
-    lines: Receiver<Vec<u8>>,
-    seen: Vec<u8>,
-}
-
-impl Stream {
-    fn of(stream: impl Read + Send + 'static) -> Self {
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            let mut reader = BufReader::new(stream);
-            let mut line = Vec::new();
-            while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-                if sender.send(std::mem::take(&mut line)).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { lines, seen: Vec::new() }
-    }
-
-    /// Waits for a line that holds `text`.
-    fn until(&mut self, text: &str) -> String {
-        let end = Instant::now() + DEADLINE;
-        while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            self.seen.extend(&line);
-            let line = String::from_utf8(line).unwrap();
-            if line.contains(text) {
-                return line;
-            }
-        }
-        panic!("no line with {text:?} in {}", String::from_utf8_lossy(&self.seen));
-    }
-
-    /// Whether a line that holds `text` has come since the last look.
-    fn has_said(&mut self, text: &str) -> bool {
-        let line = self.lines.try_recv().unwrap_or_default();
-        self.seen.extend(&line);
-        String::from_utf8(line).unwrap().contains(text)
-    }
-
-    /// Waits for the end of the stream; answers all of it, from its first byte.
-    fn rest(&mut self) -> String {
-        let end = Instant::now() + DEADLINE;
-        loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) => self.seen.extend(line),
-                Err(RecvTimeoutError::Disconnected) => return String::from_utf8(self.seen.clone()).unwrap(),
-                Err(RecvTimeoutError::Timeout) => {
-                    panic!("still running after {}", String::from_utf8_lossy(&self.seen));
-                }
-            }
-        }
-    }
-}
-
-/// A server that listens.
+/// A running server.
 pub struct Server {
     address: SocketAddr,
-    running: Running,
+    process: Process,
 }
 
 impl Server {
@@ -273,48 +160,47 @@ impl Server {
         Connection::open(self.address).unwrap()
     }
 
-    /// A connection of which nothing is sent or read yet.
+    /// A new connection.
     pub fn socket(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream
     }
 
-    /// How much memory of its own it has at this moment.
+    /// How much memory it uses now.
     pub fn resident_mib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.running.child.lock().id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() / 1024
     }
 
-    /// What ends it at once, from any thread.
-    pub fn killer(&self) -> &Killer {
-        &self.running.child
+    /// Kills the server from any thread.
+    pub fn handle(&self) -> &ProcessHandle {
+        self.process.handle()
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The process.
+    /// The id of the process.
     pub fn id(&self) -> u32 {
-        self.running.child.lock().id()
+        self.process.id()
     }
 
-    /// SIGTERM; answers all that the server ever wrote.
+    /// Sends SIGTERM and waits for the end. Returns everything that the server wrote.
     pub fn terminate(self) -> Ended {
         self.signal("TERM");
-        self.running.end()
+        self.process.end_with_all_output()
     }
 
-    /// Sends a signal by its name without SIG.
+    /// Sends a signal, by its name without SIG.
     pub fn signal(&self, name: &str) {
-        let id = self.running.child.lock().id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+        self.process.signal(name);
     }
 }
 
-/// A connection that is kept alive. An error means that no answer arrived, or not all of one.
+/// A connection that is kept open. An error means that no complete answer arrived.
 pub struct Connection(BufReader<TcpStream>);
 
 impl Connection {
@@ -325,7 +211,7 @@ impl Connection {
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// A request as a well-behaved client makes it, with a JSON body or none.
+    /// Sends a well-formed request, with a JSON body or none.
     pub fn ask(
         &mut self,
         method: &str,
@@ -347,7 +233,7 @@ impl Connection {
         self.exchange(method, request.as_bytes())
     }
 
-    /// A request of any bytes; the method says whether its answer has a body.
+    /// Sends any bytes. The method says whether the answer has a body.
     pub fn exchange(&mut self, method: &str, request: &[u8]) -> io::Result<Answer> {
         self.0.get_mut().write_all(request)?;
         self.read(method)
@@ -373,7 +259,7 @@ impl Connection {
     }
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -387,7 +273,7 @@ impl Answer {
         fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
 
-    /// A text in the body's `data`.
+    /// A string in `data` of the body.
     pub fn data(&self, key: &str) -> String {
         self.body["data"][key].as_str().unwrap_or_else(|| panic!("no {key} in {self:?}")).to_owned()
     }

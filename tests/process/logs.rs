@@ -124,7 +124,7 @@ fn audit(format: &'static str, parse: fn(&str) -> Line) {
 
     let mut stored_parts = vec![stored(&place)];
     hashes.push(password_hash(&place, "ada@example.com"));
-    let Ended { success, stdout, stderr } = server.terminate();
+    let Ended { success, stdout, stderr, .. } = server.terminate();
     assert!(success && stdout.is_empty(), "{stdout}");
     stored_parts.push(stored(&place));
 

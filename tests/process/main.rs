@@ -19,6 +19,8 @@ mod pressure;
 mod quiet;
 mod read_only;
 mod sign_ins;
+#[path = "../support/mod.rs"]
+mod support;
 mod unread;
 mod upgrade;
 mod wrong_clock;

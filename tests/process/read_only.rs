@@ -31,7 +31,7 @@ impl Unprivileged {
     fn leave_log(&self) {
         let server = self.place.serve();
         server.connect().ask("GET", "/readyz", None, None).unwrap();
-        server.killer().kill();
+        server.handle().kill();
         drop(server);
         assert!(fs::metadata(self.place.path("patd.db-wal")).unwrap().len() > 0);
     }

@@ -43,7 +43,7 @@ fn a_restart_forgives_no_failed_sign_in_however_the_process_ended() {
     assert_eq!(others, [401, 401, 401, 429]);
     // What a crash forgets is two seconds.
     thread::sleep(Duration::from_secs(4));
-    server.killer().kill();
+    server.handle().kill();
     drop(server);
 
     let server = place.serve();

@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::{
     application::Received,
     client::{ELSEWHERE, Request},
-    patd::{DEADLINE, EMAIL, PASSWORD},
     proxies::Kind,
+    support::place::{DEADLINE, EMAIL, PASSWORD},
     world::{NAME, Token, World, furthest},
 };
 

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     application::{read_body, read_headers, read_line},
-    patd::DEADLINE,
+    support::place::DEADLINE,
 };
 
 /// From where a client asks that is no proxy itself, as the one on 127.0.0.1 is by patd's settings.

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    patd::EMAIL,
+    support::place::EMAIL,
     world::{Patd, Token, python},
 };
 

@@ -9,10 +9,9 @@ mod client;
 mod everyday;
 mod git;
 mod introspection;
-#[path = "../cli/harness.rs"]
-#[expect(dead_code, reason = "the command line's tests need more of it")]
-mod patd;
 mod proxies;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;
 
 use proxies::Kind;

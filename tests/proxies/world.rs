@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -14,8 +14,11 @@ use serde_json::Value;
 use crate::{
     application::{Application, Received},
     client::{Answer, Request},
-    patd::{DEADLINE, EMAIL, Place, Server},
     proxies::Kind,
+    support::{
+        place::{DEADLINE, EMAIL, Place, Server},
+        ports::free_address,
+    },
 };
 
 /// A token and the identifier by which it is revoked.
@@ -189,11 +192,6 @@ pub fn python() -> PathBuf {
 /// Where the virtual environment's programs are.
 fn environment() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("venv").join("bin")
-}
-
-/// An address that nobody listened on a moment ago.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn address_of(url: &str) -> SocketAddr {

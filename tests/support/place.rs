@@ -1,39 +1,29 @@
-//! Runs the binary: commands to their end, servers until they are told to stop, each in a temporary directory.
+//! A temporary directory in which the `patd` binary runs, and a client of a server that runs there.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::PathBuf,
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
-    thread,
-    time::{Duration, Instant},
+    process::{ChildStdin, Command, Stdio},
 };
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How long anything may take before it counts as never.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub use super::process::{DEADLINE, Ended, Process};
+use super::settings::{FAST_HASHING, variable};
+
 pub const PASSWORD: &str = "an engine of 1000 wheels";
 pub const EMAIL: &str = "ada@example.com";
 
-/// A directory in which commands run: their working directory, and where they put temporary files (`tmp`).
+/// The working directory of commands, with a directory for their temporary files (`tmp`).
 pub struct Place {
     pub directory: TempDir,
     environment: Vec<(String, String)>,
 }
 
-/// How a command ended.
-#[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
 impl Ended {
-    /// What stands on the lines of stdout, each an object of its own.
+    /// The objects on the lines of stdout.
     pub fn json_lines(&self) -> Vec<Value> {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -47,13 +37,13 @@ impl Place {
         Self { directory, environment: Vec::new() }
     }
 
-    /// The same with a setting in the environment of every command.
+    /// Sets an environment variable for every command.
     pub fn set(mut self, variable: &str, value: &str) -> Self {
         self.environment.push((variable.into(), value.into()));
         self
     }
 
-    /// The same with one user, made by the command.
+    /// Creates the user [`EMAIL`].
     pub fn with_user(self) -> Self {
         let made = self.run_with(&create_user(EMAIL), PASSWORD);
         assert_eq!(made.code, Some(0), "{made:?}");
@@ -68,47 +58,46 @@ impl Place {
         std::fs::write(self.path(name), content).unwrap();
     }
 
-    /// What temporary files there are.
+    /// The temporary files that exist.
     pub fn temporary_files(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.path("tmp")).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// A command without standard input.
+    /// Runs a command with empty standard input.
     pub fn run(&self, arguments: &[&str]) -> Ended {
         self.run_with(arguments, "")
     }
 
-    /// A command with `input` on its standard input.
+    /// Runs a command with `input` on its standard input.
     pub fn run_with(&self, arguments: &[&str], input: &str) -> Ended {
-        let mut child = Running::of(self.command(arguments).stdin(Stdio::piped()));
-        // A command that reads nothing may be gone already.
-        let _ = child.child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.end()
+        let process = Process::start(self.command(arguments).stdin(Stdio::piped()));
+        // A command that does not read its input may already have ended.
+        let _ = process.take_stdin().write_all(input.as_bytes());
+        process.end()
     }
 
-    /// A command whose output nobody reads.
+    /// Runs a command whose standard output is a closed pipe.
     pub fn run_unread(&self, arguments: &[&str]) -> Ended {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut command = self.command(arguments);
-        Running::spawn(command.stdout(writer).stderr(Stdio::piped())).end()
+        Process::start_with_stderr(self.command(arguments).stdout(writer)).end()
     }
 
-    /// A command that goes on until it is told to stop.
-    pub fn start(&self, arguments: &[&str]) -> Running {
-        Running::of(&mut self.command(arguments))
+    /// Starts a command.
+    pub fn start(&self, arguments: &[&str]) -> Process {
+        Process::start(&mut self.command(arguments))
     }
 
-    /// The same with a pipe as its standard input, which stays open as long as the second value.
-    pub fn start_piped(&self, arguments: &[&str]) -> (Running, ChildStdin) {
-        let mut running = Running::of(self.command(arguments).stdin(Stdio::piped()));
-        let stdin = running.child.stdin.take().unwrap();
-        (running, stdin)
+    /// Starts a command with a pipe as its standard input, which is open until the second value is dropped.
+    pub fn start_piped(&self, arguments: &[&str]) -> (Process, ChildStdin) {
+        let process = Process::start(self.command(arguments).stdin(Stdio::piped()));
+        let stdin = process.take_stdin();
+        (process, stdin)
     }
 
-    /// A shell that goes on until it is told to stop; `$PATD` is the binary.
-    pub fn start_shell(&self, script: &str) -> Running {
+    /// Starts a shell script in which `$PATD` is the binary.
+    pub fn start_shell(&self, script: &str) -> Process {
         let command = self.command(&[]);
         let mut shell = Command::new("sh");
         shell.args(["-c", script]).current_dir(self.directory.path()).env("PATD", command.get_program());
@@ -118,10 +107,10 @@ impl Place {
                 None => shell.env_remove(variable),
             };
         }
-        Running::of(shell.stdin(Stdio::null()))
+        Process::start(shell.stdin(Stdio::null()))
     }
 
-    /// A server on the directory's `patd.db` and a free port.
+    /// Starts a server on the file `patd.db` of the directory and a free port.
     pub fn serve(&self) -> Server {
         self.serve_with(&[])
     }
@@ -140,8 +129,7 @@ impl Place {
             .current_dir(self.directory.path())
             .env_remove("PATD_CONFIG")
             .env("TMPDIR", self.path("tmp"))
-            .env("PATD__PASSWORDS__MEMORY_KIB", "8")
-            .env("PATD__PASSWORDS__ITERATIONS", "1")
+            .envs(FAST_HASHING.map(|(key, value)| (variable(key), value)))
             .env("PATD__SERVER__WORKERS", "2")
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null());
@@ -149,125 +137,39 @@ impl Place {
     }
 }
 
-/// The arguments that make a user, the password coming from stdin.
+/// The arguments that create a user whose password is read from stdin.
 pub fn create_user(email: &str) -> [&str; 7] {
     ["user", "create", "--email", email, "--name", "Ada", "--password-stdin"]
 }
 
-/// A process, which is killed and reaped when this is dropped.
-pub struct Running {
-    child: Child,
-    stdout: Receiver<String>,
-    stderr: Receiver<String>,
-}
-
-impl Running {
-    fn of(command: &mut Command) -> Self {
-        Self::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
-    }
-
-    fn spawn(command: &mut Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        Self { stdout: lines(child.stdout.take()), stderr: lines(child.stderr.take()), child }
-    }
-
-    /// The first line on stderr from now on that holds `text`.
-    pub fn stderr_line(&self, text: &str) -> String {
-        line_with(&self.stderr, text)
-    }
-
-    /// The first line on stdout from now on that holds `text`.
-    pub fn stdout_line(&self, text: &str) -> String {
-        line_with(&self.stdout, text)
-    }
-
-    /// The process.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status();
-        assert!(sent.unwrap().success());
-    }
-
-    /// Waits for the end.
-    pub fn end(mut self) -> Ended {
-        let (stdout, stderr) = (rest(&self.stdout), rest(&self.stderr));
-        // Its streams are closed, so it ends at once.
-        let status: ExitStatus = self.child.wait().unwrap();
-        Ended { code: status.code(), stdout, stderr }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn lines(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        for line in stream.into_iter().flat_map(|s| BufReader::new(s).lines()) {
-            let _ = sender.send(line.unwrap());
-        }
-    });
-    receiver
-}
-
-fn line_with(lines: &Receiver<String>, text: &str) -> String {
-    let (end, mut seen) = (Instant::now() + DEADLINE, Vec::new());
-    while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-        if line.contains(text) {
-            return line;
-        }
-        seen.push(line);
-    }
-    panic!("no line with {text:?} in {seen:#?}");
-}
-
-fn rest(lines: &Receiver<String>) -> String {
-    let (end, mut text) = (Instant::now() + DEADLINE, String::new());
-    loop {
-        match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(line) => text += &(line + "\n"),
-            Err(RecvTimeoutError::Disconnected) => return text,
-            Err(RecvTimeoutError::Timeout) => panic!("still running after {text}"),
-        }
-    }
-}
-
-/// A server that answers at `url`.
+/// A running server and an HTTP client for it.
 pub struct Server {
     pub url: String,
-    pub running: Running,
+    pub running: Process,
     agent: ureq::Agent,
 }
 
 impl Server {
-    pub fn new(url: String, running: Running) -> Self {
+    pub fn new(url: String, running: Process) -> Self {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
         Self { url, running, agent: agent.into() }
     }
 
-    /// The status that a GET is answered with.
+    /// The status of a GET.
     pub fn get(&self, path: &str, token: &str) -> u16 {
         let request = self.agent.get(format!("{}{path}", self.url));
         let answer = request.header("Authorization", format!("Bearer {token}")).call();
         answer.unwrap().status().as_u16()
     }
 
-    /// The body that a GET is answered with.
+    /// The body of a GET.
     pub fn read(&self, path: &str, token: &str) -> Value {
         let request = self.agent.get(format!("{}{path}", self.url));
         let answer = request.header("Authorization", format!("Bearer {token}")).call();
         answer.unwrap().body_mut().read_json().unwrap()
     }
 
-    /// The status and body that a POST is answered with.
+    /// The status and the body of a POST.
     pub fn post(&self, path: &str, token: &str, body: &Value) -> (u16, Value) {
         let request = self.agent.post(format!("{}{path}", self.url));
         let request = request.header("Authorization", format!("Bearer {token}"));
@@ -276,13 +178,13 @@ impl Server {
         (status, answer.body_mut().read_json().unwrap())
     }
 
-    /// The status that a PUT is answered with.
+    /// The status of a PUT.
     pub fn put(&self, path: &str, token: &str, body: &Value) -> u16 {
         let request = self.agent.put(format!("{}{path}", self.url));
         request.header("Authorization", format!("Bearer {token}")).send_json(body).unwrap().status().as_u16()
     }
 
-    /// The status of a sign-in, and the session token, if it was one.
+    /// The status of a sign-in, and the session token if it was accepted.
     pub fn sign_in(&self, email: &str, password: &str) -> (u16, Option<String>) {
         let body = json!({"email": email, "password": password});
         // The header is ignored by this route.
@@ -290,7 +192,7 @@ impl Server {
         (status, answer["data"]["token"].as_str().map(str::to_owned))
     }
 
-    /// A request of which the server has read the head and waits for the body.
+    /// A request whose head the server has read, and whose body it waits for.
     pub fn hold_request(&self) -> HeldRequest {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
@@ -308,7 +210,7 @@ impl Server {
         HeldRequest { stream, body }
     }
 
-    /// Asks for the end and waits for it.
+    /// Sends SIGTERM and waits for the end.
     pub fn terminate(self) -> Ended {
         self.running.signal("TERM");
         self.running.end()
