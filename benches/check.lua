@@ -1,12 +1,12 @@
 -- What wrk sends: a request for each line of $TOKENS in turn, made once before the run so that sending costs little.
--- $METHOD, $TARGET and $BODY say what; $SCHEME stands before the token; %n in $BODY is a running number.
+-- $METHOD, $TARGET and $BODY say what; %n in $BODY is a running number.
 local requests, count, at = {}, 0, 0
 local method, target, body = os.getenv("METHOD") or "GET", os.getenv("TARGET"), os.getenv("BODY")
 local numbered = body and body:find("%%n")
 
 local function headers(token)
   local all = { ["Authorization"] = "Bearer " .. token }
-  -- The reference is sent what is sent to the program: the same request, but for its path.
+  -- The reference gets the same request as patd, except for the path.
   if target == "/check" or target:find("^/api/authz/") then
     all["X-Original-URI"] = "/calls/1"
     all["X-Original-Method"] = "GET"

@@ -1,6 +1,6 @@
 //! What the steps of a check cost, each by itself: `cargo bench --bench micro`.
 
-#![expect(clippy::unwrap_used, reason = "a failed measurement is told by its panic")]
+#![expect(clippy::unwrap_used, reason = "a failed measurement panics")]
 
 use std::{
     hint::black_box,
@@ -90,7 +90,7 @@ fn look_ups(criterion: &mut Criterion) {
     });
 }
 
-/// A check as HTTP asks for it, without HTTP. The difference of the two is what it costs to note a use.
+/// A check as HTTP makes it, without HTTP. The difference of the two is the cost of recording a use.
 fn checks(criterion: &mut Criterion) {
     let rig = Rig::new();
     let token = rig.token();
@@ -196,7 +196,7 @@ fn secret() -> Plaintext {
     Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes()).unwrap()
 }
 
-/// The answer of what must be there already.
+/// The answer of a reply that must be ready.
 fn ready<F: Future + Unpin>(future: &mut F) -> F::Output {
     match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,

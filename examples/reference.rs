@@ -1,8 +1,9 @@
-//! What there is to be compared with: the least that a server on the same framework and the same file could do.
+//! The reference of the measurements: the least that a server with the same framework and the same file could do.
 //!
-//! `--mode ceiling` reads the header and answers a constant; `--mode headers` does so with as many headers as a yes has
-//! by the contract; `--mode select` looks the token up on the worker's own connection. All answer `GET /check`. `POST /create` inserts a row in a group commit, with checkpoints on a thread of
-//! their own, and without a look at who asks.
+//! `--mode ceiling` reads the header and answers a constant. `--mode headers` does the same with as many headers as an
+//! answer that allows a request. `--mode select` looks the token up on the worker's own connection. All answer
+//! `GET /check`. `POST /create` inserts a row in a group commit, with checkpoints on a thread of their own, and without
+//! authentication.
 
 use std::{
     cell::RefCell,
@@ -120,7 +121,7 @@ async fn check(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     }
 }
 
-/// The names and, in length, the values of a yes to a proxy.
+/// The headers of an answer that allows a request, with values of the same length.
 const HEADERS: [(HeaderName, HeaderValue); 13] = [
     header("remote-user", "01900000-0000-7000-8000-000000000000"),
     header("remote-email", "user0@example.com"),

@@ -144,7 +144,7 @@ cargo_names() {
 
 # The programs of the repository are not run. They must exist and know the options that are given.
 mkdir tests benches
-for name in tests/run tests/install benches/run benches/proxy benches/instructions benches/without; do
+for name in tests/run tests/install benches/run benches/proxy benches/instructions benches/without benches/lists; do
     cat >"$name" <<END
 #!/bin/sh -e
 test -x "$REPOSITORY/$name"
