@@ -120,7 +120,7 @@ impl From<control::Error> for Failure {
             control::Error::NoEnvironment(id) => {
                 Self::NotFound(format!("there is no environment with the id {}", escaped(&id)))
             }
-            control::Error::Invalid(broken) => broken.into_iter().map(FieldError::from).collect::<Vec<_>>().into(),
+            control::Error::Invalid(fields) => fields.into_iter().map(FieldError::from).collect::<Vec<_>>().into(),
             control::Error::Refused(message) => Self::Refused(vec![message]),
             control::Error::NotAnswered(why) => Self::Unavailable(why),
             control::Error::NotChanged(why) => Self::Unavailable(format!("{why}; nothing was changed")),

@@ -78,7 +78,7 @@ impl Database {
         let config = &self.config;
         server::block_on(async {
             if let Some(server) = client::find(&config.database.path).await? {
-                return Ok(server.ask(&request).await?);
+                return Ok(server.send(&request).await?);
             }
             let context = compose::command_context(config, compose::open_store(config, access)?).await?;
             Ok(client::carry_out(&context, request).await?)

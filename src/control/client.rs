@@ -20,7 +20,7 @@ use super::{
     frame::Output,
     items::{Items, Receiver},
     request::{PROTOCOL, RELEASE, Request},
-    socket::{Place, trusts},
+    socket::{SocketLocation, is_trusted},
 };
 use crate::ops::Context;
 
@@ -48,9 +48,9 @@ pub struct Server {
 /// The server of this database. `None` if none listens, or if this user may not connect to it.
 pub async fn find(database: &Path) -> Result<Option<Server>, Error> {
     let begun = Instant::now();
-    let Ok(place) = Place::beside(database) else { return Ok(None) };
-    let Ok((address, _directory)) = place.address() else { return Ok(None) };
-    let socket = place.path();
+    let Ok(location) = SocketLocation::beside(database) else { return Ok(None) };
+    let Ok((address, _directory)) = location.address() else { return Ok(None) };
+    let socket = location.path();
     let stream = loop {
         match UnixStream::connect(&address).await {
             Ok(stream) => break stream,
@@ -67,7 +67,7 @@ pub async fn find(database: &Path) -> Result<Option<Server>, Error> {
     // Passwords are sent only to a server that can read the database.
     let owner = std::fs::metadata(database).map(|found| std::os::unix::fs::MetadataExt::uid(&found)).ok();
     let user = stream.peer_cred().map_err(|error| Error::NotChanged(error.to_string()))?.uid();
-    if !trusts(user) && owner != Some(user) {
+    if !is_trusted(user) && owner != Some(user) {
         let socket = socket.display();
         return Err(Error::NotChanged(format!(
             "{socket} belongs to another user's program (user id {user}): remove it"
@@ -78,7 +78,7 @@ pub async fn find(database: &Path) -> Result<Option<Server>, Error> {
 
 impl Server {
     /// Sends the request to the server and receives its answer.
-    pub async fn ask(mut self, request: &Request) -> Result<Items, Error> {
+    pub async fn send(mut self, request: &Request) -> Result<Items, Error> {
         let mut deadline = self.begun + ANSWER_TIMEOUT;
         let line = |value: io::Result<Vec<u8>>| value.map_err(|error| Error::Defect(error.to_string()));
         let greeting =

@@ -18,7 +18,7 @@ pub enum Error {
     /// No environment has this id.
     NoEnvironment(String),
     /// These fields are invalid.
-    Invalid(Vec<Broken>),
+    Invalid(Vec<InvalidField>),
     /// The present state does not allow it. The sentence says why.
     Refused(String),
     /// A read failed.
@@ -35,15 +35,15 @@ pub enum Error {
 
 /// A field that is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Broken {
+pub struct InvalidField {
     /// The field.
     pub field: String,
     /// A whole sentence.
     pub message: String,
 }
 
-impl From<Broken> for FieldError {
-    fn from(Broken { field, message }: Broken) -> Self {
+impl From<InvalidField> for FieldError {
+    fn from(InvalidField { field, message }: InvalidField) -> Self {
         Self { field, message }
     }
 }
@@ -60,8 +60,8 @@ impl Error {
 
 impl From<Vec<FieldError>> for Error {
     fn from(errors: Vec<FieldError>) -> Self {
-        let broken = |FieldError { field, message }| Broken { field, message };
-        Self::Invalid(errors.into_iter().map(broken).collect())
+        let to_invalid = |FieldError { field, message }| InvalidField { field, message };
+        Self::Invalid(errors.into_iter().map(to_invalid).collect())
     }
 }
 

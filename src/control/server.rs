@@ -22,7 +22,7 @@ use super::{
     execute::execute,
     frame::{Frame, Output},
     request::{PROTOCOL, RELEASE, Request},
-    socket::{Bound, Place, SocketFile, trusts},
+    socket::{ListeningSocket, SocketFile, SocketLocation, is_trusted},
 };
 use crate::ops::Context;
 
@@ -56,7 +56,7 @@ impl Server {
         state: Arc<S>,
         context: fn(&S) -> &Context,
     ) -> io::Result<Self> {
-        let (listener, file) = Bound::new(&Place::beside(database)?)?.into_parts();
+        let (listener, file) = ListeningSocket::new(&SocketLocation::beside(database)?)?.into_parts();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
@@ -129,7 +129,7 @@ async fn serve<S: 'static>(
 async fn answer(stream: UnixStream, ctx: &Context, lists: &Semaphore) -> io::Result<()> {
     let peer = stream.peer_cred()?;
     let (reader, writer) = stream.into_split();
-    if !trusts(peer.uid()) {
+    if !is_trusted(peer.uid()) {
         log::warn!(user = peer.uid(); "control: a command of another user was refused");
         let refused = "the server takes commands of its own user and of root alone";
         return refuse(writer, Error::Refused(refused.to_owned())).await;
@@ -137,8 +137,8 @@ async fn answer(stream: UnixStream, ctx: &Context, lists: &Semaphore) -> io::Res
     let mut reader = BufReader::new(reader);
     let request = match timeout(REQUEST_TIMEOUT, read_request(&mut reader)).await {
         Ok(Ok(request)) => request,
-        Ok(Err(Unreadable::Refused(error))) => return refuse(writer, error).await,
-        Ok(Err(Unreadable::Broken(error))) => return Err(error),
+        Ok(Err(RequestError::Refused(error))) => return refuse(writer, error).await,
+        Ok(Err(RequestError::Io(error))) => return Err(error),
         Err(_) => return Err(io::ErrorKind::TimedOut.into()),
     };
     // One list at a time: each keeps a read transaction open, and there is one connection for lists.
@@ -159,26 +159,26 @@ async fn answer(stream: UnixStream, ctx: &Context, lists: &Semaphore) -> io::Res
 }
 
 /// Why a request was not read.
-enum Unreadable {
+enum RequestError {
     Refused(Error),
-    Broken(io::Error),
+    Io(io::Error),
 }
 
-impl From<io::Error> for Unreadable {
+impl From<io::Error> for RequestError {
     fn from(error: io::Error) -> Self {
-        Self::Broken(error)
+        Self::Io(error)
     }
 }
 
-async fn read_request(reader: &mut BufReader<OwnedReadHalf>) -> Result<Request, Unreadable> {
+async fn read_request(reader: &mut BufReader<OwnedReadHalf>) -> Result<Request, RequestError> {
     let malformed = |error: serde_json::Error| {
         // The message of the parser may contain a part of the request, for example a password.
         let position = format!("line {} column {}", error.line(), error.column());
-        Unreadable::Refused(Error::Defect(format!("the server cannot read the request ({position})")))
+        RequestError::Refused(Error::Defect(format!("the server cannot read the request ({position})")))
     };
     let greeting: Greeting = serde_json::from_slice(&read_line(reader).await?).map_err(malformed)?;
     if greeting.protocol != PROTOCOL {
-        return Err(Unreadable::Refused(Error::OtherRelease(RELEASE.to_owned())));
+        return Err(RequestError::Refused(Error::OtherRelease(RELEASE.to_owned())));
     }
     serde_json::from_slice(&read_line(reader).await?).map_err(malformed)
 }

@@ -28,12 +28,12 @@ const BACKLOG: i32 = 128;
 
 /// The location of the socket of a database. It is the same for every spelling of the database's path.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct SocketLocation {
     directory: PathBuf,
     name: String,
 }
 
-impl Place {
+impl SocketLocation {
     /// The location for this database. The directory must exist, the database need not.
     pub(super) fn beside(database: &Path) -> io::Result<Self> {
         let path = match fs::canonicalize(database) {
@@ -79,17 +79,17 @@ impl Place {
 }
 
 /// A socket that listens. Its file is removed when this is dropped.
-pub(super) struct Bound {
+pub(super) struct ListeningSocket {
     pub(super) listener: UnixListener,
     file: SocketFile,
 }
 
-impl Bound {
+impl ListeningSocket {
     /// Creates the socket and removes the one of an earlier server. The caller must hold the server's lock of the database.
-    pub(super) fn new(place: &Place) -> io::Result<Self> {
-        let path = place.path();
+    pub(super) fn new(location: &SocketLocation) -> io::Result<Self> {
+        let path = location.path();
         remove_stale(&path)?;
-        let (address, _directory) = place.address()?;
+        let (address, _directory) = location.address()?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         bind(&socket, &SocketAddrUnix::new(&address)?)?;
@@ -133,7 +133,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether this process trusts a peer that runs as `user`: itself, or root.
-pub(super) fn trusts(user: u32) -> bool {
+/// Whether this process is_trusted a peer that runs as `user`: itself, or root.
+pub(super) fn is_trusted(user: u32) -> bool {
     user == 0 || user == geteuid().as_raw()
 }

@@ -117,37 +117,26 @@ pub struct Revocation {
 /// Why a token was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevocationReason {
-    /// Its owner, or whoever may act for them, wanted it so.
+    /// Its owner, or somebody with the right to, revoked it.
     RevokedByOwner,
-    /// Its successor has taken its place.
+    /// Rotation has ended it.
     Rotated,
-    /// Its secret was found where it should not be.
+    /// A leak report named its secret.
     LeakReport,
-    /// Its owner was disabled. Disabling alone refuses tokens and revokes none.
-    OwnerDisabled,
-    /// A token of its family was used after its end.
+    /// Reuse in its family was detected.
     ReuseDetected,
-    /// It was past its expiry.
-    Expired,
 }
 
-/// The text is no reason.
+/// The text is not a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a reason why a token was revoked")]
 pub struct ParseRevocationReasonError;
 
 impl RevocationReason {
-    /// Every reason.
-    pub const ALL: [Self; 6] = [
-        Self::RevokedByOwner,
-        Self::Rotated,
-        Self::LeakReport,
-        Self::OwnerDisabled,
-        Self::ReuseDetected,
-        Self::Expired,
-    ];
+    /// All reasons.
+    pub const ALL: [Self; 4] = [Self::RevokedByOwner, Self::Rotated, Self::LeakReport, Self::ReuseDetected];
 
-    /// Reads the word for it.
+    /// Parses the name.
     pub fn parse(text: &str) -> Result<Self, ParseRevocationReasonError> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(ParseRevocationReasonError)
     }
@@ -158,9 +147,7 @@ impl RevocationReason {
             Self::RevokedByOwner => "revoked_by_owner",
             Self::Rotated => "rotated",
             Self::LeakReport => "leaked",
-            Self::OwnerDisabled => "owner_disabled",
             Self::ReuseDetected => "reuse_detected",
-            Self::Expired => "expired",
         }
     }
 }
