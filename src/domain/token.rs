@@ -60,6 +60,11 @@ impl Token {
         }
     }
 
+    /// Whether it is refused because of its expiry at `now`.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end.has_passed(now))
+    }
+
     /// Whether it may have a successor.
     pub const fn is_replaced(&self) -> bool {
         self.grace.is_some() || self.revoked.is_some()

@@ -62,7 +62,7 @@ pub async fn rotate(
 ) -> Result<Rotated, Error> {
     ctx.expect_reliable_clock()?;
     let token = tokens::get(ctx, owner, id).await?;
-    if token.revoked.is_some() || token.expires_at.is_some_and(|end| end.has_passed(ctx.clock.now())) {
+    if token.revoked.is_some() || token.has_expired(ctx.clock.now()) {
         return Err(Error::NotFound);
     }
     replace(ctx, &token, request, source).await

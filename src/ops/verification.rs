@@ -201,7 +201,7 @@ fn check_token(record: &TokenRecord, presented: &PresentedCredential, now: Times
     if token.revoked.is_some() {
         return Err(if token.is_rotated_away() { Rejection::Rotated } else { Rejection::Revoked });
     }
-    if token.expires_at.is_some_and(|end| end.has_passed(now)) {
+    if token.has_expired(now) {
         return Err(if token.is_rotated_away() { Rejection::Rotated } else { Rejection::Expired });
     }
     if token.disabled_at.is_some() {

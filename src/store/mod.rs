@@ -18,8 +18,9 @@ pub use self::{
     credentials::{Change, CredentialSource, Credentials, Observer},
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
     reply::{Conflict, Reply, StoreError},
-    rotation::{Rotation, SuccessorEnd, Successors},
+    rotation::{Rotation, Successors},
 };
+pub use crate::domain::rotation::SuccessorEnd;
 use crate::domain::{
     account::{Email, HashParameters, PasswordHash, User, UserCredentials},
     attempts::{Counter, SavedAttempts},

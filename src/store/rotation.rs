@@ -1,57 +1,54 @@
-//! What a rotation asks of the store, and how far a change reaches among what rotation made.
+//! The rotation that the store is asked for, and which successors a change of a token reaches.
 
 use std::time::Duration;
 
 use crate::domain::{
     id::{TokenId, UserId},
+    rotation::{NewSecret, SuccessorEnd},
     secret::{Hint, TokenHash},
-    time::Timestamp,
 };
 
-/// The replacement of a token by a successor that has its name, its abilities and its limits.
+/// The replacement of a token by a successor. What it does is decided by
+/// [`RotationPlan`](crate::domain::rotation::RotationPlan).
 #[derive(Clone, Debug)]
 pub struct Rotation {
-    /// The owner of both.
+    /// The owner of both tokens.
     pub owner: UserId,
-    /// The token that is replaced.
+    /// The token to replace.
     pub token: TokenId,
-    /// What that one was made to replace, where it was. It ends now: of a family, no more than two are good at once.
+    /// The predecessor of that token, if it has one. It is revoked: at most two tokens of a family are valid at a time.
     pub rotated_from: Option<TokenId>,
-    /// The successor's identifier.
+    /// The id of the successor.
     pub successor: TokenId,
     /// The hash of the successor's secret.
     pub hash: TokenHash,
     /// The last four characters of the successor's secret.
     pub hint: Hint,
-    /// When the successor ends.
+    /// When the successor expires.
     pub end: SuccessorEnd,
-    /// How long the replaced token goes on, if it does not end before; zero ends it now.
+    /// How long the replaced token stays valid, if it does not expire sooner. Zero revokes it now.
     pub grace: Duration,
-    /// Whether the first use of the successor ends it before that.
+    /// Whether the first use of the successor ends the grace.
     pub end_on_first_use: bool,
-    /// Whether a successor that nobody has used may give way to this one. Then the grace stays as it was.
+    /// Whether the successor may replace an earlier one that was never used. The grace stays as it was then.
     pub replace_unused: bool,
 }
 
-/// When a successor ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SuccessorEnd {
-    /// When the token that it replaces would have ended.
-    WithPredecessor,
-    /// Never, which needs a predecessor that has no end either.
-    Never,
-    /// At this time, which must not be after the end of the token that it replaces.
-    At(Timestamp),
+impl Rotation {
+    /// The id and secret of the successor.
+    pub(super) const fn secret(&self) -> NewSecret {
+        NewSecret { id: self.successor, hash: self.hash, hint: self.hint }
+    }
 }
 
-/// What became of the later tokens of a family when one of its tokens was revoked or disabled.
+/// The later tokens of a family when one of its tokens is revoked or disabled.
 ///
-/// A successor that the token made by itself is known to whoever holds the token's secret, so it is changed with the
-/// token, and so on for what that one made. A successor that the owner made with a session is not.
+/// If a token rotated itself, whoever holds its secret has the successor's secret too. So the successor is changed with the
+/// token, and so on along the lineage. A successor that the owner created with a session is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Successors {
-    /// Those that were changed with the token.
+    /// The successors that were changed with the token.
     pub changed: Vec<TokenId>,
-    /// The first good one that was not.
+    /// The first valid successor that was not.
     pub unchanged: Option<TokenId>,
 }

@@ -1,15 +1,17 @@
-//! SQL on the tokens of environments. Each function runs inside one transaction of its caller, and looks there at the
-//! role of whoever acts.
+//! SQL on the tokens of environments. Each function runs inside one transaction of its caller, and checks the role of the
+//! user in it.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{environments, lineage, row, tokens, users};
 use crate::{
     domain::{
-        audit::{Action, Attribution, Entry, Target},
+        audit::Attribution,
         authority::Authority,
         environment::{Role, Successor},
+        events::TokenRef,
         id::{EnvironmentId, TokenId, UserId},
+        rotation::{self, NewSecret},
         time::Timestamp,
         token::{NewToken, RevocationReason, Token},
     },
@@ -47,11 +49,11 @@ pub(super) fn add(
         return Err(StoreError::Conflict(Conflict::TooManyTokens));
     }
     let token = tokens::insert(connection, token)?;
-    environments::record(connection, by, user, event(token.owner, Action::TokenCreated, token.id))?;
+    environments::record(connection, by, user, TokenRef::from(&token).created())?;
     Ok(token)
 }
 
-/// Fails unless the user may make tokens there and the owner is `owner`, in good standing.
+/// Fails unless the user may create tokens there, and the environment's owner is `owner` and enabled.
 fn expect_admin(
     connection: &Connection,
     user: UserId,
@@ -121,30 +123,15 @@ pub(super) fn regenerate(
     environments::expect_role(connection, user, environment, Role::Admin)?;
     let old = by_id(connection, environment, id)?;
     expect_admin(connection, user, environment, old.owner)?;
-    if old.expires_at.is_some_and(|end| end <= by.at) {
+    if old.has_expired(by.at) {
         return Err(StoreError::Conflict(Conflict::TokenExpired));
     }
     end(connection, environment, id, RevocationReason::Rotated, by)?;
-    // One goes as one comes, so there is nothing to count.
-    let new = tokens::insert(
-        connection,
-        &NewToken {
-            id: successor.id,
-            owner: old.owner,
-            environment: Some(environment),
-            name: old.name,
-            abilities: old.abilities,
-            hash: successor.hash,
-            hint: successor.hint,
-            created_at: by.at,
-            expires_at: old.expires_at,
-            family: old.family,
-            rotated_from: Some(old.id),
-            limits: old.limits,
-        },
-    )?;
-    let rotated = event(old.owner, Action::TokenRotated, old.id).with(format!("to {}", new.id));
-    environments::record(connection, by, user, rotated)?;
+    // The number of live tokens stays the same, so nothing is counted.
+    let (predecessor, expires_at) = (TokenRef::from(&old), old.expires_at);
+    let secret = NewSecret { id: successor.id, hash: successor.hash, hint: successor.hint };
+    let new = tokens::insert(connection, &rotation::successor(old, secret, expires_at, by.at))?;
+    environments::record(connection, by, user, predecessor.replaced(new.id))?;
     tokens::changed(connection, new)
 }
 
@@ -165,11 +152,12 @@ pub(super) fn revoke(
         Authority::User(user) => user,
         Authority::Administrator(_) => owner,
     };
-    environments::record(connection, by, user, event(owner, Action::TokenRevoked, id).with(reason.as_str()))
+    let revoked = TokenRef { id, owner, environment: Some(environment) };
+    environments::record(connection, by, user, revoked.revoked(reason))
 }
 
-/// Why a token that has ended is not revoked: the token that took its place is good, or there is no such token. Only a
-/// person regenerates a token of an environment, so what took its place is in their hands and stays.
+/// The refusal to revoke a token that has ended: its successor is valid, or there is no such token. Only a user regenerates a
+/// token of an environment, so the successor is in their hands and stays valid.
 fn refuse_ended(connection: &Connection, environment: EnvironmentId, id: TokenId, by: &Attribution) -> StoreError {
     let successor = || -> Result<Option<TokenId>, StoreError> {
         match lineage::find(connection, id)? {
@@ -205,8 +193,4 @@ fn end(
             ":reason": reason.as_str(),
         })?;
     if ended == 0 { Err(StoreError::NotFound) } else { Ok(()) }
-}
-
-const fn event(owner: UserId, action: Action, token: TokenId) -> Entry {
-    Entry::done(owner, action, Target::EnvironmentToken(token))
 }

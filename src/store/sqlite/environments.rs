@@ -1,8 +1,8 @@
-//! SQL on environments and on those with whom they are shared. Each function runs inside one transaction of its caller,
-//! and so does its look at the role of whoever acts: a role that was taken away meanwhile allows nothing.
+//! SQL on environments and their members. Each function runs inside one transaction of its caller and checks the role of
+//! the user in it, so a role that was taken away meanwhile allows nothing.
 //!
-//! What is done in an environment is in its owner's trail. It is in the trail of another person as well who did it, or to
-//! whom it was done; to those, it does not tell from which address.
+//! Whatever happens in an environment is in its owner's audit trail. It is also in the trail of another user who did it or
+//! whom it concerns. The event of a user whom it concerns does not show from which address it was done.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
@@ -10,9 +10,10 @@ use super::{audit, row, users};
 use crate::{
     domain::{
         account::User,
-        audit::{Action, Attribution, Entry, RequestSource, Target},
+        audit::{Attribution, Entry, RequestSource},
         authority::Authority,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Role},
+        events::{self, TokenRef},
         id::{EnvironmentId, TokenId, UserId},
         text::Name,
     },
@@ -25,7 +26,7 @@ pub(super) const SEEN: &str = "SELECT e.id, e.owner_id, e.name, e.is_default, e.
      LEFT JOIN environment_members m ON m.environment_id = e.id AND m.user_id = :user_id AND e.owner_id <> :user_id
      WHERE e.id = :id AND (e.owner_id = :user_id OR m.role IS NOT NULL)";
 
-/// A user sees few enough for them to be sorted.
+/// Sorted without an index, since a user sees few environments.
 const LIST: &str = "SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, NULL AS role
      FROM environments e WHERE e.owner_id = :user_id AND (:before IS NULL OR e.id < :before)
      UNION ALL
@@ -34,7 +35,7 @@ const LIST: &str = "SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at,
      WHERE m.user_id = :user_id AND (:before IS NULL OR e.id < :before)
      ORDER BY 1 DESC LIMIT :limit";
 
-/// Those who work in it, by the index on their current environment.
+/// Finds the users by the index on their current environment.
 pub(super) const LEAVE: &str = "UPDATE users
      SET current_environment_id = (SELECT e.id FROM environments e WHERE e.owner_id = users.id AND e.is_default = 1)
      WHERE current_environment_id = :id AND (:user_id IS NULL OR id = :user_id)
@@ -60,11 +61,10 @@ pub(super) fn add(connection: &Connection, environment: &Environment, by: &Attri
             ":is_default": environment.is_default,
             ":created_at": environment.created_at.unix(),
         })?;
-    let target = Target::Environment(environment.id);
-    audit::record(connection, by, &Entry::done(environment.owner, Action::EnvironmentCreated, target))
+    audit::record(connection, by, &events::environment_created(environment.owner, environment.id))
 }
 
-/// Whose it is, whoever asks.
+/// The owner of an environment, without a check of rights.
 pub(super) fn owner(connection: &Connection, id: EnvironmentId) -> Result<UserId, StoreError> {
     connection
         .prepare_cached("SELECT owner_id FROM environments WHERE id = :id")?
@@ -144,7 +144,7 @@ pub(super) fn choose(
         })
         .optional()?;
     let Some(chosen) = chosen else { return users::by_id(connection, user) };
-    audit::record(connection, by, &moved(user))?;
+    audit::record(connection, by, &events::current_environment_changed(user))?;
     Ok(chosen)
 }
 
@@ -163,12 +163,11 @@ pub(super) fn rename(
         .prepare_cached("UPDATE environments SET name = :name WHERE id = :id")?
         .execute(named_params! {":id": id.uuid().into_bytes(), ":name": name.as_str()})?;
     seen.environment.name = name.clone();
-    record(connection, by, user, Entry::done(seen.environment.owner, Action::EnvironmentRenamed, of(id)))?;
+    record(connection, by, user, events::environment_renamed(seen.environment.owner, id))?;
     Ok(seen)
 }
 
-/// Tells `changes` of everybody who has another current environment then, and of the owner, of whom the tokens were: so
-/// that no record of any is served any more.
+/// Adds to `changes` everybody who gets another current environment, and the owner, whose tokens are deleted.
 pub(super) fn delete(
     connection: &Connection,
     user: UserId,
@@ -182,24 +181,23 @@ pub(super) fn delete(
     }
     // Also for the tokens of the environment, which are deleted with it.
     changes.extend(invalidation::user(owner.owner));
-    // The rows of its tokens go with it, so that no secret of theirs is found by any look-up; the trail keeps that each
-    // was revoked.
+    // The rows of its tokens are deleted with it. The trail keeps that each was revoked.
     for token in live_tokens(connection, id, by)? {
-        let revoked = Entry::done(owner.owner, Action::TokenRevoked, Target::EnvironmentToken(token));
-        audit::record(connection, by, &revoked.with("environment_deleted"))?;
+        let token = TokenRef { id: token, owner: owner.owner, environment: Some(id) };
+        audit::record(connection, by, &token.revoked_with_environment())?;
     }
-    let told = without_address(by);
+    let by_without_address = without_address(by);
     for member in member_ids(connection, id)? {
-        audit::record(connection, &told, &Entry::done(member, Action::EnvironmentUnshared, of(id)))?;
+        audit::record(connection, &by_without_address, &events::environment_unshared(owner.owner, id, member).1)?;
     }
-    // Before the environment goes: at the end of the transaction, nobody may work in what is not there.
+    // Before the environment is deleted, because a current environment must exist at the end of the transaction.
     for moved in leave(connection, id, None, owner.owner, by)? {
         changes.extend(invalidation::user(moved));
     }
     connection
         .prepare_cached("DELETE FROM environments WHERE id = :id")?
         .execute(named_params! {":id": id.uuid().into_bytes()})?;
-    audit::record(connection, by, &Entry::done(owner.owner, Action::EnvironmentDeleted, of(id)))
+    audit::record(connection, by, &events::environment_deleted(owner.owner, id))
 }
 
 fn live_tokens(connection: &Connection, id: EnvironmentId, by: &Attribution) -> Result<Vec<TokenId>, StoreError> {
@@ -222,7 +220,7 @@ fn member_ids(connection: &Connection, id: EnvironmentId) -> Result<Vec<UserId>,
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Takes everybody who works in it back to their default environment, or `alone` them; answers whom.
+/// Gives everybody who has selected it, or only `alone`, their default environment. Returns those users.
 fn leave(
     connection: &Connection,
     id: EnvironmentId,
@@ -239,9 +237,13 @@ fn leave(
         |row| row::identifier(row, 0).map(UserId::new),
     )?;
     let users: Vec<UserId> = rows.collect::<Result<_, _>>()?;
-    let told = without_address(by);
+    let by_without_address = without_address(by);
     for user in &users {
-        audit::record(connection, if *user == actor { by } else { &told }, &moved(*user))?;
+        audit::record(
+            connection,
+            if *user == actor { by } else { &by_without_address },
+            &events::current_environment_changed(*user),
+        )?;
     }
     Ok(users)
 }
@@ -300,9 +302,9 @@ pub(super) fn share(
             ":role": role.as_str(),
             ":created_at": by.at.unix(),
         })?;
-    let shared = |whose| Entry::done(whose, Action::EnvironmentShared, of(id));
-    audit::record(connection, by, &shared(user).with(format!("{} to user {with}", role.as_str())))?;
-    audit::record(connection, &without_address(by), &shared(with).with(role.as_str()))?;
+    let (for_owner, for_member) = events::environment_shared(user, id, with, role);
+    audit::record(connection, by, &for_owner)?;
+    audit::record(connection, &without_address(by), &for_member)?;
     Ok(Member { user: with, name: person.name, role, created_at: known.map_or(by.at, |member| member.created_at) })
 }
 
@@ -313,7 +315,7 @@ pub(super) fn unshare(
     with: UserId,
     by: &Attribution,
 ) -> Result<(), StoreError> {
-    // Whoever leaves needs no more than to be there.
+    // Any member may leave.
     let least = if with == user { Role::Viewer } else { Role::Owner };
     let owner = expect_role(connection, user, id, least)?.environment.owner;
     let removed = connection
@@ -323,32 +325,20 @@ pub(super) fn unshare(
         return Err(StoreError::NotFound);
     }
     leave(connection, id, Some(with), user, by)?;
-    let unshared = |whose| Entry::done(whose, Action::EnvironmentUnshared, of(id));
-    let left = if with == user { by } else { &without_address(by) };
-    audit::record(connection, by, &unshared(owner).with(format!("from user {with}")))?;
-    audit::record(connection, left, &unshared(with))
+    let (for_owner, for_member) = events::environment_unshared(owner, id, with);
+    let by_for_member = if with == user { by } else { &without_address(by) };
+    audit::record(connection, by, &for_owner)?;
+    audit::record(connection, by_for_member, &for_member)
 }
 
-/// Notes what `actor` did in the owner's environment: in the owner's trail, and in the actor's where that is another.
+/// Records what `actor` did in the owner's environment: in the owner's trail, and in the actor's if that is another user.
 pub(super) fn record(connection: &Connection, by: &Attribution, actor: UserId, entry: Entry) -> Result<(), StoreError> {
-    if entry.user == Some(actor) {
-        return audit::record(connection, by, &entry);
-    }
-    let own = Entry { user: Some(actor), ..entry.clone() };
-    let detail = entry.detail.as_ref().map_or_else(String::new, |detail| format!("{detail}, "));
-    audit::record(connection, by, &entry.with(format!("{detail}by user {actor}")))?;
-    audit::record(connection, by, &own)
+    let (for_owner, own) = events::in_environment(entry, actor);
+    audit::record(connection, by, &for_owner)?;
+    own.map_or(Ok(()), |own| audit::record(connection, by, &own))
 }
 
-/// The same deed, as somebody is told of it whom the doer's address is no business of.
+/// The same attribution without the address, which the other user must not learn.
 fn without_address(by: &Attribution) -> Attribution {
     Attribution { origin: RequestSource { address: None, ..by.origin.clone() }, at: by.at }
-}
-
-const fn of(id: EnvironmentId) -> Target {
-    Target::Environment(id)
-}
-
-fn moved(user: UserId) -> Entry {
-    Entry::done(user, Action::UserUpdated, Target::User(user)).with("current_environment")
 }

@@ -90,7 +90,8 @@ pub(super) fn later(connection: &Connection, member: &Member, now: Timestamp) ->
         let number: i64 = row.get(1)?;
         let lineage = TokenId::new(row::identifier(row, 2)?);
         let end: Option<i64> = row.get(3)?;
-        Ok((number, id, lineage == member.lineage, end.is_none_or(|end| now.unix() < end)))
+        let is_expired = end.is_some_and(|end| Timestamp::from_unix(end).has_passed(now));
+        Ok((number, id, lineage == member.lineage, !is_expired))
     })?;
     let mut live = rows.collect::<Result<Vec<_>, _>>()?;
     live.retain(|(number, ..)| *number > member.number);

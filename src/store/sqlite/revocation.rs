@@ -1,13 +1,12 @@
-//! SQL that ends or stops tokens, one or many. Each function runs inside one transaction of its caller.
+//! SQL that revokes, disables and enables tokens, one or many. Each function runs inside one transaction of its caller.
 //!
-//! Whoever holds the secret of a token that may rotate itself can replace it at any moment, and so can a thief: perhaps
-//! just before the owner revokes, disables or reports the token, with a grace of zero. To end the named token alone would
-//! then leave the thief with a good successor, and the owner with an answer that says otherwise. So each change here
-//! reaches the later tokens of the same lineage ([`lineage`]) in the same transaction, whether the rotation came long
-//! before or a moment before; a rotation that comes after it finds a token that has ended. A successor that the owner
-//! made with a session is out of the thief's reach. It is left alone, and the answer names it.
+//! Whoever holds the secret of a token that may rotate itself can replace it at any moment, also just before the owner
+//! revokes, disables or reports it, and with a grace of zero. If only the named token were revoked, a thief would keep a
+//! valid successor. So each change here includes the later tokens of the same lineage ([`lineage`]) in the same transaction.
+//! A rotation that comes after it finds a revoked token. A successor that the owner created with a session is out of the
+//! thief's reach: it stays valid, and the answer names it.
 //!
-//! The function adds what it changes to the list of changes, since only it can know.
+//! Only the functions know which tokens they change, so they add them to the list of changes.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
@@ -18,7 +17,8 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{Action, Attribution, Entry, Target},
+        audit::Attribution,
+        events::{self, TokenRef},
         id::{SessionId, TokenId, UserId},
         token::{RevocationReason, Token},
     },
@@ -38,7 +38,7 @@ pub(super) fn revoke(
     let later = lineage::later(connection, &named, by.at)?;
     let is_ended = end(connection, id, reason, by, changes)?;
     if is_ended {
-        audit::record(connection, by, &revoked(owner, id).with(reason.as_str()))?;
+        audit::record(connection, by, &TokenRef::personal(owner, id).revoked(reason))?;
     }
     let ended = end_same_hands(connection, &named, &later.same_hands, reason, by, changes)?;
     match later.by_owner {
@@ -60,15 +60,15 @@ fn end_same_hands(
     let mut ended = Vec::new();
     for id in same_hands {
         if end(connection, *id, reason, by, changes)? {
-            let detail = format!("{}, with predecessor {}", reason.as_str(), named.id);
-            audit::record(connection, by, &revoked(named.owner, *id).with(detail))?;
+            let revoked = TokenRef::personal(named.owner, *id).revoked_with(named.id, reason);
+            audit::record(connection, by, &revoked)?;
             ended.push(*id);
         }
     }
     Ok(ended)
 }
 
-/// Revokes one token of whatever kind; answers whether it was not revoked before.
+/// Revokes one token of any kind. Returns whether it was live.
 fn end(
     connection: &Connection,
     id: TokenId,
@@ -89,11 +89,7 @@ fn end(
     Ok(ended > 0)
 }
 
-const fn revoked(owner: UserId, id: TokenId) -> Entry {
-    Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id))
-}
-
-/// The caller tells of a change to everything of the owner.
+/// Revokes several tokens of the owner. The caller reports a change of the user.
 pub(super) fn revoke_some(
     connection: &Connection,
     owner: UserId,
@@ -105,7 +101,7 @@ pub(super) fn revoke_some(
     match selection {
         TokenSelection::All => {
             for id in revoke_all(connection, owner, reason, by)? {
-                audit::record(connection, by, &revoked(owner, id).with(reason.as_str()))?;
+                audit::record(connection, by, &TokenRef::personal(owner, id).revoked(reason))?;
                 ended += 1;
             }
         }
@@ -124,7 +120,7 @@ pub(super) fn revoke_some(
     Ok(ended)
 }
 
-/// Revokes what a token of the owner made of itself.
+/// Revokes the successors that a token of the owner created by itself.
 fn revoke_successors(
     connection: &Connection,
     owner: UserId,
@@ -140,7 +136,7 @@ fn revoke_successors(
     Ok(end_same_hands(connection, &named, &later.same_hands, reason, by, &mut Vec::new())?.len() as u64)
 }
 
-/// Everything of some families that is not revoked.
+/// The live tokens of some families.
 fn members(connection: &Connection, families: &[TokenId]) -> Result<Vec<TokenId>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id FROM tokens WHERE id = :family_id AND revoked_at IS NULL
@@ -160,7 +156,7 @@ fn members(connection: &Connection, families: &[TokenId]) -> Result<Vec<TokenId>
     Ok(members)
 }
 
-/// All that are live: two ranges of the index by which they are counted.
+/// Revokes all live tokens: two ranges of the index that also counts them.
 fn revoke_all(
     connection: &Connection,
     owner: UserId,
@@ -209,7 +205,7 @@ fn revoke_one(
             ":reason": reason.as_str(),
         })?;
     if ended > 0 {
-        audit::record(connection, by, &revoked(owner, id).with(reason.as_str()))?;
+        audit::record(connection, by, &TokenRef::personal(owner, id).revoked(reason))?;
     }
     Ok(ended > 0)
 }
@@ -229,16 +225,13 @@ pub(super) fn revoke_leaked(
         found |= end_leaked_session(connection, *id, by)?;
     }
     match leaked.presented {
-        Some(presented) if !found => {
-            let unknown = Entry::refused(None, Action::TokenLeaked, "unknown");
-            audit::record(connection, by, &unknown.with(format!("unknown, {presented} presented")))
-        }
+        Some(presented) if !found => audit::record(connection, by, &events::leak_of_nothing(presented)),
         _ => Ok(()),
     }
 }
 
-/// That it leaked is what its owner is told; that it is revoked is what they find among all that was. Of a token that had
-/// ended, it is told where that ends a successor.
+/// Records two events: that the secret leaked, and that the token was revoked. For a token that was revoked before, records
+/// the leak only if a successor is revoked.
 fn revoke_leaked_token(
     connection: &Connection,
     id: TokenId,
@@ -252,11 +245,10 @@ fn revoke_leaked_token(
     if !is_ended && later.same_hands.is_empty() {
         return Ok(false);
     }
-    let target = Target::token(id, named.environment);
-    audit::record(connection, by, &Entry::done(named.owner, Action::TokenLeaked, target))?;
+    let token = TokenRef { id, owner: named.owner, environment: named.environment };
+    audit::record(connection, by, &token.leaked())?;
     if is_ended {
-        let ended = Entry::done(named.owner, Action::TokenRevoked, target);
-        audit::record(connection, by, &ended.with(reason.as_str()))?;
+        audit::record(connection, by, &token.revoked(reason))?;
     }
     end_same_hands(connection, &named, &later.same_hands, reason, by, changes)?;
     Ok(true)
@@ -268,10 +260,8 @@ fn end_leaked_session(connection: &Connection, id: SessionId, by: &Attribution) 
         .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row::identifier(row, 0))
         .optional()?;
     let Some(user) = user.map(UserId::new) else { return Ok(false) };
-    let target = Target::Session(id);
-    audit::record(connection, by, &Entry::done(user, Action::TokenLeaked, target))?;
-    let ended = Entry::done(user, Action::SessionEnded, target).with(RevocationReason::LeakReport.as_str());
-    audit::record(connection, by, &ended)?;
+    audit::record(connection, by, &events::session_leaked(user, id))?;
+    audit::record(connection, by, &events::session_ended_by_leak(user, id))?;
     Ok(true)
 }
 
@@ -286,13 +276,13 @@ pub(super) fn disable(
     let later = lineage::later(connection, &named, by.at)?;
     changes.extend(invalidation::token(id));
     if disable_one(connection, id, by)? {
-        audit::record(connection, by, &disabled(owner, id))?;
+        audit::record(connection, by, &TokenRef::personal(owner, id).disabled())?;
     }
     let mut changed = Vec::new();
     for successor in &later.same_hands {
         changes.extend(invalidation::token(*successor));
         if disable_one(connection, *successor, by)? {
-            audit::record(connection, by, &disabled(owner, *successor).with(format!("with predecessor {id}")))?;
+            audit::record(connection, by, &TokenRef::personal(owner, *successor).disabled_with(id))?;
             changed.push(*successor);
         }
     }
@@ -306,7 +296,7 @@ pub(super) fn disable(
     }
 }
 
-/// Answers whether the token was enabled before.
+/// Disables one token. Returns whether it was enabled.
 fn disable_one(connection: &Connection, id: TokenId, by: &Attribution) -> Result<bool, StoreError> {
     let disabled = connection
         .prepare_cached(
@@ -316,11 +306,7 @@ fn disable_one(connection: &Connection, id: TokenId, by: &Attribution) -> Result
     Ok(disabled > 0)
 }
 
-const fn disabled(owner: UserId, id: TokenId) -> Entry {
-    Entry::done(owner, Action::TokenDisabled, Target::PersonalAccessToken(id))
-}
-
-/// A change that happens once, and leaves its event then.
+/// Enables a token. An enabled token is not changed, and no event is recorded.
 pub(super) fn enable(
     connection: &Connection,
     owner: UserId,
@@ -335,8 +321,7 @@ pub(super) fn enable(
         connection
             .prepare_cached("UPDATE tokens SET disabled_at = NULL WHERE id = :id")?
             .execute(named_params! {":id": id.uuid().into_bytes()})?;
-        let enabled = Entry::done(owner, Action::TokenEnabled, Target::PersonalAccessToken(id));
-        audit::record(connection, by, &enabled)?;
+        audit::record(connection, by, &TokenRef::from(&token).enabled())?;
     }
     tokens::changed(connection, Token { disabled_at: None, ..token })
 }

@@ -1,31 +1,33 @@
-//! SQL on the rotation of personal tokens: successors, their first use, and the end of families. Each function runs inside
-//! one transaction of its caller. Tokens of environments are replaced in their own file, and never come here.
+//! SQL on the rotation of personal tokens: successors, their first use, and the revocation of families. Each function runs
+//! inside one transaction of its caller. Tokens of environments are replaced in [`super::environment_tokens`].
 //!
-//! The row of a token that was rotated has the end of its grace for its expiry, where that is earlier: whoever judges,
-//! lists, counts or prunes by the expiry need not know of rotation.
+//! During its grace, the row of a replaced token has the end of the grace as its expiry, if that is earlier. So whatever
+//! checks, lists, counts or prunes by the expiry needs to know nothing of rotation.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{audit, headroom::Headroom, lineage, row, tokens, users};
 use crate::{
     domain::{
-        audit::{Action, Actor, Attribution, Entry, Outcome, Target},
+        audit::{Actor, Attribution},
+        events::TokenRef,
         id::{TokenId, UserId},
+        rotation::{PredecessorEnd, Replaces, RotationPlan, successor},
         time::Timestamp,
-        token::{NewToken, RevocationReason, Token},
+        token::{RevocationReason, Token},
     },
-    store::{ChangedToken, Conflict, Rotation, StoreError, SuccessorEnd},
+    store::{ChangedToken, Conflict, Rotation, StoreError},
 };
 
 pub(super) fn rotate(
     connection: &Connection,
     rotation: &Rotation,
-    room: &Headroom,
+    headroom: &Headroom,
     by: &Attribution,
 ) -> Result<ChangedToken, StoreError> {
     users::expect_enabled(connection, rotation.owner)?;
     let old = match tokens::by_id(connection, rotation.token) {
-        Ok(old) if old.expires_at.is_none_or(|end| by.at < end) => old,
+        Ok(old) if !old.has_expired(by.at) => old,
         Ok(_) | Err(StoreError::NotFound) => {
             return Err(lineage::refuse_ended(connection, rotation.owner, rotation.token, by.at));
         }
@@ -34,66 +36,47 @@ pub(super) fn rotate(
     if old.owner != rotation.owner || old.disabled_at.is_some() {
         return Err(StoreError::NotFound);
     }
-    let bound = match old.grace {
-        None => old.expires_at,
+    let replaces = match old.grace {
+        None => Replaces::Predecessor,
         Some(_) if !rotation.replace_unused => return Err(already_rotated(connection, &old, by)?),
-        Some(_) => withdraw_successor(connection, &old, by)?,
+        Some(_) => Replaces::UnusedSuccessor { expires_at: withdraw_successor(connection, &old, by)? },
     };
-    let expires_at = match (rotation.end, bound) {
-        (SuccessorEnd::WithPredecessor, bound) => bound,
-        (SuccessorEnd::Never, None) => None,
-        (SuccessorEnd::At(end), bound) if bound.is_none_or(|bound| end <= bound) => Some(end),
-        (SuccessorEnd::Never | SuccessorEnd::At(_), _) => {
-            return Err(StoreError::Conflict(Conflict::OutlivesPredecessor));
-        }
-    };
-    if old.grace.is_none() {
-        if let Some(before) = old.rotated_from {
-            end_replaced(connection, before, Ends::Always, by)?;
-        }
-        begin_grace(connection, &old, rotation, by)?;
+    let plan = RotationPlan::new(&old, replaces, rotation.end, rotation.grace, by.at)
+        .map_err(|_| StoreError::Conflict(Conflict::OutlivesPredecessor))?;
+    if plan.predecessor_end != PredecessorEnd::Unchanged
+        && let Some(before) = old.rotated_from
+    {
+        end_replaced(connection, before, Ends::Always, by)?;
     }
-    let new = tokens::insert(
-        connection,
-        &NewToken {
-            id: rotation.successor,
-            owner: old.owner,
-            environment: None,
-            name: old.name,
-            abilities: old.abilities,
-            hash: rotation.hash,
-            hint: rotation.hint,
-            created_at: by.at,
-            expires_at,
-            family: old.family,
-            rotated_from: Some(old.id),
-            limits: old.limits,
-        },
-    )?;
-    if by.origin.actor == Actor::PersonalAccessToken(old.id) {
-        lineage::join(connection, new.id, old.id)?;
+    match plan.predecessor_end {
+        PredecessorEnd::Now => end_replaced(connection, old.id, Ends::Always, by)?,
+        PredecessorEnd::At(end) => begin_grace(connection, old.id, end, rotation.end_on_first_use)?,
+        PredecessorEnd::Unchanged => {}
     }
-    // Until the old one ends, both count.
-    room.forget_of(new.owner);
-    let rotated = Entry::done(new.owner, Action::TokenRotated, Target::PersonalAccessToken(old.id));
-    audit::record(connection, by, &rotated.with(format!("successor {}", new.id)))?;
-    let created = Entry::done(new.owner, Action::TokenCreated, Target::PersonalAccessToken(new.id));
-    audit::record(connection, by, &created.with("rotation"))?;
+    let predecessor = TokenRef::from(&old);
+    let new = tokens::insert(connection, &successor(old, rotation.secret(), plan.successor_expires_at, by.at))?;
+    if by.origin.actor == Actor::PersonalAccessToken(predecessor.id) {
+        lineage::join(connection, new.id, predecessor.id)?;
+    }
+    // Both count as live tokens until the grace ends.
+    headroom.forget_of(new.owner);
+    audit::record(connection, by, &predecessor.replaced(new.id))?;
+    audit::record(connection, by, &TokenRef::from(&new).created_by_rotation())?;
     tokens::changed(connection, new)
 }
 
-/// One that was disabled, or revoked by anybody, gives way as little as one that was used: another in its place would undo
-/// that.
+/// The successors of a token. A successor that was disabled or revoked is not replaced, like one that was used: another in
+/// its place would undo that.
 pub(super) const SUCCESSORS: &str = "SELECT id, revoked_at IS NULL,
             last_used_at IS NOT NULL OR disabled_at IS NOT NULL OR coalesce(revoked_reason, 'rotated') <> 'rotated',
             expires_at
      FROM tokens WHERE family_id = :family_id AND rotated_from = :rotated_from
      ORDER BY number";
 
-/// Says which successor stays.
+/// The refusal of a second rotation. It names the successor.
 fn already_rotated(connection: &Connection, old: &Token, by: &Attribution) -> Result<StoreError, StoreError> {
     match lineage::refuse_ended(connection, old.owner, old.id, by.at) {
-        // None is good; one that was revoked stays all the same.
+        // None is valid, but a revoked one is not replaced either.
         StoreError::NotFound => {
             let latest = lineage::successors(connection, &[old.id])?.first().map(|(_, successor)| *successor);
             Ok(StoreError::Conflict(Conflict::AlreadyRotated(latest)))
@@ -102,7 +85,7 @@ fn already_rotated(connection: &Connection, old: &Token, by: &Attribution) -> Re
     }
 }
 
-/// Revokes the successor that nobody has used, and answers when it would have ended: the next one lasts no longer.
+/// Revokes the unused successor and returns its expiry.
 fn withdraw_successor(connection: &Connection, old: &Token, by: &Attribution) -> Result<Option<Timestamp>, StoreError> {
     let mut statement = connection.prepare_cached(SUCCESSORS)?;
     let rows = statement.query_map(
@@ -126,26 +109,21 @@ fn withdraw_successor(connection: &Connection, old: &Token, by: &Attribution) ->
     Ok(successors.last().map_or(old.expires_at, |(.., end)| *end))
 }
 
-fn begin_grace(connection: &Connection, old: &Token, rotation: &Rotation, by: &Attribution) -> Result<(), StoreError> {
-    if rotation.grace.is_zero() {
-        return end_replaced(connection, old.id, Ends::Always, by);
-    }
-    let end = by.at.plus(rotation.grace);
-    let end = old.expires_at.map_or(end, |expiry| expiry.min(end));
+fn begin_grace(connection: &Connection, id: TokenId, end: Timestamp, on_first_use: bool) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE tokens SET grace_ends_at = :end, expires_at = :end, ends_on_first_use = :on_first_use
              WHERE id = :id",
         )?
         .execute(named_params! {
-            ":id": old.id.uuid().into_bytes(),
+            ":id": id.uuid().into_bytes(),
             ":end": end.unix(),
-            ":on_first_use": rotation.end_on_first_use,
+            ":on_first_use": on_first_use,
         })?;
     Ok(())
 }
 
-/// Whether a token that was replaced ends now.
+/// Which replaced tokens are revoked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
     Always,
@@ -169,18 +147,8 @@ fn end_replaced(connection: &Connection, id: TokenId, ends: Ends, by: &Attributi
             |row| row::identifier(row, 0).map(UserId::new),
         )
         .optional()?;
-    ended.map_or(Ok(()), |owner| note_end(connection, owner, id, RevocationReason::Rotated, by))
-}
-
-fn note_end(
-    connection: &Connection,
-    owner: UserId,
-    id: TokenId,
-    reason: RevocationReason,
-    by: &Attribution,
-) -> Result<(), StoreError> {
-    let revoked = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id));
-    audit::record(connection, by, &revoked.with(reason.as_str()))
+    let reason = RevocationReason::Rotated;
+    ended.map_or(Ok(()), |owner| audit::record(connection, by, &TokenRef::personal(owner, id).revoked(reason)))
 }
 
 /// The first use of a successor.
@@ -199,8 +167,7 @@ pub(super) fn begin(connection: &Connection, successor: TokenId, by: &Attributio
     end_replaced(connection, rotated_from, Ends::IfOnFirstUse, by)
 }
 
-/// By the two ways in which a family is found: the first of it, and its successors. Of these, no more than two are not
-/// revoked, and the index that is named holds no others.
+/// A family is its first token and the successors. At most two of them are live, and the named index holds no others.
 pub(super) const END_FAMILY: &str = "UPDATE tokens SET revoked_at = :at, revoked_reason = :reason
      WHERE number IN (
          SELECT number FROM tokens WHERE id = :family_id AND revoked_at IS NULL
@@ -230,14 +197,11 @@ pub(super) fn revoke_family(
     )?;
     let ended = rows.collect::<Result<Vec<_>, _>>()?;
     if note || !ended.is_empty() {
-        let entry = Entry {
-            outcome: Outcome::Refused,
-            ..Entry::done(owner, Action::TokenReuseDetected, Target::PersonalAccessToken(reused))
-        };
-        audit::record(connection, by, &entry.with("rotated"))?;
+        audit::record(connection, by, &TokenRef::personal(owner, reused).reuse_detected())?;
     }
     for id in &ended {
-        note_end(connection, owner, *id, RevocationReason::ReuseDetected, by)?;
+        let revoked = TokenRef::personal(owner, *id).revoked(RevocationReason::ReuseDetected);
+        audit::record(connection, by, &revoked)?;
     }
     Ok(ended.len() as u64)
 }

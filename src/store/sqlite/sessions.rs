@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{audit, row};
 use crate::{
     domain::{
-        audit::{Action, Attribution, Entry, Target},
+        audit::Attribution,
+        events,
         id::{SessionId, UserId},
         last_use::LastUse,
         secret::TokenHash,
@@ -17,13 +18,13 @@ use crate::{
     store::{Conflict, SessionQuery, StoreError},
 };
 
-/// Asked for every request of a signed-in person: by two unique indexes.
+/// Runs for every request with a session. It uses two unique indexes.
 pub(super) const BY_HASH: &str = "SELECT s.id, s.user_id, s.device_name, s.created_at, s.last_used_at, s.expires_at,
             u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
      FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.hash = :hash";
 
-/// Fails if the session that acts has ended, perhaps while the request was under way.
+/// Fails if a session acts that has ended, perhaps during this request.
 pub(super) fn expect_open(connection: &Connection, by: &Attribution) -> Result<(), StoreError> {
     let Some(session) = by.session() else { return Ok(()) };
     let open = connection
@@ -44,7 +45,7 @@ pub(super) fn by_hash(connection: &Connection, hash: &TokenHash) -> Result<Optio
     Ok(found)
 }
 
-/// Walks its index backwards from where the page before ended.
+/// Reads its index backwards from the end of the previous page.
 pub(super) const LIST: &str = "SELECT id, user_id, device_name, created_at, last_used_at, expires_at
      FROM sessions
      WHERE user_id = :user_id AND (created_at, id) < (:before, :before_id) AND expires_at > :now
@@ -80,11 +81,11 @@ pub(super) fn end(connection: &Connection, user: UserId, id: SessionId, by: &Att
     )?;
     match ended {
         0 => Err(StoreError::NotFound),
-        _ => audit::record(connection, by, &ended_event(user, id)),
+        _ => audit::record(connection, by, &events::session_ended(user, id)),
     }
 }
 
-/// Ends the user's sessions but `keep`, and answers how many.
+/// Ends the user's sessions except `keep`. Returns how many.
 pub(super) fn end_all(
     connection: &Connection,
     user: UserId,
@@ -102,16 +103,12 @@ pub(super) fn end_all(
     )?;
     let ended: Vec<SessionId> = rows.collect::<Result<_, _>>()?;
     for id in &ended {
-        audit::record(connection, by, &ended_event(user, *id))?;
+        audit::record(connection, by, &events::session_ended(user, *id))?;
     }
     Ok(ended.len() as u64)
 }
 
-const fn ended_event(user: UserId, id: SessionId) -> Entry {
-    Entry::done(user, Action::SessionEnded, Target::Session(id))
-}
-
-/// A time that is not later than the noted one writes nothing.
+/// Writes nothing if the time is not later than the stored one.
 pub(super) fn record_uses(connection: &Connection, uses: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
     let mut statement =
         connection.prepare_cached("UPDATE sessions SET last_used_at = :at WHERE id = :id AND last_used_at < :at")?;

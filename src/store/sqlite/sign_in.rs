@@ -4,7 +4,7 @@ use rusqlite::{Connection, named_params};
 
 use super::{audit, users};
 use crate::{
-    domain::audit::{Action, Attribution, Entry, Target},
+    domain::{audit::Attribution, events},
     store::{SignIn, StoreError},
 };
 
@@ -27,5 +27,5 @@ pub(super) fn sign_in(connection: &Connection, sign_in: &SignIn, by: &Attributio
             ":created_at": session.created_at.unix(),
             ":expires_at": session.expires_at.unix(),
         })?;
-    audit::record(connection, by, &Entry::done(session.user, Action::SessionCreated, Target::Session(session.id)))
+    audit::record(connection, by, &events::session_created(session.user, session.id))
 }

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::{audit, headroom::Headroom, lineage, row, shared::Shared, users};
 use crate::{
     domain::{
-        audit::{Action, Attribution, Entry, Target},
+        audit::Attribution,
+        events::TokenRef,
         id::{TokenId, UserId},
         last_use::LastUse,
         page::Fill,
@@ -101,7 +102,7 @@ pub(super) fn add(
         headroom.record(token.owner, max_live, left - 1);
     }
     let token = insert(connection, token)?;
-    audit::record(connection, by, &event(&token, Action::TokenCreated))?;
+    audit::record(connection, by, &TokenRef::from(&token).created())?;
     Ok(token)
 }
 
@@ -270,7 +271,7 @@ pub(super) fn rename(
         )
         .optional()?
         .ok_or(StoreError::NotFound)?;
-    audit::record(connection, by, &event(&token, Action::TokenRenamed))?;
+    audit::record(connection, by, &TokenRef::from(&token).renamed())?;
     changed(connection, token)
 }
 
@@ -288,10 +289,6 @@ pub(super) fn changed(connection: &Connection, token: Token) -> Result<ChangedTo
         false => None,
     };
     Ok(ChangedToken { token, quota_used, successor })
-}
-
-const fn event(token: &Token, action: Action) -> Entry {
-    Entry::done(token.owner, action, Target::token(token.id, token.environment))
 }
 
 pub(super) fn last_use(connection: &Connection, number: i64) -> Result<Option<Timestamp>, StoreError> {

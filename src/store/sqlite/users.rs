@@ -8,7 +8,8 @@ use super::{audit, row, sessions};
 use crate::{
     domain::{
         account::{HashParameters, PasswordHash, User, UserCredentials},
-        audit::{Action, Attribution, Entry, Target},
+        audit::Attribution,
+        events,
         id::UserId,
         time::Timestamp,
     },
@@ -48,7 +49,7 @@ pub(super) fn add(
             ":owner_id": user.id.uuid().into_bytes(),
             ":created_at": user.created_at.unix(),
         })?;
-    audit::record(connection, by, &event(user.id, Action::UserCreated))
+    audit::record(connection, by, &events::user_created(user.id))
 }
 
 pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<User, StoreError> {
@@ -61,7 +62,7 @@ pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<User, StoreEr
         .ok_or(StoreError::NotFound)
 }
 
-/// Fails where nobody has this id, or their account is disabled.
+/// Fails if there is no such user, or the user is disabled.
 pub(super) fn expect_enabled(connection: &Connection, id: UserId) -> Result<(), StoreError> {
     let enabled = connection
         .prepare_cached("SELECT 1 FROM users WHERE id = :id AND disabled_at IS NULL")?
@@ -94,7 +95,7 @@ pub(super) fn credentials_by_email(
     Ok(found)
 }
 
-/// By an index whose order has nothing to do with when a password was hashed, so that the first ones stand for all.
+/// Uses an index whose order is independent of when a password was hashed, so that the first users stand for all.
 pub(super) const HASHES: &str = "SELECT password_hash FROM users ORDER BY email_canonical LIMIT :sample";
 
 pub(super) fn hash_parameters(connection: &Connection, sample: u32) -> Result<Vec<(HashParameters, u64)>, StoreError> {
@@ -145,12 +146,11 @@ pub(super) fn change_profile(
             |row| row::user(row, 0),
         )?;
     if before.name != after.name {
-        audit::record(connection, by, &event(id, Action::UserUpdated).with("name"))?;
+        audit::record(connection, by, &events::user_renamed(id))?;
     }
     if before.email != after.email {
-        // Neither address contains a blank.
-        let addresses = format!("{} -> {}", before.email, after.email);
-        audit::record(connection, by, &event(id, Action::UserEmailChanged).with(addresses))?;
+        let changed = events::email_changed(id, before.email.as_str(), after.email.as_str());
+        audit::record(connection, by, &changed)?;
     }
     Ok(after)
 }
@@ -166,12 +166,12 @@ pub(super) fn change_password(
         None => drop(by_id(connection, id)?),
     }
     set_password(connection, id, &change.password)?;
-    audit::record(connection, by, &event(id, Action::UserPasswordChanged))?;
+    audit::record(connection, by, &events::password_changed(id))?;
     sessions::end_all(connection, id, by.session(), by)?;
     Ok(())
 }
 
-/// Fails unless `verified` is still the stored hash and the account in good standing.
+/// Fails unless `verified` is still the stored hash and the user is enabled.
 pub(super) fn expect_credentials(
     connection: &Connection,
     id: UserId,
@@ -203,7 +203,7 @@ pub(super) fn disable(connection: &Connection, id: UserId, by: &Attribution) -> 
         .query_row(named_params! {":id": id.uuid().into_bytes(), ":at": by.at.unix()}, |row| row::user(row, 0))
         .optional()?;
     let Some(user) = disabled else { return by_id(connection, id) };
-    audit::record(connection, by, &event(id, Action::UserDisabled))?;
+    audit::record(connection, by, &events::user_disabled(id))?;
     sessions::end_all(connection, id, None, by)?;
     Ok(user)
 }
@@ -217,10 +217,6 @@ pub(super) fn enable(connection: &Connection, id: UserId, by: &Attribution) -> R
         .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row::user(row, 0))
         .optional()?;
     let Some(user) = enabled else { return by_id(connection, id) };
-    audit::record(connection, by, &event(id, Action::UserEnabled))?;
+    audit::record(connection, by, &events::user_enabled(id))?;
     Ok(user)
-}
-
-const fn event(user: UserId, action: Action) -> Entry {
-    Entry::done(user, action, Target::User(user))
 }
