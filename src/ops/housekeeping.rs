@@ -29,7 +29,7 @@ impl Context {
         Ok(self.refresh_dummy_parameters().await?)
     }
 
-    /// Has the clock start from the latest time that the database holds. Call it before any operation.
+    /// Starts the clock from the latest time that the database holds. Call it before any operation.
     pub async fn start_clock(&self) -> Result<(), Error> {
         if let Some(latest) = self.store.latest_time().await? {
             self.clock.start_from(latest);
@@ -38,8 +38,8 @@ impl Context {
         Ok(())
     }
 
-    /// Believes the system clock at the next [`Context::start_clock`], whatever the database says. Only a clock from
-    /// before this program existed is refused.
+    /// Makes the next [`Context::start_clock`] believe the system clock, whatever the database says. Fails if the clock is
+    /// from before this program existed.
     pub async fn trust_system_clock(&self) -> Result<(), Error> {
         let latest = self.store.latest_time().await?;
         self.expect_reliable_clock()?;
@@ -51,12 +51,12 @@ impl Context {
         Ok(self.store.record_time(system).await?)
     }
 
-    /// Logs it if the clock has become unreliable, or reliable again. Due often.
+    /// Due often: logs if the clock has become unreliable, or reliable again.
     pub fn observe_clock(&self) {
         self.clock.log_change();
     }
 
-    /// Records the time for the next start. Due at shutdown.
+    /// Due at shutdown: records the time for the next start.
     pub async fn record_time(&self) -> Result<(), StoreError> {
         if self.clock.check().is_err() {
             return Ok(());
@@ -64,14 +64,15 @@ impl Context {
         self.store.record_time(self.clock.now()).await
     }
 
-    /// The same if it was not done for an hour.
-    async fn record_time_sometimes(&self) -> Result<(), StoreError> {
+    /// Records the time if that was not done in the last hour.
+    async fn record_time_hourly(&self) -> Result<(), StoreError> {
         let uptime = self.clock.uptime();
         let lock = || self.time_recorded_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock().is_some_and(|last| uptime.saturating_sub(last) < RECORD_TIME_EVERY) {
+        let is_recent = lock().is_some_and(|last| uptime.saturating_sub(last) < RECORD_TIME_EVERY);
+        if is_recent || self.clock.check().is_err() {
             return Ok(());
         }
-        self.record_time().await?;
+        self.store.record_time(self.clock.now()).await?;
         *lock() = Some(uptime);
         Ok(())
     }
@@ -96,7 +97,7 @@ impl Context {
         let leases = self.meters.forget_rested(&*self.store).await;
         let first_uses = first_use::write_pending(self).await;
         let pruned = self.pruning.prune(&*self.store, &self.clock, &self.rules, &self.uses).await;
-        let time = self.record_time_sometimes().await;
+        let time = self.record_time_hourly().await;
         pruned.and(first_uses).and(leases).and(attempts).and(dummies).and(time)
     }
 

@@ -303,7 +303,9 @@ async fn sessions_end(ctx: &Context, app: &TestApp) -> Result<(), Error> {
 fn the_time_is_recorded_so_that_a_start_knows_more_than_the_latest_event() {
     let app = TestApp::spawn();
     app.user("ada");
-    let process = Process::start(&app, 100 * DAY);
+    let process = Process::start(&app, 14 * YEAR);
+    process.keep_house();
+    process.set(100 * DAY);
     process.keep_house();
     assert!(!Process::start(&app, 99 * DAY).is_reliable());
     process.set(300 * DAY);
