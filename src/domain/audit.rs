@@ -1,6 +1,6 @@
-//! The audit trail: who did what to whom, from where, and what was refused.
+//! The audit trail: who changed what, from where, and which attempts were refused.
 //!
-//! Every word here is on somebody's disk and on the wire: words are added, never changed.
+//! The names here are in databases and in the API. New ones may be added, existing ones never change.
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -12,25 +12,25 @@ use super::{
     time::Timestamp,
 };
 
-/// Who acts, by which credential, or without one.
+/// Who acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// A signed-in person.
+    /// A session of a signed-in user.
     Session(SessionId),
-    /// Software with a person's token.
+    /// Software with a user's token.
     PersonalAccessToken(TokenId),
-    /// Software with an environment's token.
+    /// Software with a token of an environment.
     EnvironmentToken(TokenId),
-    /// Whoever holds the machine.
+    /// An administrator at the command line.
     CommandLine,
-    /// Somebody who presented no credential: who signs in or registers.
+    /// A client without a credential, for example at sign-in or registration.
     Anonymous,
-    /// This program by itself.
+    /// The server itself.
     System,
 }
 
 impl Actor {
-    /// The word for its kind, on the wire and in the store.
+    /// The name of the kind, in the API and in the store.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Session(_) => CredentialKind::Session.as_str(),
@@ -42,7 +42,7 @@ impl Actor {
         }
     }
 
-    /// The session or token, where it is one.
+    /// The id of the session or token.
     pub const fn id(self) -> Option<Uuid> {
         match self {
             Self::Session(id) => Some(id.uuid()),
@@ -51,7 +51,7 @@ impl Actor {
         }
     }
 
-    /// Puts together what [`Actor::kind`] and [`Actor::id`] took apart.
+    /// The inverse of [`Actor::kind`] and [`Actor::id`].
     pub fn parse(kind: &str, id: Option<Uuid>) -> Result<Self, ParseWordError> {
         match (kind, id) {
             ("session", Some(id)) => Ok(Self::Session(SessionId::new(id))),
@@ -65,38 +65,38 @@ impl Actor {
     }
 }
 
-/// Whence a change comes: who acts, and by which request.
+/// The source of a change: who acts, and by which request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestSource {
     /// Who acts.
     pub actor: Actor,
-    /// The address it was asked for from; `None` is this machine's own doing.
+    /// The client's address. `None` for the command line and the server itself.
     pub address: Option<IpAddr>,
-    /// The identifier of the request, as its answer and its log line carry it.
+    /// The id of the request, as in its answer and its log line.
     pub request_id: Option<String>,
 }
 
 impl RequestSource {
-    /// The administrator's hand.
+    /// The command line.
     pub const COMMAND_LINE: Self = Self { actor: Actor::CommandLine, address: None, request_id: None };
 
-    /// This program by itself.
+    /// The server itself.
     pub const SYSTEM: Self = Self { actor: Actor::System, address: None, request_id: None };
 }
 
-/// By whom and when something is done: what every change of the store is told.
+/// Who makes a change, and when. The store needs it for every change.
 ///
-/// Where a session acts, it must not have ended when the change is made.
+/// If a session acts, the store makes the change only if the session has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribution {
-    /// By whom.
+    /// The source of the change.
     pub origin: RequestSource,
-    /// When.
+    /// The time of the change.
     pub at: Timestamp,
 }
 
 impl Attribution {
-    /// The session that acts, where one does.
+    /// The session, if a session acts.
     pub const fn session(&self) -> Option<SessionId> {
         match self.origin.actor {
             Actor::Session(id) => Some(id),
@@ -105,7 +105,7 @@ impl Attribution {
     }
 }
 
-/// The text is none of the words that are kept.
+/// The text is not a known name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a word of the audit trail")]
 pub struct ParseWordError;
@@ -119,17 +119,17 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every one of them.
+            /// All of them.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The word for it, on the wire and in the store.
+            /// The name in the API and in the store.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)*
                 }
             }
 
-            /// Reads the word.
+            /// Parses the name.
             pub fn parse(text: &str) -> Result<Self, ParseWordError> {
                 match text {
                     $($word => Ok(Self::$variant),)*
@@ -141,73 +141,72 @@ macro_rules! words {
 }
 
 words! {
-    /// What was done or attempted. Tokens of persons and of environments share their words, since the target says which
-    /// it is: who looks for revocations asks for one word.
+    /// What was done or attempted. Personal and environment tokens share the same actions; the target tells them apart.
     Action {
-        /// An account was made.
+        /// An account was created.
         UserCreated = "user.created",
         /// A name or the current environment was changed.
         UserUpdated = "user.updated",
-        /// An e-mail address was changed, from and to what is in the detail; refused where the password was wrong or
-        /// somebody else has the address.
+        /// An e-mail address was changed. The detail has the old and the new one. Refused if the password was wrong or
+        /// another account has the address.
         UserEmailChanged = "user.email_changed",
-        /// A password was changed; refused where the current one was wrong.
+        /// A password was changed. Refused if the current one was wrong.
         UserPasswordChanged = "user.password_changed",
         /// An account was disabled.
         UserDisabled = "user.disabled",
         /// An account was enabled.
         UserEnabled = "user.enabled",
-        /// Somebody did not get in. Always refused.
+        /// A sign-in failed. Always refused.
         SignInRefused = "sign_in.refused",
-        /// Somebody signed in.
+        /// A user signed in.
         SessionCreated = "session.created",
-        /// A session was ended before its time, by whatever.
+        /// A session was ended before its expiry.
         SessionEnded = "session.ended",
-        /// A token was made.
+        /// A token was created.
         TokenCreated = "token.created",
-        /// A token was given another name.
+        /// A token was renamed.
         TokenRenamed = "token.renamed",
         /// A token was revoked.
         TokenRevoked = "token.revoked",
-        /// A token was replaced by a successor.
+        /// A token was rotated or regenerated.
         TokenRotated = "token.rotated",
         /// A token was disabled.
         TokenDisabled = "token.disabled",
         /// A token was enabled.
         TokenEnabled = "token.enabled",
-        /// A token was used after its successor had taken its place.
+        /// A secret was used after rotation had ended it.
         TokenReuseDetected = "token.reuse_detected",
-        /// A token was reported as found where it should not be.
+        /// A token was named in a leak report.
         TokenLeaked = "token.leaked",
-        /// An environment was made.
+        /// An environment was created.
         EnvironmentCreated = "environment.created",
-        /// An environment was given another name.
+        /// An environment was renamed.
         EnvironmentRenamed = "environment.renamed",
-        /// An environment was deleted, and its tokens with it.
+        /// An environment was deleted with its tokens.
         EnvironmentDeleted = "environment.deleted",
-        /// An environment was shared with somebody.
+        /// An environment was shared with a user, or a member's role was changed.
         EnvironmentShared = "environment.shared",
-        /// An environment is shared with somebody no more.
+        /// A member was removed from an environment.
         EnvironmentUnshared = "environment.unshared",
     }
 }
 
 words! {
-    /// How it went.
+    /// The outcome.
     Outcome {
         /// It was done.
         Success = "success",
-        /// It was refused, and nothing changed.
+        /// It was refused, and nothing was changed.
         Refused = "refused",
     }
 }
 
-/// What it was done to.
+/// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// An account.
     User(UserId),
-    /// The account of an address that nobody has.
+    /// An unknown account: no account has the address.
     UnknownUser,
     /// A session.
     Session(SessionId),
@@ -220,7 +219,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// A token, of an environment or of a person.
+    /// The target for a token of an environment or of a user.
     pub const fn token(id: TokenId, environment: Option<EnvironmentId>) -> Self {
         match environment {
             Some(_) => Self::EnvironmentToken(id),
@@ -228,7 +227,7 @@ impl Target {
         }
     }
 
-    /// The word for its kind, on the wire and in the store.
+    /// The name of the kind, in the API and in the store.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::User(_) | Self::UnknownUser => "user",
@@ -239,7 +238,7 @@ impl Target {
         }
     }
 
-    /// Its identifier.
+    /// The id.
     pub const fn id(self) -> Option<Uuid> {
         match self {
             Self::UnknownUser => None,
@@ -273,19 +272,19 @@ pub struct Entry {
     pub action: Action,
     /// To what.
     pub target: Target,
-    /// How it went.
+    /// The outcome.
     pub outcome: Outcome,
     /// More, in a word or two of this program. Nothing that anybody typed, but for the addresses of an account.
     pub detail: Option<Cow<'static, str>>,
 }
 
 impl Entry {
-    /// Something that was done.
+    /// A change that was made.
     pub const fn done(user: UserId, action: Action, target: Target) -> Self {
         Self { user: Some(user), action, target, outcome: Outcome::Success, detail: None }
     }
 
-    /// Something that was refused, and why.
+    /// An attempt that was refused, and why.
     pub const fn refused(user: Option<UserId>, action: Action, why: &'static str) -> Self {
         let target = match user {
             Some(user) => Target::User(user),
@@ -294,26 +293,26 @@ impl Entry {
         Self { user, action, target, outcome: Outcome::Refused, detail: Some(Cow::Borrowed(why)) }
     }
 
-    /// The same with a word more.
+    /// The same entry with a detail.
     pub fn with(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 }
 
-/// An entry of the trail, as it was kept.
+/// A stored event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its place among all events of the store: later ones have larger numbers.
+    /// The sequence number in the store. Later events have larger ones.
     pub seq: i64,
-    /// By whom and when.
+    /// Who made the change, and when.
     pub by: Attribution,
     /// What happened.
     pub entry: Entry,
 }
 
 impl Event {
-    /// A name for it that says no more than when it was: a UUIDv7 whose random part is made of its place.
+    /// A public id that reveals only the time: a UUIDv7 whose random part is a hash of the sequence number.
     pub fn id(&self) -> Uuid {
         let mut hasher = blake3::Hasher::new_derive_key("patd audit event id v1");
         let hash = hasher.update(&self.seq.to_be_bytes()).finalize();
@@ -329,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_is_read_as_what_it_was_written_for() {
+    fn every_name_parses_to_its_own_value() {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Ok(*action));
         }
@@ -340,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn actors_and_targets_come_back_from_their_kind_and_id() {
+    fn actors_and_targets_are_restored_from_kind_and_id() {
         let id = Uuid::from_u128(7);
         let (session, token) = (SessionId::new(id), TokenId::new(id));
         let actors = [Actor::Session(session), Actor::PersonalAccessToken(token), Actor::EnvironmentToken(token)];
@@ -358,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_one_name_for_good() {
+    fn an_event_always_has_the_same_id() {
         let event = |seq| Event {
             seq,
             by: Attribution { origin: RequestSource::SYSTEM, at: Timestamp::from_unix(1_700_000_000) },

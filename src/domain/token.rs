@@ -1,4 +1,4 @@
-//! Tokens: a person's or an environment's key for software, limited to its abilities.
+//! Tokens: personal access tokens and tokens of environments.
 
 use std::sync::Arc;
 
@@ -17,42 +17,42 @@ use super::{
 /// A token as it is stored, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Its identifier.
+    /// The id.
     pub id: TokenId,
-    /// Its row number, the `N` of `N|pat_…`; never given twice.
+    /// The row number, the `N` of `N|pat_…`. It is never reused.
     pub number: i64,
-    /// Whose it is; of an environment's token, the environment's owner.
+    /// The owner. For an environment token, the owner of the environment.
     pub owner: UserId,
-    /// The environment that it stands for; `None` is a personal token.
+    /// The environment that it stands for. `None` for a personal token.
     pub environment: Option<EnvironmentId>,
-    /// What the owner called it.
+    /// The name.
     pub name: Name,
-    /// What it may do.
+    /// The abilities.
     pub abilities: Abilities,
-    /// The last four characters of its secret.
+    /// The last four characters of the secret.
     pub hint: Hint,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// From when on it is refused; `None` is never. Of a token that was rotated, the end of its grace, where that is earlier.
+    /// The expiry. `None` means never. For a rotated token, the end of its grace period if that is earlier.
     pub expires_at: Option<Timestamp>,
-    /// When it was last used, as far as that is on disk.
+    /// The latest use in the store.
     pub last_used_at: Option<Timestamp>,
-    /// The first of the chain of rotations that led to it: its own id where it was not made by rotation.
+    /// The first token of its family. The token's own id if it was not created by rotation.
     pub family: TokenId,
-    /// Which one it was made to replace.
+    /// The predecessor.
     pub rotated_from: Option<TokenId>,
-    /// How long it goes on after it was rotated; `None` was not.
+    /// The grace period, if the token was rotated.
     pub grace: Option<Grace>,
-    /// Since when it is refused until somebody enables it.
+    /// Since when it is disabled.
     pub disabled_at: Option<Timestamp>,
-    /// That it was revoked, for good.
+    /// The revocation, if it was revoked.
     pub revoked: Option<Revocation>,
-    /// From where and how much it may be used; `None` is without limits.
+    /// The usage limits. `None` if it has none.
     pub limits: Option<Box<UsageLimits>>,
 }
 
 impl Token {
-    /// What kind of credential it is. A secret that claims to be of another kind is none of it.
+    /// The kind of credential. A secret with the prefix of another kind is not accepted for this token.
     pub const fn kind(&self) -> CredentialKind {
         match self.environment {
             Some(_) => CredentialKind::EnvironmentToken,
@@ -70,12 +70,12 @@ impl Token {
         self.grace.is_some() || self.revoked.is_some()
     }
 
-    /// At most how many bytes it takes in a list, as JSON: all times and ids, and each text quoted.
+    /// An upper limit of its size in a list, in bytes of JSON: all times and ids, and the texts with quotes.
     pub fn listed_size(&self) -> usize {
         const IDS_AND_TIMES: usize = 700;
         /// An IPv6 network with its quotes and its comma.
         const NETWORK: usize = 46;
-        // No character of a name needs more than an escape before it.
+        // A character of a name needs at most one escape character.
         let name = 2 * self.name.as_str().len();
         let abilities: usize = self.abilities.iter().map(|ability| ability.as_str().len() + "\"\",".len()).sum();
         let networks = self.limits.as_ref().map_or(0, |limits| limits.allowlist.networks().len());
@@ -83,18 +83,18 @@ impl Token {
     }
 }
 
-/// How long a token that was rotated goes on.
+/// How long a rotated token stays valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grace {
-    /// From when on it is refused.
+    /// The end of the grace period.
     pub ends_at: Timestamp,
-    /// Whether the first use of its successor ends it before that.
+    /// Whether the first use of the successor ends it earlier.
     pub on_first_use: bool,
 }
 
 impl Token {
-    /// Whether, if it has ended, that is because a successor has taken its place: its secret must not be seen again. A
-    /// token of an environment is replaced by people, never by who holds it: that its old secret comes back tells nothing.
+    /// Whether rotation is what ended the token, if it has ended. Then a use of its secret is a reuse. Always false for tokens
+    /// of environments: users regenerate them, the holder cannot, so an old secret proves nothing.
     pub fn is_rotated_away(&self) -> bool {
         match self.revoked {
             _ if self.environment.is_some() => false,
@@ -103,19 +103,19 @@ impl Token {
         }
     }
 
-    /// Whether it was made by rotation and nobody has used it so far. Its first use is on disk before it is answered. A
-    /// token of an environment has nothing to end by that: the one before it ended when it was made.
+    /// Whether it is a successor that was not used yet. Its first use is stored before it is answered. Always false for tokens
+    /// of environments, whose predecessor ended when they were created.
     pub const fn is_fresh_successor(&self) -> bool {
         self.rotated_from.is_some() && self.last_used_at.is_none() && self.environment.is_none()
     }
 }
 
-/// The end of a token.
+/// The revocation of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// Since when.
+    /// When it was revoked.
     pub at: Timestamp,
-    /// Why.
+    /// The reason.
     pub reason: RevocationReason,
 }
 
@@ -146,7 +146,7 @@ impl RevocationReason {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(ParseRevocationReasonError)
     }
 
-    /// The word for it, on the wire and in the store.
+    /// The name in the API and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RevokedByOwner => "revoked_by_owner",
@@ -157,66 +157,66 @@ impl RevocationReason {
     }
 }
 
-/// A token to be stored; the store gives it its number.
+/// A token to store. The store gives it its number.
 #[derive(Clone, Debug)]
 pub struct NewToken {
-    /// Its identifier.
+    /// The id.
     pub id: TokenId,
-    /// Whose it is; of an environment's token, the environment's owner.
+    /// The owner. For an environment token, the owner of the environment.
     pub owner: UserId,
-    /// The environment that it stands for; `None` is a personal token.
+    /// The environment that it stands for. `None` for a personal token.
     pub environment: Option<EnvironmentId>,
-    /// What the owner called it.
+    /// The name.
     pub name: Name,
-    /// What it may do.
+    /// The abilities.
     pub abilities: Abilities,
-    /// The hash of its secret.
+    /// The hash of the secret.
     pub hash: TokenHash,
-    /// The last four characters of its secret.
+    /// The last four characters of the secret.
     pub hint: Hint,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// From when on it is refused; `None` is never.
+    /// The expiry. `None` means never.
     pub expires_at: Option<Timestamp>,
-    /// The first of the chain of rotations that led to it: its own id where it is not made by rotation.
+    /// The first token of its family. The token's own id if it is not created by rotation.
     pub family: TokenId,
-    /// Which one it is made to replace.
+    /// The predecessor.
     pub rotated_from: Option<TokenId>,
-    /// From where and how much it may be used; `None` is without limits.
+    /// The usage limits. `None` if it has none.
     pub limits: Option<Box<UsageLimits>>,
 }
 
-/// A token that was just made, with its plaintext: the only value in the program that holds both.
+/// A new token with its secret.
 #[derive(Debug)]
 pub struct IssuedToken {
     /// The stored token.
     pub token: Token,
-    /// `N|pat_…` or `talq_…`, shown once.
+    /// The secret, `N|pat_…` or `talq_…`. It is shown once.
     pub plaintext: Plaintext,
     /// How many uses of its quota are left. `None` if it has no quota.
     pub quota_left: Option<u32>,
 }
 
-/// What a look-up by secret finds: the token and its owner, read in one moment.
+/// What a look-up by secret returns: a token and its owner, from one read.
 #[derive(Clone, Debug)]
 pub struct TokenRecord {
     /// The token.
     pub token: Token,
-    /// Its owner, as they were when the token was; perhaps shared with other records that say the same.
+    /// The owner, from the same read. It may be shared with other records of the owner.
     pub owner: Arc<User>,
-    /// Its latest use that those who share this record know of. It was not used later by any other than who holds another
-    /// record of it: who would refuse a token for not being used asks the store first.
+    /// The latest use, shared by all who hold this record. Another record of the token may hold a later one, so ask the store
+    /// before refusing a token as idle.
     pub last_use: LastUse,
-    /// From where those who share this record noted it last.
+    /// The location that was recorded last, shared by all who hold this record.
     pub noted_location: NotedLocation,
 }
 
-/// The states by which a list can be narrowed. A token is in exactly one at any time.
+/// The states by which a list can be filtered. A token is in exactly one at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenState {
     /// Neither expired nor revoked.
     Active,
-    /// Past its expiry and not revoked.
+    /// Expired and not revoked.
     Expired,
     /// Revoked.
     Revoked,

@@ -1,4 +1,4 @@
-//! New identifiers: UUIDv7, in the order in which they are made.
+//! Generates ids: UUIDv7, in ascending order.
 
 use std::{
     sync::Mutex,
@@ -7,16 +7,16 @@ use std::{
 
 use uuid::{ContextV7, Timestamp, Uuid};
 
-/// Orders those that are made within one millisecond.
+/// Keeps the order of ids of the same millisecond.
 static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
-/// Makes an identifier that nothing else has.
+/// A new unique id.
 pub(super) fn new_id() -> Uuid {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     id_at(since_epoch.unwrap_or_default())
 }
 
-/// `Uuid::now_v7` panics where the clock is before 1970.
+/// `Uuid::now_v7` panics if the clock is before 1970.
 fn id_at(since_epoch: Duration) -> Uuid {
     Uuid::new_v7(Timestamp::from_unix(&ORDER, since_epoch.as_secs(), since_epoch.subsec_nanos()))
 }

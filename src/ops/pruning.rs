@@ -1,7 +1,7 @@
 //! Deletes sessions, tokens and events of the audit trail long after their end.
 //!
-//! What is deleted is lost, whatever the time really is. So nothing is deleted while the clock is unreliable, nor for a
-//! day after it has leapt ahead: if the new time is wrong, somebody can correct it before.
+//! Deleted rows cannot be restored if the time was wrong. So nothing is deleted while the clock is unreliable, or for a day
+//! after a clock jump: an administrator can correct a wrong time before that.
 
 use std::{
     mem,
@@ -18,13 +18,14 @@ use crate::{
     store::{PruneBatch, RetentionCutoff, Store, StoreError},
 };
 
-/// How much more than the uptime the clock may advance between two turns without being doubted.
+/// How much more than the uptime the clock may advance between two calls. More is a clock jump.
 const CLOCK_JUMP: Duration = Duration::from_hours(1);
 
-/// How long nothing is deleted after a leap, in uptime.
+/// How long nothing is deleted after a clock jump, in uptime.
 const HOLD: Duration = Duration::from_hours(24);
 
-/// A start so long after the latest time in the database counts as a leap. Many servers are off for a night or a weekend.
+/// A start this long after the latest time in the database counts as a clock jump. Many servers are off for a night or a
+/// weekend.
 const LONG_PAUSE: Duration = Duration::from_hours(7 * 24);
 
 /// In seconds.
