@@ -1,6 +1,7 @@
 //! Every error code with its status, its meaning and its remedy. Answers and `docs/errors.md` are made from this table.
 //!
-//! To add a code, add its entry here and run `UPDATE=1 cargo test --lib codes`, which rewrites the tables of the document.
+//! To add a code, add its entry here and run `UPDATE=1 cargo test --lib codes`, which rewrites the tables of the
+//! document.
 
 use actix_web::http::StatusCode;
 
@@ -182,8 +183,8 @@ impl From<PolicyRejection> for Code {
     }
 }
 
-/// What `code` says in the answers of `POST /api/v1/tokens/verify` and its batch, with its meaning. These are verdicts on
-/// the token in the body and not errors: their status is 200.
+/// What `code` says in the answers of `POST /api/v1/tokens/verify` and its batch, with its meaning. These are verdicts
+/// on the token in the body and not errors: their status is 200.
 pub const VERDICTS: &[(&str, &str)] = &[
     ("valid", "The credential is accepted and has all abilities that were asked for."),
     ("missing_ability", "The credential is accepted, but lacks an ability that was asked for."),

@@ -23,7 +23,8 @@ use crate::{
     store::StoreError,
 };
 
-/// After how many seconds a client should try again while the clock is unreliable. A time service needs some to correct it.
+/// After how many seconds a client should try again while the clock is unreliable. A time service needs some to correct
+/// it.
 const CLOCK_RETRY_AFTER: u16 = 10;
 
 /// Why a request failed.

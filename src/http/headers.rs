@@ -18,7 +18,8 @@ const X_TOKEN_EXPIRES_AT: HeaderName = HeaderName::from_static("x-token-expires-
 /// How long before its expiry a token is said to expire.
 const EXPIRY_NOTICE: Duration = Duration::from_hours(30 * 24);
 
-/// The headers of every answer. No handler sets any of them, so they are appended, which takes half as long as replacing.
+/// The headers of every answer. No handler sets any of them, so they are appended, which takes half as long as
+/// replacing.
 pub(crate) fn add_common(headers: &mut HeaderMap, request_id: HeaderValue) {
     headers.append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.append(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -1,5 +1,5 @@
-//! Checks of credentials by other software: introspection (RFC 7662), revocation by possession (RFC 7009), and our own check
-//! with more details, for one token or a hundred.
+//! Checks of credentials by other software: introspection (RFC 7662), revocation by possession (RFC 7009), and our own
+//! check with more details, for one token or a hundred.
 
 use std::net::IpAddr;
 
@@ -62,8 +62,8 @@ struct IntrospectionDetails {
     jti: String,
 }
 
-/// The caller of introspection, whose address is unknown because RFC 7662 has no parameter for it. So a token with allowed
-/// addresses is inactive there.
+/// The caller of introspection, whose address is unknown because RFC 7662 has no parameter for it. So a token with
+/// allowed addresses is inactive there.
 const fn unknown_caller(since: RequestStart) -> Caller<'static> {
     Caller { address: None, user_agent: None, since: Some(since) }
 }

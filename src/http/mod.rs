@@ -1,9 +1,10 @@
 //! The HTTP API.
 //!
 //! The way of a request: a connection ([`wire::connections`]), the envelope with request id, deadline and log line
-//! ([`wire::envelope`]), the route table ([`routes`](mod@routes)), the guard ([`input::guard`]), and a handler in the file of its noun.
-//! The handler reads the body ([`input::body`], [`input::form`]), calls one operation of [`crate::ops`] and answers a view.
-//! Errors become answers in [`error`]. Checks by proxies leave this way behind the envelope ([`authz`]).
+//! ([`wire::envelope`]), the route table ([`routes`](mod@routes)), the guard ([`input::guard`]), and a handler in the
+//! file of its noun. The handler reads the body ([`input::body`], [`input::form`]), calls one operation of
+//! [`crate::ops`] and answers a view. Errors become answers in [`error`]. Checks by proxies leave this way behind the
+//! envelope ([`authz`]).
 //!
 //! The files import each other's items from their own files and not from this one, so that there are no import cycles.
 

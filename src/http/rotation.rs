@@ -107,6 +107,7 @@ fn created(Rotated { issued, ending }: Rotated) -> HttpResponse {
     let rotated_from = issued.token.rotated_from.map(|id| id.to_string());
     let view = RotatedView { issued: IssuedTokenView::numbered(issued), rotated_from };
     let response = HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data: view });
-    // The rotation counts as answered when the body was sent: a request that starts before that cannot know the successor.
+    // The rotation counts as answered when the body was sent: a request that starts before that cannot know the
+    // successor.
     response.map_body(|_, body| BoxBody::new(KeepUntilSent::new(body, ending)))
 }

@@ -16,8 +16,8 @@ use super::{
     wire::envelope::Envelope,
 };
 
-/// Every route with its methods, except those of the authorization endpoints ([`authz`](super::authz)). The guard in the
-/// signature of a handler says who may call it.
+/// Every route with its methods, except those of the authorization endpoints ([`authz`](super::authz)). The guard in
+/// the signature of a handler says who may call it.
 fn table() -> RouteTable {
     RouteTable::default()
         // Sign-in and sign-out.

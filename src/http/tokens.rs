@@ -86,7 +86,8 @@ pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<Detail
 /// The parameters of a list of tokens.
 pub(super) const LIST_PARAMETERS: &[&str] = &["limit", "cursor", "search", "state"];
 
-/// The query of a list of tokens. Its values are kept as text, so that an invalid one is answered like an invalid field.
+/// The query of a list of tokens. Its values are kept as text, so that an invalid one is answered like an invalid
+/// field.
 #[derive(Deserialize)]
 pub(super) struct ListQuery {
     limit: Option<String>,

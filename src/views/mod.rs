@@ -1,7 +1,7 @@
 //! The JSON shapes that the HTTP API and the command line share.
 //!
-//! The command line also reads them, from the administrator's socket. Shapes that only one of the two has are next to what
-//! makes them: in the handlers of [`crate::http`] and in [`crate::control`].
+//! The command line also reads them, from the administrator's socket. Shapes that only one of the two has are next to
+//! what makes them: in the handlers of [`crate::http`] and in [`crate::control`].
 
 mod page;
 mod token;

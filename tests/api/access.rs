@@ -1,13 +1,14 @@
-//! Every route with every credential. A route without a row fails the test, so that none is added unguarded.
+//! Every route with every kind of credential. A route without a row fails the test, so no route is added without a
+//! guard.
 
 use serde_json::json;
 
 use crate::harness::{Client, TestApp};
 
-/// What a credential gets from a route, as far as the guard decides it.
+/// What the guard of a route answers to a credential.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Outcome {
-    /// Past the guard; what comes then is the handler's business.
+    /// The guard lets it pass. The answer of the handler does not matter.
     In,
     /// 401.
     Unauthenticated,
@@ -15,14 +16,14 @@ enum Outcome {
     SessionRequired,
     /// 403 `missing_ability`.
     MissingAbility,
-    /// 403 `untrusted_proxy`: whatever the credential, which is not even read.
+    /// 403 `untrusted_proxy`. The credential is not read.
     UntrustedProxy,
 }
 
 use Outcome::{In, MissingAbility, SessionRequired, Unauthenticated, UntrustedProxy};
 
-/// Who gets in: session, a token with `*`, a token with no ability, a token of another user with `user:read`, a token of
-/// an environment with `*`.
+/// The columns: session, a token with `*`, a token with no ability, a token of another user with `user:read`, and an
+/// environment token with `*`.
 struct Row(&'static str, &'static str, [Outcome; 5]);
 
 const OPEN: [Outcome; 5] = [In; 5];
@@ -31,12 +32,12 @@ const ACCOUNT_READER: [Outcome; 5] = [In, In, MissingAbility, In, SessionRequire
 const ENVIRONMENT_READER: [Outcome; 5] = [In, In, MissingAbility, MissingAbility, SessionRequired];
 const SESSION_ONLY: [Outcome; 5] = [In, SessionRequired, SessionRequired, SessionRequired, SessionRequired];
 
-/// Asked with a token that holds `tokens:introspect`, which none of these does (`introspection.rs` has one).
+/// Needs a token with `tokens:introspect`, which none of these has (`introspection.rs` has one).
 const NOBODY_HERE: [Outcome; 5] = [MissingAbility; 5];
-/// Asked by a configured proxy, which nobody here is (`authz.rs` has one).
+/// Needs a trusted proxy, which none of these clients is (`authz.rs` has one).
 const PROXY_ONLY: [Outcome; 5] = [UntrustedProxy; 5];
 
-/// Routes that ask for no credential at all.
+/// Routes that need no credential.
 const OPEN_ROUTES: [&str; 9] = [
     "/",
     "/api",
@@ -93,7 +94,7 @@ const TABLE: &[Row] = &[
     Row("HEAD", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
     Row("DELETE", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
     Row("POST", "/api/v1/environments/{id}/tokens/{token_id}/regenerate", SESSION_ONLY),
-    // A session is no token: 403 `token_required`.
+    // A session is not a token: 403 `token_required`.
     Row("POST", "/api/v1/user/api-tokens/self/rotate", [In, In, MissingAbility, MissingAbility, SessionRequired]),
     Row("POST", "/api/v1/user/api-tokens/{id}/rotate", SESSION_ONLY),
     Row("POST", "/api/v1/user/api-tokens/{id}/disable", SESSION_ONLY),
@@ -126,19 +127,19 @@ const TABLE: &[Row] = &[
 ];
 
 #[test]
-fn every_route_has_its_row_and_every_row_its_route() {
+fn every_route_has_a_row_and_every_row_a_route() {
     let routes: Vec<String> = patd::http::routes().iter().map(|(method, path)| format!("{method} {path}")).collect();
     let rows: Vec<String> = TABLE.iter().map(|Row(method, path, _)| format!("{method} {path}")).collect();
     for route in &routes {
         assert!(rows.contains(route), "{route} has no row: say who may call it");
     }
-    assert_eq!(rows.len(), routes.len(), "a row names a route that is gone");
+    assert_eq!(rows.len(), routes.len(), "a row has a route that does not exist");
 }
 
 #[test]
-fn every_route_lets_in_whom_its_row_says() {
+fn every_route_accepts_the_credentials_that_its_row_says() {
     let app = TestApp::spawn();
-    let others = outsiders(&app);
+    let others = rejected_credentials(&app);
     let sessions = vec![app.sign_in("ada"); 1];
     let ada = &sessions[0];
     let bob = app.sign_in("bob");
@@ -157,7 +158,7 @@ fn every_route_lets_in_whom_its_row_says() {
         for ((name, client), expected) in credentials.into_iter().zip(&outcomes[1..]) {
             assert_eq!(ask(client, method, path), *expected, "{method} {path} with {name}");
         }
-        // A session of its own, since some routes end it.
+        // A new session for each route, because some routes end it.
         let session = app.sign_in_again("ada");
         assert_eq!(ask(&session, method, path), outcomes[0], "{method} {path} with a session");
 
@@ -174,9 +175,9 @@ fn every_route_lets_in_whom_its_row_says() {
 }
 
 #[test]
-fn every_refusal_is_the_same_401_and_says_more_only_where_a_token_was_presented() {
+fn every_rejected_credential_gets_the_same_401_and_a_missing_one_gets_a_hint() {
     let app = TestApp::spawn();
-    for (name, client) in outsiders(&app) {
+    for (name, client) in rejected_credentials(&app) {
         let answer = client.get("/api/user");
         let challenge = match name {
             "none" => r#"Bearer realm="patd""#,
@@ -192,8 +193,8 @@ fn every_refusal_is_the_same_401_and_says_more_only_where_a_token_was_presented(
     }
 }
 
-/// Credentials that let nobody in, with what is wrong with each. They expire by moving the clock, so this comes first.
-fn outsiders(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
+/// Credentials that are rejected, each with its reason. This moves the clock so that some expire, so it runs first.
+fn rejected_credentials(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
     let eve = app.sign_in("eve");
     let expired_session = app.sign_in_again("eve");
     let expired_token = token_with(app, &eve, json!({ "name": "old", "expires_in_days": 1 }));
@@ -272,7 +273,7 @@ fn environment_token<'a>(app: &'a TestApp, owner: &Client<'_>) -> Client<'a> {
     app.bearer(answer.body["data"]["token"].as_str().unwrap())
 }
 
-/// Calls a route with an empty form and an id that is nobody's.
+/// Calls a route with an empty form and an unknown id.
 fn ask(client: &Client<'_>, method: &str, path: &str) -> Outcome {
     let path = ["{id}", "{user_id}", "{token_id}"]
         .iter()
@@ -285,7 +286,7 @@ fn ask(client: &Client<'_>, method: &str, path: &str) -> Outcome {
         (401, _) => Unauthenticated,
         (403, Some("session_required")) => SessionRequired,
         (403, Some("missing_ability")) => MissingAbility,
-        // HEAD carries no body to tell the two apart.
+        // An answer to HEAD has no body that tells the two apart.
         (403, None) if method == "HEAD" => ask(client, "GET", &path),
         (500.., _) => panic!("{method} {path}: {}", answer.shown()),
         _ => In,

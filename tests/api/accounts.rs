@@ -1,4 +1,4 @@
-//! Signing in and out, the account, and its password.
+//! Sign-in, sign-out, the account and its password.
 
 use insta::assert_snapshot;
 use patd::domain::audit::{Attribution, RequestSource};
@@ -9,7 +9,7 @@ use crate::harness::{TestApp, block_on, email, password};
 const LOGIN: &str = "/api/v1/auth/login";
 
 #[test]
-fn a_person_signs_in_is_identified_and_signs_out() {
+fn a_user_signs_in_is_identified_and_signs_out() {
     let app = TestApp::spawn();
     app.user("ada");
     let login = json!({ "email": "ADA@example.com", "password": password("ada"), "device_name": "laptop" });
@@ -99,7 +99,7 @@ fn unknown_disabled_and_wrong_password_sign_ins_answer_the_same_bytes() {
 }
 
 #[test]
-fn a_sign_in_names_what_is_missing() {
+fn a_sign_in_names_the_missing_fields() {
     let app = TestApp::spawn();
     assert_snapshot!(app.anonymous().post(LOGIN, json!({})).shown(), @r#"
     422
@@ -154,7 +154,7 @@ fn a_sign_in_names_what_is_missing() {
 }
 
 #[test]
-fn registration_is_off_by_default_and_makes_an_account_where_it_is_on() {
+fn registration_is_off_by_default_and_creates_an_account_if_it_is_on() {
     let account = json!({ "name": "Ada", "email": "ada@example.com", "password": password("ada") });
     let closed = TestApp::spawn();
     assert_snapshot!(closed.anonymous().post("/api/v1/auth/register", account.clone()).shown(), @r#"
@@ -197,7 +197,7 @@ fn registration_is_off_by_default_and_makes_an_account_where_it_is_on() {
 }
 
 #[test]
-fn a_new_password_is_long_and_not_the_first_that_anybody_would_guess() {
+fn a_new_password_must_be_long_and_not_a_common_one() {
     let app = TestApp::with(&[("accounts.registration", "true"), ("passwords.min_length", "8")]);
     let status = |password: &str| {
         let account = json!({ "name": "Grace Hopper", "email": email("hopper"), "password": password });
@@ -210,7 +210,7 @@ fn a_new_password_is_long_and_not_the_first_that_anybody_would_guess() {
     {
         assert_eq!(status(easy).status, 422, "{easy}");
     }
-    // No rule of composition: lower case and spaces alone are fine.
+    // There are no rules of composition: lower case and spaces are enough.
     assert_eq!(status("violet tram under seven").status, 201);
 
     let strict = TestApp::with(&[("accounts.registration", "true")]);
@@ -219,7 +219,7 @@ fn a_new_password_is_long_and_not_the_first_that_anybody_would_guess() {
 }
 
 #[test]
-fn a_profile_changes_by_session_alone() {
+fn a_profile_can_be_changed_with_a_session_only() {
     let app = TestApp::with(&[("accounts.email_change", "true")]);
     let ada = app.sign_in("ada");
     app.user("bob");
@@ -311,7 +311,7 @@ fn a_changed_password_ends_all_other_sessions_and_no_token() {
       "message": "The password field must be at least 15 characters."
     }
     "#);
-    assert_eq!(other.get("/api/user").status, 200, "a refused change ends nothing");
+    assert_eq!(other.get("/api/user").status, 200, "a refused change ends no session");
     assert_snapshot!(change(&password("ada"), new).shown(), @r#"
     200
     {
@@ -319,7 +319,7 @@ fn a_changed_password_ends_all_other_sessions_and_no_token() {
     }
     "#);
 
-    assert_eq!(ada.get("/api/user").status, 200, "this session goes on");
+    assert_eq!(ada.get("/api/user").status, 200, "this session stays valid");
     assert_eq!(other.get("/api/user").status, 401);
     assert_eq!(token.get("/api/user").status, 200);
     let login = |password: &str| app.anonymous().post(LOGIN, json!({ "email": email("ada"), "password": password }));
@@ -328,7 +328,7 @@ fn a_changed_password_ends_all_other_sessions_and_no_token() {
 }
 
 #[test]
-fn a_disabled_user_is_out_at_once_and_tokens_come_back_with_them() {
+fn a_disabled_user_is_refused_at_once_and_the_tokens_work_again_when_enabled() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let token = ada.create_token(json!({ "name": "t" }));
@@ -350,7 +350,7 @@ fn a_disabled_user_is_out_at_once_and_tokens_come_back_with_them() {
         RequestSource::COMMAND_LINE,
     ))
     .unwrap();
-    assert_eq!(ada.get("/api/user").status, 401, "sessions ended for good");
+    assert_eq!(ada.get("/api/user").status, 401, "the sessions were ended");
     assert_eq!(token.get("/api/user").status, 200);
 }
 

@@ -1,5 +1,5 @@
-//! Requests that could mean something else than they say are refused: null beside what it widens, headers that stand twice,
-//! characters that do not show, and second spellings of a path.
+//! Ambiguous requests are refused: null that would widen a token, headers that occur twice, invisible characters, and
+//! second spellings of a path.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn count(ada: &Client<'_>) -> usize {
 }
 
 #[test]
-fn null_widens_no_token() {
+fn null_does_not_widen_a_token() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
@@ -41,7 +41,7 @@ fn null_widens_no_token() {
 }
 
 #[test]
-fn two_ends_are_refused_also_where_one_is_null() {
+fn two_expiries_are_refused_even_if_one_is_null() {
     let app = TestApp::with(&[("tokens.default_lifetime", "30d")]);
     let ada = app.sign_in("ada");
     for (at, days) in [(json!(null), json!(7)), (json!("2030-01-01T00:00:00Z"), json!(7)), (json!(null), json!(null))] {
@@ -55,7 +55,7 @@ fn two_ends_are_refused_also_where_one_is_null() {
 }
 
 #[test]
-fn null_asks_for_no_check_and_revokes_nothing() {
+fn null_is_refused_by_checks_and_by_bulk_revocation() {
     let app = TestApp::spawn();
     let (service, ada) = (introspector(&app), app.sign_in("ada"));
     let token = ada.create_token(json!({ "name": "t", "abilities": [] }));
@@ -72,7 +72,7 @@ fn null_asks_for_no_check_and_revokes_nothing() {
 }
 
 #[test]
-fn a_server_can_ask_that_abilities_are_named() {
+fn a_server_can_require_the_field_abilities() {
     let app = TestApp::with(&[("tokens.require_abilities", "true")]);
     let ada = app.sign_in("ada");
     let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
@@ -89,7 +89,7 @@ fn a_server_can_ask_that_abilities_are_named() {
     assert_eq!(rotated.status, 201, "rotation keeps what it has: {}", rotated.shown());
 }
 
-/// A request with these header lines and a body, as it stands.
+/// Sends a raw request with these header lines and this body.
 fn sent(app: &TestApp, path: &str, headers: &[&str], body: &str) -> String {
     let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     let length = body.len();
@@ -102,7 +102,7 @@ fn sent(app: &TestApp, path: &str, headers: &[&str], body: &str) -> String {
 }
 
 #[test]
-fn headers_that_stand_twice_are_refused() {
+fn headers_that_occur_twice_are_refused() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let bearer = format!("Authorization: Bearer {}", ada.token.as_ref().unwrap());
@@ -117,7 +117,7 @@ fn headers_that_stand_twice_are_refused() {
         let answer = sent(&app, TOKENS, &headers, body);
         let said = format!("There must be one {named} header.");
         assert!(answer.starts_with("HTTP/1.1 400") && answer.contains(&said), "{twice:?}: {answer}");
-        // Where all fields may be missing, too.
+        // Also if all fields are optional.
         let answer = sent(&app, "/api/v1/auth/identify", &headers, "{}");
         assert!(answer.starts_with("HTTP/1.1 400") && answer.contains(&said), "{twice:?}: {answer}");
     }
@@ -129,7 +129,7 @@ fn headers_that_stand_twice_are_refused() {
 }
 
 #[test]
-fn a_scheme_and_its_token_are_parted_by_spaces_alone() {
+fn only_spaces_may_separate_a_scheme_from_its_token() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let token = ada.token.as_ref().unwrap();
@@ -156,7 +156,7 @@ fn a_scheme_and_its_token_are_parted_by_spaces_alone() {
 }
 
 #[test]
-fn a_byte_order_mark_is_named() {
+fn the_error_names_a_byte_order_mark() {
     let app = TestApp::spawn();
     let (service, ada) = (introspector(&app), app.sign_in("ada"));
     let answer = ada.send_as("POST", TOKENS, "application/json", "\u{feff}{\"name\":\"t\"}".as_bytes());
@@ -179,7 +179,7 @@ fn a_byte_order_mark_is_named() {
 }
 
 #[test]
-fn characters_that_do_not_show_are_refused_in_every_name_and_address() {
+fn invisible_characters_are_refused_in_every_name_and_address() {
     let app = TestApp::with(&[("accounts.registration", "true")]);
     let ada = app.sign_in("ada");
     let token = format!("{TOKENS}/{}", ada.create_token(json!({ "name": "t" }))["id"].as_str().unwrap());
@@ -239,8 +239,8 @@ fn a_search_finds_every_case_and_normal_form() {
         assert_eq!(found("STRASSE"), "Straße");
         assert_eq!(found("ci"), "ＣＩ");
         assert_eq!(found("PLAIN"), "plain");
-        assert_eq!(found("zoe"), "", "a letter without its mark is another letter");
-        assert_eq!(found("_"), "", "no character stands for another");
+        assert_eq!(found("zoe"), "", "a letter without its accent is another letter");
+        assert_eq!(found("_"), "", "there are no wildcards");
     }
 }
 

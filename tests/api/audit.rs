@@ -1,4 +1,4 @@
-//! The audit trail of a person.
+//! The audit trail of a user.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ const AUDIT: &str = "/api/v1/user/audit";
 const LOGIN: &str = "/api/v1/auth/login";
 const TOKENS: &str = "/api/v1/user/api-tokens";
 
-/// Oldest first: action, who acted, on what, how it went, and the word more.
+/// The events, oldest first: action, actor, target, outcome and detail.
 fn trail(client: &Client<'_>) -> Vec<String> {
     let answer = client.get(AUDIT);
     assert_eq!(answer.status, 200, "{}", answer.shown());
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-    let told = |event: &Value| {
+    let line = |event: &Value| {
         let (actor, target) = (text(&event["actor"]["type"]), text(&event["target"]["type"]));
         let (outcome, detail) = (text(&event["outcome"]), text(&event["detail"]));
         format!("{} by {actor} on {target}: {outcome}, {detail}", text(&event["action"]))
     };
-    answer.body["data"].as_array().unwrap().iter().rev().map(told).collect()
+    answer.body["data"].as_array().unwrap().iter().rev().map(line).collect()
 }
 
 #[test]
-fn an_event_says_who_did_what_to_whom_from_where_and_by_which_request() {
+fn an_event_has_actor_action_target_address_and_request_id() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let created = ada.post(TOKENS, json!({ "name": "CI" }));
@@ -113,7 +113,7 @@ fn every_change_over_the_api_and_by_the_administrator_is_in_the_trail() {
 }
 
 #[test]
-fn a_refused_sign_in_is_in_the_trail_of_the_account_and_says_nothing_that_was_typed() {
+fn a_refused_sign_in_is_in_the_trail_of_the_account_without_what_was_typed() {
     let app = TestApp::spawn();
     let oscar = app.user("oscar");
     let ada = app.sign_in("ada");
@@ -148,7 +148,7 @@ fn a_refused_sign_in_is_in_the_trail_of_the_account_and_says_nothing_that_was_ty
 }
 
 #[test]
-fn what_is_refused_without_a_change_leaves_no_event() {
+fn a_refused_request_leaves_no_event() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     let token = ada.create_token(json!({ "name": "CI" }));
@@ -180,7 +180,7 @@ fn a_throttled_attempt_leaves_no_event() {
 }
 
 #[test]
-fn the_trail_is_paged_and_a_cursor_is_its_owners_alone() {
+fn the_trail_is_paged_and_a_cursor_works_for_its_owner_only() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     for n in 0..5 {
@@ -218,7 +218,7 @@ fn the_trail_is_paged_and_a_cursor_is_its_owners_alone() {
 }
 
 #[test]
-fn events_are_kept_for_good_unless_the_configuration_says_how_long() {
+fn events_are_kept_without_limit_unless_the_configuration_has_one() {
     let by_default: &[(&'static str, &str)] = &[];
     for (settings, kept) in [(by_default, 3), (&[("audit.prune_after", "10d")], 1)] {
         let app = TestApp::with(settings);
@@ -226,7 +226,7 @@ fn events_are_kept_for_good_unless_the_configuration_says_how_long() {
         app.advance(Duration::from_secs(10 * 24 * 60 * 60));
         block_on(app.ops.run_maintenance()).unwrap();
         let ada = app.sign_in_again("ada");
-        assert_eq!(trail(&ada).len(), 3, "at the very age they are kept");
+        assert_eq!(trail(&ada).len(), 3, "they are kept until they are older than the limit");
         app.advance(Duration::from_secs(1));
         block_on(app.ops.run_maintenance()).unwrap();
         assert_eq!(trail(&ada).len(), kept);

@@ -1,4 +1,4 @@
-//! What a reverse proxy is answered, in each dialect.
+//! The authorization endpoints, in each dialect.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -20,7 +20,7 @@ rules = [
 ]
 "#;
 
-/// A server that believes proxies on 127.0.0.1, with the policy "app".
+/// A server that trusts proxies on 127.0.0.1, with the policy "app".
 fn app() -> TestApp {
     TestApp::with_file(POLICY, &[("server.trusted_proxies", "127.0.0.1/32")])
 }
@@ -84,7 +84,7 @@ pub const IDENTITY: [&str; 10] = [
 ];
 
 #[test]
-fn a_yes_is_200_empty_and_sets_every_identity_header() {
+fn an_allowed_check_is_200_without_a_body_and_sets_every_identity_header() {
     let app = app();
     let ada = app.sign_in("ada");
     let created = ada.create_token(json!({ "name": "t", "abilities": ["calls:read", "x:*"] }));
@@ -118,7 +118,7 @@ fn a_yes_is_200_empty_and_sets_every_identity_header() {
 }
 
 #[test]
-fn a_rule_decides_over_methods_abilities_and_kinds() {
+fn a_rule_decides_about_methods_abilities_and_kinds() {
     let app = app();
     let ada = app.sign_in("ada");
     let (reader, writer) = (token(&app, &ada, &["calls:read"]), token(&app, &ada, &["calls:*"]));
@@ -159,7 +159,7 @@ fn a_rule_decides_over_methods_abilities_and_kinds() {
 }
 
 #[test]
-fn a_warm_token_gains_nothing_for_another_ability() {
+fn a_cached_token_is_still_checked_for_each_ability() {
     let app = app();
     let ada = app.sign_in("ada");
     let reader = token(&app, &ada, &["calls:read"]);
@@ -172,7 +172,7 @@ fn a_warm_token_gains_nothing_for_another_ability() {
 }
 
 #[test]
-fn a_path_that_can_be_read_in_two_ways_is_denied_whoever_asks() {
+fn an_ambiguous_path_is_refused_for_every_credential() {
     let app = app();
     let ada = app.sign_in("ada");
     let full = token(&app, &ada, &["*"]);
@@ -189,7 +189,8 @@ fn a_path_that_can_be_read_in_two_ways_is_denied_whoever_asks() {
             "//calls",
         ] {
             let answer = dialect.ask(&full, "GET", target);
-            // Clients fold some of these before they send them; the endpoint's own path is then another.
+            // HTTP clients normalize some of these paths before they send them, so the path of the endpoint would
+            // differ.
             assert!([403, 404].contains(&answer.status), "{dialect:?} {target}: {}", answer.shown());
         }
         assert_eq!(dialect.ask(&full, "GET", "/c%61lls/1").status, 200);
@@ -211,7 +212,7 @@ fn a_path_that_can_be_read_in_two_ways_is_denied_whoever_asks() {
 }
 
 #[test]
-fn only_a_configured_proxy_may_ask() {
+fn only_a_trusted_proxy_may_call_the_endpoints() {
     let stranger = TestApp::with_file(POLICY, &[("server.trusted_proxies", "192.0.2.1")]);
     let ada = stranger.sign_in("ada");
     let full = token(&stranger, &ada, &["*"]);
@@ -222,7 +223,7 @@ fn only_a_configured_proxy_may_ask() {
 }
 
 #[test]
-fn a_question_that_is_not_whole_or_names_no_policy_is_denied() {
+fn an_incomplete_check_or_one_without_a_known_policy_is_refused() {
     let app = app();
     let ada = app.sign_in("ada");
     let full = token(&app, &ada, &["*"]);
@@ -238,7 +239,7 @@ fn a_question_that_is_not_whole_or_names_no_policy_is_denied() {
 }
 
 #[test]
-fn nginx_is_told_in_three_statuses() {
+fn nginx_gets_only_the_statuses_that_it_accepts() {
     let app = app();
     let ada = app.sign_in("ada");
     let token = token(&app, &ada, &["*"]).token.unwrap();
@@ -256,7 +257,7 @@ fn nginx_is_told_in_three_statuses() {
 }
 
 #[test]
-fn basic_carries_a_token_as_its_password_here_and_nowhere_else() {
+fn a_token_as_the_password_of_basic_is_accepted_by_checks_only() {
     use base64::prelude::{BASE64_STANDARD, Engine};
     let app = app();
     let ada = app.sign_in("ada");
@@ -276,7 +277,7 @@ fn basic_carries_a_token_as_its_password_here_and_nowhere_else() {
 }
 
 #[test]
-fn an_outage_is_503_in_every_dialect_and_never_a_yes() {
+fn an_outage_is_503_in_every_dialect() {
     let settings = [("server.trusted_proxies", "127.0.0.1/32")];
     let app = TestApp::with_file_and_store(POLICY, &settings, |backend| Faulty::reads(backend, Fault::Fails));
     let random = "A".repeat(40);
@@ -288,7 +289,7 @@ fn an_outage_is_503_in_every_dialect_and_never_a_yes() {
 }
 
 #[test]
-fn a_disabled_owner_passes_no_more() {
+fn a_token_of_a_disabled_owner_is_refused() {
     let app = app();
     let ada = app.sign_in("ada");
     let full = token(&app, &ada, &["*"]);
@@ -307,7 +308,7 @@ fn a_disabled_owner_passes_no_more() {
 }
 
 #[test]
-fn the_paths_that_proxies_ask_take_their_methods_and_nothing_beside_them() {
+fn the_endpoints_accept_only_the_methods_of_their_dialect() {
     let app = app();
     let posted = app.anonymous().send("POST", "/api/authz/auth-request/app", None);
     assert_eq!((posted.status, posted.header("allow")), (405, Some("GET, HEAD")), "{}", posted.shown());

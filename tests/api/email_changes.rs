@@ -1,4 +1,5 @@
-//! Changing the address of an account: with the password, where it is allowed, and no oracle of who has an account.
+//! Changing the address of an account: with the password, if it is allowed. Attempts must not reveal who has an
+//! account.
 
 use insta::assert_snapshot;
 use patd::{
@@ -25,7 +26,7 @@ fn trail(client: &Client<'_>) -> Vec<String> {
 }
 
 #[test]
-fn nobody_changes_an_address_over_the_api_unless_the_configuration_lets_them() {
+fn an_address_can_be_changed_only_if_the_configuration_allows_it() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let answer = ada.patch(USER, json!({ "email": "ada@new.example", "current_password": password("ada") }));
@@ -41,7 +42,7 @@ fn nobody_changes_an_address_over_the_api_unless_the_configuration_lets_them() {
       "message": "The email field cannot be changed on this server. Ask its administrator."
     }
     "#);
-    // Whoever sends the whole profile back may go on to do so.
+    // A client may send the unchanged address with the rest of the profile.
     let same = ada.patch(USER, json!({ "name": "Ada L.", "email": email("ada") }));
     assert_eq!((same.status, &same.body["name"]), (200, &json!("Ada L.")));
 
@@ -49,7 +50,7 @@ fn nobody_changes_an_address_over_the_api_unless_the_configuration_lets_them() {
     let new = Email::parse("ada@new.example").unwrap();
     block_on(profile::set_email(&app.ops, crate::harness::ADMINISTRATOR, &user, new, RequestSource::COMMAND_LINE))
         .unwrap();
-    assert_eq!(ada.get("/api/user").body["email"], "ada@new.example", "the administrator does");
+    assert_eq!(ada.get("/api/user").body["email"], "ada@new.example", "the administrator can");
     assert_eq!(trail(&ada), ["success: ada@example.com -> ada@new.example"]);
 }
 
@@ -102,7 +103,7 @@ fn a_change_of_address_needs_the_password_and_leaves_both_addresses_in_the_trail
 }
 
 #[test]
-fn whether_somebody_has_an_address_is_told_no_oftener_than_the_throttle_allows() {
+fn attempts_that_reveal_whether_an_address_is_taken_are_throttled() {
     let limits = [
         ALLOWED,
         ("throttle.per_email_burst", "3"),
@@ -113,7 +114,7 @@ fn whether_somebody_has_an_address_is_told_no_oftener_than_the_throttle_allows()
     let app = TestApp::with(&limits);
     let ada = app.sign_in("ada");
     app.user("bob");
-    // An address that is free is told by the change itself.
+    // The change itself reveals that an address is free.
     let asked = ["bob@example.com", "ada@free.example", "bob@example.com", "bob@example.com", "ada@free2.example"];
     assert_eq!(asked.map(|to| change(&ada, to, &password("ada"))), [422, 200, 422, 429, 429]);
     let mut statuses = Vec::new();
@@ -127,7 +128,7 @@ fn whether_somebody_has_an_address_is_told_no_oftener_than_the_throttle_allows()
 }
 
 #[test]
-fn a_token_changes_no_address() {
+fn a_token_cannot_change_the_address() {
     let app = TestApp::with(&[ALLOWED]);
     let ada = app.sign_in("ada");
     let token = ada.create_token(json!({ "name": "t" }));

@@ -1,4 +1,4 @@
-//! What must hold in environments while requests cross.
+//! Concurrent requests in environments.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ fn no_check_that_starts_after_the_environment_was_deleted_or_the_token_regenerat
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let token = RwLock::new(String::new());
-    // When the end of this round's token was answered; none until then.
+    // When the end of this round's token was answered. `None` until then.
     let answered: Mutex<Option<Instant>> = Mutex::new(None);
     let (start, end) = (Barrier::new(CHECKERS + 1), Barrier::new(CHECKERS + 1));
     let failed = AtomicBool::new(false);
@@ -73,7 +73,7 @@ fn no_check_that_starts_after_the_environment_was_deleted_or_the_token_regenerat
 }
 
 #[test]
-fn what_was_asked_before_a_share_was_taken_away_is_done_and_what_was_asked_after_is_not() {
+fn a_removed_member_can_do_nothing_after_the_removal_was_answered() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     for round in 0..40 {
@@ -99,11 +99,15 @@ fn what_was_asked_before_a_share_was_taken_away_is_done_and_what_was_asked_after
                 .collect();
             assert_eq!(ada.delete(&member).status, 200);
             let answered = Instant::now();
-            // None is made after this: those under way were judged in their own transaction.
+            // No token is created from now on: each request checks the role in its own transaction.
             let listed = ada.get(&tokens).body["data"].as_array().unwrap().len();
             let made: Vec<_> = creations.into_iter().flat_map(|one| one.join().unwrap()).collect();
             let late = made.iter().filter(|started| **started > answered).count();
-            assert_eq!(ada.get(&tokens).body["data"].as_array().unwrap().len(), listed, "one came after the answer");
+            assert_eq!(
+                ada.get(&tokens).body["data"].as_array().unwrap().len(),
+                listed,
+                "a token was created after the answer"
+            );
             (made.len(), late)
         });
         assert_eq!(late, 0, "of {made}");

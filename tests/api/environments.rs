@@ -1,4 +1,4 @@
-//! Environments: every answer, who may do what, and what a share that was taken away still allows.
+//! Environments: every answer, the roles, and removed members.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -12,14 +12,14 @@ pub fn id_of(value: &Value) -> &str {
     value["id"].as_str().unwrap()
 }
 
-/// Makes an environment and answers its path.
+/// Creates an environment and returns its path.
 pub fn environment(client: &Client<'_>, name: &str) -> String {
     let answer = client.post(ENVIRONMENTS, json!({ "name": name }));
     assert_eq!(answer.status, 201, "{}", answer.shown());
     format!("{ENVIRONMENTS}/{}", id_of(&answer.body["data"]))
 }
 
-/// Shares the environment at `path` with somebody, and answers the path of the share.
+/// Adds a member to the environment at `path` and returns the path of the member.
 pub fn share(owner: &Client<'_>, path: &str, with: &Client<'_>, role: &str) -> String {
     let member = format!("{path}/members/{}", id_of(&with.get("/api/user").body));
     let answer = owner.put(&member, json!({ "role": role }));
@@ -32,31 +32,31 @@ fn current(client: &Client<'_>) -> String {
 }
 
 fn names(list: &Value) -> Vec<String> {
-    let told = |item: &Value| format!("{} {}", item["name"].as_str().unwrap(), item["role"].as_str().unwrap());
-    list["data"].as_array().unwrap().iter().map(told).collect()
+    let member_line = |item: &Value| format!("{} {}", item["name"].as_str().unwrap(), item["role"].as_str().unwrap());
+    list["data"].as_array().unwrap().iter().map(member_line).collect()
 }
 
 fn code(answer: &Answer) -> (u16, &str) {
     (answer.status, answer.body["code"].as_str().unwrap_or("-"))
 }
 
-/// The trail, oldest first, without what comes before any environment.
+/// The events, oldest first, without those before the first environment.
 pub fn trail(client: &Client<'_>) -> Vec<String> {
     let answer = client.get("/api/v1/user/audit");
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-    let told = |event: &Value| {
+    let line = |event: &Value| {
         let is_id = |word: &str| uuid::Uuid::parse_str(word.trim_end_matches(',')).is_ok();
         let detail = text(&event["detail"]);
         let detail: Vec<&str> = detail.split(' ').map(|word| if is_id(word) { "[uuid]" } else { word }).collect();
         let from = if event["address"].is_null() { "nowhere" } else { "an address" };
         format!("{} on {}: {}, from {from}", text(&event["action"]), text(&event["target"]["type"]), detail.join(" "))
     };
-    let events: Vec<String> = answer.body["data"].as_array().unwrap().iter().rev().map(told).collect();
+    let events: Vec<String> = answer.body["data"].as_array().unwrap().iter().rev().map(line).collect();
     events.into_iter().filter(|event| !event.starts_with("user.created") && !event.starts_with("session.")).collect()
 }
 
 #[test]
-fn an_environment_is_made_read_renamed_chosen_and_deleted() {
+fn an_environment_is_created_read_renamed_made_current_and_deleted() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let default = current(&ada);
@@ -89,7 +89,7 @@ fn an_environment_is_made_read_renamed_chosen_and_deleted() {
       "message": "Environment deleted"
     }
     "#);
-    assert_eq!(current(&ada), default, "whoever works in it is back in their own");
+    assert_eq!(current(&ada), default, "the default environment is current again");
     assert_eq!(code(&ada.delete(&path)), (404, "not_found"));
     assert_snapshot!(ada.delete(&format!("{ENVIRONMENTS}/{default}")).shown(), @r#"
     409
@@ -108,7 +108,7 @@ fn an_environment_is_made_read_renamed_chosen_and_deleted() {
 }
 
 #[test]
-fn mistakes_are_named_and_foreign_and_unknown_ids_are_one_404() {
+fn mistakes_are_named_and_foreign_and_unknown_ids_are_the_same_404() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     let (path, unknown) = (environment(&ada, "e"), uuid::Uuid::now_v7().to_string());
@@ -146,7 +146,7 @@ fn mistakes_are_named_and_foreign_and_unknown_ids_are_one_404() {
         assert_eq!(code(&ada.patch(&path, body)), (422, "validation_failed"));
     }
     let member = format!("{path}/members/{unknown}");
-    assert_eq!(code(&ada.put(&member, json!({ "role": "viewer" }))), (404, "not_found"), "nobody has that id");
+    assert_eq!(code(&ada.put(&member, json!({ "role": "viewer" }))), (404, "not_found"), "no user has that id");
     assert_eq!(code(&ada.delete(&member)), (404, "not_found"));
     for role in [json!("owner"), json!("Admin"), json!(null)] {
         assert_eq!(ada.put(&member, json!({ "role": role })).status, 422);
@@ -166,7 +166,7 @@ fn mistakes_are_named_and_foreign_and_unknown_ids_are_one_404() {
 }
 
 #[test]
-fn each_role_may_do_what_it_includes_and_no_more() {
+fn each_role_may_do_exactly_what_it_includes() {
     let app = TestApp::spawn();
     let owner = app.sign_in("ada");
     let admin = app.sign_in("bob");
@@ -196,7 +196,7 @@ fn each_role_may_do_what_it_includes_and_no_more() {
         ("delete it", Box::new(|who| who.delete(&path)), [200, 403, 403]),
     ];
     for (deed, ask, expected) in &table {
-        // From the least to the most, so that what the owner does comes last.
+        // From the lowest role to the highest, so that the owner deletes the environment last.
         for (who, role, expected) in
             [(&viewer, "viewer", expected[2]), (&admin, "admin", expected[1]), (&owner, "owner", expected[0])]
         {
@@ -213,11 +213,11 @@ fn each_role_may_do_what_it_includes_and_no_more() {
             share(&owner, &path, &admin, "admin");
         }
     }
-    assert_eq!(viewer.get(&path).status, 404, "it is gone for everybody");
+    assert_eq!(viewer.get(&path).status, 404, "it is deleted for its members as well");
 }
 
 #[test]
-fn a_share_shows_and_is_taken_away_or_left() {
+fn a_member_sees_the_environment_until_they_are_removed_or_leave() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     let bobs = current(&bob);
@@ -244,7 +244,7 @@ fn a_share_shows_and_is_taken_away_or_left() {
 
     let id = path.rsplit('/').next().unwrap();
     let work = || assert_eq!(bob.put(CURRENT, json!({ "environment_id": id })).status, 200);
-    // Software of theirs is told the same.
+    // Tokens of the member get the same answer.
     let reader = bob.create_token(json!({ "name": "t", "abilities": ["user:read", "environments:read"] }));
     let reader = app.bearer(reader["token"].as_str().unwrap());
     work();
@@ -257,7 +257,7 @@ fn a_share_shows_and_is_taken_away_or_left() {
 
     share(&ada, &path, &bob, "viewer");
     work();
-    assert_eq!(bob.delete(&member).status, 200, "whoever it is shared with may leave");
+    assert_eq!(bob.delete(&member).status, 200, "a member may leave");
     assert_eq!((current(&bob), bob.get(&path).status), (bobs.clone(), 404));
 
     share(&ada, &path, &bob, "viewer");
@@ -294,7 +294,7 @@ fn a_share_shows_and_is_taken_away_or_left() {
 }
 
 #[test]
-fn the_list_is_paged_newest_first_and_its_cursor_is_its_users() {
+fn the_list_is_paged_newest_first_and_a_cursor_works_for_its_user_only() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     for n in 0..3 {

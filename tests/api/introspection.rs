@@ -1,4 +1,4 @@
-//! What other software asks about a credential.
+//! Checks by other software: introspection, revocation by possession, and verification.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A token with `tokens:introspect`, as the command line makes one.
+/// A token with `tokens:introspect`, created as the command line does.
 pub fn introspector(app: &TestApp) -> Client<'_> {
     let owner = app.user("service");
     let request = TokenRequest {
@@ -113,7 +113,7 @@ fn a_hint_changes_nothing_and_a_missing_or_repeated_token_is_400() {
 }
 
 #[test]
-fn the_caller_needs_the_power_by_bearer_or_basic() {
+fn the_caller_needs_the_ability_and_may_use_bearer_or_basic() {
     let app = TestApp::spawn();
     let service = introspector(&app);
     let secret = service.token.as_ref().unwrap();
@@ -136,7 +136,7 @@ fn the_caller_needs_the_power_by_bearer_or_basic() {
 }
 
 #[test]
-fn whoever_holds_a_credential_can_end_it_and_learns_nothing_of_others() {
+fn the_holder_of_a_credential_can_revoke_it_and_learns_nothing_about_others() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let other = app.sign_in_again("ada");
@@ -155,7 +155,7 @@ fn whoever_holds_a_credential_can_end_it_and_learns_nothing_of_others() {
     "#);
     let (_, secret) = token.split_once('|').unwrap();
     assert_eq!(revoke(&format!("77|{secret}")).text, unknown.text);
-    assert_eq!(app.bearer(token).get("/api/user").status, 200, "a wrong number ends nothing");
+    assert_eq!(app.bearer(token).get("/api/user").status, 200, "a wrong number revokes nothing");
     for credential in [token, token, other.token.as_ref().unwrap(), other.token.as_ref().unwrap()] {
         let answer = revoke(credential);
         assert_eq!((answer.status, &answer.text), (200, &unknown.text));
@@ -165,7 +165,7 @@ fn whoever_holds_a_credential_can_end_it_and_learns_nothing_of_others() {
 }
 
 #[test]
-fn an_application_is_told_what_is_wrong_with_a_token() {
+fn verification_says_what_is_wrong_with_a_token() {
     let app = TestApp::spawn();
     let service = introspector(&app);
     let ada = app.sign_in("ada");
@@ -259,7 +259,7 @@ fn an_application_is_told_what_is_wrong_with_a_token() {
 }
 
 #[test]
-fn a_hundred_are_judged_in_their_order_and_no_more() {
+fn a_batch_of_a_hundred_is_answered_in_order_and_a_larger_one_refused() {
     let app = TestApp::spawn();
     let service = introspector(&app);
     let ada = app.sign_in("ada");
@@ -309,7 +309,7 @@ fn a_hundred_are_judged_in_their_order_and_no_more() {
 }
 
 #[test]
-fn an_outage_is_no_inactive_token() {
+fn an_outage_is_not_answered_as_an_inactive_token() {
     let app = TestApp::spawn();
     let service = introspector(&app);
     let secret = service.token.clone().unwrap();
@@ -322,7 +322,7 @@ fn an_outage_is_no_inactive_token() {
 }
 
 #[test]
-fn a_warm_token_gains_nothing_for_another_ability() {
+fn a_cached_token_is_still_checked_for_each_ability() {
     let app = TestApp::spawn();
     let service = introspector(&app);
     let ada = app.sign_in("ada");

@@ -1,4 +1,4 @@
-//! Lists of items that are as large as can be: a page ends early rather than exceed 256 KiB, and no item is left out.
+//! Lists of the largest possible items: a page ends early so that it does not exceed 256 KiB, and no item is missing.
 
 use serde_json::{Value, json};
 
@@ -9,10 +9,10 @@ use crate::{
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
 
-/// What a page may have, and what stands around its items.
+/// The most bytes of a page, and of what surrounds its items.
 const MOST: usize = 256 * 1024 + 200;
 
-/// A token at every limit: a name that JSON makes longest, the longest abilities, as many networks as there may be.
+/// A token at every limit: the name that is longest in JSON, the longest abilities, the most networks.
 fn largest(number: usize) -> Value {
     let abilities: Vec<String> = (0..100).map(|n| format!("{n:03}{}", "a".repeat(97))).collect();
     let networks: Vec<String> = (0..100).map(|n| format!("2001:db8:1111:2222:3333:4444:5555:{n:04x}")).collect();
@@ -27,7 +27,7 @@ fn largest(number: usize) -> Value {
     })
 }
 
-/// Reads a list to its end; answers the ids in its order and how many pages there were.
+/// Reads a list to its end. Returns the ids in order and the number of pages.
 fn walk(client: &Client<'_>, list: &str, query: &str) -> (Vec<String>, usize) {
     let (mut ids, mut pages, mut cursor) = (Vec::new(), 0, String::new());
     loop {
@@ -47,7 +47,7 @@ fn walk(client: &Client<'_>, list: &str, query: &str) -> (Vec<String>, usize) {
 }
 
 #[test]
-fn a_page_of_large_tokens_ends_early_and_none_is_left_out() {
+fn a_page_of_large_tokens_ends_early_and_no_token_is_missing() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
@@ -62,12 +62,12 @@ fn a_page_of_large_tokens_ends_early_and_none_is_left_out() {
         made.reverse();
         let (ids, pages) = walk(&ada, &list, "");
         assert_eq!(ids, made);
-        // Neither one item a page nor all of them.
+        // A page has more than one item and not all of them.
         assert!((4..=6).contains(&pages), "{pages} pages");
         let (ids, pages) = walk(&ada, &list, "limit=7");
         assert_eq!((ids, pages), (made.clone(), 9));
 
-        // With all that only some tokens show: a successor, and why it ended.
+        // With the fields that only some tokens have: a successor, and the reason of a revocation.
         for id in &made {
             assert_eq!(ada.delete(&format!("{list}/{id}")).status, 200);
         }
@@ -90,7 +90,7 @@ fn sessions_are_listed_in_pages() {
     let list = "/api/v1/user/sessions";
     let (ids, pages) = walk(&ada, list, "");
     assert_eq!((ids.len(), pages), (121, 2));
-    // All of one second, so that their ids give the order.
+    // All are of the same second, so the ids decide the order.
     let mut sorted = ids.clone();
     sorted.sort_by(|one, other| other.cmp(one));
     assert_eq!(ids, sorted);
@@ -105,7 +105,7 @@ fn sessions_are_listed_in_pages() {
 }
 
 #[test]
-fn a_batch_of_large_tokens_is_answered_whole() {
+fn a_batch_of_large_tokens_is_answered_completely() {
     let app = TestApp::with(&[("server.body_limit", "1MiB")]);
     let (service, ada) = (introspector(&app), app.sign_in("ada"));
     let abilities = largest(0)["abilities"].clone();

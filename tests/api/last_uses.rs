@@ -1,4 +1,4 @@
-//! From where a token was used last: shown at once, on disk after a stop, and no more than five of them.
+//! The latest use locations of a token: shown at once, on disk after a stop, at most five.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ fn the_latest_addresses_and_agents_are_shown_at_once() {
       }
     }
     "#);
-    assert_eq!(ada.get(TOKENS).body["data"][0].get("last_uses"), None, "a list stays lean");
+    assert_eq!(ada.get(TOKENS).body["data"][0].get("last_uses"), None, "a list does not show them");
 
     for n in 2..=6 {
         app.advance(Duration::from_secs(1));
@@ -87,7 +87,7 @@ fn the_latest_addresses_and_agents_are_shown_at_once() {
 }
 
 #[test]
-fn they_are_on_disk_after_a_turn_of_writing_and_after_a_stop() {
+fn they_are_on_disk_after_a_run_of_the_housekeeping_and_after_a_stop() {
     let mut app = behind_a_proxy();
     let ada = app.sign_in("ada");
     let (token, path) = made(&app, &ada);
@@ -96,7 +96,7 @@ fn they_are_on_disk_after_a_turn_of_writing_and_after_a_stop() {
         let stored = block_on(app.ops.store.locations_of(id)).unwrap();
         stored.into_iter().map(|origin| origin.address.to_string()).collect::<Vec<_>>()
     };
-    // Beside the server, where nothing is written but by hand.
+    // In a second context, which writes only when it is told to.
     let caller = Caller { address: Some([192, 0, 2, 9].into()), ..Caller::default() };
     block_on(verification::authenticate(&app.ops, token.token.as_ref().unwrap(), caller)).unwrap();
     assert!(stored(&app).is_empty());
@@ -112,18 +112,18 @@ fn they_are_on_disk_after_a_turn_of_writing_and_after_a_stop() {
 }
 
 #[test]
-fn what_goes_on_from_one_address_is_noted_once_a_minute_and_of_a_refused_use_nothing() {
+fn repeated_uses_from_one_address_are_recorded_once_a_minute_and_refused_uses_never() {
     let app = behind_a_proxy();
     let ada = app.sign_in("ada");
     let (token, path) = made(&app, &ada);
     let at = || ada.get(&path).body["data"]["last_uses"][0]["last_used_at"].as_str().unwrap().to_owned();
-    // To the minute: on a machine that is late, the record may be read anew, and knows of no use then.
+    // On a slow machine the record may be read again, and then it has no last use. So this is exact to the minute only.
     for (advance, noted) in [(0, "19:00:"), (59, "19:00:"), (1, "19:01:00"), (30, "19:01:"), (31, "19:02:01")] {
         app.advance(Duration::from_secs(advance));
         assert_eq!(use_from(&token, "192.0.2.1", "curl/8.5"), 200);
         assert!(at().starts_with(&format!("2024-01-15T{noted}")), "{noted}: {}", at());
     }
-    // A record that is read anew knows of nothing and changes nothing.
+    // A record that is read again has no last use and must not change the stored one.
     assert_eq!(ada.patch(&path, json!({ "name": "renamed" })).status, 200);
     assert_eq!(use_from(&token, "192.0.2.1", "curl/8.5"), 200);
     assert_eq!(ada.send("POST", &format!("{path}/disable"), None).status, 200);

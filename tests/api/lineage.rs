@@ -1,5 +1,5 @@
-//! A token that ends takes along what it made of itself: a thief who rotates it by itself, long before or at the same
-//! moment, keeps nothing.
+//! When a token ends, the successors that it made by itself end too: a thief who rotates a stolen token, long before or
+//! at the same moment, is left without a valid token.
 
 use std::{sync::Barrier, thread};
 
@@ -16,7 +16,7 @@ const TOKENS: &str = "/api/v1/user/api-tokens";
 const SELF: &str = "/api/v1/user/api-tokens/self/rotate";
 const ROUNDS: usize = 50;
 
-/// The ways in which an owner, or whoever finds a secret, ends or stops a token.
+/// The ways in which an owner, or the finder of a secret, revokes or disables a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Report,
@@ -53,7 +53,7 @@ fn text(token: &Value) -> &str {
     token["token"].as_str().unwrap()
 }
 
-fn is_good(app: &TestApp, token: &Value) -> bool {
+fn is_valid(app: &TestApp, token: &Value) -> bool {
     match app.bearer(text(token)).post("/api/v1/auth/identify", json!({})).status {
         200 => true,
         401 => false,
@@ -74,17 +74,17 @@ fn rotate_by(owner: &Client<'_>, token: &Value, grace: u64) -> Value {
     rotated(&owner.post(&format!("{}/rotate", path(token)), json!({ "grace": grace, "end_on_first_use": false })))
 }
 
-/// Action, outcome and detail of the events on a token in its owner's trail, oldest first, but of rotation.
+/// Action, outcome and detail of the events of a token, oldest first, without rotations.
 fn trail(owner: &Client<'_>, token: &Value) -> Vec<String> {
     let events = owner.get("/api/v1/user/audit").body["data"].as_array().unwrap().clone();
     let of_token = events.iter().filter(|event| event["target"]["id"] == token["id"]).rev();
     let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-    let told = of_token.map(|event| [&event["action"], &event["outcome"], &event["detail"]].map(word).join(" "));
-    told.filter(|event| !event.starts_with("token.created") && !event.starts_with("token.rotated")).collect()
+    let events = of_token.map(|event| [&event["action"], &event["outcome"], &event["detail"]].map(word).join(" "));
+    events.filter(|event| !event.starts_with("token.created") && !event.starts_with("token.rotated")).collect()
 }
 
 #[test]
-fn a_thief_who_rotates_all_the_time_keeps_nothing_however_the_token_ends() {
+fn a_thief_who_rotates_all_the_time_keeps_no_valid_token_however_the_token_ends() {
     let reports = [
         ("throttle.reports_burst", "1000000"),
         ("throttle.reports_per_minute", "1000000"),
@@ -104,7 +104,7 @@ fn a_thief_who_rotates_all_the_time_keeps_nothing_however_the_token_ends() {
                 let thief = scope.spawn(|| {
                     let mut stolen = vec![token.clone()];
                     start.wait();
-                    // The end is far beyond what the owner needs, so that a failure does not hang.
+                    // Far more rounds than the owner needs, so that a failing test does not hang.
                     for _ in 0..1000 {
                         let client = app.bearer(text(stolen.last().unwrap()));
                         let answer = client.post(SELF, json!({ "grace": if round % 2 == 0 { 0 } else { 600 } }));
@@ -117,7 +117,7 @@ fn a_thief_who_rotates_all_the_time_keeps_nothing_however_the_token_ends() {
                     panic!("nobody ended it")
                 });
                 start.wait();
-                // So that the thief is somewhere in the middle.
+                // Wait until the thief is in the middle of its rotations.
                 for _ in 0..round % 5 {
                     ada.get("/api/user");
                 }
@@ -126,7 +126,7 @@ fn a_thief_who_rotates_all_the_time_keeps_nothing_however_the_token_ends() {
             });
             assert_eq!(answer.status, 200, "{way:?}: {}", answer.shown());
             for (at, token) in stolen.iter().enumerate() {
-                assert!(!is_good(&app, token), "{way:?}: the thief keeps number {at} of {}", stolen.len());
+                assert!(!is_valid(&app, token), "{way:?}: the thief keeps number {at} of {}", stolen.len());
             }
             let newest = stolen.last().unwrap();
             raced += usize::from(stolen.len() > 1);
@@ -142,7 +142,7 @@ fn a_thief_who_rotates_all_the_time_keeps_nothing_however_the_token_ends() {
 }
 
 #[test]
-fn the_answer_names_what_ended_with_the_token() {
+fn the_answer_names_the_successors_that_ended_with_the_token() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     for grace in [0, 600] {
@@ -164,14 +164,14 @@ fn the_answer_names_what_ended_with_the_token() {
         assert_eq!(again.body.get("also_disabled"), None, "it is disabled already");
         let predecessor = format!("with predecessor {}", token["id"].as_str().unwrap());
         assert_eq!(trail(&ada, &successor), [format!("token.disabled success {predecessor}")]);
-        // To enable it is the owner's to say of each.
+        // The owner enables each token on its own.
         assert_eq!(ada.send("POST", &format!("{}/enable", path(&successor)), None).status, 200);
-        assert!(is_good(&app, &successor));
+        assert!(is_valid(&app, &successor));
     }
 }
 
 #[test]
-fn a_successor_that_the_owner_made_stays_and_is_named() {
+fn a_successor_that_the_owner_made_stays_valid_and_is_named() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     for way in [Way::Delete, Way::Disable] {
@@ -179,7 +179,7 @@ fn a_successor_that_the_owner_made_stays_and_is_named() {
         let successor = rotate_by(&ada, &token, 600);
         let answer = way.go(&app, &ada, &token);
         assert_eq!((answer.status, &answer.body["successor"]), (200, &successor["id"]), "{}", answer.shown());
-        assert!(!is_good(&app, &token) && is_good(&app, &successor), "{way:?}");
+        assert!(!is_valid(&app, &token) && is_valid(&app, &successor), "{way:?}");
 
         let token = ada.create_token(json!({ "name": "t" }));
         let successor = rotate_by(&ada, &token, 0);
@@ -193,18 +193,22 @@ fn a_successor_that_the_owner_made_stays_and_is_named() {
         }
         "#));
         assert_eq!(answer.body["successor"], successor["id"]);
-        assert!(is_good(&app, &successor), "{way:?}");
+        assert!(is_valid(&app, &successor), "{way:?}");
         let refused = format!("refused already rotated, successor {}", successor["id"].as_str().unwrap());
         assert!(trail(&ada, &token).last().unwrap().ends_with(&refused), "{:?}", trail(&ada, &token));
-        // The way that the answer tells.
+        // What the answer recommends.
         assert_eq!(way.go(&app, &ada, &successor).status, 200);
-        assert!(!is_good(&app, &successor), "{way:?}");
+        assert!(!is_valid(&app, &successor), "{way:?}");
     }
     for way in [Way::Report, Way::Possession] {
         let token = ada.create_token(json!({ "name": "t" }));
         let successor = rotate_by(&ada, &token, 0);
-        assert_eq!(way.go(&app, &ada, &token).status, 200, "whoever holds the old secret learns nothing");
-        assert!(is_good(&app, &successor), "{way:?}");
+        assert_eq!(
+            way.go(&app, &ada, &token).status,
+            200,
+            "the answer reveals nothing to the holder of the old secret"
+        );
+        assert!(is_valid(&app, &successor), "{way:?}");
     }
     let bob = app.sign_in("bob");
     let token = ada.create_token(json!({ "name": "t" }));
@@ -216,7 +220,7 @@ fn a_successor_that_the_owner_made_stays_and_is_named() {
 }
 
 #[test]
-fn after_a_rotation_by_the_owner_and_a_revocation_that_cross_the_answer_says_what_is_good() {
+fn after_a_concurrent_rotation_and_revocation_the_answer_says_which_token_is_valid() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let mut conflicts = 0;
@@ -233,13 +237,13 @@ fn after_a_rotation_by_the_owner_and_a_revocation_that_cross_the_answer_says_wha
             let answer = way.go(&app, &ada, &token);
             (rotation.join().unwrap(), answer)
         });
-        assert!(!is_good(&app, &token));
+        assert!(!is_valid(&app, &token));
         match (made.status, answer.status) {
             (404, 200) => {}
             (201, 409) => {
                 conflicts += 1;
                 assert_eq!(answer.body["successor"], made.body["data"]["id"]);
-                assert!(is_good(&app, &made.body["data"]));
+                assert!(is_valid(&app, &made.body["data"]));
             }
             other => panic!("{other:?}: {} {}", made.shown(), answer.shown()),
         }
@@ -248,7 +252,7 @@ fn after_a_rotation_by_the_owner_and_a_revocation_that_cross_the_answer_says_wha
 }
 
 #[test]
-fn a_revocation_of_a_token_of_an_environment_that_was_regenerated_names_what_took_its_place() {
+fn revoking_a_regenerated_environment_token_names_its_successor() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let tokens = format!("{}/tokens", environment(&ada, "e"));
@@ -265,15 +269,15 @@ fn a_revocation_of_a_token_of_an_environment_that_was_regenerated_names_what_too
     let revoked = ada.get(&format!("{tokens}?state=revoked")).body["data"][0].clone();
     assert_eq!((&revoked["id"], &revoked["rotated_to"]), (&old["id"], &new["id"]));
     assert_eq!(ada.delete(&one(&new)).status, 200);
-    assert_eq!(ada.delete(&one(&old)).status, 404, "nothing of it is left");
+    assert_eq!(ada.delete(&one(&old)).status, 404, "it has no valid successor");
 }
 
 #[test]
-fn lists_and_details_tell_what_a_token_replaced_and_what_replaced_it() {
+fn lists_and_details_show_the_predecessor_and_the_successor() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let (first, alone) = (ada.create_token(json!({ "name": "t" })), ada.create_token(json!({ "name": "alone" })));
-    // The answers are lost.
+    // The client loses the answers.
     let rotate = |body: Value| app.bearer(text(&first)).post(SELF, body);
     rotate(json!({ "end_on_first_use": false }));
     rotate(json!({ "replace_unused": true }));
@@ -285,12 +289,12 @@ fn lists_and_details_tell_what_a_token_replaced_and_what_replaced_it() {
     assert_eq!(names(&list[1]), json!([null, null]));
     assert_eq!(names(&list[2]), json!([null, second["id"]]), "the latest");
     let lost = ada.get(&format!("{TOKENS}?state=revoked")).body["data"][0].clone();
-    assert_eq!(names(&lost), json!([first["id"], null]), "it gave way");
+    assert_eq!(names(&lost), json!([first["id"], null]), "it was replaced");
     for shown in [&list[0], &list[1], &list[2]] {
         assert_eq!(names(&ada.get(&path(shown)).body["data"]), names(shown));
         assert_eq!(names(&ada.patch(&path(shown), json!({ "name": "new" })).body["data"]), names(shown));
     }
-    // The owner knows it by that, and makes another for which the secret is known.
+    // The owner finds the successor and replaces it by one whose secret is known.
     let found = rotate_by(&ada, &second, 0);
     assert_eq!(found["rotated_from"], second["id"]);
     let conflict = rotate(json!({}));
@@ -315,7 +319,7 @@ fn a_rotation_names_the_successor_that_stays() {
 }
 
 #[test]
-fn an_end_is_not_kept_where_none_was_asked_for() {
+fn a_successor_without_expiry_is_refused_if_the_predecessor_has_one() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let ends = ada.create_token(json!({ "name": "t", "expires_in_days": 1 }));
@@ -337,11 +341,11 @@ fn an_end_is_not_kept_where_none_was_asked_for() {
         let answer = ada.post(&format!("{}/rotate", path(&ends)), json!({ spelling: null }));
         assert_eq!(answer.status, 422, "{spelling}");
     }
-    assert!(is_good(&app, &ends), "a refused rotation changes nothing");
+    assert!(is_valid(&app, &ends), "a refused rotation changes nothing");
     let kept = rotated(&by_itself(&ends, json!({ "end_on_first_use": false })));
     assert_eq!(kept["expires_at"], ends["expires_at"]);
     let again = by_itself(&ends, json!({ "replace_unused": true, "expires_at": null }));
-    assert_eq!(again.status, 422, "nor of a successor that gives way");
+    assert_eq!(again.status, 422, "this also holds for a successor that is replaced");
     let endless = ada.create_token(json!({ "name": "t" }));
     assert_eq!(rotated(&by_itself(&endless, json!({ "expires_at": null })))["expires_at"], Value::Null);
 }
@@ -355,5 +359,5 @@ fn a_revocation_by_ability_ends_whole_families() {
     let other = ada.create_token(json!({ "name": "t", "abilities": ["notes:read"] }));
     let revoked = ada.post(&format!("{TOKENS}/revoke"), json!({ "ability": "calls:read" }));
     assert_eq!(revoked.body["data"]["revoked"], 2, "{}", revoked.shown());
-    assert!(!is_good(&app, &old) && !is_good(&app, &new) && is_good(&app, &other));
+    assert!(!is_valid(&app, &old) && !is_valid(&app, &new) && is_valid(&app, &other));
 }

@@ -1,4 +1,4 @@
-//! The API as a client sees it: through HTTP, a server and a temporary database each.
+//! Tests of the API through HTTP. Each has its own server and database.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
@@ -8,37 +8,39 @@ mod ambiguity;
 mod audit;
 mod authority;
 mod authz;
-mod clock_leaps;
+mod clock_jumps;
 mod committed_changes;
 mod email_changes;
 mod environment_races;
+mod environment_token_lists;
 mod environment_tokens;
 mod environments;
+mod first_token;
 mod harness;
-mod hints;
 mod introspection;
 mod large_lists;
 mod last_uses;
-mod limits;
 mod lineage;
 mod outage;
 mod policy_options;
 mod protocol;
 mod races;
-mod rates;
+mod rate_limits;
 mod refusals;
+mod remedies;
 mod reuse;
 mod revocation;
 mod revoked_tokens;
 mod rotation;
 mod rotation_races;
-mod seed;
 mod sessions;
-mod strictness;
 #[path = "../support/mod.rs"]
 mod support;
 mod throttle;
+mod token_creation;
 mod token_expiry;
 mod token_lists;
 mod tokens;
+mod unknown_parameters;
 mod unreliable_clock;
+mod usage_limits;

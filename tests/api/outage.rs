@@ -1,4 +1,4 @@
-//! When the store cannot answer: 503 and nothing else, never a yes, never a 401, and no change.
+//! When the store cannot answer, the API answers 503, never 2xx and never 401, and changes nothing.
 
 use std::{
     sync::{
@@ -36,11 +36,12 @@ use crate::harness::{TestApp, email, password};
 pub const WELL: u8 = 0;
 const READS_FAIL: u8 = 1;
 const WRITES_FAIL: u8 = 2;
-/// The next write works, and every read after it fails.
+/// The next write works. Every read after it fails.
 pub const READS_FAIL_AFTER_WRITE: u8 = 3;
-/// A write that no request asks for: it fails like the others, and is not the write of [`READS_FAIL_AFTER_WRITE`].
+/// A write of the housekeeping. It fails like the others, and does not count as the write of
+/// [`READS_FAIL_AFTER_WRITE`].
 const HOUSEKEEPING: u8 = 4;
-/// What a server reads at its start, without which it would answer nobody.
+/// What a server reads at its start. It works, so that the server starts.
 const NEVER: u8 = u8::MAX;
 
 /// What a faulty store does instead of answering.
@@ -49,11 +50,11 @@ pub enum Fault {
     Fails,
     Hangs,
     Panics,
-    /// It does what was asked, and answers when it is well again.
+    /// It executes the request, and answers only when it works again.
     AnswersLate,
 }
 
-/// Makes a store go wrong.
+/// Switches the faults of a store.
 pub struct Switch(Arc<AtomicU8>);
 
 impl Switch {
@@ -66,7 +67,7 @@ impl Switch {
     }
 }
 
-/// A store that goes wrong on purpose.
+/// A store that fails on purpose.
 pub struct Faulty {
     backend: Backend,
     mode: Arc<AtomicU8>,
@@ -74,17 +75,17 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    /// Reads go wrong from the start.
+    /// Reads fail from the start.
     pub fn reads(backend: Backend, fault: Fault) -> Backend {
         Self::wrap(backend, Arc::new(AtomicU8::new(READS_FAIL)), fault)
     }
 
-    /// One that is well until the switch says otherwise.
+    /// A store that works until the switch says otherwise.
     pub fn switched() -> (Switch, impl FnOnce(Backend) -> Backend) {
         Self::switched_to(Fault::Fails)
     }
 
-    /// The same where it then does something else.
+    /// The same with another fault.
     pub fn switched_to(fault: Fault) -> (Switch, impl FnOnce(Backend) -> Backend) {
         let mode = Arc::new(AtomicU8::new(WELL));
         let switch = Switch(Arc::clone(&mode));
@@ -239,7 +240,7 @@ fn a_read_that_fails_is_503_on_every_route_and_never_401() {
     mode.store(READS_FAIL, Ordering::SeqCst);
 
     for (method, path) in patd::http::routes() {
-        // Those that answer before they read anything have tests of their own.
+        // The routes that answer before they read anything have their own tests.
         let elsewhere =
             ["/", "/api", "/livez", "/api/v1/auth/register", "/api/v1/revoke", "/api/v1/tokens/revoke-leaked"];
         if elsewhere.contains(&path) || path.starts_with("/api/authz/") {
@@ -258,12 +259,12 @@ fn a_read_that_fails_is_503_on_every_route_and_never_401() {
             assert_eq!(answer.header("www-authenticate"), None, "{method} {path}");
         }
     }
-    assert_eq!(app.anonymous().get("/livez").status, 200, "the process itself is well");
-    // A checksum decides without the store.
+    assert_eq!(app.anonymous().get("/livez").status, 200, "the process is alive");
+    // A wrong checksum is refused without the store.
     assert_eq!(app.bearer("pat_rubbish").get("/api/user").status, 401);
 
     mode.store(WELL, Ordering::SeqCst);
-    assert_eq!(token.get("/api/user").status, 200, "it heals without a restart");
+    assert_eq!(token.get("/api/user").status, 200, "it recovers without a restart");
 }
 
 #[test]
@@ -276,7 +277,7 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
     let path = format!("/api/v1/user/api-tokens/{}", created["id"].as_str().unwrap());
     let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
     let environment = format!("/api/v1/environments/{environment}");
-    // The use is noted before, so that it does not tell the two lists apart.
+    // The use is recorded before, so that the two lists do not differ in it.
     assert_eq!(token.get("/api/user").status, 200);
     let before = (ada.get("/api/v1/user").text, ada.get("/api/v1/user/api-tokens").text);
     mode.store(WRITES_FAIL, Ordering::SeqCst);
@@ -296,7 +297,7 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
         ada.post(&format!("{environment}/tokens"), json!({ "name": "never" })),
         ada.post("/api/v1/auth/logout", json!({})),
         app.anonymous().post("/api/v1/auth/login", json!({ "email": email("ada"), "password": password("ada") })),
-        // What is refused cannot be noted, so that nothing is refused either.
+        // The refusal cannot be recorded, so the answer is 503.
         app.anonymous().post("/api/v1/auth/login", json!({ "email": email("ada"), "password": "wrong" })),
         app.anonymous().post("/api/v1/auth/login", json!({ "email": email("nobody"), "password": "wrong" })),
         ada.put("/api/v1/user/password", json!({ "current_password": "wrong", "password": new })),
@@ -306,9 +307,9 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
     for answer in &answers {
         assert_eq!(answer.status, 503, "{}", answer.shown());
         assert_eq!(answer.body["code"], "store_unavailable");
-        assert!(!answer.text.contains("on purpose"), "what the store says stays inside");
+        assert!(!answer.text.contains("on purpose"), "the answer does not have the text of the store");
     }
-    assert_eq!(token.get("/api/user").status, 200, "checks go on");
+    assert_eq!(token.get("/api/user").status, 200, "checks still work");
 
     mode.store(WELL, Ordering::SeqCst);
     assert_eq!((ada.get("/api/v1/user").text, ada.get("/api/v1/user/api-tokens").text), before);
@@ -327,9 +328,9 @@ fn a_first_use_that_cannot_be_written_is_accepted_and_written_when_it_can_be() {
     let new = app.bearer(answer.body["data"]["token"].as_str().unwrap());
     mode.store(WRITES_FAIL, Ordering::SeqCst);
     for _ in 0..2 {
-        assert_eq!((new.get("/api/user").status, old.get("/api/user").status), (200, 200), "checks go on");
+        assert_eq!((new.get("/api/user").status, old.get("/api/user").status), (200, 200), "checks still work");
     }
-    // Whether it was used is not on disk, and known all the same.
+    // The use is not on disk yet, but the server knows it.
     assert_eq!(rotate(json!({ "replace_unused": true })).status, 503);
     mode.store(WELL, Ordering::SeqCst);
     assert_eq!(old.get("/api/user").status, 200);

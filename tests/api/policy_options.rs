@@ -1,5 +1,5 @@
-//! What a policy may ask beside its rules: how paths are read, how a token is asked for and where it may stand, and which
-//! headers the application gets.
+//! The options of a policy: how paths are read, the challenges, where a token may be sent, and which headers the
+//! application gets.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::json;
@@ -61,7 +61,7 @@ fn basic(pair: &str) -> String {
 }
 
 #[test]
-fn an_encoded_slash_is_within_a_segment_where_the_policy_says_so() {
+fn an_encoded_slash_is_part_of_a_segment_if_the_policy_says_so() {
     let app = app();
     let ada = app.sign_in("ada");
     let (reader, writer) = (token(&app, &ada, &["projects:read"]), token(&app, &ada, &["projects:write", "x"]));
@@ -83,7 +83,7 @@ fn an_encoded_slash_is_within_a_segment_where_the_policy_says_so() {
 }
 
 #[test]
-fn a_401_offers_what_the_policy_names_basic_first() {
+fn a_401_has_the_challenges_of_the_policy_and_basic_first() {
     let app = app();
     let bad = app.bearer("pat_nonsense");
     for dialect in DIALECTS {
@@ -102,7 +102,7 @@ fn a_401_offers_what_the_policy_names_basic_first() {
 }
 
 #[test]
-fn basic_carries_a_token_as_user_or_password_where_the_policy_offers_it() {
+fn basic_may_have_the_token_as_user_or_password_if_the_policy_offers_it() {
     let app = app();
     let ada = app.sign_in("ada");
     let client = token(&app, &ada, &["projects:read", "x"]);
@@ -133,12 +133,12 @@ fn basic_carries_a_token_as_user_or_password_where_the_policy_offers_it() {
         assert_eq!(ask("packages", &basic(pair)), status, "{pair}");
     }
     assert_eq!(ask("packages", "Basic ???"), 400);
-    assert_eq!(ask("strict", &basic(&format!("{token}:"))), 400, "a user name is no token elsewhere");
+    assert_eq!(ask("strict", &basic(&format!("{token}:"))), 400, "other policies do not read the user name");
     assert_eq!(ask("strict", &basic(&format!("git:{token}"))), 200);
 }
 
 #[test]
-fn a_token_may_stand_where_the_policy_says_and_in_one_place() {
+fn a_token_may_be_sent_in_one_of_the_places_of_the_policy() {
     let app = app();
     let ada = app.sign_in("ada");
     let token = token(&app, &ada, &["x"]).token.unwrap();
@@ -188,7 +188,7 @@ fn a_token_may_stand_where_the_policy_says_and_in_one_place() {
 }
 
 #[test]
-fn an_application_gets_the_headers_it_wants_and_the_others_empty() {
+fn an_application_gets_the_headers_of_the_policy_and_the_others_empty() {
     let app = app();
     let ada = app.sign_in("ada");
     let created = ada.create_token(json!({ "name": "t" }));
@@ -210,7 +210,7 @@ fn an_application_gets_the_headers_it_wants_and_the_others_empty() {
     }
 }
 
-/// Whatever the dialect, and also where the parser of the framework would cut it off.
+/// In every dialect, even if the framework's parser would cut it off.
 #[test]
 fn a_raw_fragment_is_malformed() {
     let app = app();
@@ -219,8 +219,8 @@ fn a_raw_fragment_is_malformed() {
     for target in ["/public/a#/../../settings/x", "/public/#", "/public/a?#", "/public/a?x=1#/../../settings/x"] {
         for dialect in [Dialect::Nginx, Dialect::ForwardAuth] {
             let answer = dialect.ask_with(&client, "strict", "GET", target, &[]);
-            let told = (answer.status, answer.header("x-auth-error"));
-            assert_eq!(told, (403, Some("malformed_path")), "{dialect:?} {target}");
+            let outcome = (answer.status, answer.header("x-auth-error"));
+            assert_eq!(outcome, (403, Some("malformed_path")), "{dialect:?} {target}");
         }
     }
 }
@@ -244,7 +244,7 @@ fn a_raw_fragment_is_malformed_for_envoy_and_for_every_route() {
     }
     assert!(ask("/api/user#x").contains("malformed_request"));
 
-    // Behind another request, in one piece, and behind a body: nothing that follows passes.
+    // After another request in the same segment, and after a body: nothing that follows is answered.
     let good = head("/api/authz/ext-authz/strict/public/a") + "\r\n";
     let bad = head("/api/authz/ext-authz/strict/public/a#/../x") + "\r\n";
     let body = head("/api/v1/auth/identify").replace("GET", "POST")
@@ -254,7 +254,7 @@ fn a_raw_fragment_is_malformed_for_envoy_and_for_every_route() {
         assert!(answers.matches("HTTP/1.1 200").count() <= 1, "{answers}");
         assert!(answers.contains("malformed_path"), "{answers}");
     }
-    // A # elsewhere is none.
+    // A # elsewhere is not a fragment.
     let noted =
         format!("{}X-Note: #1 HTTP/1.0 HTTP\r\nReferer: http://x/#a\r\nConnection: close\r\n\r\n", head("/livez"));
     assert!(app.raw(noted.as_bytes()).starts_with("HTTP/1.1 200"));

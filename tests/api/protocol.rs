@@ -1,4 +1,4 @@
-//! What holds for every request: heads, bodies, methods, headers, and clients that dawdle.
+//! What holds for every request: heads, bodies, methods, headers, and slow clients.
 
 use std::{
     io::{Read, Write},
@@ -17,7 +17,7 @@ use crate::{
 const TOKENS: &str = "/api/v1/user/api-tokens";
 
 #[test]
-fn every_answer_carries_the_headers_of_the_contract() {
+fn every_answer_has_the_common_headers() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let answers = [
@@ -44,7 +44,7 @@ fn every_answer_carries_the_headers_of_the_contract() {
 }
 
 #[test]
-fn a_path_that_is_not_there_and_a_method_that_is_not_taken_say_so() {
+fn an_unknown_path_and_a_method_that_is_not_accepted_say_so() {
     let app = TestApp::spawn();
     assert_snapshot!(app.anonymous().get("/api/v2/user").shown(), @r#"
     404
@@ -87,7 +87,7 @@ fn a_path_that_is_not_there_and_a_method_that_is_not_taken_say_so() {
     "#);
     let overridden = [("X-HTTP-Method-Override", "DELETE")];
     assert_eq!(app.anonymous().send_with("PUT", TOKENS, &overridden, &[]).status, 405);
-    assert_eq!(app.anonymous().get(&format!("{TOKENS}/")).status, 404, "no path has two spellings");
+    assert_eq!(app.anonymous().get(&format!("{TOKENS}/")).status, 404, "a path has one spelling");
     let asterisk = app.raw(b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(asterisk.starts_with("HTTP/1.1 404") && asterisk.contains("not_found"), "{asterisk}");
 }
@@ -102,7 +102,7 @@ fn head_answers_like_get_without_the_body() {
 }
 
 #[test]
-fn an_authorization_header_that_cannot_be_read_is_400() {
+fn a_malformed_authorization_header_is_400() {
     let app = TestApp::spawn();
     let token = app.sign_in("ada").token.unwrap();
     let asked = |headers: &[(&str, &str)]| app.anonymous().send_with("GET", "/api/user", headers, &[]);
@@ -127,15 +127,15 @@ fn an_authorization_header_that_cannot_be_read_is_400() {
       "message": "There must be one Authorization header."
     }
     "#);
-    assert_eq!(asked(&[("Authorization", &format!("Basic {token}"))]).status, 401, "another scheme is as good as none");
-    assert_eq!(app.anonymous().get(&format!("/api/user?access_token={token}")).status, 401, "nor is the query");
+    assert_eq!(asked(&[("Authorization", &format!("Basic {token}"))]).status, 401, "another scheme counts as none");
+    assert_eq!(app.anonymous().get(&format!("/api/user?access_token={token}")).status, 401, "the query is not read");
     assert_eq!(app.anonymous().get(&format!("/api/user?token={token}")).status, 401);
     assert_eq!(app.bearer(&token).get("/api/user?access_token=ses_other").status, 200, "it is ignored");
     assert_eq!(asked(&[("X-Api-Key", &token), ("Cookie", &format!("session={token}"))]).status, 401);
 }
 
 #[test]
-fn a_body_that_cannot_be_read_says_where_and_only_to_those_who_may_ask() {
+fn the_error_for_a_malformed_body_says_where_and_only_to_authorized_callers() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let sent = |kind: &str, body: &[u8]| ada.send_as("POST", TOKENS, kind, body);
@@ -201,7 +201,7 @@ fn a_body_or_a_head_over_the_limit_is_refused() {
         ada.token.as_ref().unwrap(),
         "x".repeat(2048)
     );
-    assert!(app.raw(chunked.as_bytes()).starts_with("HTTP/1.1 413"), "what is not declared is counted");
+    assert!(app.raw(chunked.as_bytes()).starts_with("HTTP/1.1 413"), "a chunked body is counted");
     assert_snapshot!(ada.send_with("GET", "/api/user", &[("X-Long", &"x".repeat(2048))], &[]).shown(), @r#"
     431
     {
@@ -211,7 +211,7 @@ fn a_body_or_a_head_over_the_limit_is_refused() {
     "#);
 }
 
-/// Reads what comes until the server closes the connection, and how long that took.
+/// Reads until the server closes the connection. Returns what came and how long it took.
 fn until_closed(mut stream: TcpStream, started: Instant) -> (String, Duration) {
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut answer = Vec::new();
@@ -220,7 +220,7 @@ fn until_closed(mut stream: TcpStream, started: Instant) -> (String, Duration) {
 }
 
 #[test]
-fn a_slow_head_is_dropped_within_its_limit() {
+fn a_slow_head_ends_its_connection_in_time() {
     let app = TestApp::with(&[("server.head_timeout", "300ms")]);
     let started = Instant::now();
     let mut stream = TcpStream::connect(app.address).unwrap();
@@ -231,7 +231,7 @@ fn a_slow_head_is_dropped_within_its_limit() {
 }
 
 #[test]
-fn a_second_request_that_does_not_come_whole_ends_its_connection() {
+fn an_incomplete_second_request_ends_its_connection() {
     let app = TestApp::with(&[("server.keep_alive", "300ms"), ("server.head_timeout", "300ms")]);
     let started = Instant::now();
     let mut stream = TcpStream::connect(app.address).unwrap();
@@ -249,7 +249,7 @@ fn a_connection_in_use_is_not_cut_off() {
     let app = TestApp::with(&[("server.keep_alive", "1s"), ("server.head_timeout", "1s")]);
     let started = Instant::now();
     let mut stream = TcpStream::connect(app.address).unwrap();
-    // Longer than an idle connection may stay.
+    // Longer than the idle timeout.
     while started.elapsed() < Duration::from_secs(4) {
         stream.write_all(b"HEAD /livez HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         let mut answer = Vec::new();
@@ -263,7 +263,7 @@ fn a_connection_in_use_is_not_cut_off() {
 }
 
 #[test]
-fn a_body_that_trickles_in_is_dropped_within_its_limit_and_slows_nobody() {
+fn a_slow_body_ends_in_time_and_slows_no_other_request() {
     let app = TestApp::with(&[("server.body_timeout", "500ms"), ("server.workers", "1")]);
     let ada = app.sign_in("ada");
     let token = ada.token.clone().unwrap();
@@ -276,7 +276,7 @@ fn a_body_that_trickles_in_is_dropped_within_its_limit_and_slows_nobody() {
     let heads = [
         head(&authorization, TOKENS),
         head("", "/api/v1/auth/login"),
-        // Nobody reads these bodies; the connection must end all the same.
+        // No handler reads these bodies. The connection must end nevertheless.
         head("", TOKENS),
         head("", "/nowhere"),
         head(&authorization, "/api/v1/auth/identify"),
@@ -303,7 +303,7 @@ fn a_body_that_trickles_in_is_dropped_within_its_limit_and_slows_nobody() {
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request_timeout"), "{answer}");
 }
 
-/// Sends a head and then a byte now and then, for as long as the server listens.
+/// Sends a head and then single bytes, as long as the server reads.
 fn trickle(app: &TestApp, head: &str) -> (String, Duration) {
     let started = Instant::now();
     let mut stream = TcpStream::connect(app.address).unwrap();
@@ -313,7 +313,7 @@ fn trickle(app: &TestApp, head: &str) -> (String, Duration) {
     std::thread::scope(|scope| {
         let (done, dropped) = std::sync::mpsc::channel::<()>();
         scope.spawn(move || {
-            // The pause between bytes is the client's dawdling, which is what is tested.
+            // The pause makes the client slow, which is what the test is about.
             while dropped.recv_timeout(Duration::from_millis(100)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 if started.elapsed() > Duration::from_secs(20) || sender.write_all(piece).is_err() {
                     break;
@@ -343,14 +343,14 @@ fn a_request_that_is_not_answered_by_its_deadline_is_503() {
     assert_eq!(app.anonymous().get("/livez").status, 200);
 }
 
-/// A token that no store has, with a good checksum.
+/// An unknown token with a valid checksum.
 fn unknown_token() -> String {
     let random = "A".repeat(40);
     format!("pat_{random}{:08x}", crc32fast::hash(random.as_bytes()))
 }
 
 #[test]
-fn a_handler_that_panics_is_a_500_that_says_nothing() {
+fn a_handler_that_panics_is_answered_with_500_without_details() {
     let app = TestApp::with_store(&[], |backend| Faulty::reads(backend, Fault::Panics));
     let answer = app.bearer(&unknown_token()).get("/api/user");
     assert_snapshot!(answer.shown(), @r#"

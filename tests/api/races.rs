@@ -1,4 +1,4 @@
-//! What must hold while requests cross: no check that starts after a revocation was answered succeeds.
+//! Concurrent requests: no check that starts after a revocation was answered succeeds.
 
 use std::{
     sync::{
@@ -21,7 +21,7 @@ fn no_check_that_starts_after_the_revocation_was_answered_succeeds() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let token = RwLock::new(String::new());
-    // When the revocation of this round was answered; none until then.
+    // When the revocation of this round was answered. `None` until then.
     let answered: Mutex<Option<Instant>> = Mutex::new(None);
     let (start, end) = (Barrier::new(CHECKERS + 1), Barrier::new(CHECKERS + 1));
     let failed = AtomicBool::new(false);
@@ -64,7 +64,7 @@ fn no_check_that_starts_after_the_revocation_was_answered_succeeds() {
 }
 
 #[test]
-fn one_of_many_revocations_of_a_token_wins() {
+fn exactly_one_of_many_revocations_of_a_token_succeeds() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let created = ada.create_token(json!({ "name": "t" }));
@@ -78,7 +78,7 @@ fn one_of_many_revocations_of_a_token_wins() {
 }
 
 #[test]
-fn at_the_limit_parallel_creations_make_exactly_as_many_as_allowed() {
+fn parallel_creations_at_the_limit_create_exactly_as_many_as_allowed() {
     let app = TestApp::with(&[("tokens.max_per_user", "10")]);
     let ada = app.sign_in("ada");
     let made = std::thread::scope(|scope| {
@@ -91,7 +91,7 @@ fn at_the_limit_parallel_creations_make_exactly_as_many_as_allowed() {
 }
 
 #[test]
-fn no_creation_that_starts_after_its_owner_was_disabled_succeeds_and_what_was_made_before_is_refused() {
+fn no_creation_that_starts_after_its_owner_was_disabled_succeeds_and_earlier_tokens_are_refused() {
     let app = TestApp::spawn();
     for round in 0..20 {
         let name = format!("owner-{round}");

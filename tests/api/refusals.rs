@@ -1,4 +1,5 @@
-//! What a refusal says to a proxy of whoever asked, and to a client of what was needed.
+//! What a refused check tells a proxy about the principal, and what a refusal tells a client about the needed
+//! abilities.
 
 use serde_json::json;
 
@@ -23,14 +24,14 @@ fn app() -> TestApp {
     TestApp::with_file(POLICY, &[("server.trusted_proxies", "127.0.0.1/32")])
 }
 
-/// Which of the headers about a person or a token are there, and what they say.
-fn told(answer: &Answer) -> Vec<(&str, &str)> {
+/// The headers about a user or a token that the answer has.
+fn identity_of(answer: &Answer) -> Vec<(&str, &str)> {
     let names = IDENTITY.iter().chain(&["x-auth-required"]);
     names.filter_map(|name| answer.header(name).map(|value| (*name, value))).collect()
 }
 
 #[test]
-fn a_token_that_may_not_is_named_with_what_it_needs() {
+fn a_token_without_the_abilities_is_named_with_those_that_it_needs() {
     let app = app();
     let ada = app.sign_in("ada");
     let user = id_of(&ada.get("/api/user").body).to_owned();
@@ -44,20 +45,20 @@ fn a_token_that_may_not_is_named_with_what_it_needs() {
             ("x-auth-token-id", id_of(&created)),
             ("x-auth-required", r#""calls:read", "calls:write""#),
         ];
-        assert_eq!(told(&answer), expected, "{dialect:?}");
+        assert_eq!(identity_of(&answer), expected, "{dialect:?}");
         assert_eq!(answer.body["required"], json!(["calls:read", "calls:write"]));
         let scope = r#"Bearer realm="patd", error="insufficient_scope", scope="calls:read calls:write""#;
         assert_eq!(answer.header("www-authenticate"), Some(scope));
         for (method, target) in [("GET", "/session"), ("GET", "/other"), ("GET", "/calls;x")] {
             let answer = dialect.ask(&reader, method, target);
-            assert_eq!((answer.status, told(&answer)), (403, expected[..2].to_vec()), "{dialect:?} {target}");
+            assert_eq!((answer.status, identity_of(&answer)), (403, expected[..2].to_vec()), "{dialect:?} {target}");
             assert!(answer.body.get("required").is_none());
         }
     }
 }
 
 #[test]
-fn a_token_of_an_environment_is_named_with_its_environment() {
+fn an_environment_token_is_named_with_its_environment() {
     let app = app();
     let ada = app.sign_in("ada");
     let path = environment(&ada, "e");
@@ -71,12 +72,12 @@ fn a_token_of_an_environment_is_named_with_its_environment() {
             ("x-auth-environment-id", id),
             ("x-auth-required", r#""calls:read""#),
         ];
-        assert_eq!((answer.status, told(&answer)), (403, expected.to_vec()), "{dialect:?}");
+        assert_eq!((answer.status, identity_of(&answer)), (403, expected.to_vec()), "{dialect:?}");
     }
 }
 
 #[test]
-fn a_token_whose_limits_are_used_up_is_named() {
+fn a_token_whose_limits_are_exceeded_is_named() {
     let app = app();
     let ada = app.sign_in("ada");
     let user = id_of(&ada.get("/api/user").body).to_owned();
@@ -88,13 +89,13 @@ fn a_token_whose_limits_are_used_up_is_named() {
             let answer = dialect.ask(&limited, "GET", "/calls");
             let status = if dialect == Dialect::Nginx { 403 } else { 429 };
             let expected = [("remote-user", &*user), ("x-auth-token-id", id_of(&created))];
-            assert_eq!((answer.status, told(&answer)), (status, expected.to_vec()), "{dialect:?}");
+            assert_eq!((answer.status, identity_of(&answer)), (status, expected.to_vec()), "{dialect:?}");
         }
     }
 }
 
 #[test]
-fn who_is_not_known_is_not_named() {
+fn an_unknown_credential_is_not_named() {
     let app = app();
     let ada = app.sign_in("ada");
     let revoked = ada.create_token(json!({ "name": "t" }));
@@ -109,13 +110,13 @@ fn who_is_not_known_is_not_named() {
             (&malformed, "/other", 403),
         ] {
             let answer = dialect.ask(client, "GET", target);
-            assert_eq!((answer.status, told(&answer)), (status, Vec::new()), "{dialect:?} {target}");
+            assert_eq!((answer.status, identity_of(&answer)), (status, Vec::new()), "{dialect:?} {target}");
         }
     }
 }
 
 #[test]
-fn the_api_too_says_what_is_needed() {
+fn the_api_names_the_needed_abilities_as_well() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let none = token(&app, &ada, &[]);

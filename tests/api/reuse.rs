@@ -1,4 +1,4 @@
-//! A secret that comes back after rotation has ended it: what is noted of that, and that the notice is not lost.
+//! Reuse of a secret that rotation has ended: it is recorded, and the record is not lost.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     outage::{Fault, Faulty, Switch},
 };
 
-/// A secret that the first use of its successor has ended, and that successor.
+/// A secret that the first use of its successor has ended, and the secret of the successor.
 fn replaced(app: &TestApp, owner: &Client<'_>) -> (String, String) {
     let old = owner.create_token(json!({ "name": "t" }));
     let path = format!("/api/v1/user/api-tokens/{}/rotate", old["id"].as_str().unwrap());
@@ -30,7 +30,7 @@ fn detected(owner: &Client<'_>) -> Vec<Value> {
 }
 
 #[test]
-fn a_reuse_is_noted_with_the_address_that_it_came_from() {
+fn a_reuse_is_recorded_with_its_address() {
     let policy = "[[policies]]\nname = 'app'\nrules = [{ paths = ['/**'] }]\n";
     let app = TestApp::with_file(policy, &[("server.trusted_proxies", "127.0.0.1")]);
     let ada = app.sign_in("ada");
@@ -41,13 +41,13 @@ fn a_reuse_is_noted_with_the_address_that_it_came_from() {
     }
     let start = std::time::Instant::now();
     while detected(&ada).len() < 2 {
-        assert!(start.elapsed() < Duration::from_secs(10), "it was never noted");
+        assert!(start.elapsed() < Duration::from_secs(10), "it was never recorded");
         std::thread::sleep(Duration::from_millis(25));
     }
     assert!(detected(&ada).iter().all(|event| event["address"] == "198.51.100.7"), "{:?}", detected(&ada));
 }
 
-/// Somebody tries to rotate with an ended secret while nothing can be written, and it is written later.
+/// A client tries to rotate with an ended secret while nothing can be written. It is written later.
 fn comes_back(app: &TestApp, switch: &Switch) {
     let ada = app.sign_in("ada");
     let (old, new) = replaced(app, &ada);
@@ -66,23 +66,23 @@ fn comes_back(app: &TestApp, switch: &Switch) {
         assert_eq!(detected(&ada).len(), 1);
     }
     assert_eq!(detected(&ada)[0]["request_id"], "the request");
-    assert_eq!(app.bearer(&new).get("/api/user").status, 401, "and the family is ended");
+    assert_eq!(app.bearer(&new).get("/api/user").status, 401, "the family was revoked");
 }
 
 #[test]
-fn a_reuse_that_could_not_be_written_is_noted_later_and_ends_its_family_then() {
+fn a_reuse_that_could_not_be_written_is_recorded_later_and_ends_its_family_then() {
     let (switch, store) = Faulty::switched();
     comes_back(&TestApp::with_store(&[], store), &switch);
 }
 
 #[test]
-fn a_reuse_whose_request_was_given_up_is_noted_later_and_ends_its_family_then() {
+fn a_reuse_whose_request_was_aborted_is_recorded_later_and_ends_its_family_then() {
     let (switch, store) = Faulty::switched_to(Fault::Hangs);
     comes_back(&TestApp::with_store(&[], store), &switch);
 }
 
 #[test]
-fn what_is_not_written_stays_to_be_written() {
+fn a_reuse_stays_queued_until_it_is_written() {
     let (switch, store) = Faulty::switched();
     let app = TestApp::with_store(&[], store);
     let ada = app.sign_in("ada");

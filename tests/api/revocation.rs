@@ -1,4 +1,4 @@
-//! Ending and stopping tokens: one for a while, many at once, and what was found where it should not be.
+//! Disabling tokens, revoking many at once, and leak reports.
 
 use std::{
     sync::{
@@ -38,15 +38,15 @@ fn names(client: &Client<'_>) -> Vec<String> {
     list["data"].as_array().unwrap().iter().map(|token| token["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Action, actor, target and detail of the user's events, newest first, but of sign-ins and creations.
+/// Action, actor, target and detail of the user's events, newest first, without sign-ins and creations.
 fn trail(client: &Client<'_>) -> Vec<String> {
     let events = client.get("/api/v1/user/audit").body;
     let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-    let told = |event: &Value| {
+    let line = |event: &Value| {
         let parts = [&event["action"], &event["actor"]["type"], &event["target"]["type"], &event["detail"]];
         parts.map(word).join(" ")
     };
-    let events = events["data"].as_array().unwrap().iter().map(told);
+    let events = events["data"].as_array().unwrap().iter().map(line);
     events
         .filter(|event| {
             !["session.created", "token.created", "user.created"].contains(&event.split(' ').next().unwrap())
@@ -103,7 +103,7 @@ fn a_disabled_token_is_refused_until_it_is_enabled() {
 }
 
 #[test]
-fn nobody_disables_what_is_not_theirs_or_is_gone() {
+fn foreign_and_revoked_tokens_cannot_be_disabled() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     let created = named(&ada, "t", &["user:read"]);
@@ -119,9 +119,9 @@ fn nobody_disables_what_is_not_theirs_or_is_gone() {
     }
 }
 
-/// Each check and each change with its beginning and end: what a check answers must be the state at some moment between.
+/// Every check must answer a state that the token had at some moment between the start and the end of the check.
 #[test]
-fn no_check_that_starts_after_a_token_was_disabled_or_enabled_sees_it_otherwise() {
+fn a_check_that_starts_after_a_token_was_disabled_or_enabled_sees_that() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let created = named(&ada, "t", &["user:read"]);
@@ -129,7 +129,7 @@ fn no_check_that_starts_after_a_token_was_disabled_or_enabled_sees_it_otherwise(
     let ended = AtomicBool::new(false);
     let start = Barrier::new(5);
     let checks: Mutex<Vec<(Instant, Instant, bool)>> = Mutex::default();
-    // When a change began and was answered, and what holds from then on.
+    // When each change started and was answered, and the state from then on.
     let mut changes: Vec<(Instant, Instant, bool)> = Vec::new();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -153,7 +153,7 @@ fn no_check_that_starts_after_a_token_was_disabled_or_enabled_sees_it_otherwise(
             let began = Instant::now();
             assert_eq!(ada.send("POST", &format!("{path}/{verb}"), None).status, 200);
             changes.push((began, Instant::now(), verb == "enable"));
-            // So long that some checks begin and end while nothing changes.
+            // Long enough that some checks start and end between two changes.
             let made = checks.lock().unwrap().len();
             while checks.lock().unwrap().len() < made + 12 {
                 std::thread::yield_now();
@@ -163,16 +163,17 @@ fn no_check_that_starts_after_a_token_was_disabled_or_enabled_sees_it_otherwise(
     });
     let checks = checks.into_inner().unwrap();
     for (began, end, passes) in &checks {
-        // The state that was answered before the check began, or one that a change under way may have made meanwhile.
+        // The state that was answered before the check started, or that of a change that was under way during the
+        // check.
         let before = changes.iter().rev().find(|(_, answered, _)| answered < began).is_none_or(|(_, _, state)| *state);
         let meanwhile = changes.iter().any(|(b, answered, state)| b < end && answered >= began && state == passes);
-        assert!(before == *passes || meanwhile, "a check saw a state that was over");
+        assert!(before == *passes || meanwhile, "a check saw an outdated state");
     }
     assert!(checks.iter().any(|check| check.2) && checks.iter().any(|check| !check.2), "both were seen");
 }
 
 #[test]
-fn all_live_tokens_end_at_once_and_each_leaves_its_event() {
+fn all_live_tokens_are_revoked_at_once_with_one_event_each() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     let tokens: Vec<Value> = (0..5).map(|n| named(&ada, &format!("{n}"), &["user:read"])).collect();
@@ -192,30 +193,30 @@ fn all_live_tokens_end_at_once_and_each_leaves_its_event() {
         assert_eq!(app.bearer(text(token)).get("/api/user").status, 401);
     }
     assert_eq!(app.bearer(text(&foreign)).get("/api/user").status, 200);
-    assert_eq!(ada.get("/api/user").status, 200, "sessions go on");
+    assert_eq!(ada.get("/api/user").status, 200, "sessions stay valid");
     assert_eq!(trail(&ada)[..5], vec!["token.revoked session personal_access_token revoked_by_owner"; 5]);
     assert_eq!(trail(&ada).len(), 6);
     assert_eq!(ada.post(REVOKE, json!({ "all": true })).body, json!({ "data": { "revoked": 0 } }));
 }
 
 #[test]
-fn tokens_that_were_not_used_for_long_end_and_one_that_was_just_used_does_not() {
+fn unused_tokens_are_revoked_and_one_that_was_just_used_is_not() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let (_old, used) = (named(&ada, "old", &["user:read"]), named(&ada, "used", &["user:read"]));
     app.advance(Duration::from_secs(100));
     named(&ada, "new", &["user:read"]);
-    // So lately that it is in memory alone.
+    // So recently that the use is only in memory.
     assert_eq!(app.bearer(text(&used)).get("/api/user").status, 200);
     let since = |at: &str| ada.post(REVOKE, json!({ "unused_since": at }));
     assert_eq!(since("2024-01-15T19:00:00Z").body["data"]["revoked"], 0);
     assert_eq!(since("2024-01-15T19:01:40Z").body["data"]["revoked"], 1);
     assert_eq!(names(&ada), ["new", "used"]);
-    assert_eq!(since("2024-01-15T19:01:41Z").status, 422, "nothing is unused since a time that has not come");
+    assert_eq!(since("2024-01-15T19:01:41Z").status, 422, "the time must not be in the future");
 }
 
 #[test]
-fn tokens_that_may_do_something_end() {
+fn tokens_with_an_ability_are_revoked() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     for (name, abilities) in
@@ -228,7 +229,7 @@ fn tokens_that_may_do_something_end() {
 }
 
 #[test]
-fn what_is_to_be_revoked_is_said_in_exactly_one_way() {
+fn a_bulk_revocation_needs_exactly_one_field() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     named(&ada, "t", &[]);
@@ -247,7 +248,7 @@ fn what_is_to_be_revoked_is_said_in_exactly_one_way() {
 }
 
 #[test]
-fn whatever_is_found_somewhere_ends_and_its_owner_is_told() {
+fn a_reported_secret_is_revoked_and_its_owner_sees_why() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     let (found, kept) = (named(&ada, "found", &["user:read"]), named(&ada, "kept", &["user:read"]));
@@ -255,8 +256,8 @@ fn whatever_is_found_somewhere_ends_and_its_owner_is_told() {
     let session = app.sign_in_again("ada");
     let secret = text(&without_number).split_once('|').unwrap().1;
     let report = json!({ "tokens": [text(&found), secret, session.token.as_ref().unwrap(), "rubbish", ""] });
-    let told = app.anonymous().post(LEAKED, report.clone());
-    assert_snapshot!(told.shown(), @r#"
+    let first = app.anonymous().post(LEAKED, report.clone());
+    assert_snapshot!(first.shown(), @r#"
     200
     {
       "message": "Thank you. What was still good is revoked, and its owners can see why"
@@ -279,16 +280,16 @@ fn whatever_is_found_somewhere_ends_and_its_owner_is_told() {
     let told_of = ada.get("/api/v1/user/audit").body["data"][0].clone();
     assert_eq!(told_of["address"], "127.0.0.1");
 
-    // Neither a second time nor a report of nothing looks any different.
+    // A second report, and a report of unknown secrets, get the same answer.
     for report in [report, json!({ "tokens": ["x"] }), json!({ "tokens": [] })] {
         let again = app.anonymous().post(LEAKED, report);
-        assert_eq!((again.status, &again.text), (200, &told.text));
+        assert_eq!((again.status, &again.text), (200, &first.text));
     }
     assert_eq!(trail(&ada).len(), 4);
 }
 
 #[test]
-fn a_report_takes_a_thousand_secrets_and_names_its_mistakes() {
+fn a_report_may_have_a_thousand_secrets_and_its_mistakes_are_named() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let last = named(&ada, "last", &["user:read"]);
@@ -306,10 +307,10 @@ fn a_report_takes_a_thousand_secrets_and_names_its_mistakes() {
 }
 
 #[test]
-fn a_report_of_nothing_leaves_one_event_however_much_it_presents() {
+fn a_report_of_unknown_secrets_leaves_one_event() {
     let app = TestApp::spawn();
     let owner = app.user("ada").id;
-    // Events are numbered, which tells how many there are in trails that nobody can read.
+    // Events are numbered. The numbers show how many events there are in trails that no user can read.
     let latest = || {
         app.sign_in_again("ada");
         block_on(app.ops.store.events_of(owner, None, 1)).unwrap()[0].seq
@@ -319,7 +320,7 @@ fn a_report_of_nothing_leaves_one_event_however_much_it_presents() {
     for tokens in [vec!["x"; 1000], vec![text(&ended); 300], vec![]] {
         let before = latest();
         assert_eq!(app.anonymous().post(LEAKED, json!({ "tokens": tokens })).status, 200);
-        assert_eq!(latest() - before, 2, "and that she signed in");
+        assert_eq!(latest() - before, 2, "the other event is the sign-in");
     }
 }
 
@@ -350,7 +351,7 @@ fn reports_are_throttled_by_address() {
 }
 
 #[test]
-fn what_could_not_be_revoked_is_not_reported_as_done() {
+fn a_revocation_that_failed_is_not_answered_as_done() {
     let (switch, store) = Faulty::switched();
     let app = TestApp::with_store(&[], store);
     let ada = app.sign_in("ada");
@@ -369,7 +370,7 @@ fn what_could_not_be_revoked_is_not_reported_as_done() {
 }
 
 #[test]
-fn creations_beside_a_revocation_of_all_are_either_revoked_or_good() {
+fn tokens_that_are_created_during_a_revocation_of_all_are_either_revoked_or_valid() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let made: Vec<Value> = std::thread::scope(|scope| {

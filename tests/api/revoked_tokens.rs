@@ -7,7 +7,7 @@ use crate::harness::TestApp;
 const TOKENS: &str = "/api/v1/user/api-tokens";
 
 #[test]
-fn a_revoked_token_is_read_by_its_id_and_changed_by_nothing() {
+fn a_revoked_token_can_be_read_by_its_id_and_not_changed() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
@@ -49,7 +49,7 @@ fn a_revoked_token_is_read_by_its_id_and_changed_by_nothing() {
             assert_eq!(app.bearer(token["token"].as_str().unwrap()).get("/api/user").status, 401);
         }
     }
-    // By the other kind's path, it is nothing.
+    // The path of the other kind of token does not find it.
     let token = ada.post(&of_environment, json!({ "name": "t" })).body["data"]["id"].as_str().unwrap().to_owned();
     assert_eq!(ada.get(&format!("{TOKENS}/{token}")).status, 404);
     let token = ada.create_token(json!({ "name": "t" }))["id"].as_str().unwrap().to_owned();
@@ -57,7 +57,7 @@ fn a_revoked_token_is_read_by_its_id_and_changed_by_nothing() {
 }
 
 #[test]
-fn whoever_opens_the_servers_address_is_shown_the_way() {
+fn the_start_page_says_where_to_continue() {
     let app = TestApp::spawn();
     for path in ["/", "/api", "/?utm_source=x"] {
         let answer = app.anonymous().get(path);
@@ -72,7 +72,7 @@ fn whoever_opens_the_servers_address_is_shown_the_way() {
 }
 
 #[test]
-fn identify_says_of_which_environment_a_token_is() {
+fn identify_names_the_environment_of_a_token() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let environment = ada.get("/api/user").body["current_environment_id"].clone();

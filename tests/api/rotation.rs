@@ -1,5 +1,4 @@
-//! Rotation: a token is replaced without a moment in which neither secret is good, and a secret that comes back after its
-//! end is noticed.
+//! Rotation: at every moment one of the two secrets is valid, and the reuse of an ended secret is detected.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::harness::{Answer, Client, TestApp};
 const TOKENS: &str = "/api/v1/user/api-tokens";
 const SELF: &str = "/api/v1/user/api-tokens/self/rotate";
 
-/// A token and the one who sends it.
+/// A token and the client that uses it.
 struct Held<'a> {
     client: Client<'a>,
     id: String,
@@ -31,7 +30,7 @@ impl<'a> Held<'a> {
         Self::new(app, &answer.body["data"])
     }
 
-    fn is_good(&self) -> bool {
+    fn is_valid(&self) -> bool {
         match self.client.post("/api/v1/auth/identify", json!({})).status {
             200 => true,
             401 => false,
@@ -64,7 +63,7 @@ fn trail(owner: &Client<'_>) -> Vec<String> {
     events
 }
 
-/// Waits for what is noted off the path of the request.
+/// Waits until an event has been recorded so many times. Events of uses are recorded after the answer.
 fn seen(owner: &Client<'_>, event: &str, times: usize) {
     for _ in 0..200 {
         let count = trail(owner).iter().filter(|noted| noted.starts_with(event)).count();
@@ -78,7 +77,7 @@ fn seen(owner: &Client<'_>, event: &str, times: usize) {
 }
 
 #[test]
-fn a_rotation_answers_a_successor_with_the_same_name_abilities_and_end() {
+fn a_successor_has_the_same_name_abilities_and_expiry() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let old = ada.create_token(json!({ "name": "CI Pipeline", "abilities": ["calls:read"], "expires_in_days": 90 }));
@@ -106,8 +105,8 @@ fn a_rotation_answers_a_successor_with_the_same_name_abilities_and_end() {
     let new = Held::rotated(&app, &answer);
     assert_eq!(answer.body["data"]["rotated_from"], old.id);
     assert_eq!(answer.header("location").unwrap(), new.path());
-    assert!(old.is_good() && new.id != old.id);
-    assert_eq!(ada.get(&old.path()).body["data"]["expires_at"], "2024-01-15T19:11:00Z", "the end of its grace");
+    assert!(old.is_valid() && new.id != old.id);
+    assert_eq!(ada.get(&old.path()).body["data"]["expires_at"], "2024-01-15T19:11:00Z", "it ends with its grace");
 
     let by_another = app.sign_in("bob").post(&format!("{}/rotate", new.path()), json!({}));
     assert_eq!(by_another.status, 404);
@@ -115,7 +114,7 @@ fn a_rotation_answers_a_successor_with_the_same_name_abilities_and_end() {
 }
 
 #[test]
-fn the_body_may_be_missing_and_no_field_is_guessed() {
+fn the_body_may_be_missing_and_its_fields_are_checked() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let make = || Held::make(&app, &ada, json!({ "name": "t" }));
@@ -124,7 +123,7 @@ fn the_body_may_be_missing_and_no_field_is_guessed() {
     let path = format!("{}/rotate", make().path());
     assert_eq!(ada.send_as("POST", &path, "application/json", b"").status, 201);
     let path = format!("{}/rotate", make().path());
-    assert_eq!(ada.send_with("POST", &path, &[], b"{\"grace\":0}").status, 415, "a body without a type is no body");
+    assert_eq!(ada.send_with("POST", &path, &[], b"{\"grace\":0}").status, 415, "a body needs a Content-Type");
     assert_snapshot!(ada.post(&path, json!({ "grace": 604_801, "end_on_first_use": 1, "abilities": ["*"] })).shown(), @r#"
     422
     {
@@ -151,27 +150,27 @@ fn the_first_use_of_the_new_secret_ends_the_old_one() {
     let ada = app.sign_in("ada");
     let old = Held::make(&app, &ada, json!({ "name": "t" }));
     let new = Held::rotated(&app, &old.rotate_by(&ada, json!({})));
-    assert!(old.is_good() && old.is_good(), "its own use ends nothing");
-    assert!(new.is_good() && !old.is_good() && new.is_good());
+    assert!(old.is_valid() && old.is_valid(), "its own use ends nothing");
+    assert!(new.is_valid() && !old.is_valid() && new.is_valid());
     assert_eq!(ada.get(&old.path()).body["data"]["revoked_reason"], "rotated");
     assert!(trail(&ada).iter().any(|event| event == "token.revoked success"));
 }
 
 #[test]
-fn without_that_both_are_good_until_the_second_in_which_the_grace_ends() {
+fn without_end_on_first_use_both_are_valid_until_the_grace_ends() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let old = Held::make(&app, &ada, json!({ "name": "t" }));
     let new = Held::rotated(&app, &old.rotate_by(&ada, json!({ "grace": 60, "end_on_first_use": false })));
-    assert!(new.is_good() && old.is_good());
+    assert!(new.is_valid() && old.is_valid());
     app.advance(seconds(59));
-    assert!(old.is_good(), "at -1 s");
+    assert!(old.is_valid(), "at -1 s");
     app.advance(seconds(1));
-    assert!(!old.is_good(), "at 0 s");
+    assert!(!old.is_valid(), "at 0 s");
     app.set_clock_back(seconds(30));
-    assert!(!old.is_good(), "a clock that steps back");
+    assert!(!old.is_valid(), "a clock that steps back");
     app.advance(seconds(31));
-    assert!(!old.is_good() && new.is_good(), "at +1 s");
+    assert!(!old.is_valid() && new.is_valid(), "at +1 s");
 }
 
 #[test]
@@ -180,12 +179,12 @@ fn a_grace_of_zero_ends_the_old_secret_with_the_answer() {
     let ada = app.sign_in("ada");
     let old = Held::make(&app, &ada, json!({ "name": "t" }));
     let new = Held::rotated(&app, &old.rotate_by(&ada, json!({})));
-    assert!(!old.is_good() && new.is_good());
+    assert!(!old.is_valid() && new.is_valid());
     assert_eq!(old.rotate_by(&ada, json!({})).status, 404);
 }
 
 #[test]
-fn rotation_never_prolongs() {
+fn rotation_never_extends_an_expiry() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let make = |body: Value| Held::make(&app, &ada, body);
@@ -204,7 +203,7 @@ fn rotation_never_prolongs() {
     }
     "#);
     assert_eq!(old.rotate_by(&ada, json!({ "expires_in_days": 1 })).status, 422);
-    assert!(old.is_good(), "a refused rotation changes nothing");
+    assert!(old.is_valid(), "a refused rotation changes nothing");
     let new = old.rotate_by(&ada, json!({ "expires_at": "2024-01-15T19:04:00Z" })).body;
     assert_eq!(new["data"]["expires_at"], "2024-01-15T19:04:00Z");
     assert_eq!(ada.get(&old.path()).body["data"]["expires_at"], "2024-01-15T19:05:00Z", "before its grace would end");
@@ -219,7 +218,7 @@ fn rotation_never_prolongs() {
 }
 
 #[test]
-fn a_token_rotates_itself_if_it_holds_the_power() {
+fn a_token_can_rotate_itself_if_it_has_the_ability() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     for abilities in [json!(["tokens:rotate-self"]), json!(["tokens:*"]), json!(["*"])] {
@@ -227,7 +226,7 @@ fn a_token_rotates_itself_if_it_holds_the_power() {
         let answer = old.client.post(SELF, json!({}));
         let new = Held::rotated(&app, &answer);
         assert_eq!(answer.body["data"]["abilities"], abilities);
-        assert!(old.is_good() && new.is_good() && !old.is_good());
+        assert!(old.is_valid() && new.is_valid() && !old.is_valid());
         assert_eq!(old.client.get(TOKENS).status, 401);
     }
     let powerless = Held::make(&app, &ada, json!({ "name": "t", "abilities": ["user:read"] }));
@@ -253,49 +252,49 @@ fn a_second_rotation_conflicts_unless_it_replaces_an_unused_successor() {
     }
     "#);
     let new = Held::rotated(&app, &old.client.post(SELF, json!({ "replace_unused": true })));
-    assert!(old.is_good() && !lost.is_good());
+    assert!(old.is_valid() && !lost.is_valid());
     let newer = Held::rotated(&app, &old.rotate_by(&ada, json!({ "replace_unused": true })));
-    assert!(!new.is_good() && newer.is_good());
+    assert!(!new.is_valid() && newer.is_valid());
     let answer = old.client.post(SELF, json!({ "replace_unused": true }));
     assert_eq!((answer.status, &answer.body["code"]), (409, &json!("already_rotated")), "it was used");
-    assert!(newer.is_good() && old.is_good());
+    assert!(newer.is_valid() && old.is_valid());
 }
 
 #[test]
-fn of_a_family_no_more_than_two_are_good_and_each_ends_alone() {
+fn at_most_two_tokens_of_a_family_are_valid_and_each_ends_on_its_own() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let first = Held::make(&app, &ada, json!({ "name": "t" }));
     let second = Held::rotated(&app, &first.rotate_by(&ada, json!({ "end_on_first_use": false })));
     let third = Held::rotated(&app, &second.rotate_by(&ada, json!({ "end_on_first_use": false })));
-    assert!(!first.is_good() && second.is_good() && third.is_good());
+    assert!(!first.is_valid() && second.is_valid() && third.is_valid());
     assert_eq!(ada.delete(&second.path()).status, 200);
-    assert!(!second.is_good() && third.is_good(), "revocation ends what it names");
+    assert!(!second.is_valid() && third.is_valid(), "revocation ends what it names");
     assert_eq!(second.rotate_by(&ada, json!({})).status, 404);
     assert_eq!(second.client.post(SELF, json!({})).status, 401);
-    assert!(third.is_good(), "what its owner revoked is no reuse");
+    assert!(third.is_valid(), "what its owner revoked is no reuse");
 }
 
 #[test]
-fn rotation_works_at_the_limit_and_both_count_until_the_old_one_ends() {
+fn rotation_works_at_the_limit_and_both_tokens_count_until_the_old_one_ends() {
     let app = TestApp::with(&[("tokens.max_per_user", "2")]);
     let ada = app.sign_in("ada");
     let old = Held::make(&app, &ada, json!({ "name": "t" }));
     let new = Held::rotated(&app, &old.rotate_by(&ada, json!({})));
     assert_eq!(ada.post(TOKENS, json!({ "name": "t" })).status, 422);
-    assert!(new.is_good());
+    assert!(new.is_valid());
     ada.create_token(json!({ "name": "t" }));
     assert_eq!(ada.post(TOKENS, json!({ "name": "t" })).status, 422);
     Held::rotated(&app, &new.rotate_by(&ada, json!({})));
 }
 
 #[test]
-fn an_ended_secret_that_is_presented_is_noted_once_a_minute_and_refused_like_any() {
+fn the_reuse_of_an_ended_secret_is_recorded_once_a_minute_and_gets_the_usual_401() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let old = Held::make(&app, &ada, json!({ "name": "t" }));
     let new = Held::rotated(&app, &old.rotate_by(&ada, json!({})));
-    assert!(new.is_good());
+    assert!(new.is_valid());
     for _ in 0..3 {
         let answer = old.client.get("/api/user");
         assert_eq!(answer.text, r#"{"message":"Unauthenticated.","code":"unauthenticated"}"#);
@@ -303,22 +302,22 @@ fn an_ended_secret_that_is_presented_is_noted_once_a_minute_and_refused_like_any
     }
     seen(&ada, "token.reuse_detected refused", 1);
     app.advance(seconds(59));
-    assert!(!old.is_good());
+    assert!(!old.is_valid());
     app.advance(seconds(1));
-    assert!(!old.is_good());
+    assert!(!old.is_valid());
     seen(&ada, "token.reuse_detected refused", 2);
-    assert!(new.is_good(), "it is only noted");
+    assert!(new.is_valid(), "it is only noted");
 
     let revoked = Held::make(&app, &ada, json!({ "name": "t" }));
     Held::rotated(&app, &revoked.rotate_by(&ada, json!({})));
     assert_eq!(ada.delete(&revoked.path()).status, 200);
     app.advance(seconds(60));
-    assert!(!revoked.is_good() && !old.is_good());
+    assert!(!revoked.is_valid() && !old.is_valid());
     seen(&ada, "token.reuse_detected refused", 3);
 }
 
 #[test]
-fn an_ended_secret_that_would_rotate_ends_its_family() {
+fn an_ended_secret_that_tries_to_rotate_ends_its_family() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     let (other, foreign) =
@@ -326,11 +325,11 @@ fn an_ended_secret_that_would_rotate_ends_its_family() {
     let first = Held::make(&app, &ada, json!({ "name": "t" }));
     let second = Held::rotated(&app, &first.client.post(SELF, json!({ "grace": 60 })));
     let third = Held::rotated(&app, &second.client.post(SELF, json!({ "grace": 60 })));
-    assert!(!first.is_good(), "by the use of the second");
+    assert!(!first.is_valid(), "by the use of the second");
     let answer = first.client.post(SELF, json!({}));
     assert_eq!(answer.text, r#"{"message":"Unauthenticated.","code":"unauthenticated"}"#);
-    assert!(!second.is_good() && !third.is_good());
-    assert!(other.is_good() && foreign.is_good());
+    assert!(!second.is_valid() && !third.is_valid());
+    assert!(other.is_valid() && foreign.is_valid());
     seen(&ada, "token.reuse_detected refused", 1);
     let revoked = trail(&ada).iter().filter(|event| *event == "token.revoked success").count();
     assert_eq!(revoked, 3, "the first by the second's use, and then these two");
@@ -339,15 +338,15 @@ fn an_ended_secret_that_would_rotate_ends_its_family() {
 }
 
 #[test]
-fn where_it_is_configured_a_mere_presentation_ends_the_family() {
+fn any_use_of_an_ended_secret_ends_the_family_if_configured() {
     let app = TestApp::with(&[("rotation.on_reuse", "revoke_family")]);
     let ada = app.sign_in("ada");
     let old = Held::make(&app, &ada, json!({ "name": "t" }));
     let new = Held::rotated(&app, &old.rotate_by(&ada, json!({ "grace": 60, "end_on_first_use": false })));
     app.advance(seconds(60));
-    assert!(new.is_good() && !old.is_good());
+    assert!(new.is_valid() && !old.is_valid());
     seen(&ada, "token.reuse_detected refused", 1);
-    assert!(!new.is_good());
+    assert!(!new.is_valid());
 }
 
 #[test]
@@ -360,7 +359,7 @@ fn a_token_and_its_successors_share_one_quota_and_one_rate() {
         let mut holders = vec![Held::make(&app, &ada, limit)];
         let mut accepted = 0;
         for _ in 0..40 {
-            // Whoever rotates before it spends must not get more by that.
+            // Rotating before spending must not add to the quota.
             let newest = holders.last().unwrap();
             let rotated = newest.client.post(SELF, json!({ "end_on_first_use": false }));
             accepted += usize::from(rotated.status == 201);
@@ -377,17 +376,17 @@ fn a_token_and_its_successors_share_one_quota_and_one_rate() {
 }
 
 #[test]
-fn the_answer_shows_what_is_left_of_the_quota() {
+fn the_answer_shows_the_rest_of_the_quota() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let old = Held::make(&app, &ada, json!({ "name": "t", "quota": 20 }));
-    assert!(old.is_good());
+    assert!(old.is_valid());
     let rotated = old.rotate_by(&ada, json!({}));
     assert_eq!(rotated.body["data"]["quota_remaining"], 19, "{}", rotated.shown());
 }
 
 #[test]
-fn a_successor_that_was_revoked_or_disabled_gives_way_to_none() {
+fn a_revoked_or_disabled_successor_is_not_replaced() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     for (method, path) in [("DELETE", ""), ("POST", "/disable")] {

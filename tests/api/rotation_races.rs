@@ -1,5 +1,5 @@
-//! What must hold while rotations cross each other, revocations, and the use of what they made. Each attempt has a start
-//! and an end; what is judged is what began after an answer.
+//! Rotations that run concurrently with each other, with revocations, and with uses of their successors. Each attempt
+//! has a start and an end. The tests check what starts after an answer.
 
 use std::{
     io::{Read, Write},
@@ -60,7 +60,7 @@ fn made(answers: &[Answer]) -> Vec<&Value> {
 }
 
 #[test]
-fn of_many_rotations_of_a_token_exactly_one_wins() {
+fn exactly_one_of_many_rotations_of_a_token_succeeds() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     for _ in 0..20 {
@@ -79,7 +79,7 @@ fn of_many_rotations_of_a_token_exactly_one_wins() {
 }
 
 #[test]
-fn of_many_replacements_of_an_unused_successor_the_last_alone_is_good() {
+fn after_many_replacements_of_an_unused_successor_only_the_last_is_valid() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     for _ in 0..10 {
@@ -95,7 +95,7 @@ fn of_many_replacements_of_an_unused_successor_the_last_alone_is_good() {
 }
 
 #[test]
-fn a_successor_that_was_used_never_gives_way() {
+fn a_used_successor_is_never_replaced() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     for _ in 0..100 {
@@ -114,7 +114,7 @@ fn a_successor_that_was_used_never_gives_way() {
 }
 
 #[test]
-fn after_a_rotation_and_a_revocation_that_cross_what_was_revoked_is_refused() {
+fn after_a_concurrent_rotation_and_revocation_the_revoked_token_is_refused() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     for _ in 0..100 {
@@ -126,7 +126,8 @@ fn after_a_rotation_and_a_revocation_that_cross_what_was_revoked_is_refused() {
         assert_eq!(answers[0].status, 200);
         assert_eq!(holder(&app, &old).get("/api/user").status, 401);
         match answers[1].status {
-            // It was first: revocation ends what it names, and the successor is another token.
+            // The rotation was first. The revocation ends only the token that it names, and the successor is another
+            // token.
             201 => assert_eq!(holder(&app, &answers[1].body["data"]).get("/api/user").status, 200),
             404 => {}
             other => panic!("{other}"),
@@ -135,7 +136,7 @@ fn after_a_rotation_and_a_revocation_that_cross_what_was_revoked_is_refused() {
 }
 
 #[test]
-fn no_use_of_the_old_secret_that_starts_after_the_first_use_of_the_new_one_was_answered_succeeds() {
+fn the_old_secret_is_refused_once_the_first_use_of_the_new_one_was_answered() {
     const CHECKERS: usize = 8;
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
@@ -144,7 +145,7 @@ fn no_use_of_the_old_secret_that_starts_after_the_first_use_of_the_new_one_was_a
         let old = ada.create_token(json!({ "name": "t" }));
         let new = ada.post(&format!("{}/rotate", path(&old)), json!({})).body["data"].clone();
         let (old, new) = (holder(&app, &old), holder(&app, &new));
-        // When the first use was answered; none until then.
+        // When the first use was answered. `None` until then.
         let answered: Mutex<Option<Instant>> = Mutex::new(None);
         let start = Barrier::new(CHECKERS + 2);
         std::thread::scope(|scope| {
@@ -194,7 +195,7 @@ fn detected(owner: &Client<'_>) -> usize {
     events.iter().filter(|event| event["action"] == "token.reuse_detected").count()
 }
 
-/// A rotation by itself whose head the server has read, and which waits for its body.
+/// A rotation by the token itself. The server has read its head and waits for its body.
 struct Begun(TcpStream);
 
 impl Begun {
@@ -224,7 +225,7 @@ impl Begun {
 }
 
 #[test]
-fn of_rotations_without_a_grace_that_started_together_one_wins_and_its_token_is_good() {
+fn one_of_several_simultaneous_rotations_without_grace_succeeds_and_its_token_is_valid() {
     const BODY: &str = r#"{"grace":0}"#;
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
@@ -248,7 +249,7 @@ fn of_rotations_without_a_grace_that_started_together_one_wins_and_its_token_is_
 }
 
 #[test]
-fn what_starts_after_the_ending_and_before_its_answer_is_a_race_and_after_the_answer_a_reuse() {
+fn a_request_after_the_end_is_a_race_before_the_answer_and_a_reuse_after_it() {
     let (switch, store) = Faulty::switched_to(Fault::AnswersLate);
     let app = TestApp::with_store(&[], store);
     let ada = app.sign_in("ada");
@@ -259,7 +260,7 @@ fn what_starts_after_the_ending_and_before_its_answer_is_a_race_and_after_the_an
     let (won, lost) = std::thread::scope(|scope| {
         let winner = scope.spawn(|| old.0.post(SELF, json!({ "grace": 0 })));
         let by_owner = scope.spawn(|| ada.post(&format!("{}/rotate", path(&weak.1)), json!({ "grace": 0 })));
-        // Committed, and not answered.
+        // The rotation is committed and not yet answered.
         while old.0.get("/api/user").status == 200 || weak.0.get("/api/user").status == 200 {}
         let lost: Vec<Answer> = (0..6).map(|_| old.0.post(SELF, json!({ "grace": 0 }))).collect();
         assert_eq!(weak.0.post(SELF, json!({})).status, 401, "it may not rotate itself, in a race or not");
@@ -276,15 +277,15 @@ fn what_starts_after_the_ending_and_before_its_answer_is_a_race_and_after_the_an
     let new = holder(&app, new);
     assert_eq!(new.get("/api/user").status, 200);
     assert_eq!(detected(&ada), 0);
-    // Now that it was answered, the same is a reuse.
+    // The rotation was answered, so the same request is a reuse now.
     assert_eq!(old.0.post(SELF, json!({ "grace": 0 })).status, 401);
     assert_eq!(new.get("/api/user").status, 401, "and ends the family");
     assert_eq!(detected(&ada), 1);
 }
 
-/// By the operations alone, which say exactly when a request starts and when an ending is answered.
+/// Calls the operations directly, because they control exactly when a request starts and when an end is answered.
 #[test]
-fn a_use_that_crosses_a_rotation_is_not_noted_as_a_reuse() {
+fn a_use_during_a_rotation_is_not_recorded_as_a_reuse() {
     let app = TestApp::spawn();
     let (ada, ops) = (app.sign_in("ada"), &app.ops);
     let make = || ada.create_token(json!({ "name": "t" }))["token"].as_str().unwrap().to_owned();
@@ -322,7 +323,7 @@ fn a_use_that_crosses_a_rotation_is_not_noted_as_a_reuse() {
         assert_eq!(present(&old, Some(started)).await, 1, "it started before that use was accepted");
         assert_eq!(present(&old, None).await, 2, "and this one after");
 
-        // A successor that gives way.
+        // A successor that is replaced.
         let old = make();
         let request = RotationRequest { grace: Some(Duration::from_secs(60)), replace_unused: true, ..AT_ONCE };
         let lost = rotate(&old, request).await.unwrap().issued;
@@ -336,7 +337,7 @@ fn a_use_that_crosses_a_rotation_is_not_noted_as_a_reuse() {
 }
 
 #[test]
-fn a_rotation_that_was_accepted_before_another_one_won_has_lost_a_race() {
+fn a_rotation_that_was_accepted_before_another_one_succeeded_is_a_lost_race() {
     let app = TestApp::spawn();
     let (ada, ops) = (app.sign_in("ada"), &app.ops);
     block_on(async {
@@ -345,7 +346,7 @@ fn a_rotation_that_was_accepted_before_another_one_won_has_lost_a_race() {
             async || rotation::authenticate_for_rotation(ops, &old, Caller::default(), anonymous()).await.unwrap();
         let (first, second) = (accept().await, accept().await);
         let won = rotation::rotate_self(ops, &first, AT_ONCE, anonymous()).await.unwrap().issued;
-        // However late it goes on, its secret was good when it came.
+        // Its secret was valid when the request arrived, however late it continues.
         let lost = rotation::rotate_self(ops, &second, AT_ONCE, anonymous()).await;
         assert!(matches!(lost, Err(ops::Error::AlreadyRotated(Some(id))) if id == won.token.id), "{lost:?}");
         verification::authenticate(ops, won.plaintext.expose(), Caller::default()).await.unwrap();
@@ -357,7 +358,8 @@ fn the_first_request_of_a_new_connection_starts_with_the_connection() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let mut races = 0;
-    // A busy machine may take a second until it accepts a connection, which then says nothing. One round is enough.
+    // A busy machine may need more than a second to accept a connection, and then its start does not count. One good
+    // round is enough.
     for _ in 0..50 {
         let old = ada.create_token(json!({ "name": "t" }));
         let mut early = TcpStream::connect(app.address).unwrap();
@@ -372,7 +374,7 @@ fn the_first_request_of_a_new_connection_starts_with_the_connection() {
             early.write_all(request.as_bytes()).unwrap();
             let mut head = [0; 12];
             early.read_exact(&mut head).unwrap();
-            // The rest of the answer is short, and ends with its body's brace.
+            // The rest of the answer is short and ends with the brace of its body.
             let mut byte = [0];
             while byte != *b"}" {
                 early.read_exact(&mut byte).unwrap();

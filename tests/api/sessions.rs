@@ -1,4 +1,4 @@
-//! A person's sessions: listed, ended, and ending by themselves.
+//! Sessions: listed, ended by the user, and expired.
 
 use std::{
     io::{Read, Write},
@@ -77,7 +77,7 @@ fn sessions_are_listed_and_ended_by_their_owner() {
 }
 
 #[test]
-fn a_session_ends_when_its_life_is_over_however_much_it_is_used() {
+fn a_session_expires_even_if_it_is_used() {
     let app = TestApp::with(&[("sessions.lifetime", "3d"), ("sessions.idle_lifetime", "2d")]);
     let ada = app.sign_in("ada");
     for _ in 0..2 {
@@ -91,7 +91,7 @@ fn a_session_ends_when_its_life_is_over_however_much_it_is_used() {
 }
 
 #[test]
-fn a_session_that_is_not_used_ends_earlier() {
+fn an_idle_session_ends_earlier() {
     let app = TestApp::with(&[("sessions.lifetime", "30d"), ("sessions.idle_lifetime", "2d")]);
     let ada = app.sign_in("ada");
     let idle = app.sign_in_again("ada");
@@ -102,9 +102,9 @@ fn a_session_that_is_not_used_ends_earlier() {
     assert_eq!(ada.get("/api/v1/user/sessions").body["data"].as_array().unwrap().len(), 1);
 }
 
-/// A stolen session sends the head of a request, and the rest once its owner has ended it.
+/// A stolen session sends the head of a request, and the body after the owner has ended the session.
 #[test]
-fn a_session_that_ends_while_its_request_is_under_way_makes_and_changes_nothing() {
+fn a_session_that_ends_during_its_request_creates_and_changes_nothing() {
     let app = TestApp::with(&[("accounts.email_change", "true")]);
     let ada = app.sign_in("ada");
     let requests = [
@@ -129,12 +129,12 @@ fn a_session_that_ends_while_its_request_is_under_way_makes_and_changes_nothing(
             body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
-        // The server asks for the body once it has seen the head; a moment later the handler waits for it.
+        // The server sends 100 Continue after the head. A moment later the handler waits for the body.
         let mut interim = [0; 25];
         stream.read_exact(&mut interim).unwrap();
         assert!(interim.starts_with(b"HTTP/1.1 100"));
         stream.write_all(&body.as_bytes()[..5]).unwrap();
-        wait_until_let_in(&ada);
+        wait_until_accepted(&ada);
         assert_eq!(ada.delete("/api/v1/user/sessions").status, 200);
         stream.write_all(&body.as_bytes()[5..]).unwrap();
         let mut answer = String::new();
@@ -146,8 +146,8 @@ fn a_session_that_ends_while_its_request_is_under_way_makes_and_changes_nothing(
     app.sign_in_again("ada");
 }
 
-/// Waits until the other session's request has been let in, which its last use tells.
-fn wait_until_let_in(owner: &Client<'_>) {
+/// Waits until the guard has accepted the other session, which then has a later last use.
+fn wait_until_accepted(owner: &Client<'_>) {
     loop {
         let list = owner.get("/api/v1/user/sessions").body;
         let used = |current: bool| {

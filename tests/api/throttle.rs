@@ -1,4 +1,4 @@
-//! The brakes on guessing passwords and on tokens that replace themselves.
+//! The throttle of sign-ins, of password changes and of self-rotation.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn login(app: &TestApp, who: &str, password: &str, forwarded: Option<&str>) -> A
 }
 
 #[test]
-fn an_address_is_throttled_in_any_spelling_and_freed_when_it_said() {
+fn an_address_is_throttled_in_any_spelling_until_the_time_of_the_header() {
     let app = TestApp::with(&[("throttle.per_email_burst", "3"), ("throttle.per_email_per_minute", "2")]);
     app.user("ada");
     app.user("bob");
@@ -72,7 +72,7 @@ const OWNER: Option<&str> = Some("198.51.100.1");
 const STRANGER: Option<&str> = Some("203.0.113.7");
 
 #[test]
-fn a_strangers_guesses_keep_the_owner_from_nothing() {
+fn guesses_by_others_do_not_block_the_owner() {
     let app = TestApp::with(&[
         BEHIND_A_PROXY,
         ("throttle.per_email_burst", "10"),
@@ -88,7 +88,7 @@ fn a_strangers_guesses_keep_the_owner_from_nothing() {
     let change = |current: String| json!({ "current_password": current, "password": "a long enough new password" });
     assert_eq!(ada.put("/api/v1/user/password", change(password("ada"))).status, 200);
 
-    // Strangers everywhere reach the account's own limit; whoever is signed in is not kept out by them.
+    // Clients everywhere reach the limit of the account. A signed-in user is not blocked by them.
     for n in 0..20 {
         let from = format!("192.0.2.{n}");
         while login(&app, &email("ada"), "wrong", Some(&from)).status == 401 {}
@@ -99,7 +99,7 @@ fn a_strangers_guesses_keep_the_owner_from_nothing() {
 }
 
 #[test]
-fn guessing_the_current_password_is_throttled_by_session() {
+fn guesses_of_the_current_password_are_throttled() {
     let app = TestApp::with(&[("throttle.per_email_burst", "3"), ("throttle.per_email_per_minute", "1")]);
     let (ada, other) = (app.sign_in("ada"), app.sign_in_again("ada"));
     let guess = json!({ "current_password": "wrong", "password": "a long enough new password" });
@@ -112,7 +112,7 @@ fn guessing_the_current_password_is_throttled_by_session() {
 }
 
 #[test]
-fn signing_in_rightly_is_never_throttled_like_guessing() {
+fn successful_sign_ins_do_not_count_as_guesses() {
     let limits = ["per_email_burst", "per_email_per_minute", "per_account_burst", "per_account_per_minute"];
     let limits = limits.map(|key| (&*format!("throttle.{key}").leak(), "2"));
     let app = TestApp::with(&[&limits[..], &[("throttle.per_address_burst", "2")]].concat());
@@ -124,7 +124,7 @@ fn signing_in_rightly_is_never_throttled_like_guessing() {
 }
 
 #[test]
-fn sign_ins_that_succeed_have_a_limit_of_their_own() {
+fn successful_sign_ins_have_their_own_limit() {
     let limits = [("throttle.successes_per_account_burst", "3"), ("throttle.successes_per_account_per_minute", "1")];
     let app = TestApp::with(&limits);
     app.user("ada");
@@ -135,7 +135,7 @@ fn sign_ins_that_succeed_have_a_limit_of_their_own() {
 }
 
 #[test]
-fn what_an_outage_did_not_judge_does_not_count() {
+fn attempts_during_an_outage_do_not_count() {
     let (switch, faulty) = Faulty::switched();
     let app = TestApp::with_store(&[("throttle.per_email_burst", "2"), ("throttle.per_email_per_minute", "1")], faulty);
     let ada = app.sign_in("ada");
@@ -151,7 +151,7 @@ fn what_an_outage_did_not_judge_does_not_count() {
 }
 
 #[test]
-fn registrations_are_throttled_by_client_whatever_they_answer() {
+fn registrations_are_throttled_by_client_even_if_they_fail() {
     let app = TestApp::with(&[
         ("accounts.registration", "true"),
         ("throttle.per_address_burst", "3"),
@@ -168,7 +168,7 @@ fn registrations_are_throttled_by_client_whatever_they_answer() {
 }
 
 #[test]
-fn a_family_rotates_itself_so_often_and_slows_no_other() {
+fn self_rotations_of_a_family_are_throttled_without_slowing_others() {
     let limits = [("throttle.rotations_per_family_burst", "3"), ("throttle.rotations_per_family_per_minute", "10")];
     let app = TestApp::with(&limits);
     let ada = app.sign_in("ada");
@@ -197,7 +197,7 @@ fn a_family_rotates_itself_so_often_and_slows_no_other() {
     assert_eq!(rotate(&newest).status, 201);
 }
 
-/// Settings with which a hash takes long, and one is computed at a time.
+/// With these settings a hash takes long, and only one is computed at a time.
 const SLOW: [(&str, &str); 3] =
     [("passwords.concurrent_hashes", "1"), ("passwords.memory_kib", "65536"), ("passwords.iterations", "10")];
 
@@ -209,7 +209,7 @@ fn logins_at_once(app: &TestApp, count: usize, password: &str) -> Vec<Answer> {
 }
 
 #[test]
-fn honest_sign_ins_at_once_wait_for_each_other() {
+fn simultaneous_sign_ins_wait_for_each_other() {
     let app = TestApp::with(&[("passwords.concurrent_hashes", "1"), ("passwords.max_wait", "60s")]);
     app.user("ada");
     let statuses: Vec<u16> = logins_at_once(&app, 12, &password("ada")).iter().map(|answer| answer.status).collect();
@@ -239,7 +239,7 @@ fn a_sign_in_that_would_wait_too_long_is_503_and_does_not_count() {
 }
 
 #[test]
-fn guesses_at_once_are_no_more_than_guesses_in_turn() {
+fn simultaneous_guesses_count_like_sequential_ones() {
     let app = TestApp::with(&[
         ("passwords.concurrent_hashes", "1"),
         ("throttle.per_email_burst", "3"),

@@ -1,4 +1,4 @@
-//! When tokens end by themselves.
+//! When tokens expire.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::harness::{Client, TestApp, block_on};
 const TOKENS: &str = "/api/v1/user/api-tokens";
 
 #[test]
-fn a_token_ends_at_the_second_of_its_expiry_and_a_clock_that_steps_back_revives_nothing() {
+fn a_token_is_expired_at_the_second_of_its_expiry_and_stays_so_when_the_clock_goes_back() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let created = ada.create_token(json!({ "name": "t", "expires_at": "2024-01-15T21:00:10.5+02:00" }));
@@ -27,7 +27,7 @@ fn a_token_ends_at_the_second_of_its_expiry_and_a_clock_that_steps_back_revives_
 }
 
 #[test]
-fn an_expiry_lies_ahead_and_is_said_once() {
+fn an_expiry_must_be_in_the_future_and_given_once() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let in_days = ada.create_token(json!({ "name": "t", "expires_in_days": 90 }));
@@ -80,7 +80,7 @@ fn the_configuration_says_how_long_tokens_may_last() {
 }
 
 #[test]
-fn an_unused_token_ends_at_the_second_in_which_it_is_idle_and_each_use_moves_that() {
+fn an_unused_token_ends_when_it_is_idle_and_each_use_postpones_that() {
     let app = TestApp::with(&[("tokens.idle_lifetime", "100s")]);
     let ada = app.sign_in("ada");
     let created = [ada.create_token(json!({ "name": "used" })), ada.create_token(json!({ "name": "never used" }))];
@@ -105,7 +105,7 @@ fn an_unused_token_ends_at_the_second_in_which_it_is_idle_and_each_use_moves_tha
 }
 
 #[test]
-fn the_rule_that_ends_it_first_counts() {
+fn the_earliest_end_counts() {
     let app = TestApp::with(&[("tokens.idle_lifetime", "100s")]);
     let ada = app.sign_in("ada");
     let token = ada.create_token(json!({ "name": "t", "expires_at": "2024-01-15T19:00:50Z" }));
@@ -123,32 +123,36 @@ fn the_rule_that_ends_it_first_counts() {
 }
 
 #[test]
-fn a_token_that_ends_soon_says_so_with_every_answer() {
+fn every_answer_to_a_token_that_expires_soon_says_so() {
     let app = TestApp::with(&[("server.trusted_proxies", "127.0.0.1")]);
     let ada = app.sign_in("ada");
     let make = |body: Value| app.bearer(ada.create_token(body)["token"].as_str().unwrap());
     let token = make(json!({ "name": "t", "expires_in_days": 31 }));
     let endless = make(json!({ "name": "t" }));
-    let told = |client: &Client<'_>, path: &str| {
+    let expiry_header = |client: &Client<'_>, path: &str| {
         let answer = client.send("POST", path, Some(json!({})));
         answer.header("x-token-expires-at").map(str::to_owned)
     };
     let paths = ["/api/v1/auth/identify", TOKENS, "/api/v1/tokens/verify"];
     for path in paths {
-        assert_eq!(told(&token, path), None, "{path}: it is far away");
+        assert_eq!(expiry_header(&token, path), None, "{path}: it is far away");
     }
     app.advance(day());
     for path in paths {
-        assert_eq!(told(&token, path).as_deref(), Some("2024-02-15T19:00:00Z"), "{path}, though it is refused");
-        assert_eq!(told(&endless, path), None, "{path}");
+        assert_eq!(
+            expiry_header(&token, path).as_deref(),
+            Some("2024-02-15T19:00:00Z"),
+            "{path}, though it is refused"
+        );
+        assert_eq!(expiry_header(&endless, path), None, "{path}");
     }
-    assert_eq!(told(&ada, "/api/v1/auth/identify"), None, "a session is no token");
+    assert_eq!(expiry_header(&ada, "/api/v1/auth/identify"), None, "a session is no token");
     app.advance(30 * day());
-    assert_eq!(told(&token, "/api/v1/auth/identify"), None, "it is refused");
+    assert_eq!(expiry_header(&token, "/api/v1/auth/identify"), None, "it is refused");
 }
 
 #[test]
-fn a_proxy_is_told_too() {
+fn a_proxy_gets_the_expiry_too() {
     let policy = "[[policies]]\nname = 'app'\nrules = [{ paths = ['/**'] }]\n";
     let app = TestApp::with_file(policy, &[("server.trusted_proxies", "127.0.0.1")]);
     let ada = app.sign_in("ada");
@@ -165,7 +169,7 @@ fn a_proxy_is_told_too() {
 }
 
 #[test]
-fn what_ended_long_ago_is_deleted_and_the_first_of_a_family_last() {
+fn tokens_that_ended_long_ago_are_deleted_and_the_first_of_a_family_last() {
     let app = TestApp::with(&[("tokens.prune_after", "10d")]);
     let ada = app.sign_in("ada");
     let path = |token: &Value| format!("{TOKENS}/{}", token["id"].as_str().unwrap());
@@ -200,7 +204,7 @@ fn what_ended_long_ago_is_deleted_and_the_first_of_a_family_last() {
 }
 
 #[test]
-fn what_was_not_used_for_long_is_deleted_and_what_was_used_is_not_though_that_is_not_on_disk() {
+fn unused_tokens_are_deleted_and_those_with_an_unwritten_use_are_not() {
     let app = TestApp::with(&[("tokens.idle_lifetime", "10d"), ("tokens.prune_after", "1s")]);
     let ada = app.sign_in("ada");
     let made = |name: &str| ada.create_token(json!({ "name": name }))["token"].as_str().unwrap().to_owned();
@@ -209,8 +213,8 @@ fn what_was_not_used_for_long_is_deleted_and_what_was_used_is_not_though_that_is
     let environment = format!("/api/v1/environments/{environment}/tokens");
     assert_eq!(ada.post(&environment, json!({ "name": "of an environment" })).status, 201);
     app.advance(9 * day());
-    let is_good = || block_on(authenticate(&app.ops, &used, Caller::default())).is_ok();
-    assert!(is_good());
+    let is_valid = || block_on(authenticate(&app.ops, &used, Caller::default())).is_ok();
+    assert!(is_valid());
     let tidied = || {
         block_on(app.ops.run_maintenance()).unwrap();
         let ada = app.sign_in_again("ada");
@@ -221,5 +225,5 @@ fn what_was_not_used_for_long_is_deleted_and_what_was_used_is_not_though_that_is
     assert_eq!(tidied(), ([0, 2, 0], 1), "as far as the disk knows, none was used");
     app.advance(Duration::from_secs(1));
     assert_eq!(tidied(), ([0, 1, 0], 0));
-    assert!(is_good());
+    assert!(is_valid());
 }

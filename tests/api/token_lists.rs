@@ -13,7 +13,7 @@ fn names(list: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_list_is_paged_newest_first_and_its_cursor_is_the_owners() {
+fn a_list_is_paged_newest_first_and_a_cursor_works_for_its_owner_only() {
     let app = TestApp::spawn();
     let (ada, bob) = (app.sign_in("ada"), app.sign_in("bob"));
     for number in 0..5 {
@@ -23,7 +23,7 @@ fn a_list_is_paged_newest_first_and_its_cursor_is_the_owners() {
     let first = ada.get(&format!("{TOKENS}?limit=2")).body;
     assert_eq!(names(&first), ["t4", "t3"]);
     let cursor = first["next_cursor"].as_str().unwrap();
-    // A token made meanwhile moves no page.
+    // A token that is created in between does not shift the pages.
     ada.create_token(json!({ "name": "t5" }));
     let second = ada.get(&format!("{TOKENS}?limit=2&cursor={cursor}")).body;
     assert_eq!(names(&second), ["t2", "t1"]);
@@ -63,7 +63,7 @@ fn a_list_is_searched_and_narrowed_by_state() {
 }
 
 #[test]
-fn revoked_tokens_are_listed_with_when_and_why_and_others_as_ever() {
+fn revoked_tokens_are_listed_with_the_time_and_the_reason() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
@@ -98,7 +98,7 @@ fn revoked_tokens_are_listed_with_when_and_why_and_others_as_ever() {
 }
 
 #[test]
-fn a_use_shows_in_the_list_at_once_and_is_on_disk_after_a_stop() {
+fn a_use_is_in_the_list_at_once_and_on_disk_after_a_stop() {
     let mut app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let created = ada.create_token(json!({ "name": "t" }));

@@ -17,8 +17,8 @@ use crate::{
     ops::{self, principal::Principal},
 };
 
-/// 200 with the identity of the principal, under the names of Authelia and oauth2-proxy and under our own. All headers are
-/// set, so that the proxy replaces the ones that a client sent. Those that are not `wanted` are empty.
+/// 200 with the identity of the principal, under the names of Authelia and oauth2-proxy and under our own. All headers
+/// are set, so that the proxy replaces the ones that a client sent. Those that are not `wanted` are empty.
 pub(super) fn allow(principal: Option<&Principal>, wanted: IdentityHeaders) -> Result<Response<BoxBody>, ApiError> {
     let identity = match principal {
         Some(principal) => Identity::new(principal, wanted)?,
@@ -43,8 +43,8 @@ pub(super) fn allow(principal: Option<&Principal>, wanted: IdentityHeaders) -> R
     Ok(response)
 }
 
-/// Adds the identity of a principal whose request was refused, for the proxy's log. `X-Auth-Required` has the abilities that
-/// are needed as the items of a JSON array, so that a proxy can put them into a body of its own.
+/// Adds the identity of a principal whose request was refused, for the proxy's log. `X-Auth-Required` has the abilities
+/// that are needed as the items of a JSON array, so that a proxy can put them into a body of its own.
 pub(super) fn add_refused(headers: &mut HeaderMap, principal: &Principal, error: &ApiError) -> Result<(), ApiError> {
     let mut values = Values(BytesMut::with_capacity(128));
     headers.append(

@@ -1,12 +1,12 @@
-//! The authorization endpoints, which reverse proxies call for every request to an application. There is one endpoint for
-//! each dialect, and they decide in the same way.
+//! The authorization endpoints, which reverse proxies call for every request to an application. There is one endpoint
+//! for each dialect, and they decide in the same way.
 //!
-//! Access is granted by status 200 with an empty body and all identity headers, so that the proxy replaces the ones that a
-//! client forged. The method and the path of the forwarded request are accepted from trusted proxies only. The abilities
-//! come from the policy and never from a request.
+//! Access is granted by status 200 with an empty body and all identity headers, so that the proxy replaces the ones
+//! that a client forged. The method and the path of the forwarded request are accepted from trusted proxies only. The
+//! abilities come from the policy and never from a request.
 //!
-//! Because these requests are the most frequent ones, the envelope ([`super::wire::envelope`]) calls them directly, without
-//! the route table and its extractors.
+//! Because these requests are the most frequent ones, the envelope ([`super::wire::envelope`]) calls them directly,
+//! without the route table and its extractors.
 
 mod credential;
 mod identity_headers;
@@ -136,7 +136,8 @@ impl Dialect {
         response.into()
     }
 
-    /// The answer to a check that `policy` refused, with the challenges of the policy and the identity of the principal.
+    /// The answer to a check that `policy` refused, with the challenges of the policy and the identity of the
+    /// principal.
     fn refuse_by(&self, policy: &Policy, refusal: &Refusal) -> Response<BoxBody> {
         let mut response = self.refuse(&refusal.error);
         let challenges = policy.options().challenges;
@@ -152,8 +153,8 @@ impl Dialect {
     }
 }
 
-/// Sets one header for each challenge. Basic is first, since nginx before 1.23 passes on the first one only, and clients that
-/// use Bearer do not wait for a challenge.
+/// Sets one header for each challenge. Basic is first, since nginx before 1.23 passes on the first one only, and
+/// clients that use Bearer do not wait for a challenge.
 fn set_challenges(headers: &mut HeaderMap, challenges: Challenges) {
     let bearer = headers.get(header::WWW_AUTHENTICATE).cloned();
     headers.remove(header::WWW_AUTHENTICATE);
@@ -177,8 +178,8 @@ impl Refused {
     }
 }
 
-/// Answers a check. The second value is for the log line: the principal (`None` for a public rule), or the reason of the
-/// refusal. That one is boxed to keep the result small, because it is moved for every check and most are accepted.
+/// Answers a check. The second value is for the log line: the principal (`None` for a public rule), or the reason of
+/// the refusal. That one is boxed to keep the result small, because it is moved for every check and most are accepted.
 pub(super) async fn answer(
     state: &AppState,
     dialect: &Dialect,

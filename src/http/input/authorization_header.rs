@@ -19,7 +19,8 @@ fn bearer_token<'h>((scheme, value): (&[u8], &'h [u8])) -> Result<&'h str, ApiEr
     if scheme.eq_ignore_ascii_case(b"bearer") { token(value) } else { Err(Rejection::Missing.into()) }
 }
 
-/// The bearer token, or the password of Basic (RFC 7617). The user name may be anything. git and curl send tokens like this.
+/// The bearer token, or the password of Basic (RFC 7617). The user name may be anything. git and curl send tokens like
+/// this.
 pub(crate) fn bearer_or_basic(headers: &HeaderMap) -> Result<Cow<'_, str>, ApiError> {
     match scheme_and_value(headers)? {
         (scheme, value) if scheme.eq_ignore_ascii_case(b"basic") => {

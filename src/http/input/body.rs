@@ -73,8 +73,8 @@ impl Body {
         Form::parse(&bytes, known)
     }
 
-    /// Reads one parameter of a URL-encoded body, as the OAuth endpoints need it (RFC 7662, section 2.1). Unknown parameters
-    /// are ignored there, but the parameter itself may occur only once.
+    /// Reads one parameter of a URL-encoded body, as the OAuth endpoints need it (RFC 7662, section 2.1). Unknown
+    /// parameters are ignored there, but the parameter itself may occur only once.
     pub(crate) async fn parameter(self, name: &'static str) -> Result<String, ApiError> {
         let bytes = self.read_as(URL_ENCODED).await?;
         refuse_byte_order_mark(&bytes)?;

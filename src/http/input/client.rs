@@ -38,8 +38,8 @@ pub(crate) fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, stat
     address_or_peer(peer, forwarded(headers), &state.trusted_proxies)
 }
 
-/// The caller of a request with these headers from `peer` that starts now. If a trusted proxy does not name its client, the
-/// address is unknown: the proxy's own address must not count as the client's.
+/// The caller of a request with these headers from `peer` that starts now. If a trusted proxy does not name its client,
+/// the address is unknown: the proxy's own address must not count as the client's.
 pub(crate) fn caller<'r>(peer: Option<SocketAddr>, headers: &'r HeaderMap, state: &AppState) -> Caller<'r> {
     let address = peer.and_then(|peer| known_address(peer.ip(), forwarded(headers), &state.trusted_proxies));
     // A use location without an address is not stored, so its user agent is not needed.
@@ -62,8 +62,9 @@ fn address_or_peer(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>
     known_address(peer, forwarded, trusted).unwrap_or(peer.to_canonical())
 }
 
-/// Follows the hops from the peer towards the client while the hop that names the next one is a trusted proxy. `None` if the
-/// peer is a trusted proxy that names no client, or if a hop is malformed: clients can forge all hops before that.
+/// Follows the hops from the peer towards the client while the hop that names the next one is a trusted proxy. `None`
+/// if the peer is a trusted proxy that names no client, or if a hop is malformed: clients can forge all hops before
+/// that.
 fn known_address(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>>, trusted: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let peer = peer.to_canonical();

@@ -1,6 +1,7 @@
 //! The fields of a JSON body: checks them and collects all mistakes.
 //!
-//! Unknown fields are errors. If a misspelt field were ignored, its default would apply: "abilites" would be full access.
+//! Unknown fields are errors. If a misspelt field were ignored, its default would apply: "abilites" would be full
+//! access.
 
 use std::fmt;
 
@@ -45,8 +46,8 @@ impl Form {
         self.fields.contains_key(field)
     }
 
-    /// Refuses null for a field without which there is no restriction. Else a client whose variable is unset by mistake would
-    /// get more than it wants. `remedy` is a whole sentence.
+    /// Refuses null for a field without which there is no restriction. Else a client whose variable is unset by mistake
+    /// would get more than it wants. `remedy` is a whole sentence.
     pub(crate) fn refuse_null(&mut self, field: &str, remedy: &str) {
         if self.is_null(field) {
             self.fields.remove(field);
@@ -152,8 +153,8 @@ impl Form {
         }
     }
 
-    /// A required list of objects with the fields `known`. `read` makes a value of each. Errors name the place of a field:
-    /// `tokens.0.token`.
+    /// A required list of objects with the fields `known`. `read` makes a value of each. Errors name the place of a
+    /// field: `tokens.0.token`.
     pub(crate) fn required_forms<T>(
         &mut self,
         field: &str,

@@ -11,7 +11,8 @@ const MAX_ITEMS: u32 = 100;
 /// The parameters of a list without filters.
 pub(crate) const PARAMETERS: &[&str] = &["limit", "cursor"];
 
-/// The query of a list without filters. Its values are kept as text, so that an invalid one is answered like an invalid field.
+/// The query of a list without filters. Its values are kept as text, so that an invalid one is answered like an invalid
+/// field.
 #[derive(Deserialize)]
 pub(crate) struct PageQuery {
     pub(crate) limit: Option<String>,

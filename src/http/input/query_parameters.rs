@@ -1,7 +1,7 @@
 //! Refuses query parameters and body fields that a handler does not read.
 //!
-//! If a misspelt `?state=` were ignored, the answer would list everything. If `{"grace":0}` were ignored by a route without
-//! fields, the client would believe that it was applied. The guard among a handler's arguments runs first.
+//! If a misspelt `?state=` were ignored, the answer would list everything. If `{"grace":0}` were ignored by a route
+//! without fields, the client would believe that it was applied. The guard among a handler's arguments runs first.
 
 use std::collections::BTreeSet;
 
@@ -42,8 +42,8 @@ where
     }
 }
 
-/// Parameters in which clients of other servers send tokens (RFC 6750, section 2.3). They are ignored, so that a request
-/// that also has the header is accepted.
+/// Parameters in which clients of other servers send tokens (RFC 6750, section 2.3). They are ignored, so that a
+/// request that also has the header is accepted.
 const CREDENTIALS: [&str; 2] = ["access_token", "token"];
 
 fn refuse_unknown(query: &str, known: &[&str]) -> Result<(), ApiError> {

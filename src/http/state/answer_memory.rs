@@ -17,7 +17,8 @@ use crate::{
 
 /// What all answers together may take, in KiB.
 const TOTAL: u32 = 8 * 1024;
-/// How many answers one account may have in memory, so that a client that reads none of its answers does not block others.
+/// How many answers one account may have in memory, so that a client that reads none of its answers does not block
+/// others.
 const PER_ACCOUNT: usize = 4;
 /// The threads that serialize answers, and their `nice` value: checks have priority.
 const THREADS: usize = 2;

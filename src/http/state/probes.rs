@@ -18,8 +18,8 @@ const REPEAT_AFTER: Duration = Duration::from_secs(60);
 pub(crate) struct Probes(Mutex<[Option<(StatusCode, Instant)>; PATHS.len()]>);
 
 impl Probes {
-    /// Whether the answer to a request gets a line. The answer to a probe does if it differs from the last one, or if the
-    /// last line is old; every other answer does.
+    /// Whether the answer to a request gets a line. The answer to a probe does if it differs from the last one, or if
+    /// the last line is old; every other answer does.
     pub(crate) fn is_logged(&self, method: &Method, route: Option<&str>, status: StatusCode) -> bool {
         let is_probe =
             [Method::GET, Method::HEAD].contains(method) && (status.is_success() || status.is_server_error());

@@ -1,8 +1,8 @@
 //! Chunked request bodies that a handler does not read to their end.
 //!
 //! When the reader of a chunked body is dropped, the framework reads and discards what the client sends, without limit,
-//! before it takes the next request. If the reader is kept until the answer is sent, the framework closes the connection
-//! instead, as it does for a body with a declared length.
+//! before it takes the next request. If the reader is kept until the answer is sent, the framework closes the
+//! connection instead, as it does for a body with a declared length.
 
 use std::{
     cell::RefCell,

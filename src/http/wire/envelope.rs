@@ -103,8 +103,8 @@ where
         }
         match dialect {
             Some(dialect) => Box::pin(in_flight.check(dialect, request)),
-            // No route and no id needs an encoded character. The router would decode them, so a rule of a proxy in front
-            // of this server would see another path than the router.
+            // No route and no id needs an encoded character. The router would decode them, so a rule of a proxy in
+            // front of this server would see another path than the router.
             None if request.path().contains('%') => {
                 let refused = in_flight.refuse(&ApiError::Ops(ops::Error::NotFound), None);
                 Box::pin(ready(Ok(refused)))

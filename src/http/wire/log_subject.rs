@@ -1,5 +1,5 @@
-//! Who is named in the log line of a request that was answered with 429: its address, and the account or the token that it
-//! was for.
+//! Who is named in the log line of a request that was answered with 429: its address, and the account or the token that
+//! it was for.
 
 use actix_web::{HttpMessage, HttpRequest, web::Data};
 

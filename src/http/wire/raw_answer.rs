@@ -4,7 +4,8 @@ use super::{access_log::AccessLog, log_subject::LogSubject};
 use crate::http::{error::ApiError, headers};
 use actix_web::{ResponseError, body::MessageBody};
 
-/// The whole answer for `error`, after which the connection is closed. It has an id and a log line, as every answer has.
+/// The whole answer for `error`, after which the connection is closed. It has an id and a log line, as every answer
+/// has.
 pub(super) fn raw_answer(error: &ApiError, peer: String) -> Vec<u8> {
     let log = AccessLog::start(None);
     let mut response = error.error_response();

@@ -158,8 +158,8 @@ where
     }
 }
 
-/// Writes `answer` to a socket that the framework has left, then reads until the client closes it. If a socket is closed
-/// with unread bytes, the client may lose the answer.
+/// Writes `answer` to a socket that the framework has left, then reads until the client closes it. If a socket is
+/// closed with unread bytes, the client may lose the answer.
 async fn send(mut socket: TcpStream, answer: &[u8]) -> io::Result<()> {
     socket.write_all(answer).await?;
     socket.shutdown().await?;

@@ -1,8 +1,8 @@
-//! The state of one connection. The thread that serves it writes the state, and [`super::open`] reads it to decide which
-//! connections are closed.
+//! The state of one connection. The thread that serves it writes the state, and [`super::open`] reads it to decide
+//! which connections are closed.
 //!
-//! The atomics are loaded and stored without read-modify-write operations: only one thread writes them, and it does so for
-//! every request.
+//! The atomics are loaded and stored without read-modify-write operations: only one thread writes them, and it does so
+//! for every request.
 
 use std::{
     net::SocketAddr,
@@ -134,7 +134,8 @@ impl Connection {
         self.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string())
     }
 
-    /// Notes that `count` more bytes are passed to the framework. `is_first` says that it has parsed all bytes before them.
+    /// Notes that `count` more bytes are passed to the framework. `is_first` says that it has parsed all bytes before
+    /// them.
     pub(super) fn add_read(&self, count: usize, is_first: bool) {
         let read = self.read.load(Relaxed);
         if is_first {
@@ -162,7 +163,8 @@ impl Connection {
         self.close_request.load(Relaxed) != 0
     }
 
-    /// Whether the connection is to be closed before more is read. A request to close that no longer applies is dropped.
+    /// Whether the connection is to be closed before more is read. A request to close that no longer applies is
+    /// dropped.
     pub(super) fn must_close(&self) -> bool {
         if !self.is_closing() {
             return false;
@@ -210,9 +212,9 @@ impl Connection {
 /// A first request that arrives within this time counts as started with its connection.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// When the connection was accepted, if it was made for this request: the request is the first one and arrived at once. The
-/// client had started it by then, even if the server read it later. A connection that was opened in advance does not say
-/// when its first request started.
+/// When the connection was accepted, if it was made for this request: the request is the first one and arrived at once.
+/// The client had started it by then, even if the server read it later. A connection that was opened in advance does
+/// not say when its first request started.
 pub(crate) fn connection_start(request: &HttpRequest) -> Option<RequestStart> {
     let connection = request.conn_data::<Arc<Connection>>()?;
     let (moment, at) = connection.accepted_at;

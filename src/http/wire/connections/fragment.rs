@@ -1,8 +1,8 @@
-//! Finds a raw `#` in a request target. The framework's parser cuts it off with all that follows, but a proxy may pass it on
-//! to its application, which may read `/public/a#/../settings` as `/settings`.
+//! Finds a raw `#` in a request target. The framework's parser cuts it off with all that follows, but a proxy may pass
+//! it on to its application, which may read `/public/a#/../settings` as `/settings`.
 //!
-//! The search looks only for bytes that can mean nothing else: `#`, no space, then the end of a request line. A JSON body
-//! cannot contain them, since JSON strings have no raw line ends.
+//! The search looks only for bytes that can mean nothing else: `#`, no space, then the end of a request line. A JSON
+//! body cannot contain them, since JSON strings have no raw line ends.
 
 /// Searches the bytes of a connection, in whatever pieces they arrive.
 #[derive(Debug, Default)]

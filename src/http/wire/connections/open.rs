@@ -1,10 +1,10 @@
-//! The open connections: how many there may be, which are closed for a new one, and which are closed because their client
-//! does nothing.
+//! The open connections: how many there may be, which are closed for a new one, and which are closed because their
+//! client does nothing.
 //!
-//! The framework limits the time for the head of a connection's first request and the idle time between two requests, and
-//! nothing else. A client that sends one byte of its next request, or does not read its answers, would keep its connection
-//! for ever. So the stream that the framework reads and writes ([`super::stream`]) records what happens on each connection
-//! ([`super::connection`]), and [`Connections::close_stuck`] looks at these records.
+//! The framework limits the time for the head of a connection's first request and the idle time between two requests,
+//! and nothing else. A client that sends one byte of its next request, or does not read its answers, would keep its
+//! connection for ever. So the stream that the framework reads and writes ([`super::stream`]) records what happens on
+//! each connection ([`super::connection`]), and [`Connections::close_stuck`] looks at these records.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -40,8 +40,8 @@ struct Open {
     idle_timeout: Duration,
     /// How long a client may read nothing while an answer waits for it.
     write_timeout: Duration,
-    /// How much of a head is read. It is more than the limit, so that the answer and the log can name a request whose head
-    /// is a little too large.
+    /// How much of a head is read. It is more than the limit, so that the answer and the log can name a request whose
+    /// head is a little too large.
     head_bytes: usize,
 }
 
@@ -110,8 +110,8 @@ impl Connections {
         }
     }
 
-    /// Closes the connections that were idle longest. If none is idle, closes those whose clients are slow in the middle of
-    /// a request. Closes several at once, because all connections are looked at each time.
+    /// Closes the connections that were idle longest. If none is idle, closes those whose clients are slow in the
+    /// middle of a request. Closes several at once, because all connections are looked at each time.
     fn close_some(&self) {
         let (now, mut watched) = (Instant::now(), self.lock());
         let mut idle = Vec::new();

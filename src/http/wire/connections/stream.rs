@@ -1,9 +1,9 @@
-//! The stream of a connection as the framework reads and writes it. It reads only as much as the server can work on now, and
-//! records what happens in [`Connection`].
+//! The stream of a connection as the framework reads and writes it. It reads only as much as the server can work on
+//! now, and records what happens in [`Connection`].
 //!
-//! The framework parses all bytes that it gets and keeps the result: for a client that sends requests without waiting for
-//! answers, that is hundreds of parsed requests of 7 KB each. A header name of 64 KiB makes it panic. So it gets the bytes
-//! in small steps and none while an answer is being sent, and a head that exceeds the limit is refused here.
+//! The framework parses all bytes that it gets and keeps the result: for a client that sends requests without waiting
+//! for answers, that is hundreds of parsed requests of 7 KB each. A header name of 64 KiB makes it panic. So it gets
+//! the bytes in small steps and none while an answer is being sent, and a head that exceeds the limit is refused here.
 
 use std::{
     cell::Cell,
@@ -58,7 +58,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// The stream of `socket`. Heads of more than `limit` bytes are refused. `slot` gets the socket when this is dropped.
+    /// The stream of `socket`. Heads of more than `limit` bytes are refused. `slot` gets the socket when this is
+    /// dropped.
     pub(super) fn new(socket: TcpStream, connection: Arc<Connection>, limit: usize, slot: RemainderSlot) -> Self {
         Self {
             socket: Some(socket),
@@ -117,8 +118,8 @@ impl Stream {
     }
 }
 
-/// The number of blank lines, which is the most requests without a body that can end here. The loop has no early exit, so
-/// that it is vectorised.
+/// The number of blank lines, which is the most requests without a body that can end here. The loop has no early exit,
+/// so that it is vectorised.
 fn blank_lines(bytes: &[u8]) -> usize {
     // A count of so many bytes fits into a byte.
     const AT_ONCE: usize = 128;

@@ -1,4 +1,4 @@
-//! Tokens that are limited: from where, how fast and how often they may be used.
+//! Usage limits: allowed addresses, rate limit and quota.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -51,7 +51,7 @@ pub fn ask_from(client: &Client<'_>, endpoint: &str, address: Option<&str>) -> A
 }
 
 #[test]
-fn limits_are_shown_where_a_token_has_some() {
+fn the_limits_of_a_token_are_shown() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let created = ada.post(
@@ -113,7 +113,7 @@ fn limits_are_shown_where_a_token_has_some() {
 }
 
 #[test]
-fn a_limit_that_a_token_does_not_have_is_nowhere_shown() {
+fn a_limit_that_a_token_does_not_have_is_not_shown() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let all = ["ip_allowlist", "requests_per_minute", "quota", "quota_remaining"];
@@ -134,7 +134,7 @@ fn a_limit_that_a_token_does_not_have_is_nowhere_shown() {
 }
 
 #[test]
-fn limits_that_make_no_sense_are_refused() {
+fn invalid_limits_are_refused() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let refused = |limits: Value| {
@@ -158,7 +158,7 @@ fn limits_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn a_token_is_refused_from_elsewhere_like_any_bad_one() {
+fn a_token_that_is_used_from_elsewhere_gets_the_same_401_as_any_other() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let (here, _) = limited(&app, &ada, json!({ "ip_allowlist": ["127.0.0.0/8"] }));
@@ -170,10 +170,10 @@ fn a_token_is_refused_from_elsewhere_like_any_bad_one() {
 }
 
 #[test]
-fn behind_a_proxy_the_client_that_it_tells_of_is_judged() {
+fn behind_a_proxy_the_address_of_the_client_counts() {
     let app = behind_a_proxy();
     let ada = app.sign_in("ada");
-    // The proxy's own address is among the allowed, and passes nobody who is not told of.
+    // The proxy's own address is allowed, but a client that the proxy does not name is still refused.
     let (token, _) = limited(&app, &ada, json!({ "ip_allowlist": ["192.0.2.0/24", "127.0.0.1"] }));
     for (address, status) in [
         (Some("192.0.2.7"), 200),
@@ -191,7 +191,7 @@ fn behind_a_proxy_the_client_that_it_tells_of_is_judged() {
 }
 
 #[test]
-fn a_service_tells_the_address_or_the_token_is_refused() {
+fn verification_without_an_address_refuses_a_token_with_an_allowlist() {
     let app = TestApp::spawn();
     let (service, ada) = (introspector(&app), app.sign_in("ada"));
     let (token, _) = limited(&app, &ada, json!({ "ip_allowlist": ["192.0.2.0/24"] }));
@@ -209,7 +209,7 @@ fn a_service_tells_the_address_or_the_token_is_refused() {
 }
 
 #[test]
-fn a_quota_is_told_and_used_up_for_good() {
+fn the_rest_of_a_quota_is_shown_and_a_used_quota_stays_used() {
     let app = behind_a_proxy();
     let (service, ada) = (introspector(&app), app.sign_in("ada"));
     let (token, path) = limited(&app, &ada, json!({ "quota": 3, "ip_allowlist": ["192.0.2.0/24"] }));
@@ -240,7 +240,7 @@ fn a_quota_is_told_and_used_up_for_good() {
 }
 
 #[test]
-fn whoever_replaces_a_token_is_told_what_is_left_of_its_quota() {
+fn the_answer_to_a_rotation_shows_the_rest_of_the_quota() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let environment = ada.get("/api/user").body["current_environment_id"].as_str().unwrap().to_owned();
@@ -255,7 +255,7 @@ fn whoever_replaces_a_token_is_told_what_is_left_of_its_quota() {
 }
 
 #[test]
-fn parallel_uses_of_a_quota_or_a_rate_are_accepted_exactly_as_often_as_it_says() {
+fn parallel_uses_do_not_exceed_a_quota_or_a_rate() {
     for limits in [json!({ "quota": 150 }), json!({ "requests_per_minute": 150 })] {
         let app = TestApp::spawn();
         let ada = app.sign_in("ada");
@@ -267,7 +267,7 @@ fn parallel_uses_of_a_quota_or_a_rate_are_accepted_exactly_as_often_as_it_says()
                 let (accepted, refused) = (&accepted, &refused);
                 scope.spawn(move || {
                     for turn in 0..30 {
-                        // Records of one token come and go while it is used.
+                        // The cached record of the token is replaced while it is used.
                         if user == 0 {
                             assert_eq!(ada.patch(path, json!({ "name": format!("{turn}") })).status, 200);
                         }
@@ -284,14 +284,14 @@ fn parallel_uses_of_a_quota_or_a_rate_are_accepted_exactly_as_often_as_it_says()
     }
 }
 
-/// Two processes one after the other on one file, of which the first ends as by kill -9.
+/// Two processes use one file in turn. The first one ends as if by `kill -9`.
 #[test]
-fn a_quota_is_not_over_used_through_a_crash_and_not_lost_in_a_shutdown() {
+fn a_quota_is_not_exceeded_after_a_crash_and_not_lost_in_a_shutdown() {
     let mut app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let (token, _) = limited(&app, &ada, json!({ "quota": 80 }));
     let token = token.token.unwrap();
-    // The operations beside the server are another process as far as what they hold in memory goes.
+    // The context of the test shares no memory with the server, as if it were another process.
     let use_up = |most: usize| {
         let caller = Caller::default();
         let uses = (0..most).map(|_| block_on(verification::authenticate(&app.ops, &token, caller)));
@@ -299,8 +299,8 @@ fn a_quota_is_not_over_used_through_a_crash_and_not_lost_in_a_shutdown() {
     };
     assert_eq!(use_up(1), 1);
     let rest = (0..100).filter(|_| app.bearer(&token).get("/api/user").status == 200).count();
-    assert_eq!(rest, 70, "an eighth of it is in the memory of one that may have crashed");
-    assert_eq!(use_up(100), 9, "and it is spent there or nowhere");
+    assert_eq!(rest, 70, "an eighth of it is leased to a process that may have crashed");
+    assert_eq!(use_up(100), 9, "the lease is lost");
 
     let (token, _) = limited(&app, &ada, json!({ "quota": 80 }));
     let token = token.token.unwrap();
@@ -312,21 +312,21 @@ fn a_quota_is_not_over_used_through_a_crash_and_not_lost_in_a_shutdown() {
 }
 
 #[test]
-fn a_use_that_cannot_be_taken_from_the_quota_is_no_yes_and_no_no() {
+fn a_use_that_cannot_be_taken_from_the_quota_is_503() {
     let (switch, store) = Faulty::switched();
     let app = TestApp::with_store(&[], store);
     let ada = app.sign_in("ada");
     let (token, _) = limited(&app, &ada, json!({ "quota": 16 }));
     assert_eq!(token.get("/api/user").status, 200);
     switch.fail_writes();
-    assert_eq!(token.get("/api/user").status, 200, "it was taken before");
+    assert_eq!(token.get("/api/user").status, 200, "this use was already leased");
     assert_eq!(token.get("/api/user").status, 503);
     switch.heal();
     assert_eq!(token.get("/api/user").status, 200);
 }
 
 #[test]
-fn what_rests_is_given_back_and_the_words_tell_the_limits_apart() {
+fn unused_leases_are_returned_and_the_codes_tell_the_limits_apart() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let (token, path) = limited(&app, &ada, json!({ "quota": 80, "requests_per_minute": 2 }));
@@ -337,15 +337,15 @@ fn what_rests_is_given_back_and_the_words_tell_the_limits_apart() {
     let left = || ada.get(&path).body["data"]["quota_remaining"].clone();
     assert_eq!(left(), 70, "the other process holds a lease of ten");
     block_on(app.ops.run_maintenance()).unwrap();
-    assert_eq!(left(), 70, "and keeps it while the token is used");
+    assert_eq!(left(), 70, "it keeps the lease while the token is used");
     app.advance(Duration::from_secs(120));
     block_on(app.ops.run_maintenance()).unwrap();
     assert_eq!(left(), 78);
-    assert!(check().is_ok(), "the rate is at rest again");
+    assert!(check().is_ok(), "the rate has recovered");
 }
 
 #[test]
-fn a_lease_is_of_no_use_to_a_token_that_is_revoked() {
+fn a_revoked_token_is_refused_even_with_a_lease() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let (token, path) = limited(&app, &ada, json!({ "quota": 1000 }));

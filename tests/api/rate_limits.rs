@@ -1,4 +1,4 @@
-//! Tokens whose rate is limited: what they are told of it, and when they are taken again.
+//! Rate limits of tokens: the headers about them, and when a token is accepted again.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     harness::Answer,
-    limits::{ask_from, behind_a_proxy, limited},
+    usage_limits::{ask_from, behind_a_proxy, limited},
 };
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
@@ -17,13 +17,13 @@ fn remaining(answer: &Answer) -> (u16, Option<u32>) {
 }
 
 #[test]
-fn a_rate_is_told_used_up_and_freed_when_it_said() {
+fn a_rate_is_shown_used_up_and_recovers_at_the_time_of_the_header() {
     let app = behind_a_proxy();
     let ada = app.sign_in("ada");
     let (token, _) = limited(&app, &ada, json!({ "requests_per_minute": 3 }));
     assert_eq!(remaining(&token.get("/api/user")), (200, Some(2)));
     assert_eq!(remaining(&ask_from(&token, "auth-request", Some("192.0.2.7"))), (200, Some(1)));
-    // What it may not do counts as well.
+    // Refused uses count as well.
     assert_eq!(remaining(&token.get(TOKENS)), (403, Some(0)));
     let refused = token.get("/api/user");
     assert_snapshot!(refused.shown(), @r#"
@@ -47,11 +47,11 @@ fn a_rate_is_told_used_up_and_freed_when_it_said() {
     app.advance(Duration::from_secs(1));
     assert_eq!(remaining(&token.get("/api/user")), (200, Some(0)));
     let (plain, _) = limited(&app, &ada, json!({}));
-    assert_eq!(remaining(&plain.get("/api/user")), (200, None), "nothing is told of a token without a rate");
+    assert_eq!(remaining(&plain.get("/api/user")), (200, None), "a token without a rate limit gets no headers");
 }
 
 #[test]
-fn when_a_rate_is_whole_again_is_told_and_when_a_refused_one_is_taken_again() {
+fn the_headers_say_when_a_rate_has_recovered_and_when_to_retry() {
     let app = behind_a_proxy();
     let ada = app.sign_in("ada");
     let (token, _) = limited(&app, &ada, json!({ "requests_per_minute": 7 }));
@@ -64,9 +64,13 @@ fn when_a_rate_is_whole_again_is_told_and_when_a_refused_one_is_taken_again() {
     assert_eq!(reset(&token.get("/api/user")), (200, Some(6), Some(9)));
     assert_eq!(reset(&ask_from(&token, "forward-auth", None)), (200, Some(5), Some(18)));
     app.advance(Duration::from_secs(17));
-    assert_eq!(reset(&token.get(TOKENS)), (403, Some(5), Some(17 + 18)), "a refusal tells it as well");
+    assert_eq!(reset(&token.get(TOKENS)), (403, Some(5), Some(17 + 18)), "a refusal has the headers as well");
     app.advance(Duration::from_secs(18));
-    assert_eq!(reset(&token.get("/api/user")), (200, Some(6), Some(35 + 9)), "it was whole when it said");
+    assert_eq!(
+        reset(&token.get("/api/user")),
+        (200, Some(6), Some(35 + 9)),
+        "it has recovered at the time of the header"
+    );
     for left in (0..6).rev() {
         assert_eq!(reset(&token.get("/api/user")).1, Some(left));
     }

@@ -1,4 +1,4 @@
-//! Nothing that is sent is passed over: unknown parameters and fields are refused on every route, before anything is done.
+//! Unknown parameters and fields are refused on every route, before anything is done.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -10,10 +10,10 @@ use crate::{
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
 
-/// Routes whose callers expect that what nobody reads is passed over: OAuth says so, and probes mean nothing by it.
+/// Routes that ignore unknown parameters: OAuth requires it, and probes may send any.
 const LAX: [&str; 7] = ["/", "/api", "/api/v1/introspect", "/api/v1/revoke", "/livez", "/readyz", "/healthz"];
 
-/// Every strict route but HEAD's, which has no body to say what is wrong, with somebody who may call it.
+/// Every strict route with a client that may call it. Without HEAD, whose answers have no body that names the mistake.
 fn strict_routes<'a>(app: &'a TestApp) -> Vec<(Client<'a>, String, String)> {
     let (service, ada) = (introspector(app), app.sign_in("ada"));
     let token = app.bearer(ada.create_token(json!({ "name": "t" }))["token"].as_str().unwrap());
@@ -88,7 +88,7 @@ fn an_unknown_field_is_refused_on_every_route_with_a_body_or_without() {
 }
 
 #[test]
-fn what_takes_no_body_is_done_without_one_and_not_with_a_wrong_one() {
+fn a_route_without_fields_works_without_a_body_and_not_with_a_wrong_one() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
     let path = format!("{TOKENS}/{}", ada.create_token(json!({ "name": "t" }))["id"].as_str().unwrap());
@@ -127,7 +127,7 @@ fn what_takes_no_body_is_done_without_one_and_not_with_a_wrong_one() {
 }
 
 #[test]
-fn what_nobody_reads_is_passed_over_where_callers_expect_that() {
+fn oauth_routes_and_probes_ignore_unknown_parameters() {
     let app = TestApp::spawn();
     let service = introspector(&app);
     for path in ["/livez", "/readyz", "/healthz"] {

@@ -1,4 +1,4 @@
-//! The request of the seed document, through a real client, field by field.
+//! The main use, with a real client: sign in, create a token, use it, revoke it. Checks every field.
 
 use serde_json::json;
 

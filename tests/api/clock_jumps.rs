@@ -1,4 +1,4 @@
-//! A clock that leaps makes everything seem to have ended long ago; what is deleted then would be gone for good.
+//! After a clock jump, everything seems to have ended long ago. If pruning deleted it, it could not be restored.
 
 use std::{
     sync::{
@@ -24,10 +24,10 @@ use crate::harness::{START, TestApp, block_on};
 
 const HOUR: i64 = 60 * 60;
 const DAY: i64 = 24 * HOUR;
-/// From one turn of the housekeeping to the next.
+/// The time from one run of the housekeeping to the next.
 const TURN: u64 = 60;
 
-/// The housekeeping of a server whose clock and uptime move apart.
+/// The housekeeping of a server whose system clock and uptime differ.
 struct House<'a> {
     app: &'a TestApp,
     ctx: Context,
@@ -51,7 +51,7 @@ impl<'a> House<'a> {
         Self { app, ctx, time, uptime }
     }
 
-    /// The next turn, at which the time of day has moved by `seconds`.
+    /// The next run. The system clock has moved by `seconds` since the last one.
     fn turn(&self, seconds: i64) {
         self.time.fetch_add(seconds, Ordering::SeqCst);
         self.uptime.fetch_add(TURN, Ordering::SeqCst);
@@ -62,7 +62,7 @@ impl<'a> House<'a> {
         block_on(self.app.ops.store.token(id)).is_ok()
     }
 
-    /// How many sessions and events of the user are left.
+    /// How many sessions and events the user still has.
     fn left(&self, user: UserId) -> (usize, usize) {
         let store = &self.app.ops.store;
         let sessions =
@@ -73,7 +73,7 @@ impl<'a> House<'a> {
     }
 }
 
-/// A user with a session and a token that ends in half an hour.
+/// A user with a session and a token that expires in half an hour.
 fn made(app: &TestApp, name: &str) -> (User, TokenId) {
     let user = app.user(name);
     let token = json!({ "name": "t", "expires_at": "2024-01-15T19:30:00Z" });
@@ -82,7 +82,7 @@ fn made(app: &TestApp, name: &str) -> (User, TokenId) {
 }
 
 #[test]
-fn nothing_is_deleted_when_the_clock_leaps_and_while_it_stands_still_after_that() {
+fn nothing_is_deleted_after_a_clock_jump_nor_while_the_clock_stands_still_then() {
     let app = TestApp::spawn();
     let (user, token) = made(&app, "ada");
     let house = House::new(&app);
@@ -92,16 +92,16 @@ fn nothing_is_deleted_when_the_clock_leaps_and_while_it_stands_still_after_that(
     assert_eq!(house.left(user.id), (1, 3));
     for _ in 0..3 {
         house.turn(-10 * DAY);
-        assert!(house.has_token(token), "it was set right again");
+        assert!(house.has_token(token), "the clock was corrected");
     }
     assert_eq!(house.left(user.id), (1, 3));
-    // It was right after all, but nobody knows that yet.
+    // The new time is right, but the server cannot know that yet.
     house.turn(30 * DAY + 60);
     assert!(house.has_token(token));
 }
 
 #[test]
-fn a_time_that_stays_is_believed_a_day_after_the_leap() {
+fn a_new_time_is_trusted_a_day_after_the_jump() {
     let app = TestApp::spawn();
     let (user, token) = made(&app, "ada");
     let house = House::new(&app);
@@ -119,7 +119,7 @@ fn a_time_that_stays_is_believed_a_day_after_the_leap() {
 }
 
 #[test]
-fn an_hour_more_than_has_passed_is_no_leap() {
+fn an_hour_more_than_has_passed_is_not_a_jump() {
     let app = TestApp::spawn();
     for (leap, is_kept) in [(HOUR + 1, true), (HOUR, false)] {
         let (_, token) = made(&app, &format!("user{leap}"));
