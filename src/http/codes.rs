@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 
 use crate::ops::{StateConflict, authorization::PolicyRejection};
 
-/// Makes the enum and its table from one list, so that no code can be answered that the table does not have.
+/// Defines the enum and its table from one list, so that every code has an entry in the table.
 macro_rules! codes {
     ($($status:ident $code:ident $name:literal: $meaning:literal $remedy:literal;)+) => {
         /// What a program reads to learn why a request failed: the `code` of an answer.

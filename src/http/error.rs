@@ -181,7 +181,7 @@ impl ApiError {
         Self::MethodNotAllowed(allowed.join(", "))
     }
 
-    /// The challenge of RFC 6750, section 3, where a better credential would help.
+    /// The challenge of RFC 6750, section 3, if another credential can help.
     fn challenge(&self) -> Option<&'static str> {
         match self {
             Self::Ops(ops::Error::Rejected(Rejection::Missing) | ops::Error::SignInRefused) => {
@@ -248,7 +248,7 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let code = self.code();
         let errors = match self {
-            Self::Ops(ops::Error::Invalid(violations)) => Some(by_field(violations)),
+            Self::Ops(ops::Error::Invalid(errors)) => Some(by_field(errors)),
             _ => None,
         };
         let error = matches!(self, Self::MalformedForm(_)).then_some("invalid_request");
@@ -314,7 +314,7 @@ fn operation_message(error: &ops::Error) -> Cow<'static, str> {
         Ops::RegistrationClosed => {
             "Registration is switched off on this server. Ask its administrator for an account.".into()
         }
-        Ops::Invalid(violations) => summary(violations).into(),
+        Ops::Invalid(errors) => summary(errors).into(),
         Ops::Busy => "Too many sign-ins at once. Try again.".into(),
         Ops::ClockUnreliable(fault) => format!(
             "The server's clock is unreliable: {fault}. Until it is right, nothing is issued that carries a time. Nothing \
@@ -330,18 +330,18 @@ fn operation_message(error: &ops::Error) -> Cow<'static, str> {
     }
 }
 
-fn summary(violations: &[FieldError]) -> String {
-    let first = violations.first().map_or("The given data was invalid.", |first| &first.message);
-    match violations.len() {
+fn summary(errors: &[FieldError]) -> String {
+    let first = errors.first().map_or("The given data was invalid.", |first| &first.message);
+    match errors.len() {
         0 | 1 => first.to_owned(),
         2 => format!("{first} (and 1 more error)"),
         many => format!("{first} (and {} more errors)", many - 1),
     }
 }
 
-fn by_field(violations: &[FieldError]) -> BTreeMap<String, Vec<String>> {
+fn by_field(errors: &[FieldError]) -> BTreeMap<String, Vec<String>> {
     let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for FieldError { field, message } in violations {
+    for FieldError { field, message } in errors {
         fields.entry(field.clone()).or_default().push(message.clone());
     }
     fields

@@ -110,5 +110,5 @@ pub(super) async fn revoke_leaked(
     let credentials = form.finish(credentials)?;
     let client = source.address;
     revocation::revoke_leaked(&state.ops, &credentials, client, source.anonymous()).await?;
-    Ok(Json(MessageView { message: "Thank you. What was still good is revoked, and its owners can see why" }))
+    Ok(Json(MessageView { message: "Thank you. The valid secrets were revoked, and their owners can see why" }))
 }

@@ -260,7 +260,7 @@ fn a_reported_secret_is_revoked_and_its_owner_sees_why() {
     assert_snapshot!(first.shown(), @r#"
     200
     {
-      "message": "Thank you. What was still good is revoked, and its owners can see why"
+      "message": "Thank you. The valid secrets were revoked, and their owners can see why"
     }
     "#);
     for ended in [app.bearer(text(&found)), app.bearer(secret), session] {

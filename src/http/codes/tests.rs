@@ -18,8 +18,8 @@ fn the_document_shows_the_table() {
     let mut updated = written.clone();
     for (name, table) in [("codes", codes_table()), ("verdicts", verdicts_table())] {
         let (begin, end) = (format!("<!-- table of {name} -->\n"), format!("<!-- end of {name} -->"));
-        let (before, rest) = updated.split_once(&begin).expect("the document has a place for the table");
-        let (_, after) = rest.split_once(&end).expect("the place has an end");
+        let (before, after) = updated.split_once(&begin).expect("the document has a place for the table");
+        let (_, after) = after.split_once(&end).expect("the place has an end");
         updated = format!("{before}{begin}\n{table}\n{end}{after}");
     }
     if env::var_os("UPDATE").is_some() {
