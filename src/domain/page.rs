@@ -1,4 +1,22 @@
-//! The size of a page: at most the requested number of items, and about [`MOST_BYTES`] bytes.
+//! Pages of lists. A page has at most the requested number of items, and about [`MOST_BYTES`] bytes.
+
+/// Which page of a list to read.
+#[derive(Clone, Debug)]
+pub struct PageRequest {
+    /// The cursor of the previous page.
+    pub cursor: Option<String>,
+    /// The most items of the page.
+    pub limit: u32,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The items, newest first.
+    pub items: Vec<T>,
+    /// The cursor for the next page. `None` on the last page.
+    pub next_cursor: Option<String>,
+}
 
 /// About how many bytes the items of a page may take in an answer. Larger items make a page shorter.
 pub const MOST_BYTES: usize = 256 * 1024;

@@ -16,11 +16,7 @@ use super::{
     state::AppState,
     wire::large_answer::LargeAnswer,
 };
-use crate::{
-    domain::audit::Event,
-    ops::audit::{self, ListRequest, Page},
-    views::PageView,
-};
+use crate::{domain::audit::Event, ops::audit, views::PageView};
 
 #[derive(Serialize)]
 struct EventView {
@@ -72,9 +68,7 @@ pub(super) async fn list(
     query: Result<Query<PageQuery>, actix_web::Error>,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
-    let PageQuery { limit, cursor } = page::read(query)?;
-    let (user, request) = (signed_in.user.id, ListRequest { cursor, limit: page::limit(limit)? });
+    let (user, request) = (signed_in.user.id, page::read(query)?.request()?);
     let find = async { Ok(audit::list(&state.ops, user, request).await?) };
-    let view = |Page { events, next_cursor }: Page| PageView::new(events.into_iter().map(EventView::from), next_cursor);
-    answer.page(user.uuid(), find, view).await
+    answer.page(user.uuid(), find, |page| PageView::new(page, EventView::from)).await
 }

@@ -24,10 +24,7 @@ use crate::{
         id::{EnvironmentId, UserId},
         text::Name,
     },
-    ops::{
-        self,
-        environments::{self, ListRequest, Page},
-    },
+    ops::{self, environments},
     views::{DataView, MessageView, PageView, UserView},
 };
 
@@ -79,13 +76,9 @@ pub(super) async fn list(
     query: Result<Query<PageQuery>, actix_web::Error>,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
-    let PageQuery { limit, cursor } = page::read(query)?;
-    let request = ListRequest { cursor, limit: page::limit(limit)? };
+    let request = page::read(query)?.request()?;
     let find = async { Ok(environments::list(&state.ops, user, request).await?) };
-    let view = |Page { environments, next_cursor }: Page| {
-        PageView::new(environments.into_iter().map(EnvironmentView::from), next_cursor)
-    };
-    answer.page(user.uuid(), find, view).await
+    answer.page(user.uuid(), find, |page| PageView::new(page, EnvironmentView::from)).await
 }
 
 pub(super) async fn create(

@@ -18,10 +18,7 @@ use super::{
 };
 use crate::{
     domain::{id::SessionId, session::Session},
-    ops::{
-        self,
-        sessions::{self, ListRequest, Page},
-    },
+    ops::{self, sessions},
     views::{MessageView, PageView},
 };
 
@@ -54,13 +51,10 @@ pub(super) async fn list(
     query: Result<Query<PageQuery>, actix_web::Error>,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
-    let PageQuery { limit, cursor } = page::read(query)?;
     let (user, current) = (signed_in.user.id, signed_in.session.id);
-    let request = ListRequest { cursor, limit: page::limit(limit)? };
+    let request = page::read(query)?.request()?;
     let find = async { Ok(sessions::list(&state.ops, user, request).await?) };
-    let view = move |Page { sessions, next_cursor }: Page| {
-        PageView::without_null(sessions.into_iter().map(|session| SessionView::new(session, current)), next_cursor)
-    };
+    let view = move |page| PageView::without_null(page, |session| SessionView::new(session, current));
     answer.page(user.uuid(), find, view).await
 }
 

@@ -26,6 +26,7 @@ use crate::{
     domain::{
         ability::{Abilities, Ability},
         id::TokenId,
+        page::Page,
         text::Name,
         time::Timestamp,
         token::{IssuedToken, Token, TokenState},
@@ -35,7 +36,7 @@ use crate::{
     ops::{
         self, FieldError, revocation,
         rotation::{SuccessorsOf, successors_of},
-        tokens::{self, Expiry, ListRequest, Page, TokenDetails, TokenRequest},
+        tokens::{self, Expiry, ListRequest, TokenDetails, TokenRequest},
         usage_limits::{QuotasLeft, quotas_left},
         use_locations::last_uses,
     },
@@ -47,22 +48,21 @@ const MAX_DAYS: u64 = 36_500;
 
 /// A page with the remaining quota and the successor of each token.
 pub(super) struct FullPage {
-    page: Page,
+    page: Page<Token>,
     left: QuotasLeft,
     successors: SuccessorsOf,
 }
 
 impl FullPage {
-    pub(super) async fn of(state: &AppState, page: Page) -> Result<Self, ApiError> {
-        let left = quotas_left(&state.ops, &page.tokens).await?;
-        let successors = successors_of(&state.ops, &page.tokens).await?;
+    pub(super) async fn of(state: &AppState, page: Page<Token>) -> Result<Self, ApiError> {
+        let left = quotas_left(&state.ops, &page.items).await?;
+        let successors = successors_of(&state.ops, &page.items).await?;
         Ok(Self { page, left, successors })
     }
 
     pub(super) fn into_view(self) -> PageView<TokenView> {
-        let Self { page: Page { tokens, next_cursor }, left, successors } = self;
-        let details = |token| details(token, &left, &successors);
-        PageView::new(tokens.into_iter().map(details).map(token_view), next_cursor)
+        let Self { page, left, successors } = self;
+        PageView::new(page, |token| token_view(details(token, &left, &successors)))
     }
 }
 

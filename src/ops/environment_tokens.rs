@@ -10,7 +10,7 @@ use super::{
     error::Error,
     new_id::new_id,
     replaced,
-    tokens::{self, ListRequest, Page, TokenRequest},
+    tokens::{self, ListRequest, TokenRequest},
     usage_limits,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
         authority::Authority,
         environment::{Role, Successor},
         id::{EnvironmentId, TokenId, UserId},
+        page::Page,
         secret::{CredentialKind, Plaintext},
         text::Name,
         token::{IssuedToken, RevocationReason, Token, TokenState},
@@ -74,7 +75,7 @@ pub async fn list(
     user: UserId,
     environment: EnvironmentId,
     request: ListRequest,
-) -> Result<Page, Error> {
+) -> Result<Page<Token>, Error> {
     let (list, owner) = (List::EnvironmentTokens, environment.uuid());
     let now = ctx.clock.now();
     let (query, limit) = tokens::query(ctx, request, list, owner, now)?;

@@ -14,6 +14,7 @@ use crate::{
         audit::RequestSource,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Role},
         id::{EnvironmentId, UserId},
+        page::{Page, PageRequest},
         text::Name,
     },
     store::{Conflict, EnvironmentQuery, StoreError},
@@ -40,26 +41,8 @@ pub async fn create(
     Ok(EnvironmentAccess { environment, role: Role::Owner })
 }
 
-/// Which page of the environments to list.
-#[derive(Clone, Debug)]
-pub struct ListRequest {
-    /// The cursor of the previous page.
-    pub cursor: Option<String>,
-    /// The most items of the page.
-    pub limit: u32,
-}
-
-/// One page of environments.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// The environments, newest first.
-    pub environments: Vec<EnvironmentAccess>,
-    /// The cursor for the next page. `None` on the last page.
-    pub next_cursor: Option<String>,
-}
-
 /// Lists the environments that the user owns or is a member of, newest first.
-pub async fn list(ctx: &Context, user: UserId, request: ListRequest) -> Result<Page, Error> {
+pub async fn list(ctx: &Context, user: UserId, request: PageRequest) -> Result<Page<EnvironmentAccess>, Error> {
     let (list, whose) = (List::Environments, user.uuid());
     let before = request.cursor.map(|cursor| list.parse_id_cursor(whose, &cursor)).transpose()?;
     let query = EnvironmentQuery { before: before.map(EnvironmentId::new), limit: request.limit + 1 };
@@ -68,7 +51,7 @@ pub async fn list(ctx: &Context, user: UserId, request: ListRequest) -> Result<P
     environments.truncate(request.limit as usize);
     let last = environments.last().filter(|_| has_more);
     let next_cursor = last.map(|last| list.write_id_cursor(whose, last.environment.id.uuid()));
-    Ok(Page { environments, next_cursor })
+    Ok(Page { items: environments, next_cursor })
 }
 
 /// One environment that the user sees.

@@ -6,6 +6,7 @@ use crate::{
         account::User,
         audit::RequestSource,
         id::{SessionId, UserId},
+        page::{Page, PageRequest},
         secret::Plaintext,
         session::Session,
     },
@@ -23,26 +24,8 @@ pub struct IssuedSession {
     pub plaintext: Plaintext,
 }
 
-/// Which page of a user's sessions to list.
-#[derive(Clone, Debug)]
-pub struct ListRequest {
-    /// The cursor of the previous page.
-    pub cursor: Option<String>,
-    /// The most items of the page.
-    pub limit: u32,
-}
-
-/// One page of sessions.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// The sessions, newest first.
-    pub sessions: Vec<Session>,
-    /// The cursor for the next page. `None` on the last page.
-    pub next_cursor: Option<String>,
-}
-
 /// Lists the user's live sessions, newest first. Idle ones are left out, so a page can be short.
-pub async fn list(ctx: &Context, user: UserId, request: ListRequest) -> Result<Page, Error> {
+pub async fn list(ctx: &Context, user: UserId, request: PageRequest) -> Result<Page<Session>, Error> {
     let (list, whose, now) = (List::Sessions, user.uuid(), ctx.clock.now());
     let before = request.cursor.map(|cursor| list.parse_timed_cursor(whose, &cursor)).transpose()?;
     let before = before.map(|(at, id)| (at, SessionId::new(id)));
@@ -55,7 +38,7 @@ pub async fn list(ctx: &Context, user: UserId, request: ListRequest) -> Result<P
         session.last_used_at = ctx.uses.latest_session(session.id, session.last_used_at);
     }
     sessions.retain(|session| session.last_used_at.plus(ctx.rules.session_idle_lifetime) > now);
-    Ok(Page { sessions, next_cursor })
+    Ok(Page { items: sessions, next_cursor })
 }
 
 /// Ends one session of the user. It may be the one that sends the request.

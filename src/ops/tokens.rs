@@ -17,7 +17,7 @@ use crate::{
         audit::{Attribution, RequestSource},
         authority::Authority,
         id::{EnvironmentId, TokenId, UserId},
-        page,
+        page::{self, Page},
         secret::{CredentialKind, Plaintext},
         text::Name,
         time::Timestamp,
@@ -143,17 +143,8 @@ pub struct ListRequest {
     pub limit: u32,
 }
 
-/// One page of tokens.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// The tokens, newest first.
-    pub tokens: Vec<Token>,
-    /// The cursor for the next page. `None` on the last page.
-    pub next_cursor: Option<String>,
-}
-
 /// Lists the owner's tokens, newest first, with their latest use.
-pub async fn list(ctx: &Context, owner: UserId, request: ListRequest) -> Result<Page, Error> {
+pub async fn list(ctx: &Context, owner: UserId, request: ListRequest) -> Result<Page<Token>, Error> {
     let now = ctx.clock.now();
     let (query, limit) = query(ctx, request, List::Tokens, owner.uuid(), now)?;
     let tokens = ctx.store.tokens_of(owner, query, now).await?;
@@ -176,13 +167,13 @@ pub(super) fn query(
 }
 
 /// Makes a page of the tokens that the store returned.
-pub(super) fn page(ctx: &Context, mut tokens: Vec<Token>, limit: u32, list: List, owner: Uuid) -> Page {
+pub(super) fn page(ctx: &Context, mut tokens: Vec<Token>, limit: u32, list: List, owner: Uuid) -> Page<Token> {
     let has_more = page::cut(&mut tokens, limit as usize, Token::listed_size);
     let next_cursor = tokens.last().filter(|_| has_more).map(|last| list.write_cursor(owner, last.number));
     for token in &mut tokens {
         apply_unwritten_use(ctx, token);
     }
-    Page { tokens, next_cursor }
+    Page { items: tokens, next_cursor }
 }
 
 /// A personal token of the owner that is not revoked.

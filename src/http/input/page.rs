@@ -3,7 +3,7 @@
 use actix_web::web::Query;
 use serde::Deserialize;
 
-use crate::{http::error::ApiError, ops::FieldError};
+use crate::{domain::page::PageRequest, http::error::ApiError, ops::FieldError};
 
 /// The most items of a page, and the default of `?limit=`.
 const MAX_ITEMS: u32 = 100;
@@ -15,8 +15,14 @@ pub(crate) const PARAMETERS: &[&str] = &["limit", "cursor"];
 /// field.
 #[derive(Deserialize)]
 pub(crate) struct PageQuery {
-    pub(crate) limit: Option<String>,
-    pub(crate) cursor: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+impl PageQuery {
+    pub(crate) fn request(self) -> Result<PageRequest, ApiError> {
+        Ok(PageRequest { cursor: self.cursor, limit: limit(self.limit)? })
+    }
 }
 
 /// The parsed query of a request.
