@@ -1,4 +1,4 @@
-//! Fills a new database with users and tokens for measurements, and writes their plaintexts down.
+//! Fills a new database with users and tokens for measurements, and writes the secrets to a file.
 //!
 //! `cargo run --release --example seed -- --database F --tokens N --plaintexts OUT` makes the tokens of a thousand users,
 //! each holding `calls:read` and expiring in a year. OUT gets up to a million of them, one a line, evenly spread;

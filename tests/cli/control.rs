@@ -1,5 +1,4 @@
-//! The socket on which a server takes commands: who may use it, what it withstands, and what a command says without an
-//! answer.
+//! The control socket: who may use it, which misuse the server survives, and what a command reports if no answer arrives.
 
 use std::{
     fs,
@@ -19,7 +18,7 @@ use crate::support::place::{DEADLINE, EMAIL, PASSWORD, Place};
 const SOCKET: &str = "patd.db.sock";
 const CREATE: [&str; 6] = ["token", "create", "--user", EMAIL, "--name", "CI"];
 
-/// A configuration under which only one ability is known: what a command is told tells who carried it out.
+/// Settings that allow only one ability. The answer to a command shows whether the server or the command executed it.
 fn strict(place: &Place) -> [&'static str; 2] {
     place.write("strict.toml", "[tokens]\nabilities = ['calls:read']\n");
     ["--config", "strict.toml"]
@@ -37,10 +36,10 @@ fn connect(place: &Place) -> UnixStream {
     stream
 }
 
-/// What is answered to these bytes, until the server closes.
+/// The answer to these bytes, until the server closes the connection.
 fn answer(place: &Place, sent: &[u8]) -> String {
     let mut stream = connect(place);
-    // It may refuse before it has read all.
+    // The server may refuse before it has read everything.
     let _ = stream.write_all(sent);
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
@@ -60,7 +59,7 @@ fn the_socket_is_its_owners_alone_and_goes_with_the_server() {
     assert_eq!(server.terminate().code, Some(0));
     assert!(found().is_err());
 
-    // A server that is killed leaves it, and nobody is misled by that.
+    // A server that is killed leaves the socket. Commands must handle that.
     let server = place.serve();
     server.running.signal("KILL");
     server.running.end();
@@ -129,7 +128,7 @@ fn what_is_no_request_is_refused_without_repeating_it_and_the_server_goes_on() {
     let answer = refused("{\"protocol\":2,\"and\":\"more\"}\n{\"unheard_of\":1}\n");
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(answer, format!("{{\"failed\":{{\"other_release\":\"{version}\"}}}}\n"));
-    // Some that say nothing do not keep others out.
+    // Silent clients do not block others.
     let silent: Vec<_> = (0..20).map(|_| connect(&place)).collect();
     assert_eq!(place.run(&CREATE).code, Some(0));
     drop(silent);
@@ -137,7 +136,7 @@ fn what_is_no_request_is_refused_without_repeating_it_and_the_server_goes_on() {
     assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
 }
 
-/// A program that takes commands in a server's place: it reads one request a connection and answers with these lines.
+/// A program in place of the server: it reads one request per connection and answers with these lines.
 fn pretend(place: &Place, lines: &'static str) -> thread::JoinHandle<String> {
     let listener = UnixListener::bind(place.path(SOCKET)).unwrap();
     thread::spawn(move || {

@@ -102,7 +102,7 @@ fn nothing_stays_where_nobody_reads_the_credentials() {
 #[test]
 fn a_taken_port_is_avoided_unless_it_was_asked_for() {
     let place = Place::new();
-    // Whoever has the port, this test or another process: it is in use.
+    // The port is now in use, by this test or by another process.
     let usual = TcpListener::bind("127.0.0.1:8080");
     let (server, demo, _) = dev(&place, &[]);
     assert_ne!(demo["url"], "http://127.0.0.1:8080");

@@ -1,4 +1,4 @@
-//! `patd token` on the tokens of environments.
+//! `patd token` for environment tokens.
 
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ fn lists_hold_personal_tokens_and_those_of_environments_or_of_one_alone() {
     assert_eq!(place.run_with(&create_user("bob@example.com"), PASSWORD).code, Some(0));
     let path = format!("/api/v1/environments/{staging}/tokens");
     assert_eq!(world.server.post(&path, &world.session, &json!({ "name": "three" })).0, 201);
-    // A member sees the environment, but its tokens are its owner's.
+    // A member sees the environment, but its tokens belong to the owner.
     let users = place.run(&["user", "list", "--json"]).json_lines();
     let path = format!("/api/v1/environments/{staging}/members/{}", users[1]["id"].as_str().unwrap());
     assert_eq!(world.server.put(&path, &world.session, &json!({ "role": "viewer" })), 200);

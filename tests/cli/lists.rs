@@ -1,4 +1,4 @@
-//! `patd token list` and `patd user list`: what is in them, in which order, and how they look.
+//! `patd token list` and `patd user list`: content, order and format.
 
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;

@@ -1,4 +1,4 @@
-//! The command line through the real binary, each test in a directory of its own.
+//! Runs commands with the real binary, each test in its own directory.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 

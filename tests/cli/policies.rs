@@ -1,4 +1,4 @@
-//! `patd policy explain`: the dry run says what a proxy would be told.
+//! `patd policy explain` shows how a check of a proxy is answered.
 
 use serde_json::{Value, json};
 

@@ -55,7 +55,7 @@ fn an_empty_database_tells_how_to_make_the_first_user_and_the_command_works() {
 fn a_database_that_others_may_read_is_said_and_one_that_nobody_else_may_is_not() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::new().with_user();
-    // The server gives up behind what it says at its start.
+    // The server fails after it has written its warnings.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let said = |mode: Option<u32>| {
@@ -167,7 +167,7 @@ fn a_start_with_the_defaults_warns_of_nothing_also_where_files_are_few() {
     let line = few.stderr_line("fewer connections than server.max_connections");
     assert!(line.contains("INFO") && line.contains("open_files=500"), "{line}");
     few.stderr_line("listening on");
-    // Whoever asked for more than there are is warned.
+    // A number that was set and is not possible is warned about.
     let asked = serve_under(&Place::new().set("PATD__SERVER__MAX_CONNECTIONS", "9000"), "-n 500");
     assert!(asked.stderr_line("fewer connections").contains("WARN"));
 }

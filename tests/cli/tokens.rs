@@ -23,7 +23,7 @@ fn a_running_server_accepts_a_made_token_and_refuses_a_revoked_one_at_once() {
     let token = made.stdout.trim_end();
     assert!(token.starts_with("pat_") && !token.contains(char::is_whitespace), "{made:?}");
     assert!(!made.stderr.contains("pat_"), "{made:?}");
-    // More than once, so that the server has it in memory.
+    // Twice, so that the server has cached it.
     for _ in 0..3 {
         assert_eq!(server.get("/api/user", token), 200);
     }

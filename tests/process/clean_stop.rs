@@ -1,5 +1,4 @@
-//! After an orderly end of the last process, the database file alone is the whole database: a copy of it holds every
-//! change that was acknowledged.
+//! After a clean stop of the last process, the database file alone has every acknowledged change, so it can be copied.
 
 use std::{collections::BTreeSet, fs, io, sync::Mutex, thread, time::Duration};
 
@@ -12,13 +11,13 @@ use crate::{
     harness::{Place, Server},
 };
 
-/// Stops of a server, of which each third is forced and each third leaves connections open.
+/// How often the server is stopped. Every third stop is forced, and every third leaves connections open.
 const STOPS: usize = 60;
 const COMMANDS: usize = 40;
 const CLIENTS: usize = 4;
 const PASSWORD: &str = "a password of many words";
 
-/// Copies the database file, and nothing else, to elsewhere.
+/// Copies only the database file to another place.
 fn copy_of_the_file_alone(place: &Place) -> (TempDir, Database) {
     let log = fs::metadata(place.path("patd.db-wal")).map_or(0, |log| log.len());
     assert_eq!(log, 0, "the log still holds something");
@@ -44,7 +43,7 @@ fn sign_in(server: &Server) -> String {
     server.connect().ask("POST", LOGIN, None, Some(&body)).unwrap().data("token")
 }
 
-/// Makes tokens over several connections while the server is stopped; answers the ids of those that were acknowledged.
+/// Creates tokens over several connections while the server stops. Returns the ids of the acknowledged ones.
 fn create_while_it_stops(place: &Place, round: usize) -> BTreeSet<String> {
     let server = place.serve();
     let session = sign_in(&server);

@@ -1,4 +1,4 @@
-//! Commands beside a server that is never done writing, on a disk that is slow to sync.
+//! Commands beside a server that writes all the time on a disk that is slow to sync.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ int fsync(int file) { usleep(5000); return syscall(SYS_fsync, file); }
 int fdatasync(int file) { usleep(5000); return syscall(SYS_fdatasync, file); }
 "#;
 const REVOCATIONS: usize = 60;
-/// Enough that the next batch always waits: whoever is not in the queue finds the lock taken.
+/// Enough clients that the next batch is always waiting, so that the write lock is never free for another process.
 const CREATORS: usize = 8;
 
 fn compile(directory: &Path) -> &'static str {
@@ -44,7 +44,7 @@ fn sign_in(server: &Server) -> String {
 fn a_revocation_takes_its_turn_among_creations_and_is_exact_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let library = compile(directory.path());
-    // A command that opened the file itself would seldom find the write lock free in such a time.
+    // A command that opened the file itself would rarely get the write lock in this time.
     let busy_timeout = ("PATD__DATABASE__BUSY_TIMEOUT", "100ms");
     let place = Place::new(&[("LD_PRELOAD", library), ("PATD__TOKENS__MAX_PER_USER", "1000000"), busy_timeout]);
     let made = place.run(&["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"], PASSWORD);

@@ -1,5 +1,4 @@
-//! Clients that take a place and do nothing with it, and requests that cannot be read: others are answered meanwhile, and
-//! the log stays in its form.
+//! Idle clients and malformed requests: other clients are still answered, and log lines keep their format.
 
 use std::{
     io::{Read, Write},
@@ -14,9 +13,9 @@ use crate::{
 
 const LIVEZ: &[u8] = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// What a client gets that sends these bytes and then only reads, until the server closes or a whole answer is there.
+/// Sends the bytes and reads until the server closes the connection or a complete answer has arrived.
 fn answer(mut socket: &TcpStream, request: &[u8]) -> String {
-    // A server that has read enough may close before all is sent.
+    // The server may close the connection before everything is sent.
     let _ = socket.write_all(request);
     let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = socket.read(&mut buffer) {
@@ -140,7 +139,8 @@ fn over_long_name(length: usize) -> Vec<u8> {
     [b"GET /livez HTTP/1.1\r\nHost: x\r\n", &*vec![b'a'; length], b": b\r\n\r\n"].concat()
 }
 
-/// A name that makes the framework panic gets by with the largest limit, if it begins where a request before it ends.
+/// With the largest head limit, a header name that makes the framework panic could pass if it is in the second request of a
+/// packet.
 #[test]
 fn a_panic_is_answered_and_logged_in_the_form_of_all_lines() {
     for (format, parse) in [("text", parse_text as fn(&str) -> Line), ("json", parse_json)] {

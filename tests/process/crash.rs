@@ -1,8 +1,8 @@
-//! Nothing acknowledged is lost: the server is killed at the very moment at which an answer arrived, again and again,
-//! on one database.
+//! No acknowledged change is lost: the server is killed again and again, each time when an answer has just arrived, on one
+//! database.
 //!
-//! What was answered must hold after the next start. What was under way may have happened or not, and nothing else may
-//! be in doubt; the next start settles it, and from then on it must hold as well.
+//! After the next start, every answered change must be there. A change without an answer may have happened or not; after
+//! the next start that must not change any more.
 
 use std::{
     collections::BTreeSet,
@@ -17,14 +17,14 @@ use serde_json::json;
 use crate::harness::{Connection, Place, ProcessHandle, Server};
 
 const ROUNDS: usize = 100;
-/// Threads that each make tokens and revoke older ones.
+/// Threads that create tokens and revoke older ones.
 const WORKERS: usize = 3;
 /// The live tokens that each of them has at the beginning of a round.
 const SHARE: usize = 3;
-/// More changes than any round sees before its end.
+/// More changes than any round makes.
 const PLENTY: usize = 1000;
 
-/// Every so many rounds, all that ever ended is checked again, and not just what ended in the round before.
+/// After this many rounds, everything that ever ended is checked again, not only what ended in the last round.
 const FROM_THE_BEGINNING: usize = 10;
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
@@ -84,7 +84,7 @@ struct Token {
     plaintext: Option<String>,
 }
 
-/// Tokens, as far as answers told.
+/// The tokens as the answers described them.
 #[derive(Default)]
 struct Tokens {
     live: Vec<Token>,
@@ -96,7 +96,7 @@ struct Tokens {
     unanswered: Vec<String>,
 }
 
-/// All that the server has acknowledged, and what is in doubt.
+/// Everything that the server has acknowledged, and the changes without an answer.
 #[derive(Default)]
 struct Ledger {
     tokens: Tokens,
@@ -112,7 +112,7 @@ struct Ledger {
 }
 
 impl Ledger {
-    /// Checks everything that a client can see, and settles what was in doubt.
+    /// Checks everything that a client can see, and finds out which changes without an answer were made.
     fn verify(&mut self, server: &Server, round: usize) {
         let mut connection = server.connect();
         if round.is_multiple_of(FROM_THE_BEGINNING) {
@@ -151,7 +151,7 @@ impl Ledger {
         self.ended.extend::<Vec<_>>(ended);
     }
 
-    /// Lets several clients make changes at once until the server is killed, and notes what they were told.
+    /// Lets several clients make changes at the same time until the server is killed, and records the answers.
     fn change_until_killed(&mut self, server: &Server, round: usize) {
         let missing = (SHARE * WORKERS).saturating_sub(self.tokens.live.len());
         let mut connection = server.connect();
@@ -225,7 +225,7 @@ impl Tokens {
     }
 }
 
-/// Makes tokens and revokes the oldest of `live` in turn, until no answer comes.
+/// Creates tokens and revokes the oldest of `live` in turn, until no answer arrives.
 fn work(mut connection: Connection, trigger: &Trigger<'_>, session: &str, prefix: String, live: Vec<Token>) -> Tokens {
     let mut told = Tokens { live, ..Tokens::default() };
     for number in 0..PLENTY {
@@ -251,7 +251,7 @@ fn work(mut connection: Connection, trigger: &Trigger<'_>, session: &str, prefix
     told
 }
 
-/// Changes the password until no answer comes: the passwords that were acknowledged, and the one that was not.
+/// Changes the password until no answer arrives. Returns the acknowledged passwords and the one without an answer.
 fn change_passwords(
     mut connection: Connection,
     trigger: &Trigger<'_>,
@@ -294,7 +294,7 @@ fn sign_in(connection: &mut Connection, password: &str) -> Option<String> {
     }
 }
 
-/// What a request with this credential is answered.
+/// The answer to a request with this credential.
 fn status(connection: &mut Connection, credential: &str) -> u16 {
     connection.ask("GET", "/api/user", Some(credential), None).unwrap().status
 }

@@ -1,4 +1,4 @@
-//! A disk that fails under the running server: what is answered meanwhile, and what a power cut leaves after that.
+//! A disk that fails while the server runs: how requests are answered, and what is on the disk after a power cut.
 
 use std::{
     fs,
@@ -17,10 +17,10 @@ use crate::{
 };
 
 const PASSWORD: &str = "a password of many words";
-/// Far more than are needed for the log to be folded.
+/// Many more than are needed for a checkpoint.
 const PLENTY: usize = 5000;
 
-/// A place whose disk fails when it is told to.
+/// A place whose disk fails on request.
 struct Disk {
     place: Place,
     /// Holds the library for as long as this lives.
@@ -41,14 +41,14 @@ impl Disk {
         self.place.path(name)
     }
 
-    /// The next sync of the file fails, and what it was to bring to the disk is forgotten.
+    /// The next sync of the file fails, and the data that it should have written is lost.
     fn fail_sync(&self, name: &str) {
         fs::write(self.path(&format!("{name}.fail-sync")), "").unwrap();
     }
 
     /// Writes to the file fail with this error of the system.
     fn fail_writes(&self, name: &str, error: i32) {
-        // Whole at once, so that no write meets an empty file.
+        // Renamed into place, so that no write sees an empty file.
         fs::write(self.path("number"), error.to_string()).unwrap();
         fs::rename(self.path("number"), self.path(&format!("{name}.fail-write"))).unwrap();
     }
@@ -57,7 +57,7 @@ impl Disk {
         fs::remove_file(self.path(&format!("{name}.fail-write"))).unwrap();
     }
 
-    /// Leaves what successful syncs covered. No process may run.
+    /// Keeps only what successful syncs have written. No process may run.
     fn cut_power(&self) {
         for name in ["patd.db", "patd.db-wal"] {
             match fs::copy(self.path(&format!("{name}.disk")), self.path(name)) {

@@ -1,4 +1,4 @@
-//! A client that sends every kind of secret in every place, and keeps what it saw of each answer.
+//! A client that sends every kind of secret in every place of a request, and keeps what it received.
 
 use patd::domain::secret::{CredentialKind, Plaintext, Prefixes};
 use serde_json::{Value, json};
@@ -12,10 +12,10 @@ pub const TOKENS: &str = "/api/v1/user/api-tokens";
 pub const TOKEN: &str = "/api/v1/user/api-tokens/{id}";
 pub const LOGIN: &str = "/api/v1/auth/login";
 pub const NOBODY: &str = "-";
-/// The route of a request that no client would make: whether it has one is not the point.
+/// The route of a malformed request: it may have any route or none.
 pub const ANY: &str = "?";
 
-/// What the server is to have logged of a request.
+/// What the server must log about a request.
 pub struct Request {
     pub id: String,
     pub method: String,
@@ -37,12 +37,12 @@ impl Session {
 
 pub struct Drive<'s> {
     pub server: &'s Server,
-    /// What is neither to be logged nor to be stored.
+    /// Must neither be logged nor stored.
     pub secrets: Vec<String>,
-    /// What was given as a name or an address: it is stored by right, and not to be logged all the same.
+    /// Names and addresses: they are stored, but must not be logged.
     pub named: Vec<String>,
     pub requests: Vec<Request>,
-    /// How many more there were that were none.
+    /// How many requests were refused before they had an id.
     pub unreadable: usize,
 }
 
@@ -57,14 +57,14 @@ impl Drive<'_> {
         self.named.last().unwrap().clone()
     }
 
-    /// A credential in the right form that was never issued.
+    /// A well-formed credential that was never issued.
     pub fn unknown(&mut self, kind: CredentialKind) -> String {
         self.secrets.push(generate(kind));
         self.secrets.last().unwrap().clone()
     }
 
-    /// Sends a request on a connection of its own, and notes what is to be logged. `None` is a request that is refused
-    /// before it is one: the answer has no id then.
+    /// Sends a request on a new connection and records what must be logged. Returns `None` if the request is malformed, so
+    /// that the answer has no id.
     pub fn raw(&mut self, method: &str, route: &str, principal: &str, request: &[u8]) -> Option<Answer> {
         let answer = self.server.connect().exchange(method, request).ok();
         let id = answer.as_ref().and_then(|answer| answer.header("x-request-id")).map(str::to_owned);
@@ -77,7 +77,7 @@ impl Drive<'_> {
         Some(answer)
     }
 
-    /// A request with a JSON body by whoever has the session, or by nobody.
+    /// Sends a request with a JSON body, with a session or without a credential.
     pub fn ask(
         &mut self,
         method: &str,
@@ -163,7 +163,7 @@ impl Drive<'_> {
                 let mut body = json!({"name": "x", "expires_in_days": 1, "abilities": []});
                 body[field] = value;
                 let answer = self.ask("POST", TOKENS, TOKENS, Some(session), Some(body));
-                // A list of one word is a list of abilities, which are stored by right.
+                // A list of one word is a valid list of abilities, which are stored.
                 if answer.status == 201 {
                     self.secrets.push(answer.data("token"));
                     let ability = answer.body["data"]["abilities"][0].as_str().unwrap().to_owned();
@@ -174,7 +174,7 @@ impl Drive<'_> {
         }
     }
 
-    /// What happens to the account and its sessions; answers all the sessions that there were.
+    /// Changes the account and its sessions. Returns all sessions.
     pub fn account(&mut self, mut sessions: Vec<Session>, former: &str, password: &str) -> Vec<Session> {
         const PASSWORD: &str = "/api/v1/user/password";
         const SESSIONS: &str = "/api/v1/user/sessions";
@@ -211,7 +211,7 @@ impl Drive<'_> {
         sessions
     }
 
-    /// Every route with a secret in every place in which one could be, and nobody who may ask.
+    /// Calls every route without a valid credential, with a secret in every possible place.
     pub fn every_route(&mut self) {
         for (method, route) in patd::http::routes() {
             let method = method.as_str();
@@ -273,9 +273,9 @@ impl Drive<'_> {
     }
 }
 
-/// Those that ask for no credential.
+/// Whether the route needs no credential.
 pub fn is_open(route: &str) -> bool {
-    // A proxy's question is refused by its address before any credential is read.
+    // Checks from an address that is no trusted proxy are refused before a credential is read.
     let to_proxies = route.starts_with("/api/authz/");
     let others = [
         "/",
@@ -301,7 +301,7 @@ pub fn bytes(method: &str, target: &str, headers: &[(&str, String)], body: &str)
     (request + "\r\n" + body).into_bytes()
 }
 
-/// Text that would be a line of its own, and red, if it got into the log as it is.
+/// Text that would be a separate, red log line if it were not escaped.
 pub fn forging(secret: &str) -> String {
     format!(
         "a\r\n2026-01-01T00:00:00.000Z ERROR forged {secret}\n{{\"level\":\"error\"}}\u{1b}[31m\u{9b}31m\u{7f}\u{2028}"
@@ -313,7 +313,7 @@ pub fn generate(kind: CredentialKind) -> String {
     Plaintext::generate(kind, &prefixes).unwrap().expose().to_owned()
 }
 
-/// Random text, good for a password.
+/// Random text that is also a valid password.
 pub fn canary() -> String {
     generate(CredentialKind::Session)["ses_".len()..][..40].to_owned()
 }

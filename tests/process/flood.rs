@@ -1,5 +1,5 @@
-//! The write-ahead log under a flood of creations: it is folded into the file meanwhile, and a kill in the midst of that
-//! loses nothing either.
+//! The write-ahead log while many tokens are created: checkpoints keep it small, and a kill during a checkpoint loses
+//! nothing.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ use crate::{
 const CLIENTS: usize = 8;
 /// More than each of them makes before the log began anew.
 const PLENTY: usize = 10_000;
-/// What the log never exceeds by more than one commit.
+/// The size that the log exceeds by at most one commit.
 const BOUND: u64 = 64 << 20;
 
 #[test]
@@ -55,7 +55,7 @@ fn sign_in(server: &Server, password: &str) -> String {
     server.connect().ask("POST", LOGIN, None, Some(&body)).unwrap().data("token")
 }
 
-/// Makes tokens until the log began anew and some more were made; answers those that were acknowledged.
+/// Creates tokens until the log has restarted, and some more. Returns the acknowledged ones.
 fn create_until_killed_amid_checkpoints(place: &Place, server: &Server, session: &str) -> Vec<String> {
     let (acknowledged, killed) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let name = "x".repeat(255);
@@ -83,7 +83,7 @@ fn create_until_killed_amid_checkpoints(place: &Place, server: &Server, session:
     acknowledged.into_inner().unwrap()
 }
 
-/// How many times the log began anew: SQLite counts it in the log's head.
+/// How often the log has restarted: SQLite counts this in the header of the log.
 fn restarts(place: &Place) -> u32 {
     use std::io::Read;
     let mut head = [0; 16];

@@ -1,5 +1,5 @@
-//! A write-ahead log that was not written for the file beside it, or is not whole, is refused by every command and
-//! changed by none. The message names the log and the way out, and the way out works.
+//! Every command refuses a write-ahead log that belongs to another file or is incomplete, and does not change it. The message
+//! names the log and how to repair it, and that works.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! One server a database, by whatever name, and first commands that do not hinder each other.
+//! Only one server per database, under any name of the file; and first commands that run at the same time.
 
 use std::{
     fs,

@@ -1,7 +1,7 @@
-//! What the server and the commands write beside their answers: one line a request, and no secret, wherever it was put.
+//! The log and the messages: one line per request, and never a secret.
 //!
-//! A canary is random text that is sent in one place; after the run no twelve characters of it may be found in what was
-//! written. The search is proven on what is there by right: the ids of users and sessions in the log, names in the
+//! A canary is random text that is sent in one place. After the run, no twelve characters of it may be in what was written.
+//! To show that the search works, it also finds what must be there: ids of users and sessions in the log, and names in the
 //! database.
 
 use std::{
@@ -17,7 +17,7 @@ use crate::{
     harness::{Ended, Place},
 };
 
-/// A part of a secret that is as long as this is a secret.
+/// A part of a secret of this length counts as the secret.
 pub const TELLING: usize = 12;
 
 #[test]
@@ -149,7 +149,7 @@ fn audit(format: &'static str, parse: fn(&str) -> Line) {
     }
 }
 
-/// One line a request, with what the client saw of it, and no line that nobody meant to write.
+/// Checks that each request has one line that matches its answer, and that there are no unexpected lines.
 fn check_lines(lines: &[Line], requests: &[Request], unreadable: usize) {
     const MEANT: [&str; 9] = [
         "a connection ended early",

@@ -1,4 +1,4 @@
-//! What only a process of its own can show: what survives its death, and what it tells the world outside of its answers.
+//! Tests that need a separate process: what survives its end, its log, and how it uses the system.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 

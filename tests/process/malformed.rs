@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::drive::{ANY, Drive, LOGIN, NOBODY, bytes, forging};
 
 impl Drive<'_> {
-    /// Bodies that break every rule, where anybody may send one.
+    /// Sends malformed and invalid bodies to the routes that need no credential.
     pub fn odd_bodies(&mut self) {
         for path in [LOGIN, "/api/v1/auth/register"] {
             let known = ["name", "email", "password", "device_name"];
@@ -38,7 +38,7 @@ impl Drive<'_> {
             for body in bodies {
                 let register = path != LOGIN && body == unknown;
                 if register {
-                    // It is a good one, and its address is stored by right.
+                    // This body is valid, so its address is stored.
                     self.secrets.retain(|kept| *kept != secret);
                     self.named.push(secret.clone());
                 }
@@ -55,7 +55,7 @@ impl Drive<'_> {
         }
     }
 
-    /// Requests that no client would make.
+    /// Sends requests that no normal client sends.
     pub fn odd_requests(&mut self) {
         let secret = self.secret();
         let huge = [("X-Huge", secret.repeat(500))];
@@ -67,7 +67,7 @@ impl Drive<'_> {
         self.raw("GET", ANY, NOBODY, &bytes("GET", &format!("http://{secret}/{secret}?{secret}"), &[], ""));
         self.raw("OPTIONS", NOBODY, NOBODY, &bytes("OPTIONS", "*", &[("Origin", secret.clone())], ""));
         self.raw("DELETE", "/api/user", NOBODY, &bytes("DELETE", "/api/user", &[], &secret)).unwrap();
-        // A method may be any word, and so a token.
+        // A method may be any word, even a token.
         for method in [secret.clone(), format!("1|{}", self.unknown(CredentialKind::PersonalAccessToken))] {
             self.raw(&method, "/api/user", NOBODY, &bytes(&method, "/api/user", &[], "")).unwrap();
             self.requests.last_mut().unwrap().method = NOBODY.to_owned();

@@ -1,5 +1,4 @@
-//! Files that another program changes under the running server. SQLite has no part in it, and would go on as if nothing
-//! had happened.
+//! Files that another program changes while the server runs. SQLite itself does not notice this.
 
 use std::{fs, process::Command};
 

@@ -1,4 +1,5 @@
-//! A server that is short of memory or threads: what strangers can make it hold is bounded, and what it cannot do is 503.
+//! A server with little memory or few threads: clients can make it use only a limited amount, and what it cannot do is
+//! answered with 503.
 
 use std::{fs, io::Write, net::TcpStream, thread};
 
@@ -147,7 +148,7 @@ fn without_memory_or_threads_nothing_is_judged_and_all_heals_without_a_restart()
         assert_eq!(ask("GET", TOKENS, None).status, 200);
         assert_eq!(ask("GET", "/api/v1/user/sessions", None).status, 200);
     }
-    assert_eq!(refusals(&ask("GET", "/api/v1/user/audit", None)), 0, "nobody's password was wrong");
+    assert_eq!(refusals(&ask("GET", "/api/v1/user/audit", None)), 0, "no password was wrong");
 
     limit(&server, free);
     assert_eq!(sign_in(&server, "ada@example.com", PASSWORD).status, 201, "and no place was lost");

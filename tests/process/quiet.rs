@@ -1,4 +1,4 @@
-//! What the log says of a server that is probed, tried out and otherwise at rest.
+//! The log of a server that only answers probes and a few requests.
 
 use serde_json::json;
 

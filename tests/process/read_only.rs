@@ -1,11 +1,10 @@
-//! Files that cannot be written: the start says which and what to do, and leaves nothing behind that the next start would
-//! stumble over.
+//! Files that cannot be written: the start names them and what to do, and leaves nothing behind that disturbs the next start.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use crate::harness::{Ended, Place};
 
-/// Somebody for whom the mode of a file counts: who runs the tests, unless that is root.
+/// A user to whom file permissions apply: the user of the tests, unless that is root.
 struct Unprivileged {
     place: Place,
 }

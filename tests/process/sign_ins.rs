@@ -1,4 +1,4 @@
-//! What is remembered of failed sign-ins over a restart, and what an unknown account costs.
+//! Failed sign-ins are remembered across restarts, and unknown accounts take as much work as known ones.
 
 use std::{thread, time::Duration};
 

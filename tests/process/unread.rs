@@ -1,5 +1,5 @@
-//! Clients that ask for large answers and do not read them: what the server holds for them is bounded, and they are
-//! dropped.
+//! Clients that request large answers and do not read them: the server uses limited memory for them and closes their
+//! connections.
 
 use std::{
     io::{Read, Write},

@@ -17,7 +17,7 @@ const PASSWORD: &str = "a password of many words";
 const YEAR: i64 = 365 * 24 * 60 * 60;
 const CREATE: [&str; 6] = ["token", "create", "--user", "a@example.com", "--name", "CI"];
 
-/// A place whose clock goes wrong when it is told to. It has a user, and a token that never expires.
+/// A place whose system clock can be set wrong, with a user and a token without expiry.
 struct Clock {
     place: Place,
     token: String,

@@ -1,4 +1,4 @@
-//! What holds whatever the proxy.
+//! Checks that every proxy must pass.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::{
     world::{NAME, Token, World, furthest},
 };
 
-/// Every name under which the application learns who asks.
+/// The names of the identity headers.
 pub const IDENTITY: [&str; 10] = [
     "Remote-User",
     "Remote-Email",
@@ -26,7 +26,7 @@ pub const IDENTITY: [&str; 10] = [
     "X-Auth-Environment-Id",
 ];
 
-/// Names by which proxies tell each other what was asked for.
+/// The names of headers between proxies.
 const WORDS: [&str; 4] = ["X-Original-URI", "X-Original-Method", "X-Forwarded-Uri", "X-Forwarded-Method"];
 
 pub fn abilities_decide(kind: Kind) {
@@ -92,7 +92,7 @@ pub fn abilities_decide(kind: Kind) {
     assert!(!log.contains("s3cret") && !log.contains(secret(&reader)), "{log}");
 }
 
-/// An environment's token stands for no person, and its holder cannot say otherwise.
+/// An environment token stands for no person, and forged headers cannot change that.
 pub fn environments_are_no_persons(kind: Kind) {
     let world = World::start(kind);
     let server = &world.patd.server;
@@ -149,7 +149,7 @@ pub fn forgeries_get_nowhere(kind: Kind) {
     let names_and_credential = [&names[..], &["Authorization"]].concat();
 
     for headers in [&plain, &forged] {
-        // Apache refuses whatever could be read in two ways.
+        // Apache refuses every ambiguous path.
         let refused = kind == Kind::Apache && headers.len() == forged.len();
         for hop_by_hop in [&[][..], &IDENTITY, &names, &names_and_credential] {
             let dressed = |request: Request| request.headers(headers).hop_by_hop(hop_by_hop);
@@ -200,7 +200,7 @@ pub fn addresses_count(kind: Kind) {
             let request = Request::get("/calls/1").bearer(&token.text).headers(headers);
             request.send_from_elsewhere(world.address).status
         };
-        // Introspection has no word for the address: who is bound to one passes nowhere.
+        // Introspection does not know the client's address, so a token that allows only some addresses is always refused.
         let expected = if kind == Kind::Apache { 401 } else { 200 };
         assert_eq!((status(&client), status(&other)), (expected, 401), "{headers:?}");
     }
@@ -311,7 +311,7 @@ pub fn outages_let_nobody_through(kind: Kind) {
     std::fs::rename(&database, &away).unwrap();
     let end = Instant::now() + DEADLINE;
     while world.send(&request).status == 200 {
-        assert!(Instant::now() < end, "still a yes without a store");
+        assert!(Instant::now() < end, "still allowed without a store");
     }
     world.application.take();
     assert_outage(&world, &request);
@@ -325,7 +325,7 @@ pub fn outages_let_nobody_through(kind: Kind) {
     world.patd.server.running.signal("KILL");
     let end = Instant::now() + DEADLINE;
     while world.send(&request).status == 200 {
-        assert!(Instant::now() < end, "still a yes without patd");
+        assert!(Instant::now() < end, "still allowed without patd");
     }
     world.application.take();
     assert_outage(&world, &request);
@@ -336,7 +336,10 @@ fn assert_outage(world: &World, request: &Request) {
         let (answer, received) = world.ask(request);
         assert!(received.is_none(), "{answer:?}");
         // mod_oauth2 tells no outage from a refusal.
-        assert!(answer.status >= 500 || world.kind == Kind::Apache, "an outage is nobody's fault: {answer:?}");
+        assert!(
+            answer.status >= 500 || world.kind == Kind::Apache,
+            "an outage must not look like a wrong token: {answer:?}"
+        );
         world.await_log(&["/calls/1", &answer.status.to_string()]);
     }
 }

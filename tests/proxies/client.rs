@@ -1,4 +1,4 @@
-//! A client that sends exactly the bytes it is given.
+//! A client that sends exactly the given bytes.
 
 use std::{
     io::{BufReader, Read, Write},
@@ -125,7 +125,7 @@ impl Request {
     }
 }
 
-/// What came back; status 0 is nothing.
+/// The answer. Status 0 means that none arrived.
 #[derive(Debug, Default)]
 pub struct Answer {
     pub status: u16,

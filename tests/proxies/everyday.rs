@@ -1,5 +1,5 @@
-//! What everyday applications need of the shipped files: two of them, prefixes, large heads and bodies, WebSocket, and
-//! refusals that clients and administrators can read.
+//! What applications need from the files in `deploy/`: two applications, prefixes, large heads and bodies, WebSocket, and
+//! readable refusals.
 
 use serde_json::{Value, json};
 
@@ -199,7 +199,7 @@ pub fn refusals_say_why_and_logs_whose(kind: Kind) {
     assert_eq!(no_rule.status, 403);
     assert!(!world.log().contains(secret(&token)));
 
-    // A limit of a token is no refusal for good.
+    // A request that a usage limit refuses may succeed later.
     let limited = world.patd.token_with(&["--ability", "calls:read", "--requests-per-minute", "1"]);
     let limited = Request::get("/calls/1").bearer(&limited.text);
     assert_eq!(world.send(&limited).status, 200);

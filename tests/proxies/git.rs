@@ -55,7 +55,7 @@ fn git_server(request: &Received) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// Git without the settings and the passwords of whoever runs the tests.
+/// Git without the settings and passwords of the user who runs the tests.
 fn git() -> Command {
     let mut command = Command::new(program("git"));
     command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_TERMINAL_PROMPT", "0");

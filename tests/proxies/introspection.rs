@@ -1,4 +1,4 @@
-//! A published client of RFC 7662, Authlib, against the real thing.
+//! Authlib, a published client for RFC 7662, with the real server.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! Real proxies, each with the very file from `deploy/`, between raw sockets and an application that tells what reached
-//! it. The programs are installed by `tests/run`.
+//! Real proxies with their files from `deploy/`, between a client and an application that records what it receives. `tests/run`
+//! installs the programs.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
@@ -100,7 +100,7 @@ each_check!(traefik, Kind::Traefik);
 each_check!(envoy, Kind::Envoy);
 each_check!(apache, Kind::Apache);
 
-// httpd asks by introspection: policies are none of its business, and it takes Bearer alone.
+// Not for httpd, which uses introspection: it has no policies and accepts only Bearer tokens.
 macro_rules! each_check_of_policies {
     ($proxy:ident, $kind:expr) => {
         mod $proxy {

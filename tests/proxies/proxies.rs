@@ -1,4 +1,4 @@
-//! How each proxy is started from its file in `deploy/`, and in what they differ.
+//! How each proxy is started with its file from `deploy/`, and the differences between proxies.
 
 use std::{fs, path::PathBuf, process::Command};
 

@@ -1,4 +1,4 @@
-//! patd with a user, the application, and one proxy between: all on loopback, all ended with the test.
+//! patd with a user, the applications and one proxy, all on 127.0.0.1. They end with the test.
 
 use std::{
     fs,
@@ -162,7 +162,7 @@ pub fn deploy(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
 }
 
-/// A copy of a file of `deploy/`, with nothing else changed than each `from` to its `to`. Every `from` must be there.
+/// A copy of a file of `deploy/` with each `from` replaced by its `to`. Every `from` must be there.
 pub fn adapt(place: &Place, name: &str, changes: &[(&str, String)]) -> PathBuf {
     let mut text = fs::read_to_string(deploy(name)).unwrap();
     for (from, to) in changes {
@@ -174,7 +174,7 @@ pub fn adapt(place: &Place, name: &str, changes: &[(&str, String)]) -> PathBuf {
     copy
 }
 
-/// Where a program is; a test without it fails, since it would prove nothing.
+/// The path of a program. Fails if the program is missing, so that no check is silently skipped.
 pub fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = [environment()].into_iter().chain(std::env::split_paths(&path)).chain([PathBuf::from("/usr/sbin")]);
@@ -234,7 +234,7 @@ impl Drop for Program {
     }
 }
 
-/// Where an application ends up that decodes, folds and cuts as much as it can.
+/// The path that an application sees that decodes, normalizes and cuts as much as possible.
 pub fn furthest(target: &str) -> String {
     let behind_host = target.strip_prefix("http://").map(|rest| rest.find('/').map_or("", |at| &rest[at..]));
     let mut path = behind_host.unwrap_or(target).split(['?', '#']).next().unwrap().to_owned();

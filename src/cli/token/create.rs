@@ -25,7 +25,7 @@ pub(in crate::cli) struct Create {
     /// The name of the token
     #[arg(long)]
     name: String,
-    /// An ability of the token, such as calls:read; may be repeated [default: * (full access); none if
+    /// An ability of the token, such as calls:read; may be repeated [default: * (full access); required if
     /// tokens.require_abilities is set]
     #[arg(long = "ability", value_name = "ABILITY")]
     abilities: Vec<String>,
