@@ -1,13 +1,16 @@
-//! What the product needs of its storage, in the product's own verbs.
+//! The storage of the product, as a trait in the terms of the product.
 //!
-//! One method is one atomic change: it is on disk when it is answered `Ok`, or it did not happen, or (after
-//! [`StoreError::Unavailable`], not after [`StoreError::NotMade`]) nobody knows. No driver's type and no assumption of a single process shows here, so that
-//! another database can stand behind it. What every request asks stands apart, in [`Credentials`].
+//! Each method is one atomic change. After `Ok` it is on disk. After an error nothing has changed, except after
+//! [`StoreError::Unavailable`], when nobody knows. No type of a driver and no assumption of a single process appears here, so
+//! that another database can implement it. The look-ups of credentials, which every request needs, are a trait of their own:
+//! [`Credentials`].
 
 pub mod cache;
+mod changes;
 mod credentials;
 mod invalidation;
 mod inventory;
+mod queries;
 mod reply;
 mod rotation;
 pub mod sqlite;
@@ -15,8 +18,10 @@ pub mod sqlite;
 use std::sync::Arc;
 
 pub use self::{
+    changes::{ChangedToken, LeakReport, PasswordChange, ProfileChange, PruneBatch, RetentionCutoff, SignIn, Uses},
     credentials::{Change, CredentialSource, Credentials, Observer},
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
+    queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
     rotation::{Rotation, Successors},
 };
@@ -28,141 +33,12 @@ use crate::domain::{
     authority::Authority,
     environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
-    session::{NewSession, Session},
+    session::Session,
     text::Name,
     time::Timestamp,
-    token::{NewToken, RevocationReason, Token, TokenState},
+    token::{NewToken, RevocationReason, Token},
     use_location::UseLocation,
 };
-
-/// A change to a user's profile; what is `None` stays.
-#[derive(Clone, Debug, Default)]
-pub struct ProfileChange {
-    /// The hash that the current password was checked against, where it was asked for. If it is no longer the stored one,
-    /// or the account was disabled meanwhile: [`Conflict::CredentialsChanged`].
-    pub verified: Option<PasswordHash>,
-    /// The new name.
-    pub name: Option<Name>,
-    /// The new address.
-    pub email: Option<Email>,
-}
-
-/// A change of a password, which ends the user's sessions but the one that acts.
-#[derive(Clone, Debug)]
-pub struct PasswordChange {
-    /// The hash that the current password was checked against; `None` where an administrator asked for no password.
-    /// If it is no longer the stored one: [`Conflict::CredentialsChanged`].
-    pub verified: Option<PasswordHash>,
-    /// The hash of the new password.
-    pub password: PasswordHash,
-}
-
-/// A sign-in: a session for somebody whose password was checked.
-#[derive(Clone, Debug)]
-pub struct SignIn {
-    /// The session to store.
-    pub session: NewSession,
-    /// The hash that the password was checked against. If it is no longer the stored one, or the account was disabled
-    /// meanwhile: [`Conflict::CredentialsChanged`], and no session.
-    pub verified: PasswordHash,
-    /// The same password hashed with today's parameters, to replace the stored hash.
-    pub rehashed: Option<PasswordHash>,
-}
-
-/// What is an end long ago.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RetentionCutoff {
-    /// To have been revoked, or to have expired, by then.
-    pub ended_by: Timestamp,
-    /// Not to have been used after this, nor made; `None` where what is not used does not end.
-    pub unused_since: Option<Timestamp>,
-}
-
-/// Some of the tokens that ended long ago.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PruneBatch {
-    /// Their row numbers and their identifiers.
-    pub tokens: Vec<(i64, TokenId)>,
-    /// Where to go on: the last row number that was looked at. `None` is the end of the table.
-    pub next: Option<i64>,
-}
-
-/// Which of an owner's tokens to list, newest first.
-#[derive(Clone, Debug, Default)]
-pub struct TokenQuery {
-    /// Only those whose name holds this text, upper and lower case and all normal forms of Unicode alike
-    /// ([`text::folded`](crate::domain::text::folded)).
-    pub search: Option<String>,
-    /// Only those in this state; `None` is all but the revoked.
-    pub state: Option<TokenState>,
-    /// What was not used after this counts as expired; `None` is nothing.
-    pub idle_since: Option<Timestamp>,
-    /// Only those with a smaller row number: where the previous page ended.
-    pub before: Option<i64>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// Which of a user's sessions to list, newest first.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SessionQuery {
-    /// Only those behind the one that was made at this time and has this id: where the previous page ended.
-    pub before: Option<(Timestamp, SessionId)>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// Which of the environments that a user sees to list, newest first.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct EnvironmentQuery {
-    /// Only those with a smaller id: where the previous page ended.
-    pub before: Option<EnvironmentId>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// Which of an owner's tokens a change is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenSelection {
-    /// All of them.
-    All,
-    /// Those among these that are the owner's.
-    These(Vec<TokenId>),
-    /// Those of these families that are the owner's, also what rotation has added to them meanwhile.
-    Families(Vec<TokenId>),
-}
-
-/// Credentials whose secrets were found where they should not be, whoever owns them.
-#[derive(Clone, Debug, Default)]
-pub struct LeakReport {
-    /// Tokens.
-    pub tokens: Vec<TokenId>,
-    /// Sessions.
-    pub sessions: Vec<SessionId>,
-    /// How many secrets were reported, those that are nobody's included, where that is to be noted if nothing is left to do.
-    pub presented: Option<usize>,
-}
-
-/// A token as a change left it, with what is shown beside it. It is read in the transaction of the change, so that a
-/// committed change never answers with the error of a later read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChangedToken {
-    /// The token.
-    pub token: Token,
-    /// How many uses of its quota are taken. The whole family shares the quota. 0 if it has none.
-    pub quota_used: u32,
-    /// Its latest successor, in any state.
-    pub successor: Option<TokenId>,
-}
-
-/// Uses of tokens and sessions since the last report, each once with its latest time.
-#[derive(Clone, Debug, Default)]
-pub struct Uses {
-    /// When tokens were last used, by their row numbers.
-    pub tokens: Vec<(i64, Timestamp)>,
-    /// When sessions were last used.
-    pub sessions: Vec<(SessionId, Timestamp)>,
-}
 
 /// The storage of users, sessions, environments and tokens.
 ///

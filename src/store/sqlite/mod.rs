@@ -6,6 +6,7 @@
 
 mod attempts;
 mod audit;
+mod batch;
 mod binding;
 mod byte_locks;
 mod changes;

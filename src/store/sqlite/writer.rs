@@ -21,6 +21,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::{
+    batch::{execute, run_all, run_bare, run_in_savepoint, undo, yield_to_readers},
     binding::binder::LogBinder,
     changes::{Changes, NotifyOnDrop, PROBE_INTERVAL, Probe},
     checkpoints::Wal,
@@ -43,10 +44,6 @@ const NICE: i32 = 5;
 
 /// SQLite counts in milliseconds, so it gives up that much before a deadline.
 const SLACK: Duration = Duration::from_millis(2);
-
-/// How long a batch lets others go first. It must end long before what is kept in memory no longer counts for want of a
-/// look at what others changed.
-const YIELD_BUDGET: Duration = Duration::from_millis(50);
 
 /// How long jobs wait, and how many.
 #[derive(Clone, Copy, Debug)]
@@ -324,89 +321,6 @@ fn not_made(error: StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(why) => StoreError::NotMade(why),
         other => other,
-    }
-}
-
-/// Where the core is shared with the threads that answer, a check would else wait for as long as the system lets one
-/// thread run: a lower priority alone takes share from the writer and wakes nobody sooner. On a core that is never idle
-/// every such step costs the writer its turn, so a batch takes them only for a while `since` it began.
-fn yield_to_readers(since: Instant) {
-    if since.elapsed() < YIELD_BUDGET {
-        thread::yield_now();
-    }
-}
-
-/// What a job that ran leaves in the transaction.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Left {
-    Change,
-    Nothing,
-    /// Part of what it would have done.
-    Debris,
-}
-
-type Run = fn(&Connection, &mut dyn Job) -> Result<Left, StoreError>;
-
-/// Whether anything is to be committed; `None` when a job left what only undoing the transaction removes, `Err` when the
-/// whole transaction is lost.
-fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>], run: Run) -> Result<Option<bool>, StoreError> {
-    let mut changed = false;
-    let begun = Instant::now();
-    for job in batch {
-        yield_to_readers(begun);
-        if !job.is_abandoned() {
-            match run(connection, job.as_mut())? {
-                Left::Change => changed = true,
-                Left::Nothing => {}
-                Left::Debris => return Ok(None),
-            }
-        }
-    }
-    Ok(Some(changed))
-}
-
-fn run_bare(connection: &Connection, job: &mut dyn Job) -> Result<Left, StoreError> {
-    let before = connection.total_changes();
-    let outcome = job.run(connection);
-    expect_transaction(connection, &outcome)?;
-    Ok(match outcome {
-        Ok(()) => Left::Change,
-        // A statement that fails undoes itself.
-        Err(_) if connection.total_changes() == before => Left::Nothing,
-        Err(_) => Left::Debris,
-    })
-}
-
-fn run_in_savepoint(connection: &Connection, job: &mut dyn Job) -> Result<Left, StoreError> {
-    let execute = |sql| execute(connection, sql).map_err(|error| StoreError::Unavailable(format!("{sql}: {error}")));
-    execute("SAVEPOINT job")?;
-    let outcome = job.run(connection);
-    expect_transaction(connection, &outcome)?;
-    if outcome.is_err() {
-        execute("ROLLBACK TO job")?;
-    }
-    execute("RELEASE job")?;
-    Ok(if outcome.is_ok() { Left::Change } else { Left::Nothing })
-}
-
-/// On a full disk or an I/O error SQLite may undo the whole transaction, and with it the neighbours' work.
-fn expect_transaction(connection: &Connection, outcome: &Result<(), StoreError>) -> Result<(), StoreError> {
-    if !connection.is_autocommit() {
-        return Ok(());
-    }
-    let cause = outcome.as_ref().map_or_else(ToString::to_string, |()| "no error".into());
-    Err(StoreError::Unavailable(format!("SQLite undid the transaction: {cause}")))
-}
-
-fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute([]).map(drop)
-}
-
-fn undo(connection: &Connection) {
-    if !connection.is_autocommit()
-        && let Err(error) = execute(connection, "ROLLBACK")
-    {
-        log::error!("store: a failed transaction could not be undone: {error}");
     }
 }
 

@@ -1,5 +1,5 @@
 //! What only SQLite can do wrong: files, locks, plans, the writer's batches. The trait's own promises are in
-//! tests/store_contract.rs.
+//! tests/store_contract/main.rs.
 
 mod audit_trail;
 mod binding;
