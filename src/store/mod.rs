@@ -42,12 +42,11 @@ use crate::domain::{
 
 /// The storage of users, sessions, environments and tokens.
 ///
-/// Every method may also answer [`StoreError::NotMade`], [`StoreError::Unavailable`] or [`StoreError::Internal`]; only
-/// further errors are named.
+/// Every method can also fail with [`StoreError::NotMade`], [`StoreError::Unavailable`] or [`StoreError::Internal`]. The
+/// comments name only further errors.
 ///
-/// Whatever is told [`Attribution`] whom it is done leaves its event in the audit trail, in the same moment: both are on disk, or
-/// neither is, and what changes nothing leaves none. Where a session acts that has ended meanwhile, it answers
-/// [`Conflict::SessionEnded`], and nothing happens.
+/// A method that takes an [`Attribution`] records its audit event in the same transaction. A call that changes nothing
+/// records none. If a session acts that has ended meanwhile, the call fails with [`Conflict::SessionEnded`].
 pub trait Store: Send + Sync + 'static {
     /// Whether the store can read and write at this moment.
     fn ready(&self) -> Reply<'_, ()>;
@@ -59,43 +58,43 @@ pub trait Store: Send + Sync + 'static {
     fn user(&self, id: UserId) -> Reply<'_, User>;
     /// A user with the hash of their password. [`StoreError::NotFound`].
     fn credentials(&self, id: UserId) -> Reply<'_, UserCredentials>;
-    /// The same by canonical address; `None` where nobody has it.
+    /// The same by canonical address. `None` if no user has it.
     fn credentials_by_email(&self, email: &Email) -> Reply<'_, Option<UserCredentials>>;
     /// With which parameters the passwords of users were hashed, and of how many each: of the first `sample` users in the
     /// order of their canonical addresses.
     fn hash_parameters(&self, sample: u32) -> Reply<'_, Vec<(HashParameters, u64)>>;
     /// Up to `limit` users in the order of their ids (oldest first), from behind `after`.
     fn users(&self, after: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>>;
-    /// Reads all users that are asked for in one go and hands them to `each`, some at a time. It takes the same memory
-    /// however many they are, and no connection of other reads.
+    /// Reads all matching users in one read and passes them to `each` in batches. The memory it takes does not depend on
+    /// their number, and it uses no connection of other reads.
     fn each_user(&self, inventory: UserInventory, each: EachUser) -> Reply<'_, ()>;
     /// Changes name or address. [`StoreError::NotFound`], [`Conflict::EmailTaken`], [`Conflict::CredentialsChanged`].
     fn change_profile(&self, id: UserId, change: ProfileChange, by: Attribution) -> Reply<'_, User>;
     /// Changes a password and ends the user's sessions but the one that acts.
     /// [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
     fn change_password(&self, id: UserId, change: PasswordChange, by: Attribution) -> Reply<'_, ()>;
-    /// Disables a user from now on and ends their sessions; a second time changes nothing. [`StoreError::NotFound`].
+    /// Disables a user and ends their sessions. A second call changes nothing. [`StoreError::NotFound`].
     fn disable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User>;
-    /// Enables a user; where they are enabled, nothing changes. [`StoreError::NotFound`].
+    /// Enables a user. An enabled user is not changed. [`StoreError::NotFound`].
     fn enable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User>;
 
-    /// Signs somebody in. [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
+    /// Signs a user in. [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
     fn sign_in(&self, sign_in: SignIn, by: Attribution) -> Reply<'_, ()>;
     /// The user's sessions that have not passed `expires_at` by `now`, paged.
     fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Reply<'_, Vec<Session>>;
     /// Ends a session of the user. [`StoreError::NotFound`].
     fn end_session(&self, user: UserId, id: SessionId, by: Attribution) -> Reply<'_, ()>;
-    /// Ends the user's sessions but `keep`; answers how many.
+    /// Ends the user's sessions except `keep`. Returns how many.
     fn end_other_sessions(&self, user: UserId, keep: SessionId, by: Attribution) -> Reply<'_, u64>;
 
     /// Adds an environment. [`StoreError::NotFound`] where the owner does not exist or is disabled,
     /// [`Conflict::TooManyEnvironments`].
     fn add_environment(&self, environment: Environment, by: Attribution) -> Reply<'_, ()>;
-    /// The owner of an environment, whoever asks. [`StoreError::NotFound`].
+    /// The owner of an environment, without a check of rights. [`StoreError::NotFound`].
     fn environment_owner(&self, id: EnvironmentId) -> Reply<'_, UserId>;
-    /// An environment as the user sees it. [`StoreError::NotFound`] where they do not.
+    /// An environment as the user sees it. [`StoreError::NotFound`] if they do not see it.
     fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, EnvironmentAccess>;
-    /// The environments that are the user's or shared with them.
+    /// The environments that the user owns or is a member of.
     fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<EnvironmentAccess>>;
     /// Makes an environment that the user sees their current one. [`StoreError::NotFound`].
     fn set_current_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> Reply<'_, User>;
@@ -107,10 +106,10 @@ pub trait Store: Send + Sync + 'static {
         name: Name,
         by: Attribution,
     ) -> Reply<'_, EnvironmentAccess>;
-    /// Deletes an environment and its tokens, as the owner. Whoever worked in it is back in their default one.
+    /// Deletes an environment and its tokens, as the owner. Users who had selected it get their default one.
     /// [`StoreError::NotFound`], [`Conflict::RoleRequired`], [`Conflict::DefaultEnvironment`].
     fn delete_environment(&self, user: UserId, id: EnvironmentId, by: Attribution) -> Reply<'_, ()>;
-    /// With whom an environment is shared, longest first, for the owner alone.
+    /// The members of an environment, oldest first. Only for its owner.
     /// [`StoreError::NotFound`], [`Conflict::RoleRequired`].
     fn members_of(&self, user: UserId, id: EnvironmentId) -> Reply<'_, Vec<Member>>;
     /// Shares an environment with somebody, or gives them another role, as the owner. [`StoreError::NotFound`] where the
@@ -168,9 +167,9 @@ pub trait Store: Send + Sync + 'static {
     /// [`Conflict::TooManyTokens`] where the owner has `max_live` tokens that are neither revoked nor expired at its
     /// `created_at`.
     fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token>;
-    /// A token that is not revoked, of whatever kind, whoever owns it. [`StoreError::NotFound`].
+    /// A token of any kind that is not revoked, without a check of rights. [`StoreError::NotFound`].
     fn token(&self, id: TokenId) -> Reply<'_, Token>;
-    /// The same, also where it is revoked. [`StoreError::NotFound`].
+    /// The same, also if it is revoked. [`StoreError::NotFound`].
     fn token_in_any_state(&self, id: TokenId) -> Reply<'_, Token>;
     /// When the token with this row number was last used, of whatever kind it is. [`StoreError::NotFound`].
     fn last_use_of(&self, number: i64) -> Reply<'_, Option<Timestamp>>;
@@ -241,23 +240,23 @@ pub trait Store: Send + Sync + 'static {
     /// Takes uses of a token's quota, as many as [`limits::lease`](crate::domain::usage_limits::lease) says of what is left;
     /// answers how many: none where it is used up. [`StoreError::NotFound`] where it is revoked, or has no quota.
     fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32>;
-    /// Gives back uses that were taken and not made.
+    /// Returns reserved uses that were not spent.
     fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()>;
-    /// How many uses of their quotas were taken, of those tokens among `ids` that have one.
+    /// How many uses of their quotas are reserved or spent, for those of the tokens that have a quota.
     fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>>;
 
-    /// Notes in the audit trail what was refused, and so changed nothing that would be noted by itself.
+    /// Records a refusal in the audit trail.
     fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()>;
     /// The events of the user's trail before `before`, newest first, at most `limit`.
     fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
-    /// Deletes some of the events from before that time, the oldest first; answers how many. Nothing else deletes one.
+    /// Deletes some of the events before that time, the oldest first. Returns how many. Nothing else deletes events.
     fn prune_events(&self, before: Timestamp) -> Reply<'_, u64>;
 
-    /// The counters of attempts that were remembered, and the key by which they are known.
+    /// The saved attempt counters, and the key of their digests.
     fn saved_attempts(&self) -> Reply<'_, SavedAttempts>;
-    /// Remembers counters of attempts, each instead of what was remembered of it. It leaves no event.
+    /// Saves attempt counters. Each replaces its saved value. It records no event.
     fn save_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()>;
-    /// Forgets the counters that were at rest by then; answers how many.
+    /// Deletes the counters that were at rest by then. Returns how many.
     fn delete_rested_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64>;
 
     /// The latest time that the store knows to have been: the one that was recorded last, or that of a later event. `None`
@@ -267,18 +266,18 @@ pub trait Store: Send + Sync + 'static {
     /// them does no harm. It leaves no event.
     fn record_time(&self, now: Timestamp) -> Reply<'_, ()>;
 
-    /// Notes uses; a time never moves back, what is gone is passed over.
+    /// Records uses. A time never moves back. Deleted tokens and sessions are ignored.
     fn record_uses(&self, uses: Uses) -> Reply<'_, ()>;
     /// Notes from where tokens were used, and forgets all but the latest [`UseLocation::KEPT`] of each; what is gone is
     /// passed over.
     fn record_locations(&self, origins: Vec<(TokenId, UseLocation)>) -> Reply<'_, ()>;
-    /// From where a token was used, the latest first.
+    /// The use locations of a token, latest first.
     fn locations_of(&self, id: TokenId) -> Reply<'_, Vec<UseLocation>>;
     /// Deletes the sessions that passed `expires_at` by `now`; answers how many. What has ended by itself leaves no event.
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
 
-    /// Completes the writes that were asked for, brings all that was ever written to where a copy finds it, and takes no
-    /// write from then on. For the end of a process; a store that is dropped does the same.
+    /// Completes the queued writes, checkpoints all of them into the database file, and refuses later writes. For the end of
+    /// a process. Dropping a store does the same.
     fn close(&self) -> Reply<'_, ()>;
 }
 

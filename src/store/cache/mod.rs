@@ -1,17 +1,16 @@
-//! A store with a memory: it keeps the *records* that look-ups by secret answered, and that there are none.
+//! A cache of the *records* that look-ups by secret return, and of secrets that are unknown.
 //!
-//! Never a verdict: expiry, abilities and the owner's state are judged at each use. A record is served only while it is
-//! what the store would answer. Three things see to that:
+//! It never caches a decision: expiry, abilities and the owner's state are checked at each use. A record is served only
+//! while the store would return the same. Three rules ensure that:
 //!
-//! 1. Every change is told of by the store that makes it ([`CredentialSource::observe`]), once it can be read and before its answer,
-//!    whoever asked for it and whether they still wait. [`epochs`] then voids what was read before, be it in the cache
-//!    or still on its way into it. No write can go round this, since the store itself tells.
-//! 2. What others change, past this store, is told of as well; and where that may be more than a tenth of a second late,
-//!    the store does not vouch ([`CredentialSource::is_coherent`]), and every look-up is the store's.
-//! 3. A look-up that fails is kept nowhere.
+//! 1. The store reports every change ([`CredentialSource::observe`]) after the change can be read and before it is
+//!    answered, also if the caller has gone. [`epochs`] then invalidates what was read before, in the cache or on its way
+//!    into it. No write can bypass this, because the store itself reports it.
+//! 2. Changes by other processes are reported too. While such a report may be more than 100 ms late, the store is not
+//!    coherent ([`CredentialSource::is_coherent`]), and every look-up goes to the store.
+//! 3. A failed look-up is not cached.
 //!
-//! Memory is bounded by [`Capacity`]; beyond it, the records that are asked for least are forgotten, and what is
-//! forgotten is looked up again.
+//! [`Capacity`] bounds the memory. Beyond it, the least used records are evicted and looked up again.
 
 mod epochs;
 mod singleflight;
@@ -24,14 +23,14 @@ use self::{epochs::Epochs, singleflight::Calls};
 use super::{Backend, Change, CredentialSource, Credentials, Reply, Store, StoreError};
 use crate::domain::{secret::TokenHash, session::SessionRecord, token::TokenRecord};
 
-/// How much is kept.
+/// The size of the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
-    /// Tokens, with their owners.
+    /// How many tokens, with their owners.
     pub tokens: usize,
-    /// Sessions, with their persons.
+    /// How many sessions, with their users.
     pub sessions: usize,
-    /// Secrets that no token has, and as many that no session has.
+    /// How many unknown token secrets, and as many unknown session secrets.
     pub unknown: usize,
 }
 
@@ -71,7 +70,7 @@ impl CredentialCache {
         hash: &TokenHash,
         ask: Ask<'s, R>,
     ) -> Reply<'s, Option<Arc<R>>> {
-        // The store vouches for what it told until then, so it is asked before the epochs are.
+        // First, because coherence covers only what was reported before this call.
         if self.source.is_coherent()
             && let Some(found) = cache.find(hash, &self.epochs)
         {
@@ -79,14 +78,14 @@ impl CredentialCache {
         }
         let since = self.epochs.now();
         match ask(&*self.source, hash) {
-            // A look-up that is answered in place is over before another could join it.
+            // Answered in place, so no other look-up could have joined it.
             Reply::Ready(answer) => {
                 if let Some(Ok(found)) = &answer {
                     cache.keep(*hash, found, since);
                 }
                 Reply::Ready(answer)
             }
-            // Nothing has begun yet: a future does nothing before it is polled.
+            // Nothing has started yet: a future does nothing before it is polled.
             pending => Reply::Pending(Box::pin(self.look_up_together(cache, *hash, since, pending, ask))),
         }
     }
@@ -107,7 +106,7 @@ impl CredentialCache {
         });
         let found = answer.await.clone()?;
         let since = waiter.call.since;
-        // Somebody else's look-up may have begun before a change that was answered before this one began.
+        // Another caller's look-up may have started before a change that was answered before this look-up started.
         if is_own || self.source.is_coherent() && R::is_current(found.as_deref(), &hash, since, &self.epochs) {
             cache.keep(hash, &found, since);
             return Ok(found);
@@ -129,9 +128,9 @@ impl Credentials for CredentialCache {
 
 type Ask<'s, R> = fn(&'s dyn CredentialSource, &TokenHash) -> Reply<'s, Option<Arc<R>>>;
 
-/// What can be kept.
+/// A record that can be cached.
 trait Record: Send + Sync + 'static {
-    /// Whether what was read since the epoch `since` is what would be read now.
+    /// Whether a read with the epoch `since` would return the same now.
     fn is_current(found: Option<&Self>, hash: &TokenHash, since: u64, epochs: &Epochs) -> bool;
 }
 
@@ -158,11 +157,10 @@ impl Record for SessionRecord {
     }
 }
 
-/// The records of one kind, each with the epoch before it was read. Those that no longer hold stay until they are read
-/// anew or make room.
+/// The records of one kind, each with the epoch before its read. Outdated ones stay until they are read again or evicted.
 struct RecordCache<R> {
     known: Cache<TokenHash, (Arc<R>, u64)>,
-    /// Apart, so that a flood of made-up tokens pushes no real one out.
+    /// Separate, so that a flood of invented secrets evicts no known one.
     unknown: Cache<TokenHash, u64>,
     calls: Calls<Option<Arc<R>>>,
 }
@@ -172,7 +170,7 @@ impl<R: Record> RecordCache<R> {
         Self { known: Cache::new(known), unknown: Cache::new(unknown), calls: Calls::default() }
     }
 
-    /// What is kept and holds: a record, or that there is none.
+    /// A current record, or that there is none.
     fn find(&self, hash: &TokenHash, epochs: &Epochs) -> Option<Option<Arc<R>>> {
         if let Some((record, since)) = self.known.get(hash)
             && R::is_current(Some(&record), hash, since, epochs)

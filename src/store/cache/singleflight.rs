@@ -1,4 +1,4 @@
-//! Look-ups under way: who asks for what somebody is asking for already waits for the same answer.
+//! Look-ups under way: several look-ups of one secret at the same time share one read.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -9,17 +9,17 @@ use tokio::sync::OnceCell;
 
 use crate::{domain::secret::TokenHash, store::StoreError};
 
-/// Those who wait, by what they wait for.
+/// The calls under way, by the hash that they look up.
 pub(super) struct Calls<T>(Mutex<HashMap<TokenHash, Arc<Call<T>>>>);
 
-/// One look-up. If whoever makes it leaves, one of those who wait makes it anew.
+/// One look-up. If the caller that runs it is cancelled, one of the waiters starts it again.
 pub(super) struct Call<T> {
     /// The epoch before it began.
     pub(super) since: u64,
     pub(super) answer: OnceCell<Result<T, StoreError>>,
 }
 
-/// A place on a flight. The last to leave ends it, and so it is no longer than its passengers wait.
+/// One caller that waits for a call. The call is removed when its last waiter is dropped.
 pub(super) struct Waiter<'f, T> {
     calls: &'f Calls<T>,
     hash: TokenHash,
@@ -33,7 +33,7 @@ impl<T> Default for Calls<T> {
 }
 
 impl<T> Calls<T> {
-    /// The flight for `hash`, or a new one of somebody who took the epoch `since`.
+    /// Joins the call for `hash`, or starts one with the epoch `since`.
     pub(super) fn join(&self, hash: TokenHash, since: u64) -> Waiter<'_, T> {
         let mut calls = self.lock();
         let call = calls.entry(hash).or_insert_with(|| Arc::new(Call { since, answer: OnceCell::new() }));
@@ -48,7 +48,7 @@ impl<T> Calls<T> {
 
 impl<T> Drop for Waiter<'_, T> {
     fn drop(&mut self) {
-        // Seats are taken and given up under this lock only, so the count stands still: the map's and this one.
+        // References are added and dropped only under this lock, so the count is exact: the map's and this one.
         if let Entry::Occupied(entry) = self.calls.lock().entry(self.hash)
             && Arc::strong_count(entry.get()) == 2
         {
