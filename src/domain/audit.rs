@@ -249,7 +249,7 @@ impl Target {
         }
     }
 
-    /// Puts together what [`Target::kind`] and [`Target::id`] took apart.
+    /// The inverse of [`Target::kind`] and [`Target::id`].
     pub fn parse(kind: &str, id: Option<Uuid>) -> Result<Self, ParseWordError> {
         match (kind, id) {
             ("user", None) => Ok(Self::UnknownUser),
@@ -266,7 +266,7 @@ impl Target {
 /// What happened, apart from by whom and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// In whose trail it is; `None` is nobody's.
+    /// The user in whose trail it is. `None` is in no user's trail.
     pub user: Option<UserId>,
     /// What was done or attempted.
     pub action: Action,
