@@ -49,6 +49,14 @@ impl From<InvalidField> for FieldError {
 }
 
 impl Error {
+    /// The same error where it happened before the change was tried, for example while its subject was looked up.
+    pub(super) fn before_change(self) -> Self {
+        match self {
+            Self::Unknown(why) => Self::NotChanged(why),
+            other => other,
+        }
+    }
+
     /// The same error of a request that changes nothing.
     pub(super) fn for_read(self) -> Self {
         match self {

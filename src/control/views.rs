@@ -86,8 +86,8 @@ pub struct RevokedView {
     pub user_email: Option<String>,
     /// How many tokens were revoked.
     pub revoked: u64,
-    /// How many environment tokens of the user are still valid.
-    pub left: u64,
+    /// How many environment tokens of the user are still valid. `None` if they could not be counted in time.
+    pub left: Option<u64>,
 }
 
 /// The result of checking a credential.

@@ -235,7 +235,11 @@ pub async fn change_password(
         let slot = ctx.passwords.acquire_slot().await?;
         throttled.begin();
         let words = guessable(&user.name, &user.email);
-        let Some(password) = ctx.passwords.replace(slot, current, &stored, new, words).await? else {
+        let replaced = ctx.passwords.replace(slot, current, &stored, new, words).await;
+        if matches!(replaced, Err(Error::Invalid(_))) {
+            throttled.confirm();
+        }
+        let Some(password) = replaced? else {
             return Err(refuse_confirmation(ctx, &user, client, Action::UserPasswordChanged, source).await);
         };
         let change = PasswordChange { verified: Some(stored), password };

@@ -112,6 +112,17 @@ fn guesses_of_the_current_password_are_throttled() {
 }
 
 #[test]
+fn a_correct_current_password_is_no_guess_even_if_the_new_one_is_refused() {
+    let app = TestApp::with(&[("throttle.per_email_burst", "3"), ("throttle.per_email_per_minute", "1")]);
+    let ada = app.sign_in("ada");
+    let weak = json!({ "current_password": password("ada"), "password": "short" });
+    let statuses = [0; 5].map(|_| ada.put("/api/v1/user/password", weak.clone()).status);
+    assert_eq!(statuses, [422; 5]);
+    let strong = json!({ "current_password": password("ada"), "password": "a long enough new password" });
+    assert_eq!(ada.put("/api/v1/user/password", strong).status, 200);
+}
+
+#[test]
 fn successful_sign_ins_do_not_count_as_guesses() {
     let limits = ["per_email_burst", "per_email_per_minute", "per_account_burst", "per_account_per_minute"];
     let limits = limits.map(|key| (&*format!("throttle.{key}").leak(), "2"));

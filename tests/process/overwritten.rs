@@ -71,6 +71,21 @@ fn nothing_is_written_into_a_database_that_was_overwritten_and_nothing_is_answer
 }
 
 #[test]
+fn a_command_that_cannot_look_up_its_subject_says_that_nothing_was_changed() {
+    let place = made();
+    let server = place.serve();
+    let session = sign_in(&server);
+    assert_eq!(create(&server, &session), 201);
+    shell(&place, "> patd.db-wal");
+    assert_eq!(create(&server, &session), 503);
+    for change in ["disable", "enable"] {
+        let ended = place.run(&["user", change, "a@example.com"], "");
+        assert!(!ended.success && ended.stderr.contains("nothing was changed"), "{ended:?}");
+    }
+    assert!(server.terminate().success);
+}
+
+#[test]
 fn programs_that_go_through_sqlite_overwrite_nothing() {
     let place = made();
     let server = place.serve();

@@ -88,10 +88,11 @@ fn revoke_all(options: &GlobalOptions, whose: &WhoseTokens) -> Result<(), Failur
     };
     let tokens = if revoked == 1 { "token is" } else { "tokens are" };
     print_message(&format!("{}: {revoked} {tokens} revoked", escaped(&subject)));
-    if left > 0 {
+    if left != Some(0) {
         let user = shell_word(&subject);
+        let count = left.map_or_else(|| "the".to_owned(), |left| left.to_string());
         print_message(&format!(
-            "unchanged: {left} tokens of their environments; list them with: patd token list --user {user}; revoke those of \
+            "unchanged: {count} tokens of their environments; list them with: patd token list --user {user}; revoke those of \
              one environment with: patd token revoke --all --environment ID"
         ));
     }

@@ -1,6 +1,8 @@
 //! Requests about tokens of users and of environments.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Duration};
+
+use tokio::time::timeout;
 
 use super::users;
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
         ability::Ability,
         audit::RequestSource,
         authority::Administrator,
-        id::{EnvironmentId, TokenId},
+        id::{EnvironmentId, TokenId, UserId},
         secret::CredentialKind,
         text::shell_word,
         token::{Token, TokenState},
@@ -31,6 +33,10 @@ use crate::{
     store::{Successors, TokenOrder, Whose},
     views::IssuedTokenView,
 };
+
+/// How long a revocation that is done waits for the count of the tokens that it left. The client's own wait is longer, so a
+/// long list that runs meanwhile does not hide that the tokens are revoked.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) async fn create(
     ctx: &Context,
@@ -146,19 +152,6 @@ pub(super) async fn revoke_all(
     let revoked = match whose {
         WhoseTokens::User(who) => {
             let owner = users::find(ctx, administrator, who).await?;
-            // Counted before the change, which does not affect them: if a count after the change failed, the answer would
-            // not say that the tokens are revoked.
-            let active = inventory::TokenList {
-                whose: Whose::User(owner.id),
-                state: Some(TokenState::Active),
-                ..inventory::TokenList::default()
-            };
-            let mut left = 0;
-            let count = async |listed: ListedToken| {
-                left += u64::from(listed.token.environment.is_some());
-                ControlFlow::Continue(())
-            };
-            inventory::tokens(ctx, administrator, active, count).await?;
             let revoked = revocation::revoke_many(
                 ctx,
                 administrator.into(),
@@ -167,6 +160,8 @@ pub(super) async fn revoke_all(
                 RequestSource::COMMAND_LINE,
             )
             .await?;
+            let left = timeout(COUNT_TIMEOUT, count_environment_tokens(ctx, administrator, owner.id)).await;
+            let left = left.ok().and_then(Result::ok);
             RevokedView { user_email: Some(owner.email.to_string()), revoked, left }
         }
         WhoseTokens::Environment(id) => {
@@ -178,10 +173,27 @@ pub(super) async fn revoke_all(
                         ops::Error::NotFound => Error::NoEnvironment(id.clone()),
                         other => other.into(),
                     })?;
-            RevokedView { user_email: None, revoked, left: 0 }
+            RevokedView { user_email: None, revoked, left: Some(0) }
         }
     };
     Ok(output.item(&revoked).await?)
+}
+
+/// How many valid tokens the user's environments have.
+async fn count_environment_tokens(
+    ctx: &Context,
+    administrator: Administrator,
+    owner: UserId,
+) -> Result<u64, ops::Error> {
+    let whose = Whose::User(owner);
+    let active = inventory::TokenList { whose, state: Some(TokenState::Active), ..inventory::TokenList::default() };
+    let mut count = 0;
+    let each = async |listed: ListedToken| {
+        count += u64::from(listed.token.environment.is_some());
+        ControlFlow::Continue(())
+    };
+    inventory::tokens(ctx, administrator, active, each).await?;
+    Ok(count)
 }
 
 /// Checks a credential. Like every check, this is a use of it.
@@ -220,7 +232,7 @@ pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output
 /// Finds a token by id. A malformed id is not repeated in the error: it may be the secret, pasted by mistake.
 async fn find(ctx: &Context, administrator: Administrator, text: &str) -> Result<Token, Error> {
     let id = TokenId::parse(text).ok_or(Error::NoToken(None))?;
-    tokens::show(ctx, administrator.into(), id).await.map_err(|error| refused(error, id))
+    tokens::show(ctx, administrator.into(), id).await.map_err(|error| refused(error, id).before_change())
 }
 
 /// Finds a personal token by id.

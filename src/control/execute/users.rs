@@ -116,6 +116,6 @@ fn parse_password(password: &Secret) -> Result<Password, Error> {
 pub(super) async fn find(ctx: &Context, administrator: Administrator, id_or_email: &str) -> Result<User, Error> {
     accounts::find(ctx, administrator, id_or_email).await.map_err(|error| match error {
         ops::Error::NotFound => Error::NoUser(id_or_email.to_owned()),
-        other => other.into(),
+        other => Error::from(other).before_change(),
     })
 }

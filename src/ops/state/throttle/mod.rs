@@ -194,8 +194,15 @@ impl Attempt<'_> {
             Err(
                 Error::Busy | Error::ClockUnreliable(_) | Error::Exhausted(_) | Error::Store(_) | Error::Internal(_),
             ) => Outcome::Withdrawn,
+            // Also if the password was correct: what followed was refused.
+            Err(_) if self.outcome == Outcome::Passed => Outcome::Passed,
             Err(_) => Outcome::Failed,
         };
+    }
+
+    /// The password was correct, so the attempt is no failure, whatever else is wrong with the request.
+    pub(in crate::ops) fn confirm(&mut self) {
+        self.outcome = Outcome::Passed;
     }
 
     fn passed(mut self) {
