@@ -106,7 +106,7 @@ pub(super) fn run(options: &GlobalOptions, command: &Command) -> Result<(), Fail
     }
 }
 
-/// Why every request is refused.
+/// Why the request is refused.
 fn reason_of(denied: PolicyRejection) -> String {
     match denied {
         PolicyRejection::UnknownPolicy => "there is no policy of that name".into(),
@@ -118,7 +118,7 @@ fn reason_of(denied: PolicyRejection) -> String {
             }
             reason
         }
-        PolicyRejection::NoRule => "no rule matches this method and path, so every request is refused".into(),
+        PolicyRejection::NoRule => "no rule matches this method and path, so the request is refused".into(),
         PolicyRejection::WrongKind => "the rule does not accept this kind of credential".into(),
     }
 }
