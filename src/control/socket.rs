@@ -133,7 +133,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether this process is_trusted a peer that runs as `user`: itself, or root.
+/// Whether this process trusts a peer that runs as `user`: itself, or root.
 pub(super) fn is_trusted(user: u32) -> bool {
     user == 0 || user == geteuid().as_raw()
 }

@@ -274,7 +274,7 @@ pub struct Entry {
     pub target: Target,
     /// The outcome.
     pub outcome: Outcome,
-    /// More, in a word or two of this program. Nothing that anybody typed, but for the addresses of an account.
+    /// More, in a word or two of this program. Nothing that anybody typed, except the addresses of an account.
     pub detail: Option<Cow<'static, str>>,
 }
 

@@ -7,7 +7,7 @@ use super::{
     token::{RevocationReason, Token},
 };
 
-/// A token and whose it is: what the events of a token name.
+/// A token with its owner and its environment: what the events of a token name.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenRef {
     /// The token.
@@ -161,7 +161,7 @@ pub fn session_ended_by_leak(user: UserId, id: SessionId) -> Entry {
     session_ended(user, id).with(RevocationReason::LeakReport.as_str())
 }
 
-/// An environment was added. Like all events of environments but those of members, it is in the owner's trail.
+/// An environment was added. Like all events of environments, except those of members, it is in the owner's trail.
 pub const fn environment_created(owner: UserId, id: EnvironmentId) -> Entry {
     of_environment(owner, Action::EnvironmentCreated, id)
 }

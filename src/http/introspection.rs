@@ -199,7 +199,7 @@ pub(super) async fn verify_batch(
     }
 }
 
-/// Answers of up to so many KiB are serialized on this thread, because passing them to another one would take longer.
+/// Answers of up to this many KiB are serialized on this thread, because passing them to another one would take longer.
 const SMALL: usize = 32;
 
 /// An upper estimate of the size of a verdict in JSON, in bytes.

@@ -1,8 +1,8 @@
 //! The server's time, and whether the system clock can be relied on.
 //!
 //! A wrong clock does harm in two ways. A time that is too late lets everything expire, and what is issued lasts too long.
-//! A time that is too early lets expired tokens pass. So the system clock is compared with the latest time that is known
-//! to have been: the latest that this process has believed, and at the start the latest that the database holds.
+//! A time that is too early lets expired tokens pass. So the system clock is compared with the latest time that has
+//! certainly passed: the latest that this process has believed, and at the start the latest that the database holds.
 //!
 //! - Behind it by more than [`TOLERANCE`]: the clock stands still at that time and is unreliable.
 //! - Ahead of it by more than [`LONGEST_PAUSE`]: what the system clock says counts for checks, so that nothing that may
@@ -96,7 +96,7 @@ impl Clock {
         (self.0.uptime)()
     }
 
-    /// The time by which checks judge. While the clock is unreliable it may be wrong, but what it says to have expired
+    /// The time by which checks judge. While the clock is unreliable it may be wrong, but what has expired by it
     /// may indeed have expired.
     pub fn now(&self) -> Timestamp {
         let system = (self.0.source)().unix();
@@ -167,7 +167,7 @@ impl Clock {
 pub struct ClockFault {
     /// What the system clock says.
     pub system: Timestamp,
-    /// The latest time that is known to have been.
+    /// The latest time that has certainly passed.
     pub latest: Timestamp,
 }
 

@@ -13,7 +13,7 @@ const HASH_SAMPLE: u32 = 5000;
 /// for known ones before.
 const REFRESH_DUMMIES_EVERY: Duration = Duration::from_secs(600);
 
-/// How often the store records the time. After a crash, the next start knows the latest time to within this.
+/// How often the store records the time. After a crash, the latest time that the next start knows is at most this old.
 const RECORD_TIME_EVERY: Duration = Duration::from_hours(1);
 
 impl Context {

@@ -46,8 +46,8 @@ impl Form {
         self.fields.contains_key(field)
     }
 
-    /// Refuses null for a field without which there is no restriction. Else a client whose variable is unset by mistake
-    /// would get more than it wants. `remedy` is a whole sentence.
+    /// Refuses null for a field that restricts something. Otherwise a client that left a variable unset by mistake would
+    /// get more than it wants. `remedy` is a whole sentence.
     pub(crate) fn refuse_null(&mut self, field: &str, remedy: &str) {
         if self.is_null(field) {
             self.fields.remove(field);

@@ -23,7 +23,7 @@ const PER_ACCOUNT: usize = 4;
 /// The threads that serialize answers, and their `nice` value: checks have priority.
 const THREADS: usize = 2;
 const NICE: i32 = 15;
-/// From so many accounts on, those without an answer in memory are forgotten.
+/// When there are this many accounts, those without an answer in memory are forgotten.
 const FORGET_FROM: usize = 1024;
 
 /// The memory and the threads for large answers.

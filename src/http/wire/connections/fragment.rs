@@ -15,7 +15,7 @@ enum State {
     Nothing,
     /// A `#`, with no space after it.
     Fragment,
-    /// A `#` and then so many bytes of [`END`].
+    /// A `#` and then this many bytes of [`END`].
     End(usize),
 }
 

@@ -22,7 +22,7 @@ const RETRY_EVERY: Duration = Duration::from_millis(50);
 const HEAD_EXCESS: usize = 16 * 1024;
 /// The longest head that is read. The framework panics at a header name of 64 KiB.
 const MAX_HEAD: usize = 64 * 1024 - 1;
-/// A connection in the middle of a request can be closed for a new one if its client has been silent for so long.
+/// A connection in the middle of a request can be closed for a new one if its client has been silent for this long.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// The open connections of a server.

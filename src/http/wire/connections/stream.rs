@@ -121,7 +121,7 @@ impl Stream {
 /// The number of blank lines, which is the most requests without a body that can end here. The loop has no early exit,
 /// so that it is vectorised.
 fn blank_lines(bytes: &[u8]) -> usize {
-    // A count of so many bytes fits into a byte.
+    // Each piece is short enough for its count to fit into a byte.
     const AT_ONCE: usize = 128;
     let behind = bytes.get(1..).unwrap_or_default();
     let pairs = bytes.chunks(AT_ONCE).zip(behind.chunks(AT_ONCE));
@@ -130,7 +130,7 @@ fn blank_lines(bytes: &[u8]) -> usize {
     pairs.map(|(these, next)| usize::from(these.iter().zip(next).map(ends).sum::<u8>())).sum()
 }
 
-/// Where blank line number `number`, counted from 1, ends. There must be so many.
+/// Where blank line number `number`, counted from 1, ends. There must be at least that many.
 fn end_of_blank_line(bytes: &[u8], number: usize) -> usize {
     let is_blank = |at: &usize| bytes[*at] == b'\n' && matches!(bytes.get(at + 1), Some(b'\n' | b'\r'));
     let found = (0..bytes.len()).filter(is_blank).nth(number - 1);
