@@ -46,7 +46,7 @@ fn a_rule_is_named_with_what_it_needs() {
     let (ended, explanation) = explain(&place, "/health", None);
     assert_eq!((ended.code, &explanation["passes"]), (Some(0), &json!(true)));
     for (path, reason) in [
-        ("/other", "no rule"),
+        ("/other", "no rule matches this method and path, so the request is refused"),
         ("/calls/../other", "two ways: it has a segment . or .."),
         ("/calls%2f1", "it has an encoded slash (the policy's path_reading.encoded_slash says how"),
         ("/calls;v=2", "path_reading.semicolon"),
