@@ -155,7 +155,7 @@ pub async fn revoke_all(
             }
         }
         match failed {
-            Some(Error::Store(error)) if revoked > 0 => return Err(Error::Store(error.after_a_part())),
+            Some(Error::Store(error)) if revoked > 0 => return Err(Error::Store(error.after_partial_change())),
             Some(error) => return Err(error),
             None => {}
         }

@@ -243,7 +243,7 @@ pub async fn revoke_leaked(
 async fn end_leaked(ctx: &Context, leaked: LeakReport, by: Attribution) -> Result<(), StoreError> {
     let is_first = leaked.presented.is_some();
     let ended = ctx.store.revoke_leaked(leaked, by).await;
-    ended.map_err(|error| if is_first { error } else { error.after_a_part() })
+    ended.map_err(|error| if is_first { error } else { error.after_partial_change() })
 }
 
 /// Adds the token or session with this secret. A wrong row number in front of the secret does not matter.

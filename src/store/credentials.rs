@@ -1,5 +1,5 @@
-//! Look-ups of tokens and sessions by their secret: what every request asks, apart from the rest of the store, so that a
-//! cache can answer them.
+//! Lookups of tokens and sessions by their secret. They are separate from the rest of the store, so that a cache can answer
+//! them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::domain::{
     token::TokenRecord,
 };
 
-/// Finds credentials by the hash of their secret, in whatever state they and their users are.
+/// Finds credentials by the hash of their secret, in any state of the credential and its user.
 ///
 /// It answers on the calling thread where it can. An outage is an error, never `None`.
 pub trait Credentials: Send + Sync + 'static {
@@ -32,7 +32,7 @@ pub trait CredentialSource: Credentials {
     fn is_coherent(&self) -> bool;
 }
 
-/// A change that look-ups by secret may notice.
+/// A change that may change the result of a lookup by secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A token or session with this secret was added.

@@ -1,4 +1,4 @@
-//! What an administrator lists: users and tokens, whoever owns them, in one go.
+//! Complete lists of users and tokens for an administrator.
 
 use std::ops::ControlFlow;
 
@@ -9,81 +9,82 @@ use crate::domain::{
     token::{Token, TokenState},
 };
 
-/// Takes some users at a time, on a thread of the store, which waits meanwhile. `Break` ends the list.
+/// Receives the users in batches. It runs on a thread of the store, which waits for it. `Break` ends the list.
 pub type EachUser = Box<dyn FnMut(Vec<User>) -> ControlFlow<()> + Send>;
 
-/// The same for tokens.
+/// Like [`EachUser`], for tokens.
 pub type EachToken = Box<dyn FnMut(Vec<TokenRow>) -> ControlFlow<()> + Send>;
 
 /// Which users to list, in which order.
 #[derive(Clone, Debug, Default)]
 pub struct UserInventory {
-    /// Only those whose name or address holds this text, which is folded ([`folded`](crate::domain::text::folded)).
+    /// Only users whose name or e-mail address contains this text. The caller folds its case with
+    /// [`folded`](crate::domain::text::folded).
     pub search: Option<String>,
     /// The order.
     pub order: UserOrder,
-    /// The other way round.
+    /// Reverses the order.
     pub reversed: bool,
 }
 
-/// By what users are sorted.
+/// How users are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UserOrder {
-    /// When they were made, oldest first.
+    /// By creation, oldest first.
     #[default]
     Created,
-    /// Their name.
+    /// By name.
     Name,
-    /// Their address.
+    /// By e-mail address.
     Email,
 }
 
 /// Which tokens to list, in which order.
 #[derive(Clone, Debug, Default)]
 pub struct TokenInventory {
-    /// Only these.
+    /// Only tokens of this owner.
     pub whose: Whose,
-    /// Only those in this state; `None` is all but the revoked.
+    /// Only tokens in this state. `None` means all tokens that are not revoked.
     pub state: Option<TokenState>,
-    /// What was not used after this counts as expired; `None` is nothing.
+    /// Tokens not used after this time count as expired. `None` means that idle tokens do not expire.
     pub idle_since: Option<Timestamp>,
-    /// Only those whose name, or whose owner's address, holds this text, which is folded.
+    /// Only tokens whose name or whose owner's e-mail address contains this text. The caller folds its case.
     pub search: Option<String>,
-    /// Only those that end before this, by their expiry or by not being used, as far as uses are on disk.
+    /// Only tokens that end before this time, by their expiry or because they are idle. Unwritten uses do not count.
     pub ends_before: Option<Timestamp>,
-    /// Only those that were not used at this time or later, nor made, as far as uses are on disk.
+    /// Only tokens created before this time and not used since. Unwritten uses do not count.
     pub unused_since: Option<Timestamp>,
     /// The order.
     pub order: TokenOrder,
-    /// The other way round.
+    /// Reverses the order.
     pub reversed: bool,
 }
 
 /// Whose tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Whose {
-    /// Everybody's.
+    /// The tokens of all users.
     #[default]
     All,
-    /// This user's, and those of the environments that they own.
+    /// The tokens of this user, and those of the environments that the user owns.
     User(UserId),
-    /// This environment's.
+    /// The tokens of this environment.
     Environment(EnvironmentId),
 }
 
-/// By what tokens are sorted. What does not have the time stands last.
+/// How tokens are sorted. A token without the time in question comes last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenOrder {
-    /// When they were made, newest first.
+    /// By creation, newest first.
     #[default]
     Created,
-    /// Their name.
+    /// By name.
     Name,
-    /// Their owner's address.
+    /// By the e-mail address of the owner.
     User,
-    /// When they were last used, latest first.
+    /// By last use, latest first.
     LastUsed,
-    /// When they end, soonest first.
+    /// By end, soonest first.
     Expires,
 }
 
@@ -92,10 +93,10 @@ pub enum TokenOrder {
 pub struct TokenRow {
     /// The token.
     pub token: Token,
-    /// Its owner's address.
+    /// The e-mail address of its owner.
     pub owner: Email,
-    /// How many uses of its quota were taken, which it shares with its family.
+    /// How many uses of its quota are taken. The family shares the quota.
     pub quota_used: u32,
-    /// Its latest successor, whatever its state.
+    /// Its latest successor, in any state.
     pub successor: Option<TokenId>,
 }

@@ -1,4 +1,4 @@
-//! What a store answers, and why it did not do what was asked.
+//! The answer of a store, and its errors.
 
 use std::{
     future::Future,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::domain::id::TokenId;
 
-/// Why the store did not do what was asked. An outage is never absence.
+/// Why a call of the store failed. An outage is never reported as [`Self::NotFound`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// There is no such row, or it is not the named owner's. Nothing changed.
@@ -20,17 +20,17 @@ pub enum StoreError {
     /// The store cannot make the change now, and has not made it: another process has the write lock, for example.
     #[error("store unavailable, nothing changed: {0}")]
     NotMade(String),
-    /// The store cannot answer now. A change may or may not have happened; a read tells nothing.
+    /// The store cannot answer now. A change may or may not have been made.
     #[error("store unavailable: {0}")]
     Unavailable(String),
-    /// A defect: the store and this program disagree. Nothing changed.
+    /// A defect of this program or of the stored data. Nothing changed.
     #[error("store defect: {0}")]
     Internal(String),
 }
 
 impl StoreError {
-    /// The same for something of which a part was done before.
-    pub fn after_a_part(self) -> Self {
+    /// The error of an operation of several changes, of which at least one was made before this error.
+    pub fn after_partial_change(self) -> Self {
         match self {
             Self::NotMade(why) => Self::Unavailable(why),
             other => other,
@@ -47,14 +47,14 @@ pub enum Conflict {
     /// The owner, or the environment, has as many live tokens as are allowed.
     #[error("the owner has too many live tokens")]
     TooManyTokens,
-    /// Who acts is a member of the environment, but not with the role that this needs.
+    /// The user is a member of the environment, but not in the role that the change needs.
     #[error("the role in the environment does not allow it")]
     RoleRequired,
     /// The environment is its owner's default one.
-    #[error("a default environment stays")]
+    #[error("a default environment cannot be deleted")]
     DefaultEnvironment,
-    /// An owner would be a member of their own environment.
-    #[error("the owner is no member")]
+    /// The owner of an environment cannot also be a member of it.
+    #[error("the owner cannot be a member")]
     OwnerIsNoMember,
     /// The owner has as many environments as are allowed.
     #[error("the owner has too many environments")]
@@ -62,41 +62,42 @@ pub enum Conflict {
     /// The environment is shared with as many people as are allowed.
     #[error("the environment has too many members")]
     TooManyMembers,
-    /// The token is past its expiry.
-    #[error("the token is past its expiry")]
+    /// The token has expired.
+    #[error("the token has expired")]
     TokenExpired,
     /// The account of the environment's owner is disabled.
     #[error("the environment's owner is disabled")]
     OwnerDisabled,
-    /// The session that acts has ended meanwhile.
-    #[error("the session ended meanwhile")]
+    /// The session that made the change ended before the change ran.
+    #[error("the session has ended")]
     SessionEnded,
     /// The password was changed, or the account disabled, since it was read.
-    #[error("the credentials changed meanwhile")]
+    #[error("the credentials have changed since they were read")]
     CredentialsChanged,
-    /// The token was replaced by a successor, which stays. It names the first good one, or else the latest.
-    #[error("the token was rotated before")]
+    /// The token already has a successor, which is kept. The id is that of the first valid later token, or else of the
+    /// latest, if it is known.
+    #[error("the token was already rotated")]
     AlreadyRotated(Option<TokenId>),
     /// The successor would last longer than the token that it replaces.
     #[error("the successor would outlive the token that it replaces")]
     OutlivesPredecessor,
 }
 
-/// An answer, perhaps there already.
+/// An answer, ready or pending.
 pub enum Reply<'a, T, E = StoreError> {
-    /// Answered in place; `None` once it was taken.
+    /// Answered on the calling thread. `None` after the answer was taken.
     Ready(Option<Result<T, E>>),
-    /// Still under way on another thread or host.
+    /// Another thread will answer.
     Pending(Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>),
 }
 
 impl<'a, T, E> Reply<'a, T, E> {
-    /// An answer that is there already.
+    /// An answer that is ready.
     pub const fn ready(result: Result<T, E>) -> Self {
         Self::Ready(Some(result))
     }
 
-    /// What `next` makes of the answer: at once, if it is there already.
+    /// Passes the answer to `next`, at once if it is ready.
     pub fn then<U, F>(self, next: impl FnOnce(Result<T, E>) -> Reply<'a, U, F> + Send + 'a) -> Reply<'a, U, F>
     where
         T: Unpin + Send + 'a,
@@ -122,4 +123,4 @@ impl<T: Unpin, E: Unpin> Future for Reply<'_, T, E> {
     }
 }
 
-const TAKEN_ONCE: &str = "a reply is taken once";
+const TAKEN_ONCE: &str = "a reply must not be polled after it has answered";

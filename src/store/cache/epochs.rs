@@ -1,15 +1,18 @@
-//! When which record was last changed, in epochs: the whole protocol by which a kept record counts or not.
+//! Decides whether a cached record is still current. Each change gets a new epoch: a number that only grows.
 //!
-//! Whoever fills takes [`Epochs::now`] *before* it reads, and keeps that with what it read. Whoever changed something
-//! calls [`Epochs::changed`] *after* the change can be read, and is answered after that: the change's slot then holds an
-//! epoch that nobody took before. So of a read that may have missed the change, the epoch is smaller than the slot's
-//! ([`Epochs::unchanged_since`] says no, whenever the record was put into the cache), and whoever took that epoch or a later one
-//! began to read when the change could be read. A slot is shared by what falls into it: that voids too much, never too
-//! little.
+//! A reader takes [`Epochs::now`] *before* its read and caches it with the record. A writer calls [`Epochs::changed`]
+//! *after* its change can be read and *before* it answers. This puts a new epoch into the slot of the change, larger than
+//! any epoch taken before. Two cases remain:
 //!
-//! Acquire and release would do: each step above is an order between two threads through one of the atomics. `SeqCst`
-//! costs nothing here (a load is a plain one on x86, and writers are slow anyway) and need not be argued again when
-//! something is added. The model below is checked by loom, which knows of acquire and release alone.
+//! - A read that may have missed the change has a smaller epoch than the slot. [`Epochs::unchanged_since`] rejects its
+//!   record, no matter when the record entered the cache.
+//! - A read with this epoch or a later one started when the change could be read, so its record contains the change.
+//!
+//! Several records share a slot. So a change may invalidate too much, but never too little.
+//!
+//! Acquire and release ordering would suffice, because each step orders two threads through one atomic. `SeqCst` costs
+//! nothing here (a load is a plain load on x86, and writes are slow anyway), and no addition needs a new proof. The loom
+//! model below assumes acquire and release only, because loom supports no more.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -17,20 +20,20 @@ use uuid::Uuid;
 
 use crate::store::Change;
 
-/// Half a MiB a kind. With so many, a change voids one other record in 65,536.
+/// The slots of one kind of change. They take 512 KiB, and a change also invalidates one in 65,536 other records.
 const SLOTS: usize = 1 << 16;
 
-/// A counter; loom's in the model.
-pub(super) trait Counter: Send + Sync {
+/// An atomic counter. The model uses that of loom.
+pub(super) trait AtomicCounter: Send + Sync {
     fn zero() -> Self;
     fn read(&self) -> u64;
-    /// Adds one and answers the sum.
+    /// Adds one and returns the sum.
     fn next(&self) -> u64;
-    /// Makes it at least `epoch`.
+    /// Sets the counter to `epoch`, unless it is larger.
     fn raise(&self, epoch: u64);
 }
 
-impl Counter for AtomicU64 {
+impl AtomicCounter for AtomicU64 {
     fn zero() -> Self {
         Self::new(0)
     }
@@ -48,12 +51,12 @@ impl Counter for AtomicU64 {
     }
 }
 
-/// The latest epoch, and for each kind of [`Change`] the epochs of the latest ones.
+/// The latest epoch, and for each [`Change`] the epoch of its latest occurrence.
 pub(super) struct Epochs<C = AtomicU64> {
     latest: C,
     anything: C,
-    sessions_at_large: C,
-    // Apart from each other, so that a flood of additions voids no token that is checked.
+    any_session: C,
+    // Separate slots for each kind, so that many additions invalidate no cached token.
     additions: Box<[C]>,
     tokens: Box<[C]>,
     sessions: Box<[C]>,
@@ -66,13 +69,13 @@ impl Epochs {
     }
 }
 
-impl<C: Counter> Epochs<C> {
+impl<C: AtomicCounter> Epochs<C> {
     fn with_slots(slots: usize) -> Self {
         let slots = || (0..slots).map(|_| C::zero()).collect();
         Self {
             latest: C::zero(),
             anything: C::zero(),
-            sessions_at_large: C::zero(),
+            any_session: C::zero(),
             additions: slots(),
             tokens: slots(),
             sessions: slots(),
@@ -80,12 +83,12 @@ impl<C: Counter> Epochs<C> {
         }
     }
 
-    /// The epoch to keep with what is read from now on.
+    /// The epoch to cache with a record whose read starts now.
     pub(super) fn now(&self) -> u64 {
         self.latest.read()
     }
 
-    /// Voids whatever was read before this call and could be touched by `change`.
+    /// Invalidates the records that were read before this call and that `change` may have changed.
     pub(super) fn changed(&self, change: Change) {
         let epoch = self.latest.next();
         self.slot(change).raise(epoch);
@@ -102,13 +105,13 @@ impl<C: Counter> Epochs<C> {
             Change::Token(id) => pick_by_id(&self.tokens, id.uuid()),
             Change::Session(id) => pick_by_id(&self.sessions, id.uuid()),
             Change::User(id) => pick_by_id(&self.users, id.uuid()),
-            Change::Sessions => &self.sessions_at_large,
+            Change::Sessions => &self.any_session,
             Change::Anything => &self.anything,
         }
     }
 }
 
-/// The last bytes of a UUIDv7 are random.
+/// Picks by the last bytes, because those of a UUIDv7 are random.
 fn pick_by_id<C>(slots: &[C], id: Uuid) -> &C {
     let [.., high, low] = id.into_bytes();
     pick(slots, high, low)
@@ -128,7 +131,7 @@ mod tests {
     use super::*;
     use crate::domain::id::{TokenId, UserId};
 
-    impl Counter for LoomCounter {
+    impl AtomicCounter for LoomCounter {
         fn zero() -> Self {
             Self::new(0)
         }
@@ -146,7 +149,7 @@ mod tests {
         }
     }
 
-    /// A database of one token, a cache of one place, a revocation and the fill that crosses it.
+    /// A database with one token, a cache with one entry, and a revocation that runs at the same time as a cache fill.
     struct Model {
         epochs: Epochs<LoomCounter>,
         revoked: AtomicBool,
@@ -201,18 +204,18 @@ mod tests {
                 }),
             ];
             if model.answered.load(SeqCst) {
-                assert!(!model.check(), "a check that began after the answer");
+                assert!(!model.check(), "a check that started after the answer must be refused");
             }
             for thread in threads {
                 thread.join().unwrap();
             }
-            // The fill that crossed the revocation is over, too.
+            // The concurrent fill has ended too.
             assert!(!model.check() && !model.check());
         });
     }
 
     #[test]
-    fn a_change_voids_what_was_read_before_it_and_nothing_else() {
+    fn a_change_invalidates_earlier_reads_of_its_record_only() {
         let epochs: Epochs = Epochs::new();
         let id = |byte| TokenId::new(Uuid::from_bytes([byte; 16]));
         let before = epochs.now();

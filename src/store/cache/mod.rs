@@ -1,16 +1,16 @@
-//! A cache of the *records* that look-ups by secret return, and of secrets that are unknown.
+//! A cache of the *records* that lookups by secret return, and of unknown secrets.
 //!
 //! It never caches a decision: expiry, abilities and the owner's state are checked at each use. A record is served only
 //! while the store would return the same. Three rules ensure that:
 //!
 //! 1. The store reports every change ([`CredentialSource::observe`]) after the change can be read and before it is
-//!    answered, also if the caller has gone. [`epochs`] then invalidates what was read before, in the cache or on its way
-//!    into it. No write can bypass this, because the store itself reports it.
+//!    answered, even if the caller has gone. [`epochs`] then invalidates records that were read before, including those
+//!    that enter the cache later. No write can bypass this, because the store itself reports it.
 //! 2. Changes by other processes are reported too. While such a report may be more than 100 ms late, the store is not
-//!    coherent ([`CredentialSource::is_coherent`]), and every look-up goes to the store.
-//! 3. A failed look-up is not cached.
+//!    coherent ([`CredentialSource::is_coherent`]), and every lookup goes to the store.
+//! 3. A failed lookup is not cached.
 //!
-//! [`Capacity`] bounds the memory. Beyond it, the least used records are evicted and looked up again.
+//! [`Capacity`] bounds the memory. Beyond it, the least used records are evicted and read again.
 
 mod epochs;
 mod singleflight;
@@ -35,14 +35,14 @@ pub struct Capacity {
 }
 
 impl Backend {
-    /// A backend whose look-ups of credentials are answered from memory where possible.
+    /// A backend whose lookups of credentials are answered from memory where possible.
     pub fn with_cache<S: Store + CredentialSource>(store: Arc<S>, capacity: Capacity) -> Self {
         let credentials = Arc::new(CredentialCache::new(Arc::<S>::clone(&store), capacity));
         Self { store, credentials }
     }
 }
 
-/// Answers look-ups from memory while it holds what its source would answer.
+/// Answers lookups from memory while its record is the one that the source would return.
 pub struct CredentialCache {
     source: Arc<dyn CredentialSource>,
     epochs: Arc<Epochs>,
@@ -70,7 +70,7 @@ impl CredentialCache {
         hash: &TokenHash,
         ask: Ask<'s, R>,
     ) -> Reply<'s, Option<Arc<R>>> {
-        // First, because coherence covers only what was reported before this call.
+        // Checked before the cache is read, because it covers only changes that were reported before this call.
         if self.source.is_coherent()
             && let Some(found) = cache.find(hash, &self.epochs)
         {
@@ -78,14 +78,14 @@ impl CredentialCache {
         }
         let since = self.epochs.now();
         match ask(&*self.source, hash) {
-            // Answered in place, so no other look-up could have joined it.
+            // Answered on this thread, so no other lookup could have joined it.
             Reply::Ready(answer) => {
                 if let Some(Ok(found)) = &answer {
                     cache.keep(*hash, found, since);
                 }
                 Reply::Ready(answer)
             }
-            // Nothing has started yet: a future does nothing before it is polled.
+            // The read has not started, because a future does nothing before it is polled.
             pending => Reply::Pending(Box::pin(self.look_up_together(cache, *hash, since, pending, ask))),
         }
     }
@@ -106,7 +106,7 @@ impl CredentialCache {
         });
         let found = answer.await.clone()?;
         let since = waiter.call.since;
-        // Another caller's look-up may have started before a change that was answered before this look-up started.
+        // The lookup of another caller may have missed a change that was answered before this lookup started.
         if is_own || self.source.is_coherent() && R::is_current(found.as_deref(), &hash, since, &self.epochs) {
             cache.keep(hash, &found, since);
             return Ok(found);
@@ -157,10 +157,10 @@ impl Record for SessionRecord {
     }
 }
 
-/// The records of one kind, each with the epoch before its read. Outdated ones stay until they are read again or evicted.
+/// The records of one kind, each with the epoch before its read. Outdated ones stay until they are replaced or evicted.
 struct RecordCache<R> {
     known: Cache<TokenHash, (Arc<R>, u64)>,
-    /// Separate, so that a flood of invented secrets evicts no known one.
+    /// A separate cache, so that many invented secrets evict no record.
     unknown: Cache<TokenHash, u64>,
     calls: Calls<Option<Arc<R>>>,
 }
@@ -170,7 +170,7 @@ impl<R: Record> RecordCache<R> {
         Self { known: Cache::new(known), unknown: Cache::new(unknown), calls: Calls::default() }
     }
 
-    /// A current record, or that there is none.
+    /// A current record, or `Some(None)` if the secret is known not to exist.
     fn find(&self, hash: &TokenHash, epochs: &Epochs) -> Option<Option<Arc<R>>> {
         if let Some((record, since)) = self.known.get(hash)
             && R::is_current(Some(&record), hash, since, epochs)

@@ -1,4 +1,4 @@
-//! Look-ups under way: several look-ups of one secret at the same time share one read.
+//! Lets several lookups of one secret at the same time share one read.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -9,12 +9,12 @@ use tokio::sync::OnceCell;
 
 use crate::{domain::secret::TokenHash, store::StoreError};
 
-/// The calls under way, by the hash that they look up.
+/// The running calls, by the hash that they look up.
 pub(super) struct Calls<T>(Mutex<HashMap<TokenHash, Arc<Call<T>>>>);
 
-/// One look-up. If the caller that runs it is cancelled, one of the waiters starts it again.
+/// One shared lookup. If the caller that runs it is cancelled, one of the waiters starts it again.
 pub(super) struct Call<T> {
-    /// The epoch before it began.
+    /// The epoch before it started.
     pub(super) since: u64,
     pub(super) answer: OnceCell<Result<T, StoreError>>,
 }
@@ -40,7 +40,7 @@ impl<T> Calls<T> {
         Waiter { calls: self, hash, call: Arc::clone(call) }
     }
 
-    /// Nothing panics while it is held.
+    /// No code panics while it holds this lock, so poisoning is ignored.
     fn lock(&self) -> MutexGuard<'_, HashMap<TokenHash, Arc<Call<T>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
-//! SQL on the audit trail, which is only ever added to: triggers abort anything else, but for the pruning of what is older
-//! than the configuration wants to keep.
+//! SQL on the audit trail. It is append-only: triggers abort every update and delete, except the pruning of events that are
+//! older than the configuration keeps them.
 
 use std::borrow::Cow;
 
@@ -15,20 +15,20 @@ use crate::{
     store::StoreError,
 };
 
-/// Walks its index backwards from where the page before ended.
+/// Reads the index backwards from the end of the previous page.
 pub(super) const LIST: &str = "SELECT seq, at, user_id, actor_kind, actor_id, action, target_kind, target_id, address,
             request_id, outcome, detail
      FROM audit_events
      WHERE user_id = :user_id AND seq < :before
      ORDER BY seq DESC LIMIT :limit";
 
-/// By position, in the order of the columns, since whatever changes anything executes it.
+/// Parameters by position, in the order of the columns: every change executes this, and a lookup by name costs time.
 pub(super) const INSERT: &str =
     "INSERT INTO audit_events (at, user_id, actor_kind, actor_id, action, target_kind, target_id, address, request_id,
                                outcome, detail)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
-/// Notes what happens, in the transaction in which it happens.
+/// Records an event in the transaction of its change.
 pub(super) fn record(connection: &Connection, by: &Attribution, entry: &Entry) -> Result<(), StoreError> {
     connection.prepare_cached(INSERT)?.execute(params![
         by.at.unix(),
@@ -64,23 +64,24 @@ pub(super) fn list(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The rows that are looked at, the oldest, and of these the rows that are deleted in one transaction. Events lie in the
-/// order of their times but for what was written while the clock was wrong; so much of that is passed over.
-const STRETCH: u32 = 5000;
-const MOST: u32 = 200;
+/// How many events are read, oldest first. Events are in the order of their times, except those that were written while the
+/// clock was wrong. Pruning still finds old events behind fewer than this many with a later time.
+const MAX_READ: u32 = 5000;
+/// How many events one transaction deletes at most.
+const MAX_DELETED: u32 = 200;
 
-/// Some of the events from before that time.
+/// The numbers of some events from before that time.
 pub(super) fn find_old(connection: &Connection, before: Timestamp) -> Result<Vec<i64>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT seq FROM (SELECT seq, at FROM audit_events ORDER BY seq LIMIT :stretch) WHERE at < :before LIMIT :most",
     )?;
-    let parameters = named_params! {":before": before.unix(), ":stretch": STRETCH, ":most": MOST};
+    let parameters = named_params! {":before": before.unix(), ":stretch": MAX_READ, ":most": MAX_DELETED};
     let rows = statement.query_map(parameters, |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Deletes events from before that time; any other is refused. The trigger lets them go while their bound is stored, which
-/// it is no more when the transaction ends.
+/// Deletes events from before that time. The trigger refuses any other. It permits these only while the table
+/// `audit_pruning` holds that time, and this row is deleted before the transaction ends.
 pub(super) fn delete(connection: &Connection, events: &[i64], before: Timestamp) -> Result<u64, StoreError> {
     let bound = named_params! {":before": before.unix()};
     connection.prepare_cached("INSERT INTO audit_pruning (only_row, before) VALUES (1, :before)")?.execute(bound)?;

@@ -1,6 +1,6 @@
-//! SQL of the lists of an administrator: one statement each, read to its end on a connection of its own.
+//! SQL of the complete lists of users and tokens for an administrator. Each list is one statement on a separate connection.
 //!
-//! Sorting is SQLite's, which takes its temporary files to do it where there are many rows.
+//! SQLite sorts the rows. It uses temporary files if there are many.
 
 use std::mem;
 
@@ -12,10 +12,10 @@ use crate::{
     store::{EachToken, EachUser, StoreError, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
 };
 
-/// How many rows are handed on at once.
+/// How many rows the caller gets at once.
 const BATCH: usize = 128;
 
-/// The end of a token that comes first: its expiry, or that it is not used. (`now - idle_since` is how long it may rest.)
+/// When a token ends: at its expiry or when it becomes idle, whichever is first. `now - idle_since` is the idle lifetime.
 macro_rules! ends_at {
     () => {
         "CASE WHEN :idle_since IS NULL THEN t.expires_at
@@ -53,9 +53,9 @@ const CONDITIONS: &str = concat!(
      ORDER BY "
 );
 
-/// Without a sort where the order is that of the table.
+/// The statement for a list. The order of creation needs no sort, because it is that of the table.
 pub(super) fn token_statement(inventory: &TokenInventory) -> String {
-    // Each of them names the parameter, so that there is one set of parameters for all.
+    // Each condition uses the parameter `:whose`, so that all statements have the same parameters.
     let whose = match inventory.whose {
         Whose::All => ":whose IS NULL",
         Whose::User(_) => "t.owner_id = :whose",
@@ -108,7 +108,7 @@ pub(super) fn each_token(
             successor: row::optional_identifier(row, row::TOKEN_COLUMNS + 2)?.map(TokenId::new),
         })
     };
-    hand_on(connection, &token_statement(inventory), parameters, read, each)
+    pass_rows(connection, &token_statement(inventory), parameters, read, each)
 }
 
 pub(super) fn each_user(connection: &Connection, inventory: &UserInventory, each: EachUser) -> Result<(), StoreError> {
@@ -124,10 +124,11 @@ pub(super) fn each_user(connection: &Connection, inventory: &UserInventory, each
          WHERE :search IS NULL OR instr(folded(name), :search) > 0 OR instr(email_canonical, :search) > 0
          ORDER BY ";
     let parameters = named_params! {":search": inventory.search};
-    hand_on(connection, &[users, order].concat(), parameters, |row| row::user(row, 0), each)
+    pass_rows(connection, &[users, order].concat(), parameters, |row| row::user(row, 0), each)
 }
 
-fn hand_on<T>(
+/// Passes the rows to `each` in batches, until it breaks.
+fn pass_rows<T>(
     connection: &Connection,
     statement: &str,
     parameters: impl Params,
@@ -144,7 +145,7 @@ fn hand_on<T>(
         }
     }
     if !batch.is_empty() {
-        // It is the last in any case.
+        // This is the last batch, so it does not matter whether `each` breaks.
         let _ = each(batch);
     }
     Ok(())

@@ -1,12 +1,12 @@
-//! SQL on what came of a token by rotation. Each function runs inside one transaction of its caller.
+//! SQL on families and lineages. Each function runs inside one transaction of its caller.
 //!
-//! A successor is shown to whoever asked for the rotation. If the token asked by itself, the holder of its secret got the
-//! secret of the successor: both are in the same hands, and they share a *lineage*. If the owner asked with a session, the
-//! owner alone got the new secret, and a new lineage begins. So when the secret of a token is in the wrong hands, the
-//! compromised tokens are that token and the later tokens of its lineage, and no others.
+//! A rotation answers with the secret of the successor. If the token rotated itself, the holder of its secret got the new
+//! secret too. Both tokens are in the same hands and belong to one *lineage*. If the owner rotated it with a session, only
+//! the owner got the new secret, and a new lineage begins. So if the secret of a token leaks, that token and the later
+//! tokens of its lineage are compromised, and no others.
 //!
-//! Each token of a lineage replaced the one before it, so "later" is a larger row number. Of a family no more than two
-//! tokens are live, and an index holds them: nothing here grows with the number of rotations.
+//! Each token of a lineage replaced the one before it, so a later token has a larger row number. A family has at most two
+//! live tokens, and an index finds them. So no cost here grows with the number of rotations.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
@@ -20,7 +20,7 @@ use crate::{
     store::{Conflict, StoreError},
 };
 
-/// A token in whatever state, as far as its relatives are concerned.
+/// A token in any state, with what a search in its family needs.
 pub(super) struct Member {
     pub(super) id: TokenId,
     pub(super) owner: UserId,
@@ -29,17 +29,17 @@ pub(super) struct Member {
     family: TokenId,
     lineage: TokenId,
     pub(super) is_live: bool,
-    /// Whether it ended, if it did, because a successor took its place.
+    /// Whether a successor replaced it. A token that was revoked for another reason is not replaced.
     pub(super) is_replaced: bool,
 }
 
-/// The tokens that came after a token in its family and are not revoked, in the order in which they were made.
+/// The later tokens of a token's family that are not revoked, in order of creation.
 pub(super) struct Later {
-    /// Those of its lineage: its holder has their secrets.
+    /// The tokens of the same lineage. The holder of the token has their secrets.
     pub(super) same_hands: Vec<TokenId>,
-    /// The first one that the owner made with a session, where it has not expired.
+    /// The first token of another lineage that has not expired. The owner made it with a session.
     pub(super) by_owner: Option<TokenId>,
-    /// The first of all of them that has not expired.
+    /// The first of all that has not expired.
     first: Option<TokenId>,
 }
 
@@ -69,13 +69,13 @@ pub(super) fn find(connection: &Connection, id: TokenId) -> Result<Option<Member
     Ok(member)
 }
 
-/// The same for a personal token of the owner.
+/// Like [`find`], but only a personal access token of `owner` counts.
 pub(super) fn find_personal(connection: &Connection, owner: UserId, id: TokenId) -> Result<Member, StoreError> {
     let found = find(connection, id)?.filter(|member| member.owner == owner && member.environment.is_none());
     found.ok_or(StoreError::NotFound)
 }
 
-/// By the two ways in which a family is found: the first of it, and its successors.
+/// The live tokens of a family. Its first token is found by its id, its successors by an index.
 pub(super) const LIVE: &str = "SELECT id, number, coalesce(lineage_id, id), expires_at
      FROM tokens WHERE id = :family_id AND revoked_at IS NULL
      UNION ALL
@@ -89,21 +89,21 @@ pub(super) fn later(connection: &Connection, member: &Member, now: Timestamp) ->
         let id = TokenId::new(row::identifier(row, 0)?);
         let number: i64 = row.get(1)?;
         let lineage = TokenId::new(row::identifier(row, 2)?);
-        let end: Option<i64> = row.get(3)?;
-        let is_expired = end.is_some_and(|end| Timestamp::from_unix(end).has_passed(now));
-        Ok((number, id, lineage == member.lineage, !is_expired))
+        let expires_at: Option<i64> = row.get(3)?;
+        let is_expired = expires_at.is_some_and(|at| Timestamp::from_unix(at).has_passed(now));
+        Ok((number, id, lineage == member.lineage, is_expired))
     })?;
     let mut live = rows.collect::<Result<Vec<_>, _>>()?;
     live.retain(|(number, ..)| *number > member.number);
     live.sort_unstable_by_key(|(number, ..)| *number);
     Ok(Later {
         same_hands: live.iter().filter(|(_, _, is_same, _)| *is_same).map(|(_, id, ..)| *id).collect(),
-        by_owner: live.iter().find(|(_, _, is_same, lasts)| !is_same && *lasts).map(|(_, id, ..)| *id),
-        first: live.iter().find(|(.., lasts)| *lasts).map(|(_, id, ..)| *id),
+        by_owner: live.iter().find(|(_, _, is_same, is_expired)| !is_same && !is_expired).map(|(_, id, ..)| *id),
+        first: live.iter().find(|(.., is_expired)| !is_expired).map(|(_, id, ..)| *id),
     })
 }
 
-/// Why a token that has ended is not rotated: it has a good successor, or there is no such token.
+/// The error for the rotation of a token that has ended: it was rotated before, or it counts as not found.
 pub(super) fn refuse_ended(connection: &Connection, owner: UserId, id: TokenId, now: Timestamp) -> StoreError {
     let successor = || -> Result<Option<TokenId>, StoreError> {
         let member = find_personal(connection, owner, id)?;
@@ -119,7 +119,7 @@ pub(super) fn refuse_ended(connection: &Connection, owner: UserId, id: TokenId, 
     }
 }
 
-/// Notes that a token made its successor by itself.
+/// Puts a successor into the lineage of the token that made it by itself.
 pub(super) fn join(connection: &Connection, successor: TokenId, made_by: TokenId) -> Result<(), StoreError> {
     connection
         .prepare_cached(
@@ -133,7 +133,7 @@ pub(super) fn join(connection: &Connection, successor: TokenId, made_by: TokenId
     Ok(())
 }
 
-/// The latest successor of each of the tokens with these ids, which are a JSON array of hexadecimal texts.
+/// The latest direct successor of each token. `:ids` is a JSON array of their ids in hexadecimal.
 pub(super) const SUCCESSORS: &str = "SELECT t.id,
             (SELECT c.id FROM tokens c WHERE c.family_id = t.family_id AND c.rotated_from = t.id
              ORDER BY c.number DESC LIMIT 1)

@@ -1,25 +1,26 @@
-//! The `-shm` file as far as it tells who changes the database file: how long the log is, and how much of it is checkpointed.
+//! Reads the `-shm` file: how long the write-ahead log is, and how much of it is checkpointed. This shows whether a change
+//! of the database file came from SQLite.
 //!
-//! Its form is documented at <https://www.sqlite.org/walformat.html>, in the byte order of the machine. Every program
-//! that writes the database through SQLite keeps it up to date; one that overwrites the file does not.
+//! The format is documented at <https://www.sqlite.org/walformat.html>. Numbers have the byte order of the machine. A
+//! program that writes through SQLite keeps the file up to date. A program that overwrites the database file does not.
 
 use std::{fs::File, io, mem::ManuallyDrop, os::unix::fs::FileExt, path::Path};
 
-/// The open `-shm` file, for as long as the process lives: to close it would drop SQLite's locks on it.
+/// The open `-shm` file. It is never closed, because closing it would drop SQLite's locks on it.
 #[derive(Debug)]
 pub(super) struct LogIndex(ManuallyDrop<File>);
 
-/// What it says at one moment.
+/// The contents of the file at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LogState {
-    /// The pages in the log that are committed.
+    /// How many committed pages the log holds.
     pub(super) frames: u32,
     page_size: u16,
-    /// The random numbers of this beginning of the log.
+    /// The random numbers that SQLite draws each time it starts the log again.
     pub(super) salts: [u8; 8],
-    /// The pages of the log that are in the file.
+    /// How many pages of the log are copied into the database file.
     pub(super) checkpointed: u32,
-    /// The same, as of the end of the checkpoint that was begun last.
+    /// How many pages will be copied when the latest checkpoint completes.
     attempted: u32,
 }
 
@@ -28,7 +29,7 @@ impl LogIndex {
         File::open(path).map(|file| Self(ManuallyDrop::new(file)))
     }
 
-    /// A reading beside somebody who writes may be half old, half new: it proves something only if the next is the same.
+    /// While another process writes, the result may mix old and new values. It is reliable only if the next read is equal.
     pub(super) fn read(&self) -> io::Result<LogState> {
         let mut bytes = [0; 132];
         self.0.read_exact_at(&mut bytes, 0)?;
@@ -44,14 +45,14 @@ impl LogIndex {
 }
 
 impl LogState {
-    /// Whether somebody writes log pages into the file, or began to and failed.
+    /// Whether a checkpoint is running, or failed before its end.
     pub(super) const fn is_checkpointing(&self) -> bool {
         self.attempted > self.checkpointed
     }
 
-    /// The bytes that the log file has at least.
+    /// The minimum size of the log file, in bytes.
     pub(super) fn log_size(&self) -> u64 {
-        // 1 stands for 64 KiB, which the field cannot hold.
+        // The 16-bit field cannot hold 64 KiB. The format encodes it as 1.
         let page_size = if self.page_size == 1 { 1 << 16 } else { u64::from(self.page_size) };
         match self.frames {
             0 => 0,

@@ -1,5 +1,5 @@
-//! SQL that deletes tokens long after their end: found a stretch of the table at a time by a connection that reads, so
-//! that the one that writes is held up by the deletions alone.
+//! SQL that deletes tokens long after their end. A read connection finds them, one part of the table at a time, so that the
+//! writer spends time on the deletions only.
 
 use rusqlite::{Connection, named_params};
 
@@ -9,40 +9,41 @@ use crate::{
     store::{PruneBatch, RetentionCutoff, StoreError},
 };
 
-/// The rows that are looked at, and of these the rows that are deleted in one transaction.
-const STRETCH: u32 = 5000;
-const MOST: usize = 500;
+/// How many rows are read at once.
+const MAX_READ: u32 = 5000;
+/// How many rows one transaction deletes at most.
+const MAX_DELETED: usize = 500;
 
 macro_rules! has_ended {
-    ($of:literal) => {
-        concat!("(coalesce(", $of, ".revoked_at <= :ended_by, 0) OR coalesce(", $of, ".expires_at <= :ended_by, 0))")
+    ($row:literal) => {
+        concat!("(coalesce(", $row, ".revoked_at <= :ended_by, 0) OR coalesce(", $row, ".expires_at <= :ended_by, 0))")
     };
 }
 
 macro_rules! is_unused {
-    ($of:literal) => {
-        concat!("coalesce(coalesce(", $of, ".last_used_at, ", $of, ".created_at) <= :unused_since, 0)")
+    ($row:literal) => {
+        concat!("coalesce(coalesce(", $row, ".last_used_at, ", $row, ".created_at) <= :unused_since, 0)")
     };
 }
 
-macro_rules! has_others {
-    ($of:literal) => {
+macro_rules! has_successors {
+    ($row:literal) => {
         concat!(
             "(",
-            $of,
+            $row,
             ".rotated_from IS NULL AND EXISTS (
                 SELECT 1 FROM tokens f WHERE f.family_id = ",
-            $of,
+            $row,
             ".id AND f.rotated_from IS NOT NULL))"
         )
     };
 }
 
-/// Each row that ended is judged by no more than two others, however large its family is. Two kinds stay:
+/// Finds rows to delete. For each row, the statement reads at most two others of its family. Two kinds of row must stay:
 ///
-/// - a successor, while what it replaces has not ended as long ago: that it was used, or that somebody revoked it, is why
-///   no other takes its place. (That what it replaces seems unused proves nothing: a use may not be on disk.)
-/// - the first of a family, while any other is there: its row counts what is used of the quota that they share.
+/// - A successor whose predecessor has not ended as long ago. While this row exists, the predecessor cannot be rotated to
+///   another successor. (It is not enough that the predecessor seems unused, because its latest use may not be on disk.)
+/// - The first token of a family that has others. Its row counts the uses of the quota that the family shares.
 pub(super) const FIND: &str = concat!(
     "SELECT t.number, t.id,
             CASE WHEN ",
@@ -54,19 +55,19 @@ pub(super) const FIND: &str = concat!(
     has_ended!("p"),
     ")
                 AND NOT ",
-    has_others!("t"),
+    has_successors!("t"),
     "
             ELSE 0 END
      FROM tokens t WHERE t.number > :after ORDER BY t.number LIMIT :stretch"
 );
 
-pub(super) fn find(connection: &Connection, long_ago: RetentionCutoff, after: i64) -> Result<PruneBatch, StoreError> {
+pub(super) fn find(connection: &Connection, cutoff: RetentionCutoff, after: i64) -> Result<PruneBatch, StoreError> {
     let mut statement = connection.prepare_cached(FIND)?;
     let mut rows = statement.query(named_params! {
         ":after": after,
-        ":ended_by": long_ago.ended_by.unix(),
-        ":unused_since": long_ago.unused_since.map(Timestamp::unix),
-        ":stretch": STRETCH,
+        ":ended_by": cutoff.ended_by.unix(),
+        ":unused_since": cutoff.unused_since.map(Timestamp::unix),
+        ":stretch": MAX_READ,
     })?;
     let (mut tokens, mut seen, mut last) = (Vec::new(), 0, after);
     while let Some(row) = rows.next()? {
@@ -75,36 +76,36 @@ pub(super) fn find(connection: &Connection, long_ago: RetentionCutoff, after: i6
         if row.get(2)? {
             tokens.push((last, TokenId::new(row::identifier(row, 1)?)));
         }
-        if tokens.len() == MOST {
+        if tokens.len() == MAX_DELETED {
             return Ok(PruneBatch { tokens, next: Some(last) });
         }
     }
-    Ok(PruneBatch { tokens, next: (seen == STRETCH).then_some(last) })
+    Ok(PruneBatch { tokens, next: (seen == MAX_READ).then_some(last) })
 }
 
-/// Deletes those that were found. What has ended stays ended and is rotated no more, but what is merely not used may have
-/// been used or replaced since.
+/// Deletes a row that was found. A token that has ended stays so and is not rotated any more. But a token that was found
+/// because it was unused may have been used or rotated since, so the statement checks again.
 const DELETE: &str = concat!(
     "DELETE FROM tokens AS t WHERE t.number = :number AND (",
     has_ended!("t"),
     " OR ",
     is_unused!("t"),
     ") AND NOT ",
-    has_others!("t")
+    has_successors!("t")
 );
 
 pub(super) fn delete(
     connection: &Connection,
     tokens: &[(i64, TokenId)],
-    long_ago: RetentionCutoff,
+    cutoff: RetentionCutoff,
 ) -> Result<u64, StoreError> {
     let mut statement = connection.prepare_cached(DELETE)?;
     let mut deleted = 0;
     for (number, _) in tokens {
         deleted += statement.execute(named_params! {
             ":number": number,
-            ":ended_by": long_ago.ended_by.unix(),
-            ":unused_since": long_ago.unused_since.map(Timestamp::unix),
+            ":ended_by": cutoff.ended_by.unix(),
+            ":unused_since": cutoff.unused_since.map(Timestamp::unix),
         })?;
     }
     Ok(deleted as u64)

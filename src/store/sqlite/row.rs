@@ -1,6 +1,7 @@
-//! Rows to domain values: one function a table. Each states the columns it reads, from column `at` on.
+//! Converts rows to domain values, with one function for each type. Its comment lists the columns that it reads, from
+//! column `at` on.
 //!
-//! What the domain would refuse should never have been stored: it is answered as a defect, without the value.
+//! A stored value that the domain refuses is a defect. The error does not contain the value, which may be confidential.
 
 use std::{borrow::Cow, error::Error, net::AddrParseError};
 
@@ -21,7 +22,7 @@ use crate::domain::{
     usage_limits::{Allowlist, UsageLimits},
 };
 
-/// How many columns [`token`] and [`session`] read: where a joined user begins.
+/// How many columns [`token`] and [`session`] read. The columns of a joined user follow them.
 pub(super) const TOKEN_COLUMNS: usize = 20;
 pub(super) const TOKEN_ABILITIES: usize = 4;
 pub(super) const SESSION_COLUMNS: usize = 6;
@@ -38,7 +39,7 @@ pub(super) fn user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
     })
 }
 
-/// The columns of [`user`], then password_hash
+/// The columns of [`user`], password_hash
 pub(super) fn credentials(row: &Row<'_>) -> rusqlite::Result<UserCredentials> {
     Ok(UserCredentials { user: user(row, 0)?, password: PasswordHash::new(row.get(6)?) })
 }
@@ -56,7 +57,7 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     })
 }
 
-/// Whether the columns of [`user`] say the same as `user`. The address decides over its canonical form.
+/// Whether the columns of [`user`] are equal to `user`. The canonical e-mail address follows from the address.
 pub(super) fn is_user(row: &Row<'_>, at: usize, user: &User) -> rusqlite::Result<bool> {
     Ok(identifier(row, at)? == user.id.uuid()
         && row.get_ref(at + 1)?.as_str()? == user.name.as_str()
@@ -83,7 +84,7 @@ pub(super) fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
     token_with(row, abilities(row, TOKEN_ABILITIES)?)
 }
 
-/// The same columns, with the abilities that were made of theirs.
+/// Reads the same columns, except that the caller has read the abilities.
 pub(super) fn token_with(row: &Row<'_>, abilities: Abilities) -> rusqlite::Result<Token> {
     Ok(Token {
         id: TokenId::new(identifier(row, 0)?),
@@ -117,17 +118,17 @@ fn grace(row: &Row<'_>, ends_at: Timestamp) -> rusqlite::Result<Grace> {
 fn limits(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<UsageLimits>>> {
     let networks = row.get_ref(at)?.as_str_or_null()?.unwrap_or_default();
     let networks: Result<Vec<_>, _> = networks.split_terminator(' ').map(Allowlist::parse_network).collect();
-    let networks = networks.map_err(|error| unfit(at, error))?;
+    let networks = networks.map_err(|error| conversion_error(at, error))?;
     let limits = UsageLimits {
-        allowlist: Allowlist::new(networks).map_err(|error| unfit(at, error))?,
+        allowlist: Allowlist::new(networks).map_err(|error| conversion_error(at, error))?,
         requests_per_minute: row.get(at + 1)?,
         quota: row.get(at + 2)?,
     };
     Ok(limits.boxed())
 }
 
-/// The text in which the column `ip_allowlist` keeps them.
-pub(super) fn joined_networks(allowlist: &Allowlist) -> Option<String> {
+/// The text of the column `ip_allowlist`.
+pub(super) fn networks_text(allowlist: &Allowlist) -> Option<String> {
     let networks: Vec<String> = allowlist.networks().iter().map(ToString::to_string).collect();
     (!networks.is_empty()).then(|| networks.join(" "))
 }
@@ -142,8 +143,8 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         seq: row.get(0)?,
         by: Attribution {
             origin: RequestSource {
-                actor: actor.map_err(|error| unfit(3, error))?,
-                address: address.map_err(|error: AddrParseError| unfit(8, error))?,
+                actor: actor.map_err(|error| conversion_error(3, error))?,
+                address: address.map_err(|error: AddrParseError| conversion_error(8, error))?,
                 request_id: row.get(9)?,
             },
             at: time(row, 1)?,
@@ -151,14 +152,14 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         entry: Entry {
             user: optional_identifier(row, 2)?.map(UserId::new),
             action: parsed(row, 5, Action::parse)?,
-            target: target.map_err(|error| unfit(6, error))?,
+            target: target.map_err(|error| conversion_error(6, error))?,
             outcome: parsed(row, 10, Outcome::parse)?,
             detail: detail.map(Cow::Owned),
         },
     })
 }
 
-/// id, owner_id, name, is_default, created_at, and the role of a member, which the owner has none of
+/// id, owner_id, name, is_default, created_at, role. The role is that of a member, and NULL for the owner.
 pub(super) fn environment_access(row: &Row<'_>) -> rusqlite::Result<EnvironmentAccess> {
     let environment = Environment {
         id: EnvironmentId::new(identifier(row, 0)?),
@@ -182,8 +183,8 @@ pub(super) fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
     })
 }
 
-/// The text in which the column `abilities` keeps them.
-pub(super) fn joined(abilities: &Abilities) -> String {
+/// The text of the column `abilities`.
+pub(super) fn abilities_text(abilities: &Abilities) -> String {
     let words: Vec<&str> = abilities.iter().map(Ability::as_str).collect();
     words.join(" ")
 }
@@ -191,7 +192,7 @@ pub(super) fn joined(abilities: &Abilities) -> String {
 pub(super) fn abilities(row: &Row<'_>, at: usize) -> rusqlite::Result<Abilities> {
     let text = row.get_ref(at)?.as_str()?;
     let words: Result<Vec<Ability>, _> = text.split_terminator(' ').map(Ability::parse).collect();
-    Abilities::new(words.map_err(|error| unfit(at, error))?).map_err(|error| unfit(at, error))
+    Abilities::new(words.map_err(|error| conversion_error(at, error))?).map_err(|error| conversion_error(at, error))
 }
 
 fn name(row: &Row<'_>, at: usize) -> rusqlite::Result<Name> {
@@ -203,7 +204,7 @@ fn parsed<T, E: Error + Send + Sync + 'static>(
     at: usize,
     parse: fn(&str) -> Result<T, E>,
 ) -> rusqlite::Result<T> {
-    parse(row.get_ref(at)?.as_str()?).map_err(|error| unfit(at, error))
+    parse(row.get_ref(at)?.as_str()?).map_err(|error| conversion_error(at, error))
 }
 
 pub(super) fn identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Uuid> {
@@ -224,6 +225,6 @@ fn optional_time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>
     Ok(seconds.map(Timestamp::from_unix))
 }
 
-pub(super) fn unfit(at: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
+pub(super) fn conversion_error(at: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(error))
 }

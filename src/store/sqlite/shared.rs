@@ -1,7 +1,7 @@
-//! What many records have in common, kept once: the owner of many tokens, the abilities that many tokens hold.
+//! Values that many records have in common, kept in memory once: the owners of tokens and the abilities of tokens.
 //!
-//! Nothing here is ever out of date. A row is always read in full, and only where it says in every column what is kept is
-//! that shared instead of being made anew: which saves its parsing, too.
+//! A shared value is never out of date. Each read compares the columns of its row with the shared value, and uses the value
+//! only if all of them are equal. This also saves parsing the columns.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use rusqlite::Row;
 use super::row;
 use crate::domain::{ability::Abilities, account::User, id::UserId};
 
-/// How many are kept; of the others, each record has its own.
+/// How many values are kept. Beyond that, records have their own copies.
 const OWNERS: usize = 10_000;
-const SETS_OF_ABILITIES: usize = 1000;
+const ABILITY_SETS: usize = 1000;
 
 pub(super) struct Shared {
     owners: Cache<UserId, Arc<User>>,
-    /// By the text of their column.
+    /// By the text of the column `abilities`.
     abilities: Cache<Box<str>, Abilities>,
 }
 
 impl Shared {
     pub(super) fn new() -> Self {
-        Self { owners: Cache::new(OWNERS), abilities: Cache::new(SETS_OF_ABILITIES) }
+        Self { owners: Cache::new(OWNERS), abilities: Cache::new(ABILITY_SETS) }
     }
 
-    /// The user in the columns of [`row::user`].
+    /// The user in the columns from `at` on, as [`row::user`] reads them.
     pub(super) fn owner(&self, row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<User>> {
         let id = UserId::new(row::identifier(row, at)?);
         if let Some(kept) = self.owners.get(&id)
@@ -39,7 +39,7 @@ impl Shared {
         Ok(user)
     }
 
-    /// The abilities in that column.
+    /// The abilities in the column `at`.
     pub(super) fn abilities(&self, row: &Row<'_>, at: usize) -> rusqlite::Result<Abilities> {
         let text = row.get_ref(at)?.as_str()?;
         if let Some(kept) = self.abilities.get(text) {

@@ -1,6 +1,7 @@
-//! The open database: its threads and connections, and where work blocks. Point reads run in place on the calling thread,
-//! since a cached statement takes less time than a change of thread. Long reads run on threads of their own, and writes on
-//! the writer's thread.
+//! The open database: its threads and connections, and which thread runs which work.
+//!
+//! Point reads run on the calling thread, because a cached statement takes less time than a change of thread. Long reads
+//! run on separate threads, and writes run on the writer's thread.
 
 use std::{
     sync::Arc,
@@ -32,17 +33,18 @@ use crate::{
 ///
 /// Dropping it completes the writes that were queued, then closes the file.
 pub struct SqliteStore {
-    // Dropped in this order: nobody watches the files any more when the log is removed, and the writer's connection is
-    // the last to close, so that it can fold the log into the file. Then a tool waits for servers to know what it did.
+    // The order of the fields is the order in which they are dropped. The file watch stops before the log is removed. The
+    // writer's connection closes last, so that it can checkpoint the log. After that, a command-line tool waits until the
+    // running servers have noticed its changes.
     pub(super) _watcher: Watcher,
-    // The threads before the pools, of which their work has handles.
+    // The threads stop before the pools close, because work on the threads uses the pools.
     pub(super) waiters: Threads,
     pub(super) long_threads: Threads,
     pub(super) inventory_thread: Threads,
     pub(super) pool: Readers,
-    // Of their own, so that long reads, however many, leave the point reads theirs.
+    // Separate connections, so that long reads never take those of the point reads.
     pub(super) long_readers: Readers,
-    // One, for lists that wait for their reader.
+    // One connection, for lists whose pace the consumer of the rows sets.
     pub(super) inventory_reader: Readers,
     pub(super) writer: Writer,
     pub(super) watch: Arc<Watch>,
@@ -52,12 +54,12 @@ pub struct SqliteStore {
     pub(super) shared: Arc<Shared>,
     pub(super) pool_timeout: Duration,
     pub(super) _patience: Option<SettleOnDrop>,
-    // Its locks are released last.
+    // Last, so that its locks are released last.
     pub(super) _database: Arc<Database>,
 }
 
 impl SqliteStore {
-    /// A read that takes microseconds: in place, unless no connection is free at once.
+    /// A read that takes microseconds. It runs on the calling thread if a connection is free, otherwise on another one.
     pub(super) fn read<T, F>(&self, work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
@@ -72,7 +74,7 @@ impl SqliteStore {
         }
     }
 
-    /// A read that may take long: never on the calling thread.
+    /// A read that may take long. It never runs on the calling thread.
     pub(super) fn read_long<T, F>(&self, work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
@@ -84,7 +86,7 @@ impl SqliteStore {
         }
     }
 
-    /// A read that waits for whoever takes its rows: it keeps no other read from its connection.
+    /// A read that waits for the consumer of its rows. It has a connection of its own, so that it blocks no other read.
     pub(super) fn read_inventory<T, F>(&self, work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
@@ -96,7 +98,7 @@ impl SqliteStore {
         }
     }
 
-    /// Reads on one of `threads`. The time in the queue counts as time that a connection was waited for.
+    /// Reads on one of `threads`. The time in the queue counts towards the time limit for getting a connection.
     fn read_elsewhere<'s, T, F>(&'s self, readers: &Readers, threads: &'s Threads, work: F) -> Reply<'s, T>
     where
         T: Send + 'static,
@@ -104,42 +106,42 @@ impl SqliteStore {
     {
         let (pool, timeout, watch) = (readers.clone(), self.pool_timeout, Arc::clone(&self.watch));
         Reply::Pending(Box::pin(async move {
-            let asked_at = Instant::now();
-            let blocking = move || match pool.get_timeout(timeout.saturating_sub(asked_at.elapsed())) {
+            let queued_at = Instant::now();
+            let blocking = move || match pool.get_timeout(timeout.saturating_sub(queued_at.elapsed())) {
                 Ok(connection) => work(&connection),
                 Err(error) => {
-                    let what = format!("no read connection became free: {error}");
-                    Err(StoreError::Unavailable(diagnosis::with_cause(what, watch.database())))
+                    let message = format!("no read connection became free: {error}");
+                    Err(StoreError::Unavailable(diagnosis::with_cause(message, watch.database())))
                 }
             };
             let read = threads.run(blocking).await;
-            read.unwrap_or_else(|panicked| Err(StoreError::Internal(format!("a read: {panicked}"))))
+            read.unwrap_or_else(|panicked| Err(StoreError::Internal(format!("a read panicked: {panicked}"))))
         }))
     }
 
-    /// A change: on the writer's thread, answered after its COMMIT, and after observers were told `of` what it may have
-    /// changed.
-    pub(super) fn write<T, F>(&self, of: Vec<Change>, work: F) -> Reply<'_, T>
+    /// Writes on the writer's thread. The answer comes after the COMMIT and after the observers were notified of `changes`,
+    /// which is everything that `work` may have changed.
+    pub(super) fn write<T, F>(&self, changes: Vec<Change>, work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
         F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.writer.submit(of, work)
+        self.writer.submit(changes, work)
     }
 
-    /// The same by somebody, who must not have lost the right to it while it waited.
-    pub(super) fn change<T, F>(&self, of: Vec<Change>, by: Attribution, mut work: F) -> Reply<'_, T>
+    /// Like [`Self::write`], for a change that `by` makes. It fails if the session of `by` ended while the change waited.
+    pub(super) fn change<T, F>(&self, changes: Vec<Change>, by: Attribution, mut work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
         F: FnMut(&Connection, &Attribution) -> Result<T, StoreError> + Send + 'static,
     {
-        self.write(of, move |connection| {
+        self.write(changes, move |connection| {
             sessions::expect_open(connection, &by)?;
             work(connection, &by)
         })
     }
 
-    /// The same where only `work` can find out what it changes, and tells of it.
+    /// Like [`Self::change`], if only `work` can find out what it changes. It adds that to the list that it is given.
     pub(super) fn change_reporting<T, F>(&self, by: Attribution, mut work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
@@ -151,31 +153,31 @@ impl SqliteStore {
         })
     }
 
-    /// Whether a write would work now, by the latest transaction or by a probe.
+    /// Fails if a write would fail now, as the latest transaction or a probe shows.
     fn expect_writable(&self) -> Reply<'_, ()> {
-        let (told, probe) = match self.health.ask(|| diagnosis::is_nearly_full(self.watch.database())) {
+        let (outcome, probe) = match self.health.ask(|| diagnosis::is_nearly_full(self.watch.database())) {
             Told::Outcome(outcome) => return Reply::ready(outcome),
-            Told::Next(told, probe) => (told, probe),
+            Told::Next(outcome, probe) => (outcome, probe),
         };
         if let Some(probe) = probe
             && let Err(error) = self.writer.submit_probe(probe)
         {
             self.health.note(Err(error), 0);
         }
-        Reply::Pending(Box::pin(async move { told.await.unwrap_or_else(|_| Err(stopped())) }))
+        Reply::Pending(Box::pin(async move { outcome.await.unwrap_or_else(|_| Err(stopped())) }))
     }
 
-    /// Whether a read and a write would work now.
-    pub(super) fn judge_readiness(&self) -> Reply<'_, ()> {
+    /// Fails if a read or a write would fail now.
+    pub(super) fn check_readiness(&self) -> Reply<'_, ()> {
         if let Err(error) = self.check() {
             return Reply::ready(Err(error));
         }
-        let exists = |connection: &Connection| {
+        let any_user = |connection: &Connection| {
             let mut statement = connection.prepare_cached("SELECT 1 FROM users LIMIT 1")?;
             statement.exists([])?;
             Ok(())
         };
-        self.read(exists).then(|read| match read {
+        self.read(any_user).then(|read| match read {
             Ok(()) => self.expect_writable(),
             failed => Reply::ready(failed),
         })

@@ -1,8 +1,8 @@
-//! SQL on personal access tokens, and what those of environments share with them. Each function runs inside one
+//! SQL on personal access tokens, and the SQL that they share with environment tokens. Each function runs inside one
 //! transaction of its caller.
 //!
-//! A row with an `environment_id` is another kind of token: but for the look-up by secret, nothing that is done to
-//! personal tokens here finds, counts or changes one ([`super::environment_tokens`]).
+//! Both kinds are rows of one table. A row with an `environment_id` is an environment token
+//! ([`super::environment_tokens`]). Statements on personal access tokens must exclude these rows.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::{
     store::{ChangedToken, Conflict, StoreError, TokenQuery},
 };
 
-/// Asked for every request of a token: by two unique indexes.
+/// Runs for every request with a token that is not cached. It uses two unique indexes.
 pub(super) const BY_HASH: &str =
     "SELECT t.id, t.number, t.owner_id, t.name, t.abilities, t.hint, t.created_at, t.expires_at, t.last_used_at,
             t.revoked_at, t.revoked_reason, t.environment_id, t.family_id, t.rotated_from, t.grace_ends_at,
@@ -35,14 +35,14 @@ pub(super) const BY_HASH: &str =
      FROM tokens t JOIN users u ON u.id = t.owner_id
      WHERE t.hash = :hash";
 
-/// By position, in the order of the columns: to find so many names, here and for the event, is a twelfth of what the
-/// writer does for a creation.
+/// Parameters by position, in the order of the columns. Looking up their names, here and for the audit event, would be a
+/// twelfth of the writer's work for a creation.
 pub(super) const INSERT: &str =
     "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, environment_id, family_id,
                          rotated_from, ip_allowlist, requests_per_minute, quota)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
-/// Two ranges of one index rather than an OR, so that tokens that expired cost nothing, however many they are.
+/// Two ranges of one index instead of an OR, so that the cost does not grow with the number of expired tokens.
 pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
          SELECT 1 FROM tokens
          WHERE owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL AND expires_at IS NULL
@@ -52,17 +52,17 @@ pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
          LIMIT :max_live
      )";
 
-/// Unlike LIKE, instr takes every character literally and a needle of any length. `folded` is a function of the connections
-/// that read ([`super::connect`]); `:search` is folded already.
+/// The search uses `instr`, not LIKE: `instr` has no wildcards and no limit of the pattern's length. Read connections
+/// define the function `folded` ([`super::connect`]), which folds the case. The caller folds `:search`.
 macro_rules! list {
-    ($of_whom:literal) => {
+    ($owner_condition:literal) => {
         concat!(
             "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
                     revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
                     disabled_at, ip_allowlist, requests_per_minute, quota
              FROM tokens
              WHERE ",
-            $of_whom,
+            $owner_condition,
             " AND number < :before
                AND CASE :state
                        WHEN 'active' THEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
@@ -91,7 +91,7 @@ pub(super) fn add(
     by: &Attribution,
 ) -> Result<Token, StoreError> {
     if token.environment.is_some() {
-        return Err(StoreError::Internal("a token of an environment".into()));
+        return Err(StoreError::Internal("an environment token was added as a personal access token".into()));
     }
     users::expect_enabled(connection, token.owner)?;
     if !headroom.take(token.owner, max_live) {
@@ -114,13 +114,13 @@ pub(super) fn insert(connection: &Connection, token: &NewToken) -> Result<Token,
         token.hash.as_bytes(),
         token.hint.to_string(),
         token.name.as_str(),
-        row::joined(&token.abilities),
+        row::abilities_text(&token.abilities),
         token.created_at.unix(),
         token.expires_at.map(Timestamp::unix),
         token.environment.map(|id| id.uuid().into_bytes()),
         token.family.uuid().into_bytes(),
         token.rotated_from.map(|id| id.uuid().into_bytes()),
-        limits.and_then(|limits| row::joined_networks(&limits.allowlist)),
+        limits.and_then(|limits| row::networks_text(&limits.allowlist)),
         limits.and_then(|limits| limits.requests_per_minute),
         limits.and_then(|limits| limits.quota),
     ])?;
@@ -173,13 +173,13 @@ pub(super) fn by_hash(
     Ok(found)
 }
 
-/// A personal token.
+/// A personal access token that is not revoked.
 pub(super) fn by_id(connection: &Connection, id: TokenId) -> Result<Token, StoreError> {
     let token = any_by_id(connection, id)?;
     if token.environment.is_some() { Err(StoreError::NotFound) } else { Ok(token) }
 }
 
-/// A token that is not revoked, of whatever kind.
+/// A token of either kind that is not revoked.
 pub(super) fn any_by_id(connection: &Connection, id: TokenId) -> Result<Token, StoreError> {
     connection
         .prepare_cached(
@@ -193,7 +193,7 @@ pub(super) fn any_by_id(connection: &Connection, id: TokenId) -> Result<Token, S
         .ok_or(StoreError::NotFound)
 }
 
-/// A token of whatever kind, also one that is revoked.
+/// A token of either kind, revoked or not.
 pub(super) fn in_any_state(connection: &Connection, id: TokenId) -> Result<Token, StoreError> {
     connection
         .prepare_cached(
@@ -207,11 +207,11 @@ pub(super) fn in_any_state(connection: &Connection, id: TokenId) -> Result<Token
         .ok_or(StoreError::NotFound)
 }
 
-/// The tokens that `statement` lists, one of [`LIST`] and [`LIST_OF_ENVIRONMENT`].
+/// The tokens that `statement` lists. It is [`LIST`] or [`LIST_OF_ENVIRONMENT`], and `owner` the user or environment.
 pub(super) fn list(
     connection: &Connection,
     statement: &str,
-    whose: Uuid,
+    owner: Uuid,
     query: &TokenQuery,
     now: Timestamp,
 ) -> Result<Vec<Token>, StoreError> {
@@ -223,7 +223,7 @@ pub(super) fn list(
     });
     let rows = statement.query_map(
         named_params! {
-            ":whose": whose.into_bytes(),
+            ":whose": owner.into_bytes(),
             ":before": query.before.unwrap_or(i64::MAX),
             ":state": state,
             ":now": now.unix(),
@@ -233,7 +233,7 @@ pub(super) fn list(
         },
         row::token,
     )?;
-    // The next one would be on another page, and is read to show that there is one.
+    // Stops after the first token that does not fit on the page. That token shows that there is another page.
     let (mut tokens, mut fill) = (Vec::new(), Fill::default());
     for token in rows {
         let token = token?;
@@ -275,7 +275,7 @@ pub(super) fn rename(
     changed(connection, token)
 }
 
-/// Adds to a token what is shown beside it.
+/// Adds the used quota and the successor, which answers show with a token.
 pub(super) fn changed(connection: &Connection, token: Token) -> Result<ChangedToken, StoreError> {
     let has_quota = token.limits.as_ref().is_some_and(|limits| limits.quota.is_some());
     let quota_used = match has_quota {
@@ -299,8 +299,8 @@ pub(super) fn last_use(connection: &Connection, number: i64) -> Result<Option<Ti
     Ok(at.ok_or(StoreError::NotFound)?.map(Timestamp::from_unix))
 }
 
-/// By the row's number, and no index holds the time, so that one page is found and written a token. A time that is not
-/// later than the stored one writes nothing.
+/// Finds the row by its number. No index holds the time, so each token costs one page to find and write. A time that is
+/// not later than the stored one writes nothing.
 pub(super) const RECORD_USE: &str = "UPDATE tokens SET last_used_at = :at
      WHERE number = :number AND (last_used_at IS NULL OR last_used_at < :at)";
 

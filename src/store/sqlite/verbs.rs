@@ -1,10 +1,10 @@
-//! Every method of [`Store`]: which statements run, where they run, and what they invalidate.
+//! Every method of [`Store`]: which statements it runs, on which thread, and which cached records it invalidates.
 
 use std::sync::Arc;
 
 use super::{
-    attempts, audit, clock, environment_tokens, environments, inventory, limits, lineage, origins, pruning, revocation,
-    rotation, sessions, sign_in, store::SqliteStore, tokens, users,
+    attempts, audit, clock, environment_tokens, environments, inventory, lineage, pruning, quotas, revocation,
+    rotation, sessions, sign_in, store::SqliteStore, tokens, use_locations, users,
 };
 use crate::{
     domain::{
@@ -29,7 +29,7 @@ use crate::{
 
 impl Store for SqliteStore {
     fn ready(&self) -> Reply<'_, ()> {
-        self.judge_readiness()
+        self.check_readiness()
     }
 
     fn add_user(&self, user: User, password: PasswordHash, by: Attribution) -> Reply<'_, ()> {
@@ -82,8 +82,8 @@ impl Store for SqliteStore {
     }
 
     fn sign_in(&self, sign_in: SignIn, by: Attribution) -> Reply<'_, ()> {
-        let of = invalidation::added(sign_in.session.hash);
-        self.change(of, by, move |connection, by| sign_in::sign_in(connection, &sign_in, by))
+        let changes = invalidation::added(sign_in.session.hash);
+        self.change(changes, by, move |connection, by| sign_in::sign_in(connection, &sign_in, by))
     }
 
     fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Reply<'_, Vec<Session>> {
@@ -162,8 +162,8 @@ impl Store for SqliteStore {
     }
 
     fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token> {
-        let of = invalidation::added(token.hash);
-        self.change(of, by, move |connection, by| environment_tokens::add(connection, user, &token, max_live, by))
+        let changes = invalidation::added(token.hash);
+        self.change(changes, by, move |connection, by| environment_tokens::add(connection, user, &token, max_live, by))
     }
 
     fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Reply<'_, Token> {
@@ -188,8 +188,8 @@ impl Store for SqliteStore {
         successor: Successor,
         by: Attribution,
     ) -> Reply<'_, ChangedToken> {
-        let of = invalidation::regeneration(id, successor.hash);
-        self.change(of, by, move |connection, by| {
+        let changes = invalidation::regeneration(id, successor.hash);
+        self.change(changes, by, move |connection, by| {
             environment_tokens::regenerate(connection, user, environment, id, successor, by)
         })
     }
@@ -209,8 +209,8 @@ impl Store for SqliteStore {
 
     fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token> {
         let headroom = Arc::clone(&self.headroom);
-        let of = invalidation::added(token.hash);
-        self.change(of, by, move |connection, by| tokens::add(connection, &token, max_live, &headroom, by))
+        let changes = invalidation::added(token.hash);
+        self.change(changes, by, move |connection, by| tokens::add(connection, &token, max_live, &headroom, by))
     }
 
     fn token(&self, id: TokenId) -> Reply<'_, Token> {
@@ -255,13 +255,13 @@ impl Store for SqliteStore {
 
     fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, ChangedToken> {
         let headroom = Arc::clone(&self.headroom);
-        let of = invalidation::rotation(&rotation);
-        self.change(of, by, move |connection, by| rotation::rotate(connection, &rotation, &headroom, by))
+        let changes = invalidation::rotation(&rotation);
+        self.change(changes, by, move |connection, by| rotation::rotate(connection, &rotation, &headroom, by))
     }
 
     fn record_first_use(&self, successor: TokenId, rotated_from: TokenId, by: Attribution) -> Reply<'_, ()> {
-        let of = invalidation::first_use(successor, rotated_from);
-        self.change(of, by, move |connection, by| rotation::begin(connection, successor, by))
+        let changes = invalidation::first_use(successor, rotated_from);
+        self.change(changes, by, move |connection, by| rotation::begin(connection, successor, by))
     }
 
     fn revoke_family(
@@ -277,13 +277,13 @@ impl Store for SqliteStore {
         })
     }
 
-    fn ended_tokens(&self, long_ago: RetentionCutoff, after: i64) -> Reply<'_, PruneBatch> {
-        self.read_long(move |connection| pruning::find(connection, long_ago, after))
+    fn ended_tokens(&self, cutoff: RetentionCutoff, after: i64) -> Reply<'_, PruneBatch> {
+        self.read_long(move |connection| pruning::find(connection, cutoff, after))
     }
 
-    fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, long_ago: RetentionCutoff) -> Reply<'_, u64> {
-        let of = invalidation::tokens(&tokens);
-        self.write(of, move |connection| pruning::delete(connection, &tokens, long_ago))
+    fn prune_tokens(&self, tokens: Vec<(i64, TokenId)>, cutoff: RetentionCutoff) -> Reply<'_, u64> {
+        let changes = invalidation::tokens(&tokens);
+        self.write(changes, move |connection| pruning::delete(connection, &tokens, cutoff))
     }
 
     fn revoke_tokens(
@@ -315,15 +315,15 @@ impl Store for SqliteStore {
     }
 
     fn reserve_uses(&self, id: TokenId) -> Reply<'_, u32> {
-        self.write(invalidation::NOTHING, move |connection| limits::reserve(connection, id))
+        self.write(invalidation::NOTHING, move |connection| quotas::reserve(connection, id))
     }
 
     fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()> {
-        self.write(invalidation::NOTHING, move |connection| limits::give_back(connection, &unused))
+        self.write(invalidation::NOTHING, move |connection| quotas::give_back(connection, &unused))
     }
 
     fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>> {
-        self.read_long(move |connection| limits::taken(connection, &ids))
+        self.read_long(move |connection| quotas::taken(connection, &ids))
     }
 
     fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()> {
@@ -348,15 +348,15 @@ impl Store for SqliteStore {
     }
 
     fn saved_attempts(&self) -> Reply<'_, SavedAttempts> {
-        self.read_long(attempts::remembered)
+        self.read_long(attempts::saved)
     }
 
     fn save_attempts(&self, counters: Vec<Counter>) -> Reply<'_, ()> {
-        self.write(invalidation::NOTHING, move |connection| attempts::remember(connection, &counters))
+        self.write(invalidation::NOTHING, move |connection| attempts::save(connection, &counters))
     }
 
     fn delete_rested_attempts(&self, rested_by: Timestamp) -> Reply<'_, u64> {
-        self.write(invalidation::NOTHING, move |connection| attempts::forget(connection, rested_by))
+        self.write(invalidation::NOTHING, move |connection| attempts::delete_rested(connection, rested_by))
     }
 
     fn latest_time(&self) -> Reply<'_, Option<Timestamp>> {
@@ -374,12 +374,12 @@ impl Store for SqliteStore {
         })
     }
 
-    fn record_locations(&self, origins: Vec<(TokenId, UseLocation)>) -> Reply<'_, ()> {
-        self.write(invalidation::NOTHING, move |connection| origins::record(connection, &origins))
+    fn record_locations(&self, locations: Vec<(TokenId, UseLocation)>) -> Reply<'_, ()> {
+        self.write(invalidation::NOTHING, move |connection| use_locations::record(connection, &locations))
     }
 
     fn locations_of(&self, id: TokenId) -> Reply<'_, Vec<UseLocation>> {
-        self.read(move |connection| origins::of(connection, id))
+        self.read(move |connection| use_locations::of(connection, id))
     }
 
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64> {

@@ -1,8 +1,7 @@
-//! SQL on the quotas of tokens, of persons and of environments alike. Each function runs inside one transaction of its
-//! caller.
+//! SQL on the quotas of tokens, personal and of environments. Each function runs inside one transaction of its caller.
 //!
-//! What is used is counted in the row of a family's first, which pruning leaves there as long as any of the family: a token
-//! and its successor share one quota, also while both are good.
+//! A token and its successors share one quota, also while several of them are valid. The uses are counted in the row of the
+//! first token of the family. Pruning keeps that row as long as any other token of the family exists.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
@@ -11,7 +10,7 @@ use crate::{
     store::StoreError,
 };
 
-/// Takes a lease of what is left.
+/// Reserves a lease out of the uses that are left, and returns its size. It is 0 if none are left.
 pub(super) fn reserve(connection: &Connection, id: TokenId) -> Result<u32, StoreError> {
     let left: Option<u32> = connection
         .prepare_cached(
@@ -32,6 +31,7 @@ pub(super) fn reserve(connection: &Connection, id: TokenId) -> Result<u32, Store
     Ok(lease)
 }
 
+/// Gives back uses that were reserved and not spent.
 pub(super) fn give_back(connection: &Connection, unused: &[(TokenId, u32)]) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
         "UPDATE tokens SET quota_used = max(quota_used - :unused, 0)
@@ -43,6 +43,7 @@ pub(super) fn give_back(connection: &Connection, unused: &[(TokenId, u32)]) -> R
     Ok(())
 }
 
+/// How many uses are taken from the quota of each token. Tokens without a quota are left out.
 pub(super) fn taken(connection: &Connection, ids: &[TokenId]) -> Result<Vec<(TokenId, u32)>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT first.quota_used FROM tokens t JOIN tokens first ON first.id = t.family_id
