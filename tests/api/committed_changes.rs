@@ -1,12 +1,24 @@
 //! A committed change is answered as done, also if the store cannot be read right after it.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::{
+    ops::ControlFlow,
+    sync::{
+        atomic::{AtomicU8, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
 
-use patd::control::{Request, WhoseTokens, client::carry_out};
+use patd::{
+    control::{Request, WhoseTokens, client::carry_out},
+    store::TokenInventory,
+};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{
-    harness::{Answer, Client, block_on, email},
+    harness::{Answer, Client, TestApp, block_on, email},
     outage::{READS_FAIL_AFTER_WRITE, WELL, failing_app},
 };
 
@@ -111,5 +123,28 @@ fn a_command_that_revoked_all_tokens_of_a_user_says_so() {
     let whose = WhoseTokens::User(email("ada"));
     let answer = block_on(carry_out(&app.ops, Request::RevokeTokens(whose))).unwrap();
     let answer: serde_json::Value = answer.single().unwrap();
-    assert_eq!(answer["revoked"], json!(1), "{answer}");
+    assert_eq!((&answer["revoked"], &answer["left"]), (&json!(1), &json!(null)), "{answer}");
+}
+
+#[test]
+fn a_command_revokes_all_tokens_of_a_user_while_a_list_is_not_read() {
+    let app = TestApp::spawn();
+    let ada = app.sign_in("ada");
+    limited(&ada);
+    let ((started, starts), (end, ends)) = (mpsc::channel(), mpsc::channel::<()>());
+    let each = Box::new(move |_| {
+        let _ = (started.send(()), ends.recv());
+        ControlFlow::Break(())
+    });
+    thread::scope(|scope| {
+        let list =
+            scope.spawn(|| block_on(app.ops.store.each_token(TokenInventory::default(), app.ops.clock.now(), each)));
+        starts.recv().unwrap();
+        let request = Request::RevokeTokens(WhoseTokens::User(email("ada")));
+        let answer = block_on(async { timeout(Duration::from_secs(30), carry_out(&app.ops, request)).await });
+        drop(end);
+        list.join().unwrap().unwrap();
+        let answer: serde_json::Value = answer.unwrap().unwrap().single().unwrap();
+        assert_eq!((&answer["revoked"], &answer["left"]), (&json!(1), &json!(null)), "{answer}");
+    });
 }
