@@ -173,7 +173,8 @@ pub async fn revoke_many(
     let by = ctx.attribution(source);
     let selection = match bulk {
         BulkRevocation::All => TokenSelection::All,
-        BulkRevocation::UnusedSince(since) if since > ctx.clock.now() => {
+        // Later than any use that is recorded while the clock is unreliable, so tokens in use would count as unused.
+        BulkRevocation::UnusedSince(since) if since > by.at => {
             ctx.expect_reliable_clock()?;
             return Err(FieldError::new("unused_since", "must not be a time in the future.").into());
         }

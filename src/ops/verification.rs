@@ -142,9 +142,14 @@ fn accept_token<'c>(
 ) -> Reply<'c, Principal, Error> {
     let now = ctx.clock.now();
     if let Err(rejection) = check_token(&record, presented, now) {
+        let known = ctx.clock.recordable_for(now);
+        // A reuse can revoke the family for good. The word of an unreliable clock that the grace is over is no reuse.
+        if rejection == Rejection::Rotated && record.token.revoked.is_none() && !record.token.has_expired(known) {
+            return reject(Rejection::Expired);
+        }
         if rejection == Rejection::Rotated && !ctx.endings.is_race(&record.token, caller.since.unwrap_or(ctx.moment()))
         {
-            reuse::enqueue(ctx, &record, caller, ctx.clock.recordable_for(now));
+            reuse::enqueue(ctx, &record, caller, known);
         }
         return reject(rejection);
     }

@@ -16,8 +16,10 @@ use patd::{
     ops::{
         Context, Error,
         clock::Clock,
-        revocation, sessions,
+        revocation::{self, BulkRevocation},
+        sessions,
         tokens::{self, Expiry, TokenRequest},
+        verification::{self, Caller},
     },
     store::SessionQuery,
 };
@@ -190,6 +192,44 @@ fn a_clock_that_leaps_over_a_year_ahead_is_not_followed_and_heals() {
     let shown = issuer.session.get(&format!("{TOKENS}/{}", issuer.token_id())).body["data"].clone();
     assert_eq!((&shown["last_used_at"], &shown["disabled_at"]), (&json!(START), &json!(START)), "{shown}");
     assert_eq!(shown["last_uses"][0]["last_used_at"], START, "{shown}");
+}
+
+#[test]
+fn a_grace_that_is_over_only_by_a_wrong_clock_revokes_no_family() {
+    let app = TestApp::with(&[("rotation.on_reuse", "revoke_family")]);
+    let issuer = Issuer::new(&app);
+    let rotated = issuer.session.post(&format!("{TOKENS}/{}/rotate", issuer.token_id()), json!({ "grace": 3600 }));
+    let [old, successor] = [&issuer.token, &rotated.body["data"]].map(|token| token["token"].as_str().unwrap());
+    let is_accepted = |token| {
+        let accepted = block_on(verification::authenticate(&app.ops, token, Caller::default())).is_ok();
+        block_on(app.ops.flush_reuse()).unwrap();
+        accepted
+    };
+    app.advance(FOURTEEN_YEARS);
+    assert!(!is_accepted(old), "the grace may be over");
+    assert_eq!(issuer.bearer().post(&format!("{TOKENS}/self/rotate"), json!({})).status, 401);
+    app.set_clock_back(FOURTEEN_YEARS - Duration::from_secs(5));
+    assert!(is_accepted(old) && is_accepted(successor));
+
+    app.advance(Duration::from_hours(1));
+    assert!(!is_accepted(old), "it is over");
+    assert!(!is_accepted(successor), "that was a reuse");
+}
+
+#[test]
+fn a_token_in_use_does_not_count_as_unused_because_the_clock_is_wrong() {
+    let app = spawn();
+    let issuer = Issuer::new(&app);
+    app.advance(FOURTEEN_YEARS);
+    assert_eq!(issuer.bearer().get("/api/user").status, 200);
+    let user = user_id(&app);
+    let unused_since = |time| {
+        let bulk = BulkRevocation::UnusedSince(Timestamp::parse(time).unwrap());
+        block_on(revocation::revoke_many(&app.ops, user.into(), user, bulk, RequestSource::COMMAND_LINE))
+    };
+    assert!(matches!(unused_since("2024-01-16T19:00:00Z"), Err(Error::ClockUnreliable(_))));
+    assert_eq!(unused_since(START), Ok(0));
+    assert_eq!(issuer.bearer().get("/api/user").status, 200);
 }
 
 fn all() -> patd::store::TokenQuery {
