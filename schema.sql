@@ -1,17 +1,17 @@
--- The whole current schema of a patd database (SQLite, user_version 7). An older file is stepped up to exactly this
--- by src/store/sqlite/migrations.rs. Times are Unix seconds, identifiers the 16 bytes of a UUIDv7.
+-- The whole current schema of a patd database (SQLite, user_version 7). src/store/sqlite/migrations.rs upgrades an
+-- older file to exactly this. Times are Unix seconds. Identifiers are the 16 bytes of a UUIDv7.
 --
--- A CHECK compares with OR where it would name three values or more: for an IN so long SQLite builds a table at each
--- statement, and three of those were about a third of what the writer did for a creation.
+-- A CHECK with three values or more uses OR, not IN. For a longer IN, SQLite builds a temporary table in each statement,
+-- and three of them took about a third of the writer's time for a creation.
 
--- Binds the write-ahead log to the file: both carry this row (src/store/sqlite/binding/mod.rs).
+-- Binds the write-ahead log to the database file: both hold this row (src/store/sqlite/binding/mod.rs).
 CREATE TABLE log_binding (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-    -- By this text its page is recognised in the log.
+    -- Identifies the page of this row in the log.
     marker TEXT NOT NULL CHECK (marker = 'patd log binding'),
     database_id BLOB NOT NULL CHECK (length(database_id) = 16),
     generation INTEGER NOT NULL CHECK (generation > 0),
-    -- Random, and drawn anew by the first transaction of each log.
+    -- Random. The first transaction of each log draws a new one.
     nonce BLOB NOT NULL CHECK (length(nonce) = 16),
     -- NULL in the first generation.
     previous_nonce BLOB CHECK (length(previous_nonce) = 16)
@@ -23,25 +23,25 @@ CREATE TABLE users (
     id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
     name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
     email TEXT NOT NULL CHECK (length(CAST(email AS BLOB)) BETWEEN 3 AND 254),
-    -- Case, width and normal form folded: by this, two spellings are one account.
+    -- Without differences of case, width and normal form, so that two spellings of an address are one account.
     email_canonical TEXT NOT NULL UNIQUE CHECK (length(CAST(email_canonical AS BLOB)) BETWEEN 3 AND 254),
-    -- argon2id as a PHC string, so that each row carries the parameters it was made with.
+    -- argon2id as a PHC string, so that each row holds the parameters of its hash.
     password_hash TEXT NOT NULL CHECK (password_hash LIKE '$argon2id$%' AND length(password_hash) <= 255),
     created_at INTEGER NOT NULL,
     disabled_at INTEGER,
-    -- The environment that the user works in. User and first environment refer to each other, hence deferred.
+    -- The environment that the user works in. Deferred, because a user and the first environment refer to each other.
     current_environment_id BLOB NOT NULL REFERENCES environments (id) DEFERRABLE INITIALLY DEFERRED
         CHECK (length(current_environment_id) = 16)
 ) STRICT, WITHOUT ROWID;
 
--- Without it, whoever deletes an environment would have every user read.
+-- Without this index, the deletion of an environment would read every user.
 CREATE INDEX users_by_current_environment ON users (current_environment_id);
 
 CREATE TABLE environments (
     id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
     owner_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
-    -- The one that a user is given with their account.
+    -- The environment that is created with the user's account.
     is_default INTEGER NOT NULL CHECK (is_default IN (0, 1)),
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -49,7 +49,7 @@ CREATE TABLE environments (
 CREATE INDEX environments_by_owner ON environments (owner_id, created_at);
 CREATE UNIQUE INDEX environments_default ON environments (owner_id) WHERE is_default = 1;
 
--- With whom an environment is shared; its owner is no member.
+-- The users with whom an environment is shared. Its owner is not a member.
 CREATE TABLE environment_members (
     environment_id BLOB NOT NULL REFERENCES environments (id) ON DELETE CASCADE,
     user_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -74,62 +74,62 @@ CREATE INDEX sessions_by_user ON sessions (user_id, created_at);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
 CREATE TABLE tokens (
-    -- The N of N|pat_…; AUTOINCREMENT, so that a number is never given twice.
+    -- The N of N|pat_…. AUTOINCREMENT ensures that no number is used twice.
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
-    -- Of a token of an environment, the environment's owner: their being disabled refuses it.
+    -- For an environment token, the owner of the environment. If the owner is disabled, the token is refused.
     owner_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
     hint TEXT NOT NULL CHECK (length(hint) = 4),
     name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
-    -- Joined by a space, which no ability contains; '' is a token that may do nothing.
+    -- Separated by spaces. '' is a token without abilities.
     abilities TEXT NOT NULL CHECK (length(abilities) <= 10099),
     created_at INTEGER NOT NULL,
     expires_at INTEGER,
     last_used_at INTEGER,
     revoked_at INTEGER,
-    -- NULL is a personal token.
+    -- NULL for a personal access token.
     environment_id BLOB REFERENCES environments (id) ON DELETE CASCADE CHECK (length(environment_id) = 16),
-    -- The id of the first of a chain of rotations: a token that was never rotated is a family of its own.
+    -- The id of the first token of the family. For a token that was never rotated, its own id.
     family_id BLOB NOT NULL CHECK (length(family_id) = 16),
     rotated_from BLOB CHECK (length(rotated_from) = 16),
-    -- A token that was rotated is refused from then on, or from the first use of its successor.
+    -- A rotated token is refused from this time on, or from the first use of its successor if ends_on_first_use is 1.
     grace_ends_at INTEGER,
     ends_on_first_use INTEGER NOT NULL DEFAULT 0 CHECK (ends_on_first_use IN (0, 1)),
     disabled_at INTEGER,
     revoked_reason TEXT CHECK (revoked_reason = 'revoked_by_owner' OR revoked_reason = 'rotated'
         OR revoked_reason = 'leaked' OR revoked_reason = 'owner_disabled' OR revoked_reason = 'reuse_detected'
         OR revoked_reason = 'expired'),
-    -- Networks (CIDR) joined by a space; NULL is from anywhere.
+    -- Networks (CIDR), separated by spaces. NULL allows every address.
     ip_allowlist TEXT CHECK (length(ip_allowlist) BETWEEN 1 AND 4399),
     requests_per_minute INTEGER CHECK (requests_per_minute > 0),
     quota INTEGER CHECK (quota > 0),
     quota_used INTEGER NOT NULL DEFAULT 0 CHECK (quota_used >= 0),
-    -- Tokens with the same lineage are in the same hands: a token, the successors that it made by itself, and what those
-    -- made by themselves. It is the id of the first of them; NULL is the token's own id. A successor that the owner made
-    -- with a session begins a lineage.
+    -- The id of the first token of the lineage. NULL means the token's own id. A successor that a token made by itself
+    -- belongs to the lineage of that token. A successor that the owner made with a session begins a new lineage.
     lineage_id BLOB CHECK (length(lineage_id) = 16),
     CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL)),
     CHECK (ends_on_first_use = 0 OR grace_ends_at IS NOT NULL)
 ) STRICT;
 
 CREATE INDEX tokens_by_owner ON tokens (owner_id, number);
--- Counts an owner's live personal tokens at each creation without touching the table. SQLite reads the columns of the
--- condition, so that the index has to hold them although they are always NULL.
+-- Counts an owner's live personal access tokens at each creation without reading the table. SQLite reads the columns of
+-- the condition, so the index must hold them although they are always NULL.
 CREATE INDEX tokens_live_by_owner ON tokens (owner_id, expires_at, revoked_at, environment_id)
     WHERE revoked_at IS NULL AND environment_id IS NULL;
--- These four hold nothing of a personal token that was never rotated, so that making one does not pay for them. The
--- first of a family is found by its id.
+-- The next four indexes hold no entry for a personal access token that was never rotated, so they cost its creation
+-- nothing. The first token of a family is found by its id.
 CREATE INDEX tokens_by_environment ON tokens (environment_id, number) WHERE environment_id IS NOT NULL;
--- As above, of an environment.
+-- Like tokens_live_by_owner, for an environment.
 CREATE INDEX tokens_live_by_environment ON tokens (environment_id, expires_at, revoked_at)
     WHERE revoked_at IS NULL AND environment_id IS NOT NULL;
 CREATE INDEX tokens_by_family ON tokens (family_id, rotated_from) WHERE rotated_from IS NOT NULL;
--- A token has one successor that is not revoked. By its family, so that whoever ends one need not read what had ended.
+-- A token has at most one successor that is not revoked. family_id comes first, so that the live tokens of a family are
+-- found without reading its ended ones.
 CREATE UNIQUE INDEX tokens_live_successor ON tokens (family_id, rotated_from)
     WHERE rotated_from IS NOT NULL AND revoked_at IS NULL;
 
--- From where a token was used, its latest few addresses.
+-- The latest addresses from which a token was used.
 CREATE TABLE token_addresses (
     token_id BLOB NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
     address TEXT NOT NULL CHECK (length(address) BETWEEN 2 AND 45),
@@ -138,11 +138,11 @@ CREATE TABLE token_addresses (
     PRIMARY KEY (token_id, address)
 ) STRICT, WITHOUT ROWID;
 
--- What was done, and which attempts were refused. It outlives what it tells of, hence no REFERENCES.
+-- All changes and refused sign-ins. No REFERENCES, because an event outlives its subject.
 CREATE TABLE audit_events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     at INTEGER NOT NULL,
-    -- In whose trail it is; NULL is nobody's.
+    -- The user in whose audit trail the event is. NULL for none.
     user_id BLOB CHECK (length(user_id) = 16),
     actor_kind TEXT NOT NULL CHECK (actor_kind = 'session' OR actor_kind = 'personal_access_token'
         OR actor_kind = 'environment_token' OR actor_kind = 'command_line' OR actor_kind = 'anonymous'
@@ -166,7 +166,7 @@ BEGIN
     SELECT RAISE(ABORT, 'an audit event is never changed');
 END;
 
--- The time before which events may be deleted. It has its row only within a transaction that prunes.
+-- The time before which events may be deleted. The row exists only inside a transaction that prunes.
 CREATE TABLE audit_pruning (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     before INTEGER NOT NULL
@@ -178,8 +178,8 @@ BEGIN
     SELECT RAISE(ABORT, 'an audit event is never deleted');
 END;
 
--- Counters of attempts that are not at rest, so that a restart forgives nothing. Subject and origin are keyed hashes of
--- an account or a user, and of a network or a session; all zero where there is none.
+-- The attempt counters that are not at rest, so that they survive a restart. `subject` is a keyed hash of an account or a
+-- user, and `origin` of a network or a session. Both are all zero if there is none.
 CREATE TABLE attempts (
     scope TEXT NOT NULL CHECK (length(scope) BETWEEN 1 AND 32),
     subject BLOB NOT NULL CHECK (length(subject) = 16),
@@ -188,7 +188,7 @@ CREATE TABLE attempts (
     PRIMARY KEY (scope, subject, origin)
 ) STRICT, WITHOUT ROWID;
 
--- The key of those hashes, and of what else must be the same after a restart and nobody may predict.
+-- The key of these hashes, and of other values that must survive a restart and must not be predictable.
 CREATE TABLE attempts_key (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     key BLOB NOT NULL CHECK (length(key) = 32)
@@ -196,18 +196,17 @@ CREATE TABLE attempts_key (
 
 INSERT INTO attempts_key (only_row, key) VALUES (1, randomblob(32));
 
--- What a readiness probe writes, so that it shows whether a write works: the same few rows again and again. `filler`
--- gives each row a page of its own.
+-- Rows that a readiness probe overwrites to show whether a write works. `filler` puts each row on a separate page.
 CREATE TABLE write_probes (
     number INTEGER PRIMARY KEY,
     turn INTEGER NOT NULL,
     filler BLOB NOT NULL
 ) STRICT;
 
--- The latest time that a server recorded, so that the next start notices a wrong system clock.
+-- The latest time that a server recorded. With it, the next start detects a wrong system clock.
 CREATE TABLE clock (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     latest_time INTEGER NOT NULL,
-    -- The number of the last event at that time: later events know a later time.
+    -- The number of the last audit event when this was recorded. Events after it may have later times.
     last_event INTEGER NOT NULL
 ) STRICT;

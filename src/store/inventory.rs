@@ -18,7 +18,7 @@ pub type EachToken = Box<dyn FnMut(Vec<TokenRow>) -> ControlFlow<()> + Send>;
 /// Which users to list, in which order.
 #[derive(Clone, Debug, Default)]
 pub struct UserInventory {
-    /// Only users whose name or e-mail address contains this text. The caller folds its case with
+    /// Only users whose name or e-mail address contains this text. The caller case-folds it with
     /// [`folded`](crate::domain::text::folded).
     pub search: Option<String>,
     /// The order.
@@ -48,7 +48,7 @@ pub struct TokenInventory {
     pub state: Option<TokenState>,
     /// Tokens not used after this time count as expired. `None` means that idle tokens do not expire.
     pub idle_since: Option<Timestamp>,
-    /// Only tokens whose name or whose owner's e-mail address contains this text. The caller folds its case.
+    /// Only tokens whose name or whose owner's e-mail address contains this text. The caller case-folds it.
     pub search: Option<String>,
     /// Only tokens that end before this time, by their expiry or because they are idle. Unwritten uses do not count.
     pub ends_before: Option<Timestamp>,

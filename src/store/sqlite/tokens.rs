@@ -53,7 +53,7 @@ pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
      )";
 
 /// The search uses `instr`, not LIKE: `instr` has no wildcards and no limit of the pattern's length. Read connections
-/// define the function `folded` ([`super::connect`]), which folds the case. The caller folds `:search`.
+/// define the SQL function `folded` for case folding ([`super::connect`]). The caller must case-fold `:search`.
 macro_rules! list {
     ($owner_condition:literal) => {
         concat!(

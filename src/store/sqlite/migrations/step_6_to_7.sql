@@ -1,14 +1,14 @@
--- Version 6 to 7. Each part says what it is for.
+-- Upgrades version 6 to 7.
 
--- Tokens: the lineage, and an index that finds a token's successors.
+-- The lineage of a token, and an index that finds its successors.
 
 ALTER TABLE tokens ADD COLUMN lineage_id BLOB CHECK (length(lineage_id) = 16);
 
 DROP INDEX tokens_by_family;
 CREATE INDEX tokens_by_family ON tokens (family_id, rotated_from) WHERE rotated_from IS NOT NULL;
 
--- The token.created event of a successor tells who made it. Where that event was pruned, or the token that was replaced
--- was, the successor counts as made by the token itself: a leak report then ends too much rather than too little.
+-- The token.created event of a successor shows who made it. If that event or the predecessor was pruned, the successor
+-- counts as made by the predecessor itself. Then a leak report may revoke too much, but never too little.
 WITH RECURSIVE
     made_by_owner (id) AS MATERIALIZED (
         SELECT target_id FROM audit_events
@@ -30,14 +30,14 @@ WITH RECURSIVE
 UPDATE tokens SET lineage_id = lineage.lineage_id
 FROM lineage WHERE tokens.id = lineage.id AND tokens.id <> lineage.lineage_id;
 
--- The row that binds the write-ahead log to the file.
+-- The row that binds the write-ahead log to the database file.
 CREATE TABLE log_binding (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-    -- By this text its page is recognised in the log.
+    -- Identifies the page of this row in the log.
     marker TEXT NOT NULL CHECK (marker = 'patd log binding'),
     database_id BLOB NOT NULL CHECK (length(database_id) = 16),
     generation INTEGER NOT NULL CHECK (generation > 0),
-    -- Random, and drawn anew by the first transaction of each log.
+    -- Random. The first transaction of each log draws a new one.
     nonce BLOB NOT NULL CHECK (length(nonce) = 16),
     -- NULL in the first generation.
     previous_nonce BLOB CHECK (length(previous_nonce) = 16)
@@ -45,8 +45,8 @@ CREATE TABLE log_binding (
 
 INSERT INTO log_binding VALUES (1, 'patd log binding', randomblob(16), 1, randomblob(16), NULL);
 
--- The audit trail has room for an old and a new e-mail address. More is allowed than before, so the definition is edited
--- in place and no row is touched.
+-- A longer limit, so that an event can hold an old and a new e-mail address. The new limit accepts every stored row, so
+-- only the definition is edited and no row is written.
 PRAGMA writable_schema = ON;
 UPDATE sqlite_schema SET sql = replace(sql,
     'detail TEXT CHECK (length(detail) BETWEEN 1 AND 255)',
@@ -54,7 +54,7 @@ UPDATE sqlite_schema SET sql = replace(sql,
 WHERE type = 'table' AND name = 'audit_events';
 PRAGMA writable_schema = RESET;
 
--- Counters of attempts outlive a restart.
+-- The attempt counters, so that they survive a restart.
 CREATE TABLE attempts (
     scope TEXT NOT NULL CHECK (length(scope) BETWEEN 1 AND 32),
     subject BLOB NOT NULL CHECK (length(subject) = 16),
@@ -77,10 +77,10 @@ CREATE TABLE write_probes (
     filler BLOB NOT NULL
 ) STRICT;
 
--- The latest time that a server recorded, so that the next start notices a wrong system clock.
+-- The latest time that a server recorded. With it, the next start detects a wrong system clock.
 CREATE TABLE clock (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     latest_time INTEGER NOT NULL,
-    -- The number of the last event at that time: later events know a later time.
+    -- The number of the last audit event when this was recorded. Events after it may have later times.
     last_event INTEGER NOT NULL
 ) STRICT;

@@ -1,4 +1,4 @@
-//! The upgrade from the older schema, and what a failed step leaves behind.
+//! Upgrades from the older schema, and the state after a failed step.
 
 use super::*;
 
@@ -15,8 +15,8 @@ fn at_version_6() -> Connection {
     connection
 }
 
-/// Every object with its definition, comments, white space and the quotes of a renamed table aside, and every column
-/// as SQLite understands it.
+/// Every object with its definition, and every column as SQLite understands it. Comments, white space and the quotes of a
+/// renamed table are removed.
 fn shape(connection: &Connection) -> Vec<String> {
     let list = |sql: &str| -> Vec<String> {
         let mut statement = connection.prepare(sql).unwrap();
@@ -42,7 +42,7 @@ fn shape(connection: &Connection) -> Vec<String> {
 }
 
 #[test]
-fn a_fresh_schema_is_a_fully_upgraded_one() {
+fn a_new_schema_equals_an_upgraded_one() {
     let mut fresh = memory();
     migrate(&mut fresh).unwrap();
     let mut upgraded = at_version_6();
@@ -65,7 +65,7 @@ const USER: &str = "PRAGMA foreign_keys = OFF;
          VALUES (zeroblob(16), zeroblob(16), 'Default', 1, 1);";
 
 #[test]
-fn an_older_file_keeps_its_rows() {
+fn an_upgrade_keeps_the_rows() {
     let mut connection = at_version_6();
     connection.execute_batch(USER).unwrap();
     connection
@@ -89,7 +89,7 @@ fn an_older_file_keeps_its_rows() {
 }
 
 #[test]
-fn an_older_trail_is_kept_and_stays_closed() {
+fn an_upgrade_keeps_the_audit_trail_and_its_triggers() {
     let mut connection = at_version_6();
     let event = "INSERT INTO audit_events (at, actor_kind, action, target_kind, outcome)
                  VALUES (1, 'system', 'user.created', 'user', 'success')";
@@ -100,7 +100,7 @@ fn an_older_trail_is_kept_and_stays_closed() {
 }
 
 #[test]
-fn an_edited_definition_refuses_what_it_refused_before() {
+fn an_edited_definition_keeps_its_other_checks() {
     let mut connection = at_version_6();
     let event = |actor, target| {
         format!(
@@ -112,7 +112,7 @@ fn an_edited_definition_refuses_what_it_refused_before() {
     let cookie = |connection: &Connection| connection.query_row("PRAGMA schema_version", [], |row| row.get(0));
     let before: i64 = cookie(&connection).unwrap();
     migrate(&mut connection).unwrap();
-    assert!(cookie(&connection).unwrap() > before, "others go on with the old definitions");
+    assert!(cookie(&connection).unwrap() > before, "other connections must read the definitions again");
     assert_eq!(connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)), Ok("ok".to_owned()));
     for actor in ["session", "personal_access_token", "environment_token", "command_line", "anonymous", "system"] {
         connection.execute(&event(actor, "user"), []).unwrap();
@@ -127,11 +127,11 @@ fn an_edited_definition_refuses_what_it_refused_before() {
     }
 }
 
-/// What version 7 makes of a family: who made a successor stands in the trail, as far as that was kept.
+/// The audit trail shows who made a successor, unless the event was pruned.
 #[test]
-fn an_older_file_gains_lineages() {
+fn an_upgrade_derives_lineages_from_the_audit_trail() {
     let mut connection = at_version_6();
-    // The number of a token, its predecessor's, and who made it by the trail.
+    // The number of a token, that of its predecessor, and who made it according to the audit trail.
     let family = [
         (1, None, None),
         (2, Some(1), Some("personal_access_token")),
@@ -176,7 +176,7 @@ fn an_older_file_gains_lineages() {
 }
 
 #[test]
-fn a_schema_is_defended_again_once_it_is_current() {
+fn an_upgraded_schema_cannot_be_edited() {
     let mut connection = at_version_6();
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).unwrap();
     migrate(&mut connection).unwrap();
@@ -185,7 +185,7 @@ fn a_schema_is_defended_again_once_it_is_current() {
 }
 
 #[test]
-fn a_step_that_leaves_a_dangling_reference_is_undone() {
+fn a_step_that_leaves_a_dangling_reference_is_rolled_back() {
     let mut connection = at_version_6();
     let steps = ["INSERT INTO sessions VALUES (zeroblob(16), zeroblob(16), zeroblob(32), NULL, 1, 1, 2)"];
     let refused = migrate_to(&mut connection, SCHEMA, &steps);
@@ -195,7 +195,7 @@ fn a_step_that_leaves_a_dangling_reference_is_undone() {
 }
 
 #[test]
-fn a_failed_step_is_undone_as_a_whole() {
+fn a_failed_step_is_rolled_back() {
     let mut connection = at_version_6();
     let before = shape(&connection);
     let steps = ["CREATE TABLE extra (n INTEGER) STRICT; DROP TABLE sessions; SELECT * FROM nowhere;"];
@@ -206,18 +206,18 @@ fn a_failed_step_is_undone_as_a_whole() {
 }
 
 #[test]
-fn a_step_that_fails_while_it_edits_the_schema_leaves_it_guarded() {
+fn a_step_that_fails_while_it_edits_the_schema_leaves_it_protected() {
     let mut connection = at_version_6();
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).unwrap();
     let steps = ["PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '16', '17'); nonsense"];
     assert!(migrate_to(&mut connection, SCHEMA, &steps).is_err());
     assert_eq!(connection.query_row("PRAGMA writable_schema", [], |row| row.get(0)), Ok(false));
     assert_eq!(connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE), Ok(true));
-    assert!(connection.execute_batch(USER).is_ok(), "no definition was edited");
+    assert!(connection.execute_batch(USER).is_ok(), "a definition was edited");
 }
 
 #[test]
-fn a_failed_creation_leaves_nothing() {
+fn a_failed_creation_leaves_no_objects() {
     let mut connection = memory();
     assert!(migrate_to(&mut connection, "CREATE TABLE a (b); nonsense", STEPS).is_err());
     assert!(shape(&connection).is_empty());
@@ -233,7 +233,7 @@ fn a_newer_database_is_refused() {
 }
 
 #[test]
-fn a_database_from_before_the_first_release_is_refused_and_left_alone() {
+fn a_database_from_before_the_first_release_is_refused_and_not_changed() {
     for version in 1..OLDEST {
         let mut connection = at_version_6();
         connection.pragma_update(None, "user_version", version).unwrap();
