@@ -99,7 +99,7 @@ fn an_unreadable_directory_is_not_taken_for_a_deleted_file() {
     assert_eq!(connection.ask("GET", "/readyz", None, None).unwrap().status, 503);
     user.set_mode("data", 0o755);
     let ended = server.terminate();
-    assert!(ended.stderr.contains("cannot be looked at (Permission denied"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot be accessed (Permission denied"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("deleted"), "{}", ended.stderr);
 }
 

@@ -23,7 +23,7 @@ pub(super) fn yield_to_readers(since: Instant) {
     }
 }
 
-/// What a job left in the transaction.
+/// What a job has left in the transaction.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunOutcome {
     /// All of its changes.
@@ -88,17 +88,17 @@ fn expect_transaction(connection: &Connection, outcome: &Result<(), StoreError>)
         return Ok(());
     }
     let cause = outcome.as_ref().map_or_else(ToString::to_string, |()| "no error".into());
-    Err(StoreError::Unavailable(format!("SQLite undid the transaction: {cause}")))
+    Err(StoreError::Unavailable(format!("SQLite rolled the transaction back: {cause}")))
 }
 
 pub(super) fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
-pub(super) fn undo(connection: &Connection) {
+pub(super) fn roll_back(connection: &Connection) {
     if !connection.is_autocommit()
         && let Err(error) = execute(connection, "ROLLBACK")
     {
-        log::error!("store: a failed transaction could not be undone: {error}");
+        log::error!("store: a failed transaction could not be rolled back: {error}");
     }
 }

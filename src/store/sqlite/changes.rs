@@ -1,13 +1,15 @@
-//! Who is told of changes, and until when that knowledge is complete.
+//! Notifies observers of changes, and knows until when they have heard of all of them.
 //!
-//! Own writes are told of by the job that made them, on the writer's thread ([`NotifyOnDrop`]). Others' are found by the
-//! [`Probe`], which asks the writer's connection: `PRAGMA data_version` moves there when somebody else committed, and
-//! never for a commit of its own. A probe may be late (a long COMMIT, another process that holds the write lock, a
-//! machine without a free core), so it does not only tell: it says for which moment it speaks, and [`Changes::vouch`]
-//! holds only for [`STALENESS`] after that. Late knowledge costs look-ups; it never makes them wrong.
+//! The job of a write notifies of its own changes, on the writer's thread ([`NotifyOnDrop`]). The [`Probe`] finds changes of
+//! other processes. It asks the writer's connection: `PRAGMA data_version` changes there when another connection commits,
+//! and never for the connection's own commits. A probe may be late, because of a long COMMIT, another process that holds
+//! the write lock, or a machine without a free core. So it also records the moment up to which it knows of all changes.
+//! [`Changes::is_coherent`] holds only for [`STALENESS`] after that moment. A late probe costs look-ups, but never makes an
+//! answer wrong.
 //!
-//! A tool that opened the file beside a server gives it that time before it ends ([`SettleOnDrop`]): when it has come back,
-//! what it revoked is refused. (A command asks the server instead, where that takes commands, and waits for nothing.)
+//! A tool that opened the file beside a server waits that long before it ends ([`SettleOnDrop`]): when it has returned,
+//! the server refuses what the tool revoked. (A command asks the server instead if the server takes commands, and does not
+//! wait.)
 
 use std::{
     sync::{
@@ -23,20 +25,20 @@ use rusqlite::Connection;
 use super::{locks::Database, schema, watch::Watch};
 use crate::store::{Change, Observer};
 
-/// How often an idle writer looks: often enough that a look may be late and still in time for [`STALENESS`].
+/// How often an idle writer runs the probe: often enough that a late probe is still in time for [`STALENESS`].
 pub(super) const PROBE_INTERVAL: Duration = Duration::from_millis(30);
 
-/// The oldest knowledge of others' changes that still counts.
+/// How old the knowledge of other processes' changes may be.
 const STALENESS: Duration = Duration::from_millis(100);
 
-/// The observers, and the latest moment of which they know everything.
+/// The observers, and the moment up to which they know of all changes.
 pub(super) struct Changes {
     observers: RwLock<Vec<Observer>>,
     opened: Instant,
     /// In nanoseconds since `opened`; zero before the first probe.
     complete_until: AtomicU64,
-    /// When a change of one's own was last told of, likewise.
-    told: AtomicU64,
+    /// When observers were last notified of a change of this process, in the same unit.
+    last_own_change: AtomicU64,
 }
 
 impl Changes {
@@ -45,7 +47,7 @@ impl Changes {
             observers: RwLock::default(),
             opened: Instant::now(),
             complete_until: AtomicU64::new(0),
-            told: AtomicU64::new(0),
+            last_own_change: AtomicU64::new(0),
         }
     }
 
@@ -64,28 +66,28 @@ impl Changes {
     }
 
     /// Whether the observers know of every change that is older than [`STALENESS`].
-    pub(super) fn vouch(&self) -> bool {
+    pub(super) fn is_coherent(&self) -> bool {
         let until = self.complete_until.load(Ordering::SeqCst);
         until != 0 && Duration::from_nanos(self.since_opened().saturating_sub(until)) <= STALENESS
     }
 }
 
-/// Tells of a write's changes when it is dropped, so that no end of a write, not even a panic, goes untold.
+/// Notifies of a write's changes when it is dropped, so that observers hear of them even after a panic.
 pub(super) struct NotifyOnDrop {
     pub(super) changes: Arc<Changes>,
-    pub(super) of: Vec<Change>,
+    pub(super) changed: Vec<Change>,
 }
 
 impl Drop for NotifyOnDrop {
     fn drop(&mut self) {
-        for change in &self.of {
+        for change in &self.changed {
             self.changes.notify(*change);
-            self.changes.told.fetch_max(self.changes.since_opened(), Ordering::SeqCst);
+            self.changes.last_own_change.fetch_max(self.changes.since_opened(), Ordering::SeqCst);
         }
     }
 }
 
-/// Waits, when it is dropped, until the last change is too old for a server on the file not to know it, if there is one.
+/// If a server has the file open, waits on drop until the server is sure to know of the last change.
 pub(super) struct SettleOnDrop {
     pub(super) changes: Arc<Changes>,
     pub(super) database: Arc<Database>,
@@ -93,20 +95,20 @@ pub(super) struct SettleOnDrop {
 
 impl Drop for SettleOnDrop {
     fn drop(&mut self) {
-        let told = self.changes.told.load(Ordering::SeqCst);
-        // Where that is not known, there may be one. One that starts now has read nothing yet.
-        if told != 0 && self.database.is_served_by_another().unwrap_or(true) {
-            let passed = Duration::from_nanos(self.changes.since_opened().saturating_sub(told));
+        let last = self.changes.last_own_change.load(Ordering::SeqCst);
+        // If the locks cannot be read, there may be a server. A server that starts later has no cached records yet.
+        if last != 0 && self.database.is_served_by_another().unwrap_or(true) {
+            let passed = Duration::from_nanos(self.changes.since_opened().saturating_sub(last));
             thread::sleep(STALENESS.saturating_sub(passed));
         }
     }
 }
 
-/// Finds others' changes; lives with the writer's connection.
+/// Finds changes of other processes, on the writer's connection.
 pub(super) struct Probe {
     changes: Arc<Changes>,
     watch: Arc<Watch>,
-    /// What the connection answered last. Not known at first, which counts as a change.
+    /// The latest `data_version`. It is unknown at first, which counts as a change.
     version: Option<i64>,
 }
 
@@ -115,9 +117,9 @@ impl Probe {
         Self { changes, watch, version: None }
     }
 
-    /// Looks, in or outside of a transaction. Where it cannot, nobody vouches for anything soon.
+    /// Searches for changes, inside or outside a transaction. While this fails, [`Changes::is_coherent`] soon says no.
     pub(super) fn poll(&mut self, connection: &Connection) {
-        // The moment comes first: what is committed after it may be missed.
+        // Read the time first: a change that is committed after it may be missed.
         let until = self.changes.since_opened();
         if self.watch.check().is_err() {
             return;
@@ -125,13 +127,13 @@ impl Probe {
         match self.changed(connection) {
             Ok(true) => self.changes.notify(Change::Anything),
             Ok(false) => {}
-            Err(error) => return log::debug!("store: others' changes cannot be seen: {error}"),
+            Err(error) => return log::debug!("store: changes of other processes cannot be seen: {error}"),
         }
-        // Only now, so that whoever finds the later moment finds what was told, too.
+        // Last, so that a thread that reads the new moment also sees the effects of the notification.
         self.changes.complete_until.fetch_max(until, Ordering::SeqCst);
     }
 
-    /// Whether somebody else committed since the last look; and if so, perhaps another schema.
+    /// Whether another process has committed since the last probe. If so, it also checks the version of the schema.
     fn changed(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
         let number = |sql| -> rusqlite::Result<i64> { connection.prepare_cached(sql)?.query_row([], |row| row.get(0)) };
         let version = number("PRAGMA data_version")?;
@@ -140,7 +142,7 @@ impl Probe {
         }
         let version_of_schema = number("PRAGMA user_version")?;
         if version_of_schema > schema::VERSION {
-            self.watch.give_up(version_of_schema, schema::VERSION);
+            self.watch.stop_for_newer_schema(version_of_schema, schema::VERSION);
         }
         self.version = Some(version);
         Ok(true)

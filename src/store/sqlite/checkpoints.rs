@@ -1,38 +1,40 @@
-//! Checkpoints: how the write-ahead log gets into the file, and stays short.
+//! Checkpoints: they copy the write-ahead log into the file and keep the log short.
 //!
-//! A thread with a connection of its own folds the log while the writer goes on. It folds passively: that waits for
-//! nobody, and it leaves `PRAGMA data_version` on the writer's connection alone, so that it voids nothing that is
-//! remembered of the database. (A checkpoint that truncates the log would.)
+//! A thread with its own connection runs passive checkpoints while the writer works. A passive checkpoint waits for nobody.
+//! It does not change `PRAGMA data_version` on the writer's connection, so no cached record is lost. (A checkpoint that
+//! truncates the log does change it.)
 //!
-//! Under a steady load such a thread is never quite done, and only a log that is folded to its last page can start anew.
-//! So when little is left, the writer folds the rest itself, between two commits and after it has answered the first.
-//! SQLite brings the file to the disk only when nothing is left, which would make the writer wait for all that the thread
-//! had folded; so the thread does that beforehand, and leaves the writer little of it, too.
-//! What grows in spite of that, because somebody reads for a long time or the disk is slow, stops at
-//! [`CheckpointThresholds::bound`]: there the writer makes room, and lets a reader hinder it no longer than [`PATIENCE`].
+//! SQLite can write from the start of the log again only after the last page is copied. Under steady load the thread never
+//! gets there. So when few pages remain, the writer runs the last checkpoint itself, between two commits and after it has
+//! answered the first. SQLite syncs the file only when no page remains. So that the writer need not wait for the sync of
+//! everything that the thread copied, the thread syncs the file first, and leaves few pages.
+//!
+//! The log still grows if a reader stays for a long time or the disk is slow. From [`CheckpointThresholds::restart_at`] on,
+//! the writer restarts the log before it does anything else. It waits at most [`READER_TIMEOUT`] for readers.
 //!
 //! At the end, the writer checkpoints the whole log and truncates it ([`Wal::close`]), so that the file alone is the whole
-//! database. SQLite does that only when the last connection of all is closed. Which one is the last is a matter of chance:
-//! the connections of the pools are closed by other threads, and a process may end before they are.
+//! database. SQLite itself does that only when the last connection is closed. Which connection is the last depends on
+//! chance: other threads close the connections of the pools, and the process may end before they do.
 //!
 //! # When the disk fails
 //!
-//! The kernel reports pages that it could not write once, to the next `fsync`, and then takes them for written: the
-//! `fsync` after that succeeds without them.
+//! If the kernel cannot write some pages, it reports that once, to the next `fsync`. Then it treats the pages as written:
+//! the `fsync` after that succeeds without them.
 //!
-//! *Of the database file* such pages are lost unless they are folded again from the log. So after the first failed sync
-//! ([`Watch::stop_writing`]) nothing is folded any more, also not at the end, and nothing is written, since a commit could
-//! begin the log anew. The next start finds a log with everything since the last complete fold, and folds all of it
-//! ([`LogBinder::draw_first_nonce`]): SQLite forgets how much of a log was folded when the last process that had it open ends.
+//! A failed sync *of the database file* loses such pages unless they are copied from the log again. So after the first
+//! failed sync ([`Watch::stop_writing`]) there is no further checkpoint, not even at the end. There are no further writes
+//! either, since a commit could overwrite the start of the log. The next start finds a log with everything since the last
+//! complete checkpoint and copies all of it ([`LogBinder::draw_first_nonce`]): SQLite forgets how much of a log was copied
+//! when the last process that had it open ends.
 //!
-//! A fold that fails in a *write* loses nothing, since the kernel refused what SQLite will offer again. That is how a
-//! full disk heals.
+//! A checkpoint that fails in a *write* loses nothing: the kernel refused the page, and SQLite writes it again the next
+//! time. So after a full disk, the store recovers without a restart.
 //!
-//! *Of the log* a failed sync, at a commit, loses no commit that was acknowledged. Those before it were synced; this one
-//! is answered 503; and the next one is written over it, from the end of the last acknowledged one, so that its own sync
-//! finds all of its pages to be written. Only after a crash does SQLite read the failed commit from the kernel's memory
-//! as if it were on the disk, and a commit that is added behind it would be lost with it at a power cut. So nothing is
-//! acknowledged before all of the log of an earlier process is in the file and synced ([`LogBinder::draw_first_nonce`] again).
+//! A failed sync *of the log*, at a commit, loses no acknowledged commit. The earlier commits were synced. This one is
+//! answered with 503. The next commit overwrites it, from the end of the last acknowledged one, and its own sync covers all
+//! of its pages. The danger comes after a crash: SQLite reads the failed commit from the kernel's memory as if it were on
+//! the disk. A commit added behind it would be lost together with it in a power cut. So nothing is acknowledged before the
+//! whole log of an earlier process is in the file and synced (again [`LogBinder::draw_first_nonce`]).
 
 use std::{
     io,
@@ -49,51 +51,52 @@ use rusqlite::Connection;
 
 use super::{
     binding::binder::LogBinder,
-    checkpoint::{CheckpointResult, PASSIVE, PATIENCE, RESTART, checkpoint},
+    checkpoint::{CheckpointResult, PASSIVE, READER_TIMEOUT, RESTART, checkpoint},
     locks::Database,
     log_length,
     watch::Watch,
 };
 use crate::priority::lower_priority;
 
-/// Nobody waits for it as long as the log is short.
+/// Low, because nobody waits for this thread as long as the log is short.
 const NICE: i32 = 15;
 
-/// After the first, which folds nearly all, one that folds what came while that was brought to the disk, and one more.
+/// The first pass copies nearly everything. Each further pass copies what was committed during the sync of the one before.
 const PASSES: usize = 3;
 
 /// Lengths of the log in pages of 4 KiB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CheckpointThresholds {
-    /// From here on the thread folds.
-    pub(super) fold: u32,
-    /// What the writer may be left to fold.
-    pub(super) rest: u32,
-    /// From here on the writer makes room before anything else.
-    pub(super) bound: u32,
+    /// From here on the thread runs checkpoints.
+    pub(super) checkpoint_at: u32,
+    /// How many pages the thread may leave to the writer.
+    pub(super) remainder: u32,
+    /// From here on the writer restarts the log before anything else.
+    pub(super) restart_at: u32,
 }
 
 impl Default for CheckpointThresholds {
     fn default() -> Self {
-        Self { fold: 2048, rest: 512, bound: 16 * 1024 }
+        Self { checkpoint_at: 2048, remainder: 512, restart_at: 16 * 1024 }
     }
 }
 
-/// The log as the writer sees it. Dropping it ends the thread, so that the writer's connection can be the last to close.
+/// The writer's handle of the log. Dropping it ends the checkpoint thread, so that the writer's connection can be the last
+/// to close.
 pub(super) struct Wal {
-    limits: CheckpointThresholds,
+    thresholds: CheckpointThresholds,
     busy_timeout: Duration,
     files: Files,
-    wanted: Option<Sender<()>>,
+    requests: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
-    /// The length at which the thread is woken next; it moves up while the log cannot start anew.
-    fold_at: u32,
-    /// The same for the writer's own effort.
-    bound_at: u32,
+    /// The length at which the thread is woken next. It moves up while the log cannot restart.
+    next_checkpoint_at: u32,
+    /// The length at which the writer next restarts the log. It moves up in the same way.
+    next_restart_at: u32,
 }
 
-/// What the log belongs to, and what is known of it.
+/// The database of the log and the watch over its files.
 #[derive(Clone)]
 pub(super) struct Files {
     pub(super) database: Arc<Database>,
@@ -102,122 +105,123 @@ pub(super) struct Files {
 
 #[derive(Default)]
 struct Shared {
-    /// Held by whoever folds.
-    folding: Mutex<()>,
-    /// How much of the log the thread has folded, where so little is left that the writer is to fold it; else zero.
-    nearly_all: AtomicU32,
+    /// Held during a checkpoint.
+    running: Mutex<()>,
+    /// How many pages the thread has copied, if so few remain that the writer should copy them; else zero.
+    copied_by_thread: AtomicU32,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, ()> {
-        self.folding.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Wal {
-    /// Starts the thread, which folds with `connection`. `busy_timeout` is the writer's own.
+    /// Starts the thread, which uses `connection`. `busy_timeout` is the one of the writer's connection.
     pub(super) fn start(
         connection: Connection,
         files: Files,
         busy_timeout: Duration,
-        limits: CheckpointThresholds,
+        thresholds: CheckpointThresholds,
     ) -> io::Result<Self> {
-        let (wanted, wishes) = crossbeam_channel::bounded(1);
+        let (requests, received) = crossbeam_channel::bounded(1);
         let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("patd-checkpoint".into()).spawn({
-            let folder = Folder { connection, files: files.clone(), shared: Arc::clone(&shared) };
+            let worker = CheckpointThread { connection, files: files.clone(), shared: Arc::clone(&shared) };
             move || {
                 lower_priority(NICE);
-                folder.run(&wishes, limits);
+                worker.run(&received, thresholds);
             }
         })?;
         Ok(Self {
-            limits,
+            thresholds,
             busy_timeout,
             files,
-            wanted: Some(wanted),
+            requests: Some(requests),
             thread: Some(thread),
             shared,
-            fold_at: limits.fold,
-            bound_at: limits.bound,
+            next_checkpoint_at: thresholds.checkpoint_at,
+            next_restart_at: thresholds.restart_at,
         })
     }
 
-    /// Does what the length of the log asks for. Called by the writer between two transactions.
+    /// Starts a checkpoint if the length of the log requires one. The writer calls it between two transactions.
     pub(super) fn keep_short(&mut self, connection: &Connection) {
         let length = log_length::get();
         if !self.files.watch.may_checkpoint() {
-            // The log stays as it is.
-        } else if length < self.limits.fold {
-            // It began anew, and what was said of it before is void.
-            (self.fold_at, self.bound_at) = (self.limits.fold, self.limits.bound);
-            self.shared.nearly_all.store(0, Ordering::Relaxed);
-        } else if length >= self.bound_at {
-            self.make_room(connection, length);
-        } else if self.fold_rest(connection, length) {
-            // Unless more came or a reader is in its way, the next commit begins the log anew.
-        } else if length >= self.fold_at
-            && let Some(wanted) = &self.wanted
-            && wanted.try_send(()).is_ok()
+            // The next start needs the whole log.
+        } else if length < self.thresholds.checkpoint_at {
+            // The log restarted, so everything known about the earlier one is outdated.
+            (self.next_checkpoint_at, self.next_restart_at) =
+                (self.thresholds.checkpoint_at, self.thresholds.restart_at);
+            self.shared.copied_by_thread.store(0, Ordering::Relaxed);
+        } else if length >= self.next_restart_at {
+            self.restart_log(connection, length);
+        } else if self.checkpoint_remainder(connection, length) {
+            // The next commit restarts the log, unless pages were added or a reader prevents it.
+        } else if length >= self.next_checkpoint_at
+            && let Some(requests) = &self.requests
+            && requests.try_send(()).is_ok()
         {
-            self.fold_at = length + self.limits.rest;
+            self.next_checkpoint_at = length + self.thresholds.remainder;
         }
     }
 
-    /// Has the log folded however short it is: on a full disk, a log that begins anew needs no room.
-    pub(super) fn fold_soon(&self) {
-        if let Some(wanted) = &self.wanted {
-            // If a wish is waiting already, it is this one.
-            let _ = wanted.try_send(());
+    /// Requests a checkpoint however short the log is: on a full disk, a log that restarts needs no more space.
+    pub(super) fn request_checkpoint(&self) {
+        if let Some(requests) = &self.requests {
+            // A full channel already holds a request.
+            let _ = requests.try_send(());
         }
     }
 
-    /// Folds the rest where the thread left little of it; answers whether it did.
-    fn fold_rest(&self, connection: &Connection, length: u32) -> bool {
-        if self.shared.nearly_all.load(Ordering::Relaxed) == 0 {
+    /// Copies the remaining pages if the thread left few. Returns whether it tried.
+    fn checkpoint_remainder(&self, connection: &Connection, length: u32) -> bool {
+        if self.shared.copied_by_thread.load(Ordering::Relaxed) == 0 {
             return false;
         }
-        // If the thread is at it again, it will say so again.
-        let Ok(_turn) = self.shared.folding.try_lock() else { return false };
-        let folded = self.shared.nearly_all.swap(0, Ordering::Relaxed);
-        // Twice as much as the thread left, for what came since.
-        if length.saturating_sub(folded) > 2 * self.limits.rest {
+        // If the thread runs another checkpoint, it sets the number again afterwards.
+        let Ok(_running) = self.shared.running.try_lock() else { return false };
+        let copied = self.shared.copied_by_thread.swap(0, Ordering::Relaxed);
+        // Twice what the thread may leave, because commits have followed since.
+        if length.saturating_sub(copied) > 2 * self.thresholds.remainder {
             return false;
         }
         if let Err(error) = checkpoint(connection, PASSIVE, &self.files.watch) {
-            log::warn!("store: the log could not be folded into the file: {error}");
+            log::warn!("store: the log could not be checkpointed into the file: {error}");
         }
         true
     }
 
-    fn make_room(&mut self, connection: &Connection, length: u32) {
-        let _turn = self.shared.lock();
-        self.shared.nearly_all.store(0, Ordering::Relaxed);
-        let waits = connection.busy_timeout(PATIENCE).map_err(|error| error.to_string());
-        let restarted = waits.and_then(|()| checkpoint(connection, RESTART, &self.files.watch));
+    fn restart_log(&mut self, connection: &Connection, length: u32) {
+        let _running = self.shared.lock();
+        self.shared.copied_by_thread.store(0, Ordering::Relaxed);
+        let prepared = connection.busy_timeout(READER_TIMEOUT).map_err(|error| error.to_string());
+        let restarted = prepared.and_then(|()| checkpoint(connection, RESTART, &self.files.watch));
         if let Err(error) = connection.busy_timeout(self.busy_timeout) {
             log::error!("store: {error}");
         }
-        self.bound_at = match restarted {
+        self.next_restart_at = match restarted {
             Ok(CheckpointResult { busy: false, .. }) => {
                 log_length::reset();
-                self.limits.bound
+                self.thresholds.restart_at
             }
             Ok(_) => {
-                log::warn!("store: the log is {} MiB long, and somebody still reads its beginning", length / 256);
-                length + self.limits.bound / 4
+                log::warn!("store: the log is {} MiB long: another connection still reads its start", length / 256);
+                length + self.thresholds.restart_at / 4
             }
             Err(error) => {
-                log::warn!("store: the log is {} MiB long and cannot be folded: {error}", length / 256);
-                length + self.limits.bound / 4
+                log::warn!("store: the log is {} MiB long and cannot be checkpointed: {error}", length / 256);
+                length + self.thresholds.restart_at / 4
             }
         };
     }
 }
 
 impl Wal {
-    /// Ends the thread, checkpoints the whole log and truncates it. Beside a server, a tool leaves that to the
-    /// server, which would take a truncated log for a change by others.
+    /// Ends the thread, checkpoints the whole log and truncates it. A tool beside a server does not truncate the log: to the
+    /// server, that looks like a change by another process.
     pub(super) fn close(mut self, connection: &Connection, binder: &mut LogBinder) {
         self.end_thread();
         let Files { database, watch } = &self.files;
@@ -235,11 +239,11 @@ impl Wal {
         watch.keep_log(connection);
         match in_full {
             Ok(true) => {}
-            // Then the last of them does.
-            Ok(false) if database.has_company() => {}
+            // The last process that closes the database truncates the log.
+            Ok(false) if database.is_open_elsewhere() => {}
             Ok(false) => log::warn!(
-                "store: another program reads the database, so the latest changes stay in its log: whoever copies {0} \
-                 copies {0}-wal as well",
+                "store: another program reads the database, so the latest changes stay in its log: a copy of {0} \
+                 needs {0}-wal as well",
                 database.path().display()
             ),
             Err(error) => log::error!(
@@ -250,11 +254,11 @@ impl Wal {
     }
 
     fn end_thread(&mut self) {
-        self.wanted = None;
+        self.requests = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            log::error!("store: the checkpoint thread had died");
+            log::error!("store: the checkpoint thread panicked");
         }
     }
 }
@@ -265,36 +269,38 @@ impl Drop for Wal {
     }
 }
 
-/// The thread that folds.
-struct Folder {
+/// What the checkpoint thread works with.
+struct CheckpointThread {
     connection: Connection,
     files: Files,
     shared: Arc<Shared>,
 }
 
-impl Folder {
-    fn run(self, wishes: &Receiver<()>, limits: CheckpointThresholds) {
-        while wishes.recv().is_ok() {
-            let _turn = self.shared.lock();
+impl CheckpointThread {
+    fn run(self, requests: &Receiver<()>, thresholds: CheckpointThresholds) {
+        while requests.recv().is_ok() {
+            let _running = self.shared.lock();
             if !self.files.watch.may_checkpoint() {
                 continue;
             }
-            match self.fold_nearly_all() {
-                Ok(CheckpointResult { length, folded, .. }) if length.saturating_sub(folded) <= limits.rest => {
-                    self.shared.nearly_all.store(folded, Ordering::Relaxed);
-                    // What was wished for meanwhile would only keep the writer from its turn.
-                    while wishes.try_recv().is_ok() {}
+            match self.run_passes() {
+                Ok(CheckpointResult { length, copied, .. })
+                    if length.saturating_sub(copied) <= thresholds.remainder =>
+                {
+                    self.shared.copied_by_thread.store(copied, Ordering::Relaxed);
+                    // Another run would only delay the writer's own checkpoint.
+                    while requests.try_recv().is_ok() {}
                 }
-                // Somebody reads its beginning.
+                // A reader still needs the beginning of the log.
                 Ok(_) => {}
-                Err(error) => log::warn!("store: the log could not be folded into the file: {error}"),
+                Err(error) => log::warn!("store: the log could not be checkpointed into the file: {error}"),
             }
         }
         self.files.watch.keep_log(&self.connection);
     }
 
-    /// Each pass folds what came during the one before, and so has less to fold and to bring to the disk.
-    fn fold_nearly_all(&self) -> Result<CheckpointResult, String> {
+    /// Each pass copies what was committed during the one before, so it has less to copy and to sync.
+    fn run_passes(&self) -> Result<CheckpointResult, String> {
         let Files { database, watch } = &self.files;
         for _ in 1..PASSES {
             checkpoint(&self.connection, PASSIVE, watch)?;

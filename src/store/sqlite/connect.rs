@@ -1,4 +1,4 @@
-//! How connections are made: the one that writes, the pools that read, and what each of them is told to start with.
+//! Opens connections and sets their options: the connection that writes, the one for checkpoints, and the pools that read.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,10 +16,10 @@ use super::{
 };
 use crate::domain::text;
 
-/// More than there are statements, so that none is ever prepared twice.
+/// More than there are statements, so that none is prepared twice on a connection.
 const CACHED_STATEMENTS: usize = 64;
 
-/// A log that a long read let grow is cut back to this when it starts anew.
+/// The log may grow during a long read. When it restarts, it is truncated to this size.
 const LOG_SIZE_LIMIT: i64 = 16 << 20;
 
 pub(super) type Readers = r2d2::Pool<SqliteConnectionManager>;
@@ -36,26 +36,26 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Co
     // FULL makes COMMIT wait for the disk, so that what was answered survives a power cut.
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
     connection.pragma_update(None, "journal_size_limit", LOG_SIZE_LIMIT)?;
-    // Otherwise every commit that finds a thousand pages in the log would fold them before it is answered.
+    // Otherwise each commit that finds a thousand pages in the log would run a checkpoint before it is answered.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)
 }
 
-/// The connection that folds the log into the file. It may never truncate the log: the writer's could not tell that from
-/// a change by another process.
+/// The connection for checkpoints. It must not truncate the log: to the writer's connection, that would look like a change
+/// by another process.
 pub(super) fn checkpoints(path: &Path, watch: &Watch) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     prepare(&connection, Duration::ZERO)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.execute_batch("PRAGMA synchronous = FULL;")?;
-    // The log is opened by the first read; only then is it known that every file is the right one.
+    // The first read opens the log. Only then can the watch check all files.
     connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
     watch.check().map_err(|error| cannot_open(&error.to_string()))?;
     Ok(connection)
 }
 
-/// For this statement SQLite does not wait by itself while another process opens the same new file.
+/// SQLite's busy timeout does not apply to this statement while another process opens the same new file.
 fn start_log(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<String> {
     let start = Instant::now();
     loop {
@@ -65,13 +65,13 @@ fn start_log(connection: &Connection, busy_timeout: Duration) -> rusqlite::Resul
             {
                 thread::sleep(Duration::from_millis(5));
             }
-            answer => return answer,
+            result => return result,
         }
     }
 }
 
-/// A pool of `count` connections that only read. A server opens all of them at once, so that it needs no more files later;
-/// a tool opens what it needs.
+/// A pool of `count` read-only connections. A server opens all of them at once, so that it needs no more file descriptors
+/// later. A tool opens at most two at first.
 pub(super) fn readers(
     path: PathBuf,
     settings: &SqliteSettings,
@@ -86,7 +86,7 @@ pub(super) fn readers(
             prepare(connection, busy_timeout)?;
             add_functions(connection)?;
             connection.pragma_update(None, "query_only", true)?;
-            // The log is opened by the first read; only then is it known that every file is the right one.
+            // The first read opens the log. Only then can the watch check all files.
             connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
             watch.check().map_err(|error| cannot_open(&error.to_string()))
         });
@@ -98,7 +98,7 @@ pub(super) fn readers(
         .max_lifetime(None)
         .idle_timeout(None)
         .connection_timeout(settings.pool_timeout)
-        // Each failure is told by who asked.
+        // The caller of `get` reports each failure.
         .error_handler(Box::new(r2d2::NopErrorHandler))
         .build(manager)
 }
@@ -109,8 +109,8 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
 }
 
-/// What a search compares: names folded by the rules of the domain. DIRECTONLY keeps it out of the schema, where other
-/// programs would not find it.
+/// Adds `folded`, which normalises names for a search. DIRECTONLY keeps it out of the schema, because other programs lack
+/// the function.
 fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function("folded", 1, flags, |call| Ok(text::folded(call.get_raw(0).as_str()?)))

@@ -10,7 +10,7 @@ use std::{
 use super::{diagnosis::inaccessible, open_error::OpenError};
 use crate::domain::text::shell_word;
 
-/// The one absolute path of the file, symbolic links resolved, so that every spelling of it meets the same lock.
+/// The absolute path of the file with all symbolic links resolved, so that every spelling leads to the same lock.
 pub(super) fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
     let resolve = || match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -26,52 +26,52 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
     resolve().map_err(|error| inaccessible(path, &error))
 }
 
-/// Makes an empty file that only its owner may read, before SQLite would make one with the umask's mode. SQLite gives
-/// the same mode to `-wal` and `-shm`.
+/// Creates an empty file that only its owner may read. SQLite would create one with the mode of the umask. It gives the same
+/// mode to `-wal` and `-shm`.
 pub(super) fn create_private(path: &Path) -> Result<(), OpenError> {
     let create = || {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.sync_all()?;
-        // Without this a power cut could forget the name, and with it every change that was acknowledged.
+        // Without this, a power cut could lose the name, and with it every acknowledged change.
         match path.parent() {
             Some(directory) => File::open(directory)?.sync_all(),
             None => Ok(()),
         }
     };
     match create() {
-        // Another process was faster; what it makes of the file is seen when it is opened.
+        // Another process was faster. The file is inspected when it is opened.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result.map_err(|error| inaccessible(path, &error)),
     }
 }
 
-/// Says so where others on this machine may read or write the database. Its mode is its owner's to choose: it may be meant.
+/// Warns if other users of this machine may read or write the database. Not an error, because the owner may intend it.
 pub(super) fn warn_if_exposed(path: &Path) {
     let Ok(metadata) = fs::metadata(path) else { return };
     let mode = metadata.permissions().mode() & 0o777;
     if mode & (OTHERS | GROUP_WRITES) != 0 {
         let word = shell_word(&path.to_string_lossy());
         log::warn!(
-            "store: {} is open to other users of this machine (mode {mode:04o}), with the addresses and the password \
-             hashes of all: chmod 600 {word}*",
+            "store: {} is open to other users of this machine (mode {mode:04o}), with all e-mail addresses and \
+             password hashes: chmod 600 {word}*",
             path.display()
         );
     }
 }
 
-/// Says so where the file has several names. The locks hold for all of them, but a crash leaves the log beside one.
+/// Warns if the file has several names. The locks hold for all of them, but after a crash the log is beside one of them.
 pub(super) fn warn_if_many_names(path: &Path) {
     let names = fs::metadata(path).map_or(1, |metadata| metadata.nlink());
     if names > 1 {
         log::warn!(
             names;
-            "store: {} has other names (hard links): SQLite keeps the log beside the name that is used, so after a crash use \
-             the same one again",
+            "store: {} has other names (hard links): SQLite keeps the log beside the name that is used, so use the same name \
+             after a crash",
             path.display()
         );
     }
 }
 
 const OTHERS: u32 = 0o007;
-/// A group that reads may be one that makes backups.
+/// Not `GROUP_READS`: a group that makes backups may read.
 const GROUP_WRITES: u32 = 0o020;

@@ -1,16 +1,16 @@
-//! Whether a write would work now: by what the latest transactions came to, and where that is old, by a probe.
+//! Whether a write would work now. The latest transaction says so; if it is too old, a probe does.
 //!
-//! A probe is a transaction of the writer's like any other, so whatever is in the way of a write is in its way, too. It
-//! writes rows of a table that exists for nothing else, always the same ones, so that neither the file nor the log grows
-//! by it. How much it writes depends on what is known:
+//! A probe is a transaction of the writer like any other, so everything that prevents a write prevents the probe, too. It
+//! always writes the same rows of a table that has no other purpose, so neither the file nor the log grows. How much it
+//! writes depends on what is known:
 //!
-//! - After a failure: [`AMPLE`]. Only a probe of this size ends a failure. A smaller write may fit into what is left of a
-//!   full disk, or into room that the log had before, where the next one fails again.
-//! - With a disk that is nearly full, and at first: [`LARGE`], as much as any everyday change needs.
-//! - Where the latest commit is older than [`COMMIT_INTERVAL`]: one page, 4 KiB. A server that nobody uses and whose
-//!   health is asked for all the time writes 35 MB a day by that.
-//! - Else nothing. It begins a transaction and gives it up, which shows a write lock that somebody holds and files that
-//!   cannot be written.
+//! - After a failure: [`AMPLE`]. Only a probe of this size ends the failed state. A smaller write may fit into the last free
+//!   space of a full disk, or into space that the log had already, and the next one fails again.
+//! - On a disk that is nearly full, and at the start: [`LARGE`], as much as any everyday change needs.
+//! - If the latest commit is older than [`COMMIT_INTERVAL`]: one page, 4 KiB. A server without any use whose health is
+//!   checked all the time writes 35 MB a day in this way.
+//! - Otherwise nothing. It begins a transaction and rolls it back. That finds a write lock that another process holds, and
+//!   files that cannot be written.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -22,14 +22,14 @@ use tokio::sync::oneshot;
 
 use crate::store::StoreError;
 
-/// For how long an outcome is taken for the present. It is also how often a probe is made at most.
+/// How long an outcome counts as current. So there is at most one probe in this time.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How long a probe may find that a transaction can begin before one must have been committed.
+/// How old the latest commit may be before a probe must commit something.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a probe may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Rows, a page each. A new user or token writes about ten.
 const AMPLE: u32 = 64;
@@ -47,7 +47,7 @@ pub(super) struct Health(Mutex<Known>);
 struct Known {
     latest: Option<(Instant, Outcome)>,
     committed: Option<Instant>,
-    /// Since when a probe waits for the writer.
+    /// When the probe was requested that the writer has not run yet.
     probing_since: Option<Instant>,
     waiting: Vec<oneshot::Sender<Outcome>>,
 }
@@ -60,12 +60,12 @@ impl Known {
 
 type Outcome = Result<(), StoreError>;
 
-/// What somebody who asks is told.
-pub(super) enum Told {
-    /// The latest outcome.
-    Outcome(Outcome),
-    /// The next outcome, for which this probe must be made first if there is one.
-    Next(oneshot::Receiver<Outcome>, Option<Probe>),
+/// The answer to [`Health::ask`].
+pub(super) enum HealthReport {
+    /// The latest outcome, which is still current.
+    Latest(Outcome),
+    /// The next outcome. If there is a probe, the caller must submit it first.
+    Pending(oneshot::Receiver<Outcome>, Option<Probe>),
 }
 
 impl Health {
@@ -73,8 +73,8 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what a transaction came to that changed so many rows.
-    pub(super) fn note(&self, outcome: Outcome, changed: u64) {
+    /// Records the outcome of a transaction that changed so many rows.
+    pub(super) fn record(&self, outcome: Outcome, changed: u64) {
         let (mut known, now) = (self.lock(), Instant::now());
         if outcome.is_ok() && known.has_failed() && changed < u64::from(AMPLE) {
             return;
@@ -83,25 +83,25 @@ impl Health {
             known.committed = Some(now);
         }
         known.probing_since = None;
-        for asks in known.waiting.drain(..) {
-            // Who asked may have left.
-            let _ = asks.send(outcome.clone());
+        for waiter in known.waiting.drain(..) {
+            // The waiter may be gone.
+            let _ = waiter.send(outcome.clone());
         }
         known.latest = Some((now, outcome));
     }
 
-    /// Tells whether a write would work. Where that is not known, the caller makes the probe that it is given.
-    pub(super) fn ask(&self, is_nearly_full: impl FnOnce() -> bool) -> Told {
+    /// Whether a write would work. If that is not known, the caller must submit the probe that it gets.
+    pub(super) fn ask(&self, is_nearly_full: impl FnOnce() -> bool) -> HealthReport {
         let mut known = self.lock();
         if let Some((at, outcome)) = &known.latest
             && at.elapsed() <= FRESH
         {
-            return Told::Outcome(outcome.clone());
+            return HealthReport::Latest(outcome.clone());
         }
-        let (asks, told) = oneshot::channel();
-        known.waiting.push(asks);
+        let (sender, outcome) = oneshot::channel();
+        known.waiting.push(sender);
         if known.probing_since.is_some() {
-            return Told::Next(told, None);
+            return HealthReport::Pending(outcome, None);
         }
         known.probing_since = Some(Instant::now());
         let rows = if known.has_failed() {
@@ -113,18 +113,18 @@ impl Health {
         } else {
             0
         };
-        Told::Next(told, Some(Probe { rows }))
+        HealthReport::Pending(outcome, Some(Probe { rows }))
     }
 
-    /// Gives up a probe that takes too long. To be called often.
+    /// Records a failure if a probe takes too long. The watch thread calls it often.
     pub(super) fn expire(&self) {
         let since = self.lock().probing_since;
-        if since.is_some_and(|since| since.elapsed() > PATIENCE) {
+        if since.is_some_and(|since| since.elapsed() > PROBE_TIMEOUT) {
             let what = format!(
-                "a write waits for more than {} seconds: another process holds the write lock, or the disk is slow",
-                PATIENCE.as_secs()
+                "a write has waited for more than {} seconds: another process holds the write lock, or the disk is slow",
+                PROBE_TIMEOUT.as_secs()
             );
-            self.note(Err(StoreError::Unavailable(what)), 0);
+            self.record(Err(StoreError::Unavailable(what)), 0);
         }
     }
 }

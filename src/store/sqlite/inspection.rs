@@ -1,6 +1,6 @@
-//! Judges a file before it is opened for good: whether it is ours, whole, and of a version that this program knows.
+//! Checks a file before the store opens it: whether it is a database of patd, is undamaged, and has a known schema version.
 //!
-//! Nothing in the file or beside it changes, whatever it is: no recovery of a log, no rollback of a journal.
+//! The check never changes the file or the files beside it: it recovers no log and rolls no journal back.
 
 use std::{fs, os::unix::ffi::OsStrExt, path::Path, time::Duration};
 
@@ -14,28 +14,28 @@ use super::{
     schema::{APPLICATION_ID, OLDEST, VERSION},
 };
 
-/// A larger file is not read in full, so that a restart stays a matter of milliseconds.
+/// A larger file is not read in full, so that a restart takes milliseconds.
 const QUICK_CHECK_LIMIT: u64 = 16 << 20;
 
-/// What stands at the path.
+/// What is at the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// An empty file, or a database without a table.
     Empty,
-    /// A sound database of patd, with this version of its schema, perhaps an older one.
+    /// An undamaged database of patd with this schema version, which may be an old one.
     Ours(i64),
 }
 
 /// How much of a database is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// All of a small one, the beginnings of the tables and indexes of a large one.
+    /// All of a small database; the first pages of the tables and indexes of a large one.
     Quick,
-    /// Everything, and each index is compared with its table.
+    /// Everything. Each index is compared with its table.
     Full,
 }
 
-/// Looks at the file with its log; `busy_timeout` is for the moments in which another process opens or closes it.
+/// Inspects the file with its log. `busy_timeout` applies while another process opens or closes the database.
 pub(super) fn inspect(path: &Path, depth: Depth, busy_timeout: Duration) -> Result<Found, OpenError> {
     let size = fs::metadata(path).map_err(|error| inaccessible(path, &error))?.len();
     if size == 0 {
@@ -46,42 +46,42 @@ pub(super) fn inspect(path: &Path, depth: Depth, busy_timeout: Duration) -> Resu
         Depth::Quick if size <= QUICK_CHECK_LIMIT => Some("PRAGMA quick_check(1)"),
         Depth::Quick => None,
     };
-    let judge = |opened: rusqlite::Result<Connection>| {
+    let evaluate = |opened: rusqlite::Result<Connection>| {
         opened
             .and_then(|connection| examine(&connection, check))
             .map_err(|error| unreadable(path, &error))
             .and_then(|finding| verdict(path, finding))
     };
     if !beside(path, "-wal").exists() {
-        match judge(open_at_rest(path)) {
-            // Somebody began to write while the file was read without a lock: what was read proves nothing.
+        match evaluate(open_without_log(path)) {
+            // Another process began to write while the file was read without a lock, so the result is not reliable.
             Err(_) if beside(path, "-wal").exists() => {}
             verdict => return verdict,
         }
     }
     match open_alone(path) {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-            judge(open_in_company(path, busy_timeout))
+            evaluate(open_shared(path, busy_timeout))
         }
-        opened => judge(opened),
+        opened => evaluate(opened),
     }
 }
 
-/// Refuses a log beside a file that is missing or empty: SQLite would throw it away, and the changes in it.
+/// Refuses a log beside a file that is missing or empty: SQLite would delete it, with the changes in it.
 pub(super) fn expect_no_changes_in_log(path: &Path) -> Result<(), OpenError> {
     match fs::metadata(beside(path, "-wal")) {
-        Ok(log) if log.len() > 0 => Err(corrupt(path, "its -wal file holds changes, it does not")),
+        Ok(log) if log.len() > 0 => Err(corrupt(path, "it is missing or empty, but its -wal file holds changes")),
         _ => Ok(()),
     }
 }
 
-/// The row that binds a log, in the file without its log; none where that cannot be read.
-pub(super) fn binding_at_rest(path: &Path) -> Option<Binding> {
-    open_at_rest(path).and_then(|connection| Binding::read(&connection)).ok()
+/// The binding in the file, read without its log; `None` if it cannot be read.
+pub(super) fn binding_without_log(path: &Path) -> Option<Binding> {
+    open_without_log(path).and_then(|connection| Binding::read(&connection)).ok()
 }
 
-/// Without a log, the file is all there is: `immutable` reads it without locks, log or journal.
-fn open_at_rest(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens the file alone: `immutable` reads it without locks, log or journal.
+fn open_without_log(path: &Path) -> rusqlite::Result<Connection> {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_bytes() {
         match byte {
@@ -97,8 +97,8 @@ fn open_at_rest(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// With a log that nobody uses, SQLite would make a `-shm`. A connection that locks everybody else out keeps that in
-/// memory instead; for the lock it must be able to write, which it never does.
+/// Opens a database with a log that no process uses. SQLite would create a `-shm`, but a connection with an exclusive lock
+/// keeps it in memory instead. The lock needs a writable connection, although this one never writes.
 fn open_alone(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -109,8 +109,8 @@ fn open_alone(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// With a log that another process uses, the `-shm` is there already.
-fn open_in_company(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+/// Opens a database whose log another process uses, so that the `-shm` exists already.
+fn open_shared(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(busy_timeout)?;
@@ -130,7 +130,7 @@ struct Finding {
     damage: Option<String>,
 }
 
-/// Reading page 1 also compares the page count in it with the file's size.
+/// SQLite compares the page count in page 1 with the size of the file when it reads that page.
 fn examine(connection: &Connection, check: Option<&str>) -> rusqlite::Result<Finding> {
     let number = |sql| connection.query_row(sql, [], |row| row.get(0));
     let mut finding = Finding {
@@ -149,7 +149,7 @@ fn examine(connection: &Connection, check: Option<&str>) -> rusqlite::Result<Fin
     Ok(finding)
 }
 
-/// Touches the first pages of every table and index.
+/// Reads the first pages of every table and index.
 fn read_roots(connection: &Connection) -> rusqlite::Result<()> {
     let mut objects = connection.prepare(
         "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema WHERE type IN ('table', 'index')",
@@ -162,7 +162,7 @@ fn read_roots(connection: &Connection) -> rusqlite::Result<()> {
         let mut sql = format!("SELECT 1 FROM {}", quote(&table));
         if kind == "index" {
             sql += &format!(" INDEXED BY {}", quote(&name));
-            // A partial index answers only a query that asks for no more than it holds.
+            // SQLite uses a partial index only for a query with the condition of the index.
             if let Some((_, condition)) = definition.split_once("WHERE ") {
                 sql += &format!(" WHERE {condition}");
             }
@@ -199,7 +199,7 @@ fn corrupt(path: &Path, detail: &str) -> OpenError {
 fn unreadable(path: &Path, error: &rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path: path.to_owned() },
-        // An unreadable statement here is a schema that does not parse, or that lacks what it names.
+        // `Unknown` here means a schema that does not parse, or that names something that does not exist.
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => corrupt(path, &error.to_string()),
         _ => OpenError::Inaccessible { path: path.to_owned(), detail: diagnosis::explain(error, path) },
     }

@@ -1,4 +1,4 @@
-//! What the writer's thread is asked for: a write of any type, or its end.
+//! The messages to the writer's thread: a job to run, or the request to end.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,36 +11,38 @@ use tokio::sync::oneshot;
 use super::{changes::NotifyOnDrop, health::Probe};
 use crate::store::{Change, StoreError};
 
-/// What the thread is asked for.
-pub(super) enum Order {
+/// A message to the writer's thread.
+pub(super) enum Message {
     Write(Box<dyn Job>),
-    /// To end, and to say so when the connection is closed.
+    /// Asks the thread to end. It sends a value when the connection is closed.
     Close(oneshot::Sender<()>),
 }
 
-/// A write of any type, seen from the thread: run, then answered once the fate of its transaction is known.
+/// A write with a result of any type. The thread runs it, and answers it when the outcome of the transaction is known.
 pub(super) trait Job: Send {
-    /// Since when somebody waits for it.
-    fn asked_at(&self) -> Instant;
+    /// When it was queued.
+    fn queued_at(&self) -> Instant;
+    /// Whether nobody waits for its result any more.
     fn is_abandoned(&self) -> bool;
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
-    /// Why the store could not do it, where that is why it failed.
+    /// The error, if it failed because of the store and not because of the data.
     fn outage(&self) -> Option<StoreError>;
-    fn answer(self: Box<Self>, fate: &Result<(), StoreError>);
+    /// Sends the result to the caller, or the error of the transaction.
+    fn answer(self: Box<Self>, commit: &Result<(), StoreError>);
 }
 
 pub(super) struct Task<T, F> {
-    asked_at: Instant,
+    queued_at: Instant,
     work: F,
     result: Option<Result<T, StoreError>>,
-    // Before the reply, since a task that is dropped lets its caller go with that.
-    notice: NotifyOnDrop,
+    // Before the reply, so that a dropped task notifies observers before its caller gets the error.
+    notification: NotifyOnDrop,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T, F> Task<T, F> {
-    pub(super) fn new(work: F, notice: NotifyOnDrop, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
-        Self { asked_at: Instant::now(), work, result: None, notice, reply }
+    pub(super) fn new(work: F, notification: NotifyOnDrop, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
+        Self { queued_at: Instant::now(), work, result: None, notification, reply }
     }
 }
 
@@ -49,8 +51,8 @@ where
     T: Send,
     F: FnMut(&Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send,
 {
-    fn asked_at(&self) -> Instant {
-        self.asked_at
+    fn queued_at(&self) -> Instant {
+        self.queued_at
     }
 
     fn is_abandoned(&self) -> bool {
@@ -58,7 +60,7 @@ where
     }
 
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(connection, &mut self.notice.of)))
+        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(connection, &mut self.notification.changed)))
             .unwrap_or_else(|_| Err(StoreError::Internal("a write panicked".into())));
         let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.result = Some(result);
@@ -72,35 +74,35 @@ where
         }
     }
 
-    fn answer(self: Box<Self>, fate: &Result<(), StoreError>) {
-        let Self { result, notice, reply, .. } = *self;
-        drop(notice);
-        let result = match (fate, result) {
+    fn answer(self: Box<Self>, commit: &Result<(), StoreError>) {
+        let Self { result, notification, reply, .. } = *self;
+        drop(notification);
+        let result = match (commit, result) {
             (Err(error), _) => Err(error.clone()),
             (Ok(()), Some(result)) => result,
             (Ok(()), None) => return,
         };
-        // A caller that left meanwhile learns nothing, as with any lost answer.
+        // The caller may be gone, as with any lost answer.
         drop(reply.send(result));
     }
 }
 
-/// A probe, whose outcome is noted like that of every transaction: nobody waits for this very one.
-pub(super) struct Probing {
-    asked_at: Instant,
+/// A probe. Nobody waits for its result: its outcome is recorded like that of every transaction.
+pub(super) struct ProbeJob {
+    queued_at: Instant,
     probe: Probe,
     outcome: Result<(), StoreError>,
 }
 
-impl Probing {
+impl ProbeJob {
     pub(super) fn new(probe: Probe) -> Self {
-        Self { asked_at: Instant::now(), probe, outcome: Ok(()) }
+        Self { queued_at: Instant::now(), probe, outcome: Ok(()) }
     }
 }
 
-impl Job for Probing {
-    fn asked_at(&self) -> Instant {
-        self.asked_at
+impl Job for ProbeJob {
+    fn queued_at(&self) -> Instant {
+        self.queued_at
     }
 
     fn is_abandoned(&self) -> bool {
@@ -116,5 +118,5 @@ impl Job for Probing {
         self.outcome.clone().err()
     }
 
-    fn answer(self: Box<Self>, _fate: &Result<(), StoreError>) {}
+    fn answer(self: Box<Self>, _commit: &Result<(), StoreError>) {}
 }

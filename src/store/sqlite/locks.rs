@@ -1,26 +1,26 @@
 //! Who has the database open: locks on the database file itself.
 //!
-//! A lock on a file belongs to its inode. So it holds whatever name leads to the file: a symbolic link, a hard link, a bind
-//! mount, another path in a container. It needs no file of its own that somebody could delete. The kernel releases it when
-//! the process dies.
+//! A lock on a file belongs to its inode. So it holds for every name of the file: a symbolic link, a hard link, a bind
+//! mount, another path in a container. It needs no separate file that somebody could delete. The kernel releases it when the
+//! process dies.
 //!
 //! SQLite locks bytes of the same file with POSIX locks, from 1 GiB on ([`SQLITE_BYTES`]). These belong to the process, and
-//! closing any descriptor of the file releases them all. The locks here are of another kind, on other bytes: they belong to
-//! the open file (`F_OFD_SETLK`), and closing another descriptor releases none. The reverse holds only because the
-//! descriptor here is never closed while the process lives.
+//! closing any descriptor of the file releases them all. The locks here are of another kind and on other bytes: they belong
+//! to the open file (`F_OFD_SETLK`), and closing another descriptor does not release them. The descriptor here must stay
+//! open while the process lives, because closing it would release SQLite's locks.
 //!
 //! Three ranges of bytes are locked:
 //!
-//! - `OPENING`, by a process while it opens the database: it looks at the files, creates or upgrades the schema, and
-//!   accepts or refuses the log. So no two processes do that at once.
+//! - `OPENING`, by a process while it opens the database: it inspects the files, accepts or refuses the log, and creates
+//!   or upgrades the schema. So no two processes do that at the same time.
 //! - `SERVING`, by the server.
-//! - One byte of `NAMES`, shared, by each process that has the database open. Which byte follows from the directory and
-//!   the name of the file, since SQLite finds the log by that name: two processes that used two names would write two logs
-//!   for one file. The second of them is refused.
+//! - One byte of `NAMES`, shared, by each process that has the database open. The directory and the name of the file decide
+//!   which byte. SQLite finds the log by that name, so two processes that used two names would write two logs for one file.
+//!   The second process is refused.
 //!
 //! Not covered: file systems without such locks (opening the database fails there), NFS between machines (SQLite's own
 //! shared memory does not work there either), and a release before schema 7, which locks a file `.lock` beside the database.
-//! [`OlderServerLock`] takes that lock, too, as long as the schema is not upgraded; such a release refuses the file afterwards.
+//! [`OlderServerLock`] takes that lock, too, until the schema is upgraded. After that, such a release refuses the file.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -39,18 +39,18 @@ use super::{
     open_error::OpenError,
 };
 
-/// How long an opening waits for another one. Only an upgrade of a large database takes longer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it looks whether the other one has ended.
-const INTERVAL: Duration = Duration::from_millis(2);
+/// How long a process waits while another one opens the database. Only an upgrade of a large database takes longer.
+pub(super) const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it tries again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(2);
 
-/// What other processes have the database open.
+/// Whether other processes have the database open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Company {
-    /// None.
+pub(super) enum Sharing {
+    /// No other process.
     Alone,
-    /// Some, by the same name. One of them has accepted the log.
-    Others,
+    /// Others do, by the same name. One of them has accepted the log.
+    Shared,
 }
 
 /// The database file, open for as long as the process lives: to close it would release SQLite's locks. Dropping this
@@ -77,12 +77,12 @@ impl Database {
         &self.path
     }
 
-    /// Brings to the disk what SQLite wrote into the file. A commit does not need it, since the log is there.
+    /// Syncs the file. A commit does not need this, because it syncs the log.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 
-    /// Fills the buffer from that place in the file. [`io::ErrorKind::UnexpectedEof`].
+    /// Fills the buffer from that offset of the file. Fails with [`io::ErrorKind::UnexpectedEof`] if the file ends before.
     pub(super) fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, at)
     }
@@ -97,7 +97,7 @@ impl Database {
         FileId::of(&self.path).ok() == Some(self.id)
     }
 
-    /// Takes the lock of the server. [`OpenError::Served`].
+    /// Takes the lock of the server. Fails with [`OpenError::Served`].
     pub(super) fn serve(&self) -> Result<(), OpenError> {
         match byte_locks::lock(&self.file, SERVING) {
             Ok(true) => Ok(()),
@@ -111,19 +111,19 @@ impl Database {
         byte_locks::is_locked_by_another(&self.file, SERVING)
     }
 
-    /// Whether other processes have the database open. Where that cannot be known, it says no.
-    pub(super) fn has_company(&self) -> bool {
+    /// Whether other processes have the database open. `false` if the locks cannot be read.
+    pub(super) fn is_open_elsewhere(&self) -> bool {
         byte_locks::is_locked_by_another(&self.file, NAMES).unwrap_or(false)
     }
 
-    /// Waits until nobody else opens the database, and keeps others from it until the answer is dropped.
+    /// Waits until no other process is opening the database. Others cannot begin until the result is dropped. Fails with
     /// [`OpenError::Opening`].
-    pub(super) fn begin_opening(&self, patience: Duration) -> Result<Opening<'_>, OpenError> {
+    pub(super) fn begin_opening(&self, timeout: Duration) -> Result<Opening<'_>, OpenError> {
         let start = Instant::now();
         loop {
             match byte_locks::lock(&self.file, OPENING) {
                 Ok(true) => return Ok(Opening(self)),
-                Ok(false) if start.elapsed() < patience => thread::sleep(INTERVAL),
+                Ok(false) if start.elapsed() < timeout => thread::sleep(RETRY_INTERVAL),
                 Ok(false) => return Err(OpenError::Opening { path: self.path.clone() }),
                 Err(error) => return Err(self.unlockable(&error)),
             }
@@ -148,8 +148,9 @@ impl Drop for Database {
 pub(super) struct Opening<'d>(&'d Database);
 
 impl Opening<'_> {
-    /// Makes this process one of those that have the database open, and finds the others. [`OpenError::OtherName`].
-    pub(super) fn join(&self) -> Result<Company, OpenError> {
+    /// Registers this process as one that has the database open, and returns whether others do. Fails with
+    /// [`OpenError::OtherName`].
+    pub(super) fn join(&self) -> Result<Sharing, OpenError> {
         let database = self.0;
         let own = NAMES.start + name(&database.path).map_err(|error| inaccessible(&database.path, &error))?;
         let join = || {
@@ -157,13 +158,13 @@ impl Opening<'_> {
             let behind = Bytes { start: own + 1, end: NAMES.end };
             let is_locked = |bytes| byte_locks::is_locked_by_another(&database.file, bytes);
             let by_other_name = is_locked(before)? || is_locked(behind)?;
-            let company = if is_locked(NAMES)? { Company::Others } else { Company::Alone };
+            let sharing = if is_locked(NAMES)? { Sharing::Shared } else { Sharing::Alone };
             byte_locks::lock_shared(&database.file, Bytes { start: own, end: own + 1 })?;
-            Ok((by_other_name, company))
+            Ok((by_other_name, sharing))
         };
         match join().map_err(|error| database.unlockable(&error))? {
             (true, _) => Err(OpenError::OtherName { path: database.path.clone() }),
-            (false, company) => Ok(company),
+            (false, sharing) => Ok(sharing),
         }
     }
 }
@@ -176,7 +177,7 @@ impl Drop for Opening<'_> {
     }
 }
 
-/// A number below [`COUNT_OF_NAMES`] that follows from the directory and the name within it.
+/// A hash of the directory and the file name, below [`COUNT_OF_NAMES`].
 fn name(path: &Path) -> io::Result<i64> {
     let directory = FileId::of(path.parent().unwrap_or(Path::new("/")))?;
     let mut hasher = blake3::Hasher::new();
@@ -188,9 +189,9 @@ fn name(path: &Path) -> io::Result<i64> {
     Ok(i64::from_le_bytes(number).rem_euclid(COUNT_OF_NAMES))
 }
 
-/// Those that SQLite locks.
+/// The bytes that SQLite locks.
 const SQLITE_BYTES: Bytes = Bytes { start: 0x4000_0000, end: 0x4000_0200 };
-/// Far enough behind them, and below 2 GiB, which every system can lock.
+/// Well behind SQLite's bytes and below 2 GiB, which every system can lock.
 const OPENING: Bytes = Bytes { start: SQLITE_BYTES.end + 0x1000, end: SQLITE_BYTES.end + 0x1001 };
 const SERVING: Bytes = Bytes { start: OPENING.end, end: OPENING.end + 1 };
 const COUNT_OF_NAMES: i64 = 1 << 29;
@@ -204,7 +205,7 @@ pub(super) struct OlderServerLock {
 }
 
 impl OlderServerLock {
-    /// Takes the lock if there is such a file. [`OpenError::Served`].
+    /// Takes the lock if there is such a file. Fails with [`OpenError::Served`].
     pub(super) fn take(database: &Path) -> Result<Option<Self>, OpenError> {
         let path = beside(database, ".lock");
         let file = match OpenOptions::new().append(true).open(&path) {
@@ -219,7 +220,7 @@ impl OlderServerLock {
         }
     }
 
-    /// Removes the file, which no release needs any more once the schema is upgraded.
+    /// Removes the file. After the upgrade of the schema no release needs it.
     pub(super) fn remove(self) {
         if let Err(error) = fs::remove_file(&self.path) {
             log::debug!("store: {} cannot be removed: {error}", self.path.display());

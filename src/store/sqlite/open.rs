@@ -1,4 +1,4 @@
-//! How a database is opened: looked at before anything in it changes, locked, stepped up, and given its threads.
+//! Opens a database: locks it, inspects it before anything changes, upgrades its schema, and starts the threads.
 
 use std::{fs, io, path::Path, sync::Arc};
 
@@ -12,7 +12,7 @@ use super::{
     headroom::Headroom,
     health::Health,
     inspection::{self, Depth, Found},
-    locks::{self, Company, Database, OlderServerLock},
+    locks::{self, Database, OlderServerLock, Sharing},
     migrations::{self, MigrationError},
     open_error::OpenError,
     schema,
@@ -20,20 +20,20 @@ use super::{
     shared::Shared,
     store::SqliteStore,
     watch::{Watch, Watcher},
-    writer::{Queue, Tools, Writer},
+    writer::{Queue, Writer, WriterContext},
 };
 use crate::{store::Change, threads::Threads};
 
-/// Threads on which a point read waits that found no connection free. With more connections than threads that answer
-/// requests, as it is by default, none ever does.
+/// Threads on which point reads wait if no connection is free. By default there are more connections than threads that
+/// answer requests, so no point read waits.
 const POINT_READ_WAITERS: usize = 2;
 
-/// By how much lists let the threads that answer requests go before ([`crate::priority`]).
-const LIST_STEPS_BACK: i32 = 15;
+/// How much lower the priority of lists is than that of the threads that answer requests ([`crate::priority`]).
+const LIST_NICE: i32 = 15;
 
 impl SqliteStore {
-    /// Opens the database, creates it or brings it to this release's schema. What is not a sound database of patd is
-    /// refused and left as it is.
+    /// Opens the database. Creates it or upgrades its schema if necessary. A file that is not a sound database of patd is
+    /// refused and not changed.
     pub fn open(settings: &SqliteSettings, access: Access) -> Result<Self, OpenError> {
         Self::open_within(settings, access, CheckpointThresholds::default())
     }
@@ -41,7 +41,7 @@ impl SqliteStore {
     pub(super) fn open_within(
         settings: &SqliteSettings,
         access: Access,
-        limits: CheckpointThresholds,
+        thresholds: CheckpointThresholds,
     ) -> Result<Self, OpenError> {
         let path = file::canonical(&settings.path)?;
         if access != Access::Existing || path.exists() {
@@ -51,17 +51,17 @@ impl SqliteStore {
         if access == Access::Server {
             database.serve()?;
         }
-        // From here on to the end of the upgrade, nobody else opens it.
-        let opening = database.begin_opening(locks::PATIENCE)?;
+        // Until the upgrade has ended, no other process can open the database.
+        let opening = database.begin_opening(locks::OPENING_TIMEOUT)?;
         if !database.is_in_place() {
-            let detail = "another file took its place in this moment".into();
+            let detail = "another file replaced it just now".into();
             return Err(OpenError::Inaccessible { path, detail });
         }
-        // Who is alone judges the log. If others are there, one of them did.
-        let company = opening.join()?;
-        let log = match company {
-            Company::Alone => acceptance::accept(&database)?,
-            Company::Others => acceptance::LogState::Bound,
+        // Only the first process checks the log. If there are others, one of them has done it.
+        let sharing = opening.join()?;
+        let log = match sharing {
+            Sharing::Alone => acceptance::accept(&database)?,
+            Sharing::Shared => acceptance::LogState::Bound,
         };
         let depth = if log == acceptance::LogState::Unbound { Depth::Full } else { Depth::Quick };
         let found = inspection::inspect(&path, depth, settings.busy_timeout)?;
@@ -87,12 +87,12 @@ impl SqliteStore {
         let is_server = access == Access::Server;
         let mut binder =
             LogBinder::new(Arc::clone(&database), Arc::clone(&watch), &connection, is_server).map_err(refused)?;
-        if company == Company::Alone
+        if sharing == Sharing::Alone
             && (log != acceptance::LogState::Empty || found != Found::Ours(schema::VERSION))
-            // What a crash left, and what an upgrade wrote, is in the file before anything is added.
+            // The changes of a crashed process and of the upgrade must be in the file before new ones are added.
             && let Err(error) = binder.checkpoint_and_truncate(&connection)
         {
-            // Until it can be, reads are answered and writes are not.
+            // Until this succeeds, reads are answered and writes are not.
             log::error!("store: the log cannot be checkpointed into {}: {error}", path.display());
         }
         drop(opening);
@@ -105,9 +105,8 @@ impl SqliteStore {
         };
         let (pool, long_readers) = (readers(settings.readers)?, readers(settings.readers.div_ceil(2))?);
         let waiters = Threads::start("patd-reader", POINT_READ_WAITERS).map_err(failed)?;
-        let long_threads =
-            Threads::start_with_lower_priority("patd-list", long_readers.max_size() as usize, LIST_STEPS_BACK)
-                .map_err(failed)?;
+        let long_threads = Threads::start_with_lower_priority("patd-list", long_readers.max_size() as usize, LIST_NICE)
+            .map_err(failed)?;
         let inventory_reader = readers(1)?;
         let inventory_thread = Threads::start("patd-inventory", 1).map_err(failed)?;
         let changes = Arc::new(Changes::new());
@@ -120,13 +119,13 @@ impl SqliteStore {
                 }
             }
         }));
-        let folding = connect::checkpoints(&path, &watch).map_err(refused)?;
+        let checkpoint_connection = connect::checkpoints(&path, &watch).map_err(refused)?;
         let files = Files { database: Arc::clone(&database), watch: Arc::clone(&watch) };
-        let log = Wal::start(folding, files, settings.busy_timeout, limits).map_err(failed)?;
+        let log = Wal::start(checkpoint_connection, files, settings.busy_timeout, thresholds).map_err(failed)?;
         let queue = Queue { capacity: settings.write_queue, busy_timeout: settings.busy_timeout };
-        let tools = Tools { binder, watch: Arc::clone(&watch), health: Arc::clone(&health) };
-        let writer = Writer::start(connection, log, tools, queue, Arc::clone(&changes)).map_err(failed)?;
-        let patience = (access != Access::Server)
+        let context = WriterContext { binder, watch: Arc::clone(&watch), health: Arc::clone(&health) };
+        let writer = Writer::start(connection, log, context, queue, Arc::clone(&changes)).map_err(failed)?;
+        let settle_on_drop = (access != Access::Server)
             .then(|| SettleOnDrop { changes: Arc::clone(&changes), database: Arc::clone(&database) });
         let pool_timeout = settings.pool_timeout;
         Ok(Self {
@@ -144,13 +143,13 @@ impl SqliteStore {
             headroom,
             shared: Arc::new(Shared::new()),
             pool_timeout,
-            _patience: patience,
+            _settle_on_drop: settle_on_drop,
             _database: database,
         })
     }
 }
 
-/// Opens the file for its locks. Where there is none, a process that may create one makes it, empty.
+/// Opens the file to lock it. If there is none, creates an empty file if `access` allows that.
 fn existing_or_new(path: &Path, access: Access) -> Result<Database, OpenError> {
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -169,8 +168,8 @@ fn existing_or_new(path: &Path, access: Access) -> Result<Database, OpenError> {
     Database::open(path)
 }
 
-/// A server is not told that the schema changes under it. So nobody upgrades a file that a server has, of this release or
-/// of one that locked another file.
+/// Refuses an upgrade while a server has the file, of this release or of one that locked another file: the server would not
+/// notice the new schema.
 fn keep_older_servers_out(
     database: &Database,
     access: Access,

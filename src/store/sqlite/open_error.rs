@@ -1,10 +1,10 @@
-//! Why a database could not be opened, each with the way out.
+//! Why a database could not be opened, each with a remedy.
 
 use std::path::PathBuf;
 
 use super::binding::fault::LogFault;
 
-/// Why a database was not opened. Nothing in or beside the file was changed, unless the sentence says so.
+/// Why a database was not opened. Nothing in or beside the file was changed, unless the message says so.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A tool was pointed at a file that is not there.
@@ -19,7 +19,7 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// Another process is opening the file, and does not come to an end.
+    /// Another process has been opening the file for too long.
     #[error("{path} is being opened or upgraded by another patd: wait until that has ended, and start again")]
     Opening {
         /// The file.
@@ -34,13 +34,13 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is something else.
+    /// The file is not a SQLite database.
     #[error("{path} is not a SQLite database: move it away, or set database.path to another file")]
     NotADatabase {
         /// The file.
         path: PathBuf,
     },
-    /// The file is a database of somebody else.
+    /// The file is a database of another program.
     #[error("{path} is a SQLite database of another program: set database.path to another file")]
     Foreign {
         /// The file.
@@ -62,7 +62,7 @@ pub enum OpenError {
     /// The file was written before the first release, by a version whose schema this program cannot upgrade.
     #[error(
         "{path} was written by an early development version of patd (schema {found}, this release upgrades from schema \
-         {oldest} on): start a build with schema {oldest} on it once, or set database.path to another file to begin anew"
+         {oldest} on): open it once with a build that has schema {oldest}, or set database.path to a new file"
     )]
     TooOld {
         /// The file.
@@ -72,7 +72,7 @@ pub enum OpenError {
         /// The oldest version that can be upgraded.
         oldest: i64,
     },
-    /// The file has an older schema, and somebody is at work on it who knows no other.
+    /// The file has an older schema, and a server that needs this schema is using it.
     #[error(
         "{path} is of an older patd (schema {found}, this release has {known}) and in use: stop the server that has it and \
          start this release's instead, or ask with the release that serves it"
@@ -85,15 +85,15 @@ pub enum OpenError {
         /// The version that this program has.
         known: i64,
     },
-    /// The file is a database, and broken.
+    /// The file is a damaged database.
     #[error("{path} is damaged ({detail}): restore it from a backup; patd does not repair it")]
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is damaged.
         detail: String,
     },
-    /// The write-ahead log beside the file is not the file's, or not whole.
+    /// The write-ahead log beside the file belongs to another file, or is incomplete.
     #[error("{0}")]
     Log(Box<LogFault>),
     /// The operating system or SQLite refused.
@@ -101,21 +101,21 @@ pub enum OpenError {
     Inaccessible {
         /// The file.
         path: PathBuf,
-        /// What was refused, and the way out.
+        /// What was refused, and the remedy.
         detail: String,
     },
     /// The file, one beside it, or the directory cannot be written.
     #[error("{path} is not writable: {detail}")]
     NotWritable {
-        /// Which of them.
+        /// The file or directory.
         path: PathBuf,
-        /// Why not, and the way out.
+        /// Why not, and the remedy.
         detail: String,
     },
-    /// The schema could not be created or stepped up.
+    /// The schema could not be created or upgraded.
     #[error(
-        "{path} could not be brought to this release's schema ({detail}): the step was undone; mend the cause and start \
-         again"
+        "{path} could not be brought to this release's schema ({detail}): the change was rolled back; remove the cause and \
+         start again"
     )]
     Migration {
         /// The file.

@@ -15,7 +15,7 @@ use super::{
     connect::Readers,
     diagnosis,
     headroom::Headroom,
-    health::{Health, Told},
+    health::{Health, HealthReport},
     locks::Database,
     sessions,
     shared::Shared,
@@ -53,7 +53,7 @@ pub struct SqliteStore {
     pub(super) headroom: Arc<Headroom>,
     pub(super) shared: Arc<Shared>,
     pub(super) pool_timeout: Duration,
-    pub(super) _patience: Option<SettleOnDrop>,
+    pub(super) _settle_on_drop: Option<SettleOnDrop>,
     // Last, so that its locks are released last.
     pub(super) _database: Arc<Database>,
 }
@@ -156,13 +156,13 @@ impl SqliteStore {
     /// Fails if a write would fail now, as the latest transaction or a probe shows.
     fn expect_writable(&self) -> Reply<'_, ()> {
         let (outcome, probe) = match self.health.ask(|| diagnosis::is_nearly_full(self.watch.database())) {
-            Told::Outcome(outcome) => return Reply::ready(outcome),
-            Told::Next(outcome, probe) => (outcome, probe),
+            HealthReport::Latest(outcome) => return Reply::ready(outcome),
+            HealthReport::Pending(outcome, probe) => (outcome, probe),
         };
         if let Some(probe) = probe
             && let Err(error) = self.writer.submit_probe(probe)
         {
-            self.health.note(Err(error), 0);
+            self.health.record(Err(error), 0);
         }
         Reply::Pending(Box::pin(async move { outcome.await.unwrap_or_else(|_| Err(stopped())) }))
     }
@@ -211,6 +211,6 @@ impl CredentialSource for SqliteStore {
     }
 
     fn is_coherent(&self) -> bool {
-        self.watch.last_seen().is_ok() && self.changes.vouch()
+        self.watch.last_seen().is_ok() && self.changes.is_coherent()
     }
 }

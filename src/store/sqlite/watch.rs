@@ -1,11 +1,11 @@
-//! The watch over the files of an open database: whether they are still the files that the connections have open,
-//! whether only SQLite changes them, and whether what was written into them reached the disk.
+//! Watches the files of an open database: whether they are still the files that the connections have open, whether only
+//! SQLite changes them, and whether all writes reached the disk.
 //!
-//! It goes by `stat` and by the `-shm` file alone. To close a descriptor of the database file would drop SQLite's locks
-//! (see [`super::file`]).
+//! It uses only `stat` and the `-shm` file. It must not open the database file, because closing a descriptor of it releases
+//! SQLite's locks (see [`super::locks`]).
 //!
-//! What goes wrong for good stays so until the process ends: then nothing is folded into the file any more, not even
-//! when it is closed, so that the next start finds the whole log.
+//! Some faults last until the process ends. After them there is no checkpoint, not even on close, so that the next start
+//! finds the whole log.
 
 use std::{
     fs, io,
@@ -28,28 +28,28 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// How long reads may still be answered after the file vanished.
+/// How often the files are checked. Reads may still be answered for so long after the file was lost.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Knows which files the connections have open, and what must be true of them; and whether their schema is still one that
-/// this program knows.
+/// Knows the files that the connections have open, and their current faults. A schema that is too new for this program is
+/// such a fault, too.
 #[derive(Debug)]
 pub(super) struct Watch {
     files: [(PathBuf, FileId); 3],
     index: LogIndex,
-    /// The database file as it was last seen.
+    /// The state of the files at the latest check.
     seen: Mutex<Seen>,
-    /// What is wrong, a bit each.
-    wrong: AtomicU8,
+    /// The current faults, one bit each.
+    faults: AtomicU8,
 }
 
-/// A file was deleted or replaced, or cannot be looked at. It may come back.
+/// A file was deleted or replaced, or cannot be accessed. It may come back.
 const LOST: u8 = 1;
 /// A newer release changed the schema of the database.
 const NEWER: u8 = 2;
-/// Another program than SQLite wrote the database or cut its log short.
+/// A program overwrote the database without SQLite, or truncated its log.
 const OVERWRITTEN: u8 = 4;
-/// The disk did not take what was written into the database file: the file may lack pages that only the log still has.
+/// A sync of the database file failed: it may lack pages that only the log has.
 const UNSYNCED: u8 = 8;
 
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ struct Seen {
     log: LogState,
 }
 
-/// What changes with every write. Not the time of the last change of the inode, which `chmod` moves as well.
+/// What changes with every write. The inode's change time would not do, because `chmod` changes it, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     size: u64,
@@ -72,7 +72,8 @@ impl Stamp {
 }
 
 impl Watch {
-    /// Remembers the database and its `-wal` and `-shm`, which exist while a connection has read from it.
+    /// Records which files the database, its `-wal` and its `-shm` are. A connection must have read from the database, so
+    /// that they exist.
     pub(super) fn new(database: &Path) -> io::Result<Self> {
         let remember = |path: PathBuf| FileId::of(&path).map(|id| (path, id));
         let index = LogIndex::open(&beside(database, "-shm"))?;
@@ -85,7 +86,7 @@ impl Watch {
             ],
             index,
             seen: Mutex::new(Seen { stamp: Stamp::new(&fs::metadata(database)?), log }),
-            wrong: AtomicU8::new(0),
+            faults: AtomicU8::new(0),
         })
     }
 
@@ -94,15 +95,15 @@ impl Watch {
         &self.files[0].0
     }
 
-    /// Looks afresh, for somebody who reads.
+    /// Checks the files now, before a read.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        match self.look() {
+        match self.inspect_files() {
             Ok(()) => {
-                if self.wrong.fetch_and(!LOST, Ordering::SeqCst) & LOST != 0 {
+                if self.faults.fetch_and(!LOST, Ordering::SeqCst) & LOST != 0 {
                     log::info!("store: the files of the database are back");
                 }
             }
-            Err(found) if self.wrong.fetch_or(found.bit, Ordering::SeqCst) & found.bit == 0 => {
+            Err(found) if self.faults.fetch_or(found.bit, Ordering::SeqCst) & found.bit == 0 => {
                 log::error!("store: {}", found.what);
             }
             Err(_) => {}
@@ -110,29 +111,29 @@ impl Watch {
         self.last_seen()
     }
 
-    /// Looks afresh, for somebody who writes.
+    /// Checks the files now, before a write.
     pub(super) fn check_for_writing(&self) -> Result<(), StoreError> {
         self.check()?;
-        match self.wrong.load(Ordering::SeqCst) & UNSYNCED {
+        match self.faults.load(Ordering::SeqCst) & UNSYNCED {
             0 => Ok(()),
-            _ => Err(StoreError::Unavailable("the disk failed to take the database file: restart".to_owned())),
+            _ => Err(StoreError::Unavailable("a sync of the database file failed: restart".to_owned())),
         }
     }
 
-    /// What the latest look found: an atomic load, cheap enough for every read.
+    /// What the latest check found. It is one atomic load, so every read can afford it.
     pub(super) fn last_seen(&self) -> Result<(), StoreError> {
-        let what = match self.wrong.load(Ordering::Relaxed) & !UNSYNCED {
+        let what = match self.faults.load(Ordering::Relaxed) & !UNSYNCED {
             0 => return Ok(()),
-            wrong if wrong & OVERWRITTEN != 0 => "another program overwrote the database: restart",
-            wrong if wrong & LOST != 0 => "a file of the database is not there as it was",
+            faults if faults & OVERWRITTEN != 0 => "another program overwrote the database: restart",
+            faults if faults & LOST != 0 => "a file of the database was deleted or replaced",
             _ => "a newer release changed the schema of the database",
         };
         Err(StoreError::Unavailable(what.to_owned()))
     }
 
-    /// From now on nothing is read or written: what this program knows of the schema is no longer true.
-    pub(super) fn give_up(&self, found: i64, known: i64) {
-        if self.wrong.fetch_or(NEWER, Ordering::SeqCst) & NEWER == 0 {
+    /// Refuses all reads and writes from now on, because this program does not know the new schema.
+    pub(super) fn stop_for_newer_schema(&self, found: i64, known: i64) {
+        if self.faults.fetch_or(NEWER, Ordering::SeqCst) & NEWER == 0 {
             log::error!(
                 found, known;
                 "store: a newer patd changed the schema of the database: start that release instead of this one"
@@ -140,111 +141,112 @@ impl Watch {
         }
     }
 
-    /// From now on nothing is written. The kernel reports lost pages once, and the next sync succeeds without them; a log
-    /// that began anew after that would have lost them, too.
+    /// Refuses all writes from now on. The kernel reports lost pages only once, and the next sync succeeds without them. If
+    /// the log restarted after that, the pages would be lost from the log, too.
     pub(super) fn stop_writing(&self, error: &dyn std::fmt::Display) {
-        if self.wrong.fetch_or(UNSYNCED, Ordering::SeqCst) & UNSYNCED == 0 {
+        if self.faults.fetch_or(UNSYNCED, Ordering::SeqCst) & UNSYNCED == 0 {
             let [(database, _), (log, _), _] = &self.files;
             log::error!(
-                "store: the disk failed to take what was written into {} ({error}). Nothing more is written until a \
-                 restart, and checks go on. Look after the disk; then stop every patd on this file and start it again: it \
-                 brings what is missing from {}, which must stay beside the file until then",
+                "store: a sync of {} failed ({error}). Nothing more is written until a restart; checks go on. Repair the \
+                 disk. Then stop every patd on this file and start it again: it copies the missing pages from {}, which \
+                 must stay beside the file until then",
                 database.display(),
                 log.display()
             );
         }
     }
 
-    /// Whether the log may be folded into the file.
+    /// Whether the log may be checkpointed into the file.
     pub(super) fn may_checkpoint(&self) -> bool {
-        self.wrong.load(Ordering::SeqCst) & (OVERWRITTEN | UNSYNCED) == 0
+        self.faults.load(Ordering::SeqCst) & (OVERWRITTEN | UNSYNCED) == 0
     }
 
-    /// Keeps the last connection from folding the log as it closes, and from deleting it, where that is not allowed.
+    /// If a checkpoint is not allowed, makes the last connection leave the log as it is when it closes.
     pub(super) fn keep_log(&self, connection: &Connection) {
         if !self.may_checkpoint()
             && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         {
-            log::error!("store: the log may be lost at the end: {error}");
+            log::error!("store: the log may be lost on close: {error}");
         }
     }
 
-    fn look(&self) -> Result<(), Found> {
-        // One look at a time, so that an older one does not overtake a newer one.
+    fn inspect_files(&self) -> Result<(), FileFault> {
+        // One check at a time, so that an older result does not replace a newer one.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before the files: what it promises of them is true of them by then.
+        // Read the `-shm` before the files, because SQLite announces its changes there first.
         let index = self.index.read();
         let mut sizes = [0; 3];
         let mut stamp = None;
         for ((path, id), size) in self.files.iter().zip(&mut sizes) {
-            let metadata = fs::metadata(path).map_err(|error| Found::unseen(path, &error))?;
+            let metadata = fs::metadata(path).map_err(|error| FileFault::inaccessible(path, &error))?;
             if FileId::new(&metadata) != *id {
-                return Err(Found::lost(format!("{} was replaced: put it back, or restart", path.display())));
+                return Err(FileFault::lost(format!("{} was replaced: put it back, or restart", path.display())));
             }
             *size = metadata.len();
             stamp.get_or_insert(Stamp::new(&metadata));
         }
         match (index, stamp) {
             (Ok(log), Some(stamp)) => self.compare(&mut seen, Seen { stamp, log }, sizes[1]),
-            // What is wrong with it shows in every transaction.
+            // Every transaction reports an unreadable `-shm`.
             _ => Ok(()),
         }
     }
 
-    /// SQLite says in the `-shm` that it folds before it writes the database file, and that it is done after that.
-    fn compare(&self, seen: &mut Seen, now: Seen, log_size: u64) -> Result<(), Found> {
+    /// SQLite notes in the `-shm` that a checkpoint runs before it writes the database file, and that it has ended after
+    /// that.
+    fn compare(&self, seen: &mut Seen, now: Seen, log_size: u64) -> Result<(), FileFault> {
         let still = || self.index.read().is_ok_and(|log| log == now.log);
         if now.stamp != seen.stamp && now.log == seen.log && !now.log.is_checkpointing() {
             return if still() { Err(self.overwritten(now.stamp)) } else { Ok(()) };
         }
         if log_size < now.log.log_size() && still() {
-            return Err(self.cut_short());
+            return Err(self.truncated());
         }
         *seen = now;
         Ok(())
     }
 
-    fn overwritten(&self, stamp: Stamp) -> Found {
+    fn overwritten(&self, stamp: Stamp) -> FileFault {
         let what = format!(
             "another program overwrote {} ({} bytes now) under the running server. Nothing is read or written until a \
              restart. Stop the server, put the right file in its place, and start it again",
             self.database().display(),
             stamp.size
         );
-        Found { bit: OVERWRITTEN, what }
+        FileFault { bit: OVERWRITTEN, what }
     }
 
-    fn cut_short(&self) -> Found {
+    fn truncated(&self) -> FileFault {
         let what = format!(
-            "another program cut {} short under the running server; its latest changes are lost. Nothing is read or \
+            "another program truncated {} under the running server; its latest changes are lost. Nothing is read or \
              written until a restart. Stop the server, restore a backup, and start it again",
             self.files[1].0.display()
         );
-        Found { bit: OVERWRITTEN, what }
+        FileFault { bit: OVERWRITTEN, what }
     }
 }
 
-/// What a look found to be wrong.
-struct Found {
+/// A fault that a check found.
+struct FileFault {
     bit: u8,
     what: String,
 }
 
-impl Found {
+impl FileFault {
     fn lost(what: String) -> Self {
         Self { bit: LOST, what }
     }
 
-    fn unseen(path: &Path, error: &io::Error) -> Self {
+    fn inaccessible(path: &Path, error: &io::Error) -> Self {
         let path = path.display();
         Self::lost(match error.kind() {
             io::ErrorKind::NotFound => format!("{path} was deleted: put it back, or restart"),
-            _ => format!("{path} cannot be looked at ({error}): see that patd may enter its directory"),
+            _ => format!("{path} cannot be accessed ({error}): let patd enter its directory"),
         })
     }
 }
 
-/// The thread that looks after a [`Watch`] and a [`Health`] until this is dropped.
+/// The thread that runs the checks of a [`Watch`] and a [`Health`] until this is dropped.
 pub(super) struct Watcher {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -255,7 +257,7 @@ impl Watcher {
         let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
         let thread = thread::Builder::new().name("patd-watch".into()).spawn(move || {
             while stopped.recv_timeout(WATCH_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                // The finding is kept in the watch, for reads to see.
+                // The watch keeps the result, and reads see it.
                 drop(watch.check());
                 health.expire();
             }

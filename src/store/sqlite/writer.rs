@@ -1,12 +1,12 @@
-//! The one thread that writes: it takes all jobs that wait, runs them in one transaction and answers after its COMMIT.
+//! The one thread that writes. It takes all waiting jobs, runs them in one transaction, and answers after the COMMIT.
 //!
-//! A job knows nothing of its neighbours. Most jobs that fail do so before they change anything, so jobs run without
-//! savepoints (each would copy every page that its job touches); when one fails after a change, the whole batch is undone
-//! and runs again, each job in a savepoint of its own. What jobs do is not decided here. Between COMMIT and answer,
-//! observers are told of what changed; and between jobs, of what others changed.
+//! Jobs are independent of each other. Most jobs that fail do so before they change anything, so jobs first run without
+//! savepoints (a savepoint copies every page that its job changes). If a job fails after a change, the whole batch is rolled
+//! back and runs again, each job in its own savepoint. Between COMMIT and answer, observers are notified of the changes of
+//! the batch. In every transaction, and while idle, they are notified of changes by other processes.
 //!
-//! Where another process has the write lock, each job waits for it as long as the settings say, counted from when it was
-//! asked for, and not from when the jobs before it gave up. Then it is refused, and nothing of it has happened.
+//! If another process has the write lock, each job waits for it as long as the settings say. The time counts from when the
+//! job was queued, not from when the jobs before it failed. Then the job is refused, and it has changed nothing.
 
 use std::{
     mem,
@@ -21,13 +21,13 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::{
-    batch::{execute, run_all, run_bare, run_in_savepoint, undo, yield_to_readers},
+    batch::{execute, roll_back, run_all, run_bare, run_in_savepoint, yield_to_readers},
     binding::binder::LogBinder,
     changes::{Changes, NotifyOnDrop, PROBE_INTERVAL, Probe},
     checkpoints::Wal,
     diagnosis,
     health::{self, Health},
-    job::{Job, Order, Probing, Task},
+    job::{Job, Message, ProbeJob, Task},
     log_length,
     watch::Watch,
 };
@@ -36,29 +36,29 @@ use crate::{
     store::{Change, Reply, StoreError},
 };
 
-/// Bounds how long the first job of a batch waits for the last.
+/// Limits how long the first job of a batch waits for the last.
 const MAX_BATCH: usize = 512;
 
-/// So that where checks leave no core idle, what is written of their uses takes little from them.
+/// Low, so that the writes of uses take little time from checks if no core is idle.
 const NICE: i32 = 5;
 
-/// SQLite counts in milliseconds, so it gives up that much before a deadline.
+/// SQLite counts in milliseconds, so it may give up this long before a deadline.
 const SLACK: Duration = Duration::from_millis(2);
 
-/// How long jobs wait, and how many.
+/// Limits of the queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queue {
-    /// The most that wait for the thread.
+    /// How many jobs may wait for the thread.
     pub(super) capacity: usize,
-    /// How long one waits for the write lock of another process.
+    /// How long a job waits while another process has the write lock.
     pub(super) busy_timeout: Duration,
 }
 
-/// The writer thread's handle. Dropping it lets the thread finish what was queued, and waits for that.
+/// The writer thread's handle. Dropping it waits until the thread has finished all queued jobs.
 pub(super) struct Writer {
-    // A channel without a bound, whose length is asked: a bounded one would keep what is queued when the thread ends, and
-    // the callers would wait for ever.
-    queue: Option<Sender<Order>>,
+    // Unbounded, with a check of its length. A bounded channel would keep queued jobs after the thread has ended, and their
+    // callers would wait for ever.
+    queue: Option<Sender<Message>>,
     capacity: usize,
     thread: Option<JoinHandle<()>>,
     changes: Arc<Changes>,
@@ -69,57 +69,57 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         log: Wal,
-        tools: Tools,
+        context: WriterContext,
         Queue { capacity, busy_timeout }: Queue,
         changes: Arc<Changes>,
     ) -> std::io::Result<Self> {
-        let (queue, orders) = crossbeam_channel::unbounded();
-        let probe = Probe::new(Arc::clone(&changes), Arc::clone(&tools.watch));
+        let (queue, messages) = crossbeam_channel::unbounded();
+        let probe = Probe::new(Arc::clone(&changes), Arc::clone(&context.watch));
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
             lower_priority(NICE);
-            let mut turn = Turn { connection: &connection, tools, probe, busy_timeout };
-            let closed = run(&mut turn, log, &orders);
+            let mut worker = WriterThread { connection: &connection, context, probe, busy_timeout };
+            let closed = run(&mut worker, log, &messages);
             if let Err((_, error)) = connection.close() {
                 log::error!("store: the writer's connection cannot be closed: {error}");
             }
-            // Whoever asks from here on is refused at once.
-            drop(orders);
+            // From here on, new jobs are refused at once.
+            drop(messages);
             if let Some(closed) = closed {
-                // Nobody may be left who waits for it.
+                // The caller may be gone.
                 let _ = closed.send(());
             }
         })?;
         Ok(Self { queue: Some(queue), capacity: capacity.max(1), thread: Some(thread), changes })
     }
 
-    /// Queues `work`, which may change what `of` says. It happens in full or, when it answers `Err` or panics, not at
-    /// all. It may run twice, of which only the second time counts.
-    pub(super) fn submit<T, F>(&self, of: Vec<Change>, mut work: F) -> Reply<'static, T>
+    /// Queues `work`. Observers are notified of `changed`. The work happens in full or, if it returns `Err` or panics, not
+    /// at all. It may run twice; then only the second run counts.
+    pub(super) fn submit<T, F>(&self, changed: Vec<Change>, mut work: F) -> Reply<'static, T>
     where
         T: Send + 'static,
         F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.submit_reporting(of, move |connection, _| work(connection))
+        self.submit_reporting(changed, move |connection, _| work(connection))
     }
 
-    /// The same where only `work` can find out what it changes: it adds that to what is told of. Of work that ran twice,
-    /// both times are told of.
-    pub(super) fn submit_reporting<T, F>(&self, of: Vec<Change>, work: F) -> Reply<'static, T>
+    /// The same for work that finds out only by itself what it changes: it adds that to `changed`. If it runs twice,
+    /// observers are notified of both runs.
+    pub(super) fn submit_reporting<T, F>(&self, changed: Vec<Change>, work: F) -> Reply<'static, T>
     where
         T: Send + 'static,
         F: FnMut(&Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let notice = NotifyOnDrop { changes: Arc::clone(&self.changes), of };
-        match self.queue(Box::new(Task::new(work, notice, reply))) {
+        let notification = NotifyOnDrop { changes: Arc::clone(&self.changes), changed };
+        match self.queue(Box::new(Task::new(work, notification, reply))) {
             Ok(()) => Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) })),
             Err(refusal) => Reply::ready(Err(refusal)),
         }
     }
 
-    /// Queues a probe, whose outcome is noted like that of every transaction.
+    /// Queues a probe. Its outcome is recorded like that of every transaction.
     pub(super) fn submit_probe(&self, probe: health::Probe) -> Result<(), StoreError> {
-        self.queue(Box::new(Probing::new(probe)))
+        self.queue(Box::new(ProbeJob::new(probe)))
     }
 
     fn queue(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
@@ -127,24 +127,25 @@ impl Writer {
             Some(queue) if queue.len() >= self.capacity => {
                 Err(StoreError::NotMade("too many writes are waiting".into()))
             }
-            Some(queue) if queue.send(Order::Write(job)).is_ok() => Ok(()),
+            Some(queue) if queue.send(Message::Write(job)).is_ok() => Ok(()),
             _ => Err(StoreError::NotMade(STOPPED.into())),
         }
     }
 
-    /// Lets the thread finish what was queued, checkpoint the log, close its connection and end. A second call waits for nothing.
+    /// Lets the thread finish all queued jobs, checkpoint the log, close its connection and end. A second call returns at
+    /// once.
     pub(super) fn close(&self) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let (closed, end) = oneshot::channel();
-        let is_ordered = self.queue.as_ref().is_some_and(|queue| queue.send(Order::Close(closed)).is_ok());
+        let is_sent = self.queue.as_ref().is_some_and(|queue| queue.send(Message::Close(closed)).is_ok());
         async move {
             match end.await {
-                Err(_) if is_ordered => Err(stopped()),
+                Err(_) if is_sent => Err(stopped()),
                 _ => Ok(()),
             }
         }
     }
 
-    /// Whether the thread still runs.
+    /// Whether the thread is running.
     pub(super) fn is_alive(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
@@ -156,7 +157,7 @@ impl Drop for Writer {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            log::error!("store: the writer thread had died");
+            log::error!("store: the writer thread panicked");
         }
     }
 }
@@ -167,107 +168,109 @@ pub(super) fn stopped() -> StoreError {
     StoreError::Unavailable(STOPPED.into())
 }
 
-/// What the thread works with besides its connection.
-pub(super) struct Tools {
+/// What the thread uses besides its connection.
+pub(super) struct WriterContext {
     pub(super) binder: LogBinder,
     pub(super) watch: Arc<Watch>,
     pub(super) health: Arc<Health>,
 }
 
-/// What the thread makes its transactions with.
-struct Turn<'w> {
+/// The state of the writer thread.
+struct WriterThread<'w> {
     connection: &'w Connection,
-    tools: Tools,
+    context: WriterContext,
     probe: Probe,
     busy_timeout: Duration,
 }
 
-/// Works until the end is ordered, or nobody is left who could order anything. Answers to whom the end is to be told.
-fn run(turn: &mut Turn<'_>, mut log: Wal, orders: &Receiver<Order>) -> Option<oneshot::Sender<()>> {
-    log_length::watch(turn.connection);
-    turn.probe.poll(turn.connection);
-    turn.tools.binder.start(turn.connection);
+/// Runs batches until a message asks for the end, or all senders are gone. Returns whom to notify when the connection is
+/// closed.
+fn run(worker: &mut WriterThread<'_>, mut log: Wal, messages: &Receiver<Message>) -> Option<oneshot::Sender<()>> {
+    log_length::watch(worker.connection);
+    worker.probe.poll(worker.connection);
+    worker.context.binder.start(worker.connection);
     let mut closing = None;
-    // Those that still wait for the write lock of another process.
+    // Jobs that still wait for the write lock that another process has.
     let mut batch = Vec::new();
     while closing.is_none() || !batch.is_empty() {
         if batch.is_empty() {
-            match orders.recv_timeout(PROBE_INTERVAL) {
-                Ok(Order::Write(job)) => batch.push(job),
-                Ok(Order::Close(closed)) => closing = Some(closed),
+            match messages.recv_timeout(PROBE_INTERVAL) {
+                Ok(Message::Write(job)) => batch.push(job),
+                Ok(Message::Close(closed)) => closing = Some(closed),
                 Err(RecvTimeoutError::Timeout) => {
-                    turn.probe.poll(turn.connection);
+                    worker.probe.poll(worker.connection);
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         while closing.is_none() && batch.len() < MAX_BATCH {
-            match orders.try_recv() {
-                Ok(Order::Write(job)) => batch.push(job),
-                Ok(Order::Close(closed)) => closing = Some(closed),
+            match messages.try_recv() {
+                Ok(Message::Write(job)) => batch.push(job),
+                Ok(Message::Close(closed)) => closing = Some(closed),
                 Err(_) => break,
             }
         }
         if batch.is_empty() {
             continue;
         }
-        // Whatever goes wrong, the thread lives on: who waits in the queue would otherwise wait for ever. The callers of
-        // this batch are let go as it is dropped.
+        // The thread must survive a panic, or the callers in the queue would wait for ever. The callers of this batch get
+        // an error when it is dropped.
         let jobs = mem::take(&mut batch);
-        let served = catch_unwind(AssertUnwindSafe(|| turn.serve(jobs)));
-        let (committed, waiting) = served.unwrap_or_else(|_| {
-            log::error!("store: the writer panicked; the writes of its batch are unknown");
-            undo(turn.connection);
+        let outcome = catch_unwind(AssertUnwindSafe(|| worker.run_batch(jobs)));
+        let (committed, waiting) = outcome.unwrap_or_else(|_| {
+            log::error!("store: the writer panicked; it is unknown whether the writes of its batch were made");
+            roll_back(worker.connection);
             (false, Vec::new())
         });
         batch = waiting;
         match committed {
-            true => log.keep_short(turn.connection),
-            false => log.fold_soon(),
+            true => log.keep_short(worker.connection),
+            false => log.request_checkpoint(),
         }
     }
-    log.close(turn.connection, &mut turn.tools.binder);
+    log.close(worker.connection, &mut worker.context.binder);
     closing
 }
 
 type Jobs = Vec<Box<dyn Job>>;
 
-impl Turn<'_> {
-    /// Answers whether the transaction was completed, and which jobs may still wait for the write lock.
-    fn serve(&mut self, mut batch: Jobs) -> (bool, Jobs) {
-        // They are in the order in which they were asked for.
-        let deadline = batch.first().map_or_else(Instant::now, |job| job.asked_at()) + self.busy_timeout;
+impl WriterThread<'_> {
+    /// Returns whether the transaction succeeded, and the jobs that may still wait for the write lock.
+    fn run_batch(&mut self, mut batch: Jobs) -> (bool, Jobs) {
+        // The jobs are in the order in which they were queued, so the first one has the earliest deadline.
+        let deadline = batch.first().map_or_else(Instant::now, |job| job.queued_at()) + self.busy_timeout;
         let before = self.connection.total_changes();
-        let fate = self.commit_together(&mut batch, deadline);
+        let commit = self.commit_together(&mut batch, deadline);
         let outage = batch.iter().find_map(|job| job.outage());
-        let outcome = fate.clone().and(outage.map_or(Ok(()), Err));
-        self.tools.health.note(outcome, self.connection.total_changes() - before);
+        let outcome = commit.clone().and(outage.map_or(Ok(()), Err));
+        self.context.health.record(outcome, self.connection.total_changes() - before);
         let mut waiting = Vec::new();
-        if let Err(error) = &fate {
-            undo(self.connection);
-            // What fails at once fails for all; what failed for want of the lock has taken until the first one's deadline.
+        if let Err(error) = &commit {
+            roll_back(self.connection);
+            // Only a wait for the write lock lasts until the deadline of the first job, and later jobs may wait longer.
+            // Every other failure comes earlier and applies to all jobs.
             if matches!(error, StoreError::NotMade(_)) && Instant::now() + SLACK >= deadline {
-                (waiting, batch) = batch.into_iter().partition(|job| job.asked_at().elapsed() < self.busy_timeout);
+                (waiting, batch) = batch.into_iter().partition(|job| job.queued_at().elapsed() < self.busy_timeout);
             }
             log::error!("store: {} writes were not made: {error}", batch.len());
         }
-        // To answer all of them may take a while, too.
+        // Before the answers, because these may take a while.
         self.probe.poll(self.connection);
         let committed = Instant::now();
         for job in batch {
             yield_to_readers(committed);
-            job.answer(&fate);
+            job.answer(&commit);
         }
-        (fate.is_ok(), waiting)
+        (commit.is_ok(), waiting)
     }
 
-    /// `Err` is the fate of all of them: then no job may be answered with its own result.
+    /// `Err` applies to all jobs: then no job may be answered with its own result.
     fn commit_together(&mut self, batch: &mut [Box<dyn Job>], deadline: Instant) -> Result<(), StoreError> {
         let connection = self.connection;
-        self.tools.watch.check_for_writing().map_err(not_made)?;
+        self.context.watch.check_for_writing().map_err(not_made)?;
         wait_until(connection, deadline)?;
-        self.tools.binder.draw_first_nonce(connection).map_err(not_made)?;
+        self.context.binder.draw_first_nonce(connection).map_err(not_made)?;
         self.begin(deadline)?;
         let changed = match run_all(connection, batch, run_bare)? {
             Some(changed) => changed,
@@ -279,15 +282,15 @@ impl Turn<'_> {
         };
         if changed {
             self.execute("COMMIT")?;
-            self.tools.binder.record_commit();
+            self.context.binder.record_commit();
         } else {
             self.execute("ROLLBACK")?;
         }
         // A file that was deleted or overwritten meanwhile took the commit with it.
-        self.tools.watch.check()
+        self.context.watch.check()
     }
 
-    /// Begins a transaction, for whose write lock it waits until `deadline`. Where that fails, nothing has happened.
+    /// Begins a transaction, and waits for the write lock until `deadline`. If it fails, nothing has changed.
     fn begin(&mut self, deadline: Instant) -> Result<(), StoreError> {
         wait_until(self.connection, deadline)?;
         execute(self.connection, "BEGIN IMMEDIATE").map_err(|error| match error.sqlite_error_code() {
@@ -296,23 +299,23 @@ impl Turn<'_> {
             }
             _ => StoreError::NotMade(self.explain("BEGIN IMMEDIATE", &error)),
         })?;
-        // A writer that is never idle looks in its transactions, where nobody can change anything before the commit.
+        // A writer that is never idle probes only here. No other process can change anything before the commit.
         self.probe.poll(self.connection);
-        self.tools.watch.last_seen()?;
-        self.tools.binder.prepare_transaction(self.connection)
+        self.context.watch.last_seen()?;
+        self.context.binder.prepare_transaction(self.connection)
     }
 
-    /// Any failure between BEGIN and COMMIT leaves the change undone or unknown, which is an outage and never a defect.
+    /// A failure between BEGIN and COMMIT is an outage, never a defect: the change was not made, or its outcome is unknown.
     fn execute(&self, sql: &str) -> Result<(), StoreError> {
         execute(self.connection, sql).map_err(|error| StoreError::Unavailable(self.explain(sql, &error)))
     }
 
     fn explain(&self, sql: &str, error: &rusqlite::Error) -> String {
-        format!("{sql}: {}", diagnosis::explain(error, self.tools.watch.database()))
+        format!("{sql}: {}", diagnosis::explain(error, self.context.watch.database()))
     }
 }
 
-/// How long the connection waits from now on for the lock of another process.
+/// Makes the connection wait until `deadline` while another process has the lock.
 fn wait_until(connection: &Connection, deadline: Instant) -> Result<(), StoreError> {
     Ok(connection.busy_timeout(deadline.saturating_duration_since(Instant::now()))?)
 }
@@ -331,10 +334,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_writer_whose_thread_died_refuses_at_once() {
-        let (queue, orders) = crossbeam_channel::unbounded();
+    fn a_writer_whose_thread_has_ended_refuses_at_once() {
+        let (queue, messages) = crossbeam_channel::unbounded();
         let writer = Writer { queue: Some(queue), capacity: 1, thread: None, changes: Arc::new(Changes::new()) };
-        drop(orders);
+        drop(messages);
         assert!(!writer.is_alive());
         let refused = writer.submit(Vec::new(), |_| Ok(())).now_or_never();
         assert_eq!(refused, Some(Err(StoreError::NotMade(STOPPED.into()))));

@@ -107,7 +107,7 @@ impl File<'_> {
         let Some(first) = log.bindings.first() else { return Ok(Ok(LogState::Unbound)) };
         let file = match self.binding(first.page)? {
             // Another program may have given the row another page.
-            None => inspection::binding_at_rest(self.database.path()),
+            None => inspection::binding_without_log(self.database.path()),
             found => found,
         };
         let belongs = match &file {

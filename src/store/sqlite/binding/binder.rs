@@ -102,7 +102,7 @@ impl LogBinder {
             let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             Binding::renew(&transaction)?;
             transaction.commit()?;
-            if !self.checkpoint_and_truncate(connection)? && !self.database.has_company() {
+            if !self.checkpoint_and_truncate(connection)? && !self.database.is_open_elsewhere() {
                 log::warn!("store: another program reads the database, so the log could not be emptied at the start");
             }
         }

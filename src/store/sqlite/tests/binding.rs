@@ -8,7 +8,7 @@ use super::{
     *,
 };
 use crate::store::sqlite::{
-    checkpoint::{CheckpointResult, PASSIVE, fold},
+    checkpoint::{CheckpointResult, PASSIVE, execute},
     log_index::LogIndex,
 };
 
@@ -138,7 +138,7 @@ fn what_a_killed_process_left_opens_with_all_that_was_acknowledged() {
                 add(&store, &format!("reader{number}"));
                 expected.push(format!("reader{number}"));
             }
-            fold(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
+            execute(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
             let crashed = killed(&path);
             drop(reader);
             let recovered = open(&crashed);
@@ -169,21 +169,21 @@ fn with_a_long_log() -> (TempDir, u64) {
     let store = open(&directory);
     flood(&store, 40);
     let whole = log_length(&path);
-    let all = fold(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
-    assert_eq!(all.length, all.folded);
+    let all = execute(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
+    assert_eq!(all.length, all.copied);
     for name in ["b", "c", "d", "e", "f", "g"] {
         add(&store, name);
     }
-    let CheckpointResult { length, folded, .. } = fold_nothing(&path);
-    assert!(folded == 0 && length > 12, "{length} {folded}");
+    let CheckpointResult { length, copied, .. } = checkpoint_nothing(&path);
+    assert!(copied == 0 && length > 12, "{length} {copied}");
     let end = 32 + u64::from(length) * FRAME;
     assert!(end < whole);
     (killed(&path), end)
 }
 
 /// What SQLite says of the log.
-fn fold_nothing(path: &Path) -> CheckpointResult {
-    fold(&Connection::open(path).unwrap(), "PRAGMA wal_checkpoint(NOOP)").unwrap()
+fn checkpoint_nothing(path: &Path) -> CheckpointResult {
+    execute(&Connection::open(path).unwrap(), "PRAGMA wal_checkpoint(NOOP)").unwrap()
 }
 
 fn flip(path: &Path, bit: u64) {
@@ -337,7 +337,7 @@ fn each_log_begins_with_the_row_whoever_folds() {
         let writer = if number % 7 == 0 { &tool } else { &store };
         add(writer, &format!("user{number}"));
         if number % 3 == 0 {
-            fold(&outsider, PASSIVE).unwrap();
+            execute(&outsider, PASSIVE).unwrap();
         }
         let found = crate::store::sqlite::binding::scan::first_binding(&log_of(&path));
         let (is_first, nonce) = found.unwrap_or_else(|| panic!("no row after user{number}"));
@@ -354,19 +354,19 @@ fn the_shared_memory_says_what_sqlite_says() {
     let store = open(&directory);
     let index = LogIndex::open(&identity::beside(&path, "-shm")).unwrap();
     let said = || {
-        let CheckpointResult { length, folded, .. } = fold_nothing(&path);
+        let CheckpointResult { length, copied, .. } = checkpoint_nothing(&path);
         let index = index.read().unwrap();
-        assert_eq!((index.frames, index.checkpointed), (length, folded));
-        (length, folded)
+        assert_eq!((index.frames, index.checkpointed), (length, copied));
+        (length, copied)
     };
     flood(&store, 3);
-    let (length, folded) = said();
-    assert!(length > 0 && folded == 0);
-    fold(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
+    let (length, copied) = said();
+    assert!(length > 0 && copied == 0);
+    execute(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
     assert_eq!(said(), (length, length));
     add(&store, "ada");
-    let (shorter, folded) = said();
-    assert!(shorter < length && folded == 0);
+    let (shorter, copied) = said();
+    assert!(shorter < length && copied == 0);
     drop(store);
 }
 
@@ -379,8 +379,8 @@ fn a_file_that_has_part_of_the_log_is_not_said_to_be_whole_without_it() {
     let reader = Connection::open(&path).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM users;").unwrap();
     add(&store, "bob");
-    let CheckpointResult { length, folded, .. } = fold(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
-    assert!(0 < folded && folded < length);
+    let CheckpointResult { length, copied, .. } = execute(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
+    assert!(0 < copied && copied < length);
     let crashed = killed(&path);
     let path = database(&crashed);
     let whole = fs::read(log_of(&path)).unwrap();

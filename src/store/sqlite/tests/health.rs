@@ -1,26 +1,26 @@
-//! Readiness: what a probe writes, and what it says of a store that takes no writes.
+//! Readiness: what a probe writes, and what it reports if the store cannot write.
 
 use std::fs;
 
 use super::*;
-use crate::store::sqlite::{health::Told, log_index::LogIndex};
+use crate::store::sqlite::{health::HealthReport, log_index::LogIndex};
 
-/// Makes the probe that is due after a failure, and waits for what it comes to.
+/// Runs the probe that is due after a failure, and returns its outcome.
 fn probe(store: &SqliteStore) -> Result<(), StoreError> {
-    store.health.note(Err(StoreError::Unavailable("on purpose".into())), 0);
-    // The failure is fresh for a second.
+    store.health.record(Err(StoreError::Unavailable("on purpose".into())), 0);
+    // The failure counts as current for a second.
     loop {
         match store.health.ask(|| false) {
-            Told::Outcome(_) => thread::sleep(Duration::from_millis(50)),
-            Told::Next(told, probe) => {
+            HealthReport::Latest(_) => thread::sleep(Duration::from_millis(50)),
+            HealthReport::Pending(outcome, probe) => {
                 store.writer.submit_probe(probe.unwrap()).unwrap();
-                return told.blocking_recv().unwrap();
+                return outcome.blocking_recv().unwrap();
             }
         }
     }
 }
 
-fn pages_of_the_file(store: &SqliteStore) -> i64 {
+fn file_pages(store: &SqliteStore) -> i64 {
     store.pool.get().unwrap().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap()
 }
 
@@ -30,32 +30,32 @@ fn a_probe_writes_the_same_pages_again_and_again() {
     let store = open(&directory);
     assert_eq!(wait(store.ready()), Ok(()));
     assert_eq!(probe(&store), Ok(()));
-    let before = pages_of_the_file(&store);
+    let before = file_pages(&store);
     let index = LogIndex::open(&identity::beside(&database(&directory), "-shm")).unwrap();
     let length = index.read().unwrap().log_size();
     assert_eq!(probe(&store), Ok(()));
     let grown = index.read().unwrap().log_size() - length;
-    assert!(grown >= 64 * 4096, "it needs more room than any everyday change: {grown}");
-    assert_eq!(pages_of_the_file(&store), before);
+    assert!(grown >= 64 * 4096, "a probe must write more than any everyday change: {grown}");
+    assert_eq!(file_pages(&store), before);
 }
 
 #[test]
-fn those_who_ask_at_once_learn_from_one_probe() {
+fn concurrent_health_checks_share_one_probe() {
     let directory = directory();
     let store = open(&directory);
     let asked: Vec<_> = (0..5).map(|_| store.health.ask(|| false)).collect();
-    let probes = asked.iter().filter(|told| matches!(told, Told::Next(_, Some(_)))).count();
+    let probes = asked.iter().filter(|outcome| matches!(outcome, HealthReport::Pending(_, Some(_)))).count();
     assert_eq!(probes, 1);
-    store.health.note(Ok(()), 1);
-    for told in asked {
-        let Told::Next(told, _) = told else { panic!("nothing was known") };
-        assert_eq!(told.blocking_recv(), Ok(Ok(())));
+    store.health.record(Ok(()), 1);
+    for outcome in asked {
+        let HealthReport::Pending(outcome, _) = outcome else { panic!("expected a pending outcome") };
+        assert_eq!(outcome.blocking_recv(), Ok(Ok(())));
     }
-    assert!(matches!(store.health.ask(|| false), Told::Outcome(Ok(()))));
+    assert!(matches!(store.health.ask(|| false), HealthReport::Latest(Ok(()))));
 }
 
 #[test]
-fn a_write_that_fails_is_known_at_once() {
+fn readiness_fails_at_once_after_a_failed_write() {
     let directory = directory();
     let store = open(&directory);
     assert_eq!(wait(store.ready()), Ok(()));
@@ -65,10 +65,10 @@ fn a_write_that_fails_is_known_at_once() {
 }
 
 #[test]
-fn a_small_write_that_succeeds_after_a_failure_proves_nothing() {
+fn a_small_write_after_a_failure_does_not_restore_readiness() {
     let directory = directory();
     let store = open(&directory);
-    store.health.note(Err(StoreError::Unavailable("on purpose".into())), 0);
+    store.health.record(Err(StoreError::Unavailable("on purpose".into())), 0);
     wait(store.add_user(person("ada"), password(), by())).unwrap();
     assert!(is_outage(&wait(store.ready())));
     assert_eq!(probe(&store), Ok(()));
@@ -76,7 +76,7 @@ fn a_small_write_that_succeeds_after_a_failure_proves_nothing() {
 }
 
 #[test]
-fn a_refusal_by_the_rules_of_the_data_is_no_failure_of_the_store() {
+fn a_violated_constraint_does_not_affect_readiness() {
     let directory = directory();
     let store = open(&directory);
     wait(store.add_user(person("ada"), password(), by())).unwrap();
@@ -85,7 +85,7 @@ fn a_refusal_by_the_rules_of_the_data_is_no_failure_of_the_store() {
 }
 
 #[test]
-fn after_a_failed_sync_reads_go_on_and_the_next_start_folds_all_of_the_log() {
+fn after_a_failed_sync_reads_work_and_the_next_start_checkpoints_the_whole_log() {
     let directory = directory();
     let user = person("ada");
     {

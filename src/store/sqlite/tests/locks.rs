@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::*;
-use crate::store::sqlite::locks::{Company, Database};
+use crate::store::sqlite::locks::{Database, Sharing};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -88,7 +88,7 @@ fn one_opening_waits_for_another_and_gives_up_in_the_end() {
     thread::sleep(SHORT);
     assert!(!waiting.is_finished());
     drop(opening);
-    assert_eq!(waiting.join().unwrap().unwrap().unwrap(), Company::Alone);
+    assert_eq!(waiting.join().unwrap().unwrap().unwrap(), Sharing::Alone);
 }
 
 #[test]
@@ -97,20 +97,20 @@ fn who_opens_knows_whether_others_have_it_open() {
     let path = made(&directory);
     let join = || {
         let database = Database::open(&path).unwrap();
-        let company = database.begin_opening(SHORT).unwrap().join().unwrap();
-        (database, company)
+        let sharing = database.begin_opening(SHORT).unwrap().join().unwrap();
+        (database, sharing)
     };
-    let (first, company) = join();
-    assert_eq!(company, Company::Alone);
-    assert!(!first.has_company());
-    let (second, company) = join();
-    assert_eq!(company, Company::Others);
-    assert!(first.has_company() && second.has_company());
+    let (first, sharing) = join();
+    assert_eq!(sharing, Sharing::Alone);
+    assert!(!first.is_open_elsewhere());
+    let (second, sharing) = join();
+    assert_eq!(sharing, Sharing::Shared);
+    assert!(first.is_open_elsewhere() && second.is_open_elsewhere());
     assert!(!first.is_served_by_another().unwrap());
     second.serve().unwrap();
     assert!(first.is_served_by_another().unwrap() && !second.is_served_by_another().unwrap());
     drop(second);
-    assert!(!first.has_company() && !first.is_served_by_another().unwrap());
+    assert!(!first.is_open_elsewhere() && !first.is_served_by_another().unwrap());
 }
 
 #[test]

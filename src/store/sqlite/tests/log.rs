@@ -1,4 +1,4 @@
-//! The write-ahead log: it is folded beside the writer, stays short, and none of that is taken for a change.
+//! The write-ahead log: checkpoints run beside the writer, keep the log short, and do not look like a change.
 
 use std::{
     fs,
@@ -7,16 +7,17 @@ use std::{
 
 use super::*;
 use crate::store::sqlite::{
-    checkpoint::{CheckpointResult, PASSIVE, RESTART, fold},
+    checkpoint::{CheckpointResult, PASSIVE, RESTART, execute},
     checkpoints::CheckpointThresholds,
 };
 
 const PAGE: u64 = 4096 + 24;
 /// Far more than one batch of [`flood`] adds.
-pub(super) const SMALL: CheckpointThresholds = CheckpointThresholds { fold: 64, rest: 48, bound: 400 };
+pub(super) const SMALL: CheckpointThresholds =
+    CheckpointThresholds { checkpoint_at: 64, remainder: 48, restart_at: 400 };
 
-pub(super) fn open_within(directory: &TempDir, limits: CheckpointThresholds) -> SqliteStore {
-    SqliteStore::open_within(&settings(database(directory)), Access::Server, limits).unwrap()
+pub(super) fn open_within(directory: &TempDir, thresholds: CheckpointThresholds) -> SqliteStore {
+    SqliteStore::open_within(&settings(database(directory)), Access::Server, thresholds).unwrap()
 }
 
 fn log_of(directory: &TempDir) -> PathBuf {
@@ -27,13 +28,13 @@ fn pages(directory: &TempDir) -> u64 {
     fs::metadata(log_of(directory)).unwrap().len() / PAGE
 }
 
-/// How many times the log began anew: SQLite counts it in the log's head.
+/// How often the log was restarted. SQLite counts it in the header of the log.
 fn restarts(directory: &TempDir) -> u32 {
     let log = fs::read(log_of(directory)).unwrap();
     log.get(12..16).map_or(0, |count| u32::from_be_bytes(count.try_into().unwrap()))
 }
 
-/// Writes so many times, with a few more always waiting. Answers the longest time between two answers.
+/// Makes `writes` writes while a few more are always queued. Returns the longest time between two answers.
 pub(super) fn flood(store: &SqliteStore, writes: usize) -> Duration {
     let write = || {
         let user = person(&Uuid::now_v7().to_string());
@@ -52,7 +53,7 @@ pub(super) fn flood(store: &SqliteStore, writes: usize) -> Duration {
 }
 
 #[test]
-fn only_a_log_cut_off_from_elsewhere_looks_like_a_change_by_others() {
+fn only_a_truncation_by_another_connection_changes_data_version() {
     let directory = directory();
     let path = made(&directory);
     let writer = connect::writer(&path, Duration::from_secs(1)).unwrap();
@@ -62,71 +63,71 @@ fn only_a_log_cut_off_from_elsewhere_looks_like_a_change_by_others() {
     let before = version();
     let watch = Watch::new(&path).unwrap();
     let other = connect::checkpoints(&path, &watch).unwrap();
-    let folded = |connection, mode| {
-        let CheckpointResult { busy, length, folded } = fold(connection, mode).unwrap();
-        assert!(!busy && length == folded, "{mode}");
+    let version_after = |connection, mode| {
+        let CheckpointResult { busy, length, copied } = execute(connection, mode).unwrap();
+        assert!(!busy && length == copied, "{mode}");
         version()
     };
-    assert_eq!(folded(&other, PASSIVE), before);
+    assert_eq!(version_after(&other, PASSIVE), before);
     write();
     write();
-    assert_eq!(folded(&writer, PASSIVE), before);
+    assert_eq!(version_after(&writer, PASSIVE), before);
     write();
-    assert_eq!(folded(&writer, RESTART), before);
+    assert_eq!(version_after(&writer, RESTART), before);
     write();
     write();
-    assert_ne!(folded(&other, "PRAGMA wal_checkpoint(TRUNCATE)"), before);
+    assert_ne!(version_after(&other, "PRAGMA wal_checkpoint(TRUNCATE)"), before);
 }
 
 #[test]
-fn folding_voids_nothing_that_is_remembered() {
+fn checkpoints_do_not_invalidate_the_cache() {
     let directory = directory();
-    for limits in [SMALL, CheckpointThresholds { fold: 64, rest: 0, bound: 65 }] {
-        let store = open_within(&directory, limits);
+    for thresholds in [SMALL, CheckpointThresholds { checkpoint_at: 64, remainder: 0, restart_at: 65 }] {
+        let store = open_within(&directory, thresholds);
         while !store.is_coherent() {
             thread::yield_now();
         }
-        let voided = Arc::new(AtomicU32::new(0));
-        let told = Arc::clone(&voided);
+        let notified = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&notified);
         store.observe(Box::new(move |change| {
             if change == Change::Anything {
-                told.fetch_add(1, Ordering::SeqCst);
+                counter.fetch_add(1, Ordering::SeqCst);
             }
         }));
         let before = restarts(&directory);
         flood(&store, 300);
         assert!(restarts(&directory) > before);
-        assert_eq!(voided.load(Ordering::SeqCst), 0);
+        assert_eq!(notified.load(Ordering::SeqCst), 0);
     }
 }
 
 #[test]
-fn a_log_that_is_written_without_a_pause_begins_anew_all_the_same() {
+fn the_log_restarts_under_continuous_writes() {
     let directory = directory();
-    let store = open_within(&directory, CheckpointThresholds { bound: u32::MAX, ..SMALL });
+    let store = open_within(&directory, CheckpointThresholds { restart_at: u32::MAX, ..SMALL });
     flood(&store, 1000);
     assert!(restarts(&directory) > 2, "{}", restarts(&directory));
 }
 
 #[test]
-fn a_log_that_the_thread_cannot_keep_short_stops_at_its_bound() {
+fn the_writer_restarts_a_log_that_the_thread_does_not_keep_short() {
     let directory = directory();
     // The thread is never woken.
-    let store = open_within(&directory, CheckpointThresholds { fold: 64, rest: 0, bound: 64 });
+    let store = open_within(&directory, CheckpointThresholds { checkpoint_at: 64, remainder: 0, restart_at: 64 });
     flood(&store, 500);
     assert!(pages(&directory) < 64 + 64, "{} pages", pages(&directory));
     assert!(restarts(&directory) > 2);
 }
 
 #[test]
-fn a_reader_of_the_logs_beginning_delays_no_write_for_long_and_the_log_shrinks_after_it() {
+fn a_reader_of_the_logs_beginning_delays_writes_only_briefly_and_the_log_restarts_after_it() {
     let directory = directory();
     let store = open_within(&directory, SMALL);
     flood(&store, 1);
     let reader = Connection::open(database(&directory)).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM users;").unwrap();
     let before = restarts(&directory);
-    while pages(&directory) < 2 * u64::from(SMALL.bound) {
+    while pages(&directory) < 2 * u64::from(SMALL.restart_at) {
         let longest = flood(&store, 50);
         assert!(longest < Duration::from_secs(2), "{longest:?}");
     }
@@ -138,16 +139,16 @@ fn a_reader_of_the_logs_beginning_delays_no_write_for_long_and_the_log_shrinks_a
 }
 
 #[test]
-fn a_long_log_that_a_killed_process_left_is_folded() {
+fn a_long_log_of_a_killed_process_is_checkpointed() {
     let directory = directory();
     let path = made(&directory);
     killed_after(&path, |connection| {
         connection.execute_batch("PRAGMA wal_autocheckpoint = 0;").unwrap();
-        for number in 0..SMALL.bound {
+        for number in 0..SMALL.restart_at {
             connection.execute("UPDATE users SET name = ?", [number.to_string()]).unwrap();
         }
     });
-    assert!(pages(&directory) >= u64::from(SMALL.bound));
+    assert!(pages(&directory) >= u64::from(SMALL.restart_at));
     let before = restarts(&directory);
     let store = open_within(&directory, SMALL);
     flood(&store, 50);
@@ -156,24 +157,24 @@ fn a_long_log_that_a_killed_process_left_is_folded() {
 }
 
 #[test]
-fn a_transaction_that_failed_has_the_log_folded_so_that_the_next_needs_no_room() {
+fn a_failed_transaction_requests_a_checkpoint_so_that_the_next_one_needs_no_space() {
     let directory = directory();
     let store = open(&directory);
     flood(&store, 5);
     let before = restarts(&directory);
     let start = Instant::now();
     while restarts(&directory) == before {
-        assert!(start.elapsed() < Duration::from_secs(10), "it never began anew");
+        assert!(start.elapsed() < Duration::from_secs(10), "the log was never restarted");
         let failed = store.write(Vec::new(), |connection| Ok(connection.execute_batch("ROLLBACK")?));
         assert!(is_outage(&wait(failed)));
-        // The thread folds when it is given the time.
+        // Gives the checkpoint thread time to run.
         thread::sleep(Duration::from_millis(20));
         flood(&store, 1);
     }
 }
 
 #[test]
-fn the_end_folds_the_log_though_others_have_the_database_open() {
+fn closing_checkpoints_the_log_although_others_have_the_database_open() {
     let directory = directory();
     let reader = || {
         let reader = Connection::open(database(&directory)).unwrap();
@@ -187,7 +188,7 @@ fn the_end_folds_the_log_though_others_have_the_database_open() {
     drop(store);
     assert_eq!(fs::metadata(log_of(&directory)).unwrap().len(), 0);
 
-    // The same where somebody still has the store, as the threads of a server may.
+    // The same while a reference to the store still exists, as on the threads of a server.
     let store = open(&directory);
     flood(&store, 3);
     let (open, gate) = running::gate(&store);
@@ -204,7 +205,7 @@ fn the_end_folds_the_log_though_others_have_the_database_open() {
 fn a_tool_leaves_the_log_of_a_server_alone() {
     let directory = directory();
     let server = open(&directory);
-    // Longer than the log was that made the database, whose room it takes.
+    // The log must become longer than the one that created the database, because it reuses that file.
     flood(&server, 50);
     let before = fs::metadata(log_of(&directory)).unwrap().len();
     let tool = SqliteStore::open(&settings(database(&directory)), Access::Existing).unwrap();

@@ -91,7 +91,7 @@ fn a_file_from_before_the_first_release_is_refused_untouched_and_the_error_names
     for access in [Access::Server, Access::Create, Access::Existing] {
         let error = SqliteStore::open(&settings(&path), access).err().unwrap();
         assert!(matches!(error, OpenError::TooOld { found: 5, oldest: 6, .. }), "{error:?}");
-        assert!(error.to_string().contains("start a build with schema 6 on it once"), "{error}");
+        assert!(error.to_string().contains("open it once with a build that has schema 6"), "{error}");
         assert!(fs::read(&path).unwrap() == before);
     }
 }

@@ -1,4 +1,4 @@
-//! Writes while another process has the write lock: each waits its own time, and is refused without a doubt.
+//! Writes while another process has the write lock: each has its own timeout, and a refused write has changed nothing.
 
 use std::{
     thread,
@@ -14,7 +14,7 @@ fn open_with_timeout(directory: &TempDir) -> SqliteStore {
     SqliteStore::open(&settings, Access::Server).unwrap()
 }
 
-/// Another connection that has the write lock.
+/// Takes the write lock with another connection.
 fn lock(directory: &TempDir) -> Connection {
     let other = Connection::open(database(directory)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -22,21 +22,21 @@ fn lock(directory: &TempDir) -> Connection {
 }
 
 #[test]
-fn a_write_does_not_wait_for_those_before_it_to_give_up_and_nothing_of_it_happened() {
+fn each_write_times_out_by_itself_and_changes_nothing() {
     let directory = directory();
     let store = open_with_timeout(&directory);
     wait(store.add_user(person("first"), password(), by())).unwrap();
     let other = lock(&directory);
     thread::scope(|scope| {
-        let waited = |name: &'static str, delay: Duration| {
+        let write = |name: &'static str, delay: Duration| {
             let store = &store;
             scope.spawn(move || {
                 thread::sleep(delay);
-                let asked_at = Instant::now();
-                (wait(store.add_user(person(name), password(), by())), asked_at.elapsed())
+                let queued_at = Instant::now();
+                (wait(store.add_user(person(name), password(), by())), queued_at.elapsed())
             })
         };
-        let writes = [waited("ada", Duration::ZERO), waited("bob", TIMEOUT / 10), waited("eve", TIMEOUT / 2)];
+        let writes = [write("ada", Duration::ZERO), write("bob", TIMEOUT / 10), write("eve", TIMEOUT / 2)];
         for write in writes {
             let (outcome, time) = write.join().unwrap();
             assert!(matches!(outcome, Err(StoreError::NotMade(_))), "{outcome:?}");
@@ -49,7 +49,7 @@ fn a_write_does_not_wait_for_those_before_it_to_give_up_and_nothing_of_it_happen
 }
 
 #[test]
-fn a_write_that_still_waits_is_made_when_the_lock_is_free() {
+fn a_write_that_still_waits_succeeds_once_the_lock_is_free() {
     let directory = directory();
     let store = open_with_timeout(&directory);
     wait(store.add_user(person("first"), password(), by())).unwrap();
@@ -68,7 +68,7 @@ fn a_write_that_still_waits_is_made_when_the_lock_is_free() {
 }
 
 #[test]
-fn an_end_waits_for_the_writes_that_wait() {
+fn closing_waits_for_queued_writes() {
     let directory = directory();
     let store = open_with_timeout(&directory);
     let other = lock(&directory);
