@@ -125,7 +125,7 @@ impl Watch {
         let what = match self.faults.load(Ordering::Relaxed) & !UNSYNCED {
             0 => return Ok(()),
             faults if faults & OVERWRITTEN != 0 => "another program overwrote the database: restart",
-            faults if faults & LOST != 0 => "a file of the database was deleted or replaced",
+            faults if faults & LOST != 0 => "a file of the database is missing, replaced or inaccessible",
             _ => "a newer release changed the schema of the database",
         };
         Err(StoreError::Unavailable(what.to_owned()))
