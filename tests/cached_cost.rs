@@ -1,8 +1,8 @@
-//! What a kept record costs: the numbers that config.toml states. Run by hand, optimised, one test at a time:
+//! Measures the cost of a cached record, for the numbers in config.toml. Run it by hand, optimised, one test at a time:
 //! `cargo test --release --test cached_cost -- --ignored --nocapture --test-threads 1`
 
-#![expect(clippy::unwrap_used, reason = "a failed measurement is told by its panic")]
-#![expect(clippy::print_stdout, reason = "a measurement is read")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the measurement")]
+#![expect(clippy::print_stdout, reason = "the output is the result")]
 
 use std::{
     hint::black_box,
@@ -32,8 +32,8 @@ use uuid::Uuid;
 
 const RECORDS: usize = 100_000;
 
-/// A cache over a store of [`RECORDS`] tokens, a hundred a user, of which it knows none.
-fn filled() -> (tempfile::TempDir, Arc<SqliteStore>, Backend, Vec<TokenHash>) {
+/// An empty cache over a store of [`RECORDS`] tokens, a hundred for each user.
+fn set_up() -> (tempfile::TempDir, Arc<SqliteStore>, Backend, Vec<TokenHash>) {
     let directory = tempfile::tempdir().unwrap();
     let settings = SqliteSettings {
         path: directory.path().join("patd.db"),
@@ -93,16 +93,16 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-/// The memory that this process holds, in bytes.
+/// The resident memory of this process, in bytes.
 fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
-fn look_up(backend: &Backend, hash: &TokenHash) -> bool {
+fn lookup(backend: &Backend, hash: &TokenHash) -> bool {
     match backend.credentials.token_by_hash(hash) {
         Reply::Ready(Some(found)) => found.unwrap().is_some(),
-        _ => panic!("a look-up that did not answer in place"),
+        _ => panic!("the lookup did not answer in place"),
     }
 }
 
@@ -115,7 +115,7 @@ fn nanoseconds_each(times: usize, mut work: impl FnMut(usize)) -> f64 {
 #[test]
 #[ignore = "a measurement"]
 fn bytes_and_nanoseconds() {
-    let (_directory, store, backend, hashes) = filled();
+    let (_directory, store, backend, hashes) = set_up();
     let unknown: Vec<TokenHash> = (0..RECORDS).map(|_| secret().hash()).collect();
     let mut before = resident();
     let mut grown = || {
@@ -123,16 +123,16 @@ fn bytes_and_nanoseconds() {
         before += grown;
         grown / RECORDS
     };
-    let cold = nanoseconds_each(RECORDS, |n| assert!(look_up(&backend, &hashes[n])));
-    println!("a token: {} bytes, {cold:.0} ns when it is looked up first", grown());
-    let cold = nanoseconds_each(RECORDS, |n| assert!(!look_up(&backend, &unknown[n])));
-    println!("an unknown secret: {} bytes, {cold:.0} ns when it is looked up first", grown());
+    let cold = nanoseconds_each(RECORDS, |n| assert!(lookup(&backend, &hashes[n])));
+    println!("a token: {} bytes, {cold:.0} ns for the first lookup", grown());
+    let cold = nanoseconds_each(RECORDS, |n| assert!(!lookup(&backend, &unknown[n])));
+    println!("an unknown secret: {} bytes, {cold:.0} ns for the first lookup", grown());
 
     for hot in [1, 1000, RECORDS / 2] {
-        let known = nanoseconds_each(5_000_000, |n| assert!(look_up(&backend, &hashes[n % hot])));
-        let unknown = nanoseconds_each(5_000_000, |n| assert!(!look_up(&backend, &unknown[n % hot])));
-        println!("of {hot}: {known:.0} ns a known one, {unknown:.0} ns an unknown one");
+        let known = nanoseconds_each(5_000_000, |n| assert!(lookup(&backend, &hashes[n % hot])));
+        let unknown = nanoseconds_each(5_000_000, |n| assert!(!lookup(&backend, &unknown[n % hot])));
+        println!("{hot} secrets in turn: {known:.0} ns for each known one, {unknown:.0} ns for each unknown one");
     }
-    let vouch = nanoseconds_each(5_000_000, |_| assert!(black_box(store.is_coherent())));
-    println!("of which the question whether the store is coherent: {vouch:.0} ns");
+    let coherence = nanoseconds_each(5_000_000, |_| assert!(black_box(store.is_coherent())));
+    println!("of this, the check that the store is coherent: {coherence:.0} ns");
 }

@@ -1,6 +1,6 @@
-//! Times of last use: shown at once, on disk a little later, and lost by no forgetting in between.
+//! Times of last use: they are shown at once, written a little later, and not lost if the cache evicts the record.
 
-#![expect(clippy::unwrap_used, reason = "a failed test is told by its panic")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::{
     sync::{
@@ -43,10 +43,10 @@ fn by() -> Attribution {
     Attribution { origin: RequestSource::COMMAND_LINE, at: Timestamp::from_unix(1) }
 }
 
-/// Operations over a store with a memory of so many tokens, and a clock that is moved by hand.
+/// Operations over a store with a small cache, and a clock that the test sets.
 struct Rig {
     ctx: Context,
-    /// The same store without the memory.
+    /// The same store without the cache.
     store: Arc<SqliteStore>,
     owner: UserId,
     time: Arc<AtomicI64>,
@@ -54,7 +54,7 @@ struct Rig {
 }
 
 impl Rig {
-    async fn new(kept: usize) -> Self {
+    async fn new(capacity: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let settings = SqliteSettings {
             path: directory.path().join("patd.db"),
@@ -64,7 +64,7 @@ impl Rig {
             write_queue: 4096,
         };
         let store = Arc::new(SqliteStore::open(&settings, Access::Server).unwrap());
-        let capacity = Capacity { tokens: kept, sessions: 1, unknown: 1 };
+        let capacity = Capacity { tokens: capacity, sessions: 1, unknown: 1 };
         let backend = Backend::with_cache(Arc::clone(&store), capacity);
         let config = Config::load(Sources {
             flags: vec![("passwords.memory_kib", "8".into()), ("passwords.iterations", "1".into())],
@@ -72,8 +72,8 @@ impl Rig {
         })
         .unwrap();
         let time = Arc::new(AtomicI64::new(1_000_000));
-        let told = Arc::clone(&time);
-        let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::SeqCst)));
+        let clock_time = Arc::clone(&time);
+        let clock = Clock::new(move || Timestamp::from_unix(clock_time.load(Ordering::SeqCst)));
         let owner = User {
             id: UserId::new(Uuid::now_v7()),
             name: Name::parse("Ada").unwrap(),
@@ -113,8 +113,8 @@ impl Rig {
         verification::authenticate(&self.ctx, token.expose(), Caller::default()).await.unwrap();
     }
 
-    /// Moves the clock and answers the new time.
-    fn later(&self) -> i64 {
+    /// Moves the clock by one second. Returns the new time.
+    fn advance(&self) -> i64 {
         self.time.fetch_add(1, Ordering::SeqCst) + 1
     }
 
@@ -132,13 +132,13 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn all_turns_together_write_every_use_though_its_record_was_forgotten() {
+fn all_turns_together_write_every_use_of_evicted_records() {
     block_on(async {
-        // The memory has room for few of them, and there are enough that each turn has some.
+        // The cache can hold only a few of the tokens. There are enough tokens that each turn writes some.
         let rig = Rig::new(10).await;
         let mut used = Vec::new();
         for (id, token) in join_all((0..1100).map(|_| rig.token())).await {
-            used.push((id, rig.later()));
+            used.push((id, rig.advance()));
             rig.check(&token).await;
         }
         for (id, at) in &used {
@@ -154,12 +154,12 @@ fn all_turns_together_write_every_use_though_its_record_was_forgotten() {
 }
 
 #[test]
-fn a_use_outlives_a_change_of_its_token() {
+fn a_change_of_a_token_does_not_lose_its_last_use() {
     block_on(async {
         let rig = Rig::new(10).await;
         let (id, token) = rig.token().await;
         rig.check(&token).await;
-        let before = rig.later();
+        let before = rig.advance();
         rig.check(&token).await;
         let renamed =
             tokens::rename(&rig.ctx, rig.owner, id, Name::parse("renamed").unwrap(), RequestSource::COMMAND_LINE)
@@ -169,8 +169,8 @@ fn a_use_outlives_a_change_of_its_token() {
         assert_eq!(rig.shown(id).await, Some(before));
         rig.ctx.flush_uses().await.unwrap();
         assert_eq!(rig.stored(id).await, Some(before));
-        // The record that was read anew goes on where the old one ended.
-        let after = rig.later();
+        // The rename invalidated the cached record. Uses are also recorded in the new one.
+        let after = rig.advance();
         rig.check(&token).await;
         assert_eq!(rig.shown(id).await, Some(after));
         rig.ctx.flush_uses().await.unwrap();

@@ -1,7 +1,7 @@
-//! The life of tokens against a model: whatever is done in whatever order, a secret is accepted exactly while it should
-//! be, and with no right that its owner does not have.
+//! Compares random programs with a model of a token's life: in any order of operations, a secret is accepted exactly while
+//! it should be, and with no right that its owner does not have.
 
-#![expect(clippy::unwrap_used, reason = "a failed test is told by its panic")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 #[path = "lifetimes/model.rs"]
@@ -40,7 +40,7 @@ use program::{ADMINISTRATOR, PASSWORD, Program, abilities};
 const IDLE: i64 = 40;
 const START: i64 = 1_000_000;
 
-/// One thing that somebody does. Numbers choose among what there is at that time.
+/// One operation. Numbers choose among the tokens that exist at that time.
 #[derive(Clone, Debug)]
 enum Operation {
     Create {
@@ -108,15 +108,15 @@ fn acting(actor: Actor) -> RequestSource {
     RequestSource { actor, address: None, request_id: None }
 }
 
-/// Does the operation to both, and compares what they say.
+/// Applies the operation to the program and the model, and compares the results.
 async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
-    // Mostly one of the latest, about which more can still happen.
+    // Mostly one of the latest tokens, because more can still happen to them.
     let chosen = |number: &usize, of: usize| match of {
         0 => None,
         of if number.is_multiple_of(4) => Some(number / 4 % of),
         of => Some(of - 1 - number / 4 % of.min(3)),
     };
-    // A clock that was set back by more than a minute issues nothing.
+    // Nothing is issued while the clock is set back by more than a minute.
     let issues = program.time.load(Ordering::SeqCst) >= model.now - 60;
     match operation {
         Operation::Create { rotates, lifetime } => {
@@ -127,10 +127,11 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                 expiry: lifetime.map_or(Expiry::Never, |life| Expiry::At(Timestamp::from_unix(model.now + life))),
                 limits: UsageLimits::default(),
             };
-            let made = tokens::create(&program.ctx, ADMINISTRATOR.into(), request, RequestSource::COMMAND_LINE).await;
-            assert_eq!(made.is_ok(), issues && !model.owner_disabled, "{made:?}");
-            let Ok(made) = made else { return };
-            program.tokens.push((made.token.id, made.plaintext.expose().to_owned()));
+            let created =
+                tokens::create(&program.ctx, ADMINISTRATOR.into(), request, RequestSource::COMMAND_LINE).await;
+            assert_eq!(created.is_ok(), issues && !model.owner_disabled, "{created:?}");
+            let Ok(created) = created else { return };
+            program.tokens.push((created.token.id, created.plaintext.expose().to_owned()));
             model.tokens.push(Modelled {
                 family: model.tokens.len(),
                 lineage: model.tokens.len(),
@@ -221,7 +222,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                 reached.iter().for_each(|token| model.tokens[*token].is_revoked = true);
                 reached.into_iter().filter(|token| *token != at).map(|token| program.tokens[token].0).collect()
             });
-            assert_eq!(answered(revoked, program), expected, "token {at}");
+            assert_eq!(changed_successors(revoked, program), expected, "token {at}");
         }
         Operation::Report { token } => {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
@@ -244,7 +245,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                     .collect();
                 enabled.into_iter().filter(|token| *token != at).map(|token| program.tokens[token].0).collect()
             });
-            assert_eq!(answered(disabled.map(|(_, successors)| successors), program), expected, "token {at}");
+            assert_eq!(changed_successors(disabled.map(|(_, successors)| successors), program), expected, "token {at}");
         }
         Operation::Enable { token } => {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
@@ -288,7 +289,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
         }
         Operation::Move { seconds } => {
             let time = program.time.fetch_add(*seconds, Ordering::SeqCst) + seconds;
-            // Whoever looks at the clock now makes it the latest.
+            // Reading the clock raises the latest known time.
             program.ctx.clock.now();
             model.now = model.now.max(time);
         }
@@ -299,8 +300,8 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
     }
 }
 
-/// What a revocation or disabling answered: which successors it changed, or `None` where it changed nothing.
-fn answered(answer: Result<Successors, ops::Error>, program: &Program) -> Option<Vec<TokenId>> {
+/// The successors that a revocation or disabling changed, or `None` if it changed nothing.
+fn changed_successors(answer: Result<Successors, ops::Error>, program: &Program) -> Option<Vec<TokenId>> {
     match answer {
         Ok(successors) => Some(successors.changed),
         Err(ops::Error::NotFound) => None,
@@ -312,7 +313,7 @@ fn answered(answer: Result<Successors, ops::Error>, program: &Program) -> Option
     }
 }
 
-/// Presents a secret: it is accepted exactly where the model says so, and with the rights that it was made with.
+/// Presents a secret and checks that it is accepted exactly if the model says so, with its original rights.
 async fn check(program: &Program, model: &mut Model, at: usize) {
     let token = &model.tokens[at];
     let found = verification::authenticate(&program.ctx, &program.tokens[at].1, Caller::default()).await;
@@ -333,7 +334,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_secret_is_accepted_exactly_while_it_should_be(operations in proptest::collection::vec(operation(), 1..60)) {
+    fn a_secret_is_accepted_exactly_while_the_model_accepts_it(operations in proptest::collection::vec(operation(), 1..60)) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
             let mut program = Program::new().await;
             let mut model = Model { now: START, ..Model::default() };
@@ -346,7 +347,7 @@ proptest! {
             for at in 0..model.tokens.len() {
                 check(&program, &mut model, at).await;
             }
-            // What the memory kept from the store is no different there.
+            // The store without the cache must agree.
             for (at, (id, _)) in program.tokens.iter().enumerate() {
                 let stored = program.store.token(*id).await;
                 assert_eq!(stored.is_ok(), !model.tokens[at].is_revoked, "token {at}: {stored:?}");

@@ -1,32 +1,32 @@
-//! A cache over a store whose look-ups can be counted and held.
+//! A cache over a store whose lookups can be counted and delayed.
 
 use super::*;
 
-/// How old an answer may be where another process made the change.
+/// How old an answer may be if another process made the change.
 pub(super) const STALENESS: Duration = Duration::from_millis(100);
 
-/// Look-ups that are counted, and of which one can be held between its SELECT and its answer.
+/// Counts lookups, and can delay one between its SELECT and its answer.
 pub(super) struct Inner {
     pub(super) store: Arc<SqliteStore>,
-    pub(super) look_ups: AtomicUsize,
+    pub(super) lookups: AtomicUsize,
     pub(super) fails: AtomicBool,
-    /// What holds the next look-up, on its own thread: it says that it has read, and waits.
+    /// Blocks the thread of the next lookup: it signals that it has read, and waits.
     pub(super) hold: Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>,
-    /// Makes the next look-ups wait for one another: they are answered once it is released.
+    /// Makes the next lookups pending. Each takes one permit before it answers.
     pub(super) pending: Mutex<Option<Arc<tokio::sync::Semaphore>>>,
 }
 
 impl Inner {
     pub(super) fn answer<'s, T: Send + 's>(&self, read: impl FnOnce() -> Reply<'s, T> + Send + 's) -> Reply<'s, T> {
-        self.look_ups.fetch_add(1, Ordering::SeqCst);
+        self.lookups.fetch_add(1, Ordering::SeqCst);
         if self.fails.load(Ordering::SeqCst) {
             return Reply::ready(Err(StoreError::Unavailable("on purpose".into())));
         }
         if let Some(gate) = &*self.pending.lock().unwrap() {
             let gate = Arc::clone(gate);
             return Reply::Pending(Box::pin(async move {
-                // It reads first, and is late with its answer.
-                let Reply::Ready(Some(answer)) = read() else { panic!("in place") };
+                // The read comes first, so that the answer can be outdated.
+                let Reply::Ready(Some(answer)) = read() else { panic!("the store did not answer in place") };
                 gate.acquire().await.unwrap().forget();
                 answer
             }));
@@ -78,7 +78,7 @@ impl Rig {
         let store = Arc::new(SqliteStore::open(&settings(path), Access::Server).unwrap());
         let inner = Arc::new(Inner {
             store: Arc::clone(&store),
-            look_ups: AtomicUsize::new(0),
+            lookups: AtomicUsize::new(0),
             fails: AtomicBool::new(false),
             hold: Mutex::default(),
             pending: Mutex::default(),
@@ -103,7 +103,7 @@ impl Rig {
         self.directory.path().join("patd.db")
     }
 
-    /// Another process on the file.
+    /// A store that changes the file as another process does.
     pub(super) fn command_line(&self) -> SqliteStore {
         SqliteStore::open(&settings(self.path()), Access::Existing).unwrap()
     }
@@ -134,12 +134,12 @@ impl Rig {
         (id, hash)
     }
 
-    /// A token that the cache has.
+    /// A token that is in the cache.
     pub(super) fn warm_token(&self) -> (TokenId, TokenHash) {
         let (id, hash) = self.token();
         // On a slow machine the store is not coherent at once, and then nothing is served from memory.
-        let is_warm = (0..1000).any(|_| self.look_ups(|| assert!(self.is_live(&hash))) == 0);
-        assert!(is_warm, "it is kept");
+        let is_warm = (0..1000).any(|_| self.lookups(|| assert!(self.is_live(&hash))) == 0);
+        assert!(is_warm, "the record was never cached");
         (id, hash)
     }
 
@@ -148,10 +148,10 @@ impl Rig {
         found.is_some_and(|record| record.token.revoked.is_none() && record.owner.disabled_at.is_none())
     }
 
-    pub(super) fn look_ups(&self, work: impl FnOnce()) -> usize {
-        let before = self.inner.look_ups.load(Ordering::SeqCst);
+    pub(super) fn lookups(&self, work: impl FnOnce()) -> usize {
+        let before = self.inner.lookups.load(Ordering::SeqCst);
         work();
-        self.inner.look_ups.load(Ordering::SeqCst) - before
+        self.inner.lookups.load(Ordering::SeqCst) - before
     }
 
     pub(super) fn revoke(&self, id: TokenId) {
@@ -204,25 +204,25 @@ pub(super) fn wait<T: Unpin>(reply: Reply<'_, T>) -> Result<T, StoreError> {
 pub(super) fn eventually(mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(10), "it never came");
+        assert!(start.elapsed() < Duration::from_secs(10), "the condition did not become true within 10 s");
         thread::yield_now();
     }
 }
 
-/// That `outdated` ends in time after a change that another process made before `since`.
+/// Checks that `outdated` becomes false within [`STALENESS`] of a change by another process at `since`.
 #[track_caller]
-pub(super) fn ends_in_time(since: Instant, mut outdated: impl FnMut() -> bool) {
+pub(super) fn assert_ends_in_time(since: Instant, mut outdated: impl FnMut() -> bool) {
     loop {
         let begun = Instant::now();
         if !outdated() {
             return;
         }
-        assert!(begun - since <= STALENESS, "an answer of {:?} ago", begun - since);
+        assert!(begun - since <= STALENESS, "still outdated after {:?}", begun - since);
     }
 }
 
-/// Looks `hash` up on another thread, and does `meanwhile` when it has read and before it is answered.
-pub(super) fn while_a_look_up_is_held(rig: &Rig, hash: &TokenHash, meanwhile: impl FnOnce()) {
+/// Looks up `hash` on another thread. Runs `meanwhile` after the read and before the answer.
+pub(super) fn during_a_delayed_lookup(rig: &Rig, hash: &TokenHash, meanwhile: impl FnOnce()) {
     let (has_read, read) = mpsc::channel();
     let (go_on, held) = mpsc::channel();
     *rig.inner.hold.lock().unwrap() = Some((has_read, held));

@@ -34,8 +34,8 @@ fn column(database: &Database, sql: &str) -> BTreeSet<String> {
 
 fn create_user(place: &Place, name: &str) {
     let email = format!("{name}@example.com");
-    let made = place.run(&["user", "create", "--email", &email, "--name", name, "--password-stdin"], PASSWORD);
-    assert!(made.success, "{made:?}");
+    let created = place.run(&["user", "create", "--email", &email, "--name", name, "--password-stdin"], PASSWORD);
+    assert!(created.success, "{created:?}");
 }
 
 fn sign_in(server: &Server) -> String {
@@ -87,7 +87,7 @@ fn create_while_it_stops(place: &Place, round: usize) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_file_alone_is_whole_after_each_stop_of_a_server() {
+fn the_file_alone_is_complete_after_each_stop_of_a_server() {
     let place = Place::new(&[("PATD__TOKENS__MAX_PER_USER", "1000000")]);
     create_user(&place, "ada");
     let mut acknowledged = BTreeSet::new();
@@ -101,14 +101,14 @@ fn the_file_alone_is_whole_after_each_stop_of_a_server() {
 }
 
 #[test]
-fn the_file_alone_is_whole_after_each_command() {
+fn the_file_alone_is_complete_after_each_command() {
     let place = Place::new(&[]);
     for number in 0..COMMANDS {
         create_user(&place, &format!("user{number}"));
         let (_elsewhere, copy) = copy_of_the_file_alone(&place);
         assert_eq!(column(&copy, "SELECT email FROM users").len(), number + 1);
     }
-    // One that fails after it opened the database.
+    // A command that fails after it opened the database.
     let missing = place.run(&["user", "disable", "nobody@example.com"], "");
     assert!(!missing.success, "{missing:?}");
     let (_elsewhere, copy) = copy_of_the_file_alone(&place);
@@ -116,7 +116,7 @@ fn the_file_alone_is_whole_after_each_command() {
 }
 
 #[test]
-fn the_file_alone_is_whole_after_commands_that_overlap() {
+fn the_file_alone_is_complete_after_concurrent_commands() {
     let place = Place::new(&[]);
     create_user(&place, "ada");
     for round in 0..10 {
@@ -132,7 +132,7 @@ fn the_file_alone_is_whole_after_commands_that_overlap() {
 }
 
 #[test]
-fn the_file_alone_is_whole_when_a_server_could_not_listen() {
+fn the_file_alone_is_complete_when_a_server_could_not_listen() {
     let place = Place::new(&[("PATD__SERVER__BIND", "192.0.2.1:1")]);
     let refused = place.run(&["serve"], "");
     assert!(!refused.success, "{refused:?}");

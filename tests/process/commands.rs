@@ -1,4 +1,4 @@
-//! Commands beside a server that writes all the time on a disk that is slow to sync.
+//! Commands while a server writes all the time to a disk that is slow to sync.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 const PASSWORD: &str = "a password of many words";
-/// Each sync takes 5 ms longer. It is loaded before the C library.
+/// A library that makes each sync 5 ms slower. It is loaded before the C library.
 const SLOW_SYNC: &str = r#"
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -41,21 +41,22 @@ fn sign_in(server: &Server) -> String {
 }
 
 #[test]
-fn a_revocation_takes_its_turn_among_creations_and_is_exact_at_once() {
+fn a_revocation_is_not_delayed_by_creations_and_is_exact() {
     let directory = tempfile::tempdir().unwrap();
     let library = compile(directory.path());
     // A command that opened the file itself would rarely get the write lock in this time.
     let busy_timeout = ("PATD__DATABASE__BUSY_TIMEOUT", "100ms");
     let place = Place::new(&[("LD_PRELOAD", library), ("PATD__TOKENS__MAX_PER_USER", "1000000"), busy_timeout]);
-    let made = place.run(&["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"], PASSWORD);
-    assert!(made.success, "{made:?}");
+    let answer =
+        place.run(&["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"], PASSWORD);
+    assert!(answer.success, "{answer:?}");
     let server = place.serve();
     let session = sign_in(&server);
     let mut connection = server.connect();
     let tokens: Vec<(String, String)> = (0..REVOCATIONS)
         .map(|_| {
-            let made = connection.ask("POST", TOKENS, Some(&session), Some(&json!({"name": "ci"}))).unwrap();
-            (made.data("id"), made.data("token"))
+            let answer = connection.ask("POST", TOKENS, Some(&session), Some(&json!({"name": "ci"}))).unwrap();
+            (answer.data("id"), answer.data("token"))
         })
         .collect();
 
@@ -69,8 +70,8 @@ fn a_revocation_takes_its_turn_among_creations_and_is_exact_at_once() {
                     let mut created = 0;
                     while !done.load(Ordering::SeqCst) {
                         let body = json!({"name": "one of many"});
-                        let made = connection.ask("POST", TOKENS, Some(session), Some(&body)).unwrap();
-                        assert_eq!(made.status, 201, "{made:?}");
+                        let answer = connection.ask("POST", TOKENS, Some(session), Some(&body)).unwrap();
+                        assert_eq!(answer.status, 201, "{answer:?}");
                         created += 1;
                     }
                     created
@@ -89,7 +90,7 @@ fn a_revocation_takes_its_turn_among_creations_and_is_exact_at_once() {
         done.store(true, Ordering::SeqCst);
         let created: usize = creating.into_iter().map(|thread| thread.join().unwrap()).sum();
         assert!(failed.is_empty(), "{} of {REVOCATIONS} beside {created} creations: {failed:?}", failed.len());
-        assert!(created > REVOCATIONS, "they had little company: {created}");
+        assert!(created > REVOCATIONS, "too few concurrent creations: {created}");
     });
     assert!(server.terminate().success);
 }

@@ -29,15 +29,15 @@ fn answer(mut socket: &TcpStream, request: &[u8]) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-fn lives(server: &Server) -> Duration {
-    let asked = Instant::now();
+fn livez_time(server: &Server) -> Duration {
+    let start = Instant::now();
     let answer = answer(&server.socket(), LIVEZ);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    asked.elapsed()
+    start.elapsed()
 }
 
 #[test]
-fn connections_that_do_nothing_give_way_to_a_new_one() {
+fn idle_connections_are_closed_for_a_new_one() {
     let place = Place::new(&[("PATD__SERVER__MAX_CONNECTIONS", "20")]);
     let server = place.serve();
     let body = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
@@ -56,14 +56,14 @@ fn connections_that_do_nothing_give_way_to_a_new_one() {
             prepare(&mut socket);
             sockets.push(socket);
         }
-        let took = lives(&server);
+        let took = livez_time(&server);
         assert!(took < Duration::from_secs(5), "{took:?} beside twenty that sent {what}");
     }
     assert!(server.terminate().success);
 }
 
 #[test]
-fn the_connection_that_has_been_idle_longest_gives_way_and_no_other() {
+fn only_the_connection_that_was_idle_longest_is_closed() {
     let place = Place::new(&[("PATD__SERVER__MAX_CONNECTIONS", "20")]);
     let server = place.serve();
     let sockets: Vec<TcpStream> = (0..20)
@@ -73,22 +73,22 @@ fn the_connection_that_has_been_idle_longest_gives_way_and_no_other() {
             socket
         })
         .collect();
-    // The first is used again, so that the second is the oldest when they are looked at.
+    // The first is used again, so that the second has been idle longest.
     std::thread::sleep(Duration::from_millis(1500));
     assert!(answer(&sockets[0], LIVEZ).contains(" 200 "));
-    lives(&server);
+    livez_time(&server);
     let closed: Vec<usize> = (0..20).filter(|at| !answer(&sockets[*at], LIVEZ).contains(" 200 ")).collect();
     assert_eq!(closed, [1]);
     assert!(server.terminate().success);
 }
 
 #[test]
-fn a_text_log_names_who_sends_what_cannot_be_read_and_stays_in_its_form() {
+fn a_text_log_names_the_client_of_an_unreadable_request() {
     unreadable_requests("text", parse_text);
 }
 
 #[test]
-fn a_json_log_names_who_sends_what_cannot_be_read_and_stays_in_its_form() {
+fn a_json_log_names_the_client_of_an_unreadable_request() {
     unreadable_requests("json", parse_json);
 }
 
@@ -109,7 +109,7 @@ fn unreadable_requests(format: &'static str, parse: fn(&str) -> Line) {
         let is_ours = answer.ends_with(r#""code":"head_too_large"}"#);
         assert_eq!(is_ours, status == "431", "{length} bytes: {answer}");
     }
-    lives(&server);
+    livez_time(&server);
     // More than are logged in one second.
     for _ in 0..200 {
         answer(&server.socket(), b"\r\0\r\n");
@@ -142,7 +142,7 @@ fn over_long_name(length: usize) -> Vec<u8> {
 /// With the largest head limit, a header name that makes the framework panic could pass if it is in the second request of a
 /// packet.
 #[test]
-fn a_panic_is_answered_and_logged_in_the_form_of_all_lines() {
+fn a_panic_is_answered_and_logged_in_the_usual_format() {
     for (format, parse) in [("text", parse_text as fn(&str) -> Line), ("json", parse_json)] {
         let place = Place::new(&[("PATD__LOG__FORMAT", format), ("PATD__SERVER__HEAD_LIMIT", "64KiB")]);
         let server = place.serve();
@@ -153,7 +153,7 @@ fn a_panic_is_answered_and_logged_in_the_form_of_all_lines() {
             let answer = answer(&socket, rest);
             assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("malformed_request"), "{answer}");
         }
-        lives(&server);
+        livez_time(&server);
         let ended = server.terminate();
         assert!(ended.success, "{}", ended.stderr);
         let lines: Vec<Line> = ended.stderr.lines().map(parse).collect();
@@ -165,7 +165,7 @@ fn a_panic_is_answered_and_logged_in_the_form_of_all_lines() {
                 line["level"] == "error" && place.contains("decoder.rs:") && !line["thread"].is_empty(),
                 "{line:?}"
             );
-            assert_eq!(line["reason"], "-", "what was put together is not shown");
+            assert_eq!(line["reason"], "-", "a formatted panic message is not logged");
         }
     }
 }

@@ -24,17 +24,18 @@ const SHARE: usize = 3;
 /// More changes than any round makes.
 const PLENTY: usize = 1000;
 
-/// After this many rounds, everything that ever ended is checked again, not only what ended in the last round.
+/// After this many rounds, all ended tokens and sessions are checked again, not only those of the last round.
 const FROM_THE_BEGINNING: usize = 10;
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
 
 #[test]
-fn what_was_acknowledged_survives_kill_9() {
+fn acknowledged_changes_survive_kill_9() {
     let place = Place::new(&[]);
     let first = "the first password of all";
-    let made = place.run(&["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin"], first);
-    assert!(made.success, "{made:?}");
+    let created =
+        place.run(&["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin"], first);
+    assert!(created.success, "{created:?}");
 
     let mut ledger = Ledger { password: first.to_owned(), ..Ledger::default() };
     for round in 0..ROUNDS {
@@ -84,7 +85,7 @@ struct Token {
     plaintext: Option<String>,
 }
 
-/// The tokens as the answers described them.
+/// The tokens according to the answers.
 #[derive(Default)]
 struct Tokens {
     live: Vec<Token>,
@@ -168,7 +169,7 @@ impl Ledger {
             shares[at % WORKERS].push(token);
         }
         let (keeper, password) = (&self.keeper, &self.password);
-        let (told, changed) = thread::scope(|scope| {
+        let (results, changed) = thread::scope(|scope| {
             let workers: Vec<_> = shares
                 .into_iter()
                 .enumerate()
@@ -181,9 +182,9 @@ impl Ledger {
             let changed = change_passwords(connection, &trigger, keeper, password, round);
             (workers.into_iter().map(|worker| worker.join().unwrap()).collect::<Vec<_>>(), changed)
         });
-        assert!(trigger.arrived.into_inner() >= at, "round {round} ended before its time");
+        assert!(trigger.arrived.into_inner() >= at, "round {round} ended too early");
 
-        for Tokens { live, revoked, doubtful, unanswered, .. } in told {
+        for Tokens { live, revoked, doubtful, unanswered, .. } in results {
             self.tokens.live.extend(live);
             self.tokens.revoked.extend(revoked);
             self.tokens.doubtful.extend(doubtful);
@@ -218,7 +219,7 @@ impl Tokens {
         let ids: BTreeSet<_> = listed.iter().map(|(id, _)| id.clone()).collect();
         assert!(ids.is_superset(&known), "round {round}: the list lacks {:?}", known.difference(&ids));
         for (id, name) in listed.into_iter().filter(|(id, _)| !known.contains(id)) {
-            assert!(self.unanswered.contains(&name), "round {round}: nobody made {name:?}");
+            assert!(self.unanswered.contains(&name), "round {round}: no client created {name:?}");
             self.live.push(Token { id, plaintext: None });
         }
         self.unanswered.clear();
@@ -227,28 +228,28 @@ impl Tokens {
 
 /// Creates tokens and revokes the oldest of `live` in turn, until no answer arrives.
 fn work(mut connection: Connection, trigger: &Trigger<'_>, session: &str, prefix: String, live: Vec<Token>) -> Tokens {
-    let mut told = Tokens { live, ..Tokens::default() };
+    let mut result = Tokens { live, ..Tokens::default() };
     for number in 0..PLENTY {
         let name = format!("{prefix} token {number}");
         let Some(token) = create(&mut connection, session, &name) else {
-            told.unanswered.push(name);
-            return told;
+            result.unanswered.push(name);
+            return result;
         };
         trigger.acknowledged(Kind::Create);
-        told.live.push(token);
+        result.live.push(token);
 
-        while told.live.len() > SHARE {
-            let oldest = told.live.remove(0);
+        while result.live.len() > SHARE {
+            let oldest = result.live.remove(0);
             let Ok(answer) = connection.ask("DELETE", &format!("{TOKENS}/{}", oldest.id), Some(session), None) else {
-                told.doubtful.push(oldest);
-                return told;
+                result.doubtful.push(oldest);
+                return result;
             };
             assert_eq!(answer.status, 200, "{answer:?}");
             trigger.acknowledged(Kind::Revoke);
-            told.revoked.push(oldest);
+            result.revoked.push(oldest);
         }
     }
-    told
+    result
 }
 
 /// Changes the password until no answer arrives. Returns the acknowledged passwords and the one without an answer.

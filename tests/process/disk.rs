@@ -18,12 +18,12 @@ use crate::{
 
 const PASSWORD: &str = "a password of many words";
 /// Many more than are needed for a checkpoint.
-const PLENTY: usize = 5000;
+const MOST_TOKENS: usize = 5000;
 
-/// A place whose disk fails on request.
+/// A test directory whose disk fails on request.
 struct Disk {
     place: Place,
-    /// Holds the library for as long as this lives.
+    /// Keeps the compiled library while the test runs.
     _library: TempDir,
 }
 
@@ -32,8 +32,8 @@ impl Disk {
         let mut place = Place::new(&[("PATD__TOKENS__MAX_PER_USER", "1000000"), ("FAULTS_DISK", "1")]);
         let library = place.inject_faults();
         let arguments = ["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"];
-        let made = place.run(&arguments, PASSWORD);
-        assert!(made.success, "{made:?}");
+        let created = place.run(&arguments, PASSWORD);
+        assert!(created.success, "{created:?}");
         Self { place, _library: library }
     }
 
@@ -46,14 +46,14 @@ impl Disk {
         fs::write(self.path(&format!("{name}.fail-sync")), "").unwrap();
     }
 
-    /// Writes to the file fail with this error of the system.
+    /// Writes to the file fail with this system error.
     fn fail_writes(&self, name: &str, error: i32) {
         // Renamed into place, so that no write sees an empty file.
         fs::write(self.path("number"), error.to_string()).unwrap();
         fs::rename(self.path("number"), self.path(&format!("{name}.fail-write"))).unwrap();
     }
 
-    fn take_writes(&self, name: &str) {
+    fn allow_writes(&self, name: &str) {
         fs::remove_file(self.path(&format!("{name}.fail-write"))).unwrap();
     }
 
@@ -70,7 +70,7 @@ impl Disk {
         let _ = fs::remove_file(self.path("patd.db-shm"));
     }
 
-    fn expect_sound(&self) {
+    fn assert_intact(&self) {
         let sound: String = Database::open(self.path("patd.db"))
             .and_then(|database| database.query_row("PRAGMA integrity_check", [], |row| row.get(0)))
             .unwrap();
@@ -91,7 +91,7 @@ fn status(connection: &mut Connection, target: &str, bearer: Option<&str>) -> u1
     connection.ask("GET", target, bearer, None).unwrap().status
 }
 
-/// Asks until the server says so, which it must within some seconds.
+/// Polls `/readyz` until it answers with this status. Fails after 20 seconds.
 #[track_caller]
 fn expect_ready(connection: &mut Connection, expected: u16) {
     let start = Instant::now();
@@ -102,13 +102,13 @@ fn expect_ready(connection: &mut Connection, expected: u16) {
 }
 
 #[track_caller]
-fn expect_all(connection: &mut Connection, tokens: &[String]) {
+fn assert_all_valid(connection: &mut Connection, tokens: &[String]) {
     let valid = tokens.iter().filter(|token| status(connection, "/api/user", Some(token)) == 200).count();
-    assert_eq!(valid, tokens.len(), "some of those that were acknowledged are gone");
+    assert_eq!(valid, tokens.len(), "acknowledged tokens were lost");
 }
 
 #[test]
-fn a_failed_sync_of_the_database_ends_the_writes_and_loses_nothing() {
+fn a_failed_sync_of_the_database_stops_writes_and_loses_nothing() {
     let disk = Disk::new();
     let server = disk.place.serve();
     let session = sign_in(&server);
@@ -121,14 +121,18 @@ fn a_failed_sync_of_the_database_ends_the_writes_and_loses_nothing() {
             break answer;
         }
         tokens.push(answer.data("token"));
-        assert!(tokens.len() < PLENTY, "the log was folded by now");
+        assert!(tokens.len() < MOST_TOKENS, "no checkpoint failed");
     };
     assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("store_unavailable")));
     assert!(!disk.path("patd.db.fail-sync").exists());
     for _ in 0..3 {
-        assert_eq!(create(&mut connection, &session).status, 503, "the next sync would succeed");
+        assert_eq!(
+            create(&mut connection, &session).status,
+            503,
+            "writes stay refused, though the next sync would succeed"
+        );
         assert_eq!(status(&mut connection, "/readyz", None), 503);
-        assert_eq!(status(&mut connection, "/api/user", Some(&tokens[0])), 200, "checks go on");
+        assert_eq!(status(&mut connection, "/api/user", Some(&tokens[0])), 200, "checks still work");
     }
     let ended = server.terminate();
     assert!(ended.success, "{}", ended.stderr);
@@ -143,14 +147,14 @@ fn a_failed_sync_of_the_database_ends_the_writes_and_loses_nothing() {
     disk.cut_power();
     let server = disk.place.serve();
     let mut connection = server.connect();
-    expect_all(&mut connection, &tokens);
+    assert_all_valid(&mut connection, &tokens);
     expect_ready(&mut connection, 200);
     tokens.push(create(&mut connection, &session).data("token"));
     assert!(server.terminate().success);
     disk.cut_power();
-    disk.expect_sound();
+    disk.assert_intact();
     let server = disk.place.serve();
-    expect_all(&mut server.connect(), &tokens);
+    assert_all_valid(&mut server.connect(), &tokens);
 }
 
 #[test]
@@ -164,7 +168,7 @@ fn a_failed_sync_of_the_log_loses_no_later_commit() {
         assert_eq!(create(&mut server.connect(), &session).status, 503);
         assert_eq!(status(&mut server.connect(), "/readyz", None), 503);
         if killed {
-            // What the kernel has in its memory is read as if it were on the disk.
+            // The new server reads the data from the page cache, though it is not on the disk.
             server.handle().kill();
             drop(server);
             server = disk.place.serve();
@@ -174,14 +178,14 @@ fn a_failed_sync_of_the_log_loses_no_later_commit() {
         server.handle().kill();
         drop(server);
         disk.cut_power();
-        disk.expect_sound();
+        disk.assert_intact();
         let server = disk.place.serve();
-        expect_all(&mut server.connect(), &tokens);
+        assert_all_valid(&mut server.connect(), &tokens);
     }
 }
 
 #[test]
-fn a_log_that_takes_no_writes_makes_the_server_unready_until_it_does() {
+fn the_server_is_unready_while_the_log_cannot_be_written() {
     const ENOSPC: i32 = 28;
     const EIO: i32 = 5;
     const EDQUOT: i32 = 122;
@@ -194,16 +198,16 @@ fn a_log_that_takes_no_writes_makes_the_server_unready_until_it_does() {
     expect_ready(&mut connection, 200);
     for error in [ENOSPC, EIO, EDQUOT] {
         disk.fail_writes("patd.db-wal", error);
-        // Nobody has written since.
+        // No client has sent a write since then.
         expect_ready(&mut connection, 503);
         assert_eq!(create(&mut connection, &session).status, 503, "{error}");
         let revoked = connection.ask("DELETE", &format!("{TOKENS}/{id}"), Some(&session), None).unwrap();
         assert_eq!(revoked.status, 503, "a revocation that was not written is not reported as done");
         assert_eq!(status(&mut connection, "/readyz", None), 503);
-        assert_eq!(status(&mut connection, "/api/user", Some(&token)), 200, "checks go on");
-        disk.take_writes("patd.db-wal");
+        assert_eq!(status(&mut connection, "/api/user", Some(&token)), 200, "checks still work");
+        disk.allow_writes("patd.db-wal");
         expect_ready(&mut connection, 200);
-        assert_eq!(create(&mut connection, &session).status, 201, "it heals by itself");
+        assert_eq!(create(&mut connection, &session).status, 201, "writes work again without a restart");
     }
 }
 

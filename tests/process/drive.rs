@@ -1,11 +1,11 @@
-//! A client that sends every kind of secret in every place of a request, and keeps what it received.
+//! A client that sends every kind of secret in every part of a request, and keeps the secrets it received.
 
 use patd::domain::secret::{CredentialKind, Plaintext, Prefixes};
 use serde_json::{Value, json};
 
 use crate::{
     harness::{Answer, Server},
-    logs::TELLING,
+    logs::PART_LENGTH,
 };
 
 pub const TOKENS: &str = "/api/v1/user/api-tokens";
@@ -134,7 +134,7 @@ impl Drive<'_> {
         let secret = token.split_once('|').unwrap().1.to_owned();
         let bearer = |token: &str| [("Authorization", format!("Bearer {token}"))];
 
-        // Accepted, but for what only a session may do.
+        // The token is accepted, except on routes that require a session.
         for (method, pattern) in patd::http::routes() {
             let (route, target) = (pattern, pattern.replace("{id}", &id));
             let principal = if is_open(route) { NOBODY } else { &principal };
@@ -163,7 +163,7 @@ impl Drive<'_> {
                 let mut body = json!({"name": "x", "expires_in_days": 1, "abilities": []});
                 body[field] = value;
                 let answer = self.ask("POST", TOKENS, TOKENS, Some(session), Some(body));
-                // A list of one word is a valid list of abilities, which are stored.
+                // A list of one word is a valid list of abilities, so it is stored.
                 if answer.status == 201 {
                     self.secrets.push(answer.data("token"));
                     let ability = answer.body["data"]["abilities"][0].as_str().unwrap().to_owned();
@@ -184,7 +184,7 @@ impl Drive<'_> {
         let change = |current: &str, new: &str| Some(json!({"current_password": current, "password": new}));
         self.ask("PATCH", "/api/v1/user", "/api/v1/user", Some(first), Some(json!({ "name": name })));
         self.ask("PUT", PASSWORD, PASSWORD, Some(first), change(&wrong, password));
-        self.ask("PUT", PASSWORD, PASSWORD, Some(first), change(former, &wrong[..TELLING]));
+        self.ask("PUT", PASSWORD, PASSWORD, Some(first), change(former, &wrong[..PART_LENGTH]));
         self.ask("GET", SESSIONS, SESSIONS, Some(first), None);
         let ended = self.ask("DELETE", &format!("{SESSIONS}/{}", third.id), SESSION, Some(first), None);
         assert_eq!(ended.status, 200, "{ended:?}");
@@ -239,7 +239,7 @@ impl Drive<'_> {
 
             let query = format!("{target}?token={0}&access_token={0}&api_token={0}", self.secret());
             self.raw(method, route, NOBODY, &bytes(method, &query, &[], "")).unwrap();
-            // Refused before its route is known.
+            // The server refuses this before it knows the route.
             let fragment = format!("{query}#{}", self.secret());
             self.raw(method, ANY, NOBODY, &bytes(method, &fragment, &[], "")).unwrap();
             for name in [
@@ -275,7 +275,7 @@ impl Drive<'_> {
 
 /// Whether the route needs no credential.
 pub fn is_open(route: &str) -> bool {
-    // Checks from an address that is no trusted proxy are refused before a credential is read.
+    // Checks from an untrusted address are refused before the credential is read.
     let to_proxies = route.starts_with("/api/authz/");
     let others = [
         "/",

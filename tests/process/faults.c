@@ -1,17 +1,16 @@
-/* Faults of a disk and of the system clock, for one process: loaded with LD_PRELOAD, steered by files.
+/* Faults of the disk and of the system clock for one process. Loaded with LD_PRELOAD and controlled by files.
  *
- * Beside a file that is to fail:
+ * A control file has the name of the database file and a suffix:
  *
- *   NAME.fail-sync   the next sync of NAME fails with EIO, once: the file is removed. With it the kernel forgets, as Linux
- *                    does, that the pages were to be written.
- *   NAME.fail-write  writes to NAME fail with the error number in this file, for as long as it is there.
+ *   NAME.fail-sync   the next sync of NAME fails with EIO, once: the control file is removed. As on Linux,
+ *                    the unwritten pages then count as written.
+ *   NAME.fail-write  writes to NAME fail with the error number in this file while it exists.
  *
- * Where NAME.disk is to be kept (the variable FAULTS_DISK is set), it is what a power cut would leave of NAME: the pages
- * that a successful sync covered. NAME.dirty holds a byte for each page, whether it was written since.
+ * If the variable FAULTS_DISK is set, NAME.disk holds what a power cut would leave of NAME: the pages that a successful
+ * sync covered. NAME.dirty holds one byte for each page: whether it was written since that sync.
  *
- * The variable FAULTS_CLOCK names a file that holds by how many seconds the system clock is wrong; without the file it is
- * right. Programs ask the C library for the time, and the library asks the kernel's shared page (the vDSO). So it is enough
- * to stand in front of the library's function.
+ * The variable FAULTS_CLOCK names a file with the number of seconds by which the system clock is wrong. Without the file,
+ * the clock is right. Programs get the time from the C library, so it is enough to replace the library's function.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -57,24 +56,24 @@ static char *beside(const char *path, const char *suffix, char *name) {
     return strcat(strcpy(name, path), suffix);
 }
 
-/* Goes through the dirty pages and cleans them; where they are taken, copies them. */
-static void clean(int fd, const char *path, int taken) {
+/* Marks all dirty pages as clean. Copies them to NAME.disk if `copy` is set. */
+static void clean(int fd, const char *path, int copy) {
     char name[PATH_MAX], page[PAGE], mark;
     if (!getenv("FAULTS_DISK")) return;
     int dirty = open(beside(path, ".dirty", name), O_RDWR | O_CREAT, 0600);
     int disk = open(beside(path, ".disk", name), O_RDWR | O_CREAT, 0600);
     for (off_t at = 0; pread(dirty, &mark, 1, at) == 1; at++) {
         if (!mark) continue;
-        ssize_t length = taken ? pread(fd, page, PAGE, at * PAGE) : 0;
+        ssize_t length = copy ? pread(fd, page, PAGE, at * PAGE) : 0;
         if (length > 0) (void)!real_pwrite(disk, page, (size_t)length, at * PAGE);
         (void)!real_pwrite(dirty, "", 1, at);
     }
     struct stat status;
-    if (taken && fstat(fd, &status) == 0) (void)!ftruncate(disk, status.st_size);
+    if (copy && fstat(fd, &status) == 0) (void)!ftruncate(disk, status.st_size);
     close(dirty), close(disk);
 }
 
-static void soil(const char *path, off_t at, size_t length) {
+static void mark_dirty(const char *path, off_t at, size_t length) {
     char name[PATH_MAX];
     if (!getenv("FAULTS_DISK")) return;
     int dirty = open(beside(path, ".dirty", name), O_RDWR | O_CREAT, 0600);
@@ -82,13 +81,13 @@ static void soil(const char *path, off_t at, size_t length) {
     close(dirty);
 }
 
-/* Whether writes to the file fail, with what. */
+/* Whether writes to the file fail. Sets errno. */
 static int fails(const char *path) {
     char name[PATH_MAX], number[16] = "";
-    int steer = open(beside(path, ".fail-write", name), O_RDONLY);
-    if (steer < 0) return 0;
-    (void)!read(steer, number, sizeof number - 1);
-    close(steer);
+    int control = open(beside(path, ".fail-write", name), O_RDONLY);
+    if (control < 0) return 0;
+    (void)!read(control, number, sizeof number - 1);
+    close(control);
     errno = atoi(number);
     return 1;
 }
@@ -98,7 +97,7 @@ static ssize_t pwrite_file(int fd, const void *bytes, size_t length, off_t at) {
     if (!path_of(fd, path)) return real_pwrite(fd, bytes, length, at);
     if (fails(path)) return -1;
     ssize_t written = real_pwrite(fd, bytes, length, at);
-    if (written > 0) soil(path, at, (size_t)written);
+    if (written > 0) mark_dirty(path, at, (size_t)written);
     return written;
 }
 
@@ -131,16 +130,16 @@ int unlink(const char *path) {
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
-    /* The constructors of other libraries may ask before ours has run. */
+    /* The constructors of other libraries may call this before ours has run. */
     if (!real_clock_gettime) find();
     int result = real_clock_gettime(clock, time);
     const char *path = getenv("FAULTS_CLOCK");
     if (result != 0 || clock != CLOCK_REALTIME || !path) return result;
     char number[32] = "";
-    int steer = open(path, O_RDONLY | O_CLOEXEC);
-    if (steer < 0) return result;
-    (void)!read(steer, number, sizeof number - 1);
-    close(steer);
+    int control = open(path, O_RDONLY | O_CLOEXEC);
+    if (control < 0) return result;
+    (void)!read(control, number, sizeof number - 1);
+    close(control);
     time->tv_sec += atoll(number);
     return result;
 }

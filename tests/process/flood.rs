@@ -18,19 +18,20 @@ use crate::{
     harness::{Place, Server},
 };
 
-/// Clients that each wait for their answer.
+/// Clients. Each waits for an answer before its next request.
 const CLIENTS: usize = 8;
-/// More than each of them makes before the log began anew.
-const PLENTY: usize = 10_000;
+/// More tokens than a client creates before the log restarts.
+const MOST_TOKENS: usize = 10_000;
 /// The size that the log exceeds by at most one commit.
 const BOUND: u64 = 64 << 20;
 
 #[test]
-fn what_was_acknowledged_while_the_log_is_folded_survives_kill_9() {
+fn changes_acknowledged_during_a_checkpoint_survive_kill_9() {
     let place = Place::new(&[("PATD__TOKENS__MAX_PER_USER", "1000000")]);
     let password = "a password of many words";
-    let made = place.run(&["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"], password);
-    assert!(made.success, "{made:?}");
+    let created =
+        place.run(&["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"], password);
+    assert!(created.success, "{created:?}");
     for round in 1..=2 {
         let server = place.serve();
         let session = sign_in(&server, password);
@@ -40,7 +41,7 @@ fn what_was_acknowledged_while_the_log_is_folded_survives_kill_9() {
         let mut connection = server.connect();
         for token in &acknowledged {
             let answer = connection.ask("GET", "/api/user", Some(token), None).unwrap();
-            assert_eq!(answer.status, 200, "round {round}: one of {} tokens is gone", acknowledged.len());
+            assert_eq!(answer.status, 200, "round {round}: one of {} tokens was lost", acknowledged.len());
         }
         assert!(server.terminate().success);
     }
@@ -66,7 +67,7 @@ fn create_until_killed_amid_checkpoints(place: &Place, server: &Server, session:
             let (acknowledged, killed, name) = (&acknowledged, &killed, &name);
             scope.spawn(move || {
                 let body = json!({ "name": name });
-                for _ in 0..PLENTY {
+                for _ in 0..MOST_TOKENS {
                     let Ok(answer) = connection.ask("POST", TOKENS, Some(session), Some(&body)) else { return };
                     assert_eq!(answer.status, 201, "{answer:?}");
                     acknowledged.lock().unwrap().push(answer.data("token"));

@@ -1,5 +1,5 @@
-//! Every command refuses a write-ahead log that belongs to another file or is incomplete, and does not change it. The message
-//! names the log and how to repair it, and that works.
+//! Every command refuses a write-ahead log that belongs to another file or is incomplete, and does not change it. The
+//! message names the log and a repair, and the repair works.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -22,8 +22,8 @@ struct Token {
 fn with_user() -> Place {
     let place = Place::new(&[("PATD__TOKENS__MAX_PER_USER", "1000000")]);
     let arguments = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin"];
-    let made = place.run(&arguments, PASSWORD);
-    assert!(made.success, "{made:?}");
+    let created = place.run(&arguments, PASSWORD);
+    assert!(created.success, "{created:?}");
     place
 }
 
@@ -51,7 +51,7 @@ fn status(connection: &mut Connection, token: &Token) -> u16 {
     connection.ask("GET", "/api/user", Some(&token.plaintext), None).unwrap().status
 }
 
-/// Tokens of somebody, so that the file has so many MiB.
+/// Adds tokens until the file has at least this many MiB.
 fn fill(place: &Place, mebibytes: u64) {
     let database = Database::open(place.path("patd.db")).unwrap();
     let rows = mebibytes * 3000;
@@ -68,7 +68,7 @@ fn fill(place: &Place, mebibytes: u64) {
     assert!(fs::metadata(place.path("patd.db")).unwrap().len() >= mebibytes << 20);
 }
 
-/// The files of a database, but for the shared memory.
+/// The files of a database, without the shared memory.
 fn files(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
     let names = ["patd.db", "patd.db-wal", "patd.db-watermark"];
     names
@@ -78,15 +78,15 @@ fn files(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
         .collect()
 }
 
-/// Every command refuses, says so, and changes nothing.
+/// Checks that every command fails with this message and changes nothing.
 #[track_caller]
-fn refused(place: &Place, says: &str) {
+fn assert_refused(place: &Place, message: &str) {
     let before = files(place);
     for arguments in [&["serve"][..], &["user", "list"], &["token", "revoke", "x"]] {
         let Ended { success, stderr, .. } = place.run(arguments, "");
-        assert!(!success && stderr.contains("patd.db-wal") && stderr.contains(says), "{arguments:?}: {stderr}");
+        assert!(!success && stderr.contains("patd.db-wal") && stderr.contains(message), "{arguments:?}: {stderr}");
     }
-    assert!(files(place) == before, "something was changed");
+    assert!(files(place) == before, "a file was changed");
 }
 
 fn remove_log(place: &Place) {
@@ -95,8 +95,8 @@ fn remove_log(place: &Place) {
     }
 }
 
-/// A copy of the stopped database is put back after a crash, and the log is left.
-fn restored_over_a_log(mebibytes: u64) {
+/// Restores a backup after a crash, but leaves the log.
+fn restore_over_a_log(mebibytes: u64) {
     let place = with_user();
     if mebibytes > 0 {
         fill(&place, mebibytes);
@@ -112,16 +112,16 @@ fn restored_over_a_log(mebibytes: u64) {
     let mut connection = server.connect();
     let session = sign_in(&mut connection);
     let mut later = create(&mut connection, &session, TOKENS_EACH);
-    // All of it goes into the file, and the log begins anew.
-    let folded = Database::open(place.path("patd.db"))
+    // A complete checkpoint: the next write restarts the log.
+    let checkpoint = Database::open(place.path("patd.db"))
         .and_then(|database| database.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0)));
-    assert_eq!(folded, Ok(0));
+    assert_eq!(checkpoint, Ok(0));
     later.extend(create(&mut connection, &session, TOKENS_EACH));
     server.handle().kill();
     drop(server);
 
     fs::copy(place.path("backup.db"), place.path("patd.db")).unwrap();
-    refused(&place, "does not belong to");
+    assert_refused(&place, "does not belong to");
     remove_log(&place);
     let server = place.serve();
     let mut connection = server.connect();
@@ -142,16 +142,16 @@ fn restored_over_a_log(mebibytes: u64) {
 
 #[test]
 fn a_small_copy_is_not_mixed_with_a_later_log() {
-    restored_over_a_log(0);
+    restore_over_a_log(0);
 }
 
 #[test]
 fn a_large_copy_is_not_mixed_with_a_later_log() {
-    restored_over_a_log(23);
+    restore_over_a_log(23);
 }
 
-/// A server that was killed after it made some tokens and revoked the last of them.
-fn killed(place: &Place) -> (Vec<Token>, Token) {
+/// Kills a server after it created some tokens and revoked the last of them.
+fn create_and_kill(place: &Place) -> (Vec<Token>, Token) {
     let server = place.serve();
     let mut connection = server.connect();
     let session = sign_in(&mut connection);
@@ -165,11 +165,11 @@ fn killed(place: &Place) -> (Vec<Token>, Token) {
 #[test]
 fn the_log_of_another_database_is_not_replayed() {
     let (place, other) = (with_user(), with_user());
-    let (live, revoked) = killed(&place);
-    killed(&other);
+    let (live, revoked) = create_and_kill(&place);
+    create_and_kill(&other);
     let own = fs::read(place.path("patd.db-wal")).unwrap();
     fs::copy(other.path("patd.db-wal"), place.path("patd.db-wal")).unwrap();
-    refused(&place, "another database");
+    assert_refused(&place, "another database");
 
     fs::write(place.path("patd.db-wal"), own).unwrap();
     let server = place.serve();
@@ -179,9 +179,9 @@ fn the_log_of_another_database_is_not_replayed() {
 }
 
 #[test]
-fn a_file_that_was_cut_off_is_not_taken_for_a_new_one() {
+fn a_truncated_file_is_not_taken_for_a_new_one() {
     let place = with_user();
-    killed(&place);
+    create_and_kill(&place);
     for length in [0, 1, 100, 4096] {
         let file = fs::OpenOptions::new().write(true).open(place.path("patd.db")).unwrap();
         file.set_len(length).unwrap();
@@ -192,22 +192,22 @@ fn a_file_that_was_cut_off_is_not_taken_for_a_new_one() {
 }
 
 #[test]
-fn a_flipped_bit_revives_no_revoked_token() {
+fn a_flipped_bit_does_not_restore_a_revoked_token() {
     let place = with_user();
-    let (live, revoked) = killed(&place);
+    let (live, revoked) = create_and_kill(&place);
     let log = fs::read(place.path("patd.db-wal")).unwrap();
-    // The revocation is the last transaction, and so at the end of the log.
+    // The revocation is the last transaction, so it is at the end of the log.
     for back in [10, 2000, 4110, 4119, 6000] {
         let mut damaged = log.clone();
         let at = log.len() - back;
         damaged[at] ^= 4;
         fs::write(place.path("patd.db-wal"), damaged).unwrap();
-        refused(&place, "acknowledged changes");
+        assert_refused(&place, "acknowledged changes");
     }
     fs::write(place.path("patd.db-wal"), &log[..log.len() / 2]).unwrap();
-    refused(&place, "acknowledged changes");
+    assert_refused(&place, "acknowledged changes");
     fs::remove_file(place.path("patd.db-wal")).unwrap();
-    refused(&place, "is missing");
+    assert_refused(&place, "is missing");
 
     fs::write(place.path("patd.db-wal"), log).unwrap();
     let server = place.serve();

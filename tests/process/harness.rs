@@ -29,7 +29,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// A directory with settings that suit a test, and `more` settings by their variables.
+    /// A directory with settings for tests, and `more` settings as environment variables.
     pub fn new(more: &[(&'static str, &'static str)]) -> Self {
         let keys = [
             ("database.path", "patd.db"),
@@ -49,12 +49,12 @@ impl Place {
         (self.user, self.program) = (Some(user), self.path(program));
     }
 
-    /// Sets a variable for everything that is started from now on.
+    /// Sets a variable for all processes that are started from now on.
     pub fn set(&mut self, name: &'static str, value: &str) {
         self.settings.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Injects the faults of `faults.c` into everything that is started while the returned value exists.
+    /// Injects the faults of `faults.c` into all processes that are started while the returned value exists.
     pub fn inject_faults(&mut self) -> TempDir {
         let library = TempDir::new().unwrap();
         let path = library.path().join("faults.so");
@@ -100,12 +100,12 @@ impl Place {
         self.serve_with(&[])
     }
 
-    /// The same with some flags.
+    /// Starts a server with some flags.
     pub fn serve_with(&self, flags: &[&str]) -> Server {
         Self::listening(self.start(&[&["serve"], flags].concat()))
     }
 
-    /// The same with limits of the shell, such as `-n 100`.
+    /// Starts a server with limits of the shell, such as `-n 100`.
     pub fn serve_under(&self, limits: &str) -> Server {
         let mut command = Command::new("/bin/sh");
         let script = format!("ulimit {limits} && exec \"$0\" serve");
@@ -167,7 +167,7 @@ impl Server {
         stream
     }
 
-    /// How much memory it uses now.
+    /// The resident memory of the server.
     pub fn resident_mib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -233,7 +233,7 @@ impl Connection {
         self.exchange(method, request.as_bytes())
     }
 
-    /// Sends any bytes. The method says whether the answer has a body.
+    /// Sends any bytes. The method determines whether the answer has a body.
     pub fn exchange(&mut self, method: &str, request: &[u8]) -> io::Result<Answer> {
         self.0.get_mut().write_all(request)?;
         self.read(method)

@@ -18,7 +18,7 @@ fn create_user(place: &Place, name: &str) -> crate::harness::Ended {
 
 #[test]
 fn first_commands_at_the_same_time_all_succeed() {
-    // Where memory serves as a disk, the commands meet more often.
+    // On a memory file system, the commands overlap more often.
     let memory = fs::metadata("/dev/shm").is_ok_and(|directory| directory.is_dir());
     for round in 0..FIRST_COMMANDS {
         let place = if memory { Place::within("/dev/shm", &[]) } else { Place::new(&[]) };
@@ -36,7 +36,7 @@ fn first_commands_at_the_same_time_all_succeed() {
 }
 
 #[test]
-fn a_second_server_and_commands_are_refused_by_another_name_of_the_file() {
+fn a_second_server_and_commands_are_refused_under_another_name_of_the_file() {
     let place = Place::new(&[]);
     assert!(create_user(&place, "ada").success);
     fs::create_dir(place.path("other")).unwrap();
@@ -87,7 +87,7 @@ fn a_second_server_is_refused_through_a_bind_mount() {
             assert_eq!(stderr.matches("already served").count(), 2, "{stderr}");
             assert!(stdout.contains("ada@example.com"), "{stdout}");
         }
-        // As in most containers.
+        // Most containers mount the database this way.
         refused => eprintln!("skipped: a file cannot be mounted here ({refused:?})"),
     }
     assert!(server.terminate().success);

@@ -18,22 +18,22 @@ use crate::{
 };
 
 /// A part of a secret of this length counts as the secret.
-pub const TELLING: usize = 12;
+pub const PART_LENGTH: usize = 12;
 
 #[test]
-fn a_text_log_tells_what_happened_and_no_secret() {
+fn a_text_log_has_every_request_and_no_secret() {
     audit("text", parse_text);
 }
 
 #[test]
-fn a_json_log_tells_what_happened_and_no_secret() {
+fn a_json_log_has_every_request_and_no_secret() {
     audit("json", parse_json);
 }
 
 #[test]
 fn the_command_line_shows_a_token_once_and_no_other_secret() {
     let place = Place::new(&[("PATD__LOG__LEVEL", "trace")]);
-    let [first, second, third, easy] = [canary(), canary(), canary(), canary()[..TELLING].to_owned()];
+    let [first, second, third, easy] = [canary(), canary(), canary(), canary()[..PART_LENGTH].to_owned()];
     fs::write(place.path("password"), format!("{third}\n")).unwrap();
     let create = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin"];
     let mut written = String::new();
@@ -102,7 +102,7 @@ fn audit(format: &'static str, parse: fn(&str) -> Line) {
         ("PATD__LOG__CHECKS", "all"),
         ("PATD__ACCOUNTS__REGISTRATION", "true"),
     ]);
-    // A configuration file that is found by itself has its line too.
+    // A configuration file in the current directory is logged, too.
     fs::write(place.path("config.toml"), "[server]\n").unwrap();
     let [password, former, bobs] = [canary(), canary(), canary()];
     let ada = create_user(&place, "ada@example.com", &former);
@@ -172,7 +172,7 @@ fn check_lines(lines: &[Line], requests: &[Request], unreadable: usize) {
     assert!(of_unreadable.len() <= unreadable, "{of_unreadable:?}");
     let strange = others.iter().find(|line| !MEANT.iter().any(|meant| line["message"].starts_with(meant)));
     assert!(strange.is_none(), "{strange:?}");
-    // A probe's answer has a line when it changes (quiet.rs).
+    // A probe is logged only when its answer changes (quiet.rs).
     let is_probe = |method: &str, route: &str, status: &str| {
         ["GET", "HEAD"].contains(&method) && ["/livez", "/readyz", "/healthz"].contains(&route) && status == "200"
     };
@@ -187,8 +187,8 @@ fn check_lines(lines: &[Line], requests: &[Request], unreadable: usize) {
     for Request { id, method, route, status, principal } in requests {
         let line = by_id.get(id.as_str()).unwrap_or_else(|| panic!("no line of {method} {route}"));
         let route = if route == ANY { &line["route"] } else { route };
-        let told = (&*line["method"], &*line["route"], &*line["status"], &*line["principal"]);
-        assert_eq!(told, (&**method, &**route, &*status.to_string(), &**principal), "{line:?}");
+        let logged = (&*line["method"], &*line["route"], &*line["status"], &*line["principal"]);
+        assert_eq!(logged, (&**method, &**route, &*status.to_string(), &**principal), "{line:?}");
         assert!(line["elapsed_us"].parse::<u64>().unwrap() < 60_000_000, "{line:?}");
     }
 }
@@ -219,9 +219,9 @@ fn check_sign_ins(lines: &[Line], ada: &str, bob: &str, sessions: &[Session]) {
 
 fn create_user(place: &Place, email: &str, password: &str) -> String {
     let arguments = ["user", "create", "--email", email, "--name", "A person", "--password-stdin", "--json"];
-    let made = place.run(&arguments, password);
-    let made: Value = serde_json::from_str(&made.stdout).unwrap_or_else(|error| panic!("{error}: {made:?}"));
-    made["id"].as_str().unwrap().to_owned()
+    let created = place.run(&arguments, password);
+    let created: Value = serde_json::from_str(&created.stdout).unwrap_or_else(|error| panic!("{error}: {created:?}"));
+    created["id"].as_str().unwrap().to_owned()
 }
 
 fn password_hash(place: &Place, email: &str) -> String {
@@ -236,7 +236,7 @@ fn hash_parts(hash: &str) -> impl Iterator<Item = String> {
     hash.rsplit('$').take(2).map(str::to_owned)
 }
 
-/// A secret, and what the store would keep of it.
+/// A secret, and the hashes that the store could keep of it.
 fn with_hashes(secret: &str) -> Vec<String> {
     let bare = secret.split_once('|').map_or(secret, |(_, bare)| bare);
     vec![secret.to_owned(), blake3::hash(secret.as_bytes()).to_string(), blake3::hash(bare.as_bytes()).to_string()]
@@ -246,18 +246,18 @@ fn lines_with_part<'l>(log: &'l str, secret: &str) -> Vec<&'l str> {
     log.lines().filter(|line| Parts::of(line.as_bytes()).holds_part_of(secret)).collect()
 }
 
-/// All that stands in the database's files.
+/// The content of the database files.
 fn stored(place: &Place) -> Parts {
     let mut all = Vec::new();
     for name in ["patd.db", "patd.db-wal", "patd.db-shm"] {
-        // After the server's end some of them are gone.
+        // Some of the files do not exist after the server has ended.
         all.extend(fs::read(place.path(name)).unwrap_or_default());
     }
     Parts::of(&all)
 }
 
-/// All parts of a text that are long enough to tell a secret, in lower case.
-struct Parts(HashSet<[u8; TELLING]>);
+/// All parts of a text that are long enough to identify a secret, in lower case.
+struct Parts(HashSet<[u8; PART_LENGTH]>);
 
 impl Parts {
     fn of(text: &[u8]) -> Self {
@@ -265,7 +265,7 @@ impl Parts {
     }
 
     fn holds_part_of(&self, secret: &str) -> bool {
-        assert!(secret.len() >= TELLING, "{secret:?} is too short to be found");
+        assert!(secret.len() >= PART_LENGTH, "{secret:?} is too short to be found");
         parts(secret.as_bytes()).any(|part| self.0.contains(&part))
     }
 
@@ -274,8 +274,9 @@ impl Parts {
     }
 }
 
-fn parts(text: &[u8]) -> impl Iterator<Item = [u8; TELLING]> {
-    text.windows(TELLING).map(|part| <[u8; TELLING]>::try_from(part).unwrap().map(|byte| byte.to_ascii_lowercase()))
+fn parts(text: &[u8]) -> impl Iterator<Item = [u8; PART_LENGTH]> {
+    text.windows(PART_LENGTH)
+        .map(|part| <[u8; PART_LENGTH]>::try_from(part).unwrap().map(|byte| byte.to_ascii_lowercase()))
 }
 
 /// A line of the log: time, level, message, and its pairs.

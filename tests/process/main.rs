@@ -21,6 +21,6 @@ mod read_only;
 mod sign_ins;
 #[path = "../support/mod.rs"]
 mod support;
-mod unread;
+mod unread_answers;
 mod upgrade;
 mod wrong_clock;

@@ -67,7 +67,7 @@ impl Drive<'_> {
         self.raw("GET", ANY, NOBODY, &bytes("GET", &format!("http://{secret}/{secret}?{secret}"), &[], ""));
         self.raw("OPTIONS", NOBODY, NOBODY, &bytes("OPTIONS", "*", &[("Origin", secret.clone())], ""));
         self.raw("DELETE", "/api/user", NOBODY, &bytes("DELETE", "/api/user", &[], &secret)).unwrap();
-        // A method may be any word, even a token.
+        // A method may be any word, so a client may send a token as the method.
         for method in [secret.clone(), format!("1|{}", self.unknown(CredentialKind::PersonalAccessToken))] {
             self.raw(&method, "/api/user", NOBODY, &bytes(&method, "/api/user", &[], "")).unwrap();
             self.requests.last_mut().unwrap().method = NOBODY.to_owned();

@@ -12,11 +12,11 @@ use crate::{
 
 const PASSWORD: &str = "a password of many words";
 
-fn made() -> Place {
+fn with_user() -> Place {
     let place = Place::new(&[]);
     let arguments = ["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"];
-    let made = place.run(&arguments, PASSWORD);
-    assert!(made.success, "{made:?}");
+    let created = place.run(&arguments, PASSWORD);
+    assert!(created.success, "{created:?}");
     place
 }
 
@@ -38,7 +38,7 @@ fn shell(place: &Place, command: &str) {
 }
 
 #[test]
-fn nothing_is_written_into_a_database_that_was_overwritten_and_nothing_is_answered_from_it() {
+fn an_overwritten_database_is_neither_written_nor_used_for_answers() {
     let overwritings = [
         "> patd.db",
         "cp backup patd.db",
@@ -47,9 +47,9 @@ fn nothing_is_written_into_a_database_that_was_overwritten_and_nothing_is_answer
         "> patd.db-wal",
     ];
     for overwriting in overwritings {
-        let place = made();
+        let place = with_user();
         fs::copy(place.path("patd.db"), place.path("backup")).unwrap();
-        fs::copy(made().path("patd.db"), place.path("other")).unwrap();
+        fs::copy(with_user().path("patd.db"), place.path("other")).unwrap();
         let server = place.serve();
         let session = sign_in(&server);
         assert_eq!(create(&server, &session), 201);
@@ -72,7 +72,7 @@ fn nothing_is_written_into_a_database_that_was_overwritten_and_nothing_is_answer
 
 #[test]
 fn a_command_that_cannot_look_up_its_subject_says_that_nothing_was_changed() {
-    let place = made();
+    let place = with_user();
     let server = place.serve();
     let session = sign_in(&server);
     assert_eq!(create(&server, &session), 201);
@@ -86,8 +86,8 @@ fn a_command_that_cannot_look_up_its_subject_says_that_nothing_was_changed() {
 }
 
 #[test]
-fn programs_that_go_through_sqlite_overwrite_nothing() {
-    let place = made();
+fn changes_through_sqlite_do_not_count_as_overwriting() {
+    let place = with_user();
     let server = place.serve();
     let session = sign_in(&server);
     let database = Database::open(place.path("patd.db")).unwrap();
@@ -99,7 +99,7 @@ fn programs_that_go_through_sqlite_overwrite_nothing() {
         }
     }
     database.execute_batch("UPDATE users SET name = 'B'; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
-    // Its mode and its links are not what is in it.
+    // The mode and the links of the file may change: they are not its content.
     shell(&place, "chmod 640 patd.db; ln patd.db link");
     for _ in 0..3 {
         assert_eq!(create(&server, &session), 201);

@@ -1,5 +1,5 @@
-//! A server with little memory or few threads: clients can make it use only a limited amount, and what it cannot do is
-//! answered with 503.
+//! A server with little memory or few threads: clients can make it use only a limited amount, and a request that needs more
+//! is answered with 503.
 
 use std::{fs, io::Write, net::TcpStream, thread};
 
@@ -12,17 +12,17 @@ use crate::{
 };
 
 const PASSWORD: &str = "a password of many words";
-/// The memory of a hash by default.
+/// The default memory of one password hash.
 const HASH_KIB: u64 = 19_456;
 
-/// What the system says of a process's memory, in KiB: `VmRSS`, `VmHWM` (its peak) or `VmSize`.
+/// The memory of a process in KiB: `VmRSS`, `VmHWM` (its peak) or `VmSize`.
 pub fn memory(process: u32, what: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with(what)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// A place with a user, and password hashes as they are by default.
+/// A directory with a user, and the default settings for password hashes.
 fn place(more: &[(&'static str, &'static str)]) -> Place {
     let mut settings = vec![
         ("PATD__PASSWORDS__MEMORY_KIB", "19456"),
@@ -33,8 +33,8 @@ fn place(more: &[(&'static str, &'static str)]) -> Place {
     settings.extend(more);
     let place = Place::new(&settings);
     let command = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin"];
-    let made = place.run(&command, PASSWORD);
-    assert!(made.success, "{made:?}");
+    let created = place.run(&command, PASSWORD);
+    assert!(created.success, "{created:?}");
     place
 }
 
@@ -44,11 +44,11 @@ fn sign_in(server: &Server, email: &str, password: &str) -> Answer {
 }
 
 #[test]
-fn failed_sign_ins_take_no_more_memory_than_hashes_at_once() {
+fn failed_sign_ins_use_memory_only_for_concurrent_hashes() {
     const CLIENTS: usize = 8;
     const EACH: usize = 40;
     let place = place(&[]);
-    // 128 MiB of data, of which threads that never use their stacks take two each.
+    // 128 MiB of data. Each thread's stack counts 2 MiB, even if it is not used.
     let server = place.serve_under("-d 131072");
     let before = memory(server.id(), "VmRSS");
     thread::scope(|scope| {
@@ -56,7 +56,6 @@ fn failed_sign_ins_take_no_more_memory_than_hashes_at_once() {
             let mut connection = server.connect();
             scope.spawn(move || {
                 for n in 0..EACH {
-                    // Known and unknown accounts.
                     let who = if n % 2 == 0 { "ada".to_owned() } else { format!("nobody{client}-{n}") };
                     let body = json!({ "email": format!("{who}@example.com"), "password": "wrong" });
                     let answer = connection.ask("POST", LOGIN, None, Some(&body)).unwrap();
@@ -73,11 +72,11 @@ fn failed_sign_ins_take_no_more_memory_than_hashes_at_once() {
 }
 
 #[test]
-fn connections_take_no_more_memory_than_half_of_what_passwords_leave() {
+fn connections_use_at_most_half_of_the_memory_that_hashes_leave() {
     const CLIENTS: usize = 1500;
     rlimit::increase_nofile_limit(CLIENTS as u64 + 500).unwrap();
     let place = place(&[("PATD__SERVER__BODY_TIMEOUT", "3s")]);
-    // So many would take 250 MiB.
+    // Without a limit, this many would take 250 MiB.
     let server = place.serve_under("-d 196608");
     let head = "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 65536\r\n\r\n";
     let unfinished = [head.as_bytes(), &[b' '; 65_000]].concat();
@@ -85,12 +84,12 @@ fn connections_take_no_more_memory_than_half_of_what_passwords_leave() {
         .map(|_| {
             let mut stream = TcpStream::connect(server.address()).unwrap();
             stream.set_nonblocking(true).unwrap();
-            // What the kernel does not take at once would come later.
+            // The kernel may accept only a part. The rest is not sent.
             let _ = stream.write(&unfinished);
             stream
         })
         .collect();
-    // It waits until those before it were given up.
+    // It waits until the server closes the connections before it.
     assert_eq!(sign_in(&server, "ada@example.com", PASSWORD).status, 201);
     drop(stalled);
     let peak = memory(server.id(), "VmHWM");
@@ -98,7 +97,7 @@ fn connections_take_no_more_memory_than_half_of_what_passwords_leave() {
     assert!(server.terminate().success);
 }
 
-/// Allows a process no more address space than it has, and a little: neither a thread's stack nor a hash's memory.
+/// Limits the address space to what the process has and 1 MiB: too little for a thread's stack or for a hash.
 fn exhaust(server: &Server) -> Rlimit {
     let free = getrlimit(Resource::As);
     let enough = (memory(server.id(), "VmSize") + 1024) * 1024;
@@ -117,20 +116,20 @@ fn refusals(answer: &Answer) -> usize {
 }
 
 #[test]
-fn without_memory_or_threads_nothing_is_judged_and_all_heals_without_a_restart() {
+fn exhausted_memory_is_answered_with_503_and_recovers_without_a_restart() {
     let place = place(&[
         ("PATD__THROTTLE__PER_EMAIL_BURST", "3"),
         ("PATD__THROTTLE__PER_EMAIL_PER_MINUTE", "1"),
-        // More than the C library keeps in reserve.
+        // More than the C library keeps in free memory.
         ("PATD__PASSWORDS__MEMORY_KIB", "131072"),
         ("PATD__PASSWORDS__ITERATIONS", "1"),
     ]);
-    // A session without a password's work, so that no memory of a hash is there yet.
+    // A new server has not hashed a password yet, so it has no buffer for a hash. The session stays valid.
     let server = place.serve();
     let session = sign_in(&server, "ada@example.com", PASSWORD).data("token");
     assert!(server.terminate().success);
     let server = place.serve();
-    // It says where it listens before it has made its threads, and answers when they are there.
+    // The server logs its address before all its threads exist. It answers once they do.
     assert_eq!(server.connect().ask("GET", "/livez", None, None).unwrap().status, 200);
     let free = exhaust(&server);
 
@@ -144,16 +143,16 @@ fn without_memory_or_threads_nothing_is_judged_and_all_heals_without_a_restart()
         assert_eq!(answer.header("retry-after"), Some("1"));
         assert_eq!(sign_in(&server, "nobody@example.com", "wrong").status, 503);
         assert_eq!(ask("PUT", "/api/v1/user/password", Some(&change)).status, 503);
-        // What runs on other threads goes on, since none of them is made now.
+        // Other requests still work, because their threads already exist.
         assert_eq!(ask("GET", TOKENS, None).status, 200);
         assert_eq!(ask("GET", "/api/v1/user/sessions", None).status, 200);
     }
     assert_eq!(refusals(&ask("GET", "/api/v1/user/audit", None)), 0, "no password was wrong");
 
     limit(&server, free);
-    assert_eq!(sign_in(&server, "ada@example.com", PASSWORD).status, 201, "and no place was lost");
+    assert_eq!(sign_in(&server, "ada@example.com", PASSWORD).status, 201, "no slot was lost");
     let guesses = [0; 4].map(|_| sign_in(&server, "ada@example.com", "wrong").status);
-    assert_eq!(guesses, [401, 401, 401, 429], "and nothing counted");
+    assert_eq!(guesses, [401, 401, 401, 429], "the 503 answers did not count as attempts");
     assert_eq!(ask("PUT", "/api/v1/user/password", Some(&change)).status, 200);
     let ended = server.terminate();
     assert!(ended.success && !ended.stderr.contains("panicked"), "{ended:?}");

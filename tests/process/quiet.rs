@@ -15,7 +15,7 @@ fn lines(stderr: &str) -> Vec<Line> {
 }
 
 #[test]
-fn a_start_with_the_settings_as_they_are_logs_no_warning() {
+fn a_start_with_the_default_settings_logs_no_warning() {
     let place = Place::bare();
     let server = place.serve();
     assert_eq!(server.connect().ask("GET", "/readyz", None, None).unwrap().status, 200);
@@ -27,7 +27,7 @@ fn a_start_with_the_settings_as_they_are_logs_no_warning() {
 }
 
 #[test]
-fn probes_have_a_line_when_their_answer_changes() {
+fn a_probe_is_logged_only_when_its_answer_changes() {
     let place = Place::new(&[]);
     let server = place.serve();
     let mut connection = server.connect();
@@ -38,12 +38,12 @@ fn probes_have_a_line_when_their_answer_changes() {
     }
     let ended = server.terminate();
     let probes = lines(&ended.stderr).into_iter().filter(|line| line["message"] == "request").count();
-    // One each, and perhaps one more after a minute.
+    // One line for each probe. A slow run may need one more each minute.
     assert!((3..=12).contains(&probes), "{probes} lines");
 }
 
 #[test]
-fn a_line_says_from_where_and_for_whom_there_are_too_many_attempts() {
+fn too_many_attempts_are_logged_with_the_client_and_the_account() {
     let place = Place::new(&[
         ("PATD__THROTTLE__PER_EMAIL_BURST", "2"),
         ("PATD__THROTTLE__PER_EMAIL_PER_MINUTE", "1"),
@@ -76,7 +76,7 @@ fn a_line_says_from_where_and_for_whom_there_are_too_many_attempts() {
     let sign_in = refused.iter().find(|line| line["route"] == LOGIN).unwrap();
     assert_eq!((&*sign_in["client"], &*sign_in["account"]), ("198.51.100.7", "a***@example.com"));
     let use_of_token = refused.iter().find(|line| line["route"] == "/api/user").unwrap();
-    let told = (&*use_of_token["client"], &*use_of_token["principal"]);
-    assert_eq!(told, ("127.0.0.1", &*format!("personal_access_token:{id}")));
+    let logged = (&*use_of_token["client"], &*use_of_token["principal"]);
+    assert_eq!(logged, ("127.0.0.1", &*format!("personal_access_token:{id}")));
     assert!(!ended.stderr.contains("ada@example.com"), "{}", ended.stderr);
 }

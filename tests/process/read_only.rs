@@ -14,7 +14,7 @@ impl Unprivileged {
         let mut place = Place::new(&[]);
         if is_root() {
             const NOBODY: u32 = 65_534;
-            // Others may not be able to enter the directory of the build.
+            // The other user may have no access to the build directory.
             fs::copy(env!("CARGO_BIN_EXE_patd"), place.path("patd")).unwrap();
             std::os::unix::fs::chown(place.directory(), Some(NOBODY), Some(NOBODY)).unwrap();
             place.run_as(NOBODY, "./patd");
@@ -26,7 +26,7 @@ impl Unprivileged {
         made
     }
 
-    /// Leaves a log, as a server does that is killed.
+    /// Leaves a log, as a killed server does.
     fn leave_log(&self) {
         let server = self.place.serve();
         server.connect().ask("GET", "/readyz", None, None).unwrap();
@@ -104,7 +104,7 @@ fn an_unreadable_directory_is_not_taken_for_a_deleted_file() {
 }
 
 #[test]
-fn a_process_without_file_descriptors_says_so() {
+fn a_process_without_file_descriptors_names_the_cause() {
     let user = Unprivileged::new();
     let binary = if is_root() { user.place.path("patd") } else { env!("CARGO_BIN_EXE_patd").into() };
     let mut refusals = 0;
@@ -114,7 +114,7 @@ fn a_process_without_file_descriptors_says_so() {
         shell.args(["-c", &script]).arg(&binary).current_dir(user.place.directory());
         let ended = shell.output().unwrap();
         let stderr = String::from_utf8(ended.stderr).unwrap();
-        // With fewer still, the runtime cannot begin.
+        // With fewer, the runtime cannot start.
         if !ended.status.success() && stderr.contains("cannot be opened") {
             refusals += 1;
             assert!(stderr.contains("no file descriptor left"), "{limit}: {stderr}");

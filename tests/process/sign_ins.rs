@@ -15,8 +15,8 @@ const PASSWORD: &str = "a password of many words";
 fn with_user(settings: &[(&'static str, &'static str)]) -> Place {
     let place = Place::new(settings);
     let command = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin"];
-    let made = place.run(&command, PASSWORD);
-    assert!(made.success, "{made:?}");
+    let created = place.run(&command, PASSWORD);
+    assert!(created.success, "{created:?}");
     place
 }
 
@@ -26,10 +26,10 @@ fn sign_in(server: &Server, email: &str, password: &str) -> u16 {
 }
 
 #[test]
-fn a_restart_forgives_no_failed_sign_in_however_the_process_ended() {
+fn failed_sign_ins_count_after_a_restart_or_a_crash() {
     let place = with_user(&[
         ("PATD__THROTTLE__PER_EMAIL_BURST", "3"),
-        // One a minute: what the test takes gives back none.
+        // One per minute, so that the duration of the test does not allow another.
         ("PATD__THROTTLE__PER_EMAIL_PER_MINUTE", "1"),
     ]);
     let server = place.serve();
@@ -41,7 +41,7 @@ fn a_restart_forgives_no_failed_sign_in_however_the_process_ended() {
     assert_eq!(sign_in(&server, "ada@example.com", PASSWORD), 429, "after an orderly stop");
     let others = [0; 4].map(|_| sign_in(&server, "nobody@example.com", "wrong"));
     assert_eq!(others, [401, 401, 401, 429]);
-    // What a crash forgets is two seconds.
+    // A crash loses at most the last two seconds.
     thread::sleep(Duration::from_secs(4));
     server.handle().kill();
     drop(server);
@@ -52,9 +52,9 @@ fn a_restart_forgives_no_failed_sign_in_however_the_process_ended() {
     assert!(server.terminate().success);
 }
 
-/// Sixteen MiB rather than the eight KiB of the settings: the memory of the process tells which of them was used.
+/// Uses 16 MiB instead of the 8 KiB in the settings, so that the memory of the process shows which was used.
 #[test]
-fn an_unknown_account_takes_what_known_ones_take_after_the_parameters_changed() {
+fn unknown_accounts_use_the_parameters_of_known_ones_after_a_change() {
     let mut place = with_user(&[("PATD__PASSWORDS__MEMORY_KIB", "16384")]);
     place.set("PATD__PASSWORDS__MEMORY_KIB", "8");
     let server = place.serve();
@@ -62,7 +62,7 @@ fn an_unknown_account_takes_what_known_ones_take_after_the_parameters_changed() 
     assert_eq!(sign_in(&server, "nobody@example.com", "wrong"), 401);
     let after = memory(server.id(), "VmRSS");
     assert!(after > before + 15 * 1024, "{before} KiB, and then {after} KiB");
-    // The only hash is renewed, and so is what unknown accounts take.
+    // The only hash is renewed, and so are the dummy parameters.
     assert_eq!(sign_in(&server, "ada@example.com", PASSWORD), 201);
     assert!(server.terminate().success);
     let server = place.serve();

@@ -11,7 +11,7 @@ const V6: &str = include_str!("../../src/store/sqlite/migrations/v6.sql");
 const VERSION: i64 = 7;
 
 const TOKENS: u32 = 8_000;
-/// The most that the log grows between two of the moments at which the server is killed.
+/// How much the log grows between two rounds. In each round, the server is killed when the log has a certain size.
 const STRIDE: u64 = 48 << 10;
 
 /// The rows of version 6.
@@ -36,7 +36,7 @@ fn kept(database: &Database) -> Vec<Vec<String>> {
     KEPT.iter().map(|sql| rows(database, sql)).collect()
 }
 
-/// Seven users with tokens in every state, of which the newest were deleted.
+/// Creates a database with seven users and tokens in every state. The newest tokens were deleted.
 fn older(place: &Place) -> Vec<Vec<String>> {
     let database = Database::open(place.path("older.db")).unwrap();
     database.execute_batch(V6).unwrap();
@@ -70,7 +70,7 @@ fn older(place: &Place) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn an_older_database_survives_every_start_that_is_killed() {
+fn an_older_database_survives_a_kill_at_any_point_of_its_upgrade() {
     let place = Place::new(&[]);
     let before = older(&place);
     let log = place.path("patd.db-wal");
@@ -85,7 +85,7 @@ fn an_older_database_survives_every_start_that_is_killed() {
             place.kill_when(&["serve"], "listening on", || fs::metadata(&log).is_ok_and(|log| log.len() > at));
         killed += u32::from(reached);
 
-        // The next start may be killed as well, once it listens: by then the step is on disk.
+        // Dropping kills this server, too. The migration is on disk once it listens.
         drop(place.serve());
         let database = Database::open(place.path("patd.db")).unwrap();
         assert_eq!(
@@ -102,5 +102,5 @@ fn an_older_database_survives_every_start_that_is_killed() {
             break;
         }
     }
-    assert!(killed >= 3, "it was killed {killed} times before the end");
+    assert!(killed >= 3, "the server was killed only {killed} times before the migration was done");
 }

@@ -1,4 +1,4 @@
-//! A wrong system clock under the real program: it issues nothing, says why, and goes on once the clock is right.
+//! The real program with a wrong system clock: it issues nothing, gives the reason, and works again once the clock is right.
 
 use std::{
     fs, thread,
@@ -17,11 +17,11 @@ const PASSWORD: &str = "a password of many words";
 const YEAR: i64 = 365 * 24 * 60 * 60;
 const CREATE: [&str; 6] = ["token", "create", "--user", "a@example.com", "--name", "CI"];
 
-/// A place whose system clock can be set wrong, with a user and a token without expiry.
+/// A directory with a user and a token without expiry. The system clock can be set wrong.
 struct Clock {
     place: Place,
     token: String,
-    /// Holds the library for as long as this lives.
+    /// Keeps the compiled library while the test runs.
     _library: TempDir,
 }
 
@@ -32,20 +32,20 @@ impl Clock {
         let file = place.path("clock");
         place.set("FAULTS_CLOCK", file.to_str().unwrap());
         let arguments = ["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"];
-        let made = place.run(&arguments, PASSWORD);
-        assert!(made.success, "{made:?}");
+        let created = place.run(&arguments, PASSWORD);
+        assert!(created.success, "{created:?}");
         let token = place.run(&CREATE, "").stdout.trim().to_owned();
         Self { place, token, _library: library }
     }
 
-    /// The system clock is wrong by so many seconds from now on.
+    /// Makes the system clock wrong by this many seconds.
     fn set(&self, seconds: i64) {
         fs::write(self.place.path("number"), seconds.to_string()).unwrap();
         fs::rename(self.place.path("number"), self.place.path("clock")).unwrap();
     }
 }
 
-/// Signs in and makes a token that ends in a day.
+/// Signs in and creates a token that expires in a day.
 fn issue(server: &Server) -> Result<Value, (u16, String)> {
     let login = json!({"email": "a@example.com", "password": PASSWORD});
     let signed_in = server.connect().ask("POST", LOGIN, None, Some(&login)).unwrap();
@@ -53,21 +53,21 @@ fn issue(server: &Server) -> Result<Value, (u16, String)> {
         return Err((signed_in.status, signed_in.body["code"].as_str().unwrap().to_owned()));
     }
     let body = json!({ "name": "t", "expires_in_days": 1 });
-    let made = server.connect().ask("POST", TOKENS, Some(&signed_in.data("token")), Some(&body)).unwrap();
-    assert_eq!(made.status, 201, "{made:?}");
-    Ok(made.body["data"].clone())
+    let created = server.connect().ask("POST", TOKENS, Some(&signed_in.data("token")), Some(&body)).unwrap();
+    assert_eq!(created.status, 201, "{created:?}");
+    Ok(created.body["data"].clone())
 }
 
 fn status(server: &Server, target: &str, bearer: Option<&str>) -> u16 {
     server.connect().ask("GET", target, bearer, None).unwrap().status
 }
 
-/// Asks until the server is ready, which it must be within some seconds.
+/// Polls until the server is ready. Fails after 20 seconds.
 #[track_caller]
 fn expect_ready(server: &Server) {
     let start = Instant::now();
     while status(server, "/readyz", None) != 200 {
-        assert!(start.elapsed() < Duration::from_secs(20), "it was never ready");
+        assert!(start.elapsed() < Duration::from_secs(20), "the server did not become ready");
         thread::sleep(Duration::from_millis(50));
     }
 }
@@ -79,7 +79,7 @@ fn expect_unreliable(server: &Server) {
     assert_eq!(issue(server), Err((503, "clock_unreliable".to_owned())));
 }
 
-/// How many lines of the log say that the clock has become unreliable, and that it is reliable again.
+/// The number of log lines about a clock that became unreliable, and about one that became reliable again.
 fn changes(ended: &Ended) -> (usize, usize) {
     let count = |text: &str| ended.stderr.lines().filter(|line| line.contains(text)).count();
     assert!(!ended.stderr.contains("panic"), "{}", ended.stderr);
@@ -87,14 +87,14 @@ fn changes(ended: &Ended) -> (usize, usize) {
 }
 
 #[test]
-fn a_start_fourteen_years_ahead_issues_nothing_until_the_clock_is_right() {
+fn a_start_with_a_clock_far_ahead_issues_nothing_until_it_is_right() {
     let clock = Clock::new();
     clock.set(14 * YEAR);
     let refused = clock.place.run(&CREATE, "");
     assert!(!refused.success && refused.stderr.contains("the clock is unreliable"), "without a server: {refused:?}");
     let server = clock.place.serve();
     expect_unreliable(&server);
-    assert_eq!(status(&server, "/api/user", Some(&clock.token)), 200, "checks go on");
+    assert_eq!(status(&server, "/api/user", Some(&clock.token)), 200, "checks still work");
     let refused = clock.place.run(&CREATE, "");
     assert!(!refused.success && refused.stderr.contains("nothing was changed"), "through the server: {refused:?}");
     let revoked = clock.place.run(&["token", "revoke", "--user", "a@example.com", "--all"], "");
@@ -104,9 +104,9 @@ fn a_start_fourteen_years_ahead_issues_nothing_until_the_clock_is_right() {
     clock.set(5);
     expect_ready(&server);
     let tomorrow = patd_time(SystemTime::now() + Duration::from_secs(24 * 60 * 60 + 60));
-    let made = issue(&server).unwrap();
-    assert!(made["expires_at"].as_str().unwrap() < &*tomorrow, "{made}");
-    // The housekeeping looks a moment later.
+    let created = issue(&server).unwrap();
+    assert!(created["expires_at"].as_str().unwrap() < &*tomorrow, "{created}");
+    // The housekeeping checks the clock a moment later.
     thread::sleep(Duration::from_secs(1));
     let ended = server.terminate();
     assert_eq!(changes(&ended), (1, 1), "{}", ended.stderr);
@@ -114,7 +114,7 @@ fn a_start_fourteen_years_ahead_issues_nothing_until_the_clock_is_right() {
 
     let server = clock.place.serve();
     expect_ready(&server);
-    assert_eq!(changes(&server.terminate()), (0, 0), "what was written meanwhile has no wrong time");
+    assert_eq!(changes(&server.terminate()), (0, 0), "nothing was stored with a wrong time");
 }
 
 /// A time as the server writes it.
@@ -133,13 +133,13 @@ fn a_clock_before_1970_is_unreliable_and_nothing_panics() {
     assert!(listed.success && !listed.stderr.contains("panic"), "{listed:?}");
     let server = clock.place.serve();
     expect_unreliable(&server);
-    assert_eq!(status(&server, "/api/user", Some(&clock.token)), 200, "checks go on");
+    assert_eq!(status(&server, "/api/user", Some(&clock.token)), 200, "checks still work");
     clock.set(0);
     expect_ready(&server);
     assert!(issue(&server).is_ok());
-    // The housekeeping looks a moment later.
+    // The housekeeping checks the clock a moment later.
     thread::sleep(Duration::from_secs(1));
-    // Back again, for longer than the threads that serve requests take to ask for the date.
+    // Wrong again, until the threads that serve requests have read the clock.
     clock.set(before_1970);
     thread::sleep(Duration::from_secs(2));
     expect_unreliable(&server);
@@ -151,7 +151,7 @@ fn a_clock_before_1970_is_unreliable_and_nothing_panics() {
 }
 
 #[test]
-fn a_new_database_is_not_served_by_a_clock_from_before_the_program_and_then_heals() {
+fn a_new_database_is_unready_while_the_clock_is_before_the_release() {
     let mut place = Place::new(&[]);
     let _library = place.inject_faults();
     let file = place.path("clock");
@@ -165,7 +165,7 @@ fn a_new_database_is_not_served_by_a_clock_from_before_the_program_and_then_heal
 }
 
 #[test]
-fn a_start_with_trust_clock_believes_the_clock_from_then_on() {
+fn trust_clock_accepts_the_system_clock_permanently() {
     let clock = Clock::new();
     clock.set(14 * YEAR);
     let server = clock.place.serve_with(&["--trust-clock"]);
@@ -176,7 +176,7 @@ fn a_start_with_trust_clock_believes_the_clock_from_then_on() {
     let server = clock.place.serve();
     expect_ready(&server);
     assert_eq!(changes(&server.terminate()), (0, 0));
-    // The way back: now the database knows a time that is too late.
+    // Now the database holds a time in the future, so the correct clock is unreliable.
     clock.set(0);
     let server = clock.place.serve();
     expect_unreliable(&server);

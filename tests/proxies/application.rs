@@ -19,7 +19,7 @@ pub struct Received {
 }
 
 impl Received {
-    /// The values of all headers that some application takes for `name`: any case, and any punctuation for the dashes.
+    /// The values of all headers that an application could read as `name`: any case, and any punctuation for the dashes.
     pub fn all(&self, name: &str) -> Vec<&str> {
         let folded =
             |name: &str| name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-").to_ascii_lowercase();
@@ -28,7 +28,7 @@ impl Received {
     }
 }
 
-/// Listens until the test's process ends.
+/// An application that listens until the test process ends.
 pub struct Application {
     pub address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
@@ -36,10 +36,10 @@ pub struct Application {
 
 impl Application {
     pub fn start() -> Self {
-        Self::answering(told)
+        Self::answering(echo)
     }
 
-    /// One that answers in its own way.
+    /// An application that answers with this function.
     pub fn answering(answer: fn(&Received) -> Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let application = Self { address: listener.local_addr().unwrap(), received: Arc::default() };
@@ -53,13 +53,13 @@ impl Application {
         application
     }
 
-    /// What arrived since the last time.
+    /// The requests that arrived since the last call.
     pub fn take(&self) -> Vec<Received> {
         std::mem::take(&mut *self.received.lock().unwrap())
     }
 }
 
-/// Answers each request of a connection; grants any protocol that is asked for, and then sends back what it gets.
+/// Answers each request of a connection. Accepts any protocol upgrade, and then echoes what it receives.
 fn answer_all(mut stream: TcpStream, received: &Mutex<Vec<Received>>, answer: fn(&Received) -> Vec<u8>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while let Some(request) = read_request(&mut reader) {
@@ -83,16 +83,16 @@ fn answer_all(mut stream: TcpStream, received: &Mutex<Vec<Received>>, answer: fn
     }
 }
 
-/// What arrived, as JSON.
-fn told(request: &Received) -> Vec<u8> {
+/// The request as JSON.
+fn echo(request: &Received) -> Vec<u8> {
     let headers: Vec<_> = request.headers.iter().map(|(name, value)| [name, value]).collect();
-    let told = json!({
+    let body = json!({
         "method": request.method, "path": request.target, "headers": headers, "body_length": request.body.len(),
     });
-    // An answer to HEAD has a head alone.
-    let told = if request.method == "HEAD" { String::new() } else { told.to_string() };
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", told.len());
-    (head + &told).into_bytes()
+    // An answer to HEAD has no body.
+    let body = if request.method == "HEAD" { String::new() } else { body.to_string() };
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+    (head + &body).into_bytes()
 }
 
 fn read_request(reader: &mut impl BufRead) -> Option<Received> {
@@ -124,7 +124,7 @@ pub fn read_headers(reader: &mut impl BufRead) -> Option<Vec<(String, String)>> 
     }
 }
 
-/// A body as its headers announce it, `otherwise` where they announce none.
+/// The body that the headers announce, or `otherwise` if they announce none.
 pub fn read_body(reader: &mut impl BufRead, headers: &[(String, String)], otherwise: Vec<u8>) -> Option<Vec<u8>> {
     let value =
         |name: &str| headers.iter().find(|(present, _)| present.eq_ignore_ascii_case(name)).map(|(_, value)| value);

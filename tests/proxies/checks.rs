@@ -27,9 +27,9 @@ pub const IDENTITY: [&str; 10] = [
 ];
 
 /// The names of headers between proxies.
-const WORDS: [&str; 4] = ["X-Original-URI", "X-Original-Method", "X-Forwarded-Uri", "X-Forwarded-Method"];
+const PROXY_HEADERS: [&str; 4] = ["X-Original-URI", "X-Original-Method", "X-Forwarded-Uri", "X-Forwarded-Method"];
 
-pub fn abilities_decide(kind: Kind) {
+pub fn abilities_are_required(kind: Kind) {
     let world = World::start(kind);
     let (reader, writer) = (world.patd.token(&["calls:read"]), world.patd.token(&["calls:write", "x:*"]));
     let none = world.patd.token(&[]);
@@ -44,7 +44,7 @@ pub fn abilities_decide(kind: Kind) {
     let (_, received) = world.ask(&Request::get("/me").bearer(&none.text));
     assert_identity(&world, &received.unwrap(), &none, "");
     let (_, received) = world.ask(&Request::get("/health"));
-    assert_nobody(&received.unwrap());
+    assert_no_identity(&received.unwrap());
 
     for (request, status) in [
         (Request::get("/calls/2"), 401),
@@ -62,7 +62,7 @@ pub fn abilities_decide(kind: Kind) {
         assert_eq!(answer.status, status, "{request:?}: {answer:?}");
         let challenge = answer.header("WWW-Authenticate").unwrap_or_default();
         assert!(status != 401 || challenge.starts_with(r#"Bearer realm="patd""#), "{request:?}: {answer:?}");
-        // Caddy and Traefik hand on a refusal as it is, and that names the client's own token.
+        // Caddy and Traefik forward patd's refusal unchanged. It names the client's own token.
         let own =
             [("Remote-User", world.patd.user_id()), ("X-Auth-Token-Id", &none.id), ("X-Auth-Token-Id", &reader.id)];
         let is_own = |name: &str, value: &str| status == 403 && own.contains(&(name, value));
@@ -82,7 +82,7 @@ pub fn abilities_decide(kind: Kind) {
     let again = Request::get("/calls/4").bearer(&reader.text);
     assert_eq!(world.send(&again).status, 200);
     world.patd.revoke(&reader);
-    assert_eq!(world.send(&again).status, 401, "revoked a moment ago");
+    assert_eq!(world.send(&again).status, 401, "the token was revoked");
 
     for (path, status) in [("/calls/1", "200"), ("/calls/2", "401"), ("/calls/3", "403"), ("/health", "200")] {
         world.await_log(&[path, status]);
@@ -92,16 +92,16 @@ pub fn abilities_decide(kind: Kind) {
     assert!(!log.contains("s3cret") && !log.contains(secret(&reader)), "{log}");
 }
 
-/// An environment token stands for no person, and forged headers cannot change that.
-pub fn environments_are_no_persons(kind: Kind) {
+/// An environment token has no user, and forged headers cannot add one.
+pub fn environment_tokens_have_no_user(kind: Kind) {
     let world = World::start(kind);
     let server = &world.patd.server;
     let session = server.sign_in(EMAIL, PASSWORD).1.unwrap();
     let environment = server.read("/api/v1/user", &session)["current_environment_id"].as_str().unwrap().to_owned();
     let form = json!({"name": "CI", "abilities": ["calls:read"]});
-    let (status, made) = server.post(&format!("/api/v1/environments/{environment}/tokens"), &session, &form);
-    assert_eq!(status, 201, "{made}");
-    let (token, id) = (made["data"]["token"].as_str().unwrap(), made["data"]["id"].as_str().unwrap());
+    let (status, created) = server.post(&format!("/api/v1/environments/{environment}/tokens"), &session, &form);
+    assert_eq!(status, 201, "{created}");
+    let (token, id) = (created["data"]["token"].as_str().unwrap(), created["data"]["id"].as_str().unwrap());
     let forged = IDENTITY.map(|name| (name, "forged"));
     for headers in [&[][..], &forged] {
         let (answer, received) = world.ask(&Request::get("/calls/1").bearer(token).headers(headers));
@@ -120,16 +120,16 @@ pub fn environments_are_no_persons(kind: Kind) {
 }
 
 /// The proxy itself removes what a client forges, whatever patd answers.
-pub fn forgeries_are_removed(kind: Kind) {
+pub fn forged_headers_are_removed(kind: Kind) {
     let world = World::start(kind);
     let forged = IDENTITY.map(|name| (name, "forged"));
     for target in ["/public/1", "/health"] {
         let (answer, received) = world.ask(&Request::get(target).headers(&forged));
-        assert_nobody(&received.unwrap_or_else(|| panic!("{answer:?}")));
+        assert_no_identity(&received.unwrap_or_else(|| panic!("{answer:?}")));
     }
 }
 
-pub fn forgeries_get_nowhere(kind: Kind) {
+pub fn forged_headers_have_no_effect(kind: Kind) {
     let world = World::start(kind);
     let reader = world.patd.token(&["calls:read"]);
     let mut forged: Vec<(String, &str)> = Vec::new();
@@ -138,34 +138,34 @@ pub fn forgeries_get_nowhere(kind: Kind) {
             forged.push((spelling, "forged"));
         }
     }
-    for name in WORDS {
+    for name in PROXY_HEADERS {
         for spelling in [name.to_owned(), name.replace('-', "_")] {
             forged.push((spelling, if name.ends_with("Method") { "GET" } else { "/public/x" }));
         }
     }
     let forged: Vec<(&str, &str)> = forged.iter().map(|(name, value)| (&**name, *value)).collect();
     let plain: Vec<_> = forged.iter().copied().filter(|(name, _)| !name.contains(['_', '.'])).collect();
-    let names = [&IDENTITY[..], &WORDS[..]].concat();
+    let names = [&IDENTITY[..], &PROXY_HEADERS[..]].concat();
     let names_and_credential = [&names[..], &["Authorization"]].concat();
 
     for headers in [&plain, &forged] {
         // Apache refuses every ambiguous path.
         let refused = kind == Kind::Apache && headers.len() == forged.len();
         for hop_by_hop in [&[][..], &IDENTITY, &names, &names_and_credential] {
-            let dressed = |request: Request| request.headers(headers).hop_by_hop(hop_by_hop);
-            let (answer, received) = world.ask(&dressed(Request::get("/calls/1").bearer(&reader.text)));
+            let with_forged = |request: Request| request.headers(headers).hop_by_hop(hop_by_hop);
+            let (answer, received) = world.ask(&with_forged(Request::get("/calls/1").bearer(&reader.text)));
             match received {
                 Some(received) => {
                     assert_identity(&world, &received, &reader, "calls:read");
-                    assert_no_words(&received);
+                    assert_no_proxy_headers(&received);
                 }
                 None => assert!(refused || !hop_by_hop.is_empty(), "{answer:?}"),
             }
-            let (answer, received) = world.ask(&dressed(Request::get("/public/1")));
+            let (answer, received) = world.ask(&with_forged(Request::get("/public/1")));
             match received {
                 Some(received) => {
-                    assert_nobody(&received);
-                    assert_no_words(&received);
+                    assert_no_identity(&received);
+                    assert_no_proxy_headers(&received);
                 }
                 None => assert!(refused || !hop_by_hop.is_empty(), "{answer:?}"),
             }
@@ -175,24 +175,24 @@ pub fn forgeries_get_nowhere(kind: Kind) {
                 Request::new("POST", "/calls").bearer(&reader.text).body(b"{}"),
                 Request::new("DELETE", "/public/1"),
             ] {
-                let (answer, received) = world.ask(&dressed(request));
+                let (answer, received) = world.ask(&with_forged(request));
                 assert!(received.is_none(), "{received:?}");
                 assert!([400, 401, 403].contains(&answer.status), "{answer:?}");
             }
         }
     }
 
-    // Which of two would be judged, and which would the application read?
+    // With two tokens, patd could check one and the application read the other.
     let second = world.patd.token(&["settings:write"]);
     let two = Request::get("/settings").bearer(&reader.text).bearer(&second.text);
     let (answer, received) = world.ask(&two);
     assert!(received.is_none() && answer.status >= 400, "{answer:?}");
 }
 
-pub fn addresses_count(kind: Kind) {
+pub fn allowed_addresses_apply(kind: Kind) {
     let world = World::start(kind);
-    let bound = |network: &str| world.patd.token_with(&["--ability", "calls:read", "--allow-ip", network]);
-    let (client, other) = (bound(&ELSEWHERE.to_string()), bound("192.0.2.0/24"));
+    let limited_to = |network: &str| world.patd.token_with(&["--ability", "calls:read", "--allow-ip", network]);
+    let (client, other) = (limited_to(&ELSEWHERE.to_string()), limited_to("192.0.2.0/24"));
     let forged: [&[(&str, &str)]; 3] =
         [&[], &[("X-Forwarded-For", "192.0.2.7")], &[("Forwarded", "for=192.0.2.7"), ("X-Real-IP", "192.0.2.7")]];
     for headers in forged {
@@ -206,17 +206,17 @@ pub fn addresses_count(kind: Kind) {
     }
 }
 
-pub fn spellings_lead_nowhere(kind: Kind) {
+pub fn path_spellings_do_not_bypass_the_policy(kind: Kind) {
     let world = World::start(kind);
     let (reader, writer) = (world.patd.token(&["calls:read"]), world.patd.token(&["settings:write"]));
-    // The locked door opens with the key, and other paths arrive as they were sent.
+    // The protected path is open to a token with the ability, and unusual paths arrive unchanged.
     assert!(world.ask(&Request::get("/settings/1").bearer(&writer.text)).1.is_some());
     for target in ["/calls/a%20b", "/calls/%C3%A9?next=/../settings//", "/calls/", "/public/..x/..."] {
         let (answer, received) = world.ask(&Request::get(target).bearer(&reader.text));
         assert_eq!(received.map(|received| received.target).as_deref(), Some(target), "{answer:?}");
     }
     for folder in ["/public", "/calls"] {
-        for way in [
+        for suffix in [
             "/../settings",
             "/./../settings",
             "/..//settings",
@@ -249,7 +249,7 @@ pub fn spellings_lead_nowhere(kind: Kind) {
             "/.. /settings",
             "/..%20/settings",
         ] {
-            try_door(&world, &format!("{folder}{way}"), &reader);
+            assert_no_bypass(&world, &format!("{folder}{suffix}"), &reader);
         }
     }
     for target in [
@@ -285,12 +285,12 @@ pub fn spellings_lead_nowhere(kind: Kind) {
         "/public/x http://application.example/settings",
         "application.example:80",
     ] {
-        try_door(&world, target, &reader);
+        assert_no_bypass(&world, target, &reader);
     }
 }
 
-/// Whatever of it reaches the application is a path that the policy allows, however the application reads it.
-fn try_door(world: &World, target: &str, reader: &Token) {
+/// If the request reaches the application, every reading of its path must be allowed by the policy.
+fn assert_no_bypass(world: &World, target: &str, reader: &Token) {
     for request in [Request::get(target), Request::get(target).bearer(&reader.text)] {
         let answer = world.send(&request);
         for received in world.application.take() {
@@ -301,7 +301,7 @@ fn try_door(world: &World, target: &str, reader: &Token) {
     }
 }
 
-pub fn outages_let_nobody_through(kind: Kind) {
+pub fn outages_refuse_all_requests(kind: Kind) {
     let world = World::start(kind);
     let reader = world.patd.token(&["calls:read"]);
     let request = Request::get("/calls/1").bearer(&reader.text);
@@ -318,7 +318,7 @@ pub fn outages_let_nobody_through(kind: Kind) {
     std::fs::rename(&away, &database).unwrap();
     let end = Instant::now() + DEADLINE;
     while world.send(&request).status != 200 {
-        assert!(Instant::now() < end, "still no yes with the store back");
+        assert!(Instant::now() < end, "still refused after the store came back");
     }
     world.application.take();
 
@@ -335,7 +335,7 @@ fn assert_outage(world: &World, request: &Request) {
     for _ in 0..5 {
         let (answer, received) = world.ask(request);
         assert!(received.is_none(), "{answer:?}");
-        // mod_oauth2 tells no outage from a refusal.
+        // mod_oauth2 answers an outage like a refusal.
         assert!(
             answer.status >= 500 || world.kind == Kind::Apache,
             "an outage must not look like a wrong token: {answer:?}"
@@ -348,7 +348,7 @@ pub fn secret(token: &Token) -> &str {
     token.text.rsplit('|').next().unwrap()
 }
 
-/// The application sees each of the true values, once, and nothing else under any spelling of the names.
+/// The application received each correct value once, and no other value under any spelling of the names.
 fn assert_identity(world: &World, received: &Received, token: &Token, abilities: &str) {
     for (name, value) in [
         ("Remote-User", world.patd.user_id()),
@@ -366,7 +366,7 @@ fn assert_identity(world: &World, received: &Received, token: &Token, abilities:
         // Introspection has no claim for these two.
         let unknown = world.kind == Kind::Apache && ["Remote-Name", "X-Auth-Token-Kind"].contains(&name);
         let expected: &[&str] = if unknown || value.is_empty() { &[] } else { &[value] };
-        // An empty header and none are the same to applications.
+        // Applications treat an empty header like a missing one.
         assert!(
             present == expected || (expected.is_empty() && present == [""]),
             "{name}: {present:?} in {received:#?}"
@@ -374,15 +374,15 @@ fn assert_identity(world: &World, received: &Received, token: &Token, abilities:
     }
 }
 
-fn assert_nobody(received: &Received) {
+fn assert_no_identity(received: &Received) {
     for name in IDENTITY {
         assert!(received.all(name).iter().all(|value| value.is_empty()), "{name} in {received:#?}");
     }
 }
 
-/// Nothing of what the client said in the name of a proxy; the proxy's own words are true ones.
-fn assert_no_words(received: &Received) {
-    for name in WORDS {
+/// The application received no proxy header from the client. The proxy's own headers may be there.
+fn assert_no_proxy_headers(received: &Received) {
+    for name in PROXY_HEADERS {
         assert!(received.all(name).iter().all(|value| value.is_empty()), "{name} in {received:#?}");
     }
 }

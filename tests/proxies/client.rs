@@ -10,14 +10,14 @@ use crate::{
     support::place::DEADLINE,
 };
 
-/// From where a client asks that is no proxy itself, as the one on 127.0.0.1 is by patd's settings.
+/// The address of a client that is not a trusted proxy. patd's settings trust 127.0.0.1.
 pub const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// The names under which the two applications are served.
+/// The host names of the two applications.
 pub const APPLICATION: &str = "application.example";
 pub const PACKAGES: &str = "packages.example";
 
-/// A request that is sent as it stands: nothing is folded, escaped or refused.
+/// A request that is sent as it is: nothing is normalized, escaped or refused.
 #[derive(Clone, Debug)]
 pub struct Request {
     line: String,
@@ -42,7 +42,7 @@ impl Request {
         Self::new("GET", target)
     }
 
-    /// To another host than the first.
+    /// Sends it to another host than the first.
     pub fn to(self, host: &str) -> Self {
         Self { host: host.to_owned(), ..self }
     }
@@ -60,7 +60,7 @@ impl Request {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
-    /// Has proxies that believe it drop those headers (RFC 9110, section 7.6.1).
+    /// Names headers that proxies remove if they follow the `Connection` header (RFC 9110, section 7.6.1).
     pub fn hop_by_hop(mut self, names: &[&str]) -> Self {
         self.connection = ["close"].iter().chain(names).copied().collect::<Vec<_>>().join(", ");
         self
@@ -82,12 +82,12 @@ impl Request {
         self
     }
 
-    /// Sends it on a connection of its own. A connection that is closed without an answer is no yes either.
+    /// Sends it on a new connection. If the connection closes without an answer, the status is 0.
     pub fn send(&self, to: SocketAddr) -> Answer {
         self.send_over(TcpStream::connect(to).unwrap())
     }
 
-    /// The same from [`ELSEWHERE`].
+    /// Sends it from [`ELSEWHERE`].
     pub fn send_from_elsewhere(&self, to: SocketAddr) -> Answer {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let stream = runtime.block_on(async {
@@ -99,7 +99,7 @@ impl Request {
         self.send_over(stream)
     }
 
-    /// Asks for another protocol, and sends `text` where that is granted: what comes back is the body of the answer.
+    /// Requests a protocol upgrade. If it is accepted, sends `text`; the reply is the body of the answer.
     pub fn upgrade(&self, to: SocketAddr, protocol: &str, text: &str) -> Answer {
         let upgrade = Self { connection: "Upgrade".to_owned(), ..self.clone() };
         let stream = TcpStream::connect(to).unwrap();
@@ -119,7 +119,7 @@ impl Request {
         let Self { line, host, head, connection, body } = self;
         let head = format!("{line}\r\nHost: {host}\r\n{head}Connection: {connection}\r\n\r\n");
         let bytes = [head.as_bytes(), body].concat();
-        // Who has refused a request need not read all of it.
+        // A server that refuses a request need not read all of it.
         let _ = stream.write_all(&bytes);
         read_answer(stream).unwrap_or_default()
     }

@@ -11,7 +11,7 @@ use crate::{
     world::{World, furthest},
 };
 
-pub fn hosts_and_prefixes_lead_to_their_application(kind: Kind) {
+pub fn hosts_and_prefixes_select_the_application(kind: Kind) {
     let world = World::start(kind);
     let token = world.patd.token(&["packages:read"]);
     let get = |target: &str| Request::get(target).bearer(&token.text);
@@ -20,7 +20,7 @@ pub fn hosts_and_prefixes_lead_to_their_application(kind: Kind) {
     assert_eq!(received.map(|received| received.target).as_deref(), Some("/left-pad?v=1"), "{answer:?}");
     let (answer, received) = world.ask_packages(&get("/packages/left-pad?v=1"));
     assert_eq!(received.map(|received| received.target).as_deref(), Some("/left-pad?v=1"), "{answer:?}");
-    // However the prefix is written, what is behind it is judged by its policy.
+    // The policy of the prefix applies in every spelling of it.
     let other = world.patd.token(&["calls:*", "settings:write"]);
     for target in ["/packages", "/packagesx/a", "/%70ackages/a", "/packages/../a", "/packages//a", "/a", "//packages/a"]
     {
@@ -29,7 +29,7 @@ pub fn hosts_and_prefixes_lead_to_their_application(kind: Kind) {
             assert!(received.is_none() && answer.status >= 300, "{target}: {answer:?} {received:?}");
         }
     }
-    // Each application is judged by its own policy.
+    // Each application has its own policy.
     assert_eq!(world.send(&get("/health").to(PACKAGES)).status, 200);
     assert_eq!(world.send(&Request::get("/health").to(PACKAGES)).status, 401);
     assert_eq!(world.send(&Request::get("/packages/health")).status, 401);
@@ -52,11 +52,11 @@ pub fn encoded_slashes_stay_within_their_segment(kind: Kind) {
     let token = world.patd.token(&["packages:read"]);
     let get = |target: &str| Request::get(target).bearer(&token.text);
     for target in ["/@angular%2fcommon", "/@angular%2Fcommon/-/common-1.0.0.tgz"] {
-        // Some write the digits in upper case.
+        // Some proxies rewrite the digits in upper case.
         let as_sent = |received: &Received| received.target.replace("%2F", "%2f") == target.replace("%2F", "%2f");
         let (answer, received) = world.ask_packages(&get(target).to(PACKAGES));
         assert!(received.as_ref().is_some_and(as_sent), "{target}: {received:?} {answer:?}");
-        // httpd knows encoded slashes for a whole host alone.
+        // httpd can allow encoded slashes only for a whole host.
         if kind != Kind::Apache {
             let (answer, received) = world.ask_packages(&get(&format!("/packages{target}")));
             assert!(received.as_ref().is_some_and(as_sent), "{target}: {received:?} {answer:?}");
@@ -86,20 +86,20 @@ pub fn encoded_slashes_stay_within_their_segment(kind: Kind) {
     }
 }
 
-/// Whatever of it reaches an application, it is not what the fragment hides.
-pub fn fragments_get_nowhere(kind: Kind) {
+/// A request with a fragment may reach the application only if the fragment is encoded as part of the path.
+pub fn fragments_never_reach_the_application(kind: Kind) {
     let world = World::start(kind);
     for target in ["/public/a#/../../settings/x", "/public/a#", "/public/a?x#/../settings", "/public/#", "#", "/#"] {
         let answer = world.send(&Request::get(target));
         for received in world.application.take() {
-            // Caddy takes it for a character of the path, and encodes it for both.
+            // Caddy treats `#` as part of the path. It sends the encoded path to patd and the application.
             let is_encoded = kind == Kind::Caddy && received.target.starts_with("/public/");
             assert!(is_encoded && !received.target.contains('#'), "{target}: {received:?} {answer:?}");
         }
     }
 }
 
-pub fn the_largest_token_passes(kind: Kind) {
+pub fn the_largest_token_is_accepted(kind: Kind) {
     let world = World::start(kind);
     let abilities: Vec<String> = (0..100).map(|at| format!("calls:{:x<91}:{at:02}", "")).collect();
     assert!(abilities.iter().all(|ability| ability.len() == 100));
@@ -111,7 +111,7 @@ pub fn the_largest_token_passes(kind: Kind) {
     assert_eq!(world.send(&Request::get("/settings").bearer(&token.text)).status, 403);
 }
 
-pub fn large_bodies_pass(kind: Kind) {
+pub fn large_bodies_are_forwarded(kind: Kind) {
     let world = World::start(kind);
     let token = world.patd.token(&["calls:write"]);
     let body = vec![b'x'; 3 * 1024 * 1024];
@@ -119,7 +119,7 @@ pub fn large_bodies_pass(kind: Kind) {
     assert!(received.is_some_and(|received| received.body == body), "{answer:?}");
 }
 
-pub fn sockets_are_opened_for_those_who_may(kind: Kind) {
+pub fn websockets_need_the_ability(kind: Kind) {
     let world = World::start(kind);
     let token = world.patd.token(&["calls:read"]);
     let socket = Request::get("/calls/live").header("Sec-WebSocket-Version", "13");
@@ -143,7 +143,7 @@ pub fn sockets_are_opened_for_those_who_may(kind: Kind) {
     }
 }
 
-pub fn applications_do_not_get_the_token(kind: Kind) {
+pub fn applications_do_not_receive_the_token(kind: Kind) {
     let world = World::start(kind);
     let token = world.patd.token(&["calls:read", "packages:read"]);
     for target in ["/calls/1", "/public/1"] {
@@ -158,7 +158,7 @@ pub fn applications_do_not_get_the_token(kind: Kind) {
     }
 }
 
-pub fn refusals_say_why_and_logs_whose(kind: Kind) {
+pub fn refusals_name_the_reason_and_logs_the_token(kind: Kind) {
     let world = World::start(kind);
     let token = world.patd.token(&["calls:read"]);
     let body = |answer: &Answer| -> Value {
@@ -166,28 +166,28 @@ pub fn refusals_say_why_and_logs_whose(kind: Kind) {
         serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"))
     };
     let unauthenticated = world.send(&Request::get("/calls/1"));
-    let told = body(&unauthenticated);
-    assert_eq!(told["code"], "unauthenticated");
-    assert!(told["message"].as_str().is_some_and(|message| message.starts_with("Unauthenticated.")), "{told}");
+    let refusal = body(&unauthenticated);
+    assert_eq!(refusal["code"], "unauthenticated");
+    assert!(refusal["message"].as_str().is_some_and(|message| message.starts_with("Unauthenticated.")), "{refusal}");
 
     let refused = world.send(&Request::new("POST", "/calls/traced").bearer(&token.text));
-    let told = body(&refused);
+    let refusal = body(&refused);
     let no_rule = world.send(&Request::get("/unknown").bearer(&token.text));
     if kind == Kind::Apache {
-        // It judges by itself.
-        assert_eq!((&told["code"], refused.status), (&json!("forbidden"), 403));
+        // httpd decides by itself.
+        assert_eq!((&refusal["code"], refused.status), (&json!("forbidden"), 403));
     } else {
         let expected = json!({
             "message": "Invalid ability provided.", "code": "missing_ability", "required": ["calls:write"],
         });
-        assert_eq!((told, refused.status), (expected, 403));
+        assert_eq!((refusal, refused.status), (expected, 403));
         let scope = r#"Bearer realm="patd", error="insufficient_scope", scope="calls:write""#;
         assert_eq!(refused.headers("WWW-Authenticate"), [scope]);
         assert_eq!(body(&no_rule)["code"], "no_rule");
         let user = world.patd.user_id();
         world.await_log(&["/calls/traced", "403", user, &token.id, "missing_ability", "calls:write"]);
         world.await_log(&["/unknown", "403", user, &token.id, "no_rule"]);
-        // And on patd's own side.
+        // patd logs the request, too.
         let line = world.patd.server.running.stderr_line("asked=POST path=/calls/traced");
         for part in ["policy=app", "client=", &format!("personal_access_token:{}", token.id), "calls:write"] {
             assert!(line.contains(part), "{part} in {line}");
@@ -210,7 +210,7 @@ pub fn refusals_say_why_and_logs_whose(kind: Kind) {
     }
 }
 
-/// An application that wants one header gets nothing forged under the names of the others.
+/// The application gets no forged header, even if the policy configures only one identity header.
 pub fn unwanted_headers_are_not_forged(kind: Kind) {
     let option = ("challenges = [", r#"identity_headers = ["X-Auth-Token-Id"]"#.to_owned() + "\nchallenges = [");
     let world = World::with(kind, Application::start(), &[option]);
@@ -227,8 +227,8 @@ pub fn unwanted_headers_are_not_forged(kind: Kind) {
     }
 }
 
-/// A key in a header of its own, where the policy takes one and the proxy hands it on.
-pub fn keys_are_taken_where_the_policy_says(kind: Kind) {
+/// A token in another header, if the policy allows it and the proxy forwards it.
+pub fn tokens_are_accepted_in_the_configured_header(kind: Kind) {
     let option = ("challenges = [", r#"credential_from = ["header:X-API-Key"]"#.to_owned() + "\nchallenges = [");
     let world = World::with(kind, Application::start(), &[option]);
     let token = world.patd.token(&["packages:read", "calls:read"]);

@@ -1,4 +1,4 @@
-//! Git and curl, which send a credential only when they are asked for Basic, with a repository behind the proxy.
+//! Git and curl with a repository behind the proxy. They send a credential only after a Basic challenge.
 
 use std::{
     fs,
@@ -14,23 +14,23 @@ use crate::{
     world::{World, program},
 };
 
-/// Where the repositories of this process are, one a world.
+/// The directory of this process's repositories, one for each world.
 fn repositories() -> PathBuf {
     std::env::temp_dir().join(format!("patd-git-{}", std::process::id()))
 }
 
-/// A repository that is gone with this.
+/// A repository that is deleted when this is dropped.
 struct Repository(PathBuf);
 
 impl Drop for Repository {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
-        // Succeeds for the last one.
+        // Succeeds only for the last repository.
         let _ = fs::remove_dir(repositories());
     }
 }
 
-/// Git's own server, asked by CGI (RFC 3875). Who pushes is who the proxy says.
+/// Git's own server, called by CGI (RFC 3875). The proxy's headers say which user pushes.
 fn git_server(request: &Received) -> Vec<u8> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let only = |name: &str| request.all(name).first().copied().unwrap_or_default().to_owned();
@@ -42,9 +42,9 @@ fn git_server(request: &Received) -> Vec<u8> {
     command.env("REMOTE_USER", only("Remote-User")).env("REMOTE_ADDR", "127.0.0.1");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let _ = child.stdin.take().unwrap().write_all(&request.body);
-    let said = child.wait_with_output().unwrap().stdout;
-    let end = said.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-    let (head, body) = (String::from_utf8_lossy(&said[..end]), &said[end + 4..]);
+    let output = child.wait_with_output().unwrap().stdout;
+    let end = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let (head, body) = (String::from_utf8_lossy(&output[..end]), &output[end + 4..]);
     let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK").to_owned();
     let fields: String = head
         .lines()
@@ -88,30 +88,30 @@ pub fn git_and_curl_are_asked_for_a_token(kind: Kind) {
     let remote = |arguments: &[&str]| {
         git().current_dir(&work).args(["-c", &resolved, "-c", "credential.helper="]).args(arguments).output().unwrap()
     };
-    let said = |ended: &Output| String::from_utf8_lossy(&ended.stderr).into_owned();
+    let messages = |ended: &Output| String::from_utf8_lossy(&ended.stderr).into_owned();
 
-    // More than git sends in one piece.
+    // More than git sends without chunks.
     run(&work, &["init", "--quiet", "--initial-branch=main"]);
     let noise: Vec<u8> = (0..2_000_000_u64).map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect();
     fs::write(work.join("noise"), noise).unwrap();
     run(&work, &["add", "."]);
     run(&work, &["commit", "--quiet", "--message", "first"]);
     let refused = remote(&["push", &url(&format!("git:{}", reader.text)), "main"]);
-    assert!(!refused.status.success() && said(&refused).contains("403"), "{}", said(&refused));
+    assert!(!refused.status.success() && messages(&refused).contains("403"), "{}", messages(&refused));
     let pushed = remote(&["push", &url(&format!("git:{}", writer.text)), "main"]);
-    assert!(pushed.status.success(), "{}", said(&pushed));
+    assert!(pushed.status.success(), "{}", messages(&pushed));
     for pair in [format!("git:{}", reader.text), format!("{}:x-oauth-basic", reader.text), format!("{}:", reader.text)]
     {
         let listed = remote(&["ls-remote", &url(&pair)]);
-        assert!(listed.status.success(), "{pair}: {}", said(&listed));
+        assert!(listed.status.success(), "{pair}: {}", messages(&listed));
         assert!(String::from_utf8_lossy(&listed.stdout).contains("refs/heads/main"));
     }
     let cloned = remote(&["clone", "--quiet", &url(&format!("git:{}", reader.text)), "copy"]);
-    assert!(cloned.status.success(), "{}", said(&cloned));
+    assert!(cloned.status.success(), "{}", messages(&cloned));
     assert!(fs::read(work.join("copy/noise")).unwrap() == fs::read(work.join("noise")).unwrap());
     world.patd.revoke(&reader);
     let ended = remote(&["ls-remote", &url(&format!("git:{}", reader.text))]);
-    assert!(!ended.status.success() && said(&ended).contains("Authentication failed"), "{}", said(&ended));
+    assert!(!ended.status.success() && messages(&ended).contains("Authentication failed"), "{}", messages(&ended));
 
     let curl = |host: &str, path: &str| {
         let mut command = Command::new(program("curl"));
@@ -121,5 +121,5 @@ pub fn git_and_curl_are_asked_for_a_token(kind: Kind) {
         String::from_utf8(ended.stdout).unwrap()
     };
     assert_eq!(curl(PACKAGES, &format!("/{name}/HEAD")), "200");
-    assert_eq!(curl("application.example", "/me"), "401", "who is asked for Bearer alone sends nothing");
+    assert_eq!(curl("application.example", "/me"), "401", "curl sends no credential after a Bearer challenge");
 }

@@ -13,9 +13,9 @@ fn ask(patd: &Patd, introspector: &Token, presented: &Token, scopes: &[&str]) ->
     let mut command = Command::new(python());
     command.args([script, &url, &presented.text]).args(scopes).env("INTROSPECTOR", &introspector.text);
     let ended = command.output().unwrap();
-    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    assert!(ended.status.success(), "{}", said(&ended.stderr));
-    said(&ended.stdout)
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    text(&ended.stdout)
 }
 
 #[test]

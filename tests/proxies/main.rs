@@ -1,4 +1,4 @@
-//! Real proxies with their files from `deploy/`, between a client and an application that records what it receives. `tests/run`
+//! Real proxies with their files from `deploy/`, between a client and an application that records its requests. `tests/run`
 //! installs the programs.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
@@ -22,38 +22,38 @@ macro_rules! each_check {
             use super::*;
 
             #[test]
-            fn abilities_decide_and_the_application_knows_who_it_is() {
-                checks::abilities_decide($kind);
+            fn requests_need_the_ability_and_the_application_gets_the_identity() {
+                checks::abilities_are_required($kind);
             }
 
             #[test]
-            fn nothing_that_a_client_forges_gets_it_anywhere() {
-                checks::forgeries_get_nowhere($kind);
+            fn forged_headers_grant_no_access_and_no_identity() {
+                checks::forged_headers_have_no_effect($kind);
             }
 
             #[test]
-            fn a_token_of_an_environment_stands_for_no_person() {
-                checks::environments_are_no_persons($kind);
+            fn an_environment_token_has_no_user_identity() {
+                checks::environment_tokens_have_no_user($kind);
             }
 
             #[test]
-            fn a_token_that_is_bound_to_addresses_passes_from_there_alone() {
-                checks::addresses_count($kind);
+            fn a_token_with_allowed_addresses_is_accepted_only_from_those() {
+                checks::allowed_addresses_apply($kind);
             }
 
             #[test]
-            fn no_spelling_of_a_path_leads_further_than_the_plain_one() {
-                checks::spellings_lead_nowhere($kind);
+            fn no_spelling_of_a_path_bypasses_the_policy() {
+                checks::path_spellings_do_not_bypass_the_policy($kind);
             }
 
             #[test]
-            fn an_outage_lets_nobody_through() {
-                checks::outages_let_nobody_through($kind);
+            fn no_request_passes_during_an_outage() {
+                checks::outages_refuse_all_requests($kind);
             }
 
             #[test]
-            fn hosts_and_prefixes_lead_to_their_application() {
-                everyday::hosts_and_prefixes_lead_to_their_application($kind);
+            fn hosts_and_prefixes_select_the_application() {
+                everyday::hosts_and_prefixes_select_the_application($kind);
             }
 
             #[test]
@@ -62,33 +62,33 @@ macro_rules! each_check {
             }
 
             #[test]
-            fn a_raw_fragment_gets_nowhere() {
-                everyday::fragments_get_nowhere($kind);
+            fn a_fragment_never_reaches_the_application() {
+                everyday::fragments_never_reach_the_application($kind);
             }
 
             #[test]
-            fn the_largest_token_passes() {
-                everyday::the_largest_token_passes($kind);
+            fn a_token_with_the_largest_abilities_is_accepted() {
+                everyday::the_largest_token_is_accepted($kind);
             }
 
             #[test]
-            fn a_large_body_passes() {
-                everyday::large_bodies_pass($kind);
+            fn a_large_body_is_forwarded() {
+                everyday::large_bodies_are_forwarded($kind);
             }
 
             #[test]
-            fn a_socket_is_opened_for_who_may_and_no_other_protocol() {
-                everyday::sockets_are_opened_for_those_who_may($kind);
+            fn websockets_need_the_ability_and_other_protocols_are_refused() {
+                everyday::websockets_need_the_ability($kind);
             }
 
             #[test]
-            fn the_application_does_not_get_the_token() {
-                everyday::applications_do_not_get_the_token($kind);
+            fn the_application_does_not_receive_the_token() {
+                everyday::applications_do_not_receive_the_token($kind);
             }
 
             #[test]
-            fn a_refusal_says_why_and_the_log_whose() {
-                everyday::refusals_say_why_and_logs_whose($kind);
+            fn a_refusal_names_its_reason_and_the_log_names_the_token() {
+                everyday::refusals_name_the_reason_and_logs_the_token($kind);
             }
         }
     };
@@ -125,11 +125,11 @@ each_check_of_policies!(traefik_policies, Kind::Traefik);
 each_check_of_policies!(envoy_policies, Kind::Envoy);
 
 #[test]
-fn caddy_hands_on_a_key_in_a_header_of_its_own() {
-    everyday::keys_are_taken_where_the_policy_says(Kind::Caddy);
+fn caddy_accepts_a_token_in_the_configured_header() {
+    everyday::tokens_are_accepted_in_the_configured_header(Kind::Caddy);
 }
 
 #[test]
-fn caddy_removes_forged_names_that_patd_leaves_empty() {
-    checks::forgeries_are_removed(Kind::CaddyWithoutCopies);
+fn caddy_removes_forged_headers_that_patd_does_not_set() {
+    checks::forged_headers_are_removed(Kind::CaddyWithoutCopies);
 }

@@ -11,7 +11,7 @@ use crate::{
 pub enum Kind {
     Nginx,
     Caddy,
-    /// A Caddy that copies no identity header from patd's answer, as some releases do with empty ones.
+    /// A Caddy that copies no identity header from patd's answer, as some releases do if they are empty.
     CaddyWithoutCopies,
     Traefik,
     Envoy,
@@ -19,7 +19,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The command that runs it in the foreground, and where its access log goes.
+    /// The command that runs the proxy in the foreground, and the path of its access log.
     pub fn command(self, patd: &Patd, ends: &Ends) -> (Command, PathBuf) {
         let place = &patd.place;
         let output = place.path("proxy.out");
@@ -38,7 +38,7 @@ impl Kind {
                 let log = place.path("application.log");
                 let more = [("/var/log/nginx/application.log", log.display().to_string())];
                 let site = adapt(place, "nginx.conf", &changes(&more));
-                // What Debian's own nginx.conf has around a site.
+                // Debian's nginx.conf has this around a site.
                 let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
                 let temporary = kinds.map(|kind| format!("{kind}_temp_path {kind};")).concat();
                 let around = format!(
@@ -98,7 +98,7 @@ impl Kind {
                     )
                 };
                 let modules = fs::canonicalize("/usr/lib/apache2/modules").unwrap_or_default();
-                // What Debian's own apache2.conf has around a site, and the modules that the file's comment names.
+                // Debian's apache2.conf has this around a site, with the modules that the comment in the file names.
                 let names = "mpm_event authz_core authz_user authn_core headers lua macro proxy proxy_http oauth2";
                 let loads: String = names
                     .split(' ')

@@ -27,11 +27,11 @@ pub struct Token {
     pub text: String,
 }
 
-/// What patd says of the user.
+/// The name of the user.
 pub const NAME: &str = "Ada";
 
 pub struct Patd {
-    // Before its directory, so that it is dropped first.
+    // Declared before the directory, so that it is dropped first.
     pub server: Server,
     pub place: Place,
     user: Value,
@@ -42,13 +42,13 @@ impl Patd {
         Self::with(&[])
     }
 
-    /// The same with each `from` in its file changed to its `to`.
+    /// Starts it with replacements in its configuration file, each `from` by its `to`.
     fn with(changes: &[(&str, String)]) -> Self {
         let place = Place::new().with_user();
         adapt(&place, "patd.toml", changes);
         let users = place.run(&["user", "list", "--json"]).stdout;
         let user: Value = serde_json::from_str(users.lines().next().unwrap()).unwrap();
-        // A free port and not the file's: the one thing that is other than in the file.
+        // Only the port differs from the file: it must be free.
         let server = place.serve_with(&["--config", "patd.toml"]);
         Self { place, server, user }
     }
@@ -62,9 +62,9 @@ impl Patd {
 
     pub fn token_with(&self, flags: &[&str]) -> Token {
         let base = ["token", "create", "--user", EMAIL, "--name", "CI", "--json"];
-        let made = self.place.run(&[&base[..], flags].concat());
-        let made: Value = serde_json::from_str(&made.stdout).unwrap();
-        let text = |key: &str| made[key].as_str().unwrap().to_owned();
+        let created = self.place.run(&[&base[..], flags].concat());
+        let created: Value = serde_json::from_str(&created.stdout).unwrap();
+        let text = |key: &str| created[key].as_str().unwrap().to_owned();
         Token { id: text("id"), text: text("token") }
     }
 
@@ -78,7 +78,7 @@ impl Patd {
 }
 
 pub struct World {
-    // First, so that it is dropped first: a proxy complains when what is behind it goes.
+    // Declared first, so that it is dropped first: a proxy logs errors if its backends end before it.
     _proxy: Program,
     pub kind: Kind,
     pub patd: Patd,
@@ -93,7 +93,7 @@ impl World {
         Self::with(kind, Application::start(), &[])
     }
 
-    /// The same with another second application, and changes to the file of patd.
+    /// Starts it with another second application, and with changes to patd's configuration file.
     pub fn with(kind: Kind, packages: Application, changes: &[(&str, String)]) -> Self {
         let (patd, application) = (Patd::with(changes), Application::start());
         for attempts_left in (0..3).rev() {
@@ -111,7 +111,7 @@ impl World {
                     return Self { _proxy: proxy, kind, patd, application, packages, address, log };
                 }
                 // Another program may have taken the port in the meantime.
-                Err(said) => assert!(attempts_left > 0, "{kind:?} ended: {said}"),
+                Err(messages) => assert!(attempts_left > 0, "{kind:?} ended: {messages}"),
             }
         }
         unreachable!("the last attempt asserts");
@@ -121,14 +121,14 @@ impl World {
         request.send(self.address)
     }
 
-    /// The answer, and what the application got of it.
+    /// Returns the answer, and the request as the application received it.
     pub fn ask(&self, request: &Request) -> (Answer, Option<Received>) {
         let (answer, mut received) = (self.send(request), self.application.take());
         assert!(received.len() <= 1, "{received:?}");
         (answer, received.pop())
     }
 
-    /// The same of the second application.
+    /// The same with the second application.
     pub fn ask_packages(&self, request: &Request) -> (Answer, Option<Received>) {
         let (answer, mut received) = (self.send(request), self.packages.take());
         assert!(received.len() <= 1 && self.application.take().is_empty(), "{received:?}");
@@ -182,7 +182,7 @@ pub fn program(name: &str) -> PathBuf {
     candidates.find(|candidate| candidate.is_file()).unwrap_or_else(|| panic!("{name} is missing: run tests/run"))
 }
 
-/// The Python that has what `tests/run` installs.
+/// The Python interpreter with the packages that `tests/run` installs.
 pub fn python() -> PathBuf {
     let python = environment().join("python");
     assert!(python.is_file(), "{} is missing: run tests/run", python.display());
@@ -202,19 +202,19 @@ fn address_of(url: &str) -> SocketAddr {
 struct Program(Child);
 
 impl Program {
-    /// Starts it and waits until it lets a request through that needs no token: some listen before they know any route.
-    /// Where it ends instead, this is what it said.
+    /// Starts the proxy and waits until a request without a token passes: some listen before they have loaded their routes.
+    /// If the proxy ends, the error is its output.
     fn start(mut command: Command, output: &Path, address: SocketAddr) -> Result<Self, String> {
         let out = fs::File::create(output).unwrap();
         command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
         let mut program = Self(command.spawn().unwrap());
-        let said = || fs::read_to_string(output).unwrap();
+        let messages = || fs::read_to_string(output).unwrap();
         let end = Instant::now() + DEADLINE;
         while TcpStream::connect(address).is_err() || Request::get("/health").send(address).status != 200 {
             if program.0.try_wait().unwrap().is_some() {
-                return Err(said());
+                return Err(messages());
             }
-            assert!(Instant::now() < end, "it never served: {}", said());
+            assert!(Instant::now() < end, "it did not serve within the deadline: {}", messages());
             thread::sleep(Duration::from_millis(10));
         }
         Ok(program)
@@ -223,7 +223,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // A proxy with processes of its own ends them when it is asked to end.
+        // SIGTERM first, because a proxy then also ends its own child processes.
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let end = Instant::now() + DEADLINE;
         while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < end {
@@ -234,7 +234,7 @@ impl Drop for Program {
     }
 }
 
-/// The path that an application sees that decodes, normalizes and cuts as much as possible.
+/// The path as an application reads it that decodes, normalizes and cuts as much as possible.
 pub fn furthest(target: &str) -> String {
     let behind_host = target.strip_prefix("http://").map(|rest| rest.find('/').map_or("", |at| &rest[at..]));
     let mut path = behind_host.unwrap_or(target).split(['?', '#']).next().unwrap().to_owned();

@@ -1,5 +1,4 @@
-//! What every store remembers of attempts and of the time, what it tells of password hashes, and what a change of address
-//! needs.
+//! Attempt counters, the latest known time, password hash parameters, and changes of the email address.
 
 use patd::domain::attempts::{Counter, CounterKey, Scope};
 
@@ -9,39 +8,39 @@ fn counter(scope: Scope, subject: u8, rests_at: i64) -> Counter {
     Counter { key: CounterKey { scope, subject: [subject; 16], origin: [0; 16] }, rests_at: at(rests_at) }
 }
 
-async fn remembered(store: &TestStore) -> Vec<Counter> {
+async fn saved_counters(store: &TestStore) -> Vec<Counter> {
     let mut counters = store.saved_attempts().await.unwrap().counters;
     counters.sort_by_key(|counter| (counter.rests_at, counter.key.subject));
     counters
 }
 
-pub(super) async fn counters_are_remembered_until_they_rest(store: &TestStore) {
-    assert_eq!(remembered(store).await, []);
+pub(super) async fn attempt_counters_are_stored_until_they_are_at_rest(store: &TestStore) {
+    assert_eq!(saved_counters(store).await, []);
     let every_scope: Vec<Counter> = Scope::ALL.iter().zip(1..).map(|(scope, n)| counter(*scope, 7, 100 + n)).collect();
     store.save_attempts(every_scope.clone()).await.unwrap();
-    assert_eq!(remembered(store).await, every_scope);
+    assert_eq!(saved_counters(store).await, every_scope);
 
     let later = counter(Scope::AccountFromNetwork, 7, 900);
     store.save_attempts(vec![later, counter(Scope::Account, 8, 50)]).await.unwrap();
-    assert_eq!(remembered(store).await.len(), every_scope.len() + 1, "one more, and one that counted more");
-    assert_eq!(remembered(store).await.last(), Some(&later));
+    assert_eq!(saved_counters(store).await.len(), every_scope.len() + 1, "one is new, and one has a higher count");
+    assert_eq!(saved_counters(store).await.last(), Some(&later));
 
     assert_eq!(store.delete_rested_attempts(at(49)).await, Ok(0));
     assert_eq!(store.delete_rested_attempts(at(102)).await, Ok(2));
     assert_eq!(store.delete_rested_attempts(at(899)).await, Ok(every_scope.len() as u64 - 2));
-    assert_eq!(remembered(store).await, [later]);
+    assert_eq!(saved_counters(store).await, [later]);
 }
 
-pub(super) async fn the_latest_time_is_what_was_recorded_or_that_of_a_later_event(store: &TestStore) {
-    assert_eq!(store.latest_time().await, Ok(None), "a new database knows none");
+pub(super) async fn the_latest_time_is_the_recorded_time_or_that_of_a_later_event(store: &TestStore) {
+    assert_eq!(store.latest_time().await, Ok(None), "a new database has none");
     let ada = add(store, "ada").await;
     let disable = async |at| store.disable_user(ada.id, by(at)).await.unwrap();
     let enable = async |at| store.enable_user(ada.id, by(at)).await.unwrap();
     disable(900).await;
     enable(70).await;
-    assert_eq!(store.latest_time().await, Ok(Some(at(70))), "the event that was stored last counts");
+    assert_eq!(store.latest_time().await, Ok(Some(at(70))), "the event that was stored last is later");
     store.record_time(at(60)).await.unwrap();
-    assert_eq!(store.latest_time().await, Ok(Some(at(60))), "no earlier event counts");
+    assert_eq!(store.latest_time().await, Ok(Some(at(60))), "earlier events do not count");
     disable(50).await;
     assert_eq!(store.latest_time().await, Ok(Some(at(60))));
     enable(80).await;
@@ -50,9 +49,9 @@ pub(super) async fn the_latest_time_is_what_was_recorded_or_that_of_a_later_even
     assert_eq!(store.latest_time().await, Ok(Some(at(90))));
 }
 
-pub(super) async fn each_file_has_a_key_of_its_own(store: &TestStore) {
+pub(super) async fn each_database_has_its_own_key(store: &TestStore) {
     let key = store.saved_attempts().await.unwrap().key;
-    assert_eq!(store.saved_attempts().await.unwrap().key, key, "and it stays");
+    assert_eq!(store.saved_attempts().await.unwrap().key, key, "the key does not change");
     let directory = tempfile::tempdir().unwrap();
     let settings = SqliteSettings {
         path: directory.path().join("patd.db"),
@@ -65,7 +64,7 @@ pub(super) async fn each_file_has_a_key_of_its_own(store: &TestStore) {
     assert_ne!(other.saved_attempts().await.unwrap().key, key);
 }
 
-pub(super) async fn the_parameters_of_hashes_are_counted_in_a_sample(store: &TestStore) {
+pub(super) async fn password_hash_parameters_are_counted_in_a_sample(store: &TestStore) {
     assert_eq!(store.hash_parameters(10).await, Ok(Vec::new()));
     for (who, memory) in [("ada", 8), ("bob", 64), ("cleo", 8), ("dora", 32)] {
         let hash = PasswordHash::new(format!("$argon2id$v=19$m={memory},t=1,p=1$c2FsdHNhbHQ$b3V0cHV0"));
@@ -86,7 +85,7 @@ pub(super) async fn the_parameters_of_hashes_are_counted_in_a_sample(store: &Tes
     assert_eq!(counted(2).await, [with(64, 1), with(8, 1)]);
 }
 
-pub(super) async fn an_address_changes_only_while_the_checked_password_is_the_stored_one(store: &TestStore) {
+pub(super) async fn an_email_change_fails_if_the_password_changed_since_it_was_checked(store: &TestStore) {
     let ada = add(store, "ada").await;
     let stored = store.credentials(ada.id).await.unwrap().password;
     let change = |verified: &PasswordHash| ProfileChange {
@@ -101,7 +100,7 @@ pub(super) async fn an_address_changes_only_while_the_checked_password_is_the_st
     assert_eq!(changed.email, email("new@example.com"));
 }
 
-pub(super) async fn the_longest_addresses_fit_into_the_trail(store: &TestStore) {
+pub(super) async fn the_longest_email_addresses_fit_into_the_audit_trail(store: &TestStore) {
     let ada = add(store, "ada").await;
     let longest = |c: char| email(&format!("{}@{}", c.to_string().repeat(63), c.to_string().repeat(190)));
     for new in [longest('a'), longest('b')] {

@@ -1,19 +1,19 @@
-//! What the audit trail of every store must hold, and what must not get into it.
+//! What the audit trail of every store must hold, and what it must not hold.
 
 use super::*;
 
-/// The user's trail, oldest first, as "action of target: detail".
+/// The user's trail, oldest first, each as "action of target: detail".
 async fn trail(store: &TestStore, user: &User) -> Vec<String> {
     let mut events = store.events_of(user.id, None, 100).await.unwrap();
     events.reverse();
-    let told = |Event { entry, .. }: Event| {
+    let describe = |Event { entry, .. }: Event| {
         let detail = entry.detail.map_or_else(String::new, |detail| format!(": {detail}"));
         format!("{} of {}{detail}", entry.action.as_str(), entry.target.kind())
     };
-    events.into_iter().map(told).collect()
+    events.into_iter().map(describe).collect()
 }
 
-pub(super) async fn every_change_leaves_its_event(store: &TestStore) {
+pub(super) async fn every_change_records_its_event(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let sessions =
         [sign_in(store, &ada, 1, 9).await, sign_in(store, &ada, 2, 9).await, sign_in(store, &ada, 3, 9).await];
@@ -55,20 +55,20 @@ pub(super) async fn every_change_leaves_its_event(store: &TestStore) {
         address: Some("2001:db8::1".parse().unwrap()),
         request_id: Some("a request".to_owned()),
     };
-    let told = Attribution { origin: acting, at: at(77) };
-    store.disable_user(bob.id, told.clone()).await.unwrap();
+    let attribution = Attribution { origin: acting, at: at(77) };
+    store.disable_user(bob.id, attribution.clone()).await.unwrap();
     let last = store.events_of(bob.id, None, 1).await.unwrap().remove(0);
-    assert_eq!(last.by, told);
+    assert_eq!(last.by, attribution);
     assert_eq!(last.entry, Entry::done(bob.id, Action::UserDisabled, Target::User(bob.id)));
 }
 
-pub(super) async fn what_changes_nothing_leaves_no_event(store: &TestStore) {
+pub(super) async fn a_change_without_effect_records_no_event(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let token = add_token(store, &ada, "ci").await;
     let before = (trail(store, &ada).await, trail(store, &bob).await);
 
-    let taken = store.add_user(User { id: UserId::new(Uuid::now_v7()), ..ada.clone() }, password("x"), by(5)).await;
-    assert_eq!(taken, Err(EMAIL_TAKEN));
+    let duplicate = store.add_user(User { id: UserId::new(Uuid::now_v7()), ..ada.clone() }, password("x"), by(5)).await;
+    assert_eq!(duplicate, Err(EMAIL_TAKEN));
     let change = ProfileChange { name: Some(name("Robert")), email: Some(ada.email.clone()), verified: None };
     assert_eq!(store.change_profile(bob.id, change, by(5)).await, Err(EMAIL_TAKEN));
     let same = ProfileChange { name: Some(ada.name.clone()), email: Some(ada.email.clone()), verified: None };
@@ -95,18 +95,18 @@ pub(super) async fn what_changes_nothing_leaves_no_event(store: &TestStore) {
     assert_eq!(trail(store, &ada).await, once);
 }
 
-pub(super) async fn what_is_refused_is_noted_in_its_trail_or_in_nobodys(store: &TestStore) {
+pub(super) async fn a_refused_sign_in_is_recorded_with_its_user_or_without_one(store: &TestStore) {
     let ada = add(store, "ada").await;
     let refused = |user| Entry::refused(user, Action::SignInRefused, "why");
     store.record_refusal(refused(Some(ada.id)), by(5)).await.unwrap();
     store.record_refusal(refused(None), by(6)).await.unwrap();
     let events = store.events_of(ada.id, None, 9).await.unwrap();
-    assert_eq!(events.len(), 2, "the other is nobody's");
+    assert_eq!(events.len(), 2, "the other has no user");
     assert_eq!((events[0].entry.outcome, events[0].entry.target), (Outcome::Refused, Target::User(ada.id)));
     assert_eq!(events[0].by.at, at(5));
 }
 
-pub(super) async fn a_session_that_has_ended_changes_nothing_more(store: &TestStore) {
+pub(super) async fn an_ended_session_cannot_make_changes(store: &TestStore) {
     let ada = add(store, "ada").await;
     let token = add_token(store, &ada, "ci").await;
     let (ended, kept) = (sign_in(store, &ada, 1, 9).await, sign_in(store, &ada, 1, 9).await);
@@ -134,15 +134,15 @@ pub(super) async fn events_are_paged_newest_first(store: &TestStore) {
         add_token(store, &ada, &format!("t{n}")).await;
         add_token(store, &bob, "other").await;
     }
-    let (mut seen, mut before) = (Vec::new(), None);
+    let (mut events, mut before) = (Vec::new(), None);
     for _ in 0..9 {
         let page = store.events_of(ada.id, before, 2).await.unwrap();
         assert!(page.len() <= 2);
         let Some(last) = page.last() else { break };
         before = Some(last.seq);
-        seen.extend(page);
+        events.extend(page);
     }
-    assert_eq!(seen.len(), 5);
-    assert!(seen.is_sorted_by(|newer, older| newer.seq > older.seq));
-    assert_eq!(seen[4].entry.action, Action::UserCreated);
+    assert_eq!(events.len(), 5);
+    assert!(events.is_sorted_by(|newer, older| newer.seq > older.seq));
+    assert_eq!(events[4].entry.action, Action::UserCreated);
 }

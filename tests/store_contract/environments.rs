@@ -4,9 +4,9 @@ use super::*;
 
 const ROLE_REQUIRED: StoreError = StoreError::Conflict(Conflict::RoleRequired);
 
-pub(super) async fn add_environment(store: &TestStore, owner: &User, called: &str) -> Environment {
+pub(super) async fn add_environment(store: &TestStore, owner: &User, text: &str) -> Environment {
     let id = EnvironmentId::new(Uuid::now_v7());
-    let environment = Environment { id, owner: owner.id, name: name(called), is_default: false, created_at: at(1000) };
+    let environment = Environment { id, owner: owner.id, name: name(text), is_default: false, created_at: at(1000) };
     store.add_environment(environment.clone(), by(1000)).await.unwrap();
     environment
 }
@@ -21,13 +21,13 @@ pub(super) fn token_of(environment: &Environment) -> NewToken {
     NewToken { environment: Some(environment.id), hash, hint, ..new }
 }
 
-async fn seen(store: &TestStore, user: &User) -> Vec<(String, Role)> {
+async fn listed(store: &TestStore, user: &User) -> Vec<(String, Role)> {
     let query = EnvironmentQuery { before: None, limit: 100 };
     let list = store.environments_of(user.id, query).await.unwrap();
-    list.into_iter().map(|seen| (seen.environment.name.to_string(), seen.role)).collect()
+    list.into_iter().map(|access| (access.environment.name.to_string(), access.role)).collect()
 }
 
-/// The events of the user's trail that are of no session, oldest first.
+/// The user's audit events without those about sessions, oldest first.
 async fn events(store: &TestStore, user: &User) -> Vec<&'static str> {
     let mut events = store.events_of(user.id, None, 100).await.unwrap();
     events.reverse();
@@ -45,9 +45,9 @@ pub(super) async fn an_environment_is_seen_by_its_owner_and_its_members(store: &
     assert_eq!(store.environment(eve.id, environment.id).await, Err(NOT_FOUND));
     let default = store.environment(ada.id, ada.current_environment).await.unwrap();
     assert!(default.environment.is_default);
-    assert_eq!(seen(store, &bob).await, [("e".into(), Role::Viewer), ("Default".into(), Role::Owner)]);
+    assert_eq!(listed(store, &bob).await, [("e".into(), Role::Viewer), ("Default".into(), Role::Owner)]);
     share(store, &environment, &bob, MemberRole::Admin).await;
-    assert_eq!(seen(store, &bob).await[0].1, Role::Admin);
+    assert_eq!(listed(store, &bob).await[0].1, Role::Admin);
     let members = store.members_of(ada.id, environment.id).await.unwrap();
     assert_eq!((members.len(), members[0].user, members[0].role), (1, bob.id, MemberRole::Admin));
     assert_eq!(members[0].name, bob.name);
@@ -89,7 +89,7 @@ pub(super) async fn an_environment_is_renamed_shared_and_deleted_by_role(store: 
     assert_eq!(default, Err(StoreError::Conflict(Conflict::DefaultEnvironment)));
 }
 
-pub(super) async fn whoever_loses_an_environment_is_back_in_their_default_one(store: &TestStore) {
+pub(super) async fn a_user_who_loses_an_environment_returns_to_the_default_one(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let environment = add_environment(store, &ada, "e").await;
     let id = environment.id;
@@ -97,7 +97,7 @@ pub(super) async fn whoever_loses_an_environment_is_back_in_their_default_one(st
     let mut bobs = new_token(bob.id, "bob's");
     bobs.expires_at = None;
     store.add_token(bobs.clone(), 9, by(1)).await.unwrap();
-    // Every way to a record, since each may be kept.
+    // Through each session and token, because any of their records may be cached.
     let current = || async {
         let mut all = Vec::new();
         for session in &sessions {
@@ -122,7 +122,7 @@ pub(super) async fn whoever_loses_an_environment_is_back_in_their_default_one(st
     assert_eq!(current().await, [id, bobs_own, bobs_own]);
     assert_eq!(store.remove_member(bob.id, id, bob.id, by(5)).await, Err(NOT_FOUND));
     work().await;
-    // What is written in the same moment is not lost over it.
+    // A change in the same batch is not lost.
     let (deleted, added) = tokio::join!(
         store.delete_environment(ada.id, id, by(5)),
         store.add_token(new_token(bob.id, "beside"), 9, by(5))
@@ -132,7 +132,7 @@ pub(super) async fn whoever_loses_an_environment_is_back_in_their_default_one(st
     assert_eq!(store.environment(bob.id, id).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn a_deleted_environment_takes_its_tokens_along(store: &TestStore) {
+pub(super) async fn deleting_an_environment_revokes_its_tokens(store: &TestStore) {
     let ada = add(store, "ada").await;
     let environment = add_environment(store, &ada, "e").await;
     let (new, mut expired) = (token_of(&environment), token_of(&environment));
@@ -153,7 +153,7 @@ pub(super) async fn a_deleted_environment_takes_its_tokens_along(store: &TestSto
     );
 }
 
-pub(super) async fn a_token_of_an_environment_is_apart_from_personal_ones(store: &TestStore) {
+pub(super) async fn environment_tokens_are_separate_from_personal_ones(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let (environment, other) = (add_environment(store, &ada, "e").await, add_environment(store, &ada, "o").await);
     let (id, personal) = (environment.id, add_token(store, &ada, "personal").await);
@@ -197,17 +197,17 @@ pub(super) fn successor() -> Successor {
     Successor { id: TokenId::new(Uuid::now_v7()), hash, hint }
 }
 
-pub(super) async fn an_environments_limit_is_its_own(store: &TestStore) {
+pub(super) async fn each_environment_has_its_own_token_limit(store: &TestStore) {
     let ada = add(store, "ada").await;
     let (environment, other) = (add_environment(store, &ada, "e").await, add_environment(store, &ada, "o").await);
     let attempts = (0..50).map(|_| store.add_environment_token(ada.id, token_of(&environment), 10, by(1)));
     let answers = join_all(attempts).await;
-    let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
-    assert_eq!(made.len(), 10);
+    let (created, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(created.len(), 10);
     assert!(refused.iter().all(|answer| *answer == Err(TOO_MANY)));
     store.add_environment_token(ada.id, token_of(&other), 1, by(1)).await.unwrap();
     store.add_token(new_token(ada.id, "personal"), 1, by(1)).await.unwrap();
-    let first = made[0].as_ref().unwrap().id;
+    let first = created[0].as_ref().unwrap().id;
     store.revoke_environment_token(ada.id.into(), environment.id, first, REASON, by(5)).await.unwrap();
     let mut expired = token_of(&environment);
     expired.expires_at = Some(expired.created_at);
@@ -216,7 +216,7 @@ pub(super) async fn an_environments_limit_is_its_own(store: &TestStore) {
     assert_eq!(store.add_environment_token(ada.id, token_of(&environment), 10, by(1)).await, Err(TOO_MANY));
 }
 
-pub(super) async fn a_successor_takes_the_place_of_its_token(store: &TestStore) {
+pub(super) async fn a_regenerated_token_replaces_its_predecessor_at_once(store: &TestStore) {
     let ada = add(store, "ada").await;
     let environment = add_environment(store, &ada, "e").await;
     let id = environment.id;
@@ -250,7 +250,7 @@ pub(super) async fn a_successor_takes_the_place_of_its_token(store: &TestStore) 
     assert_eq!(store.environment_tokens(ada.id.into(), id, all(), at(2000)).await, Ok(vec![expected]));
 }
 
-pub(super) async fn an_ended_session_changes_no_environment(store: &TestStore) {
+pub(super) async fn an_ended_session_cannot_change_an_environment(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let environment = add_environment(store, &ada, "e").await;
     let id = environment.id;
@@ -274,7 +274,7 @@ pub(super) async fn an_ended_session_changes_no_environment(store: &TestStore) {
     assert_eq!(events(store, &ada).await, before);
 }
 
-pub(super) async fn what_changes_no_environment_leaves_no_event(store: &TestStore) {
+pub(super) async fn an_environment_change_without_effect_records_no_event(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let environment = add_environment(store, &ada, "e").await;
     let id = environment.id;

@@ -1,4 +1,4 @@
-//! Users, sessions and tokens for the cases.
+//! Users, sessions and tokens for the tests.
 
 use super::*;
 
@@ -16,7 +16,7 @@ pub(super) fn revoked(seconds: i64) -> Revocation {
     Revocation { at: at(seconds), reason: REASON }
 }
 
-/// The command line, at this time.
+/// A change by the command line at this time.
 pub(super) fn by(seconds: i64) -> Attribution {
     Attribution { origin: RequestSource::COMMAND_LINE, at: at(seconds) }
 }
@@ -69,7 +69,7 @@ pub(super) fn session(user: &User, created_at: i64, expires_at: i64) -> NewSessi
     }
 }
 
-pub(super) fn new_token(owner: UserId, called: &str) -> NewToken {
+pub(super) fn new_token(owner: UserId, text: &str) -> NewToken {
     let (hash, hint) = secret(CredentialKind::PersonalAccessToken);
     let id = TokenId::new(Uuid::now_v7());
     NewToken {
@@ -78,7 +78,7 @@ pub(super) fn new_token(owner: UserId, called: &str) -> NewToken {
         family: id,
         rotated_from: None,
         owner,
-        name: name(called),
+        name: name(text),
         abilities: Abilities::full(),
         hash,
         hint,
@@ -107,8 +107,8 @@ pub(super) async fn is_signed_in(store: &TestStore, session: &NewSession) -> boo
     found.is_some()
 }
 
-pub(super) async fn add_token(store: &TestStore, owner: &User, called: &str) -> Token {
-    let token = new_token(owner.id, called);
+pub(super) async fn add_token(store: &TestStore, owner: &User, text: &str) -> Token {
+    let token = new_token(owner.id, text);
     store.add_token(token, 1000, by(1000)).await.unwrap()
 }
 

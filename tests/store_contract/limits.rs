@@ -1,4 +1,4 @@
-//! Quotas, addresses, and the many ways in which tokens end or stop.
+//! Quotas, use locations, and the ways to revoke or disable tokens.
 
 use super::*;
 use patd::{
@@ -15,62 +15,63 @@ async fn add_limited(store: &TestStore, owner: &User, quota: Option<u32>) -> Tok
 
 async fn events(store: &TestStore, user: &User) -> Vec<Entry> {
     let events = store.events_of(user.id, None, 100).await.unwrap();
-    let told = events.into_iter().map(|event| event.entry);
-    told.filter(|entry| ![Action::UserCreated, Action::TokenCreated, Action::SessionCreated].contains(&entry.action))
+    let entries = events.into_iter().map(|event| event.entry);
+    entries
+        .filter(|entry| ![Action::UserCreated, Action::TokenCreated, Action::SessionCreated].contains(&entry.action))
         .collect()
 }
 
-pub(super) async fn uses_of_a_quota_are_taken_until_none_is_left(store: &TestStore) {
+pub(super) async fn uses_can_be_reserved_until_the_quota_is_exhausted(store: &TestStore) {
     let ada = add(store, "ada").await;
     let (token, plain) = (add_limited(store, &ada, Some(20)).await, add_token(store, &ada, "plain").await);
     assert_eq!(store.reserve_uses(token.id).await, Ok(2), "an eighth");
     assert_eq!(store.taken_uses(vec![token.id, plain.id]).await.unwrap(), [(token.id, 2)]);
-    let mut taken = 2;
+    let mut reserved = 2;
     for _ in 0..100 {
-        taken += store.reserve_uses(token.id).await.unwrap();
+        reserved += store.reserve_uses(token.id).await.unwrap();
     }
-    assert_eq!((taken, store.reserve_uses(token.id).await), (20, Ok(NONE)));
+    assert_eq!((reserved, store.reserve_uses(token.id).await), (20, Ok(NONE)));
     store.return_uses(vec![(token.id, 3), (plain.id, 7), (TokenId::new(Uuid::now_v7()), 1)]).await.unwrap();
     assert_eq!(store.taken_uses(vec![token.id]).await.unwrap(), [(token.id, 17)]);
     store.return_uses(vec![(token.id, 1000)]).await.unwrap();
-    assert_eq!(store.taken_uses(vec![token.id]).await.unwrap(), [(token.id, 0)], "never less than none");
+    assert_eq!(store.taken_uses(vec![token.id]).await.unwrap(), [(token.id, 0)], "the count never falls below zero");
     assert_eq!(store.reserve_uses(plain.id).await, Err(NOT_FOUND));
     store.revoke_token(ada.id, token.id, REASON, by(5)).await.unwrap();
     assert_eq!(store.reserve_uses(token.id).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn uses_taken_at_once_are_never_more_than_the_quota(store: &TestStore) {
+pub(super) async fn concurrent_reservations_never_exceed_the_quota(store: &TestStore) {
     let ada = add(store, "ada").await;
     let token = add_limited(store, &ada, Some(1000)).await;
-    let taken = join_all((0..300).map(|_| store.reserve_uses(token.id))).await;
-    assert_eq!(taken.into_iter().map(Result::unwrap).sum::<u32>(), 1000);
+    let reserved = join_all((0..300).map(|_| store.reserve_uses(token.id))).await;
+    assert_eq!(reserved.into_iter().map(Result::unwrap).sum::<u32>(), 1000);
 }
 
-pub(super) async fn a_token_is_disabled_and_enabled_by_its_owner_alone(store: &TestStore) {
+pub(super) async fn only_the_owner_can_disable_and_enable_a_token(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let new = new_token(ada.id, "t");
     let (id, hash) = (new.id, new.hash);
     store.add_token(new, 1000, by(1000)).await.unwrap();
-    let seen = async || store.token_by_hash(&hash).await.unwrap().unwrap().token.disabled_at;
-    assert_eq!((store.disable_token(bob.id, id, by(5)).await, seen().await), (Err(NOT_FOUND), None));
+    let disabled_at = async || store.token_by_hash(&hash).await.unwrap().unwrap().token.disabled_at;
+    assert_eq!((store.disable_token(bob.id, id, by(5)).await, disabled_at().await), (Err(NOT_FOUND), None));
     let (disabled, _) = store.disable_token(ada.id, id, by(5)).await.unwrap();
-    assert_eq!((disabled.token.disabled_at, seen().await), (Some(at(5)), Some(at(5))));
+    assert_eq!((disabled.token.disabled_at, disabled_at().await), (Some(at(5)), Some(at(5))));
     assert_eq!(store.disable_token(ada.id, id, by(6)).await.unwrap().0, disabled);
     assert_eq!(store.enable_token(bob.id, id, by(7)).await, Err(NOT_FOUND));
-    assert_eq!(seen().await, Some(at(5)));
+    assert_eq!(disabled_at().await, Some(at(5)));
     for _ in 0..2 {
         assert_eq!(store.enable_token(ada.id, id, by(7)).await.unwrap().token.disabled_at, None);
-        assert_eq!(seen().await, None);
+        assert_eq!(disabled_at().await, None);
     }
     let target = Target::PersonalAccessToken(id);
-    let told = [Action::TokenEnabled, Action::TokenDisabled].map(|action| Entry::done(ada.id, action, target));
-    assert_eq!(events(store, &ada).await, told);
+    let expected = [Action::TokenEnabled, Action::TokenDisabled].map(|action| Entry::done(ada.id, action, target));
+    assert_eq!(events(store, &ada).await, expected);
     store.revoke_token(ada.id, id, REASON, by(8)).await.unwrap();
     assert_eq!(store.disable_token(ada.id, id, by(9)).await, Err(NOT_FOUND));
     assert_eq!(store.enable_token(ada.id, id, by(9)).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn many_tokens_end_in_one_moment(store: &TestStore) {
+pub(super) async fn many_tokens_are_revoked_in_one_change(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let (one, two) = (add_token(store, &ada, "one").await, add_token(store, &ada, "two").await);
     let foreign = add_token(store, &bob, "foreign").await;
@@ -82,12 +83,12 @@ pub(super) async fn many_tokens_end_in_one_moment(store: &TestStore) {
     assert_eq!(store.revoke_tokens(ada.id, TokenSelection::All, REASON, by(1999)).await, Ok(2));
     assert_eq!(store.revoke_tokens(ada.id, TokenSelection::All, REASON, by(1999)).await, Ok(0));
     assert_eq!(names(store, &bob, all(), 2000).await, ["foreign"]);
-    let told: HashSet<_> = events(store, &ada).await.into_iter().map(|entry| entry.target.id().unwrap()).collect();
-    assert_eq!(told, [one.id, two.id, over.id].map(TokenId::uuid).into());
+    let revoked: HashSet<_> = events(store, &ada).await.into_iter().map(|entry| entry.target.id().unwrap()).collect();
+    assert_eq!(revoked, [one.id, two.id, over.id].map(TokenId::uuid).into());
     assert_eq!(events(store, &ada).await.len(), 3);
 }
 
-pub(super) async fn what_leaked_ends_and_its_owners_are_told(store: &TestStore) {
+pub(super) async fn leaked_credentials_are_revoked_and_recorded_with_their_owners(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let new = new_token(ada.id, "t");
     let (id, hash) = (new.id, new.hash);
@@ -102,11 +103,11 @@ pub(super) async fn what_leaked_ends_and_its_owners_are_told(store: &TestStore) 
         assert_eq!(found.token.revoked, Some(Revocation { at: at(5), reason: RevocationReason::LeakReport }));
         assert!(!is_signed_in(store, &session).await);
     }
-    let told = |user: &User, ended, target| {
+    let expected = |user: &User, ended, target| {
         [Entry::done(user.id, ended, target).with("leaked"), Entry::done(user.id, Action::TokenLeaked, target)]
     };
-    assert_eq!(events(store, &ada).await, told(&ada, Action::TokenRevoked, Target::PersonalAccessToken(id)));
-    let ended = told(&bob, Action::SessionEnded, Target::Session(session.session.id));
+    assert_eq!(events(store, &ada).await, expected(&ada, Action::TokenRevoked, Target::PersonalAccessToken(id)));
+    let ended = expected(&bob, Action::SessionEnded, Target::Session(session.session.id));
     assert_eq!(events(store, &bob).await, ended);
 }
 
@@ -118,13 +119,13 @@ pub(super) async fn the_latest_five_addresses_of_a_token_are_kept(store: &TestSt
         user_agent: UserAgent::clean(agent),
         last_used_at: at(seconds),
     };
-    let gone = TokenId::new(Uuid::now_v7());
+    let unknown = TokenId::new(Uuid::now_v7());
     let used = (1..=6).map(|n| (token.id, origin(n, "a", i64::from(n))));
-    store.record_locations(used.chain([(gone, origin(1, "", 1))]).collect()).await.unwrap();
+    store.record_locations(used.chain([(unknown, origin(1, "", 1))]).collect()).await.unwrap();
     let latest = [origin(6, "a", 6), origin(5, "a", 5), origin(4, "a", 4), origin(3, "a", 3), origin(2, "a", 2)];
     assert_eq!(store.locations_of(token.id).await.unwrap(), latest);
     assert_eq!(store.locations_of(other.id).await.unwrap(), []);
-    // Again from one of them, by something else; and a time that was over already.
+    // The same address again with another agent, and an older time.
     let again = vec![(token.id, origin(3, "b", 7)), (token.id, origin(6, "late", 1)), (token.id, origin(9, "a", 1))];
     store.record_locations(again).await.unwrap();
     let latest = [origin(3, "b", 7), origin(6, "a", 6), origin(5, "a", 5), origin(4, "a", 4), origin(2, "a", 2)];

@@ -1,4 +1,4 @@
-//! What every store must end together when a token ends: the token and what it made of itself, and nothing else.
+//! Revoking or disabling a token must also affect the later tokens of its lineage, and no others.
 
 use super::{
     environments::{add_environment, successor, token_of},
@@ -7,7 +7,7 @@ use super::{
 };
 use patd::store::{LeakReport, Rotation, Successors, TokenSelection};
 
-/// A way in which somebody ends or stops a token.
+/// A way to revoke or disable a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Report,
@@ -19,8 +19,8 @@ enum Way {
 const WAYS: [Way; 4] = [Way::Report, Way::Revoke, Way::Select, Way::Disable];
 
 impl Way {
-    /// Which others were changed with the token, as far as this way says so.
-    async fn go(self, store: &TestStore, token: &Token) -> Result<Successors, StoreError> {
+    /// Returns the successors that were changed too, if this way reports them.
+    async fn apply(self, store: &TestStore, token: &Token) -> Result<Successors, StoreError> {
         let (owner, id) = (token.owner, token.id);
         match self {
             Self::Report => {
@@ -36,11 +36,11 @@ impl Way {
         }
     }
 
-    fn tells(self) -> bool {
+    fn reports_successors(self) -> bool {
         matches!(self, Self::Revoke | Self::Disable)
     }
 
-    /// What the trail says of a token that was changed, without and with a predecessor.
+    /// The expected audit event of a changed token, or of a successor that was changed with its predecessor.
     fn event(self, predecessor: Option<&Token>) -> (Action, Option<String>) {
         let (action, reason) = match self {
             Self::Report => (Action::TokenRevoked, Some("leaked")),
@@ -53,44 +53,44 @@ impl Way {
     }
 }
 
-/// Who asks for a rotation.
+/// Who requests a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asks {
+enum Requester {
     Itself,
     Owner,
 }
 
 /// A token with its secret.
-struct Held {
+struct TestToken {
     token: Token,
     hash: TokenHash,
 }
 
-impl Held {
+impl TestToken {
     async fn new(store: &TestStore, owner: &User) -> Self {
         let new = new_token(owner.id, "ci");
         Self { token: add_new(store, &new).await, hash: new.hash }
     }
 
-    async fn try_rotate(&self, store: &TestStore, asks: Asks, grace: u64) -> Result<Self, StoreError> {
-        let asked = Rotation { grace: Duration::from_secs(grace), ..rotation(&self.token) };
-        let hash = asked.hash;
-        let actor = match asks {
-            Asks::Itself => Actor::PersonalAccessToken(self.token.id),
-            Asks::Owner => Actor::CommandLine,
+    async fn try_rotate(&self, store: &TestStore, requester: Requester, grace: u64) -> Result<Self, StoreError> {
+        let request = Rotation { grace: Duration::from_secs(grace), ..rotation(&self.token) };
+        let hash = request.hash;
+        let actor = match requester {
+            Requester::Itself => Actor::PersonalAccessToken(self.token.id),
+            Requester::Owner => Actor::CommandLine,
         };
         let by = Attribution { origin: RequestSource { actor, address: None, request_id: None }, at: at(2000) };
-        Ok(Self { token: store.rotate_token(asked, by).await?.token, hash })
+        Ok(Self { token: store.rotate_token(request, by).await?.token, hash })
     }
 
-    async fn rotate(&self, store: &TestStore, asks: Asks, grace: u64) -> Self {
-        let made = self.try_rotate(store, asks, grace).await.unwrap();
-        // So that a memory in front of the store has something to forget.
-        assert!(made.is_good(store).await);
-        made
+    async fn rotate(&self, store: &TestStore, requester: Requester, grace: u64) -> Self {
+        let rotated = self.try_rotate(store, requester, grace).await.unwrap();
+        // This read fills a cache in front of the store.
+        assert!(rotated.is_valid(store).await);
+        rotated
     }
 
-    async fn is_good(&self, store: &TestStore) -> bool {
+    async fn is_valid(&self, store: &TestStore) -> bool {
         let token = &record(store, &self.hash).await.token;
         token.revoked.is_none() && token.disabled_at.is_none()
     }
@@ -103,28 +103,28 @@ async fn events_of(store: &TestStore, owner: &User, token: &Token) -> Vec<(Actio
     events.into_iter().map(|event| (event.entry.action, event.entry.detail.map(Into::into))).collect()
 }
 
-pub(super) async fn a_token_ends_or_stops_with_what_it_made_of_itself(store: &TestStore) {
+pub(super) async fn revoking_or_disabling_a_token_includes_its_lineage(store: &TestStore) {
     let ada = add(store, "ada").await;
     for way in WAYS {
         for grace in [0, 5000] {
             for generations in 1..4 {
-                let first = Held::new(store, &ada).await;
-                let mut newest = first.rotate(store, Asks::Itself, grace).await;
+                let first = TestToken::new(store, &ada).await;
+                let mut newest = first.rotate(store, Requester::Itself, grace).await;
                 for _ in 1..generations {
-                    newest = newest.rotate(store, Asks::Itself, grace).await;
+                    newest = newest.rotate(store, Requester::Itself, grace).await;
                 }
-                let row = format!("{way:?} with a grace of {grace} after {generations}");
-                let first_is_good = first.is_good(store).await;
-                let done = way.go(store, &first.token).await.unwrap();
-                assert!(!newest.is_good(store).await && !first.is_good(store).await, "{row}");
-                if way.tells() {
+                let row = format!("{way:?} with a grace of {grace} s, {generations} rotations");
+                let first_is_valid = first.is_valid(store).await;
+                let done = way.apply(store, &first.token).await.unwrap();
+                assert!(!newest.is_valid(store).await && !first.is_valid(store).await, "{row}");
+                if way.reports_successors() {
                     assert_eq!((done.changed.last(), done.unchanged), (Some(&newest.token.id), None), "{row}");
                 }
                 assert_eq!(events_of(store, &ada, &newest.token).await, [way.event(Some(&first.token))], "{row}");
                 let leaked = (way == Way::Report).then_some((Action::TokenLeaked, None));
-                let own: Vec<_> = leaked.into_iter().chain(first_is_good.then(|| way.event(None))).collect();
+                let own: Vec<_> = leaked.into_iter().chain(first_is_valid.then(|| way.event(None))).collect();
                 assert_eq!(events_of(store, &ada, &first.token).await, own, "{row}");
-                let again = way.go(store, &first.token).await;
+                let again = way.apply(store, &first.token).await;
                 match way {
                     Way::Revoke => assert_eq!(again, Err(NOT_FOUND), "{row}"),
                     _ => assert_eq!(again, Ok(Successors::default()), "{row}"),
@@ -135,83 +135,83 @@ pub(super) async fn a_token_ends_or_stops_with_what_it_made_of_itself(store: &Te
     }
 }
 
-pub(super) async fn a_token_that_ends_first_makes_nothing_of_itself(store: &TestStore) {
+pub(super) async fn a_revoked_or_disabled_token_cannot_rotate_itself(store: &TestStore) {
     let ada = add(store, "ada").await;
     for way in WAYS {
-        let first = Held::new(store, &ada).await;
-        assert_eq!(way.go(store, &first.token).await, Ok(Successors::default()));
-        let late = first.try_rotate(store, Asks::Itself, 0).await;
-        assert_eq!(late.map(|made| made.token), Err(NOT_FOUND), "{way:?}");
+        let first = TestToken::new(store, &ada).await;
+        assert_eq!(way.apply(store, &first.token).await, Ok(Successors::default()));
+        let late = first.try_rotate(store, Requester::Itself, 0).await;
+        assert_eq!(late.map(|successor| successor.token), Err(NOT_FOUND), "{way:?}");
     }
 }
 
-pub(super) async fn a_successor_of_the_owner_is_named_and_left_alone(store: &TestStore) {
+pub(super) async fn a_successor_made_by_the_owner_is_named_and_unchanged(store: &TestStore) {
     let ada = add(store, "ada").await;
     for way in WAYS {
-        // In its grace, the token itself ends, and the answer names the successor.
-        let first = Held::new(store, &ada).await;
-        let second = first.rotate(store, Asks::Owner, 5000).await;
-        let third = second.rotate(store, Asks::Itself, 5000).await;
-        let done = way.go(store, &first.token).await;
-        assert!(second.is_good(store).await && third.is_good(store).await, "{way:?}");
+        // During its grace period, only the token itself ends. The answer names the successor.
+        let first = TestToken::new(store, &ada).await;
+        let second = first.rotate(store, Requester::Owner, 5000).await;
+        let third = second.rotate(store, Requester::Itself, 5000).await;
+        let done = way.apply(store, &first.token).await;
+        assert!(second.is_valid(store).await && third.is_valid(store).await, "{way:?}");
         match way {
-            // That the second was rotated has ended the first.
+            // The rotation of the second token has already ended the first.
             Way::Revoke | Way::Disable => assert_eq!(done, Err(already_rotated(&second.token)), "{way:?}"),
             Way::Report | Way::Select => assert_eq!(done, Ok(Successors::default()), "{way:?}"),
         }
 
-        let first = Held::new(store, &ada).await;
-        let second = first.rotate(store, Asks::Itself, 5000).await;
-        let third = second.rotate(store, Asks::Owner, 5000).await;
-        let fourth = third.rotate(store, Asks::Itself, 5000).await;
-        let done = way.go(store, &second.token).await;
-        assert!(third.is_good(store).await && fourth.is_good(store).await, "{way:?}");
-        if way.tells() {
+        let first = TestToken::new(store, &ada).await;
+        let second = first.rotate(store, Requester::Itself, 5000).await;
+        let third = second.rotate(store, Requester::Owner, 5000).await;
+        let fourth = third.rotate(store, Requester::Itself, 5000).await;
+        let done = way.apply(store, &second.token).await;
+        assert!(third.is_valid(store).await && fourth.is_valid(store).await, "{way:?}");
+        if way.reports_successors() {
             assert_eq!(done, Err(already_rotated(&third.token)), "{way:?}");
         }
-        let done = way.go(store, &third.token).await.unwrap();
-        assert!(!third.is_good(store).await && !fourth.is_good(store).await, "{way:?}");
-        if way.tells() {
+        let done = way.apply(store, &third.token).await.unwrap();
+        assert!(!third.is_valid(store).await && !fourth.is_valid(store).await, "{way:?}");
+        if way.reports_successors() {
             assert_eq!(done, Successors { changed: vec![fourth.token.id], unchanged: None }, "{way:?}");
         }
 
-        let first = Held::new(store, &ada).await;
-        let second = first.rotate(store, Asks::Owner, 5000).await;
-        let done = way.go(store, &first.token).await.unwrap();
-        assert!(!first.is_good(store).await && second.is_good(store).await, "{way:?}");
-        if way.tells() {
+        let first = TestToken::new(store, &ada).await;
+        let second = first.rotate(store, Requester::Owner, 5000).await;
+        let done = way.apply(store, &first.token).await.unwrap();
+        assert!(!first.is_valid(store).await && second.is_valid(store).await, "{way:?}");
+        if way.reports_successors() {
             assert_eq!(done, Successors { changed: vec![], unchanged: Some(second.token.id) }, "{way:?}");
         }
     }
-    // One that has expired is not good, and nothing is left to be named.
-    let first = Held::new(store, &ada).await;
+    // An expired successor is not valid, so it is not named.
+    let first = TestToken::new(store, &ada).await;
     let end = patd::store::SuccessorEnd::At(at(3000));
     let short = Rotation { end, grace: Duration::ZERO, ..rotation(&first.token) };
     store.rotate_token(short, by(2000)).await.unwrap();
     for way in [Way::Revoke, Way::Disable] {
-        assert_eq!(way.go(store, &first.token).await, Err(NOT_FOUND), "{way:?}");
+        assert_eq!(way.apply(store, &first.token).await, Err(NOT_FOUND), "{way:?}");
     }
 }
 
-pub(super) async fn what_came_before_a_token_or_beside_it_goes_on(store: &TestStore) {
+pub(super) async fn predecessors_and_unrelated_tokens_stay_valid(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     for way in WAYS {
-        let (first, other) = (Held::new(store, &ada).await, Held::new(store, &ada).await);
-        let second = first.rotate(store, Asks::Itself, 5000).await;
-        let of_other = other.rotate(store, Asks::Itself, 5000).await;
+        let (first, other) = (TestToken::new(store, &ada).await, TestToken::new(store, &ada).await);
+        let second = first.rotate(store, Requester::Itself, 5000).await;
+        let of_other = other.rotate(store, Requester::Itself, 5000).await;
         let foreign = Token { owner: bob.id, ..first.token.clone() };
         if way != Way::Report {
-            let refused = way.go(store, &foreign).await;
+            let refused = way.apply(store, &foreign).await;
             assert!(matches!(refused, Err(NOT_FOUND) | Ok(Successors { unchanged: None, .. })), "{refused:?}");
-            assert!(first.is_good(store).await && second.is_good(store).await, "{way:?}");
+            assert!(first.is_valid(store).await && second.is_valid(store).await, "{way:?}");
         }
-        way.go(store, &second.token).await.unwrap();
-        assert!(first.is_good(store).await && !second.is_good(store).await, "{way:?}");
-        assert!(other.is_good(store).await && of_other.is_good(store).await, "{way:?}");
+        way.apply(store, &second.token).await.unwrap();
+        assert!(first.is_valid(store).await && !second.is_valid(store).await, "{way:?}");
+        assert!(other.is_valid(store).await && of_other.is_valid(store).await, "{way:?}");
     }
 }
 
-pub(super) async fn of_an_environments_token_its_successor_is_named(store: &TestStore) {
+pub(super) async fn revoking_a_regenerated_token_names_its_successor(store: &TestStore) {
     let ada = add(store, "ada").await;
     let environment = add_environment(store, &ada, "e").await;
     let (id, new) = (environment.id, token_of(&environment));
@@ -231,16 +231,16 @@ pub(super) async fn of_an_environments_token_its_successor_is_named(store: &Test
     assert_eq!(revoke(&third).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn the_latest_successors_are_found_at_once(store: &TestStore) {
+pub(super) async fn the_latest_successors_of_many_tokens_are_found_in_one_query(store: &TestStore) {
     let ada = add(store, "ada").await;
-    let (first, alone) = (Held::new(store, &ada).await, Held::new(store, &ada).await);
-    first.rotate(store, Asks::Itself, 5000).await;
+    let (first, alone) = (TestToken::new(store, &ada).await, TestToken::new(store, &ada).await);
+    first.rotate(store, Requester::Itself, 5000).await;
     let again = Rotation { replace_unused: true, ..rotation(&first.token) };
     let second = store.rotate_token(again, by(2001)).await.unwrap().token;
     let third = store.rotate_token(rotation(&second), by(2002)).await.unwrap().token;
     let unknown = TokenId::new(Uuid::now_v7());
-    let asked = vec![third.id, second.id, unknown, first.token.id, alone.token.id];
-    let mut found = store.successors_of(asked).await.unwrap();
+    let requested = vec![third.id, second.id, unknown, first.token.id, alone.token.id];
+    let mut found = store.successors_of(requested).await.unwrap();
     found.sort_unstable_by_key(|(token, _)| token.uuid());
     let mut expected = [(first.token.id, second.id), (second.id, third.id)];
     expected.sort_unstable_by_key(|(token, _)| token.uuid());

@@ -1,8 +1,8 @@
-//! What every store must do, whatever stands behind it: one list of cases, run against each backend.
+//! The contract of the store: one list of cases that runs against each backend.
 //!
-//! A case sees a fresh store and nothing but the trait. What only SQLite can do wrong is tested beside it.
+//! A case gets a new store and uses only the trait. Tests of SQLite itself are beside its code.
 
-#![expect(clippy::unwrap_used, reason = "a failed case is told by its panic")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod attempts;
 mod audit;
@@ -43,68 +43,70 @@ use patd::{
 use uuid::Uuid;
 
 use attempts::{
-    an_address_changes_only_while_the_checked_password_is_the_stored_one, counters_are_remembered_until_they_rest,
-    each_file_has_a_key_of_its_own, the_latest_time_is_what_was_recorded_or_that_of_a_later_event,
-    the_longest_addresses_fit_into_the_trail, the_parameters_of_hashes_are_counted_in_a_sample,
+    an_email_change_fails_if_the_password_changed_since_it_was_checked,
+    attempt_counters_are_stored_until_they_are_at_rest, each_database_has_its_own_key,
+    password_hash_parameters_are_counted_in_a_sample, the_latest_time_is_the_recorded_time_or_that_of_a_later_event,
+    the_longest_email_addresses_fit_into_the_audit_trail,
 };
 use audit::{
-    a_session_that_has_ended_changes_nothing_more, events_are_paged_newest_first, every_change_leaves_its_event,
-    what_changes_nothing_leaves_no_event, what_is_refused_is_noted_in_its_trail_or_in_nobodys,
+    a_change_without_effect_records_no_event, a_refused_sign_in_is_recorded_with_its_user_or_without_one,
+    an_ended_session_cannot_make_changes, events_are_paged_newest_first, every_change_records_its_event,
 };
 use limits::{
-    a_token_is_disabled_and_enabled_by_its_owner_alone, many_tokens_end_in_one_moment,
-    the_latest_five_addresses_of_a_token_are_kept, uses_of_a_quota_are_taken_until_none_is_left,
-    uses_taken_at_once_are_never_more_than_the_quota, what_leaked_ends_and_its_owners_are_told,
+    concurrent_reservations_never_exceed_the_quota, leaked_credentials_are_revoked_and_recorded_with_their_owners,
+    many_tokens_are_revoked_in_one_change, only_the_owner_can_disable_and_enable_a_token,
+    the_latest_five_addresses_of_a_token_are_kept, uses_can_be_reserved_until_the_quota_is_exhausted,
 };
 
 use lineage::{
-    a_successor_of_the_owner_is_named_and_left_alone, a_token_ends_or_stops_with_what_it_made_of_itself,
-    a_token_that_ends_first_makes_nothing_of_itself, of_an_environments_token_its_successor_is_named,
-    the_latest_successors_are_found_at_once, what_came_before_a_token_or_beside_it_goes_on,
+    a_revoked_or_disabled_token_cannot_rotate_itself, a_successor_made_by_the_owner_is_named_and_unchanged,
+    predecessors_and_unrelated_tokens_stay_valid, revoking_a_regenerated_token_names_its_successor,
+    revoking_or_disabling_a_token_includes_its_lineage, the_latest_successors_of_many_tokens_are_found_in_one_query,
 };
 
 use environments::{
-    a_deleted_environment_takes_its_tokens_along, a_successor_takes_the_place_of_its_token,
-    a_token_of_an_environment_is_apart_from_personal_ones, an_ended_session_changes_no_environment,
+    a_regenerated_token_replaces_its_predecessor_at_once, a_user_who_loses_an_environment_returns_to_the_default_one,
+    an_ended_session_cannot_change_an_environment, an_environment_change_without_effect_records_no_event,
     an_environment_is_renamed_shared_and_deleted_by_role, an_environment_is_seen_by_its_owner_and_its_members,
-    an_environments_limit_is_its_own, what_changes_no_environment_leaves_no_event,
-    whoever_loses_an_environment_is_back_in_their_default_one,
+    deleting_an_environment_revokes_its_tokens, each_environment_has_its_own_token_limit,
+    environment_tokens_are_separate_from_personal_ones,
 };
 use pruning::{
-    a_successor_stays_while_what_it_replaces_is_good, events_are_pruned_from_the_oldest_on_and_no_younger_ones,
-    tokens_are_pruned_after_their_end_and_the_first_of_a_family_last,
-    tokens_of_environments_are_pruned_like_personal_ones,
-    unused_tokens_are_pruned_but_not_one_that_was_used_or_replaced_meanwhile,
+    a_successor_is_kept_while_its_predecessor_is_valid, ended_tokens_are_pruned_and_the_first_of_a_family_last,
+    only_the_oldest_events_are_pruned, tokens_of_environments_are_pruned_like_personal_ones,
+    unused_tokens_are_pruned_unless_used_or_replaced_in_the_meantime,
 };
 use rotation::{
-    a_family_ends_together_and_no_other_with_it, a_grace_ends_no_later_than_the_token,
-    a_list_counts_the_idle_as_expired, a_successor_is_like_what_it_replaces_and_lasts_no_longer,
-    an_unused_successor_gives_way_to_one_that_lasts_no_longer, only_a_good_token_of_the_owner_is_rotated_and_once,
-    the_first_use_of_a_successor_ends_what_it_replaces,
+    a_grace_period_ends_no_later_than_the_token, a_list_shows_idle_tokens_as_expired,
+    a_successor_has_the_rights_of_its_predecessor_and_expires_no_later,
+    an_unused_successor_can_be_replaced_by_one_that_expires_no_later,
+    only_a_valid_token_of_the_owner_can_be_rotated_and_only_once, revoking_a_family_ends_all_its_tokens_and_no_others,
+    the_first_use_of_a_successor_ends_its_predecessor,
 };
 
 use fixtures::*;
 use sessions::{
-    a_session_is_ended_by_its_user_alone, a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts,
-    a_sign_in_stores_a_session_and_may_renew_the_hash, pruning_takes_what_has_ended_and_nothing_else,
-    sessions_are_listed_newest_first_without_the_ended, the_other_sessions_end_and_are_counted,
+    a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts, a_sign_in_stores_a_session_and_may_renew_the_hash,
+    ending_the_other_sessions_answers_their_number, only_ended_sessions_are_pruned, only_its_user_can_end_a_session,
+    sessions_are_listed_newest_first_without_the_ended,
 };
 use tokens::{
     a_hundred_creations_at_once_stop_at_the_limit, a_revoked_token_stays_revoked,
-    a_search_takes_every_character_literally, a_state_narrows_the_list, a_token_is_changed_by_its_owner_alone,
-    a_token_is_found_as_added, a_token_needs_an_enabled_owner, numbers_are_never_given_twice,
-    the_limit_counts_live_tokens_alone, the_list_is_paged_newest_first, uses_never_move_back,
+    a_search_takes_every_character_literally, a_token_is_found_as_added, a_token_needs_an_enabled_owner,
+    only_live_tokens_count_towards_the_limit, only_the_owner_can_change_a_token, the_list_can_be_filtered_by_state,
+    the_list_is_paged_newest_first, the_time_of_last_use_never_moves_back, token_numbers_are_never_reused,
 };
 use users::{
     a_password_change_keeps_one_session_and_ends_the_others, a_password_change_on_a_stale_hash_conflicts,
-    a_profile_changes_in_the_named_parts_alone, a_user_is_found_as_added, an_address_is_taken_in_every_spelling,
-    an_administrator_changes_a_password_without_the_old_one, an_unknown_user_is_not_found,
-    disabling_ends_the_sessions_and_says_since_when, users_are_paged_in_the_order_of_their_ids,
+    a_profile_change_affects_only_the_named_fields, a_user_is_found_as_added,
+    an_administrator_changes_a_password_without_the_old_one, an_email_address_is_unique_in_every_spelling,
+    an_unknown_user_is_not_found, disabling_a_user_ends_the_sessions_and_records_the_time,
+    users_are_paged_in_the_order_of_their_ids,
 };
 
 type Case = for<'s> fn(&'s TestStore) -> BoxFuture<'s, ()>;
 
-/// What a case sees: the store, and the look-ups of credentials over it.
+/// What a case can use: the store, and the lookups of credentials in front of it.
 struct TestStore(Backend);
 
 impl TestStore {
@@ -147,76 +149,76 @@ cases! {
     is_ready,
     a_user_is_found_as_added,
     an_unknown_user_is_not_found,
-    an_address_is_taken_in_every_spelling,
-    a_profile_changes_in_the_named_parts_alone,
+    an_email_address_is_unique_in_every_spelling,
+    a_profile_change_affects_only_the_named_fields,
     users_are_paged_in_the_order_of_their_ids,
     a_password_change_keeps_one_session_and_ends_the_others,
     a_password_change_on_a_stale_hash_conflicts,
     an_administrator_changes_a_password_without_the_old_one,
-    disabling_ends_the_sessions_and_says_since_when,
+    disabling_a_user_ends_the_sessions_and_records_the_time,
     a_sign_in_stores_a_session_and_may_renew_the_hash,
     a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts,
     sessions_are_listed_newest_first_without_the_ended,
-    a_session_is_ended_by_its_user_alone,
-    the_other_sessions_end_and_are_counted,
-    pruning_takes_what_has_ended_and_nothing_else,
+    only_its_user_can_end_a_session,
+    ending_the_other_sessions_answers_their_number,
+    only_ended_sessions_are_pruned,
     a_token_is_found_as_added,
     a_token_needs_an_enabled_owner,
-    the_limit_counts_live_tokens_alone,
+    only_live_tokens_count_towards_the_limit,
     a_hundred_creations_at_once_stop_at_the_limit,
-    numbers_are_never_given_twice,
+    token_numbers_are_never_reused,
     a_revoked_token_stays_revoked,
-    a_token_is_changed_by_its_owner_alone,
-    a_state_narrows_the_list,
+    only_the_owner_can_change_a_token,
+    the_list_can_be_filtered_by_state,
     the_list_is_paged_newest_first,
     a_search_takes_every_character_literally,
-    uses_never_move_back,
-    look_ups_by_secret_follow_every_change,
+    the_time_of_last_use_never_moves_back,
+    lookups_by_hash_see_every_change,
     a_refused_change_changes_nothing,
-    every_change_leaves_its_event,
-    what_changes_nothing_leaves_no_event,
-    what_is_refused_is_noted_in_its_trail_or_in_nobodys,
-    a_session_that_has_ended_changes_nothing_more,
+    every_change_records_its_event,
+    a_change_without_effect_records_no_event,
+    a_refused_sign_in_is_recorded_with_its_user_or_without_one,
+    an_ended_session_cannot_make_changes,
     events_are_paged_newest_first,
     an_environment_is_seen_by_its_owner_and_its_members,
     an_environment_is_renamed_shared_and_deleted_by_role,
-    whoever_loses_an_environment_is_back_in_their_default_one,
-    a_deleted_environment_takes_its_tokens_along,
-    a_token_of_an_environment_is_apart_from_personal_ones,
-    an_environments_limit_is_its_own,
-    a_successor_takes_the_place_of_its_token,
-    an_ended_session_changes_no_environment,
-    what_changes_no_environment_leaves_no_event,
-    a_successor_is_like_what_it_replaces_and_lasts_no_longer,
-    a_grace_ends_no_later_than_the_token,
-    only_a_good_token_of_the_owner_is_rotated_and_once,
-    the_first_use_of_a_successor_ends_what_it_replaces,
-    a_token_ends_or_stops_with_what_it_made_of_itself,
-    a_token_that_ends_first_makes_nothing_of_itself,
-    a_successor_of_the_owner_is_named_and_left_alone,
-    what_came_before_a_token_or_beside_it_goes_on,
-    of_an_environments_token_its_successor_is_named,
-    the_latest_successors_are_found_at_once,
-    an_unused_successor_gives_way_to_one_that_lasts_no_longer,
-    a_family_ends_together_and_no_other_with_it,
-    tokens_are_pruned_after_their_end_and_the_first_of_a_family_last,
-    a_successor_stays_while_what_it_replaces_is_good,
+    a_user_who_loses_an_environment_returns_to_the_default_one,
+    deleting_an_environment_revokes_its_tokens,
+    environment_tokens_are_separate_from_personal_ones,
+    each_environment_has_its_own_token_limit,
+    a_regenerated_token_replaces_its_predecessor_at_once,
+    an_ended_session_cannot_change_an_environment,
+    an_environment_change_without_effect_records_no_event,
+    a_successor_has_the_rights_of_its_predecessor_and_expires_no_later,
+    a_grace_period_ends_no_later_than_the_token,
+    only_a_valid_token_of_the_owner_can_be_rotated_and_only_once,
+    the_first_use_of_a_successor_ends_its_predecessor,
+    revoking_or_disabling_a_token_includes_its_lineage,
+    a_revoked_or_disabled_token_cannot_rotate_itself,
+    a_successor_made_by_the_owner_is_named_and_unchanged,
+    predecessors_and_unrelated_tokens_stay_valid,
+    revoking_a_regenerated_token_names_its_successor,
+    the_latest_successors_of_many_tokens_are_found_in_one_query,
+    an_unused_successor_can_be_replaced_by_one_that_expires_no_later,
+    revoking_a_family_ends_all_its_tokens_and_no_others,
+    ended_tokens_are_pruned_and_the_first_of_a_family_last,
+    a_successor_is_kept_while_its_predecessor_is_valid,
     tokens_of_environments_are_pruned_like_personal_ones,
-    unused_tokens_are_pruned_but_not_one_that_was_used_or_replaced_meanwhile,
-    events_are_pruned_from_the_oldest_on_and_no_younger_ones,
-    a_list_counts_the_idle_as_expired,
-    uses_of_a_quota_are_taken_until_none_is_left,
-    uses_taken_at_once_are_never_more_than_the_quota,
-    a_token_is_disabled_and_enabled_by_its_owner_alone,
-    many_tokens_end_in_one_moment,
-    what_leaked_ends_and_its_owners_are_told,
+    unused_tokens_are_pruned_unless_used_or_replaced_in_the_meantime,
+    only_the_oldest_events_are_pruned,
+    a_list_shows_idle_tokens_as_expired,
+    uses_can_be_reserved_until_the_quota_is_exhausted,
+    concurrent_reservations_never_exceed_the_quota,
+    only_the_owner_can_disable_and_enable_a_token,
+    many_tokens_are_revoked_in_one_change,
+    leaked_credentials_are_revoked_and_recorded_with_their_owners,
     the_latest_five_addresses_of_a_token_are_kept,
-    counters_are_remembered_until_they_rest,
-    the_latest_time_is_what_was_recorded_or_that_of_a_later_event,
-    each_file_has_a_key_of_its_own,
-    the_parameters_of_hashes_are_counted_in_a_sample,
-    an_address_changes_only_while_the_checked_password_is_the_stored_one,
-    the_longest_addresses_fit_into_the_trail,
+    attempt_counters_are_stored_until_they_are_at_rest,
+    the_latest_time_is_the_recorded_time_or_that_of_a_later_event,
+    each_database_has_its_own_key,
+    password_hash_parameters_are_counted_in_a_sample,
+    an_email_change_fails_if_the_password_changed_since_it_was_checked,
+    the_longest_email_addresses_fit_into_the_audit_trail,
 }
 
 fn with_cache(store: Arc<SqliteStore>) -> Backend {
@@ -246,8 +248,8 @@ async fn is_ready(store: &TestStore) {
     store.ready().await.unwrap();
 }
 
-/// Each is asked before and after, so that a store which remembers has something to forget.
-async fn look_ups_by_secret_follow_every_change(store: &TestStore) {
+/// Each record is read before and after each change, so that a cache would hold the old one.
+async fn lookups_by_hash_see_every_change(store: &TestStore) {
     let ada = add(store, "ada").await;
     let new = new_token(ada.id, "ci");
     let (id, hash) = (new.id, new.hash);
@@ -290,7 +292,7 @@ async fn look_ups_by_secret_follow_every_change(store: &TestStore) {
     assert_eq!(live().await, [false; 4]);
 }
 
-/// Changes that are refused in one breath with changes that are made.
+/// Refused and accepted changes in the same batch.
 async fn a_refused_change_changes_nothing(store: &TestStore) {
     let ada = add(store, "ada").await;
     let added = join_all((0..20).map(|n| {

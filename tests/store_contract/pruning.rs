@@ -1,4 +1,4 @@
-//! What every store must delete long after its end, and what it must keep.
+//! Which ended rows every store must delete, and which it must keep.
 
 use super::{
     environments::{add_environment, successor, token_of},
@@ -11,11 +11,11 @@ fn ended_by(seconds: i64) -> RetentionCutoff {
     RetentionCutoff { ended_by: at(seconds), unused_since: None }
 }
 
-/// Deletes what is found behind a row, and answers how many.
-async fn prune(store: &TestStore, long_ago: RetentionCutoff, after: i64) -> u64 {
-    let ended = store.ended_tokens(long_ago, after).await.unwrap();
+/// Prunes the tokens after a row number. Returns how many.
+async fn prune(store: &TestStore, cutoff: RetentionCutoff, after: i64) -> u64 {
+    let ended = store.ended_tokens(cutoff, after).await.unwrap();
     assert_eq!(ended.next, None);
-    store.prune_tokens(ended.tokens, long_ago).await.unwrap()
+    store.prune_tokens(ended.tokens, cutoff).await.unwrap()
 }
 
 async fn known(store: &TestStore, hashes: &[TokenHash]) -> Vec<bool> {
@@ -30,7 +30,7 @@ fn with_quota(new: NewToken) -> NewToken {
     NewToken { limits: UsageLimits { quota: Some(100), ..UsageLimits::default() }.boxed(), ..new }
 }
 
-pub(super) async fn tokens_are_pruned_after_their_end_and_the_first_of_a_family_last(store: &TestStore) {
+pub(super) async fn ended_tokens_are_pruned_and_the_first_of_a_family_last(store: &TestStore) {
     let ada = add(store, "ada").await;
     let ending = |end| NewToken { expires_at: Some(at(end)), ..new_token(ada.id, "ends") };
     let (ended, ends) = (ending(3000), ending(3001));
@@ -41,48 +41,52 @@ pub(super) async fn tokens_are_pruned_after_their_end_and_the_first_of_a_family_
     store.revoke_token(ada.id, revoked.id, REASON, by(3000)).await.unwrap();
     let first = with_quota(new_token(ada.id, "rotated"));
     let (mut newest, mut family) = (add_new(store, &first).await, vec![first.hash]);
-    let taken = store.reserve_uses(newest.id).await.unwrap();
+    let reserved = store.reserve_uses(newest.id).await.unwrap();
     for _ in 0..3 {
-        let asked = rotation(&newest);
-        newest = store.rotate_token(asked.clone(), by(2000)).await.unwrap().token;
-        family.push(asked.hash);
+        let request = rotation(&newest);
+        newest = store.rotate_token(request.clone(), by(2000)).await.unwrap().token;
+        family.push(request.hash);
     }
     known(store, &family).await;
     known(store, &[ended.hash, revoked.hash]).await;
 
     let events = store.events_of(ada.id, None, 100).await.unwrap();
     assert_eq!(prune(store, ended_by(1999), 0).await, 0);
-    // Of the family, the second: it was ended when the third was rotated, and that one's grace lasts until 2060.
+    // Only the second of the family: it ended when the third was rotated. The third is in its grace period until 2060.
     assert_eq!(prune(store, ended_by(2059), 0).await, 1);
     assert_eq!(known(store, &family).await, [true, false, true, true]);
-    assert_eq!(prune(store, ended_by(3000), last.number).await, 2, "behind that one");
+    assert_eq!(prune(store, ended_by(3000), last.number).await, 2, "tokens after that number");
     assert_eq!(known(store, &family).await, [true, false, false, true]);
     assert_eq!(prune(store, ended_by(3000), 0).await, 1);
     assert_eq!(known(store, &[ended.hash, revoked.hash]).await, [false, false]);
     assert_eq!(record(store, &ends.hash).await.token, last);
-    assert_eq!(store.taken_uses(vec![newest.id]).await, Ok(vec![(newest.id, taken)]), "the quota is not begun anew");
+    assert_eq!(
+        store.taken_uses(vec![newest.id]).await,
+        Ok(vec![(newest.id, reserved)]),
+        "the quota does not start again"
+    );
     assert_eq!(store.events_of(ada.id, None, 100).await.unwrap(), events);
     store.revoke_token(ada.id, newest.id, REASON, by(3000)).await.unwrap();
     assert_eq!(prune(store, ended_by(3000), 0).await, 1);
     assert_eq!(known(store, &family).await, [true, false, false, false]);
-    assert_eq!(prune(store, ended_by(3000), 0).await, 1, "and the first at last");
+    assert_eq!(prune(store, ended_by(3000), 0).await, 1, "the first of the family comes last");
     assert_eq!(known(store, &family).await, [false; 4]);
 }
 
-pub(super) async fn a_successor_stays_while_what_it_replaces_is_good(store: &TestStore) {
+pub(super) async fn a_successor_is_kept_while_its_predecessor_is_valid(store: &TestStore) {
     let ada = add(store, "ada").await;
     let old = add_token(store, &ada, "ci").await;
-    let made = store.rotate_token(rotation(&old), by(2000)).await.unwrap().token;
-    store.revoke_token(ada.id, made.id, REASON, by(2001)).await.unwrap();
+    let successor = store.rotate_token(rotation(&old), by(2000)).await.unwrap().token;
+    store.revoke_token(ada.id, successor.id, REASON, by(2001)).await.unwrap();
     let unused = RetentionCutoff { ended_by: at(2059), unused_since: Some(at(2058)) };
-    for long_ago in [ended_by(2059), unused] {
-        assert_eq!(prune(store, long_ago, 0).await, 0);
+    for cutoff in [ended_by(2059), unused] {
+        assert_eq!(prune(store, cutoff, 0).await, 0);
     }
     let again = Rotation { replace_unused: true, ..rotation(&old) };
     assert_eq!(
         store.rotate_token(again, by(2059)).await,
-        Err(already_rotated(&made)),
-        "somebody revoked its successor"
+        Err(already_rotated(&successor)),
+        "the successor was revoked"
     );
     assert_eq!(prune(store, ended_by(2060), 0).await, 1);
     assert_eq!(prune(store, ended_by(2060), 0).await, 1);
@@ -102,16 +106,16 @@ pub(super) async fn tokens_of_environments_are_pruned_like_personal_ones(store: 
     make(token_of(&environment)).await;
     let id = environment.id;
     store.revoke_environment_token(ada.id.into(), id, revoked.id, REASON, by(3000)).await.unwrap();
-    let taken = store.reserve_uses(first.id).await.unwrap();
+    let reserved = store.reserve_uses(first.id).await.unwrap();
     let next = store.regenerate_environment_token(ada.id, id, first.id, successor(), by(2000)).await.unwrap().token;
     known(store, &hashes).await;
     assert_eq!(prune(store, ended_by(2999), 0).await, 0);
     assert_eq!(prune(store, ended_by(3000), 0).await, 2);
     assert_eq!(known(store, &hashes).await, [false, false, true, true]);
-    assert_eq!(store.taken_uses(vec![next.id]).await, Ok(vec![(next.id, taken)]));
+    assert_eq!(store.taken_uses(vec![next.id]).await, Ok(vec![(next.id, reserved)]));
 }
 
-pub(super) async fn unused_tokens_are_pruned_but_not_one_that_was_used_or_replaced_meanwhile(store: &TestStore) {
+pub(super) async fn unused_tokens_are_pruned_unless_used_or_replaced_in_the_meantime(store: &TestStore) {
     let ada = add(store, "ada").await;
     let environment = add_environment(store, &ada, "e").await;
     let [idle, used, meanwhile] = [0; 3].map(|_| new_token(ada.id, "ci"));
@@ -136,10 +140,10 @@ pub(super) async fn unused_tokens_are_pruned_but_not_one_that_was_used_or_replac
     assert_eq!(known(store, &hashes).await, [false, true, true, true]);
 }
 
-pub(super) async fn events_are_pruned_from_the_oldest_on_and_no_younger_ones(store: &TestStore) {
+pub(super) async fn only_the_oldest_events_are_pruned(store: &TestStore) {
     let ada = add(store, "ada").await;
     let refused = || Entry::refused(Some(ada.id), Action::SignInRefused, "wrong_password");
-    // The clock was ahead, once.
+    // One event has a time in the future: the clock was ahead.
     store.record_refusal(refused(), by(9000)).await.unwrap();
     join_all((0..700).map(|_| store.record_refusal(refused(), by(1001)))).await;
     for seconds in [1002, 1003] {
@@ -158,9 +162,9 @@ pub(super) async fn events_are_pruned_from_the_oldest_on_and_no_younger_ones(sto
         }
         writes += 1;
     }
-    assert_eq!(pruned, 701, "and that she was added");
-    assert!(writes > 1, "not all of them in one change");
+    assert_eq!(pruned, 701, "the last one is her user.created event");
+    assert!(writes > 1, "pruning takes several changes");
     assert_eq!(kept().await, [1003, 1002, 9000]);
     store.record_refusal(refused(), by(1004)).await.unwrap();
-    assert_eq!(kept().await.len(), 4, "it goes on");
+    assert_eq!(kept().await.len(), 4, "new events are still recorded");
 }

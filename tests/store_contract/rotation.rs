@@ -1,4 +1,4 @@
-//! What every store must do about rotation: successors, their first use, and the end of families.
+//! Rotation: successors, their first use, and the revocation of families.
 
 use super::*;
 use patd::{
@@ -12,7 +12,7 @@ pub(super) const fn already_rotated(successor: &Token) -> StoreError {
 
 const OUTLIVES: StoreError = StoreError::Conflict(Conflict::OutlivesPredecessor);
 
-/// The replacement of a token with a minute of grace, which the first use ends.
+/// A rotation with a grace period of one minute, which the first use ends.
 pub(super) fn rotation(token: &Token) -> Rotation {
     let (hash, hint) = secret(CredentialKind::PersonalAccessToken);
     Rotation {
@@ -41,7 +41,7 @@ async fn reason(store: &TestStore, hash: &TokenHash) -> Option<RevocationReason>
     record(store, hash).await.token.revoked.map(|revoked| revoked.reason)
 }
 
-pub(super) async fn a_successor_is_like_what_it_replaces_and_lasts_no_longer(store: &TestStore) {
+pub(super) async fn a_successor_has_the_rights_of_its_predecessor_and_expires_no_later(store: &TestStore) {
     let ada = add(store, "ada").await;
     let mut new = new_token(ada.id, "ci");
     new.abilities = Abilities::new([Ability::parse("calls:read").unwrap()]).unwrap();
@@ -54,43 +54,43 @@ pub(super) async fn a_successor_is_like_what_it_replaces_and_lasts_no_longer(sto
         let longer = Rotation { end, ..rotation(&old) };
         assert_eq!(store.rotate_token(longer, by(2000)).await, Err(OUTLIVES), "{end:?}");
     }
-    assert_eq!(store.token(old.id).await.unwrap(), old, "which changed nothing");
+    assert_eq!(store.token(old.id).await.unwrap(), old, "the refused rotation changed nothing");
 
-    let asked = Rotation { end: SuccessorEnd::At(at(4000)), ..rotation(&old) };
-    let made = store.rotate_token(asked.clone(), by(2000)).await.unwrap().token;
+    let request = Rotation { end: SuccessorEnd::At(at(4000)), ..rotation(&old) };
+    let successor = store.rotate_token(request.clone(), by(2000)).await.unwrap().token;
     let expected = Token {
-        id: asked.successor,
-        number: made.number,
-        hint: asked.hint,
+        id: request.successor,
+        number: successor.number,
+        hint: request.hint,
         created_at: at(2000),
         expires_at: Some(at(4000)),
         rotated_from: Some(old.id),
         ..old.clone()
     };
-    assert_eq!(made, expected);
-    assert!(made.number > old.number && made.family == old.id);
-    assert_eq!(record(store, &asked.hash).await.token, expected);
+    assert_eq!(successor, expected);
+    assert!(successor.number > old.number && successor.family == old.id);
+    assert_eq!(record(store, &request.hash).await.token, expected);
     let grace = Some(Grace { ends_at: at(2060), on_first_use: true });
     let replaced = Token { grace, expires_at: Some(at(2060)), ..old };
     assert_eq!(record(store, &new.hash).await.token, replaced);
 }
 
-pub(super) async fn a_grace_ends_no_later_than_the_token(store: &TestStore) {
+pub(super) async fn a_grace_period_ends_no_later_than_the_token(store: &TestStore) {
     let ada = add(store, "ada").await;
     let mut new = new_token(ada.id, "ci");
     new.expires_at = Some(at(2030));
     let old = add_new(store, &new).await;
-    let made = store.rotate_token(rotation(&old), by(2000)).await.unwrap().token;
+    let successor = store.rotate_token(rotation(&old), by(2000)).await.unwrap().token;
     let old = store.token(old.id).await.unwrap();
-    assert_eq!((made.expires_at, old.expires_at), (Some(at(2030)), Some(at(2030))));
+    assert_eq!((successor.expires_at, old.expires_at), (Some(at(2030)), Some(at(2030))));
     assert_eq!(old.grace, Some(Grace { ends_at: at(2030), on_first_use: true }));
-    let at_once = Rotation { grace: Duration::ZERO, ..rotation(&made) };
+    let at_once = Rotation { grace: Duration::ZERO, ..rotation(&successor) };
     store.rotate_token(at_once, by(2001)).await.unwrap();
-    assert_eq!(reason(store, &new.hash).await, Some(RevocationReason::Rotated), "the one before the last");
-    assert_eq!(store.token(made.id).await, Err(NOT_FOUND));
+    assert_eq!(reason(store, &new.hash).await, Some(RevocationReason::Rotated), "the predecessor ended at once");
+    assert_eq!(store.token(successor.id).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn only_a_good_token_of_the_owner_is_rotated_and_once(store: &TestStore) {
+pub(super) async fn only_a_valid_token_of_the_owner_can_be_rotated_and_only_once(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let mut new = new_token(ada.id, "ci");
     new.expires_at = Some(at(3000));
@@ -108,33 +108,33 @@ pub(super) async fn only_a_good_token_of_the_owner_is_rotated_and_once(store: &T
 
     let all = join_all((0..20).map(|_| store.rotate_token(rotation(&old), by(2000)))).await;
     assert_eq!(all.iter().filter(|rotated| rotated.is_ok()).count(), 1);
-    let made = all.iter().find_map(|rotated| rotated.as_ref().ok()).unwrap();
-    assert_eq!(all.iter().filter(|rotated| **rotated == Err(already_rotated(&made.token))).count(), 19);
+    let successor = all.iter().find_map(|rotated| rotated.as_ref().ok()).unwrap();
+    assert_eq!(all.iter().filter(|rotated| **rotated == Err(already_rotated(&successor.token))).count(), 19);
     store.revoke_token(ada.id, old.id, REASON, by(2001)).await.unwrap();
     assert_eq!(store.rotate_token(rotation(&old), by(2002)).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn the_first_use_of_a_successor_ends_what_it_replaces(store: &TestStore) {
+pub(super) async fn the_first_use_of_a_successor_ends_its_predecessor(store: &TestStore) {
     let ada = add(store, "ada").await;
     for on_first_use in [true, false] {
         let new = new_token(ada.id, "ci");
         let old = add_new(store, &new).await;
-        let asked = Rotation { end_on_first_use: on_first_use, ..rotation(&old) };
-        let made = store.rotate_token(asked.clone(), by(2000)).await.unwrap().token;
-        assert!(record(store, &asked.hash).await.token.is_fresh_successor());
-        store.record_first_use(made.id, old.id, by(2001)).await.unwrap();
-        let used = record(store, &asked.hash).await;
+        let request = Rotation { end_on_first_use: on_first_use, ..rotation(&old) };
+        let successor = store.rotate_token(request.clone(), by(2000)).await.unwrap().token;
+        assert!(record(store, &request.hash).await.token.is_fresh_successor());
+        store.record_first_use(successor.id, old.id, by(2001)).await.unwrap();
+        let used = record(store, &request.hash).await;
         assert_eq!((used.token.last_used_at, used.token.is_fresh_successor()), (Some(at(2001)), false));
         let ended = on_first_use.then_some(RevocationReason::Rotated);
         assert_eq!(reason(store, &new.hash).await, ended);
         let again = Rotation { replace_unused: true, ..rotation(&old) };
-        assert_eq!(store.rotate_token(again, by(2002)).await, Err(already_rotated(&made)), "{on_first_use}");
-        store.revoke_token(ada.id, made.id, REASON, by(2003)).await.unwrap();
-        assert_eq!(store.record_first_use(made.id, old.id, by(2004)).await, Err(NOT_FOUND));
+        assert_eq!(store.rotate_token(again, by(2002)).await, Err(already_rotated(&successor)), "{on_first_use}");
+        store.revoke_token(ada.id, successor.id, REASON, by(2003)).await.unwrap();
+        assert_eq!(store.record_first_use(successor.id, old.id, by(2004)).await, Err(NOT_FOUND));
     }
 }
 
-pub(super) async fn an_unused_successor_gives_way_to_one_that_lasts_no_longer(store: &TestStore) {
+pub(super) async fn an_unused_successor_can_be_replaced_by_one_that_expires_no_later(store: &TestStore) {
     let ada = add(store, "ada").await;
     let old = add_token(store, &ada, "ci").await;
     let first = Rotation { end: SuccessorEnd::At(at(4000)), ..rotation(&old) };
@@ -144,26 +144,26 @@ pub(super) async fn an_unused_successor_gives_way_to_one_that_lasts_no_longer(st
     let longer = Rotation { end: SuccessorEnd::At(at(4001)), ..again() };
     assert_eq!(store.rotate_token(longer, by(2001)).await, Err(OUTLIVES));
     assert_eq!(reason(store, &first.hash).await, None);
-    let made = store.rotate_token(again(), by(2001)).await.unwrap().token;
-    assert_eq!(made.expires_at, Some(at(4000)));
+    let successor = store.rotate_token(again(), by(2001)).await.unwrap().token;
+    assert_eq!(successor.expires_at, Some(at(4000)));
     assert_eq!(reason(store, &first.hash).await, Some(RevocationReason::Rotated));
     assert_eq!(store.record_first_use(first.successor, old.id, by(2002)).await, Err(NOT_FOUND));
-    assert_eq!(store.token(old.id).await.unwrap().expires_at, Some(at(2060)), "the grace stays");
+    assert_eq!(store.token(old.id).await.unwrap().expires_at, Some(at(2060)), "the grace period is unchanged");
 }
 
-pub(super) async fn a_family_ends_together_and_no_other_with_it(store: &TestStore) {
+pub(super) async fn revoking_a_family_ends_all_its_tokens_and_no_others(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let new = new_token(ada.id, "ci");
     let old = add_new(store, &new).await;
-    let asked = rotation(&old);
-    store.rotate_token(asked.clone(), by(2000)).await.unwrap();
+    let request = rotation(&old);
+    store.rotate_token(request.clone(), by(2000)).await.unwrap();
     let other = add_token(store, &ada, "other").await;
     record(store, &new.hash).await;
-    record(store, &asked.hash).await;
+    record(store, &request.hash).await;
 
-    assert_eq!(store.revoke_family(bob.id, old.family, old.id, false, by(2001)).await, Ok(0), "not the owner's");
+    assert_eq!(store.revoke_family(bob.id, old.family, old.id, false, by(2001)).await, Ok(0), "Bob does not own it");
     assert_eq!(store.revoke_family(ada.id, old.family, old.id, false, by(2001)).await, Ok(2));
-    for hash in [&new.hash, &asked.hash] {
+    for hash in [&new.hash, &request.hash] {
         assert_eq!(reason(store, hash).await, Some(RevocationReason::ReuseDetected));
     }
     assert_eq!(store.token(other.id).await.unwrap(), other);
@@ -173,12 +173,12 @@ pub(super) async fn a_family_ends_together_and_no_other_with_it(store: &TestStor
     };
     assert_eq!(detected().await, 1);
     assert_eq!(store.revoke_family(ada.id, old.family, old.id, false, by(2002)).await, Ok(0));
-    assert_eq!(detected().await, 1, "what changes nothing leaves no event");
+    assert_eq!(detected().await, 1, "a change without effect records no event");
     store.revoke_family(ada.id, old.family, old.id, true, by(2003)).await.unwrap();
-    assert_eq!(detected().await, 2, "unless it is to be noted");
+    assert_eq!(detected().await, 2, "unless the event is required");
 }
 
-pub(super) async fn a_list_counts_the_idle_as_expired(store: &TestStore) {
+pub(super) async fn a_list_shows_idle_tokens_as_expired(store: &TestStore) {
     let ada = add(store, "ada").await;
     let used = add_token(store, &ada, "used").await;
     add_token(store, &ada, "unused").await;

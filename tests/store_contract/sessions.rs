@@ -46,7 +46,7 @@ pub(super) async fn sessions_are_listed_newest_first_without_the_ended(store: &T
     assert_eq!(page(behind(&older.session)).await.unwrap(), []);
 }
 
-pub(super) async fn a_session_is_ended_by_its_user_alone(store: &TestStore) {
+pub(super) async fn only_its_user_can_end_a_session(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let session = sign_in(store, &ada, 1, 9).await;
     let id = session.session.id;
@@ -57,7 +57,7 @@ pub(super) async fn a_session_is_ended_by_its_user_alone(store: &TestStore) {
     assert_eq!(store.end_session(ada.id, id, by(7)).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn the_other_sessions_end_and_are_counted(store: &TestStore) {
+pub(super) async fn ending_the_other_sessions_answers_their_number(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let kept = sign_in(store, &ada, 1, 9).await;
     sign_in(store, &ada, 2, 9).await;
@@ -69,7 +69,7 @@ pub(super) async fn the_other_sessions_end_and_are_counted(store: &TestStore) {
     assert!(is_signed_in(store, &kept).await && is_signed_in(store, &foreign).await);
 }
 
-pub(super) async fn pruning_takes_what_has_ended_and_nothing_else(store: &TestStore) {
+pub(super) async fn only_ended_sessions_are_pruned(store: &TestStore) {
     let ada = add(store, "ada").await;
     let ended = sign_in(store, &ada, 1, 10).await;
     let alive = sign_in(store, &ada, 1, 11).await;

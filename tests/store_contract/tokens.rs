@@ -58,7 +58,7 @@ pub(super) async fn a_token_needs_an_enabled_owner(store: &TestStore) {
     assert_eq!(store.add_token(disabled, 10, by(1000)).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn the_limit_counts_live_tokens_alone(store: &TestStore) {
+pub(super) async fn only_live_tokens_count_towards_the_limit(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     for expires_at in [1000, 1001] {
         let mut expiring = new_token(ada.id, "expiring");
@@ -85,15 +85,15 @@ pub(super) async fn a_hundred_creations_at_once_stop_at_the_limit(store: &TestSt
     let ada = add(store, "ada").await;
     let attempts = (0..100).map(|n| store.add_token(new_token(ada.id, &format!("t{n}")), 10, by(1000)));
     let answers = join_all(attempts).await;
-    let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
-    assert_eq!(made.len(), 10);
+    let (created, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(created.len(), 10);
     assert!(refused.iter().all(|answer| *answer == Err(TOO_MANY)));
-    let numbers: HashSet<i64> = made.iter().flatten().map(|token| token.number).collect();
+    let numbers: HashSet<i64> = created.iter().flatten().map(|token| token.number).collect();
     assert_eq!(numbers.len(), 10);
     assert_eq!(names(store, &ada, all(), 1000).await.len(), 10);
 }
 
-pub(super) async fn numbers_are_never_given_twice(store: &TestStore) {
+pub(super) async fn token_numbers_are_never_reused(store: &TestStore) {
     let ada = add(store, "ada").await;
     let first = add_token(store, &ada, "first").await;
     store.revoke_token(ada.id, first.id, REASON, by(1)).await.unwrap();
@@ -116,7 +116,7 @@ pub(super) async fn a_revoked_token_stays_revoked(store: &TestStore) {
     assert_eq!(record.token.name, name("ci"));
 }
 
-pub(super) async fn a_token_is_changed_by_its_owner_alone(store: &TestStore) {
+pub(super) async fn only_the_owner_can_change_a_token(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let mut token = add_token(store, &ada, "ci").await;
     let stolen = store.rename_token(bob.id, token.id, name("mine"), by(5)).await;
@@ -131,14 +131,14 @@ pub(super) async fn a_token_is_changed_by_its_owner_alone(store: &TestStore) {
     assert!(names(store, &bob, all(), 1000).await.is_empty());
 }
 
-pub(super) async fn a_state_narrows_the_list(store: &TestStore) {
+pub(super) async fn the_list_can_be_filtered_by_state(store: &TestStore) {
     let ada = add(store, "ada").await;
     let mut expiring = new_token(ada.id, "expiring");
     expiring.expires_at = Some(at(2000));
     store.add_token(expiring, 10, by(1000)).await.unwrap();
     add_token(store, &ada, "endless").await;
-    let gone = add_token(store, &ada, "revoked").await;
-    store.revoke_token(ada.id, gone.id, REASON, by(5)).await.unwrap();
+    let ended = add_token(store, &ada, "revoked").await;
+    store.revoke_token(ada.id, ended.id, REASON, by(5)).await.unwrap();
     let mut both = new_token(ada.id, "revoked and expired");
     both.expires_at = Some(at(1500));
     let both = store.add_token(both, 10, by(1000)).await.unwrap();
@@ -147,7 +147,7 @@ pub(super) async fn a_state_narrows_the_list(store: &TestStore) {
         let query = TokenQuery { state, ..all() };
         names(store, &ada, query, now).await
     };
-    let gone = ["revoked and expired", "revoked"];
+    let ended = ["revoked and expired", "revoked"];
     assert_eq!(by_state(None, 2000).await, ["endless", "expiring"]);
     let active = Some(TokenState::Active);
     assert_eq!(by_state(active, 1999).await, ["endless", "expiring"]);
@@ -155,7 +155,7 @@ pub(super) async fn a_state_narrows_the_list(store: &TestStore) {
     let expired = Some(TokenState::Expired);
     assert!(by_state(expired, 1999).await.is_empty());
     assert_eq!(by_state(expired, 2000).await, ["expiring"]);
-    assert_eq!(by_state(Some(TokenState::Revoked), 2000).await, gone);
+    assert_eq!(by_state(Some(TokenState::Revoked), 2000).await, ended);
 }
 
 pub(super) async fn the_list_is_paged_newest_first(store: &TestStore) {
@@ -167,22 +167,22 @@ pub(super) async fn the_list_is_paged_newest_first(store: &TestStore) {
     }
     added.reverse();
     let mut query = TokenQuery { limit: 2, ..all() };
-    let mut seen: Vec<Token> = Vec::new();
+    let mut listed: Vec<Token> = Vec::new();
     for _ in 0..9 {
         let page = store.tokens_of(ada.id, query.clone(), at(1000)).await;
         let page = page.unwrap();
         assert!(page.len() <= 2);
         let Some(last) = page.last() else { break };
         query.before = Some(last.number);
-        seen.extend(page);
+        listed.extend(page);
     }
-    assert_eq!(seen, added);
+    assert_eq!(listed, added);
 }
 
 pub(super) async fn a_search_takes_every_character_literally(store: &TestStore) {
     let ada = add(store, "ada").await;
-    for called in ["Deploy", "100%", "100 of 100", "a_b", "axb", r"c:\d", "ÄRGER"] {
-        add_token(store, &ada, called).await;
+    for name in ["Deploy", "100%", "100 of 100", "a_b", "axb", r"c:\d", "ÄRGER"] {
+        add_token(store, &ada, name).await;
     }
     let search = async |text: &str| {
         let query = TokenQuery { search: Some(text.to_owned()), ..all() };
@@ -201,15 +201,15 @@ pub(super) async fn a_search_takes_every_character_literally(store: &TestStore) 
     }
 }
 
-pub(super) async fn uses_never_move_back(store: &TestStore) {
+pub(super) async fn the_time_of_last_use_never_moves_back(store: &TestStore) {
     let ada = add(store, "ada").await;
     let token = add_token(store, &ada, "ci").await;
     let session = sign_in(store, &ada, 100, 999).await;
     for (noted, expected) in [(200, 200), (150, 200), (201, 201)] {
-        let gone = Uuid::now_v7();
+        let ended = Uuid::now_v7();
         let uses = Uses {
             tokens: vec![(i64::MAX, at(noted)), (token.number, at(noted))],
-            sessions: vec![(SessionId::new(gone), at(noted)), (session.session.id, at(noted))],
+            sessions: vec![(SessionId::new(ended), at(noted)), (session.session.id, at(noted))],
         };
         store.record_uses(uses).await.unwrap();
         let stored = store.token(token.id).await.unwrap();

@@ -35,7 +35,7 @@ pub(super) async fn an_unknown_user_is_not_found(store: &TestStore) {
     assert_eq!(store.sign_in(sign_in, by(1)).await, Err(NOT_FOUND));
 }
 
-pub(super) async fn an_address_is_taken_in_every_spelling(store: &TestStore) {
+pub(super) async fn an_email_address_is_unique_in_every_spelling(store: &TestStore) {
     let ada = add(store, "ada").await;
     let mut other = person("other");
     other.email = email("ＡＤＡ@EXAMPLE.com");
@@ -47,13 +47,13 @@ pub(super) async fn an_address_is_taken_in_every_spelling(store: &TestStore) {
     let change = ProfileChange { name: Some(name("Robert")), email: Some(email("ADA@example.com")), verified: None };
     assert_eq!(store.change_profile(bob.id, change, by(5)).await, Err(EMAIL_TAKEN));
     assert_eq!(store.user(bob.id).await.unwrap(), bob);
-    // One's own address in another spelling is nobody else's.
+    // A user may change the spelling of their own address.
     let respelled = ProfileChange { name: None, email: Some(email("ADA@example.com")), verified: None };
     let changed = store.change_profile(ada.id, respelled, by(5)).await.unwrap();
     assert_eq!(changed.email.as_str(), "ADA@example.com");
 }
 
-pub(super) async fn a_profile_changes_in_the_named_parts_alone(store: &TestStore) {
+pub(super) async fn a_profile_change_affects_only_the_named_fields(store: &TestStore) {
     let mut ada = add(store, "ada").await;
     let change = ProfileChange { name: Some(name("Ada L")), email: None, verified: None };
     ada.name = name("Ada L");
@@ -108,7 +108,7 @@ pub(super) async fn a_password_change_on_a_stale_hash_conflicts(store: &TestStor
     let stored = store.credentials(ada.id).await.unwrap().password;
     assert_eq!(stored, password("old"));
 
-    // Somebody who was disabled while the hash was computed may do nothing any more.
+    // The user was disabled while the hash was computed.
     store.disable_user(ada.id, by(5)).await.unwrap();
     let changed = store.change_password(ada.id, change("old"), by(5)).await;
     assert_eq!(changed, Err(CREDENTIALS_CHANGED));
@@ -127,7 +127,7 @@ pub(super) async fn an_administrator_changes_a_password_without_the_old_one(stor
     assert_eq!(stored.user.disabled_at, Some(at(5)));
 }
 
-pub(super) async fn disabling_ends_the_sessions_and_says_since_when(store: &TestStore) {
+pub(super) async fn disabling_a_user_ends_the_sessions_and_records_the_time(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let session = sign_in(store, &ada, 1, 9).await;
     let foreign = sign_in(store, &bob, 1, 9).await;

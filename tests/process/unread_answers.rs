@@ -17,14 +17,14 @@ use crate::{
 
 const ACCOUNTS: usize = 10;
 const CLIENTS: usize = 200;
-/// Requests that each of them sends at once.
+/// Requests that each client sends at once.
 const PIPELINED: usize = 20;
-/// What the server may hold for all of them, in MiB: its room for large answers (8), each once more while it is made, what a
-/// connection has in its buffers (under 100 KiB), and what an allocator keeps.
-const MOST_MIB: u64 = 64;
+/// How much memory the server may use for all of them, in MiB: its limit for large answers (8), twice while an answer is
+/// built, the buffers of each connection (under 100 KiB), and what the allocator keeps.
+const LIMIT_MIB: u64 = 64;
 
 #[test]
-fn clients_that_do_not_read_cost_little_memory_and_are_dropped() {
+fn clients_that_do_not_read_use_little_memory_and_are_disconnected() {
     let place = Place::new(&[("PATD__SERVER__WRITE_TIMEOUT", "3s")]);
     let password = "a password of many words";
     for number in 0..=ACCOUNTS {
@@ -48,28 +48,28 @@ fn clients_that_do_not_read_cost_little_memory_and_are_dropped() {
             socket
         })
         .collect();
-    let mut most = 0;
+    let mut peak = 0;
     while begun.elapsed() < Duration::from_secs(5) {
-        most = most.max(server.resident_mib());
-        let asked = Instant::now();
+        peak = peak.max(server.resident_mib());
+        let start = Instant::now();
         assert_eq!(server.connect().ask("GET", "/livez", None, None).unwrap().status, 200);
-        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
         thread::sleep(Duration::from_millis(20));
     }
 
-    assert!(most.saturating_sub(before) <= MOST_MIB, "{most} MiB, and {before} before");
+    assert!(peak.saturating_sub(before) <= LIMIT_MIB, "{peak} MiB, and {before} before");
 
-    // By now those that hold an answer have been dropped, and there is room for who reads.
+    // The clients with an unread answer have been disconnected, so there is room for a client that reads.
     let end = Instant::now() + Duration::from_secs(20);
     while list(&server, honest) != 200 {
-        assert!(Instant::now() < end, "there is no room for an answer that is read");
+        assert!(Instant::now() < end, "there is no room for a client that reads");
     }
     let dropped = clients.into_iter().filter(is_closed).count();
-    assert!(dropped > 0, "nobody was dropped");
+    assert!(dropped > 0, "no client was disconnected");
     assert!(server.terminate().success);
 }
 
-/// Signs in the account and makes tokens at every limit; answers the session.
+/// Signs in the account and creates tokens of the largest size. Returns the session token.
 fn account(server: &Server, number: usize, password: &str) -> String {
     let mut connection = server.connect();
     let login = json!({ "email": format!("a{number}@example.com"), "password": password });
@@ -86,7 +86,7 @@ fn list(server: &Server, session: &str) -> u16 {
     server.connect().ask("GET", TOKENS, Some(session), None).unwrap().status
 }
 
-/// Whether the server has closed it: what it sent before is read first.
+/// Whether the server has closed the connection. Reads what it sent before.
 fn is_closed(socket: &TcpStream) -> bool {
     let mut socket = socket;
     socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
