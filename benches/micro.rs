@@ -1,4 +1,4 @@
-//! What the steps of a check cost, each by itself: `cargo bench --bench micro`.
+//! Measures each step of a check separately: `cargo bench --bench micro`.
 
 #![expect(clippy::unwrap_used, reason = "a failed measurement panics")]
 
@@ -41,7 +41,7 @@ use patd::{
 };
 use uuid::Uuid;
 
-criterion_group!(benches, credentials, matching, look_ups, checks);
+criterion_group!(benches, credentials, matching, lookups, checks);
 criterion_main!(benches);
 
 fn credentials(criterion: &mut Criterion) {
@@ -71,18 +71,18 @@ fn matching(criterion: &mut Criterion) {
     });
 }
 
-fn look_ups(criterion: &mut Criterion) {
+fn lookups(criterion: &mut Criterion) {
     let rig = Rig::new();
     let known = rig.token();
-    criterion.bench_function("look up a kept token", |bencher| {
+    criterion.bench_function("look up a cached token", |bencher| {
         bencher.iter(|| ready(&mut rig.backend.credentials.token_by_hash(black_box(&known.hash()))).unwrap().unwrap());
     });
     let hash = known.hash();
-    criterion.bench_function("look up a kept token, its hash at hand", |bencher| {
+    criterion.bench_function("look up a cached token by a known hash", |bencher| {
         bencher.iter(|| ready(&mut rig.backend.credentials.token_by_hash(black_box(&hash))).unwrap().unwrap());
     });
     let unknown = secret().hash();
-    criterion.bench_function("look up a secret that is known to be nobody's", |bencher| {
+    criterion.bench_function("look up a cached unknown secret", |bencher| {
         bencher.iter(|| ready(&mut rig.backend.credentials.token_by_hash(black_box(&unknown))).unwrap());
     });
     criterion.bench_function("look up a token in the store", |bencher| {
@@ -90,13 +90,13 @@ fn look_ups(criterion: &mut Criterion) {
     });
 }
 
-/// A check as HTTP makes it, without HTTP. The difference of the two is the cost of recording a use.
+/// A check without HTTP. The difference between the two cases is the cost of recording a use.
 fn checks(criterion: &mut Criterion) {
     let rig = Rig::new();
     let token = rig.token();
     let time = Arc::new(AtomicI64::new(1_000_000));
-    let told = Arc::clone(&time);
-    let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::Relaxed)));
+    let clock_time = Arc::clone(&time);
+    let clock = Clock::new(move || Timestamp::from_unix(clock_time.load(Ordering::Relaxed)));
     let config = Config::load(Sources::default()).unwrap();
     let ctx = ops::Context::new(&config, rig.backend.clone(), clock).unwrap();
     let caller = Caller { address: Some([192, 0, 2, 7].into()), user_agent: Some("curl/8.5.0"), ..Caller::default() };
@@ -196,11 +196,11 @@ fn secret() -> Plaintext {
     Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes()).unwrap()
 }
 
-/// The answer of a reply that must be ready.
+/// The answer of a future that must be ready.
 fn ready<F: Future + Unpin>(future: &mut F) -> F::Output {
     match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
-        Poll::Pending => panic!("it did not answer in place"),
+        Poll::Pending => panic!("the future was not ready"),
     }
 }
 

@@ -24,7 +24,7 @@ fn strict(place: &Place) -> [&'static str; 2] {
     ["--config", "strict.toml"]
 }
 
-fn is_carried_out_by_the_strict_server(place: &Place, arguments: &[&str]) -> bool {
+fn is_executed_by_the_strict_server(place: &Place, arguments: &[&str]) -> bool {
     let ended = place.run(&[&CREATE[..], &["--ability", "calls:write"], arguments].concat());
     assert!(matches!(ended.code, Some(0 | 4)), "{ended:?}");
     ended.code == Some(4)
@@ -47,7 +47,7 @@ fn answer(place: &Place, sent: &[u8]) -> String {
 }
 
 #[test]
-fn the_socket_is_its_owners_alone_and_goes_with_the_server() {
+fn the_socket_is_private_to_its_owner_and_removed_with_the_server() {
     let place = Place::new().with_user();
     let found = || fs::symlink_metadata(place.path(SOCKET));
     assert!(found().is_err(), "no server, no socket");
@@ -55,7 +55,7 @@ fn the_socket_is_its_owners_alone_and_goes_with_the_server() {
     let socket = found().unwrap();
     assert!(socket.file_type().is_socket());
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
-    assert!(is_carried_out_by_the_strict_server(&place, &[]));
+    assert!(is_executed_by_the_strict_server(&place, &[]));
     assert_eq!(server.terminate().code, Some(0));
     assert!(found().is_err());
 
@@ -64,14 +64,14 @@ fn the_socket_is_its_owners_alone_and_goes_with_the_server() {
     server.running.signal("KILL");
     server.running.end();
     assert!(found().is_ok());
-    assert!(!is_carried_out_by_the_strict_server(&place, &[]));
+    assert!(!is_executed_by_the_strict_server(&place, &[]));
     let server = place.serve_with(&strict(&place));
-    assert!(is_carried_out_by_the_strict_server(&place, &[]));
+    assert!(is_executed_by_the_strict_server(&place, &[]));
     server.terminate();
 }
 
 #[test]
-fn a_database_with_a_long_path_or_name_has_one_too() {
+fn a_database_with_a_long_path_or_name_has_a_socket() {
     let place = Place::new();
     let deep = place.path(&["a directory with a long name"; 5].join("/"));
     fs::create_dir_all(&deep).unwrap();
@@ -80,10 +80,10 @@ fn a_database_with_a_long_path_or_name_has_one_too() {
         // SQLite adds to the name, which must not become too long.
         let database = database.to_str().unwrap().replace(&"n".repeat(250), &"n".repeat(200));
         let at = ["--database", &*database];
-        let made = place.run_with(&[&crate::support::place::create_user(EMAIL)[..], &at].concat(), PASSWORD);
-        assert_eq!(made.code, Some(0), "{made:?}");
+        let created = place.run_with(&[&crate::support::place::create_user(EMAIL)[..], &at].concat(), PASSWORD);
+        assert_eq!(created.code, Some(0), "{created:?}");
         let server = place.serve_with(&[&strict(&place)[..], &at].concat());
-        assert!(is_carried_out_by_the_strict_server(&place, &at), "{database}");
+        assert!(is_executed_by_the_strict_server(&place, &at), "{database}");
         let ended = server.terminate();
         assert!(ended.code == Some(0) && !ended.stderr.contains("no socket"), "{ended:?}");
         let left = fs::read_dir(std::path::Path::new(&database).parent().unwrap()).unwrap();
@@ -93,19 +93,19 @@ fn a_database_with_a_long_path_or_name_has_one_too() {
 }
 
 #[test]
-fn a_file_in_its_place_is_kept_and_commands_go_on_without() {
+fn a_file_in_place_of_the_socket_is_kept_and_commands_work_without_a_socket() {
     let place = Place::new().with_user();
     place.write(SOCKET, "mine");
     let server = place.start(&[&["serve", "--bind", "127.0.0.1:0"], &strict(&place)[..]].concat());
     assert!(server.stderr_line("is not a socket").contains("WARN"));
     server.stderr_line("listening on");
-    assert!(!is_carried_out_by_the_strict_server(&place, &[]));
+    assert!(!is_executed_by_the_strict_server(&place, &[]));
     drop(server);
     assert_eq!(fs::read_to_string(place.path(SOCKET)).unwrap(), "mine");
 }
 
 #[test]
-fn what_is_no_request_is_refused_without_repeating_it_and_the_server_goes_on() {
+fn a_malformed_request_is_refused_without_quoting_it() {
     let place = Place::new().with_user();
     let server = place.serve();
     let greeting = "{\"protocol\":1,\"release\":\"0\"}\n";
@@ -155,8 +155,8 @@ fn pretend(place: &Place, lines: &'static str) -> thread::JoinHandle<String> {
 }
 
 #[test]
-fn without_an_answer_a_change_is_in_doubt_and_a_question_is_not() {
-    const DOUBT: &str = "it is unknown whether the change was made";
+fn without_an_answer_only_a_change_is_reported_as_uncertain() {
+    const UNCERTAIN: &str = "it is unknown whether the change was made";
     let id = "01a20d4c-282d-734b-831f-147980497265";
     let cases = [
         (&["token", "revoke", id][..], "", "did not answer in 10 s"),
@@ -166,7 +166,7 @@ fn without_an_answer_a_change_is_in_doubt_and_a_question_is_not() {
         (&["token", "list"], "{\"item\":{}}\n", "incomplete"),
     ];
     thread::scope(|scope| {
-        for (arguments, lines, said) in cases {
+        for (arguments, lines, message) in cases {
             scope.spawn(move || {
                 let place = Place::new().with_user();
                 let server = pretend(&place, lines);
@@ -174,8 +174,8 @@ fn without_an_answer_a_change_is_in_doubt_and_a_question_is_not() {
                 let ended = place.run(arguments);
                 assert!(begun.elapsed() < Duration::from_secs(15), "{arguments:?}");
                 assert_eq!((ended.code, &*ended.stdout), (Some(5), ""), "{ended:?}");
-                assert!(ended.stderr.contains(said), "{ended:?}");
-                assert_eq!(ended.stderr.contains(DOUBT), arguments[1] == "revoke", "{ended:?}");
+                assert!(ended.stderr.contains(message), "{ended:?}");
+                assert_eq!(ended.stderr.contains(UNCERTAIN), arguments[1] == "revoke", "{ended:?}");
                 server.join().unwrap();
             });
         }
@@ -197,7 +197,7 @@ fn a_server_of_another_release_is_named() {
 }
 
 #[test]
-fn a_password_travels_over_the_socket_and_a_bad_one_does_not() {
+fn only_a_valid_password_is_sent_over_the_socket() {
     let place = Place::new().with_user();
     let refused = place.run_with(&crate::support::place::create_user("bob@example.com"), &"x".repeat(2000));
     assert_eq!(refused.code, Some(4), "{refused:?}");
@@ -208,7 +208,7 @@ fn a_password_travels_over_the_socket_and_a_bad_one_does_not() {
 }
 
 #[test]
-fn a_list_that_nobody_reads_keeps_nobody_from_the_others() {
+fn an_unread_list_does_not_block_other_requests() {
     let place = Place::new().with_user();
     let server = place.serve();
     let session = server.sign_in(EMAIL, PASSWORD).1.unwrap();
@@ -228,17 +228,17 @@ fn a_list_that_nobody_reads_keeps_nobody_from_the_others() {
         assert_eq!(server.get("/api/v1/user/api-tokens", &session), 200);
     }
     assert_eq!(place.run(&CREATE).code, Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(5), "they waited for it");
-    // Another list waits until the server gives the first one up.
+    assert!(begun.elapsed() < Duration::from_secs(5), "the requests waited for the unread list");
+    // Another list waits until the server stops the first one.
     assert_eq!(place.run(&["token", "list", "--json"]).json_lines().len(), 901);
     let mut rest = Vec::new();
     let _ = stalled.read_to_end(&mut rest);
-    assert!(!rest.ends_with(b"\"done\"\n"), "it was cut off");
+    assert!(!rest.ends_with(b"\"done\"\n"), "the unread list was completed");
     server.terminate();
 }
 
 #[test]
-fn a_reader_who_leaves_ends_the_list_and_the_command_quietly() {
+fn a_list_ends_without_an_error_if_its_reader_leaves() {
     let place = Place::new().with_user();
     for _ in 0..3 {
         assert_eq!(place.run(&CREATE).code, Some(0));
@@ -252,19 +252,19 @@ fn a_reader_who_leaves_ends_the_list_and_the_command_quietly() {
 }
 
 #[test]
-fn the_settings_of_the_server_count_and_a_token_is_judged_by_it() {
+fn the_server_executes_commands_with_its_own_settings() {
     let place = Place::new().with_user();
     place.write(
         "policy.toml",
         "[[policies]]\nname = 'app'\nrules = [{ paths = ['/calls'], abilities = ['calls:read'] }]\n",
     );
-    let made = place.run(&[&CREATE[..], &["--ability", "calls:read", "--quota", "10", "--json"]].concat());
-    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    let created = place.run(&[&CREATE[..], &["--ability", "calls:read", "--quota", "10", "--json"]].concat());
+    let created: Value = serde_json::from_str(&created.stdout).unwrap();
     let server = place.serve();
     let explain =
         ["policy", "explain", "--config", "policy.toml", "--policy", "app", "--path", "/calls", "--token-stdin"];
     for _ in 0..2 {
-        let ended = place.run_with(&explain, made["token"].as_str().unwrap());
+        let ended = place.run_with(&explain, created["token"].as_str().unwrap());
         assert!(ended.code == Some(0) && ended.stdout.contains(EMAIL), "{ended:?}");
     }
     let left = &place.run(&["token", "list", "--json"]).json_lines()[0];

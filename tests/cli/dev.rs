@@ -18,7 +18,7 @@ fn dev(place: &Place, arguments: &[&str]) -> (Server, Value, String) {
 }
 
 #[test]
-fn one_line_of_json_names_credentials_that_work_and_nothing_stays() {
+fn json_output_has_valid_credentials_and_the_files_are_removed() {
     let place = Place::new();
     let (server, demo, line) = dev(&place, &["--port", "0"]);
     let places: Vec<_> = KEYS.map(|key| line.find(&format!("\"{key}\":"))).into();
@@ -27,9 +27,9 @@ fn one_line_of_json_names_credentials_that_work_and_nothing_stays() {
 
     let text = |key: &str| demo[key].as_str().unwrap();
     let body = json!({"name": "CI Pipeline", "abilities": ["*"]});
-    let (status, made) = server.post("/api/v1/user/api-tokens", text("session_token"), &body);
+    let (status, created) = server.post("/api/v1/user/api-tokens", text("session_token"), &body);
     assert_eq!(status, 201);
-    for token in [text("token"), made["data"]["token"].as_str().unwrap()] {
+    for token in [text("token"), created["data"]["token"].as_str().unwrap()] {
         assert_eq!(server.get("/api/user", token), 200);
     }
     assert_eq!(server.sign_in(text("email"), text("password")).0, 201);
@@ -49,7 +49,7 @@ fn one_line_of_json_names_credentials_that_work_and_nothing_stays() {
 }
 
 #[test]
-fn a_second_sigint_forces_and_nothing_stays() {
+fn a_second_sigint_forces_the_end_and_the_files_are_removed() {
     let place = Place::new()
         .set("PATD__LOG__LEVEL", "info")
         .set("PATD__SERVER__DRAIN_TIMEOUT", "1h")
@@ -66,7 +66,7 @@ fn a_second_sigint_forces_and_nothing_stays() {
 }
 
 #[test]
-fn what_it_prints_can_be_pasted_into_a_shell() {
+fn the_output_can_be_pasted_into_a_shell() {
     let place = Place::new();
     let running = place.start(&["dev", "--port", "0"]);
     let mut script = String::new();
@@ -77,11 +77,11 @@ fn what_it_prints_can_be_pasted_into_a_shell() {
     let check = "\necho \"$PATD_URL $PATD_SESSION $PATD_TOKEN $PATD_INTROSPECT_TOKEN\"";
     let pasted =
         std::process::Command::new("sh").args(["-eu", "-c", &format!("{curl}{script}{check}")]).output().unwrap();
-    let said = String::from_utf8(pasted.stdout).unwrap();
+    let output = String::from_utf8(pasted.stdout).unwrap();
     assert!(pasted.status.success() && pasted.stderr.is_empty(), "{script}");
-    let lines: Vec<_> = said.lines().collect();
-    assert_eq!(lines.len(), 6, "{said}");
-    assert!(lines[0].ends_with(r#"-d {"name":"CI Pipeline","abilities":["*"]}"#), "{said}");
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines.len(), 6, "{output}");
+    assert!(lines[0].ends_with(r#"-d {"name":"CI Pipeline","abilities":["*"]}"#), "{output}");
     assert!(!script.contains('|'), "a shell takes it as a pipe: {script}");
     let variables: Vec<_> = lines[5].split(' ').collect();
     let server = Server::new(variables[0].to_owned(), running);
@@ -92,7 +92,7 @@ fn what_it_prints_can_be_pasted_into_a_shell() {
 }
 
 #[test]
-fn nothing_stays_where_nobody_reads_the_credentials() {
+fn the_files_are_removed_if_the_output_is_not_read() {
     let place = Place::new();
     let ended = place.run_unread(&["dev", "--port", "0"]);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
@@ -100,18 +100,18 @@ fn nothing_stays_where_nobody_reads_the_credentials() {
 }
 
 #[test]
-fn a_taken_port_is_avoided_unless_it_was_asked_for() {
+fn a_port_in_use_is_avoided_unless_it_was_requested() {
     let place = Place::new();
     // The port is now in use, by this test or by another process.
-    let usual = TcpListener::bind("127.0.0.1:8080");
+    let default_port = TcpListener::bind("127.0.0.1:8080");
     let (server, demo, _) = dev(&place, &[]);
     assert_ne!(demo["url"], "http://127.0.0.1:8080");
     assert_eq!(server.get("/readyz", "none"), 200);
     assert_eq!(server.terminate().code, Some(0));
-    drop(usual);
+    drop(default_port);
 
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
     let ended = place.run(&["dev", "--port", &port]);
     assert_eq!((ended.code, &*ended.stdout), (Some(5), ""), "{ended:?}");
     assert!(ended.stderr.contains("--port 0"), "{ended:?}");
@@ -119,7 +119,7 @@ fn a_taken_port_is_avoided_unless_it_was_asked_for() {
 }
 
 #[test]
-fn a_file_is_read_only_where_it_is_named() {
+fn a_configuration_file_is_read_only_if_it_is_named() {
     let place = Place::new();
     place.write("config.toml", "[nonsense]\n");
     let (server, _, _) = dev(&place, &["--port", "0"]);
@@ -131,7 +131,7 @@ fn a_file_is_read_only_where_it_is_named() {
 }
 
 #[test]
-fn the_settings_can_have_it_log_more() {
+fn the_settings_can_raise_the_log_level() {
     let place = Place::new();
     place.write("loud.toml", "[log]\nlevel = \"info\"\n");
     let (server, _, _) = dev(&place, &["--port", "0", "--config", "loud.toml"]);
@@ -139,7 +139,7 @@ fn the_settings_can_have_it_log_more() {
 }
 
 #[test]
-fn nobody_is_throttled_unless_the_settings_say_so() {
+fn attempts_are_throttled_only_if_the_settings_say_so() {
     let attempts = |place: &Place, arguments: &[&str]| {
         let (server, demo, _) = dev(place, &[&["--port", "0"], arguments].concat());
         let email = demo["email"].as_str().unwrap();
@@ -158,7 +158,7 @@ fn nobody_is_throttled_unless_the_settings_say_so() {
 }
 
 #[test]
-fn it_ends_when_its_standard_input_closes() {
+fn the_server_ends_when_its_standard_input_closes() {
     let place = Place::new();
     let (running, stdin) = place.start_piped(&["dev", "--json", "--port", "0"]);
     let demo: Value = serde_json::from_str(&running.stdout_line("{")).unwrap();
@@ -171,7 +171,7 @@ fn it_ends_when_its_standard_input_closes() {
 }
 
 #[test]
-fn it_ends_when_its_parent_is_killed() {
+fn the_server_ends_when_its_parent_is_killed() {
     let place = Place::new();
     let parent = place.start_shell("for n in 1 2 3 4 5; do \"$PATD\" dev --json --port 0 & done; wait");
     for _ in 0..5 {
@@ -179,14 +179,14 @@ fn it_ends_when_its_parent_is_killed() {
     }
     assert_eq!(place.temporary_files().len(), 5);
     parent.signal("KILL");
-    // Its output is at its end when the last of the five has ended.
+    // The output ends when the last of the five has ended.
     let ended = parent.end();
     assert_eq!(ended.code, None, "{ended:?}");
     assert!(place.temporary_files().is_empty());
 }
 
 #[test]
-fn a_start_removes_what_a_killed_instance_left_and_nothing_of_one_that_lives() {
+fn a_start_removes_the_files_of_killed_instances_only() {
     let place = Place::new();
     let (living, demo, _) = dev(&place, &["--port", "0"]);
     let (killed, gone, _) = dev(&place, &["--port", "0"]);

@@ -6,7 +6,7 @@ use crate::support::place::{EMAIL, PASSWORD, Place, Server, create_user};
 
 /// A running server, a session, and two environments with two tokens each.
 struct World {
-    // Before its directory, so that it is dropped first.
+    // Declared before the directory, so that it is dropped first.
     server: Server,
     place: Place,
     session: String,
@@ -19,11 +19,11 @@ impl World {
         let place = Place::new().with_user();
         let server = place.serve();
         let session = server.sign_in(EMAIL, PASSWORD).1.unwrap();
-        let made = |name: &str| {
+        let create = |name: &str| {
             let (_, answer) = server.post("/api/v1/environments", &session, &json!({ "name": name }));
             answer["data"]["id"].as_str().unwrap().to_owned()
         };
-        let environments = [made("staging"), made("production")];
+        let environments = [create("staging"), create("production")];
         let mut tokens = Vec::new();
         for (environment, name) in environments.iter().flat_map(|id| [(id, "one"), (id, "two")]) {
             let path = format!("/api/v1/environments/{environment}/tokens");
@@ -52,7 +52,7 @@ impl World {
 }
 
 #[test]
-fn lists_hold_personal_tokens_and_those_of_environments_or_of_one_alone() {
+fn lists_show_all_tokens_or_those_of_one_environment() {
     let world = World::start();
     let [staging, production] = &world.environments;
     let place = &world.place;
@@ -82,7 +82,7 @@ fn lists_hold_personal_tokens_and_those_of_environments_or_of_one_alone() {
 }
 
 #[test]
-fn a_running_server_obeys_the_revocation_of_one_and_of_all() {
+fn a_running_server_applies_the_revocation_of_one_and_of_all() {
     let world = World::start();
     let (place, [staging, production]) = (&world.place, &world.environments);
     assert_eq!(world.statuses(), [200, 200, 200, 200]);
@@ -95,7 +95,7 @@ fn a_running_server_obeys_the_revocation_of_one_and_of_all() {
     }
     let revoked = place.run(&["token", "revoke", "--all", "--user", EMAIL]);
     assert!(revoked.code == Some(0) && revoked.stderr.contains("unchanged: 3 tokens of their"), "{revoked:?}");
-    assert_eq!(world.statuses(), [401, 200, 200, 200], "a user's are their personal ones");
+    assert_eq!(world.statuses(), [401, 200, 200, 200], "--user selects only personal tokens");
 
     let both = ["token", "revoke", "--all", "--environment", production, "--user", EMAIL];
     assert_eq!(place.run(&both).code, Some(2));

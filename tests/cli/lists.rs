@@ -12,7 +12,8 @@ fn make(place: &Place, user: &str, name: &str, more: &[&str]) -> Value {
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
-/// Ada's Zoë, which ends in ten days and was used, and her alpha, which ends in one; Bob's Beta, which does not end.
+/// Creates three tokens. Ada's Zoë expires in ten days and was used, Ada's alpha expires in one day, and Bob's Beta never
+/// expires.
 fn place() -> Place {
     let place = Place::new().with_user();
     assert_eq!(place.run_with(&create_user("bob@example.com"), PASSWORD).code, Some(0));
@@ -31,7 +32,7 @@ fn names(place: &Place, arguments: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn tokens_are_sorted_narrowed_and_limited() {
+fn tokens_can_be_sorted_filtered_and_limited() {
     let place = place();
     let list = |arguments: &[&str]| names(&place, &[&["token", "list"], arguments].concat());
     for (arguments, expected) in [
@@ -63,7 +64,7 @@ fn tokens_are_sorted_narrowed_and_limited() {
 }
 
 #[test]
-fn a_use_that_is_only_in_the_memory_of_the_server_counts() {
+fn an_unwritten_use_on_the_server_counts() {
     let place = Place::new().with_user();
     let token = make(&place, EMAIL, "CI", &[]);
     let server = place.serve();
@@ -72,13 +73,13 @@ fn a_use_that_is_only_in_the_memory_of_the_server_counts() {
     assert_eq!(server.get("/api/user", token["token"].as_str().unwrap()), 200);
     let listed = &place.run(&["token", "list", "--json"]).json_lines()[0];
     assert!(listed["last_used_at"].is_string(), "{listed}");
-    // It was made and used in this very minute, so since then it was used.
+    // The token was used within the last minute.
     assert_eq!(names(&place, &["token", "list", "--unused-since", "1m"]).len(), 0);
     server.terminate();
 }
 
 #[test]
-fn users_are_sorted_narrowed_and_limited() {
+fn users_can_be_sorted_filtered_and_limited() {
     let place = Place::new();
     for (email, name) in [("zoe@example.com", "Ada"), ("ada@example.com", "ZOË"), ("bob@example.com", "bob")] {
         let mut arguments = create_user(email);
@@ -95,7 +96,7 @@ fn users_are_sorted_narrowed_and_limited() {
 }
 
 #[test]
-fn a_table_fits_80_columns_and_is_whole_in_a_pipe() {
+fn a_table_fits_80_columns_and_is_complete_in_a_pipe() {
     let long = "李雷".repeat(40);
     let mut place = place();
     for name in [&*long, "Zoe\u{308} combined", "⚙️ robot"] {
@@ -109,13 +110,13 @@ fn a_table_fits_80_columns_and_is_whole_in_a_pipe() {
     assert_eq!(lines.len(), 7, "{table}");
     assert!(lines.iter().all(|line| line.width() <= 80), "{table}");
     assert!(lines.iter().any(|line| line.ends_with('…')) && !table.contains(&long), "{table}");
-    // Where the address begins, in columns of a terminal.
+    // The terminal column in which the address begins.
     let begins = |line: &&str, text: &str| line.find(text).map(|at| line[..at].width());
     let columns: Vec<_> =
         lines.iter().skip(1).map(|line| begins(line, "ada@").or(begins(line, "bob@")).unwrap()).collect();
     assert!(columns.windows(2).all(|pair| pair[0] == pair[1]), "{table}");
     let ids = place.run(&["token", "list", "--json"]).json_lines();
-    assert!(ids.iter().all(|token| table.contains(token["id"].as_str().unwrap())), "an id can be pasted: {table}");
+    assert!(ids.iter().all(|token| table.contains(token["id"].as_str().unwrap())), "the table lacks an id: {table}");
 
     let wide = place.run(&["token", "list", "--wide"]).stdout;
     assert!(wide.contains(&long) && wide.contains("ABILITIES") && wide.contains("HINT"), "{wide}");
@@ -125,7 +126,7 @@ fn a_table_fits_80_columns_and_is_whole_in_a_pipe() {
 }
 
 #[test]
-fn no_list_takes_more_memory_for_more_tokens() {
+fn the_memory_of_a_list_does_not_grow_with_the_tokens() {
     let place = Place::new().with_user();
     make(&place, EMAIL, "one of many", &["--ability", "calls:read"]);
     let multiply = |count: u32| {
@@ -136,7 +137,7 @@ fn no_list_takes_more_memory_for_more_tokens() {
              FROM n, (SELECT * FROM tokens LIMIT 1) t";
         database.execute(copies, [count]).unwrap();
     };
-    // What the server has held at the most, after a list of everything and one that sorts.
+    // The peak memory of the server after a complete list and a sorted one.
     let peak = |expected: usize| {
         let server = place.serve();
         for arguments in [&["--json"][..], &["--json", "--sort", "name"]] {

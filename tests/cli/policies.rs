@@ -1,4 +1,4 @@
-//! `patd policy explain` shows how a check of a proxy is answered.
+//! `patd policy explain` shows how the server answers a check of a proxy.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn explain(place: &Place, path: &str, token: Option<&str>) -> (Ended, Value) {
 }
 
 #[test]
-fn a_rule_is_named_with_what_it_needs() {
+fn the_matching_rule_is_shown_with_its_abilities() {
     let place = place();
     let (ended, explanation) = explain(&place, "/calls/1?x=1", None);
     assert_eq!(ended.code, Some(0));
@@ -61,12 +61,12 @@ fn a_rule_is_named_with_what_it_needs() {
 }
 
 #[test]
-fn a_token_is_told_whether_it_passes_and_why_not() {
+fn the_verdict_on_a_token_is_shown_with_its_reason() {
     let place = place();
     let token = |ability: &str| {
-        let made = place.run(&["token", "create", "--user", EMAIL, "--name", "t", "--ability", ability]);
-        assert_eq!(made.code, Some(0), "{made:?}");
-        made.stdout.trim().to_owned()
+        let created = place.run(&["token", "create", "--user", EMAIL, "--name", "t", "--ability", ability]);
+        assert_eq!(created.code, Some(0), "{created:?}");
+        created.stdout.trim().to_owned()
     };
     let (ended, explanation) = explain(&place, "/calls/1", Some(&token("calls:*")));
     assert_eq!((ended.code, &explanation["passes"]), (Some(0), &json!(true)), "{explanation}");
@@ -82,26 +82,26 @@ fn a_token_is_told_whether_it_passes_and_why_not() {
 }
 
 #[test]
-fn a_token_that_is_bound_to_addresses_passes_from_there_and_loses_one_use_of_its_quota() {
+fn allowed_addresses_apply_and_an_allowed_check_takes_one_use_of_the_quota() {
     let place = place();
     let limits = ["--allow-ip", "192.0.2.0/24", "--quota", "80", "--json"];
-    let made = place.run(&[&["token", "create", "--user", EMAIL, "--name", "t"], &limits[..]].concat());
-    let made: serde_json::Value = serde_json::from_str(&made.stdout).unwrap();
-    let ask = ["policy", "explain", "--policy", "app", "--path", "/calls/1", "--token-stdin"];
-    for (address, code, said) in [
+    let created = place.run(&[&["token", "create", "--user", EMAIL, "--name", "t"], &limits[..]].concat());
+    let created: serde_json::Value = serde_json::from_str(&created.stdout).unwrap();
+    let command = ["policy", "explain", "--policy", "app", "--path", "/calls/1", "--token-stdin"];
+    for (address, code, message) in [
         (&["--ip", "192.0.2.7"][..], 0, "is allowed"),
         (&["--ip", "198.51.100.7"], 4, "address not allowed"),
         (&[], 4, "name the address of the client with --ip"),
     ] {
-        let ended = place.run_with(&[&ask[..], address].concat(), made["token"].as_str().unwrap());
-        assert!(ended.code == Some(code) && ended.stdout.contains(said), "{ended:?}");
+        let ended = place.run_with(&[&command[..], address].concat(), created["token"].as_str().unwrap());
+        assert!(ended.code == Some(code) && ended.stdout.contains(message), "{ended:?}");
     }
     let list = place.run(&["token", "list", "--json"]);
     assert!(list.stdout.contains(r#""quota_remaining":79"#), "{list:?}");
 }
 
 #[test]
-fn a_person_reads_it_line_by_line() {
+fn the_text_output_has_one_fact_per_line() {
     let place = place();
     let shown = place.run(&["policy", "explain", "--policy", "app", "--path", "/calls/1"]);
     let expected = "\
@@ -119,10 +119,10 @@ verdict      pass a token with --token-stdin to see whether it is allowed
 }
 
 #[test]
-fn the_options_of_a_policy_and_what_it_sees_of_a_path_are_told() {
+fn the_options_of_the_policy_and_the_parsed_path_are_shown() {
     let place = place();
-    let ask = ["policy", "explain", "--policy", "packages", "--path", "/projects/a%2Fb?x=1"];
-    let shown = place.run(&ask);
+    let command = ["policy", "explain", "--policy", "packages", "--path", "/projects/a%2Fb?x=1"];
+    let shown = place.run(&command);
     let expected = r#"request      GET /projects/a%2Fb?x=1
 policy       packages
 segments     "projects" "a/b"
@@ -135,28 +135,28 @@ headers      Remote-User, X-Auth-Token-Id
 verdict      pass a token with --token-stdin to see whether it is allowed
 "#;
     assert_eq!(shown.stdout, expected);
-    let explanation: Value = serde_json::from_str(&place.run(&[&ask[..], &["--json"]].concat()).stdout).unwrap();
+    let explanation: Value = serde_json::from_str(&place.run(&[&command[..], &["--json"]].concat()).stdout).unwrap();
     assert_eq!(explanation["segments"], json!(["projects", "a/b"]));
     assert_eq!(explanation["challenges"], json!(["basic", "bearer"]));
     assert_eq!(explanation["credential_from"], json!(["header:x-api-key"]));
     assert_eq!(explanation["identity_headers"], json!(["Remote-User", "X-Auth-Token-Id"]));
 }
 
-/// What the answer to a proxy would say of a refused token.
+/// The output has what a refusal would tell the proxy.
 #[test]
-fn a_refused_token_is_told_with_its_owner_and_what_it_lacks() {
+fn a_refused_token_is_shown_with_its_owner_and_missing_abilities() {
     let place = place();
     let create = ["token", "create", "--user", EMAIL, "--name", "t", "--ability", "projects:read", "--json"];
-    let made: Value = serde_json::from_str(&place.run(&create).stdout).unwrap();
+    let created: Value = serde_json::from_str(&place.run(&create).stdout).unwrap();
     let user: Value = serde_json::from_str(&place.run(&["user", "list", "--json"]).stdout).unwrap();
-    let ask = ["policy", "explain", "--policy", "packages", "--path", "/projects/1", "--token-stdin"];
-    let ended = place.run_with(&[&ask[..], &["--json"]].concat(), made["token"].as_str().unwrap());
+    let command = ["policy", "explain", "--policy", "packages", "--path", "/projects/1", "--token-stdin"];
+    let ended = place.run_with(&[&command[..], &["--json"]].concat(), created["token"].as_str().unwrap());
     let explanation: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!((ended.code, &explanation["passes"]), (Some(4), &json!(false)), "{explanation}");
-    assert_eq!((&explanation["token_id"], &explanation["user_id"]), (&made["id"], &user["id"]));
+    assert_eq!((&explanation["token_id"], &explanation["user_id"]), (&created["id"], &user["id"]));
     assert_eq!(explanation["abilities"], json!(["projects:read", "projects:list"]));
     let reason = explanation["reason"].as_str().unwrap();
     assert!(reason.ends_with("lacks required abilities: projects:list"), "{reason}");
-    let shown = place.run_with(&ask, made["token"].as_str().unwrap()).stdout;
-    assert!(shown.contains(&format!("token        {}", made["id"].as_str().unwrap())), "{shown}");
+    let shown = place.run_with(&command, created["token"].as_str().unwrap()).stdout;
+    assert!(shown.contains(&format!("token        {}", created["id"].as_str().unwrap())), "{shown}");
 }

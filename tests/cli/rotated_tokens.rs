@@ -6,11 +6,11 @@ use crate::support::place::{EMAIL, PASSWORD, Place, Server};
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
 
-fn make(server: &Server, session: &str) -> (String, String) {
+fn create(server: &Server, session: &str) -> (String, String) {
     read(server.post(TOKENS, session, &json!({ "name": "ci" })))
 }
 
-/// The id and the secret of a token that was made.
+/// The id and the secret of a created token.
 fn read((status, body): (u16, Value)) -> (String, String) {
     assert_eq!(status, 201, "{body}");
     let text = |key: &str| body["data"][key].as_str().unwrap().to_owned();
@@ -18,20 +18,20 @@ fn read((status, body): (u16, Value)) -> (String, String) {
 }
 
 #[test]
-fn a_token_ends_with_what_it_made_of_itself_and_what_its_owner_made_is_named() {
+fn revoking_includes_self_made_successors_and_names_those_of_the_owner() {
     let place = Place::new().with_user();
     let server = place.serve();
     let session = server.sign_in(EMAIL, PASSWORD).1.unwrap();
     for (command, done) in [("revoke", "revoked"), ("disable", "disabled")] {
-        let (id, secret) = make(&server, &session);
+        let (id, secret) = create(&server, &session);
         let (successor, stolen) = read(server.post(&format!("{TOKENS}/self/rotate"), &secret, &json!({ "grace": 0 })));
         let ended = place.run(&["token", command, &id]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        let said = format!("its successor {successor}, made by self-rotation, is also {done}");
-        assert!(ended.stderr.contains(&said), "{ended:?}");
+        let message = format!("its successor {successor}, made by self-rotation, is also {done}");
+        assert!(ended.stderr.contains(&message), "{ended:?}");
         assert_eq!(server.get("/api/user", &stolen), 401);
 
-        let (id, _) = make(&server, &session);
+        let (id, _) = create(&server, &session);
         let rotate = format!("{TOKENS}/{id}/rotate");
         let (successor, kept) = read(server.post(&rotate, &session, &json!({ "grace": 600 })));
         let ended = place.run(&["token", command, &id]);
@@ -39,7 +39,7 @@ fn a_token_ends_with_what_it_made_of_itself_and_what_its_owner_made_is_named() {
         assert!(ended.stderr.contains(&format!("unchanged: its successor {successor}")), "{ended:?}");
         assert_eq!(server.get("/api/user", &kept), 200);
 
-        let (id, _) = make(&server, &session);
+        let (id, _) = create(&server, &session);
         let rotate = format!("{TOKENS}/{id}/rotate");
         let (successor, kept) = read(server.post(&rotate, &session, &json!({ "grace": 0 })));
         let refused = place.run(&["token", command, &id]);

@@ -1,4 +1,4 @@
-//! `patd serve`: its start, its hints, and its end.
+//! `patd serve`: its start, its messages, and its end.
 
 use std::{
     net::TcpListener,
@@ -9,7 +9,7 @@ use std::{
 use crate::support::place::{EMAIL, PASSWORD, Place, Process, Server};
 
 #[test]
-fn a_second_server_on_the_file_is_refused_while_commands_go_on() {
+fn a_second_server_on_the_file_is_refused_and_commands_still_work() {
     let place = Place::new().with_user();
     let server = place.serve();
     let second = place.run(&["serve", "--bind", "127.0.0.1:0"]);
@@ -22,9 +22,9 @@ fn a_second_server_on_the_file_is_refused_while_commands_go_on() {
 }
 
 #[test]
-fn an_address_in_use_is_said_with_the_way_out() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+fn an_address_in_use_is_reported_with_a_solution() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
     let ended = Place::new().run(&["serve", "--bind", &address]);
     assert_eq!(ended.code, Some(5), "{ended:?}");
     let sentence = format!("cannot listen on {address} (server.bind): ");
@@ -33,7 +33,7 @@ fn an_address_in_use_is_said_with_the_way_out() {
 }
 
 #[test]
-fn an_empty_database_tells_how_to_make_the_first_user_and_the_command_works() {
+fn with_an_empty_database_a_working_command_for_the_first_user_is_shown() {
     let place = Place::new();
     place.write("it's mine.toml", "");
     let named = ["--database", "my users.db", "--config", "it's mine.toml"];
@@ -42,8 +42,8 @@ fn an_empty_database_tells_how_to_make_the_first_user_and_the_command_works() {
     let (_, command) = line.split_once("patd user create").unwrap();
     assert!(command.starts_with(" --email you@example.com --name \"Your Name\""), "{line}");
     let script = format!("echo '{PASSWORD}' | {} user create{command} --password-stdin", env!("CARGO_BIN_EXE_patd"));
-    let made = Command::new("sh").args(["-c", &script]).current_dir(place.directory.path()).output();
-    assert!(made.unwrap().status.success(), "{script}");
+    let created = Command::new("sh").args(["-c", &script]).current_dir(place.directory.path()).output();
+    assert!(created.unwrap().status.success(), "{script}");
     assert_eq!(server.sign_in("you@example.com", PASSWORD).0, 201);
     server.terminate();
     let again = place.serve_with(&named).terminate();
@@ -52,13 +52,13 @@ fn an_empty_database_tells_how_to_make_the_first_user_and_the_command_works() {
 
 #[cfg(unix)]
 #[test]
-fn a_database_that_others_may_read_is_said_and_one_that_nobody_else_may_is_not() {
+fn a_database_that_other_users_may_read_causes_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::new().with_user();
     // The server fails after it has written its warnings.
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let said = |mode: Option<u32>| {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let has_warning = |mode: Option<u32>| {
         if let Some(mode) = mode {
             let permissions = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(place.path("patd.db"), permissions).unwrap();
@@ -67,14 +67,14 @@ fn a_database_that_others_may_read_is_said_and_one_that_nobody_else_may_is_not()
         assert_eq!(ended.code, Some(5), "{ended:?}");
         ended.stderr.lines().any(|line| line.contains("WARN") && line.contains("open to other users"))
     };
-    assert!(!said(None), "as it was made");
-    for (mode, is_said) in [(0o644, true), (0o604, true), (0o660, true), (0o640, false), (0o600, false)] {
-        assert_eq!(said(Some(mode)), is_said, "{mode:o}");
+    assert!(!has_warning(None), "with the mode at creation");
+    for (mode, expected) in [(0o644, true), (0o604, true), (0o660, true), (0o640, false), (0o600, false)] {
+        assert_eq!(has_warning(Some(mode)), expected, "{mode:o}");
     }
 }
 
 #[test]
-fn a_request_under_way_is_answered_after_sigterm() {
+fn a_running_request_is_answered_after_sigterm() {
     let place = Place::new().with_user();
     let server = place.serve();
     let held = server.hold_request();
@@ -102,7 +102,7 @@ fn a_second_signal_ends_a_drain_at_once() {
 }
 
 #[test]
-fn while_it_drains_readyz_says_no_and_the_rest_is_answered() {
+fn during_the_drain_delay_only_readyz_fails() {
     let place = Place::new().set("PATD__SERVER__DRAIN_DELAY", "2s");
     let server = place.serve();
     assert_eq!(server.get("/readyz", "none"), 200);
@@ -110,7 +110,7 @@ fn while_it_drains_readyz_says_no_and_the_rest_is_answered() {
     server.running.signal("TERM");
     server.running.stderr_line("shutting down");
     while server.get("/readyz", "none") != 503 {
-        assert!(begun.elapsed() < Duration::from_secs(1), "readyz stays green");
+        assert!(begun.elapsed() < Duration::from_secs(1), "/readyz did not change to 503");
     }
     assert_eq!(server.get("/livez", "none"), 200);
     assert_eq!(server.running.end().code, Some(0));
@@ -118,7 +118,7 @@ fn while_it_drains_readyz_says_no_and_the_rest_is_answered() {
 }
 
 #[test]
-fn an_address_for_other_machines_is_warned_of() {
+fn an_address_that_other_machines_can_reach_causes_a_warning() {
     let place = Place::new();
     let open = place.start(&["serve", "--bind", "0.0.0.0:0"]);
     open.stderr_line("use a reverse proxy that terminates TLS");
@@ -133,7 +133,7 @@ fn serve_under(place: &Place, limits: &str) -> Process {
 }
 
 #[test]
-fn a_start_that_gets_too_few_open_files_is_refused_with_the_way_out() {
+fn a_start_with_too_few_open_files_is_refused_with_a_solution() {
     let place = Place::new();
     for files in ["10", "40", "100"] {
         let ended = serve_under(&place, &format!("-n {files}")).end();
@@ -141,24 +141,24 @@ fn a_start_that_gets_too_few_open_files_is_refused_with_the_way_out() {
         assert!(ended.stderr.contains(&format!("allows this process {files} open files")), "{ended:?}");
         assert!(ended.stderr.contains("ulimit -n") && ended.stderr.contains("LimitNOFILE="), "{ended:?}");
         assert!(!ended.stderr.contains("panicked"), "{ended:?}");
-        assert!(!place.path("patd.db").exists(), "nothing was begun");
+        assert!(!place.path("patd.db").exists(), "a database was created");
     }
 }
 
 #[test]
-fn a_start_that_gets_too_few_threads_is_refused_with_the_way_out() {
-    // More threads than there is address space for their stacks, of 2 MiB each.
+fn a_start_with_too_few_threads_is_refused_with_a_solution() {
+    // There are more threads than stacks of 2 MiB fit into the address space.
     let place = Place::new().set("PATD__PASSWORDS__CONCURRENT_HASHES", "2000");
     let ended = serve_under(&place, "-v 2000000").end();
     assert_eq!(ended.code, Some(5), "{ended:?}");
     assert!(ended.stderr.contains("threads that the server needs"), "{ended:?}");
     assert!(ended.stderr.contains("ulimit -u") && ended.stderr.contains("TasksMax="), "{ended:?}");
     assert!(!ended.stderr.contains("panicked"), "{ended:?}");
-    assert!(!place.path("patd.db").exists(), "nothing was begun");
+    assert!(!place.path("patd.db").exists(), "a database was created");
 }
 
 #[test]
-fn a_start_with_the_defaults_warns_of_nothing_also_where_files_are_few() {
+fn a_start_with_the_defaults_causes_no_warning_even_with_few_files() {
     let place = Place::new();
     let ended = place.serve().terminate();
     assert!(!ended.stderr.contains("WARN"), "{ended:?}");
@@ -167,20 +167,20 @@ fn a_start_with_the_defaults_warns_of_nothing_also_where_files_are_few() {
     let line = few.stderr_line("fewer connections than server.max_connections");
     assert!(line.contains("INFO") && line.contains("open_files=500"), "{line}");
     few.stderr_line("listening on");
-    // A number that was set and is not possible is warned about.
-    let asked = serve_under(&Place::new().set("PATD__SERVER__MAX_CONNECTIONS", "9000"), "-n 500");
-    assert!(asked.stderr_line("fewer connections").contains("WARN"));
+    // A configured number that is not possible causes a warning.
+    let configured = serve_under(&Place::new().set("PATD__SERVER__MAX_CONNECTIONS", "9000"), "-n 500");
+    assert!(configured.stderr_line("fewer connections").contains("WARN"));
 }
 
 #[test]
-fn a_server_with_few_files_answers_however_many_connect() {
+fn a_server_with_few_files_answers_under_many_connections() {
     let place = Place::new();
     let running = serve_under(&place, "-n 200");
     let line = running.stderr_line("listening on http://");
     let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
     let server = Server::new(url.to_owned(), running);
     let address = server.url.strip_prefix("http://").unwrap();
-    // The kernel keeps in its queue what the server has no files for.
+    // Connections without a free file descriptor wait in the kernel's queue.
     let idle: Vec<_> = (0..100).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
     drop(idle);
     assert_eq!(server.get("/readyz", "none"), 200);

@@ -30,7 +30,7 @@ fn check_says_which_file_is_valid() {
 }
 
 #[test]
-fn check_tells_every_mistake_at_once_and_none_that_only_follows_from_another() {
+fn check_reports_all_mistakes_at_once_without_their_consequences() {
     let place = Place::new().set("PATD__LOG__FROMAT", "json").set("PATD__CACHE__TOKENS", "many");
     let file = "\
 [sever]
@@ -54,8 +54,8 @@ lifetime = '1d'
     place.write("config.toml", file);
     let ended = place.run(&["config", "check"]);
     assert_eq!((ended.code, &*ended.stdout), (Some(6), ""));
-    let mut told: Vec<&str> = ended.stderr.lines().skip(1).map(|line| line.split(" is ").next().unwrap()).collect();
-    told.sort_unstable();
+    let mut reported: Vec<&str> = ended.stderr.lines().skip(1).map(|line| line.split(" is ").next().unwrap()).collect();
+    reported.sort_unstable();
     let expected = [
         "patd: PATD__LOG__FROMAT",
         "patd: cache.tokens (PATD__CACHE__TOKENS)",
@@ -68,7 +68,7 @@ lifetime = '1d'
         "patd: tokens.default_lifetime (config.toml, line 12)",
         "patd: tokens.pat_prefix (config.toml, line 11)",
     ];
-    assert_eq!(told, expected, "{}", ended.stderr);
+    assert_eq!(reported, expected, "{}", ended.stderr);
 
     place.write("config.toml", "[sever\n[log]\nlevel = 7\n");
     let ended = place.run(&["config", "check", "config.toml"]);
@@ -76,7 +76,7 @@ lifetime = '1d'
 }
 
 #[test]
-fn check_of_everything_sees_the_environment_and_of_one_file_does_not() {
+fn check_includes_the_environment_unless_a_file_is_named() {
     let place = Place::new().set("PATD__LOG__LEVEL", "loud");
     place.write("config.toml", "");
     assert_eq!(place.run(&["config", "check"]).code, Some(6));
@@ -84,7 +84,7 @@ fn check_of_everything_sees_the_environment_and_of_one_file_does_not() {
 }
 
 #[test]
-fn the_file_is_read_where_it_lies_or_is_named_and_a_flag_wins() {
+fn the_file_is_found_or_named_and_a_flag_overrides_it() {
     let place = Place::new();
     place.write("config.toml", "[database]\npath = \"lying.db\"\n");
     place.write("named.toml", "[database]\npath = \"named.db\"\n");
@@ -107,7 +107,7 @@ fn the_file_is_read_where_it_lies_or_is_named_and_a_flag_wins() {
 }
 
 #[test]
-fn help_lists_the_exit_codes_and_wrong_usage_is_two() {
+fn help_lists_the_exit_codes_and_wrong_usage_exits_with_2() {
     let place = Place::new();
     let help = place.run(&["--help"]);
     assert_eq!(help.code, Some(0));

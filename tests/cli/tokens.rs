@@ -16,13 +16,13 @@ fn listed(place: &Place, arguments: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn a_running_server_accepts_a_made_token_and_refuses_a_revoked_one_at_once() {
+fn a_running_server_accepts_a_new_token_and_refuses_a_revoked_one_at_once() {
     let place = Place::new().with_user();
     let server = place.serve();
-    let made = place.run(&["token", "create", "--user", EMAIL, "--name", "CI"]);
-    let token = made.stdout.trim_end();
-    assert!(token.starts_with("pat_") && !token.contains(char::is_whitespace), "{made:?}");
-    assert!(!made.stderr.contains("pat_"), "{made:?}");
+    let created_token = place.run(&["token", "create", "--user", EMAIL, "--name", "CI"]);
+    let token = created_token.stdout.trim_end();
+    assert!(token.starts_with("pat_") && !token.contains(char::is_whitespace), "{created_token:?}");
+    assert!(!created_token.stderr.contains("pat_"), "{created_token:?}");
     // Twice, so that the server has cached it.
     for _ in 0..3 {
         assert_eq!(server.get("/api/user", token), 200);
@@ -36,7 +36,7 @@ fn a_running_server_accepts_a_made_token_and_refuses_a_revoked_one_at_once() {
 }
 
 #[test]
-fn a_printed_token_is_one_plain_word_of_a_shell() {
+fn a_printed_token_needs_no_shell_quoting() {
     let place = Place::new().with_user();
     let text = place.run(&["token", "create", "--user", EMAIL, "--name", "CI"]).stdout;
     let json = created(&place, &[]);
@@ -46,7 +46,7 @@ fn a_printed_token_is_one_plain_word_of_a_shell() {
 }
 
 #[test]
-fn the_trail_says_that_the_command_line_revoked_and_not_the_owner() {
+fn the_audit_trail_names_the_command_line_as_the_actor() {
     let place = Place::new().with_user();
     let server = place.serve();
     let session = server.sign_in(EMAIL, crate::support::place::PASSWORD).1.unwrap();
@@ -60,20 +60,20 @@ fn the_trail_says_that_the_command_line_revoked_and_not_the_owner() {
 }
 
 #[test]
-fn json_is_what_the_api_answers() {
+fn json_output_equals_the_answer_of_the_api() {
     let place = Place::new().with_user();
     let server = place.serve();
     let session = server.sign_in(EMAIL, crate::support::place::PASSWORD).1.unwrap();
     let body = json!({"name": "CI"});
     let (_, answer) = server.post("/api/v1/user/api-tokens", &session, &body);
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let made = created(&place, &[]);
-    assert_eq!(keys(&made), keys(&answer["data"]));
-    assert_eq!(made["abilities"], answer["data"]["abilities"]);
+    let created_token = created(&place, &[]);
+    assert_eq!(keys(&created_token), keys(&answer["data"]));
+    assert_eq!(created_token["abilities"], answer["data"]["abilities"]);
 }
 
 #[test]
-fn abilities_and_expiry_are_as_asked_for() {
+fn abilities_and_expiry_are_stored_as_given() {
     let place = Place::new().with_user();
     assert_eq!(created(&place, &[])["abilities"], json!(["*"]));
     assert_eq!(created(&place, &["--no-abilities"])["abilities"], json!([]));
@@ -94,7 +94,7 @@ fn abilities_and_expiry_are_as_asked_for() {
 }
 
 #[test]
-fn lists_go_through_all_users_pages_and_states() {
+fn lists_cover_all_users_pages_and_states() {
     let place = Place::new().with_user();
     let bob = place.run_with(&crate::support::place::create_user("bob@example.com"), crate::support::place::PASSWORD);
     assert_eq!(bob.code, Some(0));
@@ -119,12 +119,12 @@ fn lists_go_through_all_users_pages_and_states() {
 }
 
 #[test]
-fn limits_are_as_asked_for_and_shown() {
+fn usage_limits_are_stored_as_given_and_shown() {
     let place = Place::new().with_user();
     let limits = ["--allow-ip", "192.0.2.0/24", "--allow-ip", "::1", "--requests-per-minute", "60", "--quota", "9"];
-    let made = created(&place, &limits);
+    let created_token = created(&place, &limits);
     let list = listed(&place, &[]);
-    for shown in [&made, &list[0]] {
+    for shown in [&created_token, &list[0]] {
         assert_eq!(shown["ip_allowlist"], json!(["192.0.2.0/24", "::1/128"]));
         assert_eq!(shown["requests_per_minute"], 60);
         assert_eq!((&shown["quota"], &shown["quota_remaining"]), (&json!(9), &json!(9)));
@@ -142,7 +142,7 @@ fn limits_are_as_asked_for_and_shown() {
 }
 
 #[test]
-fn a_running_server_obeys_disabling_enabling_and_the_revocation_of_all() {
+fn a_running_server_applies_disabling_enabling_and_the_revocation_of_all() {
     let place = Place::new().with_user();
     let (first, second) = (created(&place, &[]), created(&place, &[]));
     let server = place.serve();
@@ -170,7 +170,7 @@ fn a_running_server_obeys_disabling_enabling_and_the_revocation_of_all() {
 }
 
 #[test]
-fn a_token_pasted_for_an_id_is_not_repeated() {
+fn a_secret_given_as_an_id_is_not_printed() {
     let place = Place::new().with_user();
     let secret = created(&place, &[])["token"].as_str().unwrap().to_owned();
     let ended = place.run(&["token", "revoke", &secret]);
@@ -190,7 +190,7 @@ fn a_disabled_user_gets_no_token() {
 }
 
 #[test]
-fn a_token_that_nobody_could_read_is_no_success() {
+fn a_token_that_could_not_be_printed_is_an_error() {
     let place = Place::new().with_user();
     let ended = place.run_unread(&["token", "create", "--user", EMAIL, "--name", "CI"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -199,12 +199,12 @@ fn a_token_that_nobody_could_read_is_no_success() {
 }
 
 #[test]
-fn mistakes_name_the_flags_that_were_typed() {
+fn errors_name_the_flags() {
     let place = Place::new().with_user();
     let mut settings = "[tokens]\nmax_lifetime = '30d'\nabilities = ['calls:read']\n".to_owned();
     place.write("config.toml", &settings);
     let base = ["token", "create", "--user", EMAIL, "--name", "CI"];
-    let said = |arguments: &[&str]| {
+    let stderr_of = |arguments: &[&str]| {
         let ended = place.run(&[&base[..], arguments].concat());
         assert_eq!(ended.code, Some(4), "{ended:?}");
         ended.stderr.lines().skip(1).collect::<Vec<_>>().join("\n")
@@ -215,21 +215,21 @@ fn mistakes_name_the_flags_that_were_typed() {
         (&["--ability", "calls:write"], "patd: --ability number 1 is not an ability that this server knows."),
         (&["--allow-ip", "::1", "--allow-ip", "bad"], "patd: --allow-ip number 2 must be an IP address or a network"),
     ] {
-        assert!(said(arguments).starts_with(expected), "{}", said(arguments));
+        assert!(stderr_of(arguments).starts_with(expected), "{}", stderr_of(arguments));
     }
     settings += "max_per_user = 1\n";
     place.write("config.toml", &settings);
     assert_eq!(place.run(&base).code, Some(0));
-    assert!(said(&[]).starts_with("patd: You have 1 live tokens"), "{}", said(&[]));
+    assert!(stderr_of(&[]).starts_with("patd: You have 1 live tokens"), "{}", stderr_of(&[]));
 }
 
 #[test]
-fn a_token_without_abilities_is_refused_where_they_must_be_named() {
+fn a_token_without_abilities_is_refused_if_they_are_required() {
     let place = Place::new().with_user().set("PATD__TOKENS__REQUIRE_ABILITIES", "true");
     let create = ["token", "create", "--user", EMAIL, "--name", "CI"];
     let refused = place.run(&create);
-    let said = "patd: --ability is required on this server. Name each ability, or * for full access.\n";
-    assert_eq!((refused.code, &*refused.stdout, &*refused.stderr), (Some(4), "", said));
+    let expected = "patd: --ability is required on this server. Name each ability, or * for full access.\n";
+    assert_eq!((refused.code, &*refused.stdout, &*refused.stderr), (Some(4), "", expected));
     for (arguments, abilities) in [
         (&["--ability", "*"][..], json!(["*"])),
         (&["--no-abilities"], json!([])),

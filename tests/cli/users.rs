@@ -12,11 +12,11 @@ fn shown(place: &Place, who: &str) -> Value {
 }
 
 #[test]
-fn a_user_is_made_listed_and_shown() {
+fn a_user_is_created_listed_and_shown() {
     let place = Place::new();
-    let made = place.run_with(&create_user(EMAIL), PASSWORD);
-    assert_eq!(made.code, Some(0), "{made:?}");
-    let id = made.stdout.trim();
+    let created = place.run_with(&create_user(EMAIL), PASSWORD);
+    assert_eq!(created.code, Some(0), "{created:?}");
+    let id = created.stdout.trim();
     let by_email = shown(&place, "ADA@example.com");
     assert_eq!(by_email["id"], id);
     assert_eq!(by_email["name"], "Ada");
@@ -31,15 +31,15 @@ fn a_user_is_made_listed_and_shown() {
 }
 
 #[test]
-fn create_prints_json_where_that_is_asked_for() {
+fn create_prints_json_on_request() {
     let place = Place::new();
-    let made = place.run_with(&[&create_user(EMAIL)[..], &["--json"]].concat(), PASSWORD);
-    let made: Value = serde_json::from_str(&made.stdout).unwrap();
-    assert_eq!(made, shown(&place, EMAIL));
+    let created = place.run_with(&[&create_user(EMAIL)[..], &["--json"]].concat(), PASSWORD);
+    let created: Value = serde_json::from_str(&created.stdout).unwrap();
+    assert_eq!(created, shown(&place, EMAIL));
 }
 
 #[test]
-fn a_running_server_obeys_disable_enable_and_set_password() {
+fn a_running_server_applies_disable_enable_and_set_password() {
     let place = Place::new().with_user();
     let server = place.serve();
     let (status, session) = server.sign_in(EMAIL, PASSWORD);
@@ -65,7 +65,7 @@ fn a_running_server_obeys_disable_enable_and_set_password() {
 }
 
 #[test]
-fn an_administrator_changes_an_address_and_a_running_server_obeys() {
+fn a_running_server_applies_a_change_of_the_email_address() {
     let place = Place::new().with_user();
     let server = place.serve();
     let (_, session) = server.sign_in(EMAIL, PASSWORD);
@@ -80,8 +80,8 @@ fn an_administrator_changes_an_address_and_a_running_server_obeys() {
 
     let other = place.run_with(&create_user("bob@example.com"), PASSWORD);
     assert_eq!(other.code, Some(0), "{other:?}");
-    let taken = place.run(&["user", "set-email", "bob@example.com", "ADA@new.example"]);
-    assert_eq!((taken.code, &*taken.stderr), (Some(4), "patd: The email has already been taken.\n"));
+    let duplicate = place.run(&["user", "set-email", "bob@example.com", "ADA@new.example"]);
+    assert_eq!((duplicate.code, &*duplicate.stderr), (Some(4), "patd: The email has already been taken.\n"));
     let no_address = place.run(&["user", "set-email", "bob@example.com", "bob"]);
     assert_eq!(
         (no_address.code, &*no_address.stderr),
@@ -90,11 +90,11 @@ fn an_administrator_changes_an_address_and_a_running_server_obeys() {
 }
 
 #[test]
-fn the_line_break_behind_a_password_is_not_part_of_it_but_spaces_are() {
+fn a_trailing_line_break_is_not_part_of_a_password_but_spaces_are() {
     let place = Place::new();
     let password = " spaces around 1000 wheels ";
-    let made = place.run_with(&create_user(EMAIL), &format!("{password}\r\n"));
-    assert_eq!(made.code, Some(0), "{made:?}");
+    let created = place.run_with(&create_user(EMAIL), &format!("{password}\r\n"));
+    assert_eq!(created.code, Some(0), "{created:?}");
     let server = place.serve();
     assert_eq!(server.sign_in(EMAIL, password).0, 201);
     assert_eq!(server.sign_in(EMAIL, password.trim()).0, 401);
@@ -103,24 +103,24 @@ fn the_line_break_behind_a_password_is_not_part_of_it_but_spaces_are() {
 #[test]
 fn without_a_terminal_a_password_needs_an_option() {
     let place = Place::new();
-    let made = place.run(&create_user(EMAIL)[..6]);
-    assert_eq!(made.code, Some(2), "{made:?}");
-    assert!(made.stderr.contains("--password-stdin") && made.stderr.contains("--password-file"));
+    let created = place.run(&create_user(EMAIL)[..6]);
+    assert_eq!(created.code, Some(2), "{created:?}");
+    assert!(created.stderr.contains("--password-stdin") && created.stderr.contains("--password-file"));
     assert!(!place.path("patd.db").exists());
 }
 
 #[test]
-fn a_password_is_never_taken_from_an_argument() {
+fn a_password_is_never_accepted_as_an_argument() {
     let place = Place::new();
     for arguments in [&["--password=hunter2"][..], &["--password", "hunter2"]] {
-        let made = place.run(&[&create_user(EMAIL)[..6], arguments].concat());
-        assert_eq!(made.code, Some(2));
-        assert!(!made.stderr.contains("hunter2"), "{made:?}");
+        let created = place.run(&[&create_user(EMAIL)[..6], arguments].concat());
+        assert_eq!(created.code, Some(2));
+        assert!(!created.stderr.contains("hunter2"), "{created:?}");
     }
 }
 
 #[test]
-fn each_broken_rule_is_named() {
+fn each_violated_rule_is_reported() {
     let place = Place::new().with_user();
     let refused = |arguments: &[&str], input: &str| {
         let ended = place.run_with(arguments, input);
@@ -130,8 +130,8 @@ fn each_broken_rule_is_named() {
     };
     let short = refused(&create_user("bob@example.com"), "short\n");
     assert!(short.contains("patd: the password must be at least 15 characters"), "{short}");
-    let taken = refused(&create_user("ADA@example.com"), PASSWORD);
-    assert!(taken.contains("already been taken"), "{taken}");
+    let duplicate = refused(&create_user("ADA@example.com"), PASSWORD);
+    assert!(duplicate.contains("already been taken"), "{duplicate}");
     let both = refused(&["user", "create", "--email", "ada", "--name", " ", "--password-stdin"], PASSWORD);
     assert!(both.contains("valid email address"), "{both}");
     assert!(both.contains("patd: --name is required.") && both.contains("patd: --email must be"), "{both}");
@@ -148,7 +148,7 @@ fn an_unknown_user_is_not_found() {
 }
 
 #[test]
-fn a_name_cannot_turn_the_terminal_around() {
+fn a_name_cannot_send_control_sequences_to_the_terminal() {
     let place = Place::new().with_user();
     let mut arguments = create_user(EMAIL);
     arguments[5] = "A\u{202e}da";
@@ -163,14 +163,14 @@ fn a_name_cannot_turn_the_terminal_around() {
 }
 
 #[test]
-fn a_reader_who_leaves_is_no_failure() {
+fn a_reader_that_closes_the_pipe_causes_no_error() {
     let place = Place::new().with_user();
     let list = place.run_unread(&["user", "list"]);
     assert_eq!((list.code, &*list.stderr), (Some(0), ""));
 }
 
 #[test]
-fn a_missing_database_is_said_and_not_made() {
+fn a_missing_database_is_reported_and_not_created() {
     let place = Place::new();
     let list = place.run(&["user", "list"]);
     assert_eq!(list.code, Some(5), "{list:?}");

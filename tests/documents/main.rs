@@ -1,8 +1,8 @@
-//! The documents are true: every command in them runs, every example of the configuration is sound, every path, command
+//! Checks the documents: every command in them runs, every example of the configuration is valid, and every path, command
 //! and link that they name exists.
 //!
-//! How to write one. A fenced block in `sh` is run, in the order of the document, in one shell and one temporary
-//! directory. These marks steer that; a reader of the rendered page sees none of them:
+//! Fenced blocks in `sh` run in the order of the document, in one shell and one temporary directory. These marks control
+//! that. The rendered page does not show them:
 //!
 //! | in the document | what it does |
 //! |---|---|
@@ -10,14 +10,14 @@
 //! | ```` ```json output ````, ```` ```text output ```` | the block is what the commands before it print ([`output`]) |
 //! | ```` ```toml ````, ```` ```toml file=NAME ```` | checked by `patd config check`; with a name, a file for the commands |
 //! | ```` ```toml no-check: REASON ```` | not checked; counted with the blocks that are not run |
-//! | `<!-- test: COMMAND -->` on a line of its own | a command that the reader does not see; [`EXCEPTIONS`] counts these |
-//! | `<!-- test: ID=$(…) -->` | the same; from here on, the word `ID` in a command stands for that value |
+//! | `<!-- test: COMMAND -->` on a line of its own | a hidden command; [`EXCEPTIONS`] counts these |
+//! | `<!-- test: ID=$(…) -->` | the same; in later commands, the word `ID` stands for that value |
 //!
-//! In a command, a comment that begins with a number is checked, too: `curl … # 403` must be answered with 403 (without
-//! a comment, with less than 400), and `patd … # exit 6` must end with 6 (without one, with 0).
+//! A comment that begins with a number is checked, too: the answer to `curl … # 403` must have the status 403 (without a
+//! comment, a status below 400), and `patd … # exit 6` must exit with 6 (without a comment, with 0).
 //!
-//! `prelude.sh` says what `patd serve`, `patd dev`, `cargo`, `tests/run` and others do here. Ports on 127.0.0.1 become free
-//! ones, so that a document may name any.
+//! `prelude.sh` replaces `patd serve`, `patd dev`, `cargo`, `tests/run` and others. Ports on 127.0.0.1 are replaced by free
+//! ones, so that a document may name any port.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
@@ -34,14 +34,14 @@ use std::{collections::BTreeSet, thread};
 
 use markdown::Document;
 
-/// How many blocks of a document are not run or not checked, and how many of its lines are hidden commands. A document
-/// that is not listed has none. Keep the numbers small: what is not run is not known to be true.
+/// For each document, the number of blocks that are not run or not checked, and of hidden commands. Other documents have
+/// none. Keep the numbers small: a block that is not run may be wrong.
 const EXCEPTIONS: &[(&str, usize, usize)] = &[("README.md", 1, 4), ("docs/operations.md", 1, 1)];
 
 #[test]
 fn every_command_in_every_document_works() {
     let documents = markdown::all();
-    assert!(documents.iter().any(|document| document.path == "README.md"), "the documents were found");
+    assert!(documents.iter().any(|document| document.path == "README.md"), "no documents were found");
     let mistakes: Vec<String> = thread::scope(|scope| {
         let runs: Vec<_> = documents.iter().map(|document| scope.spawn(|| run::mistakes(document))).collect();
         runs.into_iter().flat_map(|run| run.join().unwrap()).collect()
@@ -50,7 +50,7 @@ fn every_command_in_every_document_works() {
 }
 
 #[test]
-fn what_is_not_run_and_what_is_hidden_is_counted() {
+fn unchecked_blocks_and_hidden_commands_are_counted() {
     let found: BTreeSet<_> = markdown::all()
         .iter()
         .map(|document| (document.path.clone(), document.exceptions(), document.hidden().count()))

@@ -1,8 +1,8 @@
-//! Reads what matters here of a Markdown document: fenced blocks, hidden commands, inline code, links and headings.
+//! Parses Markdown as far as the checks need it: fenced blocks, hidden commands, inline code, links and headings.
 
 use std::{fs, path::Path};
 
-/// The languages that a fenced block may be in. Other names for a shell are missing, so that no command goes unnoticed.
+/// The allowed languages of fenced blocks. Only `sh` is allowed for commands, so that all of them run.
 const LANGUAGES: [&str; 14] = [
     "apache",
     "caddyfile",
@@ -23,7 +23,7 @@ const LANGUAGES: [&str; 14] = [
 pub const TEXT: &str = "text";
 
 pub struct Document {
-    /// From the root of the repository.
+    /// The path from the root of the repository.
     pub path: String,
     pub parts: Vec<Part>,
     /// The lines outside of blocks and comments, each with its number.
@@ -32,7 +32,7 @@ pub struct Document {
 
 pub enum Part {
     Block(Block),
-    /// A command that the reader does not see, with its line.
+    /// A hidden command, with its line.
     Hidden(usize, String),
 }
 
@@ -64,7 +64,7 @@ pub fn all() -> Vec<Document> {
     paths.into_iter().map(|path| Document::parse(&path, &fs::read_to_string(&path).unwrap())).collect()
 }
 
-/// Documents are in the root and below these.
+/// The directories of documents, besides the root.
 fn collect(directory: &str, paths: &mut Vec<String>) {
     for entry in fs::read_dir(Path::new(".").join(directory)).unwrap() {
         let entry = entry.unwrap();
@@ -82,7 +82,7 @@ fn collect(directory: &str, paths: &mut Vec<String>) {
 impl Document {
     pub fn parse(path: &str, text: &str) -> Self {
         let mut document = Self { path: path.to_owned(), parts: Vec::new(), prose: Vec::new() };
-        // The block that is open, its fence and its indentation.
+        // The open block, its fence and its indentation.
         let mut open: Option<(Block, String, usize)> = None;
         for (line, text) in (1..).zip(text.lines()) {
             let trimmed = text.trim_start();
@@ -130,7 +130,7 @@ impl Document {
         self.blocks().filter(|block| matches!(block.mark, Mark::Exempt(_))).count()
     }
 
-    /// What is wrong with its marks.
+    /// The mistakes in its marks.
     pub fn mistakes(&self) -> Vec<String> {
         let mut mistakes: Vec<String> = self
             .blocks()
@@ -146,7 +146,7 @@ impl Document {
         mistakes
     }
 
-    /// What a link to one of its headings ends in.
+    /// The anchors of its headings.
     pub fn anchors(&self) -> impl Iterator<Item = String> {
         self.prose.iter().filter(|(_, text)| text.starts_with('#')).map(|(_, text)| {
             let heading = text.trim_start_matches('#').trim().to_lowercase();
@@ -155,7 +155,7 @@ impl Document {
         })
     }
 
-    /// The inline code, each with its line. A span may go on in the next line.
+    /// The inline code spans, each with its line. A span may continue in the next line.
     pub fn code(&self) -> Vec<(usize, String)> {
         let (mut spans, mut open): (Vec<_>, Option<(usize, String)>) = (Vec::new(), None);
         for (line, text) in &self.prose {
@@ -225,11 +225,11 @@ impl Block {
 }
 
 #[test]
-fn a_mark_that_is_not_known_is_told_with_its_line() {
-    let told = |text: &str| Document::parse("x.md", text).mistakes().join("\n");
+fn an_unknown_mark_is_reported_with_its_line() {
+    let mistakes_of = |text: &str| Document::parse("x.md", text).mistakes().join("\n");
     let good =
         "```sh\n```\n```sh no-run: why\n```\n````text output\n```\n````\n```toml file=a.toml\n```\n<!-- test: a -->\n";
-    assert_eq!(told(good), "");
+    assert_eq!(mistakes_of(good), "");
     for bad in [
         "\n```\n```",
         "\n```bash\n```",
@@ -243,12 +243,12 @@ fn a_mark_that_is_not_known_is_told_with_its_line() {
         "\n1. ```sh\n",
         "\n~~~sh\n~~~",
     ] {
-        assert!(told(bad).starts_with("x.md:2: "), "{bad:?}: {}", told(bad));
+        assert!(mistakes_of(bad).starts_with("x.md:2: "), "{bad:?}: {}", mistakes_of(bad));
     }
 }
 
 #[test]
-fn what_no_test_runs_and_what_is_hidden_is_found() {
+fn unchecked_blocks_and_hidden_commands_are_found() {
     let text = "<!-- test: a -->\n  ```sh no-run: why\n  a\n  ```\n`one\ntwo` three `four`\n";
     let document = Document::parse("x.md", text);
     assert_eq!((document.exceptions(), document.hidden().collect::<Vec<_>>()), (1, vec!["a"]));

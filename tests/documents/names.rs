@@ -1,5 +1,4 @@
-//! Whether what a sentence names exists: paths of the repository, commands of patd and their options, and the targets of
-//! links.
+//! Checks that the names in sentences exist: paths of the repository, commands of patd with their options, and link targets.
 
 use std::{
     collections::HashMap,
@@ -10,10 +9,10 @@ use std::{
 
 use crate::markdown::{Document, Mark, TEXT};
 
-/// Inline code, and a word of a text block, that begins so is a path.
+/// Inline code or a word in a text block is a path if it begins with one of these.
 const ROOTS: [&str; 8] = [".cargo/", ".github/", "benches/", "deploy/", "docs/", "examples/", "src/", "tests/"];
 
-/// The help of each command of patd, `None` where there is no such command; each is asked for once.
+/// The cached help of each command of patd. `None` if there is no such command.
 #[derive(Default)]
 pub struct Commands(Mutex<HashMap<Vec<String>, Option<String>>>);
 
@@ -21,14 +20,14 @@ impl Commands {
     fn help(&self, words: &[&str]) -> Option<String> {
         let key = words.iter().map(|word| (*word).to_owned()).collect();
         let mut known = self.0.lock().unwrap();
-        let asked = || {
+        let read = || {
             let help = Command::new(env!("CARGO_BIN_EXE_patd")).args(words).arg("--help").output().unwrap();
             help.status.success().then(|| String::from_utf8(help.stdout).unwrap())
         };
-        known.entry(key).or_insert_with(asked).clone()
+        known.entry(key).or_insert_with(read).clone()
     }
 
-    /// What is wrong with `patd …` as a sentence names it: placeholders may stand in it.
+    /// The mistake in a `patd …` command in a sentence. The command may contain placeholders.
     fn mistake(&self, code: &str) -> Option<String> {
         let words: Vec<&str> = code.split_whitespace().skip(1).collect();
         let is_command = |word: &&&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
@@ -39,11 +38,11 @@ impl Commands {
         let options = words.iter().filter(|word| word.starts_with("--")).map(|word| word.split('=').next().unwrap());
         let unknown =
             options.into_iter().find(|option| !help.split([' ', ',', '\n', '[', '=']).any(|word| word == *option));
-        unknown.map(|option| format!("`{code}`: {option} is none of its options"))
+        unknown.map(|option| format!("`{code}`: it has no option {option}"))
     }
 }
 
-/// What is wrong with the names in a document, with lines.
+/// The mistakes in the names of a document, with lines.
 pub fn mistakes(document: &Document, documents: &[Document], commands: &Commands) -> Vec<String> {
     let code = document.code().into_iter().filter_map(|(line, code)| {
         let mistake = match &*code {
@@ -82,10 +81,10 @@ fn link_mistake(document: &Document, documents: &[Document], target: &str) -> Op
         Some(other) => anchor.is_empty() || other.anchors().any(|known| known == anchor),
         None => anchor.is_empty() && Path::new(&path).exists(),
     };
-    (!is_found).then(|| format!("the link to {target} leads nowhere"))
+    (!is_found).then(|| format!("the target of the link {target} does not exist"))
 }
 
-/// A path as seen from the root of the repository.
+/// Resolves the path of a link against the repository root.
 fn beside(document: &str, path: &str) -> String {
     let mut resolved = PathBuf::from(document);
     resolved.pop();
@@ -99,15 +98,15 @@ fn beside(document: &str, path: &str) -> String {
 }
 
 #[test]
-fn a_name_of_nothing_is_told_with_its_line() {
+fn an_unknown_name_is_reported_with_its_line() {
     let (commands, path) = (Commands::default(), "docs/x.md");
-    let told = |text: &str| {
+    let mistakes_of = |text: &str| {
         let documents = [Document::parse(path, text), Document::parse("docs/y.md", "# One thing: `this`\n")];
         mistakes(&documents[0], &documents, &commands).join("\n")
     };
     let good = "`patd`, `patd user …`, `patd token create --user ada@example.com\n--json`, `src/lib.rs`, `src/store/*.rs`,\n\
                 [here](../README.md), [there](y.md#one-thing-this), [self](#anchor)\n# Anchor\n```sh\n`patd nothing`\n```\n```text\na -> (src/lib.rs)\n```\n```text output\nsrc/nothing.rs\n```\n";
-    assert_eq!(told(good), "");
+    assert_eq!(mistakes_of(good), "");
     for bad in [
         "one\n`patd nothing`",
         "one\n`patd token create --nothing`",
@@ -117,6 +116,6 @@ fn a_name_of_nothing_is_told_with_its_line() {
         "one\n[a](y.md#nothing)",
         "one\n[a](#nothing)",
     ] {
-        assert!(told(bad).starts_with("docs/x.md:2: "), "{bad}: {}", told(bad));
+        assert!(mistakes_of(bad).starts_with("docs/x.md:2: "), "{bad}: {}", mistakes_of(bad));
     }
 }

@@ -1,25 +1,25 @@
-//! Whether what commands printed is what a document shows.
+//! Compares the output of commands with the output that a document shows.
 //!
-//! `…` stands for any text. In JSON, an id, a time, a secret, a hint or the address of a server stands for any other.
+//! `…` matches any text. In JSON, an id, a time, a secret, a hint or a server address matches any other of its kind.
 
 use serde_json::{Deserializer, Value};
 
-/// What is wrong with `printed`, where the document shows `shown`.
+/// The difference between the output and what the document shows.
 pub fn mistake(language: &str, shown: &str, printed: &str) -> Option<String> {
     let is_shown = match language {
         "json" => match serde_json::from_str(shown) {
             Ok(shown) => values(printed).any(|value| matches_value(&shown, &value)),
-            Err(error) => return Some(format!("the document shows no JSON: {error}")),
+            Err(error) => return Some(format!("the document shows invalid JSON: {error}")),
         },
         _ => matches_lines(shown, printed),
     };
     (!is_shown).then(|| format!("the document shows\n{shown}\nbut the commands print\n{printed}"))
 }
 
-/// The JSON that is found in the output: all of it, or from the beginning of a line.
+/// The JSON values in the output. Each begins at the beginning of a line.
 fn values(printed: &str) -> impl Iterator<Item = Value> {
     let starts = std::iter::once(0).chain(printed.match_indices('\n').map(|(at, _)| at + 1));
-    // Answers of a server end without a line break, so several of them may share a line.
+    // The server's answers end without a line break, so several may be in one line.
     starts.flat_map(|start| Deserializer::from_str(&printed[start..]).into_iter().map_while(Result::ok))
 }
 
@@ -42,7 +42,7 @@ fn matches_value(shown: &Value, printed: &Value) -> bool {
     }
 }
 
-/// What differs from run to run.
+/// Values that differ from run to run.
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     Id,
@@ -77,7 +77,7 @@ fn kind(text: &str) -> Option<Kind> {
     }
 }
 
-/// Every line that is shown is printed, in this order; others may be between them.
+/// Whether all shown lines were printed in this order. Other lines may be between them.
 fn matches_lines(shown: &str, printed: &str) -> bool {
     let mut printed = printed.lines();
     shown.lines().all(|shown| printed.any(|printed| matches_text(shown.trim_end(), printed.trim_end())))
@@ -91,7 +91,7 @@ fn matches_text(shown: &str, printed: &str) -> bool {
 }
 
 #[test]
-fn what_differs_from_run_to_run_may_differ() {
+fn values_that_change_between_runs_may_differ() {
     let mistake = |shown: &str, printed: &str| mistake("json", shown, printed).is_some();
     let shown =
         r#"{"id":"01a20d4c-282d-734b-831f-147980497265","token":"pat_…","left":7,"url":"http://127.0.0.1:8080"}"#;
@@ -108,7 +108,7 @@ fn what_differs_from_run_to_run_may_differ() {
 }
 
 #[test]
-fn shown_lines_are_printed_in_their_order() {
+fn the_shown_lines_must_be_printed_in_order() {
     let mistake = |shown: &str, printed: &str| mistake("text", shown, printed).is_some();
     assert!(!mistake("one\nthr…", "one\ntwo\nthree\n"));
     assert!(!mistake("policy …: rule …", "policy app: rule 2\n"));

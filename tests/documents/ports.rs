@@ -1,19 +1,19 @@
-//! Free ports instead of those that a document names, so that documents run beside each other and beside other programs.
+//! Replaces the ports in a document by free ones, so that documents and other programs can run at the same time.
 
 use std::{collections::BTreeMap, net::TcpListener};
 
-/// Where patd listens without being told.
-pub const USUAL: u16 = 8080;
+/// The default port of patd.
+pub const DEFAULT: u16 = 8080;
 
 #[derive(Default)]
 pub struct Ports(BTreeMap<u16, u16>);
 
 impl Ports {
-    /// Free ports for the usual one and for each that follows `127.0.0.1:` or `localhost:` in one of `texts`.
+    /// Chooses free ports for the default one and for each that follows `127.0.0.1:` or `localhost:` in `texts`.
     pub fn for_all<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
         let mut named: Vec<u16> = texts.flat_map(named).collect();
-        named.push(USUAL);
-        // All are held until each is known, so that no two are the same.
+        named.push(DEFAULT);
+        // Keeps all listeners open until the end, so that no two ports are the same.
         let held: Vec<(u16, TcpListener)> =
             named.into_iter().map(|port| (port, TcpListener::bind("127.0.0.1:0").unwrap())).collect();
         Self(held.iter().map(|(port, listener)| (*port, listener.local_addr().unwrap().port())).collect())
@@ -23,12 +23,12 @@ impl Ports {
         self.0[&port]
     }
 
-    /// The text with free ports: wherever a named port stands as a word.
+    /// Replaces each named port that is a whole word by its free port.
     pub fn replace(&self, text: &str) -> String {
         self.exchange(text, |number| self.0.get(&number).copied())
     }
 
-    /// The text as it would be with the ports of the document.
+    /// Replaces the free ports by those of the document.
     pub fn restore(&self, text: &str) -> String {
         self.exchange(text, |number| self.0.iter().find(|(_, free)| **free == number).map(|(port, _)| *port))
     }
@@ -61,10 +61,10 @@ fn named(text: &str) -> impl Iterator<Item = u16> {
 }
 
 #[test]
-fn named_ports_are_exchanged_where_they_stand_as_a_word() {
+fn named_ports_are_replaced_only_as_whole_words() {
     let text = "curl http://127.0.0.1:8000/8000.txt --bind 127.0.0.1 8000 -d 18000 # 8080";
     let ports = Ports::for_all([text].into_iter());
-    let (free, usual) = (ports.of(8000), ports.of(USUAL));
+    let (free, usual) = (ports.of(8000), ports.of(DEFAULT));
     let replaced = ports.replace(text);
     assert_eq!(replaced, format!("curl http://127.0.0.1:{free}/8000.txt --bind 127.0.0.1 {free} -d 18000 # {usual}"));
     assert_eq!(ports.restore(&replaced), text);

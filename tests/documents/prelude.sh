@@ -1,7 +1,7 @@
-# What the commands of documents find beside the system's own: see main.rs. Sourced by bash before them.
+# Replacements for some commands in the documents: see main.rs. Bash sources this before the script.
 set -eEu -o pipefail
 
-# The line of the document in which a command failed, in whatever function that was.
+# Records the line of the document in which a command failed, also if it failed in a function.
 failed() {
     local depth
     for depth in "${!BASH_SOURCE[@]}"; do
@@ -16,13 +16,13 @@ trap failed ERR
 password='an engine of 1000 wheels'
 program=$(type -P patd)
 
-# From here on, output is that of the part of the document that begins in this line.
+# Begins a part of the document: redirects the output to files that are named after its first line.
 begin() {
     echo "$1" >"$RECORD/part"
     exec >"$RECORD/$1.out" 2>"$RECORD/$1.err"
 }
 
-# The exit status of a command, and the one that the document names.
+# Compares the exit status of a command with the one that the document names.
 ended() {
     [ "$1" = "$2" ] || { echo "exit status $1 instead of $2" >&2 && return 1; }
 }
@@ -33,7 +33,7 @@ finish() {
 }
 
 refuse() {
-    echo "tests run no $1: mark the block no-run, or choose another command" >&2
+    echo "the tests do not run $1: mark the block no-run, or use another command" >&2
     return 1
 }
 sudo() { refuse sudo; }
@@ -53,7 +53,7 @@ wait_for() {
     return 1
 }
 
-# patd runs as it is, but that servers run in the background, and that somebody answers when it asks for a password.
+# Runs patd, but starts servers in the background, and gives a password where patd would prompt for it.
 patd() {
     if [ "$BASHPID" = $$ ] && [[ " $* " != *" --help "* ]]; then
         case ${1-} in
@@ -67,12 +67,12 @@ patd() {
     fi
 }
 
-# Servers must not find their input closed.
+# The standard input of servers must stay open, because `patd dev` ends when it closes.
 mkfifo "$TMPDIR/input"
 exec {input}<>"$TMPDIR/input"
 server=
 
-# A reader ends a server before another is started on its port. One with a port of its own runs beside it.
+# Stops the previous server first, as a reader would. A server with its own port runs at the same time.
 start() {
     if [[ " $* " == *" --port "* ]]; then
         start_beside "$@"
@@ -85,7 +85,7 @@ start() {
 }
 
 start_beside() {
-    # Nobody may take what the server before printed for what this one prints.
+    # The files must not contain the output of the previous server.
     rm -f "$RECORD/server.out" "$RECORD/server.err"
     touch "$RECORD/server.out" "$RECORD/server.err"
     "$program" "$@" <&"$input" >"$RECORD/server.out" 2>"$RECORD/server.err" &
@@ -104,7 +104,7 @@ serve() {
     wait_for "$RECORD/server.err" 'listening on http://' "$!"
 }
 
-# Prints what it prints, and pastes the variables into this shell, as a reader would.
+# Starts `patd dev`, prints its output, and sets its variables in this shell, as a reader would.
 dev() {
     start "$@"
     wait_for "$RECORD/server.out" 'export PATD_TOKEN=\|^{' "$!"
@@ -112,7 +112,7 @@ dev() {
     cat "$RECORD/server.out"
 }
 
-# Notes how the request was answered, and in which line it was made.
+# Records the status of the answer and the line of the request.
 curl() {
     local status=0 headers
     headers=$(mktemp)
@@ -122,7 +122,7 @@ curl() {
     return "$status"
 }
 
-# What is built is the program under test. Of tests and benches, only their names are checked.
+# `cargo run` runs the program under test. For tests and benches, only the names are checked.
 cargo() {
     case "$*" in
         "run --release -- "*) patd "${@:4}" ;;
@@ -142,7 +142,7 @@ cargo_names() {
     done
 }
 
-# The programs of the repository are not run. They must exist and know the options that are given.
+# The scripts of the repository are not run. They must exist and know the given options.
 mkdir tests benches
 for name in tests/run tests/install benches/run benches/proxy benches/instructions benches/without benches/lists; do
     cat >"$name" <<END
@@ -155,7 +155,7 @@ END
     chmod +x "$name"
 done
 
-# For hidden commands: an application that answers to some paths, and nginx with a file from deploy/ before it.
+# For hidden commands: an application with some paths, and nginx with a file from deploy/ in front of it.
 start_application() {
     mkdir -p application/calls
     echo 'one call' >application/calls/1

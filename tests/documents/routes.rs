@@ -1,10 +1,10 @@
-//! Whether `docs/api.md` names every route of the server, and no other.
+//! Checks that `docs/api.md` names every route of the server, and no other.
 
 use std::collections::BTreeSet;
 
 use crate::markdown::Document;
 
-/// A route that a proxy may ask with any method.
+/// A route that accepts any method, for checks by proxies.
 const ANY: &str = "ANY";
 
 /// The routes that a document names in its tables, as `GET /path`.
@@ -19,7 +19,7 @@ fn named(document: &Document) -> BTreeSet<String> {
     first_cells.flat_map(|cell| cell.split('`')).filter(|code| is_route(code)).map(str::to_owned).collect()
 }
 
-/// The routes of the server. HEAD goes with GET.
+/// The routes of the server, without HEAD, which every GET route accepts.
 fn served() -> BTreeSet<String> {
     let routes = patd::http::routes();
     let takes = |path: &str, method: &str| routes.iter().any(|(other, at)| *at == path && other == method);
@@ -29,7 +29,7 @@ fn served() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_route_is_described_and_no_other() {
+fn the_documentation_names_exactly_the_routes_of_the_server() {
     let document = Document::parse("docs/api.md", &std::fs::read_to_string("docs/api.md").unwrap());
     let (named, served) = (named(&document), served());
     let missing: Vec<_> = served.difference(&named).collect();

@@ -1,4 +1,4 @@
-//! Runs a document: its examples of the configuration first, then its commands in one shell.
+//! Runs a document: first its examples of the configuration, then its commands in one shell.
 
 use std::{
     env, fs,
@@ -14,22 +14,22 @@ use tempfile::TempDir;
 use crate::{
     markdown::{Document, Mark},
     output,
-    ports::{Ports, USUAL},
+    ports::{DEFAULT, Ports},
     script::Script,
 };
 
 /// How long the commands of one document may take.
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// How often a document is run while other programs take its ports.
+/// How often a document is run if other programs take its ports.
 const ATTEMPTS: usize = 3;
 
 const PRELUDE: &str = include_str!("prelude.sh");
 
-/// What of the repository a reader has at hand. The commands see copies, and the ports in them are exchanged, too.
-const AT_HAND: [&str; 2] = ["config.toml", "deploy"];
+/// The files of the repository that the commands may use. The commands get copies with replaced ports.
+const FILES_FOR_COMMANDS: [&str; 2] = ["config.toml", "deploy"];
 
-/// What is wrong with what a document shows, with lines.
+/// The mistakes in the commands and examples of a document, with lines.
 pub fn mistakes(document: &Document) -> Vec<String> {
     let script = Script::of(document);
     let has_configuration = document.blocks().any(|block| block.language == "toml");
@@ -46,7 +46,7 @@ pub fn mistakes(document: &Document) -> Vec<String> {
     Place::new(document, &script).mistakes(document, &script)
 }
 
-/// A temporary directory: `here` is where the commands run, `record` is what they leave for the test to judge.
+/// A temporary directory: the commands run in `here`, and their output for the test is in `record`.
 struct Place {
     directory: TempDir,
     ports: Ports,
@@ -61,7 +61,7 @@ impl Place {
             fs::create_dir(place.path(name)).unwrap();
         }
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_patd"), place.path("bin/patd")).unwrap();
-        for name in AT_HAND {
+        for name in FILES_FOR_COMMANDS {
             place.copy(Path::new(name), &place.path("here").join(name));
         }
         place
@@ -95,8 +95,8 @@ impl Place {
             .env("LANG", "C.UTF-8")
             .env("RECORD", self.path("record"))
             .env("REPOSITORY", env!("CARGO_MANIFEST_DIR"))
-            .env("USUAL_PORT", self.ports.of(USUAL).to_string())
-            .env("PATD__SERVER__BIND", format!("127.0.0.1:{}", self.ports.of(USUAL)))
+            .env("USUAL_PORT", self.ports.of(DEFAULT).to_string())
+            .env("PATD__SERVER__BIND", format!("127.0.0.1:{}", self.ports.of(DEFAULT)))
             .env("PATD__SERVER__WORKERS", "2")
             .env("PATD__PASSWORDS__MEMORY_KIB", "8")
             .env("PATD__PASSWORDS__ITERATIONS", "1")
@@ -109,13 +109,13 @@ impl Place {
         if script.has_commands {
             match self.run(&script.text) {
                 Err(failure) => mistakes.push(format!("{}{failure}", document.path)),
-                Ok(()) => mistakes.extend(self.unkept_promises(document, script)),
+                Ok(()) => mistakes.extend(self.failed_expectations(document, script)),
             }
         }
         mistakes
     }
 
-    /// What is wrong with the examples of the configuration. Those with a name stay for the commands.
+    /// The mistakes in the examples of the configuration. Examples with a name are kept for the commands.
     fn configurations(&self, document: &Document) -> Vec<String> {
         let mut mistakes = Vec::new();
         for block in document.blocks() {
@@ -130,7 +130,7 @@ impl Place {
                 let checked =
                     self.command(env!("CARGO_BIN_EXE_patd")).args(["config", "check", name]).output().unwrap();
                 if !checked.status.success() {
-                    mistakes.push(format!("{}:{}: {}", document.path, block.line, said(&checked)));
+                    mistakes.push(format!("{}:{}: {}", document.path, block.line, output_text(&checked)));
                 }
             }
             if name == "example.toml" {
@@ -140,7 +140,7 @@ impl Place {
         mistakes
     }
 
-    /// Runs the script; `Err` says from the line on what went wrong.
+    /// Runs the script. An error begins with the line.
     fn run(&self, script: &str) -> Result<(), String> {
         fs::write(self.path("prelude.sh"), PRELUDE).unwrap();
         fs::write(self.path("script.sh"), self.ports.replace(script)).unwrap();
@@ -150,17 +150,17 @@ impl Place {
             .args([self.path("prelude.sh"), self.path("script.sh")])
             .stdout(fs::File::create(self.path("record/stdout")).unwrap())
             .stderr(fs::File::create(self.path("record/stderr")).unwrap())
-            // All that it starts is ended with it.
+            // The script and all its child processes can then be killed together.
             .process_group(0);
         let group = Group(command.spawn().unwrap());
-        let is_over = group.wait();
-        if is_over && self.record("done").is_some() {
+        let has_ended = group.wait();
+        if has_ended && self.record("done").is_some() {
             return Ok(());
         }
         let line = self.record("failed").unwrap_or_default();
         let part = self.record("part").unwrap_or_default();
-        let what = if is_over { "a command failed" } else { "the commands take too long" };
-        let mut failure = format!(":{}: {what}", if is_over { line.trim() } else { part.trim() });
+        let what = if has_ended { "a command failed" } else { "the commands took too long" };
+        let mut failure = format!(":{}: {what}", if has_ended { line.trim() } else { part.trim() });
         for name in [&*format!("{}.out", part.trim()), &*format!("{}.err", part.trim()), "stderr", "server.err"] {
             if let Some(text) = self.record(name).filter(|text| !text.trim().is_empty()) {
                 failure += &format!("\n{name}: {}", self.restore(&text));
@@ -173,12 +173,12 @@ impl Place {
         fs::read_to_string(self.path("record").join(name)).ok()
     }
 
-    /// What was printed, as it would be on the reader's machine.
+    /// The output with the paths and ports of the document.
     fn restore(&self, printed: &str) -> String {
         self.ports.restore(printed).replace(self.path("tmp").to_str().unwrap(), "/tmp")
     }
 
-    /// Whether another program took a port between its choice and its use.
+    /// Whether another program took one of the free ports before it was used.
     fn lost_a_port(&self) -> bool {
         let mut records = fs::read_dir(self.path("record")).unwrap().map(|entry| entry.unwrap().file_name());
         records.any(|name| {
@@ -187,7 +187,7 @@ impl Place {
         })
     }
 
-    fn unkept_promises(&self, document: &Document, script: &Script) -> Vec<String> {
+    fn failed_expectations(&self, document: &Document, script: &Script) -> Vec<String> {
         let mut mistakes = self.unexpected_statuses(script);
         for (printed_by, shown_by) in &script.outputs {
             let shown = document.blocks().find(|block| block.line == *shown_by).unwrap();
@@ -198,7 +198,7 @@ impl Place {
         mistakes.into_iter().map(|mistake| format!("{}:{mistake}", document.path)).collect()
     }
 
-    /// A comment is about the last request before it; a request that no comment is about is to succeed.
+    /// A comment refers to the last request before it. A request without a comment must succeed.
     fn unexpected_statuses(&self, script: &Script) -> Vec<String> {
         let requests = self.record("requests").unwrap_or_default();
         let requests: Vec<(usize, u16)> = requests
@@ -206,12 +206,12 @@ impl Place {
             .filter_map(|line| line.split_once(' '))
             .map(|(line, status)| (line.parse().unwrap(), status.parse().unwrap_or(0)))
             .collect();
-        let is_about = |comment: usize, line: usize| {
+        let refers_to = |comment: usize, line: usize| {
             line <= comment && !requests.iter().any(|(other, _)| line < *other && *other <= comment)
         };
         let mut mistakes = Vec::new();
         for (line, status) in &requests {
-            let expected = script.statuses.iter().find(|(comment, _)| is_about(*comment, *line));
+            let expected = script.statuses.iter().find(|(comment, _)| refers_to(*comment, *line));
             match expected {
                 Some((_, expected)) if expected == status => {}
                 Some((_, expected)) => mistakes.push(format!("{line}: answered with {status} instead of {expected}")),
@@ -220,7 +220,7 @@ impl Place {
             }
         }
         for (comment, _) in &script.statuses {
-            if !requests.iter().any(|(line, _)| is_about(*comment, *line)) {
+            if !requests.iter().any(|(line, _)| refers_to(*comment, *line)) {
                 mistakes.push(format!("{comment}: the comment names a status, but no request was made"));
             }
         }
@@ -228,15 +228,15 @@ impl Place {
     }
 }
 
-fn said(ended: &Output) -> String {
+fn output_text(ended: &Output) -> String {
     String::from_utf8_lossy(&[&*ended.stdout, &*ended.stderr].concat()).into_owned()
 }
 
-/// A process and all that it started, ended when this is dropped.
+/// A process with its child processes. All are killed when this is dropped.
 struct Group(Child);
 
 impl Group {
-    /// Waits until the process is over; answers whether that was in time.
+    /// Waits until the process ends. Returns whether it ended in time.
     fn wait(mut self) -> bool {
         let end = Instant::now() + DEADLINE;
         while self.0.try_wait().unwrap().is_none() {
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_true_has_no_mistakes() {
+    fn a_correct_document_has_no_mistakes() {
         let text = "<!-- test: patd dev -->\n```sh\ncurl \"$PATD_URL/livez\"\ncurl -X POST \\\n  \"$PATD_URL/api/user\" # 405\n\
                     patd config check no.toml # exit 6\nX=1\n```\n```sh\ntest $X = 1; cargo run --release -- --version\n```\n\
                     ```text output\npatd …\n```\n```toml\n[server]\nbind = \"127.0.0.1:8080\"\n```\n";
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_true_is_told_with_its_line() {
+    fn each_mistake_is_reported_with_its_line() {
         for (text, expected) in [
             ("```sh\ntrue\nfalse\n```\n", "x.md:3: a command failed"),
             ("```sh\nX=$(false)\n```\n", "x.md:2: a command failed"),
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_whose_port_was_taken_is_run_again() {
+    fn a_document_is_run_again_if_a_port_was_taken() {
         let directory = TempDir::new().unwrap();
         let marker = directory.path().join("marker");
         let text =

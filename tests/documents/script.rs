@@ -1,11 +1,11 @@
-//! The commands of a document as one script. Each stands in the line in which the document has it, so that whatever the
-//! shell says of a line is said of the document.
+//! The commands of a document as one script. Each command has the same line number as in the document, so that errors of
+//! the shell name the line of the document.
 
 use crate::markdown::{Document, Mark, Part};
 
-/// What a comment in a command says of how the command ends.
+/// The expected result that a comment gives for a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Promise {
+enum Expected {
     /// The last request is answered with this status.
     Status(u16),
     Exit(u8),
@@ -14,11 +14,11 @@ enum Promise {
 #[derive(Default)]
 pub struct Script {
     pub text: String,
-    /// The statuses that requests are answered with, by the line of the comment.
+    /// The expected statuses of requests, by the line of the comment.
     pub statuses: Vec<(usize, u16)>,
-    /// What is to be printed: the part that prints it, by its first line, and the block that shows it.
+    /// The expected output: the first line of the part that prints it, and the line of the block that shows it.
     pub outputs: Vec<(usize, usize)>,
-    /// Whether there is anything to run.
+    /// Whether the document has commands.
     pub has_commands: bool,
 }
 
@@ -41,18 +41,18 @@ impl Script {
                     put(&mut lines, block.line, format!("begin {}", block.line));
                     for (line, text) in (block.line + 1..).zip(&block.text) {
                         let command = filled_in(text, &placeholders);
-                        let (command, promise) = promise(&command);
+                        let (command, expected) = expected(&command);
                         put(
                             &mut lines,
                             line,
-                            match promise {
-                                Some(Promise::Exit(code)) => {
+                            match expected {
+                                Some(Expected::Exit(code)) => {
                                     format!("if {command}; then ended 0 {code}; else ended $? {code}; fi")
                                 }
                                 _ => command.to_owned(),
                             },
                         );
-                        if let Some(Promise::Status(status)) = promise {
+                        if let Some(Expected::Status(status)) = expected {
                             script.statuses.push((line, status));
                         }
                     }
@@ -71,14 +71,14 @@ fn put(lines: &mut Vec<String>, line: usize, text: String) {
     lines.push(text);
 }
 
-/// The name that a hidden command gives a value, if it is one that may stand in for it in later commands.
+/// The variable that a hidden command sets, if it can be a placeholder in later commands.
 fn assigned(command: &str) -> Option<String> {
     let name = command.split_once('=')?.0;
     let is_placeholder = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     is_placeholder.then(|| name.to_owned())
 }
 
-/// The command with variables for placeholders that stand alone.
+/// The command with its placeholders replaced by variables. Only whole words are replaced.
 fn filled_in(command: &str, placeholders: &[String]) -> String {
     let word = |word: &str| match placeholders.iter().any(|name| name == word) {
         true => format!("\"${word}\""),
@@ -87,8 +87,8 @@ fn filled_in(command: &str, placeholders: &[String]) -> String {
     command.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// The command without a comment that promises something, and what that is.
-fn promise(line: &str) -> (&str, Option<Promise>) {
+/// Splits a command into the command and the expected result in its comment.
+fn expected(line: &str) -> (&str, Option<Expected>) {
     let Some((command, comment)) = line.rsplit_once(" # ") else { return (line, None) };
     let (is_exit, number) = match comment.strip_prefix("exit ") {
         Some(rest) => (true, rest),
@@ -96,16 +96,16 @@ fn promise(line: &str) -> (&str, Option<Promise>) {
     };
     let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
     let (number, rest) = number.split_at(end);
-    let promise = match number.parse::<u16>() {
-        Ok(code) if is_exit => u8::try_from(code).ok().map(Promise::Exit),
-        Ok(status @ 100..=599) if !rest.starts_with('.') => Some(Promise::Status(status)),
+    let expected = match number.parse::<u16>() {
+        Ok(code) if is_exit => u8::try_from(code).ok().map(Expected::Exit),
+        Ok(status @ 100..=599) if !rest.starts_with('.') => Some(Expected::Status(status)),
         _ => None,
     };
-    (if promise.is_some() { command.trim_end() } else { line }, promise)
+    (if expected.is_some() { command.trim_end() } else { line }, expected)
 }
 
 #[test]
-fn a_command_keeps_its_line_and_promises_what_its_comment_says() {
+fn a_command_keeps_its_line_and_its_comment_gives_the_expected_result() {
     let text = "# Title\n<!-- test: ID=$(one) -->\n\n1. Do this:\n\n   ```sh\n   curl a \\\n     -d b  # 401: no token\n   \
                 patd show ID   # exit 3\n   patd serve  # 127.0.0.1:8080\n   ```\n\n```json output\n{}\n```\n";
     let script = Script::of(&Document::parse("x.md", text));

@@ -1,4 +1,4 @@
-//! Whether the code uses the names that the glossary gives.
+//! Checks that the names in the glossary are in the code.
 
 use std::{collections::HashSet, fs, path::Path};
 
@@ -18,7 +18,7 @@ fn read_words(directory: &Path, words: &mut HashSet<String>) {
     }
 }
 
-/// Names in code spans, in parentheses: `(`Name`)`. A path counts by its last part.
+/// The names in code spans in parentheses: `(`Name`)`. Of a path, the last part.
 fn names(text: &str) -> impl Iterator<Item = &str> {
     let groups = text.split('(').skip(1).filter_map(|rest| rest.split(')').next());
     let spans = groups.flat_map(|group| group.split('`').skip(1).step_by(2));
@@ -32,13 +32,13 @@ fn every_name_in_the_glossary_is_in_the_code() {
     read_words(Path::new("src"), &mut words);
     let glossary = Document::parse("docs/glossary.md", &fs::read_to_string("docs/glossary.md").unwrap());
     let named: Vec<&str> = glossary.prose.iter().flat_map(|(_, text)| names(text)).collect();
-    assert!(named.len() > 20, "the names were found");
+    assert!(named.len() > 20, "too few names were found in the glossary");
     let unknown: Vec<_> = named.into_iter().filter(|name| !words.contains(*name)).collect();
-    assert!(unknown.is_empty(), "src has nothing of these names: {unknown:?}");
+    assert!(unknown.is_empty(), "these names are not in src: {unknown:?}");
 }
 
 #[test]
-fn a_name_stands_in_parentheses() {
+fn names_are_read_from_parentheses() {
     let found: Vec<_> = names("| x | Like `a`, but (`Token::has_expired`, `Wal`; `pat_…`) `b`. |").collect();
     assert_eq!(found, ["has_expired", "Wal"]);
 }
