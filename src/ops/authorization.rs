@@ -55,20 +55,20 @@ pub fn find_rule(forwarded: ForwardedRequest<'_>) -> Result<(usize, &Rule), Poli
 ///
 /// [`Error::Rejected`], [`Error::Policy`] and [`Error::MissingAbility`] are refusals. [`Error::Store`] means that nothing was
 /// decided.
-pub fn authorize<'c>(
+pub fn authorize<'c, C: AsRef<str> + Send + 'c>(
     ctx: &'c Context,
-    credential: &'c str,
+    credential: C,
     caller: Caller<'c>,
     kinds: &'c [CredentialKind],
     abilities: &'c [Ability],
 ) -> Reply<'c, Principal, Refusal> {
-    authenticate(ctx, credential, caller).then(move |accepted| match accepted {
+    authenticate(ctx, credential.as_ref(), caller).then(move |accepted| match accepted {
         Ok(principal) => Reply::ready(match check_rule(&principal, kinds, abilities) {
             Ok(()) => Ok(principal),
             Err(error) => Err(Refusal { error, principal: Some(Box::new(principal)) }),
         }),
         Err(error @ Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded)) => {
-            find_token(ctx, credential).then(move |found| {
+            find_token(ctx, credential.as_ref()).then(move |found| {
                 let principal = found.ok().flatten().map(Box::new);
                 Reply::ready(Err(Refusal { error, principal }))
             })

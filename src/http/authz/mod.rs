@@ -41,6 +41,7 @@ use crate::{
         principal::Principal,
         verification::{Caller, authenticate},
     },
+    store::Reply,
 };
 
 /// The way in which one kind of proxy asks.
@@ -231,30 +232,33 @@ impl From<authorization::Refusal> for Refusal {
 }
 
 /// Finds the rule for the forwarded request and checks the credential against it. `None` means that the rule is public.
-async fn decide(
-    state: &AppState,
-    forwarded: ForwardedRequest<'_>,
-    caller: Caller<'_>,
-    headers: &HeaderMap,
-) -> Result<Option<Principal>, Refusal> {
+fn decide<'c>(
+    state: &'c AppState,
+    forwarded: ForwardedRequest<'c>,
+    caller: Caller<'c>,
+    headers: &'c HeaderMap,
+) -> Reply<'c, Option<Principal>, Refusal> {
     let (ctx, options) = (&state.ops, forwarded.policy.options());
+    let credential = || credential(headers, options, &ctx.rules.prefixes);
     let access = match authorization::find_rule(forwarded) {
         Ok((_, rule)) => &rule.access,
-        Err(rejection) => {
-            // No credential would help. The principal is looked up for the log line only, so errors do not matter.
-            let principal = match credential(headers, options, &ctx.rules.prefixes) {
-                Ok(credential) => authenticate(ctx, &credential, caller).await.ok().map(Box::new),
-                Err(_) => None,
-            };
-            return Err(Refusal { error: rejection.into(), principal });
-        }
+        // No credential would help. The principal is looked up for the log line only, so errors do not matter.
+        Err(rejection) => match credential() {
+            Ok(credential) => {
+                return authenticate(ctx, &credential, caller).then(move |accepted| {
+                    Reply::ready(Err(Refusal { error: rejection.into(), principal: accepted.ok().map(Box::new) }))
+                });
+            }
+            Err(_) => return Reply::ready(Err(ApiError::from(rejection).into())),
+        },
     };
     match access {
-        Access::Public => Ok(None),
-        Access::Credential { kinds, abilities } => {
-            let credential = credential(headers, options, &ctx.rules.prefixes)?;
-            Ok(Some(authorization::authorize(ctx, &credential, caller, kinds, abilities).await?))
-        }
+        Access::Public => Reply::ready(Ok(None)),
+        Access::Credential { kinds, abilities } => match credential() {
+            Ok(credential) => authorization::authorize(ctx, credential, caller, kinds, abilities)
+                .then(|decided| Reply::ready(decided.map(Some).map_err(Refusal::from))),
+            Err(error) => Reply::ready(Err(error.into())),
+        },
     }
 }
 
