@@ -122,7 +122,7 @@ impl Stream {
 /// so that it is vectorised.
 fn blank_lines(bytes: &[u8]) -> usize {
     // Each piece is short enough for its count to fit into a byte.
-    const AT_ONCE: usize = 128;
+    const AT_ONCE: usize = 240;
     let behind = bytes.get(1..).unwrap_or_default();
     let pairs = bytes.chunks(AT_ONCE).zip(behind.chunks(AT_ONCE));
     let ends =
