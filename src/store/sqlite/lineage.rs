@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A token in any state, with what a search in its family needs.
-pub(super) struct Member {
+pub(super) struct FamilyToken {
     pub(super) id: TokenId,
     pub(super) owner: UserId,
     pub(super) environment: Option<EnvironmentId>,
@@ -34,7 +34,7 @@ pub(super) struct Member {
 }
 
 /// The later tokens of a token's family that are not revoked, in order of creation.
-pub(super) struct Later {
+pub(super) struct LaterTokens {
     /// The tokens of the same lineage. The holder of the token has their secrets.
     pub(super) same_hands: Vec<TokenId>,
     /// The first token of another lineage that has not expired. The owner made it with a session.
@@ -43,8 +43,8 @@ pub(super) struct Later {
     first: Option<TokenId>,
 }
 
-pub(super) fn find(connection: &Connection, id: TokenId) -> Result<Option<Member>, StoreError> {
-    let member = connection
+pub(super) fn find(connection: &Connection, id: TokenId) -> Result<Option<FamilyToken>, StoreError> {
+    let token = connection
         .prepare_cached(
             "SELECT owner_id, environment_id, number, family_id, coalesce(lineage_id, id),
                     revoked_at IS NULL, coalesce(revoked_reason = :rotated, grace_ends_at IS NOT NULL)
@@ -53,7 +53,7 @@ pub(super) fn find(connection: &Connection, id: TokenId) -> Result<Option<Member
         .query_row(
             named_params! {":id": id.uuid().into_bytes(), ":rotated": RevocationReason::Rotated.as_str()},
             |row| {
-                Ok(Member {
+                Ok(FamilyToken {
                     id,
                     owner: UserId::new(row::identifier(row, 0)?),
                     environment: row::optional_identifier(row, 1)?.map(EnvironmentId::new),
@@ -66,12 +66,12 @@ pub(super) fn find(connection: &Connection, id: TokenId) -> Result<Option<Member
             },
         )
         .optional()?;
-    Ok(member)
+    Ok(token)
 }
 
 /// Like [`find`], but only a personal access token of `owner` counts.
-pub(super) fn find_personal(connection: &Connection, owner: UserId, id: TokenId) -> Result<Member, StoreError> {
-    let found = find(connection, id)?.filter(|member| member.owner == owner && member.environment.is_none());
+pub(super) fn find_personal(connection: &Connection, owner: UserId, id: TokenId) -> Result<FamilyToken, StoreError> {
+    let found = find(connection, id)?.filter(|token| token.owner == owner && token.environment.is_none());
     found.ok_or(StoreError::NotFound)
 }
 
@@ -83,20 +83,20 @@ pub(super) const LIVE: &str = "SELECT id, number, coalesce(lineage_id, id), expi
      FROM tokens INDEXED BY tokens_live_successor
      WHERE family_id = :family_id AND rotated_from IS NOT NULL AND revoked_at IS NULL";
 
-pub(super) fn later(connection: &Connection, member: &Member, now: Timestamp) -> Result<Later, StoreError> {
+pub(super) fn later(connection: &Connection, token: &FamilyToken, now: Timestamp) -> Result<LaterTokens, StoreError> {
     let mut statement = connection.prepare_cached(LIVE)?;
-    let rows = statement.query_map(named_params! {":family_id": member.family.uuid().into_bytes()}, |row| {
+    let rows = statement.query_map(named_params! {":family_id": token.family.uuid().into_bytes()}, |row| {
         let id = TokenId::new(row::identifier(row, 0)?);
         let number: i64 = row.get(1)?;
         let lineage = TokenId::new(row::identifier(row, 2)?);
         let expires_at: Option<i64> = row.get(3)?;
         let is_expired = expires_at.is_some_and(|at| Timestamp::from_unix(at).has_passed(now));
-        Ok((number, id, lineage == member.lineage, is_expired))
+        Ok((number, id, lineage == token.lineage, is_expired))
     })?;
     let mut live = rows.collect::<Result<Vec<_>, _>>()?;
-    live.retain(|(number, ..)| *number > member.number);
+    live.retain(|(number, ..)| *number > token.number);
     live.sort_unstable_by_key(|(number, ..)| *number);
-    Ok(Later {
+    Ok(LaterTokens {
         same_hands: live.iter().filter(|(_, _, is_same, _)| *is_same).map(|(_, id, ..)| *id).collect(),
         by_owner: live.iter().find(|(_, _, is_same, is_expired)| !is_same && !is_expired).map(|(_, id, ..)| *id),
         first: live.iter().find(|(.., is_expired)| !is_expired).map(|(_, id, ..)| *id),
@@ -106,11 +106,11 @@ pub(super) fn later(connection: &Connection, member: &Member, now: Timestamp) ->
 /// The error for the rotation of a token that has ended: it was rotated before, or it counts as not found.
 pub(super) fn refuse_ended(connection: &Connection, owner: UserId, id: TokenId, now: Timestamp) -> StoreError {
     let successor = || -> Result<Option<TokenId>, StoreError> {
-        let member = find_personal(connection, owner, id)?;
-        if !member.is_replaced {
+        let token = find_personal(connection, owner, id)?;
+        if !token.is_replaced {
             return Ok(None);
         }
-        Ok(later(connection, &member, now)?.first)
+        Ok(later(connection, &token, now)?.first)
     };
     match successor() {
         Ok(None) => StoreError::NotFound,
@@ -120,7 +120,7 @@ pub(super) fn refuse_ended(connection: &Connection, owner: UserId, id: TokenId, 
 }
 
 /// Puts a successor into the lineage of the token that made it by itself.
-pub(super) fn join(connection: &Connection, successor: TokenId, made_by: TokenId) -> Result<(), StoreError> {
+pub(super) fn join_lineage(connection: &Connection, successor: TokenId, made_by: TokenId) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE tokens SET lineage_id = (SELECT coalesce(m.lineage_id, m.id) FROM tokens m WHERE m.id = :made_by)

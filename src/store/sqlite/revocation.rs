@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{
     audit,
-    lineage::{self, Member},
+    lineage::{self, FamilyToken},
     row, tokens,
 };
 use crate::{
@@ -51,7 +51,7 @@ pub(super) fn revoke(
 /// Revokes the later tokens of the lineage of `named`.
 fn end_same_hands(
     connection: &Connection,
-    named: &Member,
+    named: &FamilyToken,
     same_hands: &[TokenId],
     reason: RevocationReason,
     by: &Attribution,

@@ -56,7 +56,7 @@ pub(super) fn rotate(
     let predecessor = TokenRef::from(&old);
     let new = tokens::insert(connection, &successor(old, rotation.secret(), plan.successor_expires_at, by.at))?;
     if by.origin.actor == Actor::PersonalAccessToken(predecessor.id) {
-        lineage::join(connection, new.id, predecessor.id)?;
+        lineage::join_lineage(connection, new.id, predecessor.id)?;
     }
     // Both count as live tokens until the grace ends.
     headroom.forget_of(new.owner);

@@ -78,7 +78,7 @@ macro_rules! list {
     };
 }
 
-/// The personal tokens of a user.
+/// The personal access tokens of a user.
 pub(super) const LIST: &str = list!("owner_id = :whose AND environment_id IS NULL");
 /// The tokens of an environment.
 pub(super) const LIST_OF_ENVIRONMENT: &str = list!("environment_id = :whose");
