@@ -189,17 +189,17 @@ fn the_server_ends_when_its_parent_is_killed() {
 fn a_start_removes_the_files_of_killed_instances_only() {
     let place = Place::new();
     let (living, demo, _) = dev(&place, &["--port", "0"]);
-    let (killed, gone, _) = dev(&place, &["--port", "0"]);
+    let (killed, killed_demo, _) = dev(&place, &["--port", "0"]);
     killed.running.signal("KILL");
     killed.running.end();
     let file = |demo: &Value| std::path::PathBuf::from(demo["database"].as_str().unwrap());
-    assert!(file(&gone).exists());
+    assert!(file(&killed_demo).exists());
     let foreign = place.path("tmp").join("patd-dev-not-ours");
     std::fs::create_dir(&foreign).unwrap();
     std::fs::write(foreign.join("kept"), "").unwrap();
 
     let (next, _, _) = dev(&place, &["--port", "0"]);
-    assert!(!file(&gone).parent().unwrap().exists());
+    assert!(!file(&killed_demo).parent().unwrap().exists());
     assert!(file(&demo).exists() && foreign.join("kept").exists());
     assert_eq!(living.sign_in(demo["email"].as_str().unwrap(), demo["password"].as_str().unwrap()).0, 201);
     for server in [living, next] {

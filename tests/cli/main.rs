@@ -1,5 +1,5 @@
 //! Runs commands with the real binary, each test in its own directory.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod control;

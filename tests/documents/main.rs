@@ -18,7 +18,7 @@
 //!
 //! `prelude.sh` replaces `patd serve`, `patd dev`, `cargo`, `tests/run` and others. Ports on 127.0.0.1 are replaced by free
 //! ones, so that a document may name any port.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod markdown;

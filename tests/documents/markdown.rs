@@ -19,7 +19,7 @@ const LANGUAGES: [&str; 14] = [
     "toml",
     "yaml",
 ];
-/// The same for what a program prints.
+/// The language of program output.
 pub const TEXT: &str = "text";
 
 pub struct Document {
@@ -41,7 +41,7 @@ pub struct Block {
     pub line: usize,
     pub language: String,
     pub mark: Mark,
-    /// Without the indentation of the fence.
+    /// The lines of the block, without the indentation of the fence.
     pub text: Vec<String>,
     is_closed: bool,
 }
@@ -49,7 +49,7 @@ pub struct Block {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
     None,
-    /// Not run or not checked, for this reason.
+    /// The block is not run or not checked, for this reason.
     Exempt(String),
     Output,
     File(String),
@@ -64,7 +64,7 @@ pub fn all() -> Vec<Document> {
     paths.into_iter().map(|path| Document::parse(&path, &fs::read_to_string(&path).unwrap())).collect()
 }
 
-/// The directories of documents, besides the root.
+/// Collects the paths of the documents: those in the root, and those below some of its directories.
 fn collect(directory: &str, paths: &mut Vec<String>) {
     for entry in fs::read_dir(Path::new(".").join(directory)).unwrap() {
         let entry = entry.unwrap();

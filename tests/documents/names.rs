@@ -75,7 +75,7 @@ fn link_mistake(document: &Document, documents: &[Document], target: &str) -> Op
     let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
     let path = match path {
         "" => document.path.clone(),
-        path => beside(&document.path, path),
+        path => resolve(&document.path, path),
     };
     let is_found = match documents.iter().find(|other| other.path == path) {
         Some(other) => anchor.is_empty() || other.anchors().any(|known| known == anchor),
@@ -85,7 +85,7 @@ fn link_mistake(document: &Document, documents: &[Document], target: &str) -> Op
 }
 
 /// Resolves the path of a link against the repository root.
-fn beside(document: &str, path: &str) -> String {
+fn resolve(document: &str, path: &str) -> String {
     let mut resolved = PathBuf::from(document);
     resolved.pop();
     for component in Path::new(path).components() {

@@ -41,7 +41,7 @@ fn sign_in(server: &Server) -> String {
 }
 
 #[test]
-fn a_revocation_is_not_delayed_by_creations_and_is_exact() {
+fn a_revocation_during_creations_is_done_in_time_and_exact() {
     let directory = tempfile::tempdir().unwrap();
     let library = compile(directory.path());
     // A command that opened the file itself would rarely get the write lock in this time.
@@ -89,7 +89,7 @@ fn a_revocation_is_not_delayed_by_creations_and_is_exact() {
         }
         done.store(true, Ordering::SeqCst);
         let created: usize = creating.into_iter().map(|thread| thread.join().unwrap()).sum();
-        assert!(failed.is_empty(), "{} of {REVOCATIONS} beside {created} creations: {failed:?}", failed.len());
+        assert!(failed.is_empty(), "{} of {REVOCATIONS} during {created} creations: {failed:?}", failed.len());
         assert!(created > REVOCATIONS, "too few concurrent creations: {created}");
     });
     assert!(server.terminate().success);

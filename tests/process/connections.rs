@@ -57,7 +57,7 @@ fn idle_connections_are_closed_for_a_new_one() {
             sockets.push(socket);
         }
         let took = livez_time(&server);
-        assert!(took < Duration::from_secs(5), "{took:?} beside twenty that sent {what}");
+        assert!(took < Duration::from_secs(5), "{took:?} with twenty clients that sent {what}");
     }
     assert!(server.terminate().success);
 }
@@ -110,7 +110,7 @@ fn unreadable_requests(format: &'static str, parse: fn(&str) -> Line) {
         assert_eq!(is_ours, status == "431", "{length} bytes: {answer}");
     }
     livez_time(&server);
-    // More than are logged in one second.
+    // More requests than are logged in one second.
     for _ in 0..200 {
         answer(&server.socket(), b"\r\0\r\n");
     }

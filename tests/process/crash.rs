@@ -21,7 +21,7 @@ const ROUNDS: usize = 100;
 const WORKERS: usize = 3;
 /// The live tokens that each of them has at the beginning of a round.
 const SHARE: usize = 3;
-/// More changes than any round makes.
+/// More changes than a round makes.
 const PLENTY: usize = 1000;
 
 /// After this many rounds, all ended tokens and sessions are checked again, not only those of the last round.
@@ -81,7 +81,7 @@ impl Trigger<'_> {
 
 struct Token {
     id: String,
-    /// Unknown if the answer that had it never arrived.
+    /// `None` if the answer with the value did not arrive.
     plaintext: Option<String>,
 }
 
@@ -103,7 +103,7 @@ struct Ledger {
     tokens: Tokens,
     password: String,
     /// A change to this password was not answered.
-    doubtful_password: Option<String>,
+    unanswered_password: Option<String>,
     former: Vec<String>,
     sessions: Vec<String>,
     ended: Vec<String>,
@@ -119,9 +119,9 @@ impl Ledger {
         if round.is_multiple_of(FROM_THE_BEGINNING) {
             (self.ended_checked, self.tokens.revoked_checked) = (0, 0);
         }
-        // The password decides about the sessions: both are one change.
+        // One change sets the password and ends the sessions, so the password shows whether the sessions have ended.
         let mut probe = None;
-        if let Some(doubtful) = self.doubtful_password.take() {
+        if let Some(doubtful) = self.unanswered_password.take() {
             probe = sign_in(&mut connection, &doubtful);
             if probe.is_some() {
                 self.password_is(doubtful);
@@ -192,7 +192,7 @@ impl Ledger {
         }
         let (acknowledged, doubtful) = changed;
         acknowledged.into_iter().for_each(|password| self.password_is(password));
-        self.doubtful_password = doubtful;
+        self.unanswered_password = doubtful;
     }
 }
 

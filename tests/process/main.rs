@@ -1,5 +1,5 @@
 //! Tests that need a separate process: what survives its end, its log, and how it uses the system.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod clean_stop;

@@ -119,7 +119,7 @@ pub fn environment_tokens_have_no_user(kind: Kind) {
     }
 }
 
-/// The proxy itself removes what a client forges, whatever patd answers.
+/// The proxy itself removes forged headers, independently of patd's answer.
 pub fn forged_headers_are_removed(kind: Kind) {
     let world = World::start(kind);
     let forged = IDENTITY.map(|name| (name, "forged"));

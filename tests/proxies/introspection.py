@@ -1,6 +1,6 @@
-"""A resource server as Authlib has it: says of a token, for the scopes given, whether it would serve the request.
+"""A resource server with Authlib: prints whether it would serve a request with this token and these scopes.
 
-Usage: introspection.py URL TOKEN SCOPE..., with the token of the resource server itself in INTROSPECTOR.
+Usage: introspection.py URL TOKEN SCOPE... The variable INTROSPECTOR holds the token of the resource server itself.
 """
 
 import os
@@ -25,7 +25,7 @@ protector = ResourceProtector()
 protector.register_token_validator(Validator())
 request = SimpleNamespace(headers={"Authorization": f"Bearer {presented}"})
 try:
-    known = protector.validate_request([" ".join(scopes)], request)
-    print("served", known["username"], known["scope"])
+    claims = protector.validate_request([" ".join(scopes)], request)
+    print("served", claims["username"], claims["scope"])
 except OAuth2Error as error:
     print("refused", error.status_code, error.error)

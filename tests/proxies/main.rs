@@ -1,6 +1,6 @@
 //! Real proxies with their files from `deploy/`, between a client and an application that records its requests. `tests/run`
 //! installs the programs.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod application;
@@ -62,7 +62,7 @@ macro_rules! each_check {
             }
 
             #[test]
-            fn a_fragment_never_reaches_the_application() {
+            fn a_raw_fragment_never_reaches_the_application() {
                 everyday::fragments_never_reach_the_application($kind);
             }
 

@@ -223,7 +223,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // SIGTERM first, because a proxy then also ends its own child processes.
+        // SIGTERM first: a proxy with child processes then ends them, too.
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let end = Instant::now() + DEADLINE;
         while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < end {

@@ -1,4 +1,4 @@
-//! What the audit trail of every store must hold, and what it must not hold.
+//! Which events the audit trail of every store must hold, and which it must not hold.
 
 use super::*;
 
