@@ -36,8 +36,8 @@ pub(super) enum RunOutcome {
 
 pub(super) type Run = fn(&Connection, &mut dyn Job) -> Result<RunOutcome, StoreError>;
 
-/// Runs all jobs. Returns whether there is anything to commit, `None` if a job left a partial change, and `Err` if the whole
-/// transaction is lost.
+/// Runs all jobs. Returns whether there is anything to commit, `None` if a job left a partial change, and `Err` if the
+/// whole transaction is lost.
 pub(super) fn run_all(
     connection: &Connection,
     batch: &mut [Box<dyn Job>],

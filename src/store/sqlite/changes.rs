@@ -1,11 +1,11 @@
 //! Notifies observers of changes, and knows until when they have heard of all of them.
 //!
-//! The job of a write notifies of its own changes, on the writer's thread ([`NotifyOnDrop`]). The [`Probe`] finds changes of
-//! other processes. It asks the writer's connection: `PRAGMA data_version` changes there when another connection commits,
-//! and never for the connection's own commits. A probe may be late, because of a long COMMIT, another process that holds
-//! the write lock, or a machine without a free core. So it also records the moment up to which it knows of all changes.
-//! [`Changes::is_coherent`] holds only for [`STALENESS`] after that moment. A late probe costs look-ups, but never makes an
-//! answer wrong.
+//! The job of a write notifies of its own changes, on the writer's thread ([`NotifyOnDrop`]). The [`Probe`] finds changes
+//! of other processes. It asks the writer's connection: `PRAGMA data_version` changes there when another connection
+//! commits, and never for the connection's own commits. A probe may be late, because of a long COMMIT, another process that
+//! holds the write lock, or a machine without a free core. So it also records the moment up to which it knows of all
+//! changes. [`Changes::is_coherent`] holds only for [`STALENESS`] after that moment. A late probe costs look-ups, but never
+//! makes an answer wrong.
 //!
 //! A tool that opened the file beside a server waits that long before it ends ([`SettleOnDrop`]): when it has returned,
 //! the server refuses what the tool revoked. (A command asks the server instead if the server takes commands, and does not

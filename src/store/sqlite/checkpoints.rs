@@ -220,8 +220,8 @@ impl Wal {
 }
 
 impl Wal {
-    /// Ends the thread, checkpoints the whole log and truncates it. A tool beside a server does not truncate the log: to the
-    /// server, that looks like a change by another process.
+    /// Ends the thread, checkpoints the whole log and truncates it. A tool beside a server does not truncate the log: to
+    /// the server, that looks like a change by another process.
     pub(super) fn close(mut self, connection: &Connection, binder: &mut LogBinder) {
         self.end_thread();
         let Files { database, watch } = &self.files;

@@ -26,8 +26,8 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
     resolve().map_err(|error| inaccessible(path, &error))
 }
 
-/// Creates an empty file that only its owner may read. SQLite would create one with the mode of the umask. It gives the same
-/// mode to `-wal` and `-shm`.
+/// Creates an empty file that only its owner may read. SQLite would create one with the mode of the umask. It gives the
+/// same mode to `-wal` and `-shm`.
 pub(super) fn create_private(path: &Path) -> Result<(), OpenError> {
     let create = || {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
@@ -65,8 +65,8 @@ pub(super) fn warn_if_many_names(path: &Path) {
     if names > 1 {
         log::warn!(
             names;
-            "store: {} has other names (hard links): SQLite keeps the log beside the name that is used, so use the same name \
-             after a crash",
+            "store: {} has other names (hard links): SQLite keeps the log beside the name that is used, so use the same \
+             name after a crash",
             path.display()
         );
     }

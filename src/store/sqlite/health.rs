@@ -4,8 +4,8 @@
 //! always writes the same rows of a table that has no other purpose, so neither the file nor the log grows. How much it
 //! writes depends on what is known:
 //!
-//! - After a failure: [`AMPLE`]. Only a probe of this size ends the failed state. A smaller write may fit into the last free
-//!   space of a full disk, or into space that the log had already, and the next one fails again.
+//! - After a failure: [`AMPLE`]. Only a probe of this size ends the failed state. A smaller write may fit into the last
+//!   free space of a full disk, or into space that the log had already, and the next one fails again.
 //! - On a disk that is nearly full, and at the start: [`LARGE`], as much as any everyday change needs.
 //! - If the latest commit is older than [`COMMIT_INTERVAL`]: one page, 4 KiB. A server without any use whose health is
 //!   checked all the time writes 35 MB a day in this way.

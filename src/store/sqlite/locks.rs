@@ -1,8 +1,8 @@
 //! Who has the database open: locks on the database file itself.
 //!
 //! A lock on a file belongs to its inode. So it holds for every name of the file: a symbolic link, a hard link, a bind
-//! mount, another path in a container. It needs no separate file that somebody could delete. The kernel releases it when the
-//! process dies.
+//! mount, another path in a container. It needs no separate file that somebody could delete. The kernel releases it when
+//! the process dies.
 //!
 //! SQLite locks bytes of the same file with POSIX locks, from 1 GiB on ([`SQLITE_BYTES`]). These belong to the process, and
 //! closing any descriptor of the file releases them all. The locks here are of another kind and on other bytes: they belong
@@ -19,8 +19,9 @@
 //!   The second process is refused.
 //!
 //! Not covered: file systems without such locks (opening the database fails there), NFS between machines (SQLite's own
-//! shared memory does not work there either), and a release before schema 7, which locks a file `.lock` beside the database.
-//! [`OlderServerLock`] takes that lock, too, until the schema is upgraded. After that, such a release refuses the file.
+//! shared memory does not work there either), and a release before schema 7, which locks a file `.lock` beside the
+//! database. [`OlderServerLock`] takes that lock, too, until the schema is upgraded. After that, such a release refuses the
+//! file.
 
 use std::{
     fs::{self, File, OpenOptions},

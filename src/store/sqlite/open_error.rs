@@ -74,8 +74,8 @@ pub enum OpenError {
     },
     /// The file has an older schema, and a server that needs this schema is using it.
     #[error(
-        "{path} is of an older patd (schema {found}, this release has {known}) and in use: stop the server that has it and \
-         start this release's instead, or ask with the release that serves it"
+        "{path} has the schema of an older patd (schema {found}, this release has {known}) and is in use: stop the server \
+         that has it and start this release's instead, or use the commands of the release that serves it"
     )]
     InUse {
         /// The file.

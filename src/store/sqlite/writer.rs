@@ -1,9 +1,9 @@
 //! The one thread that writes. It takes all waiting jobs, runs them in one transaction, and answers after the COMMIT.
 //!
 //! Jobs are independent of each other. Most jobs that fail do so before they change anything, so jobs first run without
-//! savepoints (a savepoint copies every page that its job changes). If a job fails after a change, the whole batch is rolled
-//! back and runs again, each job in its own savepoint. Between COMMIT and answer, observers are notified of the changes of
-//! the batch. In every transaction, and while idle, they are notified of changes by other processes.
+//! savepoints (a savepoint copies every page that its job changes). If a job fails after a change, the whole batch is
+//! rolled back and runs again, each job in its own savepoint. Between COMMIT and answer, observers are notified of the
+//! changes of the batch. In every transaction, and while idle, they are notified of changes by other processes.
 //!
 //! If another process has the write lock, each job waits for it as long as the settings say. The time counts from when the
 //! job was queued, not from when the jobs before it failed. Then the job is refused, and it has changed nothing.

@@ -1,4 +1,4 @@
-//! Decides at the start whether the log beside the file may be replayed into it. Nothing is changed.
+//! Decides at the start whether the log beside the file may be replayed into it. It changes nothing.
 
 use std::{fs, io, os::unix::fs::FileExt};
 
@@ -12,33 +12,33 @@ use crate::store::sqlite::{
     diagnosis::inaccessible, identity::beside, inspection, locks::Database, open_error::OpenError,
 };
 
-/// What lies beside the file.
+/// The state of the log beside the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store::sqlite) enum LogState {
-    /// Nothing that would be replayed.
+    /// There is nothing to replay.
     Empty,
-    /// A log that was written for this file.
+    /// The log was written for this file.
     Bound,
-    /// A log that does not say for which file it was written: an older release or another program wrote it. File and log
-    /// together must be checked in full.
+    /// The log does not say for which file it was written, because an older release or another program wrote it. File and
+    /// log together must be checked in full.
     Unbound,
 }
 
-/// Judges the log beside the database. Nobody else may have the database open by patd.
+/// Decides about the log beside the database. No other patd may have the database open.
 pub(in crate::store::sqlite) fn accept(database: &Database) -> Result<LogState, OpenError> {
     let path = database.path();
-    let kind = match judge(database)? {
+    let kind = match evaluate(database)? {
         Ok(log) => return Ok(log),
         Err(kind) => kind,
     };
-    // Another program may have written the log while it was read.
-    match judge(database)? {
+    // Try again, because another program may have written the log while it was read.
+    match evaluate(database)? {
         Ok(log) => Ok(log),
         Err(_) => Err(OpenError::Log(Box::new(LogFault { path: path.to_owned(), kind }))),
     }
 }
 
-fn judge(database: &Database) -> Result<Result<LogState, Kind>, OpenError> {
+fn evaluate(database: &Database) -> Result<Result<LogState, Kind>, OpenError> {
     let path = database.path();
     let unreadable = |suffix| move |error: io::Error| inaccessible(&beside(path, suffix), &error);
     let found = scan(&beside(path, "-wal")).map_err(unreadable("-wal"))?;
@@ -47,18 +47,18 @@ fn judge(database: &Database) -> Result<Result<LogState, Kind>, OpenError> {
     if file.has_foreign_journal().map_err(unreadable("-journal"))? {
         return Ok(Err(Kind::Journal));
     }
-    file.judge(found.as_ref(), mark.as_ref()).map_err(unreadable(""))
+    file.evaluate(found.as_ref(), mark.as_ref()).map_err(unreadable(""))
 }
 
 /// The file without its log.
 struct File<'d> {
     database: &'d Database,
-    /// None where it is no database.
+    /// `None` if it is not a database.
     page_size: Option<u32>,
 }
 
 impl File<'_> {
-    fn judge(&self, found: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<LogState, Kind>> {
+    fn evaluate(&self, found: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<LogState, Kind>> {
         let whole = found.map_or(0, |found| found.committed);
         if let Some(frame) = found.and_then(|found| found.damaged) {
             let copied = self.copied(found, mark)?;
@@ -77,36 +77,38 @@ impl File<'_> {
         }
     }
 
-    /// Whether a rollback journal lies beside a database that has a log. SQLite uses one only to give a database its log:
-    /// it then holds the first page and the size that the file has. With any other, SQLite would undo what the file holds.
+    /// Whether a foreign rollback journal is beside a database in WAL mode. SQLite uses a journal there only while it turns
+    /// WAL mode on. That journal holds just the first page and the current size of the file. With any other journal, SQLite
+    /// would undo changes in the file.
     fn has_foreign_journal(&self) -> io::Result<bool> {
         const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
-        const HAS_A_LOG: [u8; 2] = [2, 2];
+        const WAL_MODE: [u8; 2] = [2, 2];
         let journal = match fs::File::open(beside(self.database.path(), "-journal")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             journal => journal?,
         };
-        let (mut head, mut versions) = ([0; 24], [0; 2]);
+        let (mut header, mut versions) = ([0; 24], [0; 2]);
         let is_read = |read: io::Result<()>| match read {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
             read => read.map(|()| true),
         };
         let Some(page_size) = self.page_size else { return Ok(false) };
-        if !is_read(journal.read_exact_at(&mut head, 0))? || !is_read(self.database.read_at(&mut versions, 18))? {
+        if !is_read(journal.read_exact_at(&mut header, 0))? || !is_read(self.database.read_at(&mut versions, 18))? {
             return Ok(false);
         }
-        let number = |at: usize| u64::from(u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
+        let number =
+            |at: usize| u64::from(u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]));
         let (size_then, sector) = (number(16), number(20));
         let pages = self.database.size()? / u64::from(page_size);
         let one_page = sector + u64::from(page_size) + 8;
-        let gives_a_log = pages <= 1 || size_then == pages && journal.metadata()?.len() <= one_page;
-        Ok(head.starts_with(&MAGIC) && versions == HAS_A_LOG && !gives_a_log)
+        let turns_wal_on = pages <= 1 || size_then == pages && journal.metadata()?.len() <= one_page;
+        Ok(header.starts_with(&MAGIC) && versions == WAL_MODE && !turns_wal_on)
     }
 
     fn expect_bound(&self, log: &Scan) -> io::Result<Result<LogState, Kind>> {
         let Some(first) = log.bindings.first() else { return Ok(Ok(LogState::Unbound)) };
         let file = match self.binding(first.page)? {
-            // Another program may have given the row another page.
+            // Another program may have moved the row to another page.
             None => inspection::binding_without_log(self.database.path()),
             found => found,
         };
@@ -115,7 +117,7 @@ impl File<'_> {
                 let is_in_log = log.bindings.iter().any(|bound| bound.binding.nonce == file.nonce);
                 is_in_log || first.binding.previous == Some(file.nonce)
             }
-            // The log made the row: in a new database, or in one of an older release.
+            // The log created the row, in a new database or in one of an older release.
             None => first.binding.previous.is_none(),
         };
         Ok(match file {
@@ -132,7 +134,7 @@ impl File<'_> {
         })
     }
 
-    /// Where no log is, all that was acknowledged must be in the file.
+    /// Without a log, all acknowledged changes must be in the file.
     fn expect_checkpointed(&self, log: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Result<LogState, Kind>> {
         let Some(mark) = mark else { return Ok(Ok(LogState::Empty)) };
         let Some(file) = self.binding(mark.row_page)? else { return Ok(Ok(LogState::Empty)) };
@@ -140,7 +142,7 @@ impl File<'_> {
             let page = self.page(mark.last_page())?;
             page.is_some_and(|page| mark.is_last_page(&page)) || log.is_some_and(|log| is_next(log, mark))
         } else {
-            // Not even the first transaction of the log is in the file; or the file is another one.
+            // If equal, not even the first transaction of the log is in the file. Otherwise this is another file.
             file.nonce != mark.base
         };
         Ok(match is_checkpointed {
@@ -149,7 +151,7 @@ impl File<'_> {
         })
     }
 
-    /// Whether the page of the row is as it was before the log.
+    /// How much of the log is in the file, judged by whether the page of the row is still as it was before the log.
     fn copied(&self, log: Option<&Scan>, mark: Option<&Mark>) -> io::Result<Copied> {
         let first = log.and_then(|log| log.bindings.first());
         let before = first.map(|first| (first.page, first.binding.previous)).or_else(|| {
@@ -176,8 +178,8 @@ impl File<'_> {
     }
 }
 
-/// Whether the log is the one that SQLite began after the one of the note: it then adds one to the first salt. It does so
-/// only when the log before is in the file.
+/// Whether SQLite restarted the log after the watermark was written: it then adds one to the first salt. It restarts a log
+/// only when all of it is in the file.
 fn is_next(log: &Scan, mark: &Mark) -> bool {
     let first = |salts: [u8; 8]| u32::from_be_bytes([salts[0], salts[1], salts[2], salts[3]]);
     log.salts.is_some_and(|salts| first(salts) == first(mark.salts()).wrapping_add(1))
@@ -185,14 +187,14 @@ fn is_next(log: &Scan, mark: &Mark) -> bool {
 
 /// The size of the database's pages, from the first bytes of the file.
 fn page_size(database: &Database) -> io::Result<Option<u32>> {
-    let mut head = [0; 18];
-    match database.read_at(&mut head, 0) {
+    let mut header = [0; 18];
+    match database.read_at(&mut header, 0) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         read => read?,
     }
-    let size = match u16::from_be_bytes([head[16], head[17]]) {
+    let size = match u16::from_be_bytes([header[16], header[17]]) {
         1 => 65536,
         size => u32::from(size),
     };
-    Ok((head.starts_with(b"SQLite format 3\0") && size >= 512).then_some(size))
+    Ok((header.starts_with(b"SQLite format 3\0") && size >= 512).then_some(size))
 }

@@ -1,16 +1,16 @@
-//! Keeps the row and the watermark up to date. It lives with the connection that writes.
+//! Keeps the row and the watermark up to date. It uses the writer's connection.
 //!
-//! # When a log begins anew
+//! # When a log restarts
 //!
-//! SQLite writes from the start of the log again if the whole log is in the file, and nobody reads from the log any more.
-//! Both are known to it when a write transaction begins. The shared memory (`-shm`) says how many frames the log has and how
-//! many of them are in the file. The binder reads these two numbers inside of the transaction: then nobody else can add a
-//! frame, and the second number only grows. If they are equal, this transaction may begin the log anew, so it draws a
-//! new nonce. If they are not, it cannot have been so when the transaction began, and the log goes on. A row that was
-//! drawn for a log that goes on all the same does no harm.
+//! SQLite writes from the start of the log again if the whole log is in the file and no connection reads from the log. It
+//! decides that when a write transaction begins. The shared memory (`-shm`) says how many frames the log has and how many
+//! of them are in the file. The binder reads these two numbers inside the transaction: then no other process can add a
+//! frame, and the second number only grows. If they are equal, this transaction may restart the log, so it draws a new
+//! nonce. If they differ, they also differed when the transaction began, and the log goes on. An unneeded new nonce does no
+//! harm.
 //!
-//! The two numbers stand at fixed places (SQLite's "WAL-mode File Format", section 2). SQLite is built into this program, so
-//! that they do not change unnoticed; a test compares them with what SQLite says.
+//! The two numbers are at fixed offsets (SQLite's "WAL-mode File Format", section 2). SQLite is built into this program, so
+//! the offsets do not change unnoticed. A test compares the numbers with SQLite's own.
 
 use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
@@ -18,7 +18,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
     row::{Binding, Nonce},
-    scan::{FRAME_HEAD, FrameHead, HEAD, Salts},
+    scan::{FRAME_HEADER, FrameHeader, HEADER, Salts},
     watermark::{Mark, Watermark},
 };
 use crate::store::{
@@ -29,7 +29,7 @@ use crate::store::{
     },
 };
 
-/// See the module.
+/// Keeps the row and the watermark of one open database up to date.
 pub(in crate::store::sqlite) struct LogBinder {
     database: Arc<Database>,
     watermark: Watermark,
@@ -38,11 +38,11 @@ pub(in crate::store::sqlite) struct LogBinder {
     watch: Arc<Watch>,
     row_page: u32,
     frame_size: u64,
-    /// The log whose row is known.
+    /// The current log and its row, if known.
     current: Option<Current>,
-    /// Drawn by the transaction under way.
+    /// The row that the running transaction has drawn.
     drawn: Option<Binding>,
-    /// Whether rule 2 was done.
+    /// Whether rule 2 was applied.
     has_drawn_first_nonce: bool,
     is_server: bool,
 }
@@ -54,7 +54,7 @@ struct Current {
 }
 
 impl LogBinder {
-    /// For a connection that has read from the database, so that its log is open.
+    /// `connection` must have read from the database, so that its log is open.
     pub(in crate::store::sqlite) fn new(
         database: Arc<Database>,
         watch: Arc<Watch>,
@@ -72,7 +72,7 @@ impl LogBinder {
             index: LogIndex::open(&beside(database.path(), "-shm")).map_err(|error| cannot_open("-shm", &error))?,
             watch,
             row_page,
-            frame_size: u64::from(page_size) + FRAME_HEAD as u64,
+            frame_size: u64::from(page_size) + FRAME_HEADER as u64,
             current: None,
             drawn: None,
             has_drawn_first_nonce: false,
@@ -81,18 +81,19 @@ impl LogBinder {
         })
     }
 
-    /// At the start of the writer's thread. A server begins at once, so that its first change need not wait for that; a tool
-    /// that changes nothing writes nothing.
+    /// Runs at the start of the writer's thread. A server draws its first nonce now, so that its first change need not
+    /// wait. A tool does not, because a tool that changes nothing must write nothing.
     pub(in crate::store::sqlite) fn start(&mut self, connection: &Connection) {
         if self.is_server
             && let Err(error) = self.draw_first_nonce(connection)
         {
-            // The first change tries again, and is refused if that fails.
+            // The first change tries again. If that fails, the change is refused.
             log::warn!("store: the database cannot be written: {error}");
         }
     }
 
-    /// Draws a nonce and checkpoints it, once, before the first change. A server's tools leave that to the server.
+    /// Draws a nonce and checkpoints the log, once, before the first change. A tool beside a server leaves that to the
+    /// server.
     pub(in crate::store::sqlite) fn draw_first_nonce(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if self.has_drawn_first_nonce {
             return Ok(());
@@ -110,32 +111,32 @@ impl LogBinder {
         Ok(())
     }
 
-    /// Within a write transaction, before its changes.
+    /// Runs in a write transaction, before its changes.
     pub(in crate::store::sqlite) fn prepare_transaction(&mut self, connection: &Connection) -> Result<(), StoreError> {
         self.drawn = None;
         let index = self.index.read().map_err(|error| StoreError::Unavailable(format!("-shm: {error}")))?;
         if index.checkpointed == index.frames {
             self.drawn = Some(Binding::renew(connection)?);
         } else if self.current.as_ref().is_none_or(|current| current.salts != index.salts) {
-            // Another process began this log.
+            // Another process has restarted the log.
             let binding = Binding::read(connection)?;
             self.current = Some(Current::new(index.salts, &binding));
         }
         Ok(())
     }
 
-    /// After the commit of that transaction, before anything is answered.
+    /// Runs after the commit of the transaction, before any answer.
     pub(in crate::store::sqlite) fn record_commit(&mut self) {
         let frames = log_length::get();
         let drawn = self.drawn.take();
         let Ok(Some((last, before))) = self.last_frame(frames) else { return };
-        let head = FrameHead::parse(&last);
+        let header = FrameHeader::parse(&last);
         if let Some(binding) = drawn {
-            self.current = Some(Current::new(head.salts, &binding));
+            self.current = Some(Current::new(header.salts, &binding));
         }
         match &self.current {
-            // Unless another process began a log since: that one notes itself.
-            Some(Current { salts, base, nonce }) if *salts == head.salts && head.size != 0 => {
+            // Not if another process has restarted the log since, because that process writes its own watermark.
+            Some(Current { salts, base, nonce }) if *salts == header.salts && header.size != 0 => {
                 let (base, nonce, row_page) = (*base, *nonce, self.row_page);
                 self.watermark.write(&Mark { base, nonce, row_page, frames, last, before });
             }
@@ -143,30 +144,30 @@ impl LogBinder {
         }
     }
 
-    /// Checkpoints the whole log and truncates it; answers whether it did.
+    /// Checkpoints the whole log and truncates it. Returns `false` if other connections prevented that.
     pub(in crate::store::sqlite) fn checkpoint_and_truncate(
         &mut self,
         connection: &Connection,
     ) -> Result<bool, StoreError> {
-        let noted = self.watermark.read().ok().flatten();
+        let previous = self.watermark.read().ok().flatten();
         self.watermark.clear().map_err(|error| StoreError::Unavailable(format!("-watermark: {error}")))?;
-        let emptied = checkpoint_and_truncate(connection, &self.watch);
-        match (&emptied, noted) {
+        let truncated = checkpoint_and_truncate(connection, &self.watch);
+        match (&truncated, previous) {
             (Ok(true), _) => self.current = None,
             (_, Some(mark)) => self.watermark.write(&mark),
             (_, None) => {}
         }
-        emptied.map_err(StoreError::Unavailable)
+        truncated.map_err(StoreError::Unavailable)
     }
 
-    /// The head of that frame, and the checksum of the one before.
-    fn last_frame(&self, number: u32) -> io::Result<Option<([u8; FRAME_HEAD], [u32; 2])>> {
+    /// The header of that frame, and the checksum of the frame before.
+    fn last_frame(&self, number: u32) -> io::Result<Option<([u8; FRAME_HEADER], [u32; 2])>> {
         let Some(earlier) = number.checked_sub(1) else { return Ok(None) };
-        let start = |frame: u32| HEAD as u64 + u64::from(frame) * self.frame_size;
-        let (mut last, mut checksum) = ([0; FRAME_HEAD], [0; 8]);
+        let start = |frame: u32| HEADER as u64 + u64::from(frame) * self.frame_size;
+        let (mut last, mut checksum) = ([0; FRAME_HEADER], [0; 8]);
         self.log.read_exact_at(&mut last, start(earlier))?;
-        // The first frame continues the head, which ends with its checksum; so does the head of a frame.
-        let at = if earlier == 0 { HEAD as u64 - 8 } else { start(earlier - 1) + FRAME_HEAD as u64 - 8 };
+        // The checksum is at the end of the log's header and of each frame's header. The first frame continues the former.
+        let at = if earlier == 0 { HEADER as u64 - 8 } else { start(earlier - 1) + FRAME_HEADER as u64 - 8 };
         self.log.read_exact_at(&mut checksum, at)?;
         let [a, b, c, d, e, f, g, h] = checksum;
         Ok(Some((last, [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])])))

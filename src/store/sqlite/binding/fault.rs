@@ -1,4 +1,4 @@
-//! Why a start is refused because of what lies beside the file, and what the operator can do. Here are only the sentences.
+//! The messages for a start that is refused because of the files beside the database: the fault and the remedy.
 
 use std::{error, fmt, path::PathBuf};
 
@@ -16,13 +16,13 @@ pub struct LogFault {
 pub(super) enum Kind {
     /// The log was written for another file, or for another state of this one.
     Foreign { log: Binding, file: FileState },
-    /// That frame of the log is wrong (zero is the head), and committed frames stand behind it.
+    /// That frame of the log is wrong (zero is the header), and committed frames follow it.
     Damaged { frame: u32, copied: Copied },
-    /// Fewer frames than were acknowledged are whole.
+    /// The log has fewer valid frames than were acknowledged.
     Short { found: u32, acknowledged: u32, copied: Copied },
-    /// There is no log, and the file lacks what it held.
+    /// There is no log, and the file lacks its changes.
     Missing { acknowledged: u32, copied: Copied },
-    /// A rollback journal that SQLite did not make for this file.
+    /// A rollback journal that SQLite did not create for this file.
     Journal,
 }
 
@@ -38,9 +38,9 @@ pub(super) enum FileState {
 /// How much of the log a checkpoint has copied into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Copied {
-    /// Nothing: without its log, the file is what it was before.
+    /// Nothing: without its log, the file is in its state before the log.
     Nothing,
-    /// Part of it, or that is not known: without its log, the file may be a mixture.
+    /// A part, or an unknown amount: without its log, the file may be inconsistent.
     Part,
 }
 
@@ -50,45 +50,42 @@ impl fmt::Display for LogFault {
         match &self.kind {
             Kind::Foreign { log, file } => write!(
                 f,
-                "{path}-wal does not belong to {path}: {}. If you put an older copy or another database in this place and \
-                 want that one, move {path}-wal and {path}-shm away and start again; if not, put back the file that the \
-                 log belongs to, since the log may hold changes that are nowhere else",
+                "{path}-wal does not belong to {path}: {}. If you put an older copy or another database here and want to \
+                 use it, move {path}-wal and {path}-shm away and start again; if not, put back the file that the \
+                 log belongs to, because the log may hold changes that exist nowhere else",
                 difference(log, file)
             ),
             Kind::Damaged { frame, copied } => {
                 let place = match frame {
-                    0 => "its head is wrong".to_owned(),
+                    0 => "its header is wrong".to_owned(),
                     frame => format!("frame {frame} is wrong"),
                 };
-                let way_out = self.way_out(*copied, "-wal, -shm and -watermark");
-                write!(f, "{path}-wal is damaged: {place}, and acknowledged changes stand behind it. {way_out}")
+                let remedy = self.remedy(*copied, "-wal, -shm and -watermark");
+                write!(f, "{path}-wal is damaged: {place}, and acknowledged changes follow it. {remedy}")
             }
             Kind::Short { found, acknowledged, copied } => {
-                let way_out = self.way_out(*copied, "-wal, -shm and -watermark");
-                write!(
-                    f,
-                    "{path}-wal lacks acknowledged changes: {found} of {acknowledged} frames are whole. {way_out}"
-                )
+                let remedy = self.remedy(*copied, "-wal, -shm and -watermark");
+                write!(f, "{path}-wal lacks acknowledged changes: {found} of {acknowledged} frames are valid. {remedy}")
             }
             Kind::Missing { acknowledged, copied: Copied::Nothing } => {
-                let way_out = self.way_out(Copied::Nothing, "-watermark");
+                let remedy = self.remedy(Copied::Nothing, "-watermark");
                 write!(
                     f,
-                    "{path}-wal is missing or empty, and {path} lacks the acknowledged changes of its {acknowledged} frames. \
-                     Put the log back. {way_out}"
+                    "{path}-wal is missing or empty, and {path} lacks the acknowledged changes of its {acknowledged} \
+                     frames. Put the log back. {remedy}"
                 )
             }
             Kind::Missing { acknowledged, copied: Copied::Part } => write!(
                 f,
                 "{path}-wal is missing or empty, and its {acknowledged} frames with acknowledged changes are not all in \
-                 {path}. Put the log back, or restore {path} from a backup. If you put a copy in this place that was made \
-                 while the server ran, or another program has copied the log into the file, check it (sqlite3 {path} \
+                 {path}. Put the log back, or restore {path} from a backup. If this file is a copy that was made while \
+                 the server ran, or another program has checkpointed the log, check it (sqlite3 {path} \
                  'PRAGMA integrity_check'), move {path}-watermark away, and start again"
             ),
             Kind::Journal => write!(
                 f,
-                "{path}-journal does not belong to {path}, which has a log instead; SQLite would undo changes with it. Move \
-                 {path}-journal away and start again"
+                "{path}-journal does not belong to {path}, which uses a write-ahead log; SQLite would undo changes with it. \
+                 Move {path}-journal away and start again"
             ),
         }
     }
@@ -97,7 +94,7 @@ impl fmt::Display for LogFault {
 impl error::Error for LogFault {}
 
 impl LogFault {
-    fn way_out(&self, copied: Copied, files: &str) -> String {
+    fn remedy(&self, copied: Copied, files: &str) -> String {
         let path = self.path.display();
         match copied {
             Copied::Nothing => format!(
@@ -112,10 +109,10 @@ impl LogFault {
     }
 }
 
-/// How the states differ for which log and file were written.
+/// How the log and the file differ.
 fn difference(log: &Binding, file: &FileState) -> String {
     match file {
-        FileState::NoDatabase => "that is no whole database, and may have been cut off".to_owned(),
+        FileState::NoDatabase => "that is not a complete database and may have been truncated".to_owned(),
         FileState::NoBinding => "that is a database of an older release or of another program".to_owned(),
         FileState::Binding(file) if file.database != log.database => "it is the log of another database".to_owned(),
         FileState::Binding(file) => format!(

@@ -4,18 +4,18 @@ use rusqlite::{Connection, Row};
 
 pub(super) type Nonce = [u8; 16];
 
-/// The text in the row by which its page is recognised.
+/// The text in the row that identifies its page.
 const MARKER: &[u8; 16] = b"patd log binding";
 
 /// The row of `log_binding`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store::sqlite) struct Binding {
-    /// Drawn when the database is made.
+    /// Drawn when the database is created.
     pub(super) database: Nonce,
-    /// How many nonces there were.
+    /// The number of the nonce. Each draw adds one.
     pub(super) generation: i64,
     pub(super) nonce: Nonce,
-    /// None in the first generation.
+    /// `None` in the first generation.
     pub(super) previous: Option<Nonce>,
 }
 
@@ -36,8 +36,8 @@ impl Binding {
         Ok(Self { database: row.get(0)?, generation: row.get(1)?, nonce: row.get(2)?, previous: row.get(3)? })
     }
 
-    /// The row in a page of the file or of the log, if it is the page of `log_binding`: a leaf of a table with one cell,
-    /// whose record has the row's types and its marker.
+    /// Finds the row in a page of the file or of the log. `None` if the page is not the one of `log_binding`, which is a
+    /// table leaf with one cell whose record has the types of the row and its marker.
     pub(super) fn in_page(page: &[u8]) -> Option<Self> {
         const LEAF_OF_A_TABLE: u8 = 13;
         if *page.first()? != LEAF_OF_A_TABLE || page.get(3..5)? != [0, 1] {
@@ -49,13 +49,13 @@ impl Binding {
         varint(&mut rest)?; // the row number
         let mut record = rest.get(..length)?;
         let all = record;
-        let head_length = usize::try_from(varint(&mut record)?).ok()?;
-        let mut types = all.get(all.len() - record.len()..head_length)?;
-        let mut values = all.get(head_length..)?;
+        let header_length = usize::try_from(varint(&mut record)?).ok()?;
+        let mut types = all.get(all.len() - record.len()..header_length)?;
+        let mut values = all.get(header_length..)?;
         let mut value = || {
             let kind = varint(&mut types)?;
-            let (value, behind) = values.split_at_checked(size_of(kind)?)?;
-            values = behind;
+            let (value, remaining) = values.split_at_checked(size_of(kind)?)?;
+            values = remaining;
             Some((kind, value))
         };
         let [number, marker, database, generation, nonce, previous] =
@@ -73,12 +73,12 @@ impl Binding {
     }
 }
 
-/// Types of values, as the head of a record names them.
+/// Types of values, as in the header of a record.
 const NULL: u64 = 0;
 const BLOB_OF_16: u64 = 12 + 2 * 16;
 const TEXT_OF_16: u64 = 13 + 2 * 16;
 
-/// How many bytes a value of that type takes.
+/// The length of a value of that type, in bytes.
 fn size_of(kind: u64) -> Option<usize> {
     match kind {
         0 | 8 | 9 => Some(0),
@@ -90,7 +90,7 @@ fn size_of(kind: u64) -> Option<usize> {
     }
 }
 
-/// A whole number that is not negative.
+/// A non-negative integer.
 fn integer((kind, value): (u64, &[u8])) -> Option<i64> {
     match kind {
         1..=6 => value.iter().try_fold(0_i64, |number, byte| number.checked_mul(256)?.checked_add((*byte).into())),
@@ -100,7 +100,7 @@ fn integer((kind, value): (u64, &[u8])) -> Option<i64> {
     }
 }
 
-/// Takes a number of SQLite's variable length from the front.
+/// Removes an integer in SQLite's variable-length format from the front.
 fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for at in 0..9 {

@@ -1,14 +1,14 @@
 //! Reads a write-ahead log as SQLite's recovery does (the format is in section 4 of SQLite's "Database File Format").
 //!
-//! The log is a head and frames. A frame holds a page and a checksum, which continues that of the frame before. SQLite
-//! believes the frames up to the first whose checksum is wrong, and of these the ones up to the last that ends a
-//! transaction. It cannot tell a transaction that a crash cut off from damage in the midst of the log.
+//! The log is a header followed by frames. A frame holds a page and a checksum, which continues the checksum of the frame
+//! before. SQLite accepts the frames before the first wrong checksum, up to the last one that ends a transaction. It cannot
+//! distinguish a transaction that a crash interrupted from damage in the middle of the log.
 //!
-//! This can, since each commit is synced before the next transaction writes its first frame (`synchronous = FULL`). A frame
-//! that continues a frame that ends a transaction was therefore written when that transaction, and everything before it,
-//! was on the disk. If such a pair of frames stands behind one that is wrong, the log is damaged. The checksum that a
-//! frame stores is enough to see whether the next one continues it, so the pair is found behind any damage. What an
-//! earlier log left further on has other salts and is passed over.
+//! This module can, because each commit is synced before the next transaction writes its first frame (`synchronous =
+//! FULL`). If a frame continues one that ends a transaction, that transaction and everything before it was on the disk when
+//! the frame was written. If such a pair of frames follows a wrong frame, the log is damaged. To see whether a frame
+//! continues the one before, only the stored checksum of that one is needed, so the pair is found behind any damage. Frames
+//! that an earlier, longer log left at the end have other salts and are ignored.
 
 use std::{
     fs::File,
@@ -21,23 +21,23 @@ use super::row::Binding;
 pub(super) type Salts = [u8; 8];
 pub(super) type Checksum = [u32; 2];
 
-pub(super) const HEAD: usize = 32;
-pub(super) const FRAME_HEAD: usize = 24;
+pub(super) const HEADER: usize = 32;
+pub(super) const FRAME_HEADER: usize = 24;
 
 /// What is in a log.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    /// By which the frames of this log are known; none where the head is not whole.
+    /// The salts of this log's frames; `None` if the header is not valid.
     pub(super) salts: Option<Salts>,
     /// How many frames SQLite would replay.
     pub(super) committed: u32,
-    /// The rows that bind it, in the order in which they were written.
+    /// The binding rows, in the order in which they were written.
     pub(super) bindings: Vec<Bound>,
-    /// The first frame that is wrong, if others that were committed stand behind it; zero is the head.
+    /// The first wrong frame, if committed frames follow it. Zero stands for the header.
     pub(super) damaged: Option<u32>,
 }
 
-/// A row that binds the log.
+/// A binding row in the log.
 #[derive(Debug)]
 pub(super) struct Bound {
     pub(super) page: u32,
@@ -45,36 +45,36 @@ pub(super) struct Bound {
     pub(super) in_first_transaction: bool,
 }
 
-/// The head of a frame.
+/// The header of a frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct FrameHead {
+pub(super) struct FrameHeader {
     pub(super) page: u32,
-    /// The size of the database in pages where the frame ends a transaction; else zero.
+    /// The size of the database in pages if the frame ends a transaction, else zero.
     pub(super) size: u32,
     pub(super) salts: Salts,
     pub(super) checksum: Checksum,
 }
 
-impl FrameHead {
-    pub(super) fn parse(bytes: &[u8; FRAME_HEAD]) -> Self {
+impl FrameHeader {
+    pub(super) fn parse(bytes: &[u8; FRAME_HEADER]) -> Self {
         let mut salts = [0; 8];
         salts.copy_from_slice(&bytes[8..16]);
         Self { page: number(bytes, 0), size: number(bytes, 4), salts, checksum: [number(bytes, 16), number(bytes, 20)] }
     }
 
-    /// The checksum of the frame with that page, continued from the frame before.
+    /// The checksum that the frame must have with that page, given the checksum of the frame before.
     pub(super) fn checksum_of(&self, before: Checksum, is_big_endian: bool, page: &[u8]) -> Checksum {
-        let mut head = [0; 8];
-        head[..4].copy_from_slice(&self.page.to_be_bytes());
-        head[4..].copy_from_slice(&self.size.to_be_bytes());
-        checksum(checksum(before, is_big_endian, &head), is_big_endian, page)
+        let mut header = [0; 8];
+        header[..4].copy_from_slice(&self.page.to_be_bytes());
+        header[4..].copy_from_slice(&self.size.to_be_bytes());
+        checksum(checksum(before, is_big_endian, &header), is_big_endian, page)
     }
 }
 
-/// The page size that is assumed where the head does not say.
-const USUAL_PAGE: u32 = 4096;
+/// The page size that is assumed if the header is not valid.
+const DEFAULT_PAGE_SIZE: u32 = 4096;
 
-/// Reads the log; `None` where there is none or it is empty. Nobody may write it meanwhile.
+/// Reads the log. `None` if there is none or it is empty. No other process may write it meanwhile.
 pub(super) fn scan(path: &Path) -> io::Result<Option<Scan>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -84,33 +84,33 @@ pub(super) fn scan(path: &Path) -> io::Result<Option<Scan>> {
         return Ok(None);
     }
     let mut log = BufReader::with_capacity(1 << 18, file);
-    let mut head = [0; HEAD];
-    if !fill(&mut log, &mut head)? {
+    let mut header = [0; HEADER];
+    if !fill(&mut log, &mut header)? {
         return Ok(Some(Scan::default()));
     }
-    let is_big_endian = if is_magic(&head) { head[3] & 1 == 1 } else { cfg!(target_endian = "big") };
-    let stored = [number(&head, 24), number(&head, 28)];
-    let is_whole = is_magic(&head)
-        && is_page_size(number(&head, 8))
-        && checksum([0, 0], is_big_endian, &head[..HEAD - 8]) == stored;
-    let page_size = if is_page_size(number(&head, 8)) { number(&head, 8) } else { USUAL_PAGE };
+    let is_big_endian = if is_magic(&header) { header[3] & 1 == 1 } else { cfg!(target_endian = "big") };
+    let stored = [number(&header, 24), number(&header, 28)];
+    let is_whole = is_magic(&header)
+        && is_page_size(number(&header, 8))
+        && checksum([0, 0], is_big_endian, &header[..HEADER - 8]) == stored;
+    let page_size = if is_page_size(number(&header, 8)) { number(&header, 8) } else { DEFAULT_PAGE_SIZE };
     let mut reading = Reading { is_big_endian, before: stored, ..Reading::default() };
     if is_whole {
         let mut salts = [0; 8];
-        salts.copy_from_slice(&head[16..24]);
+        salts.copy_from_slice(&header[16..24]);
         reading.found.salts = Some(salts);
     } else {
         reading.wrong = Some(0);
     }
-    let mut frame_head = [0; FRAME_HEAD];
+    let mut frame_header = [0; FRAME_HEADER];
     let mut page = vec![0; page_size as usize];
-    while fill(&mut log, &mut frame_head)? && fill(&mut log, &mut page)? {
-        reading.take(FrameHead::parse(&frame_head), &page);
+    while fill(&mut log, &mut frame_header)? && fill(&mut log, &mut page)? {
+        reading.take(FrameHeader::parse(&frame_header), &page);
     }
     Ok(Some(reading.found))
 }
 
-/// The nonce of a log's first row, and whether that is in its first transaction.
+/// The nonce of a log's first row, and whether the row is in the first transaction.
 #[cfg(test)]
 pub(in crate::store::sqlite) fn first_binding(log: &std::path::Path) -> Option<(bool, super::row::Nonce)> {
     let found = scan(log).ok().flatten()?;
@@ -125,50 +125,50 @@ struct Reading {
     /// The checksum that the frame before stores, and whether that frame ends a transaction.
     before: Checksum,
     ends_transaction: bool,
-    /// The first frame that is wrong.
+    /// The first wrong frame.
     wrong: Option<u32>,
-    /// The salts of the first frame, which stand for those of a head that is not whole.
+    /// The salts of the first frame, used if the header is not valid.
     first: Option<Salts>,
-    /// Rows of a transaction whose end was not read yet.
+    /// Rows of a transaction whose end has not been read yet.
     open: Vec<Bound>,
     found: Scan,
 }
 
 impl Reading {
-    fn take(&mut self, head: FrameHead, page: &[u8]) {
+    fn take(&mut self, header: FrameHeader, page: &[u8]) {
         self.frames += 1;
-        let salts = self.found.salts.unwrap_or(*self.first.get_or_insert(head.salts));
-        let continues = head.page != 0
-            && head.salts == salts
-            && head.checksum_of(self.before, self.is_big_endian, page) == head.checksum;
+        let salts = self.found.salts.unwrap_or(*self.first.get_or_insert(header.salts));
+        let continues = header.page != 0
+            && header.salts == salts
+            && header.checksum_of(self.before, self.is_big_endian, page) == header.checksum;
         match (self.wrong, continues) {
-            (None, true) => self.believe(head, page),
+            (None, true) => self.accept(header, page),
             (None, false) => self.wrong = Some(self.frames),
-            // The head is synced before the first frame is written, so any frame proves that it was whole.
+            // The header is synced before the first frame is written, so any frame proves that the header was valid once.
             (Some(wrong), true) if self.ends_transaction || wrong == 0 => {
                 self.found.damaged.get_or_insert(wrong);
             }
             (Some(_), _) => {}
         }
-        self.before = head.checksum;
-        self.ends_transaction = head.salts == salts && head.size != 0;
+        self.before = header.checksum;
+        self.ends_transaction = header.salts == salts && header.size != 0;
     }
 
-    fn believe(&mut self, head: FrameHead, page: &[u8]) {
+    fn accept(&mut self, header: FrameHeader, page: &[u8]) {
         if let Some(binding) = Binding::in_page(page) {
             let in_first_transaction = self.found.committed == 0;
-            self.open.push(Bound { page: head.page, binding, in_first_transaction });
+            self.open.push(Bound { page: header.page, binding, in_first_transaction });
         }
-        if head.size != 0 {
+        if header.size != 0 {
             self.found.committed = self.frames;
             self.found.bindings.append(&mut self.open);
         }
     }
 }
 
-fn is_magic(head: &[u8; HEAD]) -> bool {
+fn is_magic(header: &[u8; HEADER]) -> bool {
     const MAGIC: u32 = 0x377f_0682;
-    number(head, 0) & !1 == MAGIC
+    number(header, 0) & !1 == MAGIC
 }
 
 fn is_page_size(size: u32) -> bool {
@@ -179,7 +179,7 @@ fn number(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// SQLite's checksum of so many bytes, a multiple of eight, continued.
+/// Continues SQLite's checksum with `bytes`, whose length is a multiple of eight.
 fn checksum(before: Checksum, is_big_endian: bool, bytes: &[u8]) -> Checksum {
     let [mut first, mut second] = before;
     for words in bytes.chunks_exact(8) {
@@ -193,7 +193,7 @@ fn checksum(before: Checksum, is_big_endian: bool, bytes: &[u8]) -> Checksum {
     [first, second]
 }
 
-/// Fills the buffer; `false` where the file ends before.
+/// Fills the buffer. Returns `false` if the file ends before.
 fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     match from.read_exact(buffer) {
         Ok(()) => Ok(true),

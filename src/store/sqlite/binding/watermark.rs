@@ -1,12 +1,13 @@
-//! How much of the log was acknowledged: a note in the file `-watermark` beside the database.
+//! The watermark: how much of the log was acknowledged, in the file `-watermark` beside the database.
 //!
-//! The log alone cannot say how long it was. If its last transaction is damaged, or it was cut off or removed, it looks as if
-//! the transaction had never been. So the writer notes after each commit, and before it answers, how long the log is. The
-//! note is not synced, since that would double the cost of a commit. It survives the death of the process, since it is
-//! then with the operating system; after a power cut it may be an older note. So it never claims more than there was.
+//! The log alone does not show how long it was. If its last transaction is damaged, or the log was truncated or removed, it
+//! looks as if the transaction had never happened. So after each commit, and before it answers, the writer records the
+//! length of the log. The watermark is not synced, since that would double the cost of a commit. It survives the death of
+//! the process, because the operating system has it by then. After a power cut it may be older, so it never claims too
+//! much.
 //!
-//! The note says of which log it speaks (by its salts and the nonces around it), and what the last frame's page looks like.
-//! By that page, a log that is gone can be told from one that another program checkpointed: then the page is in the file.
+//! The watermark identifies its log (by the salts and the nonces), and holds a checksum of the page in the last frame. If
+//! the log is gone, this page shows whether another program checkpointed the log: then the page is in the file.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,27 +18,27 @@ use std::{
 
 use super::{
     row::Nonce,
-    scan::{Checksum, FrameHead, Salts},
+    scan::{Checksum, FrameHeader, Salts},
 };
 use crate::store::sqlite::identity::beside;
 
 const MAGIC: &[u8; 8] = b"patdmark";
 const LENGTH: usize = 8 + 16 + 16 + 4 + 4 + FRAME + 8 + 4;
-/// A frame's head, as it is in the log.
+/// The length of a frame's header.
 const FRAME: usize = 24;
 
-/// What was acknowledged last.
+/// The contents of the watermark: what was acknowledged last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     /// The nonce in the file that the log continues.
     pub(super) base: Nonce,
-    /// The log's own.
+    /// The nonce of the log.
     pub(super) nonce: Nonce,
     /// The page of the row that holds them.
     pub(super) row_page: u32,
     /// How many frames the log has.
     pub(super) frames: u32,
-    /// The head of the last of them.
+    /// The header of the last frame.
     pub(super) last: [u8; FRAME],
     /// The checksum of the frame before, which the last one continues.
     pub(super) before: Checksum,
@@ -45,17 +46,17 @@ pub(super) struct Mark {
 
 impl Mark {
     pub(super) fn salts(&self) -> Salts {
-        FrameHead::parse(&self.last).salts
+        FrameHeader::parse(&self.last).salts
     }
 
     /// Whether that page is the one that the last frame holds.
     pub(super) fn is_last_page(&self, page: &[u8]) -> bool {
-        let last = FrameHead::parse(&self.last);
+        let last = FrameHeader::parse(&self.last);
         last.checksum_of(self.before, cfg!(target_endian = "big"), page) == last.checksum
     }
 
     pub(super) fn last_page(&self) -> u32 {
-        FrameHead::parse(&self.last).page
+        FrameHeader::parse(&self.last).page
     }
 
     fn to_bytes(&self) -> [u8; LENGTH] {
@@ -79,7 +80,7 @@ impl Mark {
         bytes
     }
 
-    /// What is not whole, a power cut may have torn: it says nothing.
+    /// `None` if the checksum is wrong, as after a power cut during a write.
     fn parse(bytes: &[u8; LENGTH]) -> Option<Self> {
         let (content, checksum) = bytes.split_last_chunk::<4>()?;
         if crc32fast::hash(content) != u32::from_be_bytes(*checksum) {
@@ -103,13 +104,13 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
-/// The file that holds the note.
+/// The watermark file.
 #[derive(Debug)]
 pub(super) struct Watermark {
     database: PathBuf,
     path: PathBuf,
     file: Option<File>,
-    /// That it failed is said once.
+    /// Set after the first failure, so that it is logged only once.
     has_failed: bool,
 }
 
@@ -119,7 +120,7 @@ impl Watermark {
         Self { database: database.to_owned(), path, file: None, has_failed: false }
     }
 
-    /// The latest note, if there is one that is whole.
+    /// The stored watermark, if there is a valid one.
     pub(super) fn read(&self) -> io::Result<Option<Mark>> {
         let file = match File::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -133,10 +134,11 @@ impl Watermark {
         }
     }
 
-    /// Notes it. Without the note, the start after a crash finds less; nothing else depends on it.
+    /// Stores `mark`. A failure is only logged: without a watermark, the start after a crash detects less damage, and
+    /// nothing else depends on it.
     pub(super) fn write(&mut self, mark: &Mark) {
-        let noted = self.file().and_then(|file| file.write_all_at(&mark.to_bytes(), 0));
-        if let Err(error) = noted
+        let written = self.file().and_then(|file| file.write_all_at(&mark.to_bytes(), 0));
+        if let Err(error) = written
             && !self.has_failed
         {
             self.has_failed = true;
@@ -144,8 +146,8 @@ impl Watermark {
         }
     }
 
-    /// Withdraws the note, on the disk as well: before the log is truncated, since an old note must not claim what has gone
-    /// into the file meanwhile.
+    /// Clears the watermark, and syncs it. Must run before the log is truncated: an old watermark would otherwise claim
+    /// frames that are by then in the file.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         if self.read()?.is_none() {
             return Ok(());
@@ -155,8 +157,8 @@ impl Watermark {
         file.sync_data()
     }
 
-    /// Opens it at the first use. It gets the owner of the database, as SQLite has it with its own files: a tool that runs as
-    /// root leaves nothing that the server cannot open.
+    /// Opens the file at the first use. A new file gets the owner of the database, as with SQLite's own files, so that the
+    /// server can open it even if a tool that runs as root created it.
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             let mut options = OpenOptions::new();

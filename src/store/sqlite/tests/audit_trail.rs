@@ -1,4 +1,4 @@
-//! That the trail and what it tells of stand and fall together, and that it is only added to.
+//! A change and its audit event are committed together, and the trail is append-only.
 
 use super::*;
 use crate::domain::audit::{Action, Actor};
@@ -9,14 +9,14 @@ fn count(store: &SqliteStore) -> i64 {
     wait(store.read(count)).unwrap()
 }
 
-/// By whom no event can be written, which stands for whatever may go wrong there.
-fn unspeakable() -> Attribution {
+/// An attribution whose event the schema refuses. It stands for any failure to write an event.
+fn unwritable() -> Attribution {
     let origin = RequestSource { actor: Actor::System, address: None, request_id: Some("x".repeat(129)) };
     Attribution { origin, at: Timestamp::from_unix(2) }
 }
 
 #[test]
-fn a_report_of_nothing_says_how_much_was_presented_in_nobodys_trail() {
+fn a_leak_report_without_matches_is_recorded_without_a_user() {
     let directory = directory();
     let store = open(&directory);
     for presented in [None, Some(1000)] {
@@ -31,7 +31,7 @@ fn a_report_of_nothing_says_how_much_was_presented_in_nobodys_trail() {
 }
 
 #[test]
-fn an_event_is_neither_changed_nor_deleted() {
+fn an_event_can_be_neither_changed_nor_deleted() {
     let directory = directory();
     let store = open(&directory);
     wait(store.add_user(person("ada"), password(), by())).unwrap();
@@ -44,7 +44,7 @@ fn an_event_is_neither_changed_nor_deleted() {
 }
 
 #[test]
-fn whoever_prunes_can_delete_no_event_that_is_not_old_and_nobody_can_afterwards() {
+fn pruning_deletes_only_old_events_and_other_deletions_stay_refused() {
     let directory = directory();
     let store = open(&directory);
     wait(store.add_user(person("ada"), password(), by())).unwrap();
@@ -63,7 +63,7 @@ fn whoever_prunes_can_delete_no_event_that_is_not_old_and_nobody_can_afterwards(
 }
 
 #[test]
-fn a_change_whose_event_cannot_be_written_does_not_happen() {
+fn a_change_fails_if_its_event_cannot_be_written() {
     let directory = directory();
     let store = open(&directory);
     let (ada, eve) = (person("ada"), person("eve"));
@@ -74,14 +74,14 @@ fn a_change_whose_event_cannot_be_written_does_not_happen() {
 
     let is_defect =
         |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Internal(_))), "{result:?}");
-    is_defect(wait(store.add_user(eve.clone(), password(), unspeakable())));
-    is_defect(wait(store.disable_user(ada.id, unspeakable())).map(drop));
+    is_defect(wait(store.add_user(eve.clone(), password(), unwritable())));
+    is_defect(wait(store.disable_user(ada.id, unwritable())).map(drop));
     let change = PasswordChange { verified: None, password: PasswordHash::new("$argon2id$new".to_owned()) };
-    is_defect(wait(store.change_password(ada.id, change, unspeakable())));
+    is_defect(wait(store.change_password(ada.id, change, unwritable())));
     let change = ProfileChange { name: Some(eve.name), ..ProfileChange::default() };
-    is_defect(wait(store.change_profile(ada.id, change, unspeakable())).map(drop));
-    is_defect(wait(store.add_token(new_token(ada.id), 9, unspeakable())).map(drop));
-    is_defect(wait(store.revoke_token(ada.id, token.id, RevocationReason::LeakReport, unspeakable())).map(drop));
+    is_defect(wait(store.change_profile(ada.id, change, unwritable())).map(drop));
+    is_defect(wait(store.add_token(new_token(ada.id), 9, unwritable())).map(drop));
+    is_defect(wait(store.revoke_token(ada.id, token.id, RevocationReason::LeakReport, unwritable())).map(drop));
 
     assert_eq!(count(&store), before);
     assert_eq!(wait(store.user(eve.id)), Err(StoreError::NotFound));
@@ -92,7 +92,7 @@ fn a_change_whose_event_cannot_be_written_does_not_happen() {
 }
 
 #[test]
-fn a_trail_is_read_along_its_index() {
+fn a_trail_is_read_by_its_index() {
     let directory = directory();
     let store = open(&directory);
     assert_eq!(
@@ -102,7 +102,7 @@ fn a_trail_is_read_along_its_index() {
 }
 
 #[test]
-fn an_event_outlives_the_user_it_tells_of() {
+fn an_event_outlives_its_user() {
     let directory = directory();
     let store = open(&directory);
     let ada = person("ada");

@@ -1,4 +1,4 @@
-//! A log is replayed only into the file that it was written for, and only if it is whole.
+//! A log is replayed only into the file that it was written for, and only if it is undamaged.
 
 use std::fs::{self, File, OpenOptions};
 
@@ -12,14 +12,14 @@ use crate::store::sqlite::{
     log_index::LogIndex,
 };
 
-/// What a killed process leaves of a database.
-const LEFT: [&str; 3] = ["", "-wal", "-watermark"];
+/// The files that a killed process leaves.
+const FILES: [&str; 3] = ["", "-wal", "-watermark"];
 const FRAME: u64 = 4096 + 24;
 
-/// Copies the files of a database that nobody writes at the moment, as if its process were killed.
+/// Copies the files of an open database, as if its process were killed. Nothing may be written meanwhile.
 fn killed(from: &Path) -> TempDir {
     let directory = directory();
-    copy(from, &database(&directory), &LEFT);
+    copy(from, &database(&directory), &FILES);
     directory
 }
 
@@ -50,10 +50,10 @@ fn log_length(path: &Path) -> u64 {
 }
 
 #[track_caller]
-fn refused_for_its_log(path: &Path, says: &str) {
+fn refused_for_its_log(path: &Path, expected: &str) {
     refused(path, |error| matches!(error, OpenError::Log(_)));
-    let sentence = SqliteStore::open(&settings(path), Access::Server).err().unwrap().to_string();
-    assert!(sentence.contains(log_of(path).to_str().unwrap()) && sentence.contains(says), "{sentence}");
+    let message = SqliteStore::open(&settings(path), Access::Server).err().unwrap().to_string();
+    assert!(message.contains(log_of(path).to_str().unwrap()) && message.contains(expected), "{message}");
 }
 
 #[track_caller]
@@ -73,13 +73,13 @@ fn an_older_copy_beside_a_later_log_is_refused() {
     copy(&database(&backup), &database(&later), &[""]);
     refused_for_its_log(&database(&later), "generation");
 
-    // The way out: without the log, the copy is what it was.
+    // The remedy: without the log, the copy is valid.
     fs::remove_file(log_of(&database(&later))).unwrap();
     opens_with(&database(&later), &["ada"]);
 }
 
 #[test]
-fn a_copy_is_told_from_the_file_of_every_later_run() {
+fn a_copy_beside_the_log_of_any_later_run_is_refused() {
     let directory = directory();
     let path = made(&directory);
     let mut copies = vec![killed(&path)];
@@ -108,7 +108,7 @@ fn the_log_of_another_database_is_refused() {
 }
 
 #[test]
-fn a_file_that_was_cut_off_is_refused_beside_its_log() {
+fn a_truncated_file_is_refused_beside_its_log() {
     let directory = directory();
     let path = made(&directory);
     let store = open(&directory);
@@ -121,7 +121,7 @@ fn a_file_that_was_cut_off_is_refused_beside_its_log() {
 }
 
 #[test]
-fn what_a_killed_process_left_opens_with_all_that_was_acknowledged() {
+fn the_files_of_a_killed_process_open_with_all_acknowledged_changes() {
     let directory = directory();
     let path = database(&directory);
     let store = open_within(&directory, SMALL);
@@ -133,7 +133,7 @@ fn what_a_killed_process_left_opens_with_all_that_was_acknowledged() {
         if number % 10 == 0 {
             let reader = Connection::open(&path).unwrap();
             if number % 20 == 0 {
-                // Part of the log goes into the file; the rest cannot, since it is still read.
+                // Because of the reader, a checkpoint copies only a part of the log.
                 reader.execute_batch("BEGIN; SELECT count(*) FROM users;").unwrap();
                 add(&store, &format!("reader{number}"));
                 expected.push(format!("reader{number}"));
@@ -143,7 +143,7 @@ fn what_a_killed_process_left_opens_with_all_that_was_acknowledged() {
             drop(reader);
             let recovered = open(&crashed);
             assert_eq!(names(&recovered), expected);
-            // And again, with what that one wrote.
+            // The same after another change and another crash.
             add(&recovered, "later");
             let crashed_again = killed(&database(&crashed));
             assert_eq!(names(&open(&crashed_again)).len(), expected.len() + 1);
@@ -161,8 +161,8 @@ impl Random {
     }
 }
 
-/// A killed database with a log of several transactions, behind which frames of an earlier log lie; and how long the
-/// log is.
+/// A killed database with a log of several transactions, followed by frames of an earlier log. Returns the length of the
+/// log, too.
 fn with_a_long_log() -> (TempDir, u64) {
     let directory = directory();
     let path = made(&directory);
@@ -181,7 +181,7 @@ fn with_a_long_log() -> (TempDir, u64) {
     (killed(&path), end)
 }
 
-/// What SQLite says of the log.
+/// The state of the log, from SQLite.
 fn checkpoint_nothing(path: &Path) -> CheckpointResult {
     execute(&Connection::open(path).unwrap(), "PRAGMA wal_checkpoint(NOOP)").unwrap()
 }
@@ -196,11 +196,11 @@ fn flip(path: &Path, bit: u64) {
 }
 
 #[test]
-fn each_flipped_bit_of_a_log_is_refused_or_harmless() {
+fn a_log_with_a_flipped_bit_is_refused() {
     let (crashed, end) = with_a_long_log();
     let path = database(&crashed);
     let mut random = Random(7);
-    // Each bit of the head and of the heads of the first and last frames, and many others.
+    // A bit in each byte of the log's header and of the headers of the first and last frames, and many others.
     let heads = [0..32, 32..56, end - FRAME..end - FRAME + 24].into_iter().flatten();
     let others = std::iter::repeat_with(|| random.below(end)).take(300);
     for byte in heads.chain(others) {
@@ -210,7 +210,7 @@ fn each_flipped_bit_of_a_log_is_refused_or_harmless() {
         assert!(matches!(error, Some(OpenError::Log(_))), "byte {byte}: {error:?}");
         flip(&log_of(&path), bit);
     }
-    // Behind the end lies what an earlier log left.
+    // Frames of an earlier log follow the end. Damage in them is harmless.
     let whole = log_length(&path);
     for _ in 0..5 {
         let copy = killed(&path);
@@ -221,12 +221,12 @@ fn each_flipped_bit_of_a_log_is_refused_or_harmless() {
 }
 
 #[test]
-fn damage_before_the_last_transaction_is_seen_without_the_watermark() {
+fn damage_before_the_last_transaction_is_detected_without_the_watermark() {
     let (crashed, end) = with_a_long_log();
     let path = database(&crashed);
     fs::remove_file(identity::beside(&path, "-watermark")).unwrap();
     let mut last = end - FRAME;
-    // The last transaction has three frames or more, but for its last one none that ends a transaction.
+    // Finds the first frame of the last transaction. Only the last frame of a transaction has a size.
     let bytes = fs::read(log_of(&path)).unwrap();
     let size = |at: u64| bytes[usize::try_from(at).unwrap() + 4..][..4] != [0; 4];
     while !size(last - FRAME) {
@@ -243,7 +243,7 @@ fn damage_before_the_last_transaction_is_seen_without_the_watermark() {
 }
 
 #[test]
-fn a_log_that_is_shorter_than_what_was_acknowledged_is_refused() {
+fn a_log_that_lacks_acknowledged_frames_is_refused() {
     let (crashed, end) = with_a_long_log();
     let path = database(&crashed);
     let whole = fs::read(log_of(&path)).unwrap();
@@ -262,7 +262,7 @@ fn a_log_that_is_shorter_than_what_was_acknowledged_is_refused() {
 }
 
 #[test]
-fn who_gives_up_a_log_and_says_so_goes_on_with_the_file() {
+fn a_file_without_its_log_opens_once_the_watermark_is_removed() {
     let directory = directory();
     let path = made(&directory);
     let store = open(&directory);
@@ -276,7 +276,7 @@ fn who_gives_up_a_log_and_says_so_goes_on_with_the_file() {
 }
 
 #[test]
-fn a_log_that_another_program_checkpointed_is_not_missed() {
+fn a_file_opens_without_a_log_that_another_program_checkpointed() {
     let (crashed, _) = with_a_long_log();
     settle(&database(&crashed));
     assert!(!log_of(&database(&crashed)).exists());
@@ -284,7 +284,7 @@ fn a_log_that_another_program_checkpointed_is_not_missed() {
 }
 
 #[test]
-fn the_watermark_of_another_state_says_nothing() {
+fn the_watermark_of_another_state_or_a_damaged_one_is_ignored() {
     let directory = directory();
     let path = made(&directory);
     let backup = killed(&path);
@@ -295,7 +295,7 @@ fn the_watermark_of_another_state_says_nothing() {
     copy(&database(&backup), &path, &["", "-wal"]);
     assert!(identity::beside(&path, "-watermark").exists());
     opens_with(&path, &["ada"]);
-    // Nor does one that a power cut tore.
+    // A watermark that a power cut damaged.
     let torn = killed(&database(&directory));
     let path = database(&torn);
     flip(&identity::beside(&path, "-watermark"), 300);
@@ -310,7 +310,7 @@ fn a_log_of_another_program_is_checked_in_full() {
     assert!(log_length(&path) > 0);
     opens_with(&path, &["eve"]);
 
-    // An index that says another address than its row, which only the full check sees.
+    // An index with another address than its row, which only the full check finds.
     let directory = super::directory();
     let path = made(&directory);
     let root = root_of(&path, "sqlite_autoindex_users_2");
@@ -326,7 +326,7 @@ fn a_log_of_another_program_is_checked_in_full() {
 }
 
 #[test]
-fn each_log_begins_with_the_row_whoever_folds() {
+fn each_log_begins_with_the_row_no_matter_which_process_checkpoints() {
     let directory = directory();
     let path = database(&directory);
     let store = open_within(&directory, SMALL);
@@ -348,30 +348,30 @@ fn each_log_begins_with_the_row_whoever_folds() {
 }
 
 #[test]
-fn the_shared_memory_says_what_sqlite_says() {
+fn the_shared_memory_agrees_with_sqlite() {
     let directory = directory();
     let path = database(&directory);
     let store = open(&directory);
     let index = LogIndex::open(&identity::beside(&path, "-shm")).unwrap();
-    let said = || {
+    let state = || {
         let CheckpointResult { length, copied, .. } = checkpoint_nothing(&path);
         let index = index.read().unwrap();
         assert_eq!((index.frames, index.checkpointed), (length, copied));
         (length, copied)
     };
     flood(&store, 3);
-    let (length, copied) = said();
+    let (length, copied) = state();
     assert!(length > 0 && copied == 0);
     execute(&Connection::open(&path).unwrap(), PASSIVE).unwrap();
-    assert_eq!(said(), (length, length));
+    assert_eq!(state(), (length, length));
     add(&store, "ada");
-    let (shorter, copied) = said();
+    let (shorter, copied) = state();
     assert!(shorter < length && copied == 0);
     drop(store);
 }
 
 #[test]
-fn a_file_that_has_part_of_the_log_is_not_said_to_be_whole_without_it() {
+fn if_a_part_of_the_log_is_in_the_file_the_error_does_not_offer_to_drop_the_log() {
     let directory = directory();
     let path = database(&directory);
     let store = open(&directory);

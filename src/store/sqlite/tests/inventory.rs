@@ -1,4 +1,4 @@
-//! The lists of an administrator: how they are read, and that one that waits keeps nobody.
+//! The lists of an administrator: their query plans, and that a waiting list blocks nothing else.
 
 use std::{ops::ControlFlow, sync::mpsc};
 
@@ -10,7 +10,7 @@ fn of(whose: Whose, order: TokenOrder) -> TokenInventory {
 }
 
 #[test]
-fn one_statement_walks_an_index_and_sorts_only_where_it_must() {
+fn a_list_sorts_only_if_no_index_has_its_order() {
     let directory = directory();
     let store = open(&directory);
     let steps = |inventory| plan(&store, &token_statement(&inventory));
@@ -46,7 +46,7 @@ fn with_tokens(directory: &TempDir, count: usize) -> SqliteStore {
 }
 
 #[test]
-fn a_list_that_waits_keeps_no_other_read_and_no_write() {
+fn a_waiting_list_blocks_no_other_read_or_write() {
     let directory = directory();
     let store = with_tokens(&directory, 300);
     let (batches, received) = mpsc::sync_channel(0);
@@ -58,7 +58,7 @@ fn a_list_that_waits_keeps_no_other_read_and_no_write() {
     thread::scope(|scope| {
         let list = scope.spawn(|| wait(store.each_token(TokenInventory::default(), now, each)));
         assert_eq!(received.recv(), Ok(128));
-        // It waits for whoever takes the next batch.
+        // The list now waits until the next batch is received.
         wait(store.add_user(person("bob"), password(), by())).unwrap();
         for _ in 0..10 {
             assert_eq!(wait(store.users(None, 10)).unwrap().len(), 2);
@@ -69,7 +69,7 @@ fn a_list_that_waits_keeps_no_other_read_and_no_write() {
 }
 
 #[test]
-fn a_list_ends_when_nobody_takes_it() {
+fn a_list_ends_when_its_receiver_stops() {
     let directory = directory();
     let store = with_tokens(&directory, 300);
     let (seen, counted) = mpsc::channel();

@@ -1,10 +1,10 @@
-//! A rollback journal beside a database, which SQLite uses only to give it its log.
+//! A rollback journal beside a database. SQLite uses one only while it turns WAL mode on.
 
 use std::fs;
 
 use super::{opening::refused, *};
 
-/// Opens with the one user that [`made`] made.
+/// Asserts that the database opens with the user that [`made`] created.
 #[track_caller]
 fn opens_whole(path: &Path) {
     let store = SqliteStore::open(&settings(path), Access::Server).unwrap();
@@ -15,7 +15,7 @@ fn opens_whole(path: &Path) {
 fn a_rollback_journal_beside_a_log_is_refused() {
     let directory = directory();
     let path = made(&directory);
-    // As a crash leaves it in which SQLite made the file: it would make the file empty again.
+    // The journal of a crash while SQLite created another file. SQLite would empty the file with it.
     let elsewhere = super::directory();
     let new = Connection::open(database(&elsewhere)).unwrap();
     new.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = 1; BEGIN; CREATE TABLE a (b);").unwrap();
@@ -23,14 +23,14 @@ fn a_rollback_journal_beside_a_log_is_refused() {
     let journal = identity::beside(&path, "-journal");
     fs::copy(identity::beside(&database(&elsewhere), "-journal"), &journal).unwrap();
     refused(&path, |error| matches!(error, OpenError::Log(_)));
-    let sentence = SqliteStore::open(&settings(&path), Access::Existing).err().unwrap().to_string();
-    assert!(sentence.contains(journal.to_str().unwrap()), "{sentence}");
+    let message = SqliteStore::open(&settings(&path), Access::Existing).err().unwrap().to_string();
+    assert!(message.contains(journal.to_str().unwrap()), "{message}");
     fs::remove_file(&journal).unwrap();
     opens_whole(&path);
 }
 
 #[test]
-fn a_start_that_is_killed_while_it_gives_a_database_its_log_is_finished_by_the_next() {
+fn a_start_that_is_killed_while_it_turns_wal_mode_on_is_completed_by_the_next() {
     let directory = directory();
     let path = made(&directory);
     let to_journal = |path: &Path| {

@@ -15,7 +15,7 @@ fn only(store: &SqliteStore, owner: UserId) -> Token {
 }
 
 #[test]
-fn each_column_is_read_as_what_it_says() {
+fn each_column_is_read_correctly() {
     let directory = directory();
     let store = open(&directory);
     let ada = person("ada");
@@ -43,7 +43,7 @@ fn each_column_is_read_as_what_it_says() {
 }
 
 #[test]
-fn the_schema_refuses_what_no_token_is() {
+fn the_schema_refuses_invalid_tokens() {
     let directory = directory();
     let store = open(&directory);
     let ada = person("ada");
@@ -65,7 +65,7 @@ fn the_schema_refuses_what_no_token_is() {
 }
 
 #[test]
-fn a_token_has_one_live_successor_and_others_once_that_is_revoked() {
+fn a_token_has_one_live_successor_at_a_time() {
     let directory = directory();
     let store = open(&directory);
     let ada = person("ada");
@@ -81,7 +81,7 @@ fn a_token_has_one_live_successor_and_others_once_that_is_revoked() {
 }
 
 #[test]
-fn a_user_has_one_default_environment_which_goes_with_its_tokens() {
+fn a_user_has_one_default_environment_and_deleting_it_deletes_its_tokens() {
     let directory = directory();
     let store = open(&directory);
     let ada = person("ada");

@@ -1,4 +1,4 @@
-//! Who may have a database open at the same time, by whatever name.
+//! Which processes may have a database open at the same time, under the same name or different names.
 
 use std::{
     fs::{self, File},
@@ -17,7 +17,7 @@ fn hard_link(path: &Path, name: &str) -> PathBuf {
 }
 
 #[test]
-fn a_second_server_is_refused_by_a_hard_link() {
+fn a_second_server_is_refused_under_a_hard_link() {
     let directory = directory();
     let store = open(&directory);
     let link = hard_link(&database(&directory), "link.db");
@@ -28,7 +28,7 @@ fn a_second_server_is_refused_by_a_hard_link() {
 }
 
 #[test]
-fn a_tool_is_refused_by_a_name_that_leads_to_another_log() {
+fn a_tool_is_refused_under_a_name_with_another_log() {
     let directory = directory();
     let store = open(&directory);
     let link = hard_link(&database(&directory), "link.db");
@@ -42,7 +42,7 @@ fn a_tool_is_refused_by_a_name_that_leads_to_another_log() {
         }
         assert!(!identity::beside(&name, "-wal").exists());
     }
-    // By the server's own name it is welcome.
+    // The server's own name is accepted.
     let tool = SqliteStore::open(&settings(database(&directory)), Access::Existing).unwrap();
     wait(tool.add_user(person("ada"), password(), by())).unwrap();
     assert_eq!(wait(store.users(None, 9)).unwrap().len(), 1);
@@ -62,7 +62,7 @@ fn closing_descriptors_and_connections_releases_no_lock() {
 }
 
 #[test]
-fn nothing_beside_the_database_holds_the_lock() {
+fn the_lock_does_not_depend_on_files_beside_the_database() {
     let directory = directory();
     let path = database(&directory);
     let store = open(&directory);
@@ -78,7 +78,7 @@ fn nothing_beside_the_database_holds_the_lock() {
 }
 
 #[test]
-fn one_opening_waits_for_another_and_gives_up_in_the_end() {
+fn an_opening_waits_for_another_one_until_the_timeout() {
     let directory = directory();
     let path = made(&directory);
     let (first, second) = (Database::open(&path).unwrap(), Database::open(&path).unwrap());
@@ -92,7 +92,7 @@ fn one_opening_waits_for_another_and_gives_up_in_the_end() {
 }
 
 #[test]
-fn who_opens_knows_whether_others_have_it_open() {
+fn a_process_knows_whether_others_have_the_database_open() {
     let directory = directory();
     let path = made(&directory);
     let join = || {
@@ -114,7 +114,7 @@ fn who_opens_knows_whether_others_have_it_open() {
 }
 
 #[test]
-fn a_database_that_many_make_at_once_is_made_once() {
+fn a_server_and_tools_can_create_a_database_at_the_same_time() {
     for _ in 0..30 {
         let directory = directory();
         let path = database(&directory);

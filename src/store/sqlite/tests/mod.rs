@@ -1,4 +1,4 @@
-//! What only SQLite can do wrong: files, locks, plans, the writer's batches. The trait's own promises are in
+//! Tests of what is specific to SQLite: files, locks, query plans, the writer's batches. Tests of the trait itself are in
 //! tests/store_contract/main.rs.
 
 mod audit_trail;
@@ -66,7 +66,7 @@ fn open(directory: &TempDir) -> SqliteStore {
     SqliteStore::open(&settings(database(directory)), Access::Server).unwrap()
 }
 
-/// A database of patd at rest, without a log beside it.
+/// Creates a database of patd that no process has open, without a log beside it.
 fn made(directory: &TempDir) -> PathBuf {
     let path = database(directory);
     let store = SqliteStore::open(&settings(&path), Access::Create).unwrap();
@@ -76,8 +76,8 @@ fn made(directory: &TempDir) -> PathBuf {
     path
 }
 
-/// Folds what a log still holds into the file. A pool's helper thread may close its connection a moment after the store,
-/// and one that only reads leaves the log where it is.
+/// Checkpoints the rest of the log and removes it. A helper thread of a pool may close its read-only connection shortly
+/// after the store, and then the log stays.
 fn settle(path: &Path) {
     loop {
         let connection = Connection::open(path).unwrap();
@@ -117,7 +117,7 @@ fn password() -> PasswordHash {
     PasswordHash::new("$argon2id$".to_owned())
 }
 
-/// Leaves what a process leaves that is killed after `work`: the file and its log, no more.
+/// Creates the files that a process leaves if it is killed after `work`: the database and its log or journal.
 fn killed_after(path: &Path, work: impl FnOnce(&Connection)) {
     let elsewhere = directory();
     let copy = elsewhere.path().join("copy");

@@ -1,4 +1,4 @@
-//! Which files are opened, which are refused, and that a refused one stays as it is.
+//! Which files are opened and which are refused, and that a refused file is not changed.
 
 use std::{
     collections::BTreeMap,
@@ -28,15 +28,15 @@ fn picture(directory: &Path) -> Picture {
         .collect()
 }
 
-/// Refused to everybody, and nothing in the directory changes.
+/// Asserts that every kind of access is refused, and that nothing in the directory changes.
 #[track_caller]
 pub(super) fn refused(path: &Path, expected: fn(&OpenError) -> bool) {
     for access in [Access::Server, Access::Create, Access::Existing] {
         let before = picture(path.parent().unwrap());
         let error = SqliteStore::open(&settings(path), access).err().unwrap();
         assert!(expected(&error), "{access:?}: {error:?}");
-        let sentence = error.to_string();
-        assert!(sentence.contains(path.to_str().unwrap()), "{sentence}");
+        let message = error.to_string();
+        assert!(message.contains(path.to_str().unwrap()), "{message}");
         assert!(before == picture(path.parent().unwrap()), "{error:?}");
     }
 }
@@ -46,7 +46,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// Overwrites one page (counted from 1) of a database whose pages have 4096 bytes.
-fn spoil(path: &Path, page: u64, with: &[u8]) {
+fn overwrite(path: &Path, page: u64, with: &[u8]) {
     let mut file = OpenOptions::new().write(true).open(path).unwrap();
     file.seek(SeekFrom::Start((page - 1) * 4096)).unwrap();
     file.write_all(with).unwrap();
@@ -61,7 +61,7 @@ pub(super) fn root_of(path: &Path, object: &str) -> u64 {
 }
 
 #[test]
-fn a_new_file_is_private_and_ours() {
+fn a_new_file_is_private_and_has_the_right_pragmas() {
     let directory = directory();
     let store = open(&directory);
     let path = database(&directory);
@@ -85,7 +85,7 @@ fn a_new_file_is_private_and_ours() {
     assert!(written.is_err());
 }
 
-/// By .cargo/config.toml, which a build from elsewhere would not read.
+/// Set by .cargo/config.toml, which a build from another directory would not read.
 #[test]
 fn sqlite_shares_no_page_cache_and_counts_no_memory() {
     let directory = directory();
@@ -105,7 +105,7 @@ fn an_empty_file_counts_as_new() {
 }
 
 #[test]
-fn a_tool_refuses_a_missing_file_and_makes_none() {
+fn a_tool_refuses_a_missing_file_and_creates_none() {
     let directory = directory();
     let error = SqliteStore::open(&settings(database(&directory)), Access::Existing);
     assert!(matches!(error.err(), Some(OpenError::Missing { .. })));
@@ -116,7 +116,7 @@ fn a_tool_refuses_a_missing_file_and_makes_none() {
 }
 
 #[test]
-fn what_was_closed_or_killed_opens_with_all_that_was_committed() {
+fn the_files_of_a_closed_or_killed_process_open_with_all_commits() {
     let directory = directory();
     let path = made(&directory);
     let user = person("bob");
@@ -133,7 +133,7 @@ fn what_was_closed_or_killed_opens_with_all_that_was_committed() {
 }
 
 #[test]
-fn an_older_file_is_stepped_up() {
+fn an_older_file_is_upgraded() {
     let directory = directory();
     let connection = Connection::open(database(&directory)).unwrap();
     connection.execute_batch(include_str!("../migrations/v6.sql")).unwrap();
@@ -152,7 +152,7 @@ fn an_older_file_is_stepped_up() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_untouched() {
+fn a_file_that_is_not_a_database_is_refused_unchanged() {
     for content in ["hello".to_owned(), "hello ".repeat(2000), "SQLite format 3\0".to_owned()] {
         let directory = directory();
         fs::write(database(&directory), content).unwrap();
@@ -160,7 +160,7 @@ fn a_file_that_is_no_database_is_refused_untouched() {
     }
     let directory = directory();
     let path = made(&directory);
-    spoil(&path, 1, &[0; 16]);
+    overwrite(&path, 1, &[0; 16]);
     refused(&path, |error| matches!(error, OpenError::NotADatabase { .. }));
 }
 
@@ -173,7 +173,7 @@ fn a_directory_is_refused() {
 }
 
 #[test]
-fn a_database_of_another_program_is_refused_untouched() {
+fn a_database_of_another_program_is_refused_unchanged() {
     let is_foreign: fn(&OpenError) -> bool = |error| matches!(error, OpenError::Foreign { .. });
     let foreign = "CREATE TABLE a (b); INSERT INTO a VALUES (randomblob(9000));";
     let at_rest = directory();
@@ -202,7 +202,7 @@ fn a_database_of_another_program_is_refused_untouched() {
 }
 
 #[test]
-fn a_newer_file_is_refused_untouched() {
+fn a_newer_file_is_refused_unchanged() {
     let is_newer: fn(&OpenError) -> bool =
         |error| matches!(error, OpenError::Newer { found, known, .. } if found > known);
     let at_rest = directory();
@@ -212,7 +212,7 @@ fn a_newer_file_is_refused_untouched() {
     drop(connection);
     refused(&path, is_newer);
 
-    // The file itself still says the old version; only its log knows better.
+    // The file itself has the old version. Only its log has the new one.
     let with_log = directory();
     let path = made(&with_log);
     killed_after(&path, |connection| {
@@ -223,7 +223,7 @@ fn a_newer_file_is_refused_untouched() {
 }
 
 #[test]
-fn a_damaged_file_is_refused_untouched() {
+fn a_damaged_file_is_refused_unchanged() {
     let is_corrupt: fn(&OpenError) -> bool = |error| matches!(error, OpenError::Corrupt { .. });
     let truncated = directory();
     let path = made(&truncated);
@@ -235,15 +235,15 @@ fn a_damaged_file_is_refused_untouched() {
     for object in ["tokens", "users", "sqlite_autoindex_tokens_2", "tokens_live_by_owner"] {
         let directory = directory();
         let path = made(&directory);
-        spoil(&path, root_of(&path, object), &[0; 4096]);
+        overwrite(&path, root_of(&path, object), &[0; 4096]);
         refused(&path, is_corrupt);
     }
 
-    // An index that lacks its row: no page is broken, and yet a look-up would miss.
+    // An index that lacks an entry: no page is damaged, but a look-up would fail.
     let inconsistent = directory();
     let path = made(&inconsistent);
     let empty_leaf = [10, 0, 0, 0, 0, 0x10, 0, 0];
-    spoil(&path, root_of(&path, "sqlite_autoindex_users_2"), &empty_leaf);
+    overwrite(&path, root_of(&path, "sqlite_autoindex_users_2"), &empty_leaf);
     refused(&path, is_corrupt);
 
     let hollow = directory();
@@ -255,7 +255,7 @@ fn a_damaged_file_is_refused_untouched() {
 }
 
 #[test]
-fn damage_at_a_root_shows_in_a_large_file_too() {
+fn damage_at_a_root_page_is_found_in_a_large_file_too() {
     let directory = directory();
     let path = made(&directory);
     let connection = Connection::open(&path).unwrap();
@@ -272,7 +272,7 @@ fn damage_at_a_root_shows_in_a_large_file_too() {
     drop(connection);
     assert!(fs::metadata(&path).unwrap().len() > 16 << 20);
     drop(SqliteStore::open(&settings(&path), Access::Existing).unwrap());
-    spoil(&path, root_of(&path, "sessions_by_expiry"), &[0; 4096]);
+    overwrite(&path, root_of(&path, "sessions_by_expiry"), &[0; 4096]);
     refused(&path, |error| matches!(error, OpenError::Corrupt { .. }));
 }
 
@@ -359,7 +359,7 @@ fn a_killed_server_keeps_what_it_acknowledged_and_releases_its_lock() {
 }
 
 #[test]
-fn refusing_a_second_server_leaves_the_first_at_work() {
+fn refusing_a_second_server_does_not_disturb_the_first() {
     let directory = directory();
     let store = open(&directory);
     for _ in 0..3 {
@@ -376,10 +376,10 @@ fn a_path_with_awkward_characters_is_one_file() {
     let directory = directory();
     let path = directory.path().join("a b?mode=memory#%41&é.db");
     drop(SqliteStore::open(&settings(&path), Access::Server).unwrap());
-    // Now it is inspected by its name in a URI: another reading of that name would find nothing wrong.
+    // From here on, the inspection uses the name in a URI. A wrongly encoded name would lead to another file.
     settle(&path);
     drop(SqliteStore::open(&settings(&path), Access::Existing).unwrap());
     settle(&path);
-    spoil(&path, 1, &[0; 16]);
+    overwrite(&path, 1, &[0; 16]);
     refused(&path, |error| matches!(error, OpenError::NotADatabase { .. }));
 }

@@ -1,4 +1,4 @@
-//! An open store: batches, queues, a file that vanishes, a disk that fills.
+//! An open store: batches, queues, a lost file, a full disk.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 
 use super::*;
 
-/// Holds the writer until the answered sender is dropped, so that what is submitted meanwhile becomes one batch.
+/// Holds the writer until the returned sender is dropped, so that all jobs submitted meanwhile become one batch.
 pub(super) fn gate(store: &SqliteStore) -> (mpsc::Sender<()>, Reply<'_, ()>) {
     let (opened, held) = mpsc::channel();
     let (open, opens) = mpsc::channel::<()>();
@@ -34,18 +34,18 @@ fn count(store: &SqliteStore) -> usize {
     wait(store.users(None, 1000)).unwrap().len()
 }
 
-/// Waits for a condition that another thread brings about.
+/// Waits for a condition that another thread fulfils.
 #[track_caller]
 fn eventually(mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(10), "it never came");
+        assert!(start.elapsed() < Duration::from_secs(10), "the condition was never fulfilled");
         thread::yield_now();
     }
 }
 
 #[test]
-fn a_failed_or_panicking_write_does_not_hurt_its_neighbours() {
+fn a_failed_or_panicking_write_does_not_affect_the_rest_of_its_batch() {
     let directory = directory();
     let store = open(&directory);
     let (open, gate) = gate(&store);
@@ -69,25 +69,25 @@ fn a_failed_or_panicking_write_does_not_hurt_its_neighbours() {
 }
 
 #[test]
-fn only_a_write_that_fails_halfway_makes_its_neighbours_run_again() {
+fn only_a_write_that_fails_after_a_change_makes_its_batch_run_again() {
     let directory = directory();
     let store = open(&directory);
-    for (spoils, runs_expected) in [(false, 1), (true, 2)] {
+    for (changes_first, runs_expected) in [(false, 1), (true, 2)] {
         let (open, _gate) = gate(&store);
         let runs = Arc::new(AtomicUsize::new(0));
-        let (counted, user) = (Arc::clone(&runs), person(&format!("neighbour-{spoils}")));
-        let neighbour = store.write(Vec::new(), move |connection| {
+        let (counted, user) = (Arc::clone(&runs), person(&format!("other-{changes_first}")));
+        let other = store.write(Vec::new(), move |connection| {
             counted.fetch_add(1, Ordering::SeqCst);
             users::add(connection, &user, &password(), &by())
         });
         let refused: Reply<'_, ()> = store.write(Vec::new(), move |connection| {
-            if spoils {
-                users::add(connection, &person("spoilt"), &password(), &by())?;
+            if changes_first {
+                users::add(connection, &person("rolled-back"), &password(), &by())?;
             }
             Err(StoreError::NotFound)
         });
         drop(open);
-        assert_eq!(wait(neighbour), Ok(()));
+        assert_eq!(wait(other), Ok(()));
         assert_eq!(wait(refused), Err(StoreError::NotFound));
         assert_eq!(runs.load(Ordering::SeqCst), runs_expected);
     }
@@ -95,7 +95,7 @@ fn only_a_write_that_fails_halfway_makes_its_neighbours_run_again() {
 }
 
 #[test]
-fn nothing_is_answered_or_seen_before_the_commit() {
+fn nothing_is_answered_or_visible_before_the_commit() {
     let directory = directory();
     let store = open(&directory);
     let (open, _gate) = gate(&store);
@@ -118,7 +118,7 @@ fn nothing_is_answered_or_seen_before_the_commit() {
 }
 
 #[test]
-fn a_write_whose_caller_left_before_it_ran_is_skipped() {
+fn a_write_whose_caller_has_gone_is_skipped() {
     let directory = directory();
     let store = open(&directory);
     let (open, _gate) = gate(&store);
@@ -130,7 +130,7 @@ fn a_write_whose_caller_left_before_it_ran_is_skipped() {
 }
 
 #[test]
-fn a_transaction_that_sqlite_undid_is_nobodys_success() {
+fn if_sqlite_rolls_a_transaction_back_all_its_writes_fail() {
     let directory = directory();
     let store = open(&directory);
     let (open, gate) = gate(&store);
@@ -150,7 +150,7 @@ fn a_transaction_that_sqlite_undid_is_nobodys_success() {
 }
 
 #[test]
-fn a_commit_that_fails_is_nobodys_success() {
+fn if_a_commit_fails_all_its_writes_fail() {
     let directory = directory();
     let store = open(&directory);
     let (open, gate) = gate(&store);
@@ -173,7 +173,7 @@ fn a_commit_that_fails_is_nobodys_success() {
 }
 
 #[test]
-fn the_writer_survives_what_panics_outside_of_a_write() {
+fn the_writer_survives_a_panic_outside_a_write() {
     struct PanicsWhenDropped;
     impl Drop for PanicsWhenDropped {
         fn drop(&mut self) {
@@ -212,7 +212,7 @@ fn a_full_queue_refuses_at_once() {
 }
 
 #[test]
-fn dropping_the_store_completes_what_was_queued() {
+fn dropping_the_store_completes_queued_writes() {
     let directory = directory();
     let store = open(&directory);
     let (open, _) = gate(&store);
@@ -227,7 +227,7 @@ fn dropping_the_store_completes_what_was_queued() {
 }
 
 #[test]
-fn a_read_waits_for_a_connection_only_so_long() {
+fn a_read_waits_for_a_connection_no_longer_than_the_timeout() {
     let directory = directory();
     let settings =
         SqliteSettings { readers: 1, pool_timeout: Duration::from_millis(100), ..settings(database(&directory)) };
@@ -258,7 +258,7 @@ fn long_reads_leave_the_point_reads_their_connections() {
 }
 
 #[test]
-fn room_that_another_process_used_up_is_not_given_twice() {
+fn headroom_that_another_process_used_is_not_used_again() {
     let directory = directory();
     let (server, tool) =
         (open(&directory), SqliteStore::open(&settings(database(&directory)), Access::Existing).unwrap());
@@ -275,7 +275,7 @@ fn room_that_another_process_used_up_is_not_given_twice() {
 }
 
 #[test]
-fn a_file_that_vanished_takes_no_write_and_answers_no_read_until_it_is_back() {
+fn a_lost_file_is_neither_read_nor_written_until_it_is_back() {
     for suffix in ["", "-wal", "-shm"] {
         let directory = directory();
         let store = open(&directory);
@@ -289,7 +289,7 @@ fn a_file_that_vanished_takes_no_write_and_answers_no_read_until_it_is_back() {
         assert!(is_outage(&wait(store.user(user.id))), "{suffix}");
         assert!(is_outage(&wait(store.users(None, 1))), "{suffix}");
 
-        // Another file of the same name and the same bytes is another file.
+        // A copy with the same name and contents is still another file.
         fs::copy(&elsewhere, &path).unwrap();
         assert!(is_outage(&wait(store.ready())), "{suffix}");
         assert!(is_outage(&wait(add(&store, "lost"))), "{suffix}");
@@ -303,7 +303,7 @@ fn a_file_that_vanished_takes_no_write_and_answers_no_read_until_it_is_back() {
 }
 
 #[test]
-fn reads_notice_by_themselves_that_the_file_vanished() {
+fn reads_fail_soon_after_the_file_is_lost() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
@@ -316,7 +316,7 @@ fn reads_notice_by_themselves_that_the_file_vanished() {
 }
 
 #[test]
-fn a_file_that_vanishes_under_a_transaction_takes_it_along() {
+fn a_transaction_fails_if_the_file_is_lost_meanwhile() {
     let directory = directory();
     let store = open(&directory);
     let (path, elsewhere) = (database(&directory), directory.path().join("moved"));
@@ -329,7 +329,7 @@ fn a_file_that_vanishes_under_a_transaction_takes_it_along() {
 }
 
 #[test]
-fn a_full_disk_refuses_writes_and_answers_reads_and_heals() {
+fn on_a_full_disk_writes_fail_reads_work_and_writes_work_again_later() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
@@ -354,7 +354,7 @@ fn a_full_disk_refuses_writes_and_answers_reads_and_heals() {
     assert_eq!(wait(store.user(user.id)), Ok(user));
     assert_eq!(count(&store), written + 1);
     allow_pages(100_000);
-    wait(add(&store, "healed")).unwrap();
+    wait(add(&store, "later")).unwrap();
     assert_eq!(count(&store), written + 2);
 }
 

@@ -18,7 +18,7 @@ fn version(path: &Path) -> i64 {
 }
 
 #[test]
-fn a_tool_steps_up_no_file_that_a_server_has() {
+fn a_tool_does_not_upgrade_a_file_that_a_server_has_open() {
     let directory = directory();
     let path = older(&directory);
     let before = fs::read(&path).unwrap();
@@ -43,12 +43,12 @@ fn a_tool_steps_up_no_file_that_a_server_has() {
     drop(older);
     drop(SqliteStore::open(&settings(&path), Access::Existing).unwrap());
     assert_eq!(version(&path), schema::VERSION);
-    assert!(!identity::beside(&path, ".lock").exists(), "no release locks it any more");
+    assert!(!identity::beside(&path, ".lock").exists(), "the upgrade removes the old lock file");
     drop(open(&directory));
 }
 
 #[test]
-fn a_tool_works_beside_a_server_of_its_own_release_and_steps_up_a_file_that_none_has() {
+fn a_tool_works_beside_a_server_of_its_release_and_upgrades_an_unused_file() {
     let (served, at_rest) = (directory(), directory());
     let _server = open(&served);
     drop(SqliteStore::open(&settings(database(&served)), Access::Existing).unwrap());
@@ -58,7 +58,7 @@ fn a_tool_works_beside_a_server_of_its_own_release_and_steps_up_a_file_that_none
 }
 
 #[test]
-fn a_server_whose_file_was_stepped_up_reads_and_writes_nothing_more() {
+fn a_server_whose_file_was_upgraded_refuses_reads_and_writes() {
     let directory = directory();
     let store = open(&directory);
     let ada = person("ada");
@@ -72,18 +72,18 @@ fn a_server_whose_file_was_stepped_up_reads_and_writes_nothing_more() {
     assert!(!store.is_coherent());
     let users: i64 = newer.query_row("SELECT count(*) FROM users", [], |row| row.get(0)).unwrap();
     assert_eq!(users, 1);
-    // It also finds out where nobody writes.
+    // An idle server detects it, too.
     let (idle, start) = (super::directory(), Instant::now());
     let store = open(&idle);
     Connection::open(database(&idle)).unwrap().pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
     while !is_outage(&wait(store.users(None, 1))) {
-        assert!(start.elapsed() < Duration::from_secs(10), "it never knew");
+        assert!(start.elapsed() < Duration::from_secs(10), "the server never detected the upgrade");
         thread::yield_now();
     }
 }
 
 #[test]
-fn a_file_from_before_the_first_release_is_refused_untouched_and_the_error_names_the_way_out() {
+fn a_file_from_before_the_first_release_is_refused_unchanged_with_a_remedy() {
     let directory = directory();
     let path = older(&directory);
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 5).unwrap();

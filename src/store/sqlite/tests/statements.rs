@@ -1,4 +1,4 @@
-//! How statements are planned, where reads run, and what must stay out of sight.
+//! Query plans, the threads of reads, and rows that must not be shown.
 
 use super::*;
 
@@ -10,7 +10,7 @@ pub(super) fn plan(store: &SqliteStore, sql: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_look_up_by_secret_is_two_searches_of_unique_indexes() {
+fn a_look_up_by_secret_searches_two_unique_indexes() {
     let directory = directory();
     let store = open(&directory);
     assert_eq!(
@@ -23,8 +23,8 @@ fn a_look_up_by_secret_is_two_searches_of_unique_indexes() {
     );
 }
 
-/// The names of the steps of the program that SQLite makes of a statement where it may write: a connection that only
-/// reads leaves out what a CHECK asks.
+/// The opcodes of a statement on a connection that may write. On a read-only connection, SQLite leaves out the opcodes of
+/// CHECK constraints.
 fn steps(store: &SqliteStore, sql: &'static str) -> Vec<String> {
     let explained = store.write(Vec::new(), move |connection| {
         let mut program = connection.prepare(&format!("EXPLAIN {sql}"))?;
@@ -35,7 +35,7 @@ fn steps(store: &SqliteStore, sql: &'static str) -> Vec<String> {
 }
 
 #[test]
-fn the_use_of_a_token_is_written_to_one_page_and_no_index() {
+fn recording_a_use_writes_the_table_and_no_index() {
     let directory = directory();
     let store = open(&directory);
     assert_eq!(plan(&store, tokens::RECORD_USE), ["SEARCH tokens USING INTEGER PRIMARY KEY (rowid=?)"]);
@@ -44,7 +44,7 @@ fn the_use_of_a_token_is_written_to_one_page_and_no_index() {
 }
 
 #[test]
-fn what_a_creation_writes_is_checked_without_a_table_made_for_it() {
+fn check_constraints_of_inserts_need_no_ephemeral_table() {
     let directory = directory();
     let store = open(&directory);
     for sql in [tokens::INSERT, audit::INSERT] {
@@ -55,7 +55,7 @@ fn what_a_creation_writes_is_checked_without_a_table_made_for_it() {
 }
 
 #[test]
-fn the_count_of_live_tokens_stays_within_its_index() {
+fn live_tokens_are_counted_in_a_covering_index() {
     let directory = directory();
     let plan = plan(&open(&directory), tokens::COUNT_LIVE);
     let searches: Vec<&String> = plan.iter().filter(|step| step.contains(" tokens ")).collect();
@@ -69,7 +69,7 @@ fn the_count_of_live_tokens_stays_within_its_index() {
 }
 
 #[test]
-fn the_count_of_an_environments_live_tokens_stays_within_its_index() {
+fn live_tokens_of_an_environment_are_counted_in_a_covering_index() {
     let directory = directory();
     let plan = plan(&open(&directory), environment_tokens::COUNT_LIVE);
     let searches: Vec<&String> = plan.iter().filter(|step| step.contains(" tokens ")).collect();
@@ -83,7 +83,7 @@ fn the_count_of_an_environments_live_tokens_stays_within_its_index() {
 }
 
 #[test]
-fn an_environment_is_found_and_left_by_indexes() {
+fn finding_and_leaving_an_environment_uses_indexes() {
     let directory = directory();
     let store = open(&directory);
     assert_eq!(
@@ -95,9 +95,9 @@ fn an_environment_is_found_and_left_by_indexes() {
     assert!(leave.iter().all(|step| !step.starts_with("SCAN")), "{leave:?}");
 }
 
-/// SQLite looks itself for whatever refers to the environment, which no plan shows.
+/// SQLite searches for foreign keys that refer to the environment. Query plans do not show these searches.
 #[test]
-fn to_delete_an_environment_reads_no_table_from_end_to_end() {
+fn deleting_an_environment_scans_no_table() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
@@ -121,7 +121,7 @@ fn to_delete_an_environment_reads_no_table_from_end_to_end() {
 }
 
 #[test]
-fn a_list_walks_its_index_without_sorting() {
+fn a_list_uses_its_index_without_sorting() {
     let directory = directory();
     let store = open(&directory);
     assert_eq!(plan(&store, tokens::LIST), ["SEARCH tokens USING INDEX tokens_by_owner (owner_id=? AND number<?)"]);
@@ -132,7 +132,7 @@ fn a_list_walks_its_index_without_sorting() {
 }
 
 #[test]
-fn point_reads_are_answered_in_place_and_lists_elsewhere() {
+fn point_reads_run_on_the_calling_thread_and_lists_on_others() {
     let directory = directory();
     let store = open(&directory);
     let (hash, user) = (secret().0, person("ada"));
@@ -142,14 +142,14 @@ fn point_reads_are_answered_in_place_and_lists_elsewhere() {
     assert!(matches!(store.credentials(user.id), Reply::Ready(_)));
     let by_email = store.credentials_by_email(&user.email);
     assert!(matches!(by_email, Reply::Ready(_)));
-    // Whether a write works is known from the latest one.
+    // The latest write shows whether writes work.
     wait(store.add_user(user, password(), by())).unwrap();
     assert!(matches!(store.ready(), Reply::Ready(_)));
     assert!(matches!(store.users(None, 1), Reply::Pending(_)));
 }
 
 #[test]
-fn a_token_of_an_environment_is_no_personal_token() {
+fn an_environment_token_is_not_a_personal_access_token() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
@@ -177,7 +177,7 @@ fn a_token_of_an_environment_is_no_personal_token() {
 }
 
 #[test]
-fn records_share_an_owner_and_abilities_only_while_they_say_the_same() {
+fn records_share_an_owner_and_abilities_only_while_these_are_equal() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
@@ -216,7 +216,7 @@ fn records_share_an_owner_and_abilities_only_while_they_say_the_same() {
 }
 
 #[test]
-fn a_row_that_the_domain_would_refuse_is_a_defect_and_not_shown() {
+fn an_invalid_row_is_an_internal_error_and_its_contents_are_not_shown() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
@@ -229,9 +229,9 @@ fn a_row_that_the_domain_would_refuse_is_a_defect_and_not_shown() {
     }
 }
 
-/// Earlier releases took them. A token of somebody with such a name must not become a defect.
+/// Earlier releases accepted them. The tokens of a user with such a name must still work.
 #[test]
-fn hidden_characters_that_are_stored_already_are_read_and_signed_in_with() {
+fn stored_names_and_addresses_with_hidden_characters_still_work() {
     let directory = directory();
     let store = open(&directory);
     let user = person("ada");
@@ -281,9 +281,9 @@ fn the_successors_of_a_page_of_tokens_are_found_by_indexes() {
     );
 }
 
-/// By the steps that SQLite takes, which no other process slows down.
+/// Counts the steps of SQLite's virtual machine, because these do not depend on the load of the machine.
 #[test]
-fn what_is_done_about_a_family_does_not_grow_with_what_ended_of_it() {
+fn the_cost_of_operations_on_a_family_does_not_grow_with_its_ended_tokens() {
     let steps = |ended: i64| {
         let directory = directory();
         let store = open(&directory);
