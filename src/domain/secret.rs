@@ -228,7 +228,10 @@ pub struct ParseCredentialError;
 impl PresentedCredential {
     /// Parses a credential. The checksum is tested before anything is hashed. A correct checksum proves nothing.
     pub fn parse(text: &str, prefixes: &Prefixes) -> Result<Self, ParseCredentialError> {
-        let (number, secret) = match text.bytes().take(NUMBER_CHARS + 1).position(|byte| byte == b'|') {
+        // Most credentials have no number. The first character saves them the search.
+        let may_have_number = text.as_bytes().first().is_some_and(u8::is_ascii_digit);
+        let bar = || text.bytes().take(NUMBER_CHARS + 1).position(|byte| byte == b'|');
+        let (number, secret) = match may_have_number.then(bar).flatten() {
             Some(bar) => (Some(parse_number(&text[..bar])?), &text[bar + 1..]),
             None => (None, text),
         };
