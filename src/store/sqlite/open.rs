@@ -153,7 +153,12 @@ impl SqliteStore {
 fn existing_or_new(path: &Path, access: Access) -> Result<Database, OpenError> {
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            inspection::expect_no_changes_in_log(path)?;
+            let log = inspection::expect_no_changes_in_log(path);
+            // Another process may have created both files since the file was looked for.
+            if log.is_err() && path.exists() {
+                return existing_or_new(path, access);
+            }
+            log?;
             if access == Access::Existing {
                 return Err(OpenError::Missing { path: path.to_owned() });
             }
