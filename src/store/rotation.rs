@@ -43,7 +43,7 @@ impl Rotation {
 
 /// The later tokens of a family when one of its tokens is revoked or disabled.
 ///
-/// If a token rotated itself, whoever holds its secret has the successor's secret too. So the successor is changed with the
+/// If a token rotated itself, the holder of its secret has the successor's secret too. So the successor is changed with the
 /// token, and so on along the lineage. A successor that the owner created with a session is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Successors {

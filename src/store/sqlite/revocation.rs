@@ -1,6 +1,6 @@
 //! SQL that revokes, disables and enables tokens, one or many. Each function runs inside one transaction of its caller.
 //!
-//! Whoever holds the secret of a token that may rotate itself can replace it at any moment, also just before the owner
+//! A thief who has the secret of a token that may rotate itself can replace it at any moment, also just before the owner
 //! revokes, disables or reports it, and with a grace of zero. If only the named token were revoked, a thief would keep a
 //! valid successor. So each change here includes the later tokens of the same lineage ([`lineage`]) in the same transaction.
 //! A rotation that comes after it finds a revoked token. A successor that the owner created with a session is out of the
