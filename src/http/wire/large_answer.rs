@@ -5,9 +5,10 @@
 //! hundreds of checks, and a client that does not read its answer keeps it in memory.
 
 use std::{
-    mem,
+    io, mem,
     pin::Pin,
     task::{Context, Poll},
+    thread,
 };
 
 use actix_web::{
@@ -91,7 +92,7 @@ impl LargeAnswer {
         let state = self.0.app_data::<Data<AppState>>().expect("the state is part of every application");
         let mut memory = state.answer_memory.reserve(account, size).await?;
         let found = find.await?;
-        let serialized = state.answer_memory.run(move || serde_json::to_vec(&view(found))).await;
+        let serialized = state.answer_memory.run(move || serialize(&view(found))).await;
         let bytes = match serialized {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(error)) => return Err(Error::Internal(format!("an answer cannot be serialized: {error}")).into()),
@@ -102,6 +103,34 @@ impl LargeAnswer {
         let body = Chunks { unsent: bytes.into(), may_send: true, _memory: memory, _sending: sending };
         Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(body))
     }
+}
+
+/// Serializes a view. After each chunk, threads that answer checks get the core, which they otherwise get only when the
+/// scheduler preempts this thread.
+fn serialize(view: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    struct Yielding {
+        bytes: Vec<u8>,
+        yield_at: usize,
+    }
+
+    impl io::Write for Yielding {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.bytes.extend_from_slice(bytes);
+            if self.bytes.len() >= self.yield_at {
+                self.yield_at = self.bytes.len() + CHUNK;
+                thread::yield_now();
+            }
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut writer = Yielding { bytes: Vec::new(), yield_at: CHUNK };
+    serde_json::to_writer(&mut writer, view)?;
+    Ok(writer.bytes)
 }
 
 /// A body that is sent in chunks. Between two chunks the thread serves other connections.

@@ -11,6 +11,7 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
+    batch::yield_to_readers,
     changes::{Changes, SettleOnDrop},
     connect::Readers,
     diagnosis,
@@ -28,6 +29,9 @@ use crate::{
     store::{Change, CredentialSource, Credentials, Observer, Reply, StoreError},
     threads::Threads,
 };
+
+/// How many steps of SQLite's program a long read makes before it yields: some tens of microseconds.
+const STEPS_PER_YIELD: i32 = 1000;
 
 /// Users, sessions and tokens in one SQLite file.
 ///
@@ -81,7 +85,17 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         match self.watch.last_seen() {
-            Ok(()) => self.read_elsewhere(&self.long_readers, &self.long_threads, work),
+            Ok(()) => self.read_elsewhere(&self.long_readers, &self.long_threads, |connection| {
+                let begun = Instant::now();
+                let yields = move || {
+                    yield_to_readers(begun);
+                    false
+                };
+                connection.progress_handler(STEPS_PER_YIELD, Some(yields))?;
+                let result = work(connection);
+                connection.progress_handler(0, None::<fn() -> bool>)?;
+                result
+            }),
             Err(error) => Reply::ready(Err(error)),
         }
     }
