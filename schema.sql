@@ -1,4 +1,4 @@
--- The whole current schema of a patd database (SQLite, user_version 7). src/store/sqlite/migrations.rs upgrades an
+-- The whole current schema of a patd database (SQLite, user_version 8). src/store/sqlite/migrations.rs upgrades an
 -- older file to exactly this. Times are Unix seconds. Identifiers are the 16 bytes of a UUIDv7.
 --
 -- A CHECK with three values or more uses OR, not IN. For a longer IN, SQLite builds a temporary table in each statement,
@@ -19,20 +19,37 @@ CREATE TABLE log_binding (
 
 INSERT INTO log_binding VALUES (1, 'patd log binding', randomblob(16), 1, randomblob(16), NULL);
 
+-- Users and service accounts. A service account has no address, no password and no environment of its own, so it cannot
+-- sign in.
 CREATE TABLE users (
     id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
     name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
-    email TEXT NOT NULL CHECK (length(CAST(email AS BLOB)) BETWEEN 3 AND 254),
+    email TEXT CHECK (length(CAST(email AS BLOB)) BETWEEN 3 AND 254),
     -- Without differences of case, width and normal form, so that two spellings of an address are one account.
-    email_canonical TEXT NOT NULL UNIQUE CHECK (length(CAST(email_canonical AS BLOB)) BETWEEN 3 AND 254),
-    -- argon2id as a PHC string, so that each row holds the parameters of its hash.
-    password_hash TEXT NOT NULL CHECK (password_hash LIKE '$argon2id$%' AND length(password_hash) <= 255),
+    email_canonical TEXT UNIQUE CHECK (length(CAST(email_canonical AS BLOB)) BETWEEN 3 AND 254),
+    -- argon2id as a PHC string, so that each row holds the parameters of its hash. NULL until an invited user sets a
+    -- password.
+    password_hash TEXT CHECK (password_hash LIKE '$argon2id$%' AND length(password_hash) <= 255),
     created_at INTEGER NOT NULL,
     disabled_at INTEGER,
     -- The environment that the user works in. Deferred, because a user and the first environment refer to each other.
-    current_environment_id BLOB NOT NULL REFERENCES environments (id) DEFERRABLE INITIALLY DEFERRED
-        CHECK (length(current_environment_id) = 16)
+    current_environment_id BLOB REFERENCES environments (id) DEFERRABLE INITIALLY DEFERRED
+        CHECK (length(current_environment_id) = 16),
+    kind TEXT NOT NULL DEFAULT 'user' CHECK (kind IN ('user', 'service_account')),
+    role TEXT NOT NULL DEFAULT 'member' CHECK (role IN ('member', 'admin')),
+    -- What a service account is for.
+    description TEXT CHECK (length(description) BETWEEN 1 AND 1000),
+    CHECK ((kind = 'user') = (email IS NOT NULL)),
+    CHECK ((email IS NULL) = (email_canonical IS NULL)),
+    CHECK ((kind = 'user') = (current_environment_id IS NOT NULL)),
+    CHECK (kind = 'user' OR (password_hash IS NULL AND role = 'member')),
+    CHECK (kind = 'service_account' OR description IS NULL)
 ) STRICT, WITHOUT ROWID;
+
+-- Counts the enabled administrators when one of them is to lose that role.
+CREATE INDEX users_admins ON users (id) WHERE role = 'admin';
+CREATE INDEX users_service_accounts ON users (id) WHERE kind = 'service_account';
+CREATE INDEX users_by_name ON users (name COLLATE NOCASE, id);
 
 -- Without this index, the deletion of an environment would read every user.
 CREATE INDEX users_by_current_environment ON users (current_environment_id);
@@ -59,6 +76,25 @@ CREATE TABLE environment_members (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX environment_members_by_user ON environment_members (user_id);
+
+-- The users who manage a service account and its tokens, besides the administrators.
+CREATE TABLE service_account_managers (
+    service_account_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    user_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (service_account_id, user_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX service_account_managers_by_user ON service_account_managers (user_id);
+
+-- One-time links with which a user sets a password: an invitation, or a reset by an administrator. A new link of a user
+-- replaces the earlier one.
+CREATE TABLE password_links (
+    user_id BLOB PRIMARY KEY NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL CHECK (expires_at > created_at)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sessions (
     id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
@@ -108,6 +144,13 @@ CREATE TABLE tokens (
     -- The id of the first token of the lineage. NULL means the token's own id. A successor that a token made by itself
     -- belongs to the lineage of that token. A successor that the owner made with a session begins a new lineage.
     lineage_id BLOB CHECK (length(lineage_id) = 16),
+    description TEXT CHECK (length(description) BETWEEN 1 AND 1000),
+    -- A JSON object of strings.
+    metadata TEXT CHECK (length(metadata) BETWEEN 2 AND 60000),
+    -- A canary token is refused everywhere, and its use is recorded.
+    canary INTEGER NOT NULL DEFAULT 0 CHECK (canary IN (0, 1)),
+    -- The user who created it. NULL for the command line.
+    created_by BLOB CHECK (length(created_by) = 16),
     CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL)),
     CHECK (ends_on_first_use = 0 OR grace_ends_at IS NOT NULL)
 ) STRICT;
@@ -128,6 +171,24 @@ CREATE INDEX tokens_by_family ON tokens (family_id, rotated_from) WHERE rotated_
 -- found without reading its ended ones.
 CREATE UNIQUE INDEX tokens_live_successor ON tokens (family_id, rotated_from)
     WHERE rotated_from IS NOT NULL AND revoked_at IS NULL;
+
+-- Lists of everybody's tokens by expiry and by last use.
+CREATE INDEX tokens_by_expiry ON tokens (expires_at, number) WHERE expires_at IS NOT NULL;
+CREATE INDEX tokens_by_last_use ON tokens (last_used_at, number) WHERE last_used_at IS NOT NULL;
+
+-- How often a token was allowed and refused, by day, policy and needed ability.
+CREATE TABLE token_usage (
+    token_number INTEGER NOT NULL REFERENCES tokens (number) ON DELETE CASCADE,
+    -- Days since 1970-01-01 in UTC.
+    day INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('policy', 'ability')),
+    name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
+    allowed INTEGER NOT NULL DEFAULT 0 CHECK (allowed >= 0),
+    refused INTEGER NOT NULL DEFAULT 0 CHECK (refused >= 0),
+    PRIMARY KEY (token_number, day, kind, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX token_usage_by_day ON token_usage (day);
 
 -- The latest addresses from which a token was used.
 CREATE TABLE token_addresses (
@@ -150,18 +211,56 @@ CREATE TABLE audit_events (
     actor_id BLOB CHECK (length(actor_id) = 16),
     action TEXT NOT NULL CHECK (length(action) BETWEEN 1 AND 64),
     target_kind TEXT NOT NULL CHECK (target_kind = 'user' OR target_kind = 'session'
-        OR target_kind = 'personal_access_token' OR target_kind = 'environment_token' OR target_kind = 'environment'),
+        OR target_kind = 'personal_access_token' OR target_kind = 'environment_token' OR target_kind = 'environment'
+        OR target_kind = 'service_account'),
     target_id BLOB CHECK (length(target_id) = 16),
     address TEXT CHECK (length(address) BETWEEN 2 AND 45),
     request_id TEXT CHECK (length(request_id) BETWEEN 1 AND 128),
     outcome TEXT NOT NULL CHECK (outcome IN ('success', 'refused')),
     -- Long enough for an old and a new e-mail address.
-    detail TEXT CHECK (length(detail) BETWEEN 1 AND 512)
+    detail TEXT CHECK (length(detail) BETWEEN 1 AND 512),
+    -- The user whose session or token acted.
+    actor_user_id BLOB CHECK (length(actor_user_id) = 16),
+    -- Salted digests of an address and a detail that were erased, so that the seal of the event still holds.
+    erased_address BLOB CHECK (length(erased_address) = 32),
+    erased_detail BLOB CHECK (length(erased_detail) = 32),
+    CHECK (erased_address IS NULL OR address IS NULL),
+    CHECK (erased_detail IS NULL OR detail IS NULL)
 ) STRICT;
 
 CREATE INDEX audit_events_by_user ON audit_events (user_id, seq);
 
+-- What users did in the trails of others. An event in a user's own trail needs no entry, so it costs creation nothing.
+CREATE INDEX audit_events_by_other_actor ON audit_events (actor_user_id, seq)
+    WHERE actor_user_id IS NOT NULL AND user_id IS NOT actor_user_id;
+
+-- The salts of the digests that seals use for addresses and details: one for each user, and one with an id of ones for events
+-- of no user. Deleting a user deletes the salt, so that nobody can find an erased address by trying all of them.
+CREATE TABLE audit_salts (
+    user_id BLOB PRIMARY KEY NOT NULL CHECK (length(user_id) = 16),
+    salt BLOB NOT NULL CHECK (length(salt) = 32)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO audit_salts (user_id, salt) VALUES (x'ffffffffffffffffffffffffffffffff', randomblob(32));
+
+-- A range of events that is closed, with a digest over them and over the seal before.
+CREATE TABLE audit_seals (
+    number INTEGER PRIMARY KEY,
+    first_seq INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL CHECK (last_seq >= first_seq),
+    events INTEGER NOT NULL CHECK (events > 0),
+    sealed_at INTEGER NOT NULL,
+    digest BLOB NOT NULL CHECK (length(digest) = 32)
+) STRICT;
+
+-- The user whose personal data is being erased. The row exists only inside the transaction that erases.
+CREATE TABLE audit_erasure (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    user_id BLOB NOT NULL CHECK (length(user_id) = 16)
+) STRICT;
+
 CREATE TRIGGER audit_events_are_not_changed BEFORE UPDATE ON audit_events
+WHEN NOT EXISTS (SELECT 1 FROM audit_erasure)
 BEGIN
     SELECT RAISE(ABORT, 'an audit event is never changed');
 END;

@@ -8,7 +8,7 @@ use crate::harness::Place;
 
 /// The schema of version 6.
 const V6: &str = include_str!("../../src/store/sqlite/migrations/v6.sql");
-const VERSION: i64 = 7;
+const VERSION: i64 = 8;
 
 const TOKENS: u32 = 8_000;
 /// How much the log grows between two rounds. In each round, the server is killed when the log has a certain size.

@@ -299,8 +299,8 @@ pub(super) fn last_use(connection: &Connection, number: i64) -> Result<Option<Ti
     Ok(at.ok_or(StoreError::NotFound)?.map(Timestamp::from_unix))
 }
 
-/// Finds the row by its number. No index holds the time, so each token costs one page to find and write. A time that is
-/// not later than the stored one writes nothing.
+/// Finds the row by its number. It writes the table and the index of last uses, and no other index. A time that is not
+/// later than the stored one writes nothing.
 pub(super) const RECORD_USE: &str = "UPDATE tokens SET last_used_at = :at
      WHERE number = :number AND (last_used_at IS NULL OR last_used_at < :at)";
 

@@ -49,6 +49,9 @@ pub(super) fn add(
             ":owner_id": user.id.uuid().into_bytes(),
             ":created_at": user.created_at.unix(),
         })?;
+    connection
+        .prepare_cached("INSERT INTO audit_salts (user_id, salt) VALUES (:user_id, randomblob(32))")?
+        .execute(named_params! {":user_id": user.id.uuid().into_bytes()})?;
     audit::record(connection, by, &events::user_created(user.id))
 }
 

@@ -35,12 +35,12 @@ fn steps(store: &SqliteStore, sql: &'static str) -> Vec<String> {
 }
 
 #[test]
-fn recording_a_use_writes_the_table_and_no_index() {
+fn recording_a_use_writes_the_table_and_the_index_of_last_uses() {
     let directory = directory();
     let store = open(&directory);
     assert_eq!(plan(&store, tokens::RECORD_USE), ["SEARCH tokens USING INTEGER PRIMARY KEY (rowid=?)"]);
     let steps = steps(&store, tokens::RECORD_USE);
-    assert_eq!(steps.iter().filter(|step| *step == "OpenWrite").count(), 1, "{steps:?}");
+    assert_eq!(steps.iter().filter(|step| *step == "OpenWrite").count(), 2, "{steps:?}");
 }
 
 #[test]

@@ -1,0 +1,124 @@
+-- Upgrades version 7 to 8.
+
+-- Service accounts are users without an address, and invited users have no password yet. Audit events get the user who
+-- acted, and digests of what was erased. Every stored row fits the new definitions, and the new columns are last and have
+-- constant defaults. So only the definitions are edited and no row is written.
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = 'CREATE TABLE users (
+    id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+    name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
+    email TEXT CHECK (length(CAST(email AS BLOB)) BETWEEN 3 AND 254),
+    email_canonical TEXT UNIQUE CHECK (length(CAST(email_canonical AS BLOB)) BETWEEN 3 AND 254),
+    password_hash TEXT CHECK (password_hash LIKE ''$argon2id$%'' AND length(password_hash) <= 255),
+    created_at INTEGER NOT NULL,
+    disabled_at INTEGER,
+    current_environment_id BLOB REFERENCES environments (id) DEFERRABLE INITIALLY DEFERRED
+        CHECK (length(current_environment_id) = 16),
+    kind TEXT NOT NULL DEFAULT ''user'' CHECK (kind IN (''user'', ''service_account'')),
+    role TEXT NOT NULL DEFAULT ''member'' CHECK (role IN (''member'', ''admin'')),
+    description TEXT CHECK (length(description) BETWEEN 1 AND 1000),
+    CHECK ((kind = ''user'') = (email IS NOT NULL)),
+    CHECK ((email IS NULL) = (email_canonical IS NULL)),
+    CHECK ((kind = ''user'') = (current_environment_id IS NOT NULL)),
+    CHECK (kind = ''user'' OR (password_hash IS NULL AND role = ''member'')),
+    CHECK (kind = ''service_account'' OR description IS NULL)
+) STRICT, WITHOUT ROWID'
+WHERE type = 'table' AND name = 'users';
+UPDATE sqlite_schema SET sql = 'CREATE TABLE audit_events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    user_id BLOB CHECK (length(user_id) = 16),
+    actor_kind TEXT NOT NULL CHECK (actor_kind = ''session'' OR actor_kind = ''personal_access_token''
+        OR actor_kind = ''environment_token'' OR actor_kind = ''command_line'' OR actor_kind = ''anonymous''
+        OR actor_kind = ''system''),
+    actor_id BLOB CHECK (length(actor_id) = 16),
+    action TEXT NOT NULL CHECK (length(action) BETWEEN 1 AND 64),
+    target_kind TEXT NOT NULL CHECK (target_kind = ''user'' OR target_kind = ''session''
+        OR target_kind = ''personal_access_token'' OR target_kind = ''environment_token'' OR target_kind = ''environment''
+        OR target_kind = ''service_account''),
+    target_id BLOB CHECK (length(target_id) = 16),
+    address TEXT CHECK (length(address) BETWEEN 2 AND 45),
+    request_id TEXT CHECK (length(request_id) BETWEEN 1 AND 128),
+    outcome TEXT NOT NULL CHECK (outcome IN (''success'', ''refused'')),
+    detail TEXT CHECK (length(detail) BETWEEN 1 AND 512),
+    actor_user_id BLOB CHECK (length(actor_user_id) = 16),
+    erased_address BLOB CHECK (length(erased_address) = 32),
+    erased_detail BLOB CHECK (length(erased_detail) = 32),
+    CHECK (erased_address IS NULL OR address IS NULL),
+    CHECK (erased_detail IS NULL OR detail IS NULL)
+) STRICT'
+WHERE type = 'table' AND name = 'audit_events';
+PRAGMA writable_schema = RESET;
+
+CREATE INDEX users_admins ON users (id) WHERE role = 'admin';
+CREATE INDEX users_service_accounts ON users (id) WHERE kind = 'service_account';
+CREATE INDEX users_by_name ON users (name COLLATE NOCASE, id);
+
+CREATE TABLE service_account_managers (
+    service_account_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    user_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (service_account_id, user_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX service_account_managers_by_user ON service_account_managers (user_id);
+
+CREATE TABLE password_links (
+    user_id BLOB PRIMARY KEY NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL CHECK (expires_at > created_at)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE tokens ADD COLUMN description TEXT CHECK (length(description) BETWEEN 1 AND 1000);
+ALTER TABLE tokens ADD COLUMN metadata TEXT CHECK (length(metadata) BETWEEN 2 AND 60000);
+ALTER TABLE tokens ADD COLUMN canary INTEGER NOT NULL DEFAULT 0 CHECK (canary IN (0, 1));
+ALTER TABLE tokens ADD COLUMN created_by BLOB CHECK (length(created_by) = 16);
+
+CREATE INDEX tokens_by_expiry ON tokens (expires_at, number) WHERE expires_at IS NOT NULL;
+CREATE INDEX tokens_by_last_use ON tokens (last_used_at, number) WHERE last_used_at IS NOT NULL;
+
+CREATE TABLE token_usage (
+    token_number INTEGER NOT NULL REFERENCES tokens (number) ON DELETE CASCADE,
+    -- Days since 1970-01-01 in UTC.
+    day INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('policy', 'ability')),
+    name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
+    allowed INTEGER NOT NULL DEFAULT 0 CHECK (allowed >= 0),
+    refused INTEGER NOT NULL DEFAULT 0 CHECK (refused >= 0),
+    PRIMARY KEY (token_number, day, kind, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX token_usage_by_day ON token_usage (day);
+
+CREATE INDEX audit_events_by_other_actor ON audit_events (actor_user_id, seq)
+    WHERE actor_user_id IS NOT NULL AND user_id IS NOT actor_user_id;
+
+CREATE TABLE audit_salts (
+    user_id BLOB PRIMARY KEY NOT NULL CHECK (length(user_id) = 16),
+    salt BLOB NOT NULL CHECK (length(salt) = 32)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO audit_salts (user_id, salt) VALUES (x'ffffffffffffffffffffffffffffffff', randomblob(32));
+INSERT INTO audit_salts (user_id, salt) SELECT id, randomblob(32) FROM users;
+
+CREATE TABLE audit_seals (
+    number INTEGER PRIMARY KEY,
+    first_seq INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL CHECK (last_seq >= first_seq),
+    events INTEGER NOT NULL CHECK (events > 0),
+    sealed_at INTEGER NOT NULL,
+    digest BLOB NOT NULL CHECK (length(digest) = 32)
+) STRICT;
+
+CREATE TABLE audit_erasure (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    user_id BLOB NOT NULL CHECK (length(user_id) = 16)
+) STRICT;
+
+DROP TRIGGER audit_events_are_not_changed;
+CREATE TRIGGER audit_events_are_not_changed BEFORE UPDATE ON audit_events
+WHEN NOT EXISTS (SELECT 1 FROM audit_erasure)
+BEGIN
+    SELECT RAISE(ABORT, 'an audit event is never changed');
+END;
