@@ -139,6 +139,7 @@ impl Rig {
             created_at: Timestamp::from_unix(1),
             disabled_at: None,
             current_environment: EnvironmentId::new(Uuid::now_v7()),
+            role: patd::domain::account::Role::Member,
         };
         let id = owner.id;
         block_on(store.add_user(owner, PasswordHash::new("$argon2id$".to_owned()), by())).unwrap();

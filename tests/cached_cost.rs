@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use patd::{
     domain::{
         ability::{Abilities, Ability},
-        account::{Email, PasswordHash, User},
+        account::{Email, PasswordHash, Role, User},
         audit::{Attribution, RequestSource},
         id::{EnvironmentId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes, TokenHash},
@@ -56,6 +56,7 @@ fn set_up() -> (tempfile::TempDir, Arc<SqliteStore>, Backend, Vec<TokenHash>) {
                 created_at: Timestamp::from_unix(1),
                 disabled_at: None,
                 current_environment: EnvironmentId::new(Uuid::now_v7()),
+                role: Role::Member,
             };
             let by = Attribution { origin: RequestSource::COMMAND_LINE, at: Timestamp::from_unix(1) };
             store.add_user(owner.clone(), PasswordHash::new("$argon2id$".into()), by.clone()).await.unwrap();

@@ -15,7 +15,7 @@ use patd::{
     config::{Config, Sources},
     domain::{
         ability::Abilities,
-        account::{Email, PasswordHash, User},
+        account::{Email, PasswordHash, Role, User},
         audit::{Attribution, RequestSource},
         id::{EnvironmentId, TokenId, UserId},
         secret::{CredentialKind, Plaintext, Prefixes},
@@ -81,6 +81,7 @@ impl Rig {
             created_at: Timestamp::from_unix(1),
             disabled_at: None,
             current_environment: EnvironmentId::new(Uuid::now_v7()),
+            role: Role::Member,
         };
         store.add_user(owner.clone(), PasswordHash::new("$argon2id$".to_owned()), by()).await.unwrap();
         let ctx = Context::new(&config, backend, clock).unwrap();

@@ -47,7 +47,8 @@ impl Ability {
     /// Whether a holder of this ability may do what needs `needed`.
     ///
     /// Without a wildcard, only an equal ability is covered. `calls:*` covers `calls:read` and `calls:read:own`, but not
-    /// `calls`. `*` covers everything. A reserved ability ([`Ability::is_reserved`]) is never covered by a wildcard.
+    /// `calls`. `*` covers everything. A reserved ability ([`Ability::is_reserved`]) is covered only by a
+    /// wildcard that is reserved itself: `admin:*` covers `admin:read`.
     pub fn covers(&self, needed: &str) -> bool {
         if *self.0 == *needed {
             return true;
@@ -55,7 +56,7 @@ impl Ability {
         let Some(stem) = self.0.strip_suffix('*') else {
             return false;
         };
-        needed.len() > stem.len() && needed.starts_with(stem) && !is_reserved(needed)
+        needed.len() > stem.len() && needed.starts_with(stem) && (!is_reserved(needed) || is_reserved(stem))
     }
 
     /// Whether this ability concerns the whole server. Only an administrator grants it.
@@ -89,11 +90,23 @@ pub enum ServerAbility {
     EnvironmentsRead,
     /// Introspect any token. Reserved, so only an administrator grants it.
     TokensIntrospect,
+    /// Read what an administrator may read. Reserved, and of use only to a token of an administrator.
+    AdminRead,
+    /// Do what an administrator's token may do; it covers [`Self::AdminRead`]. Reserved, and of use only to a token of an
+    /// administrator.
+    Admin,
 }
 
 impl ServerAbility {
     /// All of them. A configured catalogue need not repeat them.
-    pub const ALL: [Self; 4] = [Self::UserRead, Self::TokensRotateSelf, Self::EnvironmentsRead, Self::TokensIntrospect];
+    pub const ALL: [Self; 6] = [
+        Self::UserRead,
+        Self::TokensRotateSelf,
+        Self::EnvironmentsRead,
+        Self::TokensIntrospect,
+        Self::AdminRead,
+        Self::Admin,
+    ];
 
     /// The ability as text.
     pub const fn as_str(self) -> &'static str {
@@ -102,6 +115,8 @@ impl ServerAbility {
             Self::TokensRotateSelf => "tokens:rotate-self",
             Self::EnvironmentsRead => "environments:read",
             Self::TokensIntrospect => "tokens:introspect",
+            Self::AdminRead => "admin:read",
+            Self::Admin => "admin:*",
         }
     }
 
@@ -191,11 +206,14 @@ mod tests {
     }
 
     #[test]
-    fn no_wildcard_covers_a_reserved_ability() {
-        for held in ["*", "tokens:*", "admin:*"] {
+    fn a_reserved_ability_is_covered_only_by_a_reserved_wildcard() {
+        for held in ["*", "tokens:*"] {
             let held = Ability::parse(held).unwrap();
             assert!(!held.covers("tokens:introspect") && !held.covers("admin:users"), "{held}");
         }
+        let admin = Ability::parse("admin:*").unwrap();
+        assert!(admin.covers("admin:read") && admin.covers("admin:*"));
+        assert!(!admin.covers("admin") && !admin.covers("tokens:introspect"));
         assert!(Ability::parse("tokens:introspect").unwrap().covers("tokens:introspect"));
         assert!(Ability::parse("tokens:*").unwrap().covers("tokens:rotate-self"));
     }
@@ -217,7 +235,8 @@ mod tests {
         }
         let reserved = needed == ["tokens", "introspect"] || needed[0] == "admin";
         let (last, head) = held.split_last().unwrap();
-        *last == "*" && !reserved && needed.len() > head.len() && needed[..head.len()] == *head
+        let may_cover = !reserved || held[0] == "admin";
+        *last == "*" && may_cover && needed.len() > head.len() && needed[..head.len()] == *head
     }
 
     proptest! {

@@ -26,6 +26,42 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
     /// The environment that the user has selected.
     pub current_environment: EnvironmentId,
+    /// What the user may do on this server.
+    pub role: Role,
+}
+
+/// What a user may do on this server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Manage what is theirs.
+    #[default]
+    Member,
+    /// Manage everything.
+    Admin,
+}
+
+/// The text is not a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be member or admin.")]
+pub struct ParseRoleError;
+
+impl Role {
+    /// Parses the name.
+    pub fn parse(text: &str) -> Result<Self, ParseRoleError> {
+        match text {
+            "member" => Ok(Self::Member),
+            "admin" => Ok(Self::Admin),
+            _ => Err(ParseRoleError),
+        }
+    }
+
+    /// The name in the API and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// An e-mail address. It is kept as written and compared in its canonical form.

@@ -152,6 +152,8 @@ words! {
         UserEmailChanged = "user.email_changed",
         /// A password was changed. Refused if the current one was wrong.
         UserPasswordChanged = "user.password_changed",
+        /// A user's role was changed. The detail has the new one.
+        UserRoleChanged = "user.role_changed",
         /// An account was disabled.
         UserDisabled = "user.disabled",
         /// An account was enabled.

@@ -1,6 +1,6 @@
 //! On whose behalf an operation acts.
 
-use super::id::UserId;
+use super::{account::Role, id::UserId};
 
 /// The right to act on behalf of every user and to grant reserved abilities.
 ///
@@ -12,6 +12,14 @@ impl Administrator {
     /// The administrator at the command line: a person who may open the database file. Nothing that serves HTTP may call this.
     pub const fn command_line() -> Self {
         Self(())
+    }
+
+    /// A user with this role, if it is [`Role::Admin`]. The caller has checked that the user's credential may use it.
+    pub const fn with_role(role: Role) -> Option<Self> {
+        match role {
+            Role::Admin => Some(Self(())),
+            Role::Member => None,
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The audit events of all changes: one constructor for each, so that each event has one wording.
 
+use std::borrow::Cow;
+
 use super::{
+    account::Role,
     audit::{Action, Entry, Outcome, Target},
     environment::MemberRole,
     id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -130,6 +133,18 @@ pub const fn password_changed(user: UserId) -> Entry {
 /// A user was disabled.
 pub const fn user_disabled(user: UserId) -> Entry {
     of_user(user, Action::UserDisabled)
+}
+
+/// A user got another role.
+pub const fn role_changed(user: UserId, role: Role) -> Entry {
+    let detail = Some(Cow::Borrowed(role.as_str()));
+    Entry {
+        user: Some(user),
+        action: Action::UserRoleChanged,
+        target: Target::User(user),
+        outcome: Outcome::Success,
+        detail,
+    }
 }
 
 /// A user was enabled.

@@ -12,6 +12,7 @@ pub mod environment;
 pub mod events;
 pub mod id;
 pub mod last_use;
+pub mod owner;
 pub mod page;
 pub mod path;
 pub mod policy;

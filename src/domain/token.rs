@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{
     ability::Abilities,
-    account::User,
     id::{EnvironmentId, TokenId, UserId},
     last_use::LastUse,
+    owner::Owner,
     secret::{CredentialKind, Hint, Plaintext, TokenHash},
     text::Name,
     time::Timestamp,
@@ -203,7 +203,7 @@ pub struct TokenRecord {
     /// The token.
     pub token: Token,
     /// The owner, from the same read. It may be shared with other records of the owner.
-    pub owner: Arc<User>,
+    pub owner: Arc<Owner>,
     /// The latest use, shared by all who hold this record. Another record of the token may hold a later one, so ask the store
     /// before refusing a token as idle.
     pub last_use: LastUse,

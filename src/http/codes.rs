@@ -68,6 +68,9 @@ codes! {
     FORBIDDEN RoleRequired "role_required":
         "The user's role in the environment does not allow this."
         "Ask the owner of the environment for the role `admin`, or leave the change to the owner.";
+    FORBIDDEN AdminRequired "admin_required":
+        "Only an administrator may do this. The user of the session or token is not one, or is not one any more."
+        "Ask an administrator to do it, or for the role `admin`.";
     FORBIDDEN UntrustedProxy "untrusted_proxy":
         "A proxy endpoint was called from an address that is not in `server.trusted_proxies`."
         "Add the address of the proxy to `server.trusted_proxies` and restart the server.";
@@ -106,6 +109,9 @@ codes! {
     CONFLICT DefaultEnvironment "default_environment":
         "A default environment cannot be deleted."
         "Keep it, or delete the tokens in it.";
+    CONFLICT LastAdmin "last_admin":
+        "The user is the last enabled administrator, so they keep the role and stay enabled."
+        "Make another user an administrator first. The command line can do it all the same.";
     CONFLICT TokenExpired "token_expired":
         "The token has expired, so a regenerated token would be expired as well."
         "Create a new token.";
@@ -165,6 +171,7 @@ impl From<StateConflict> for Code {
     fn from(conflict: StateConflict) -> Self {
         match conflict {
             StateConflict::DefaultEnvironment => Self::DefaultEnvironment,
+            StateConflict::LastAdmin => Self::LastAdmin,
             StateConflict::TokenExpired => Self::TokenExpired,
             StateConflict::OwnerDisabled => Self::OwnerDisabled,
         }

@@ -118,6 +118,7 @@ impl ApiError {
                 Ops::NotSelfRotating(_) => Code::TokenRequired,
                 Ops::MissingAbility(_) => Code::MissingAbility,
                 Ops::RoleRequired => Code::RoleRequired,
+                Ops::AdminRequired => Code::AdminRequired,
                 Ops::Conflict(conflict) => (*conflict).into(),
                 Ops::Policy(rejection) => (*rejection).into(),
                 Ops::AlreadyRotated(_) | Ops::Replaced(_) => Code::AlreadyRotated,
@@ -190,7 +191,7 @@ impl ApiError {
             // The credential is valid, so another one is not asked for.
             Self::Ops(ops::Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded)) => None,
             Self::Ops(ops::Error::Rejected(_)) => Some(r#"Bearer realm="patd", error="invalid_token""#),
-            Self::Ops(ops::Error::SessionRequired | ops::Error::NotSelfRotating(_)) => {
+            Self::Ops(ops::Error::SessionRequired | ops::Error::NotSelfRotating(_) | ops::Error::AdminRequired) => {
                 Some(r#"Bearer realm="patd", error="insufficient_scope""#)
             }
             Self::MalformedAuthorization(_) => Some(r#"Bearer realm="patd", error="invalid_request""#),
@@ -292,8 +293,12 @@ fn operation_message(error: &ops::Error) -> Cow<'static, str> {
                 .into()
         }
         Ops::MissingAbility(_) => "Invalid ability provided.".into(),
+        Ops::AdminRequired => "Only an administrator may do this.".into(),
         Ops::RoleRequired => "Your role in this environment does not allow this.".into(),
         Ops::Conflict(StateConflict::DefaultEnvironment) => "A default environment cannot be deleted.".into(),
+        Ops::Conflict(StateConflict::LastAdmin) => {
+            "This is the last enabled administrator. Make another administrator first.".into()
+        }
         Ops::Conflict(StateConflict::TokenExpired) => "The token has expired. Create a new one instead.".into(),
         Ops::Conflict(StateConflict::OwnerDisabled) => "The account of this environment's owner is disabled.".into(),
         Ops::Policy(PolicyRejection::UnknownPolicy) => "There is no such policy.".into(),

@@ -9,6 +9,7 @@
 //! The files import each other's items from their own files and not from this one, so that there are no import cycles.
 
 mod accounts;
+mod admin;
 mod audit;
 mod authz;
 pub mod codes;

@@ -11,7 +11,7 @@ use actix_web::{
 };
 
 use super::{
-    accounts, audit, authz::Dialect, environment_tokens, environments, error, health, index, input::page,
+    accounts, admin::users, audit, authz::Dialect, environment_tokens, environments, error, health, index, input::page,
     introspection, revocation, rotation, route_table::RouteTable, sessions, state::AppState, tokens,
     wire::envelope::Envelope,
 };
@@ -71,6 +71,9 @@ fn table() -> RouteTable {
         .at("/api/v1/user/api-tokens/{id}/rotate", |route| route.post(rotation::rotate))
         .at("/api/v1/user/api-tokens/{id}/disable", |route| route.post(revocation::disable))
         .at("/api/v1/user/api-tokens/{id}/enable", |route| route.post(revocation::enable))
+        // Administration.
+        .at("/api/v1/admin/users/{id}", |route| route.get(users::show).patch(users::update))
+        .at("/api/v1/admin/users/{id}/enable", |route| route.post(users::enable))
         // Checks by other software. OAuth requires a server to ignore unknown parameters.
         .at("/api/v1/introspect", |route| route.ignore_unknown_parameters().post(introspection::introspect))
         .at("/api/v1/revoke", |route| route.ignore_unknown_parameters().post(introspection::revoke))

@@ -107,7 +107,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let NewTokenForm { name, abilities, expiry, limits } = NewTokenForm::read(body).await?;
     let request = TokenRequest { owner: signed_in.user.id, name, abilities, expiry, limits };
-    let issued = tokens::create(&state.ops, signed_in.authority(), request, source.by(&signed_in)).await?;
+    let issued = tokens::create(&state.ops, signed_in.authority_to_grant(), request, source.by(&signed_in)).await?;
     Ok(created("/api/v1/user/api-tokens", issued))
 }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{
-        account::{Email, Password, User, UserCredentials},
+        account::{Email, Password, Role, User, UserCredentials},
         audit::{Action, Entry, RequestSource},
         authority::Administrator,
         id::{EnvironmentId, SessionId, UserId},
@@ -83,6 +83,7 @@ async fn create_at(ctx: &Context, slot: Slot, account: NewAccount, source: Reque
         created_at: by.at,
         disabled_at: None,
         current_environment: EnvironmentId::new(new_id()),
+        role: Role::Member,
     };
     ctx.store.add_user(user.clone(), password, by).await.map_err(email_taken)?;
     Ok(user)

@@ -33,6 +33,9 @@ pub enum Error {
     /// The user's role in the environment does not allow the operation.
     #[error("the role in the environment does not allow it")]
     RoleRequired,
+    /// Only an administrator may do this, and the user is not one.
+    #[error("an administrator is required")]
+    AdminRequired,
     /// The token cannot be rotated because it has a successor that stays valid. Its id is given if it is known.
     #[error("rotated already")]
     AlreadyRotated(Option<TokenId>),
@@ -77,6 +80,8 @@ pub enum Error {
 pub enum StateConflict {
     /// A default environment cannot be deleted while its owner's account exists.
     DefaultEnvironment,
+    /// The user is the last enabled administrator.
+    LastAdmin,
     /// The token has expired, and its successor would have the same expiry.
     TokenExpired,
     /// The account of the environment's owner is disabled, so a new token of the environment would be refused.
@@ -88,6 +93,7 @@ impl StateConflict {
     pub const fn code(self) -> &'static str {
         match self {
             Self::DefaultEnvironment => "default_environment",
+            Self::LastAdmin => "last_admin",
             Self::TokenExpired => "token_expired",
             Self::OwnerDisabled => "owner_disabled",
         }
@@ -125,6 +131,7 @@ impl From<StoreError> for Error {
             StoreError::Conflict(Conflict::SessionEnded) => Rejection::Unknown.into(),
             StoreError::Conflict(Conflict::RoleRequired) => Self::RoleRequired,
             StoreError::Conflict(Conflict::DefaultEnvironment) => StateConflict::DefaultEnvironment.into(),
+            StoreError::Conflict(Conflict::LastAdmin) => StateConflict::LastAdmin.into(),
             StoreError::Conflict(Conflict::TokenExpired) => StateConflict::TokenExpired.into(),
             StoreError::Conflict(Conflict::OwnerDisabled) => StateConflict::OwnerDisabled.into(),
             StoreError::Conflict(Conflict::AlreadyRotated(successor)) => Self::AlreadyRotated(successor),

@@ -28,6 +28,7 @@ mod rejection;
 mod replaced;
 mod reuse;
 pub mod revocation;
+pub mod roles;
 pub mod rotation;
 mod rules;
 pub mod sessions;

@@ -8,7 +8,9 @@ use super::{error::Error, state::meters::RateState};
 use crate::domain::{
     ability::{Abilities, Ability, ServerAbility},
     account::User,
+    authority::Administrator,
     id::EnvironmentId,
+    owner::ServiceAccount,
     secret::CredentialKind,
     session::SessionRecord,
     text::Name,
@@ -80,12 +82,21 @@ impl Principal {
         }
     }
 
-    /// The user that it stands for. A token of an environment stands for none, not even for the environment's owner.
+    /// The user that it stands for. A token of a service account or of an environment stands for none, not even for the
+    /// environment's owner.
     pub fn person(&self) -> Option<&User> {
         match self {
             Self::Session { record } => Some(&record.user),
-            Self::PersonalAccessToken { record, .. } => Some(&record.owner),
+            Self::PersonalAccessToken { record, .. } => record.owner.user(),
             Self::EnvironmentToken { .. } => None,
+        }
+    }
+
+    /// The service account that it stands for.
+    pub fn service_account(&self) -> Option<&ServiceAccount> {
+        match self {
+            Self::PersonalAccessToken { record, .. } => record.owner.service_account(),
+            Self::Session { .. } | Self::EnvironmentToken { .. } => None,
         }
     }
 
@@ -105,11 +116,11 @@ impl Principal {
         }
     }
 
-    /// The id of the user or environment that it stands for.
+    /// The id of the user, service account or environment that it stands for.
     pub fn subject(&self) -> Uuid {
         match self {
             Self::Session { record } => record.user.id.uuid(),
-            Self::PersonalAccessToken { record, .. } => record.owner.id.uuid(),
+            Self::PersonalAccessToken { record, .. } => record.owner.id().uuid(),
             Self::EnvironmentToken { environment, .. } => environment.uuid(),
         }
     }
@@ -127,6 +138,15 @@ impl Principal {
     /// Fails with [`Error::MissingAbility`] unless it holds `ability`. No session holds a reserved ability.
     pub fn require(&self, ability: ServerAbility) -> Result<(), Error> {
         if self.holds(ability.as_str()) { Ok(()) } else { Err(Error::MissingAbility(vec![ability.ability()])) }
+    }
+
+    /// The power of an administrator, for what needs `ability`. A session of an administrator has it. A token needs the
+    /// ability, and its owner must be an administrator now.
+    pub fn administrator(&self, ability: ServerAbility) -> Result<Administrator, Error> {
+        if self.kind() != CredentialKind::Session {
+            self.require(ability)?;
+        }
+        self.person().and_then(|user| Administrator::with_role(user.role)).ok_or(Error::AdminRequired)
     }
 
     /// Whether its abilities cover `needed`.

@@ -212,7 +212,7 @@ fn check_token(record: &TokenRecord, presented: &PresentedCredential, now: Times
     if token.disabled_at.is_some() {
         return Err(Rejection::Disabled);
     }
-    if owner.disabled_at.is_some() {
+    if owner.disabled_at().is_some() {
         return Err(Rejection::OwnerDisabled);
     }
     Ok(())

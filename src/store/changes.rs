@@ -31,6 +31,15 @@ pub struct PasswordChange {
     pub password: PasswordHash,
 }
 
+/// Whether a change may take away the power of the last enabled administrator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastAdmin {
+    /// It may not: [`Conflict::LastAdmin`](super::Conflict::LastAdmin).
+    Stays,
+    /// It may. Somebody at the command line can make another administrator.
+    MayGo,
+}
+
 /// A sign-in: a session for a user whose password was checked.
 #[derive(Clone, Debug)]
 pub struct SignIn {

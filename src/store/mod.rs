@@ -14,16 +14,20 @@ mod queries;
 mod reply;
 mod rotation;
 pub mod sqlite;
+mod user_administration;
 
 use std::sync::Arc;
 
 pub use self::{
-    changes::{ChangedToken, LeakReport, PasswordChange, ProfileChange, PruneBatch, RetentionCutoff, SignIn, Uses},
+    changes::{
+        ChangedToken, LastAdmin, LeakReport, PasswordChange, ProfileChange, PruneBatch, RetentionCutoff, SignIn, Uses,
+    },
     credentials::{Change, CredentialSource, Credentials, Observer},
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
     rotation::{Rotation, Successors},
+    user_administration::UserAdministration,
 };
 pub use crate::domain::rotation::SuccessorEnd;
 use crate::domain::{
@@ -47,7 +51,9 @@ use crate::domain::{
 ///
 /// A method that takes an [`Attribution`] records its audit event in the same transaction. A call that changes nothing
 /// records none. If a session acts that has ended meanwhile, the call fails with [`Conflict::SessionEnded`].
-pub trait Store: Send + Sync + 'static {
+///
+/// The traits that it includes hold further methods, by noun, under the same rules.
+pub trait Store: UserAdministration + Send + Sync + 'static {
     /// Whether the store can read and write at this moment.
     fn ready(&self) -> Reply<'_, ()>;
 

@@ -62,6 +62,9 @@ pub enum Conflict {
     /// The environment is shared with as many people as are allowed.
     #[error("the environment has too many members")]
     TooManyMembers,
+    /// The user is the last enabled administrator.
+    #[error("the last administrator stays")]
+    LastAdmin,
     /// The token has expired.
     #[error("the token has expired")]
     TokenExpired,

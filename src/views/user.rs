@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::account::User;
+use crate::domain::account::{Role, User};
 
 /// A user.
 #[derive(Debug, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct UserView {
     pub current_environment_id: String,
     /// When the account was created.
     pub created_at: String,
+    /// What the user may do on this server. Omitted for a member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// Since when the account is disabled. The API never shows it, because it accepts enabled users only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled_at: Option<String>,
@@ -30,6 +33,7 @@ impl From<User> for UserView {
             email: user.email.to_string(),
             current_environment_id: user.current_environment.to_string(),
             created_at: user.created_at.to_string(),
+            role: (user.role != Role::Member).then(|| user.role.as_str().to_owned()),
             disabled_at: user.disabled_at.map(|at| at.to_string()),
         }
     }

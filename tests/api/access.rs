@@ -3,17 +3,22 @@
 
 use serde_json::json;
 
-use crate::harness::{Client, TestApp};
+use crate::{
+    admin_access,
+    harness::{Client, TestApp},
+};
 
 /// What the guard of a route answers to a credential.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Outcome {
+pub enum Outcome {
     /// The guard lets it pass. The answer of the handler does not matter.
     In,
     /// 401.
     Unauthenticated,
     /// 403 `session_required`.
     SessionRequired,
+    /// 403 `admin_required`.
+    AdminRequired,
     /// 403 `missing_ability`.
     MissingAbility,
     /// 403 `untrusted_proxy`. The credential is not read.
@@ -129,7 +134,8 @@ const TABLE: &[Row] = &[
 #[test]
 fn every_route_has_a_row_and_every_row_a_route() {
     let routes: Vec<String> = patd::http::routes().iter().map(|(method, path)| format!("{method} {path}")).collect();
-    let rows: Vec<String> = TABLE.iter().map(|Row(method, path, _)| format!("{method} {path}")).collect();
+    let rows: Vec<String> =
+        TABLE.iter().map(|Row(method, path, _)| format!("{method} {path}")).chain(admin_access::rows()).collect();
     for route in &routes {
         assert!(rows.contains(route), "{route} has no row: say who may call it");
     }
@@ -194,7 +200,7 @@ fn every_rejected_credential_gets_the_same_401_and_a_missing_one_gets_a_hint() {
 }
 
 /// Credentials that are rejected, each with its reason. This moves the clock so that some expire, so it runs first.
-fn rejected_credentials(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
+pub fn rejected_credentials(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
     let eve = app.sign_in("eve");
     let expired_session = app.sign_in_again("eve");
     let expired_token = token_with(app, &eve, json!({ "name": "old", "expires_in_days": 1 }));
@@ -258,7 +264,7 @@ fn rejected_credentials(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
     ]
 }
 
-fn token<'a>(app: &'a TestApp, owner: &Client<'_>, abilities: serde_json::Value) -> Client<'a> {
+pub fn token<'a>(app: &'a TestApp, owner: &Client<'_>, abilities: serde_json::Value) -> Client<'a> {
     token_with(app, owner, json!({ "name": "a token", "abilities": abilities }))
 }
 
@@ -266,7 +272,7 @@ fn token_with<'a>(app: &'a TestApp, owner: &Client<'_>, body: serde_json::Value)
     app.bearer(owner.create_token(body)["token"].as_str().unwrap())
 }
 
-fn environment_token<'a>(app: &'a TestApp, owner: &Client<'_>) -> Client<'a> {
+pub fn environment_token<'a>(app: &'a TestApp, owner: &Client<'_>) -> Client<'a> {
     let user = owner.get("/api/user").body;
     let path = format!("/api/v1/environments/{}/tokens", user["current_environment_id"].as_str().unwrap());
     let answer = owner.post(&path, json!({ "name": "a token" }));
@@ -274,7 +280,7 @@ fn environment_token<'a>(app: &'a TestApp, owner: &Client<'_>) -> Client<'a> {
 }
 
 /// Calls a route with an empty form and an unknown id.
-fn ask(client: &Client<'_>, method: &str, path: &str) -> Outcome {
+pub fn ask(client: &Client<'_>, method: &str, path: &str) -> Outcome {
     let path = ["{id}", "{user_id}", "{token_id}"]
         .iter()
         .fold(path.to_owned(), |path, id| path.replace(id, &uuid::Uuid::now_v7().to_string()));
@@ -285,6 +291,7 @@ fn ask(client: &Client<'_>, method: &str, path: &str) -> Outcome {
         (403, _) if answer.header("x-auth-error") == Some("untrusted_proxy") => UntrustedProxy,
         (401, _) => Unauthenticated,
         (403, Some("session_required")) => SessionRequired,
+        (403, Some("admin_required")) => Outcome::AdminRequired,
         (403, Some("missing_ability")) => MissingAbility,
         // An answer to HEAD has no body that tells the two apart.
         (403, None) if method == "HEAD" => ask(client, "GET", &path),

@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod admin_access;
 mod ambiguity;
 mod audit;
 mod authority;

@@ -10,7 +10,7 @@ use std::{
 
 use patd::{
     domain::{
-        account::{Email, HashParameters, PasswordHash, User, UserCredentials},
+        account::{Email, HashParameters, PasswordHash, Role, User, UserCredentials},
         attempts::{Counter, SavedAttempts},
         audit::{Attribution, Entry, Event},
         authority::Authority,
@@ -24,9 +24,9 @@ use patd::{
         use_location::UseLocation,
     },
     store::{
-        Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery, LeakReport, PasswordChange,
-        ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError,
-        Successors, TokenInventory, TokenQuery, TokenSelection, UserInventory, Uses,
+        Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery, LastAdmin, LeakReport,
+        PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store,
+        StoreError, Successors, TokenInventory, TokenQuery, TokenSelection, UserAdministration, UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -124,15 +124,11 @@ impl Faulty {
 }
 
 macro_rules! delegate {
-    ($($mode:ident { $(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $reply:ty;)* })*) => {
-        impl Store for Faulty {
+    ($trait:ident: $($mode:ident { $(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $reply:ty;)* })*) => {
+        impl $trait for Faulty {
             $($(fn $name(&self $(, $arg: $type)*) -> Reply<'_, $reply> {
                 self.unless($mode, || self.backend.store.$name($($arg),*))
             })*)*
-
-            fn close(&self) -> Reply<'_, ()> {
-                self.backend.store.close()
-            }
         }
     };
 }
@@ -148,7 +144,16 @@ impl Credentials for Faulty {
 }
 
 delegate! {
+    UserAdministration:
+    WRITES_FAIL {
+        fn set_role(&self, id: UserId, role: Role, last: LastAdmin, by: Attribution) -> User;
+    }
+}
+
+delegate! {
+    Store:
     NEVER {
+        fn close(&self) -> ();
         fn hash_parameters(&self, sample: u32) -> Vec<(HashParameters, u64)>;
         fn saved_attempts(&self) -> SavedAttempts;
         fn latest_time(&self) -> Option<Timestamp>;

@@ -92,6 +92,7 @@ impl Rig {
             created_at: at(1),
             disabled_at: None,
             current_environment: EnvironmentId::new(Uuid::now_v7()),
+            role: patd::domain::account::Role::Member,
         };
         wait(store.add_user(ada.clone(), password(), by())).unwrap();
         let rig = Self { cache, store, inner, ada, directory };
@@ -145,7 +146,7 @@ impl Rig {
 
     pub(super) fn is_live(&self, hash: &TokenHash) -> bool {
         let found = wait(self.cache.token_by_hash(hash)).unwrap();
-        found.is_some_and(|record| record.token.revoked.is_none() && record.owner.disabled_at.is_none())
+        found.is_some_and(|record| record.token.revoked.is_none() && record.owner.disabled_at().is_none())
     }
 
     pub(super) fn lookups(&self, work: impl FnOnce()) -> usize {

@@ -103,7 +103,7 @@ pub(super) async fn a_user_who_loses_an_environment_returns_to_the_default_one(s
         for session in &sessions {
             all.push(store.session_by_hash(&session.hash).await.unwrap().unwrap().user.current_environment);
         }
-        all.push(store.token_by_hash(&bobs.hash).await.unwrap().unwrap().owner.current_environment);
+        all.push(store.token_by_hash(&bobs.hash).await.unwrap().unwrap().owner.user().unwrap().current_environment);
         all
     };
     let work = || async {
@@ -161,7 +161,7 @@ pub(super) async fn environment_tokens_are_separate_from_personal_ones(store: &T
     let token = store.add_environment_token(ada.id, new.clone(), 1, by(1)).await.unwrap();
     assert_eq!((token.environment, token.owner, &token.name), (Some(id), ada.id, &new.name));
     let record = store.token_by_hash(&new.hash).await.unwrap().unwrap();
-    assert_eq!((&record.token, &*record.owner), (&token, &ada));
+    assert_eq!((&record.token, record.owner.user()), (&token, Some(&ada)));
     assert_eq!(store.environment_token(ada.id, id, token.id).await, Ok(token.clone()));
     assert_eq!(store.environment_tokens(ada.id.into(), id, all(), at(1)).await, Ok(vec![token.clone()]));
     assert_eq!(names(store, &ada, all(), 1).await, ["personal"]);

@@ -46,6 +46,7 @@ pub(super) fn person(text: &str) -> User {
         created_at: at(1000),
         disabled_at: None,
         current_environment: EnvironmentId::new(Uuid::now_v7()),
+        role: UserRole::Member,
     }
 }
 

@@ -22,7 +22,7 @@ use futures_util::future::{BoxFuture, join_all};
 use patd::{
     domain::{
         ability::{Abilities, Ability},
-        account::{Email, PasswordHash, User},
+        account::{Email, PasswordHash, Role as UserRole, User},
         audit::{Action, Actor, Attribution, Entry, Event, Outcome, RequestSource, Target},
         environment::{Environment, EnvironmentAccess, MemberRole, Role, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -34,8 +34,8 @@ use patd::{
         usage_limits::{Allowlist, UsageLimits},
     },
     store::{
-        Backend, Conflict, EnvironmentQuery, PasswordChange, ProfileChange, Reply, SessionQuery, SignIn, Store,
-        StoreError, TokenQuery, Uses,
+        Backend, Conflict, EnvironmentQuery, LastAdmin, PasswordChange, ProfileChange, Reply, SessionQuery, SignIn,
+        Store, StoreError, TokenQuery, Uses,
         cache::Capacity,
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -101,7 +101,7 @@ use users::{
     a_profile_change_affects_only_the_named_fields, a_user_is_found_as_added,
     an_administrator_changes_a_password_without_the_old_one, an_email_address_is_unique_in_every_spelling,
     an_unknown_user_is_not_found, disabling_a_user_ends_the_sessions_and_records_the_time,
-    users_are_paged_in_the_order_of_their_ids,
+    the_last_enabled_administrator_keeps_the_role, users_are_paged_in_the_order_of_their_ids,
 };
 
 type Case = for<'s> fn(&'s TestStore) -> BoxFuture<'s, ()>;
@@ -151,6 +151,7 @@ cases! {
     an_unknown_user_is_not_found,
     an_email_address_is_unique_in_every_spelling,
     a_profile_change_affects_only_the_named_fields,
+    the_last_enabled_administrator_keeps_the_role,
     users_are_paged_in_the_order_of_their_ids,
     a_password_change_keeps_one_session_and_ends_the_others,
     a_password_change_on_a_stale_hash_conflicts,
@@ -261,11 +262,13 @@ async fn lookups_by_hash_see_every_change(store: &TestStore) {
     assert_eq!(token().await.unwrap().token.name, name("deploy"));
     let change = ProfileChange { name: Some(name("Ada L")), email: None, verified: None };
     store.change_profile(ada.id, change, by(5)).await.unwrap();
-    assert_eq!(token().await.unwrap().owner.name, name("Ada L"));
+    assert_eq!(token().await.unwrap().owner.name(), &name("Ada L"));
     store.disable_user(ada.id, by(5)).await.unwrap();
-    assert_eq!(token().await.unwrap().owner.disabled_at, Some(at(5)));
+    assert_eq!(token().await.unwrap().owner.disabled_at(), Some(at(5)));
     store.enable_user(ada.id, by(6)).await.unwrap();
-    assert_eq!(token().await.unwrap().owner.disabled_at, None);
+    assert_eq!(token().await.unwrap().owner.disabled_at(), None);
+    store.set_role(ada.id, UserRole::Admin, LastAdmin::Stays, by(6)).await.unwrap();
+    assert_eq!(token().await.unwrap().owner.user().unwrap().role, UserRole::Admin);
     store.revoke_token(ada.id, id, REASON, by(6)).await.unwrap();
     assert_eq!(token().await.unwrap().token.revoked, Some(revoked(6)));
 

@@ -41,7 +41,7 @@ pub(super) async fn a_token_is_found_as_added(store: &TestStore) {
         assert_eq!(token, expected);
         assert_eq!(store.token(token.id).await.unwrap(), expected);
         let record = store.token_by_hash(&new.hash).await.unwrap().unwrap();
-        assert_eq!((&record.token, &*record.owner), (&expected, &ada));
+        assert_eq!((&record.token, record.owner.user()), (&expected, Some(&ada)));
     }
     let (unknown, _) = secret(CredentialKind::PersonalAccessToken);
     assert!(store.token_by_hash(&unknown).await.unwrap().is_none());

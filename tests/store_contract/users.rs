@@ -35,6 +35,28 @@ pub(super) async fn an_unknown_user_is_not_found(store: &TestStore) {
     assert_eq!(store.sign_in(sign_in, by(1)).await, Err(NOT_FOUND));
 }
 
+pub(super) async fn the_last_enabled_administrator_keeps_the_role(store: &TestStore) {
+    let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
+    let set = async |user: &User, role, last| store.set_role(user.id, role, last, by(5)).await;
+    let last_admin = Err(StoreError::Conflict(Conflict::LastAdmin));
+    let admin = User { role: UserRole::Admin, ..ada.clone() };
+    assert_eq!(set(&ada, UserRole::Admin, LastAdmin::Stays).await, Ok(admin.clone()));
+    assert_eq!(store.user(ada.id).await, Ok(admin));
+    assert_eq!(set(&ada, UserRole::Member, LastAdmin::Stays).await, last_admin);
+
+    // A disabled administrator is no help.
+    set(&bob, UserRole::Admin, LastAdmin::Stays).await.unwrap();
+    store.disable_user(bob.id, by(6)).await.unwrap();
+    assert_eq!(set(&ada, UserRole::Member, LastAdmin::Stays).await, last_admin);
+    set(&bob, UserRole::Member, LastAdmin::Stays).await.unwrap();
+    set(&bob, UserRole::Admin, LastAdmin::Stays).await.unwrap();
+    store.enable_user(bob.id, by(7)).await.unwrap();
+    assert_eq!(set(&ada, UserRole::Member, LastAdmin::Stays).await, Ok(ada));
+    assert_eq!(set(&bob, UserRole::Member, LastAdmin::Stays).await, last_admin);
+    assert_eq!(set(&bob, UserRole::Member, LastAdmin::MayGo).await, Ok(bob));
+    assert_eq!(set(&person("nobody"), UserRole::Admin, LastAdmin::Stays).await, Err(NOT_FOUND));
+}
+
 pub(super) async fn an_email_address_is_unique_in_every_spelling(store: &TestStore) {
     let ada = add(store, "ada").await;
     let mut other = person("other");
@@ -139,7 +161,7 @@ pub(super) async fn disabling_a_user_ends_the_sessions_and_records_the_time(stor
     assert!(!is_signed_in(store, &session).await);
     assert!(is_signed_in(store, &foreign).await);
     let record = store.token_by_hash(&hash).await.unwrap().unwrap();
-    assert_eq!(record.owner.disabled_at, Some(at(5)));
+    assert_eq!(record.owner.disabled_at(), Some(at(5)));
     let again = store.disable_user(ada.id, by(7)).await.unwrap();
     assert_eq!(again.disabled_at, Some(at(5)));
     assert_eq!(store.enable_user(ada.id, by(6)).await.unwrap(), ada);

@@ -61,8 +61,8 @@ fn each_code_is_in_the_table_once_in_the_order_of_the_statuses_and_in_whole_sent
 /// The operations name these codes themselves, because the log and the command line print them as well.
 #[test]
 fn the_codes_of_the_operations_are_those_of_the_table() {
-    use StateConflict::{DefaultEnvironment, OwnerDisabled, TokenExpired};
-    for conflict in [DefaultEnvironment, OwnerDisabled, TokenExpired] {
+    use StateConflict::{DefaultEnvironment, LastAdmin, OwnerDisabled, TokenExpired};
+    for conflict in [DefaultEnvironment, LastAdmin, OwnerDisabled, TokenExpired] {
         assert_eq!(Code::from(conflict).name(), conflict.code());
     }
     for rejection in POLICY_REJECTIONS {
@@ -88,9 +88,11 @@ fn each_code_of_the_table_is_the_answer_to_some_error() {
         Error::NotSelfRotating(CredentialKind::Session),
         Error::MissingAbility(vec![Ability::parse("calls:read").unwrap()]),
         Error::RoleRequired,
+        Error::AdminRequired,
         Error::AlreadyRotated(None),
         Error::NotFound,
         Error::Conflict(StateConflict::DefaultEnvironment),
+        Error::Conflict(StateConflict::LastAdmin),
         Error::Conflict(StateConflict::TokenExpired),
         Error::Conflict(StateConflict::OwnerDisabled),
         Error::Invalid(Vec::new()),

@@ -13,7 +13,8 @@ use crate::{
     domain::{
         ability::ServerAbility,
         account::User,
-        authority::Authority,
+        audit::Actor,
+        authority::{Administrator, Authority},
         id::UserId,
         session::{Session, SessionRecord},
     },
@@ -98,9 +99,14 @@ pub(crate) struct SessionUser {
 }
 
 impl SessionUser {
-    /// The authority of the signed-in user.
+    /// The authority of the signed-in user over what is theirs.
     pub(crate) fn authority(&self) -> Authority {
         Authority::User(self.user.id)
+    }
+
+    /// The authority to create something of their own. Only an administrator can grant reserved abilities.
+    pub(crate) fn authority_to_grant(&self) -> Authority {
+        Administrator::with_role(self.user.role).map_or(self.authority(), Authority::Administrator)
     }
 }
 
@@ -111,6 +117,56 @@ impl Requirement for SessionUser {
                 let SessionRecord { session, user, .. } = Arc::unwrap_or_clone(record);
                 Ok(Self { session, user })
             }
+            Principal::PersonalAccessToken { .. } | Principal::EnvironmentToken { .. } => {
+                Err(ops::Error::SessionRequired)
+            }
+        }
+    }
+}
+
+/// An administrator, and the session or token by which they act.
+pub(crate) struct AdminPrincipal {
+    pub(crate) administrator: Administrator,
+    pub(crate) actor: Actor,
+}
+
+impl AdminPrincipal {
+    fn new(principal: &Principal, ability: ServerAbility) -> Result<Self, ops::Error> {
+        let administrator = principal.administrator(ability)?;
+        let actor = match principal {
+            Principal::Session { record } => Actor::Session(record.session.id),
+            Principal::PersonalAccessToken { record, .. } => Actor::PersonalAccessToken(record.token.id),
+            Principal::EnvironmentToken { record, .. } => Actor::EnvironmentToken(record.token.id),
+        };
+        Ok(Self { administrator, actor })
+    }
+}
+
+/// An administrator who reads, by a session or by a token with the ability `admin:read`.
+pub(crate) struct AdminReader(pub(crate) AdminPrincipal);
+
+impl Requirement for AdminReader {
+    fn check(principal: Principal) -> Result<Self, ops::Error> {
+        AdminPrincipal::new(&principal, ServerAbility::AdminRead).map(Self)
+    }
+}
+
+/// An administrator, by a session or by a token with the ability `admin:*`.
+pub(crate) struct Admin(pub(crate) AdminPrincipal);
+
+impl Requirement for Admin {
+    fn check(principal: Principal) -> Result<Self, ops::Error> {
+        AdminPrincipal::new(&principal, ServerAbility::Admin).map(Self)
+    }
+}
+
+/// An administrator's session. What creates or widens a credential, or sets who can sign in, accepts nothing else.
+pub(crate) struct AdminSession(pub(crate) AdminPrincipal);
+
+impl Requirement for AdminSession {
+    fn check(principal: Principal) -> Result<Self, ops::Error> {
+        match principal {
+            Principal::Session { .. } => AdminPrincipal::new(&principal, ServerAbility::Admin).map(Self),
             Principal::PersonalAccessToken { .. } | Principal::EnvironmentToken { .. } => {
                 Err(ops::Error::SessionRequired)
             }

@@ -7,7 +7,10 @@ use std::{
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 
-use super::{client::ClientAddress, guard::SessionUser};
+use super::{
+    client::ClientAddress,
+    guard::{AdminPrincipal, SessionUser},
+};
 use crate::{
     domain::audit::{Actor, RequestSource},
     http::{error::ApiError, wire::request_id::RequestId},
@@ -23,6 +26,11 @@ impl Source {
     /// The source of a request with a session.
     pub(crate) fn by(self, signed_in: &SessionUser) -> RequestSource {
         self.with_actor(Actor::Session(signed_in.session.id))
+    }
+
+    /// The source of a request of an administrator, by a session or a token.
+    pub(crate) fn by_admin(self, admin: &AdminPrincipal) -> RequestSource {
+        self.with_actor(admin.actor)
     }
 
     /// The source of a request without a credential, or with one that the operation checks.

@@ -138,7 +138,7 @@ impl Record for TokenRecord {
     fn is_current(found: Option<&Self>, hash: &TokenHash, since: u64, epochs: &Epochs) -> bool {
         match found {
             Some(Self { token, owner, .. }) => {
-                epochs.unchanged_since(since, [Change::Token(token.id), Change::User(owner.id), Change::Anything])
+                epochs.unchanged_since(since, [Change::Token(token.id), Change::User(owner.id()), Change::Anything])
             }
             None => epochs.unchanged_since(since, [Change::Added(*hash), Change::Anything]),
         }

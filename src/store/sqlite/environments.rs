@@ -137,7 +137,7 @@ pub(super) fn choose(
         .prepare_cached(
             "UPDATE users SET current_environment_id = :environment_id
              WHERE id = :id AND current_environment_id <> :environment_id
-             RETURNING id, name, email, created_at, disabled_at, current_environment_id",
+             RETURNING id, name, email, created_at, disabled_at, current_environment_id, role",
         )?
         .query_row(named_params! {":id": user.uuid().into_bytes(), ":environment_id": id.uuid().into_bytes()}, |row| {
             row::user(row, 0)

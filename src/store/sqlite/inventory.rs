@@ -120,8 +120,9 @@ pub(super) fn each_user(connection: &Connection, inventory: &UserInventory, each
         (UserOrder::Email, false) => "email_canonical",
         (UserOrder::Email, true) => "email_canonical DESC",
     };
-    let users = "SELECT id, name, email, created_at, disabled_at, current_environment_id FROM users
-         WHERE :search IS NULL OR instr(folded(name), :search) > 0 OR instr(email_canonical, :search) > 0
+    let users = "SELECT id, name, email, created_at, disabled_at, current_environment_id, role FROM users
+         WHERE kind = 'user'
+           AND (:search IS NULL OR instr(folded(name), :search) > 0 OR instr(email_canonical, :search) > 0)
          ORDER BY ";
     let parameters = named_params! {":search": inventory.search};
     pass_rows(connection, &[users, order].concat(), parameters, |row| row::user(row, 0), each)

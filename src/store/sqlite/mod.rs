@@ -35,6 +35,7 @@ mod open_error;
 mod pruning;
 mod quotas;
 mod revocation;
+mod roles;
 mod rotation;
 mod row;
 mod schema;

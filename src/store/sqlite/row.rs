@@ -10,10 +10,11 @@ use uuid::Uuid;
 
 use crate::domain::{
     ability::{Abilities, Ability},
-    account::{Email, PasswordHash, User, UserCredentials},
+    account::{Email, PasswordHash, Role as UserRole, User, UserCredentials},
     audit::{Action, Actor, Attribution, Entry, Event, Outcome, RequestSource, Target},
     environment::{Environment, EnvironmentAccess, Member, MemberRole, Role},
     id::{EnvironmentId, SessionId, TokenId, UserId},
+    owner::{Owner, ServiceAccount},
     secret::Hint,
     session::Session,
     text::Name,
@@ -27,7 +28,7 @@ pub(super) const TOKEN_COLUMNS: usize = 20;
 pub(super) const TOKEN_ABILITIES: usize = 4;
 pub(super) const SESSION_COLUMNS: usize = 6;
 
-/// id, name, email, created_at, disabled_at, current_environment_id
+/// id, name, email, created_at, disabled_at, current_environment_id, role
 pub(super) fn user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
     Ok(User {
         id: UserId::new(identifier(row, at)?),
@@ -36,12 +37,30 @@ pub(super) fn user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
         created_at: time(row, at + 3)?,
         disabled_at: optional_time(row, at + 4)?,
         current_environment: EnvironmentId::new(identifier(row, at + 5)?),
+        role: parsed(row, at + 6, UserRole::parse)?,
     })
+}
+
+/// The columns of [`user`], kind
+pub(super) fn owner(row: &Row<'_>, at: usize) -> rusqlite::Result<Owner> {
+    if !is_service_account(row, at)? {
+        return Ok(Owner::User(user(row, at)?));
+    }
+    Ok(Owner::ServiceAccount(ServiceAccount {
+        id: UserId::new(identifier(row, at)?),
+        name: name(row, at + 1)?,
+        created_at: time(row, at + 3)?,
+        disabled_at: optional_time(row, at + 4)?,
+    }))
+}
+
+fn is_service_account(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
+    Ok(row.get_ref(at + 7)?.as_str()? == "service_account")
 }
 
 /// The columns of [`user`], password_hash
 pub(super) fn credentials(row: &Row<'_>) -> rusqlite::Result<UserCredentials> {
-    Ok(UserCredentials { user: user(row, 0)?, password: PasswordHash::new(row.get(6)?) })
+    Ok(UserCredentials { user: user(row, 0)?, password: PasswordHash::new(row.get(7)?) })
 }
 
 /// id, user_id, device_name, created_at, last_used_at, expires_at
@@ -57,14 +76,21 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     })
 }
 
-/// Whether the columns of [`user`] are equal to `user`. The canonical e-mail address follows from the address.
-pub(super) fn is_user(row: &Row<'_>, at: usize, user: &User) -> rusqlite::Result<bool> {
-    Ok(identifier(row, at)? == user.id.uuid()
-        && row.get_ref(at + 1)?.as_str()? == user.name.as_str()
-        && row.get_ref(at + 2)?.as_str()? == user.email.as_str()
-        && time(row, at + 3)? == user.created_at
-        && optional_time(row, at + 4)? == user.disabled_at
-        && identifier(row, at + 5)? == user.current_environment.uuid())
+/// Whether the columns of [`owner`] are equal to `owner`. The canonical e-mail address follows from the address.
+pub(super) fn is_owner(row: &Row<'_>, at: usize, owner: &Owner) -> rusqlite::Result<bool> {
+    let is_same = identifier(row, at)? == owner.id().uuid()
+        && row.get_ref(at + 1)?.as_str()? == owner.name().as_str()
+        && optional_time(row, at + 4)? == owner.disabled_at();
+    Ok(match owner {
+        _ if !is_same => false,
+        Owner::User(user) => {
+            row.get_ref(at + 2)?.as_str_or_null()? == Some(user.email.as_str())
+                && time(row, at + 3)? == user.created_at
+                && optional_identifier(row, at + 5)? == Some(user.current_environment.uuid())
+                && row.get_ref(at + 6)?.as_str()? == user.role.as_str()
+        }
+        Owner::ServiceAccount(account) => is_service_account(row, at)? && time(row, at + 3)? == account.created_at,
+    })
 }
 
 /// An e-mail address.

@@ -20,7 +20,7 @@ use crate::{
 
 /// Runs for every request with a session. It uses two unique indexes.
 pub(super) const BY_HASH: &str = "SELECT s.id, s.user_id, s.device_name, s.created_at, s.last_used_at, s.expires_at,
-            u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
+            u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id, u.role
      FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.hash = :hash";
 

@@ -9,14 +9,14 @@ use quick_cache::sync::Cache;
 use rusqlite::Row;
 
 use super::row;
-use crate::domain::{ability::Abilities, account::User, id::UserId};
+use crate::domain::{ability::Abilities, id::UserId, owner::Owner};
 
 /// How many values are kept. Beyond that, records have their own copies.
 const OWNERS: usize = 10_000;
 const ABILITY_SETS: usize = 1000;
 
 pub(super) struct Shared {
-    owners: Cache<UserId, Arc<User>>,
+    owners: Cache<UserId, Arc<Owner>>,
     /// By the text of the column `abilities`.
     abilities: Cache<Box<str>, Abilities>,
 }
@@ -26,17 +26,17 @@ impl Shared {
         Self { owners: Cache::new(OWNERS), abilities: Cache::new(ABILITY_SETS) }
     }
 
-    /// The user in the columns from `at` on, as [`row::user`] reads them.
-    pub(super) fn owner(&self, row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<User>> {
+    /// The owner in the columns from `at` on, as [`row::owner`] reads them.
+    pub(super) fn owner(&self, row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<Owner>> {
         let id = UserId::new(row::identifier(row, at)?);
         if let Some(kept) = self.owners.get(&id)
-            && row::is_user(row, at, &kept)?
+            && row::is_owner(row, at, &kept)?
         {
             return Ok(kept);
         }
-        let user = Arc::new(row::user(row, at)?);
-        self.owners.insert(id, Arc::clone(&user));
-        Ok(user)
+        let owner = Arc::new(row::owner(row, at)?);
+        self.owners.insert(id, Arc::clone(&owner));
+        Ok(owner)
     }
 
     /// The abilities in the column `at`.

@@ -31,7 +31,7 @@ pub(super) const BY_HASH: &str =
     "SELECT t.id, t.number, t.owner_id, t.name, t.abilities, t.hint, t.created_at, t.expires_at, t.last_used_at,
             t.revoked_at, t.revoked_reason, t.environment_id, t.family_id, t.rotated_from, t.grace_ends_at,
             t.ends_on_first_use, t.disabled_at, t.ip_allowlist, t.requests_per_minute, t.quota,
-            u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id
+            u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id, u.role, u.kind
      FROM tokens t JOIN users u ON u.id = t.owner_id
      WHERE t.hash = :hash";
 

@@ -25,9 +25,9 @@ pub(super) fn add(
     connection
         .prepare_cached(
             "INSERT INTO users (id, name, email, email_canonical, password_hash, created_at, disabled_at,
-                                current_environment_id)
+                                current_environment_id, role)
              VALUES (:id, :name, :email, :email_canonical, :password_hash, :created_at, :disabled_at,
-                     :current_environment_id)",
+                     :current_environment_id, :role)",
         )?
         .execute(named_params! {
             ":id": user.id.uuid().into_bytes(),
@@ -38,6 +38,7 @@ pub(super) fn add(
             ":created_at": user.created_at.unix(),
             ":disabled_at": user.disabled_at.map(Timestamp::unix),
             ":current_environment_id": user.current_environment.uuid().into_bytes(),
+            ":role": user.role.as_str(),
         })?;
     connection
         .prepare_cached(
@@ -58,7 +59,8 @@ pub(super) fn add(
 pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<User, StoreError> {
     connection
         .prepare_cached(
-            "SELECT id, name, email, created_at, disabled_at, current_environment_id FROM users WHERE id = :id",
+            "SELECT id, name, email, created_at, disabled_at, current_environment_id, role FROM users
+             WHERE id = :id AND kind = 'user'",
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row::user(row, 0))
         .optional()?
@@ -76,8 +78,8 @@ pub(super) fn expect_enabled(connection: &Connection, id: UserId) -> Result<(), 
 pub(super) fn credentials(connection: &Connection, id: UserId) -> Result<UserCredentials, StoreError> {
     connection
         .prepare_cached(
-            "SELECT id, name, email, created_at, disabled_at, current_environment_id, password_hash
-             FROM users WHERE id = :id",
+            "SELECT id, name, email, created_at, disabled_at, current_environment_id, role, password_hash
+             FROM users WHERE id = :id AND kind = 'user'",
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, row::credentials)
         .optional()?
@@ -90,7 +92,7 @@ pub(super) fn credentials_by_email(
 ) -> Result<Option<UserCredentials>, StoreError> {
     let found = connection
         .prepare_cached(
-            "SELECT id, name, email, created_at, disabled_at, current_environment_id, password_hash
+            "SELECT id, name, email, created_at, disabled_at, current_environment_id, role, password_hash
              FROM users WHERE email_canonical = :email_canonical",
         )?
         .query_row(named_params! {":email_canonical": canonical}, row::credentials)
@@ -99,7 +101,8 @@ pub(super) fn credentials_by_email(
 }
 
 /// Uses an index whose order is independent of when a password was hashed, so that the first users stand for all.
-pub(super) const HASHES: &str = "SELECT password_hash FROM users ORDER BY email_canonical LIMIT :sample";
+pub(super) const HASHES: &str = "SELECT password_hash FROM users
+     WHERE password_hash IS NOT NULL ORDER BY email_canonical LIMIT :sample";
 
 pub(super) fn hash_parameters(connection: &Connection, sample: u32) -> Result<Vec<(HashParameters, u64)>, StoreError> {
     let mut counted = BTreeMap::<HashParameters, u64>::new();
@@ -115,8 +118,8 @@ pub(super) fn list(connection: &Connection, after: Option<UserId>, limit: u32) -
     // The empty blob sorts before every identifier.
     let after = after.map_or(Vec::new(), |id| id.uuid().into_bytes().to_vec());
     let mut statement = connection.prepare_cached(
-        "SELECT id, name, email, created_at, disabled_at, current_environment_id FROM users
-         WHERE id > :after ORDER BY id LIMIT :limit",
+        "SELECT id, name, email, created_at, disabled_at, current_environment_id, role FROM users
+         WHERE id > :after AND kind = 'user' ORDER BY id LIMIT :limit",
     )?;
     let rows = statement.query_map(named_params! {":after": after, ":limit": limit}, |row| row::user(row, 0))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -136,8 +139,8 @@ pub(super) fn change_profile(
         .prepare_cached(
             "UPDATE users SET name = coalesce(:name, name), email = coalesce(:email, email),
                               email_canonical = coalesce(:email_canonical, email_canonical)
-             WHERE id = :id
-             RETURNING id, name, email, created_at, disabled_at, current_environment_id",
+             WHERE id = :id AND kind = 'user'
+             RETURNING id, name, email, created_at, disabled_at, current_environment_id, role",
         )?
         .query_row(
             named_params! {
@@ -200,8 +203,8 @@ pub(super) fn set_password(connection: &Connection, id: UserId, password: &Passw
 pub(super) fn disable(connection: &Connection, id: UserId, by: &Attribution) -> Result<User, StoreError> {
     let disabled = connection
         .prepare_cached(
-            "UPDATE users SET disabled_at = :at WHERE id = :id AND disabled_at IS NULL
-             RETURNING id, name, email, created_at, disabled_at, current_environment_id",
+            "UPDATE users SET disabled_at = :at WHERE id = :id AND kind = 'user' AND disabled_at IS NULL
+             RETURNING id, name, email, created_at, disabled_at, current_environment_id, role",
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes(), ":at": by.at.unix()}, |row| row::user(row, 0))
         .optional()?;
@@ -214,8 +217,8 @@ pub(super) fn disable(connection: &Connection, id: UserId, by: &Attribution) -> 
 pub(super) fn enable(connection: &Connection, id: UserId, by: &Attribution) -> Result<User, StoreError> {
     let enabled = connection
         .prepare_cached(
-            "UPDATE users SET disabled_at = NULL WHERE id = :id AND disabled_at IS NOT NULL
-             RETURNING id, name, email, created_at, disabled_at, current_environment_id",
+            "UPDATE users SET disabled_at = NULL WHERE id = :id AND kind = 'user' AND disabled_at IS NOT NULL
+             RETURNING id, name, email, created_at, disabled_at, current_environment_id, role",
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row::user(row, 0))
         .optional()?;

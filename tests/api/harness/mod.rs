@@ -16,14 +16,14 @@ use patd::{
     compose::{self, SystemClock},
     config::Config,
     domain::{
-        account::{Email, Password, User},
+        account::{Email, Password, Role, User},
         audit::RequestSource,
         authority::Administrator,
         text::Name,
         time::Timestamp,
     },
-    ops::{Context, accounts},
-    store::{Backend, sqlite::Access},
+    ops::{Context, accounts, roles},
+    store::{Backend, LastAdmin, sqlite::Access},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -141,6 +141,20 @@ impl TestApp {
             password: Password::parse(&password(name)).unwrap(),
         };
         block_on(accounts::create(&self.ops, ADMINISTRATOR, account, RequestSource::COMMAND_LINE)).unwrap()
+    }
+
+    /// Makes the user `NAME@example.com` an administrator, or a member again, as the command line does.
+    pub fn set_role(&self, name: &str, role: Role) {
+        let user = block_on(accounts::find(&self.ops, ADMINISTRATOR, &email(name))).unwrap();
+        let set = roles::set(&self.ops, ADMINISTRATOR, user.id, role, LastAdmin::MayGo, RequestSource::COMMAND_LINE);
+        block_on(set).unwrap();
+    }
+
+    /// Creates an administrator and signs in.
+    pub fn sign_in_admin(&self, name: &str) -> Client<'_> {
+        self.user(name);
+        self.set_role(name, Role::Admin);
+        self.sign_in_again(name)
     }
 
     /// A client without a credential.

@@ -29,7 +29,7 @@ use uuid::Uuid;
 use super::{locks::Database, watch::Watch, *};
 use crate::{
     domain::{
-        account::{Email, PasswordHash, User},
+        account::{Email, PasswordHash, Role, User},
         audit::{Attribution, RequestSource},
         environment::Environment,
         id::{EnvironmentId, TokenId, UserId},
@@ -106,6 +106,7 @@ fn person(name: &str) -> User {
         created_at: Timestamp::from_unix(1),
         disabled_at: None,
         current_environment: EnvironmentId::new(Uuid::now_v7()),
+        role: Role::Member,
     }
 }
 

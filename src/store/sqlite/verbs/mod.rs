@@ -1,6 +1,9 @@
-//! Every method of [`Store`]: which statements it runs, on which thread, and which cached records it invalidates.
+//! Every method of [`Store`] and of the traits that it includes: which statements it runs, on which thread, and which
+//! cached records it invalidates.
 
 use std::sync::Arc;
+
+mod user_administration;
 
 use super::{
     attempts, audit, clock, environment_tokens, environments, inventory, lineage, pruning, quotas, revocation,

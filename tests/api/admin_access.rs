@@ -1,0 +1,89 @@
+//! Every route of administrators with every kind of credential. `access.rs` checks that no route is without a row.
+
+use patd::domain::account::Role;
+use serde_json::json;
+
+use crate::{
+    access::{
+        Outcome::{self, AdminRequired, In, MissingAbility, SessionRequired, Unauthenticated},
+        ask, environment_token, rejected_credentials, token,
+    },
+    harness::{Client, TestApp},
+};
+
+/// What a route requires of an administrator.
+#[derive(Clone, Copy)]
+enum Needs {
+    /// A session, or a token with `admin:read`.
+    Read,
+    /// A session, or a token with `admin:*`.
+    Write,
+    /// A session.
+    Session,
+}
+
+use Needs::{Read, Session, Write};
+
+const TABLE: &[(&str, &str, Needs)] = &[
+    ("GET", "/api/v1/admin/users/{id}", Read),
+    ("HEAD", "/api/v1/admin/users/{id}", Read),
+    ("PATCH", "/api/v1/admin/users/{id}", Session),
+    ("POST", "/api/v1/admin/users/{id}/enable", Write),
+];
+
+/// The routes that have a row here.
+pub fn rows() -> impl Iterator<Item = String> {
+    TABLE.iter().map(|(method, path, _)| format!("{method} {path}"))
+}
+
+#[test]
+fn an_administrators_route_accepts_only_administrators_with_the_ability_or_session_that_it_needs() {
+    let app = TestApp::spawn();
+    let others = rejected_credentials(&app);
+    let root = app.sign_in_admin("root");
+    let member = app.sign_in("member");
+    // A demoted administrator keeps the session and the token, without their power.
+    let demoted = app.sign_in_admin("demoted");
+    let demoted_token = token(&app, &demoted, json!(["admin:*", "*"]));
+    app.set_role("demoted", Role::Member);
+
+    // For a route that reads, one that writes, and one that needs a session.
+    let cases: [(&str, Client<'_>, [Outcome; 3]); 9] = [
+        ("an administrator's session", root.clone(), [In, In, In]),
+        ("admin:*", token(&app, &root, json!(["admin:*"])), [In, In, SessionRequired]),
+        ("admin:read", token(&app, &root, json!(["admin:read"])), [In, MissingAbility, SessionRequired]),
+        ("an administrator's *", token(&app, &root, json!(["*"])), [MissingAbility, MissingAbility, SessionRequired]),
+        ("a member's session", member.clone(), [AdminRequired, AdminRequired, AdminRequired]),
+        ("a member's *", token(&app, &member, json!(["*"])), [MissingAbility, MissingAbility, SessionRequired]),
+        ("a demoted session", demoted, [AdminRequired, AdminRequired, AdminRequired]),
+        ("a demoted admin:*", demoted_token, [AdminRequired, AdminRequired, SessionRequired]),
+        ("an environment's *", environment_token(&app, &root), [MissingAbility, MissingAbility, SessionRequired]),
+    ];
+    for (method, path, needs) in TABLE {
+        for (name, client, outcomes) in &cases {
+            let expected = match needs {
+                Read => outcomes[0],
+                Write => outcomes[1],
+                Session => outcomes[2],
+            };
+            assert_eq!(ask(client, method, path), expected, "{method} {path} with {name}");
+        }
+        for (name, client) in &others {
+            assert_eq!(ask(client, method, path), Unauthenticated, "{method} {path} with {name}");
+        }
+    }
+}
+
+#[test]
+fn only_an_administrators_session_grants_the_abilities_of_administrators() {
+    let app = TestApp::spawn();
+    let root = app.sign_in_admin("root");
+    let member = app.sign_in("member");
+    for ability in ["admin:read", "admin:*", "tokens:introspect"] {
+        let body = json!({ "name": "t", "abilities": [ability] });
+        assert_eq!(root.post("/api/v1/user/api-tokens", body.clone()).status, 201, "{ability}");
+        let refused = member.post("/api/v1/user/api-tokens", body);
+        assert_eq!(refused.status, 422, "{ability}");
+        assert!(refused.text.contains("is reserved"), "{}", refused.shown());
+    }
+}
