@@ -10,13 +10,13 @@ use rusqlite::Connection;
 use super::job::Job;
 use crate::store::StoreError;
 
-/// For how long a batch yields to readers. It must be much shorter than the time after which cached records are no longer
+/// For how long a batch or a long read yields to threads that answer checks. It must be much shorter than the time after which cached records are no longer
 /// served, because the writer does not look for changes of other processes meanwhile.
 const YIELD_BUDGET: Duration = Duration::from_millis(50);
 
-/// Lets the threads that answer checks run first. If they share a core with the writer, a check would otherwise wait until
-/// the scheduler preempts the writer, and a lower priority does not change that. On a busy core each yield costs the writer
-/// its turn, so a batch yields only for [`YIELD_BUDGET`] after it began.
+/// Lets the threads that answer checks run first. If they share a core with the writer or with a long read, a check would
+/// otherwise wait until the scheduler preempts that thread, and a lower priority does not change that. On a busy core each
+/// yield costs the caller its turn, so a batch or a read yields only for [`YIELD_BUDGET`] after it began.
 pub(super) fn yield_to_readers(since: Instant) {
     if since.elapsed() < YIELD_BUDGET {
         thread::yield_now();
