@@ -2,12 +2,15 @@
 //!
 //! The names here are in databases and in the API. New ones may be added, existing ones never change.
 
+mod target;
+
 use std::{borrow::Cow, net::IpAddr};
 
 use uuid::Uuid;
 
+pub use self::target::{ParseWordError, Target};
 use super::{
-    id::{EnvironmentId, SessionId, TokenId, UserId},
+    id::{SessionId, TokenId, UserId},
     secret::CredentialKind,
     time::Timestamp,
 };
@@ -105,11 +108,6 @@ impl Attribution {
     }
 }
 
-/// The text is not a known name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a word of the audit trail")]
-pub struct ParseWordError;
-
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
@@ -180,6 +178,8 @@ words! {
         TokenReuseDetected = "token.reuse_detected",
         /// A token was named in a leak report.
         TokenLeaked = "token.leaked",
+        /// A personal token got another owner. The detail says which, in the trails of both.
+        TokenHandedOver = "token.handed_over",
         /// An environment was created.
         EnvironmentCreated = "environment.created",
         /// An environment was renamed.
@@ -190,6 +190,22 @@ words! {
         EnvironmentShared = "environment.shared",
         /// A member was removed from an environment.
         EnvironmentUnshared = "environment.unshared",
+        /// An environment got another owner. The detail says which, in the trails of both.
+        EnvironmentTransferred = "environment.transferred",
+        /// A service account was created.
+        ServiceAccountCreated = "service_account.created",
+        /// A service account got another name or description.
+        ServiceAccountUpdated = "service_account.updated",
+        /// A service account was disabled.
+        ServiceAccountDisabled = "service_account.disabled",
+        /// A service account was enabled.
+        ServiceAccountEnabled = "service_account.enabled",
+        /// A service account was deleted with its tokens.
+        ServiceAccountDeleted = "service_account.deleted",
+        /// A user became a manager of a service account.
+        ServiceAccountManagerAdded = "service_account.manager_added",
+        /// A user is no longer a manager of a service account.
+        ServiceAccountManagerRemoved = "service_account.manager_removed",
     }
 }
 
@@ -200,68 +216,6 @@ words! {
         Success = "success",
         /// It was refused, and nothing was changed.
         Refused = "refused",
-    }
-}
-
-/// What an event is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// An account.
-    User(UserId),
-    /// An unknown account: no account has the address.
-    UnknownUser,
-    /// A session.
-    Session(SessionId),
-    /// A personal access token.
-    PersonalAccessToken(TokenId),
-    /// A token of an environment.
-    EnvironmentToken(TokenId),
-    /// An environment.
-    Environment(EnvironmentId),
-}
-
-impl Target {
-    /// The target for a token of an environment or of a user.
-    pub const fn token(id: TokenId, environment: Option<EnvironmentId>) -> Self {
-        match environment {
-            Some(_) => Self::EnvironmentToken(id),
-            None => Self::PersonalAccessToken(id),
-        }
-    }
-
-    /// The name of the kind, in the API and in the store.
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::User(_) | Self::UnknownUser => "user",
-            Self::Session(_) => CredentialKind::Session.as_str(),
-            Self::PersonalAccessToken(_) => CredentialKind::PersonalAccessToken.as_str(),
-            Self::EnvironmentToken(_) => CredentialKind::EnvironmentToken.as_str(),
-            Self::Environment(_) => "environment",
-        }
-    }
-
-    /// The id.
-    pub const fn id(self) -> Option<Uuid> {
-        match self {
-            Self::UnknownUser => None,
-            Self::User(id) => Some(id.uuid()),
-            Self::Session(id) => Some(id.uuid()),
-            Self::PersonalAccessToken(id) | Self::EnvironmentToken(id) => Some(id.uuid()),
-            Self::Environment(id) => Some(id.uuid()),
-        }
-    }
-
-    /// The inverse of [`Target::kind`] and [`Target::id`].
-    pub fn parse(kind: &str, id: Option<Uuid>) -> Result<Self, ParseWordError> {
-        match (kind, id) {
-            ("user", None) => Ok(Self::UnknownUser),
-            ("user", Some(id)) => Ok(Self::User(UserId::new(id))),
-            ("session", Some(id)) => Ok(Self::Session(SessionId::new(id))),
-            ("personal_access_token", Some(id)) => Ok(Self::PersonalAccessToken(TokenId::new(id))),
-            ("environment_token", Some(id)) => Ok(Self::EnvironmentToken(TokenId::new(id))),
-            ("environment", Some(id)) => Ok(Self::Environment(EnvironmentId::new(id))),
-            _ => Err(ParseWordError),
-        }
     }
 }
 
@@ -341,21 +295,15 @@ mod tests {
     }
 
     #[test]
-    fn actors_and_targets_are_restored_from_kind_and_id() {
+    fn actors_are_restored_from_kind_and_id() {
         let id = Uuid::from_u128(7);
         let (session, token) = (SessionId::new(id), TokenId::new(id));
         let actors = [Actor::Session(session), Actor::PersonalAccessToken(token), Actor::EnvironmentToken(token)];
         for actor in actors.into_iter().chain([Actor::CommandLine, Actor::Anonymous, Actor::System]) {
             assert_eq!(Actor::parse(actor.kind(), actor.id()), Ok(actor));
         }
-        let of_tokens = [Target::PersonalAccessToken(token), Target::EnvironmentToken(token)];
-        let others = [Target::User(UserId::new(id)), Target::Environment(EnvironmentId::new(id))];
-        for target in of_tokens.into_iter().chain(others).chain([Target::UnknownUser, Target::Session(session)]) {
-            assert_eq!(Target::parse(target.kind(), target.id()), Ok(target));
-        }
         assert_eq!(Actor::parse("session", None), Err(ParseWordError));
         assert_eq!(Actor::parse("system", Some(id)), Err(ParseWordError));
-        assert_eq!(Target::parse("session", None), Err(ParseWordError));
     }
 
     #[test]

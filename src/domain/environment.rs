@@ -12,7 +12,7 @@ use super::{
 pub struct Environment {
     /// The id.
     pub id: EnvironmentId,
-    /// The owner. It never changes.
+    /// The owner: a user or a service account.
     pub owner: UserId,
     /// The name.
     pub name: Name,

@@ -1,6 +1,11 @@
 //! The audit events of all changes: one constructor for each, so that each event has one wording.
 
+mod ownership;
+mod service_account;
+
 use std::borrow::Cow;
+
+pub use self::{ownership::*, service_account::*};
 
 use super::{
     account::Role,

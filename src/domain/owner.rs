@@ -15,6 +15,13 @@ pub struct ServiceAccount {
     pub disabled_at: Option<Timestamp>,
 }
 
+impl ServiceAccount {
+    /// The name of the kind, in the API and in the audit trail.
+    pub const KIND: &str = "service_account";
+    /// How many users may manage a service account.
+    pub const MAX_MANAGERS: u32 = 100;
+}
+
 /// The owner of a token or an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -46,6 +53,14 @@ impl Owner {
         match self {
             Self::User(user) => user.disabled_at,
             Self::ServiceAccount(account) => account.disabled_at,
+        }
+    }
+
+    /// The name of the kind, in the API and in the audit trail.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::ServiceAccount(_) => ServiceAccount::KIND,
         }
     }
 

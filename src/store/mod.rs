@@ -10,6 +10,7 @@ mod changes;
 mod credentials;
 mod invalidation;
 mod inventory;
+mod ownership;
 mod queries;
 mod reply;
 mod rotation;
@@ -24,6 +25,7 @@ pub use self::{
     },
     credentials::{Change, CredentialSource, Credentials, Observer},
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
+    ownership::{HandOver, HandedOver, Owned, OwnedItems, Ownership, Selection},
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
     rotation::{Rotation, Successors},
@@ -53,7 +55,7 @@ use crate::domain::{
 /// records none. If a session acts that has ended meanwhile, the call fails with [`Conflict::SessionEnded`].
 ///
 /// The traits that it includes hold further methods, by noun, under the same rules.
-pub trait Store: UserAdministration + Send + Sync + 'static {
+pub trait Store: UserAdministration + Ownership + Send + Sync + 'static {
     /// Whether the store can read and write at this moment.
     fn ready(&self) -> Reply<'_, ()>;
 

@@ -53,6 +53,9 @@ pub enum Conflict {
     /// The environment is its owner's default one.
     #[error("a default environment cannot be deleted")]
     DefaultEnvironment,
+    /// The token could do what its new owner may do as an administrator, and others have its secret.
+    #[error("the token would have the power of an administrator")]
+    GrantsAdmin(TokenId),
     /// The owner of an environment cannot also be a member of it.
     #[error("the owner cannot be a member")]
     OwnerIsNoMember,

@@ -16,6 +16,7 @@ use patd::{
         authority::Authority,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
+        owner::Owner,
         secret::TokenHash,
         session::{Session, SessionRecord},
         text::Name,
@@ -24,9 +25,10 @@ use patd::{
         use_location::UseLocation,
     },
     store::{
-        Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery, LastAdmin, LeakReport,
-        PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store,
-        StoreError, Successors, TokenInventory, TokenQuery, TokenSelection, UserAdministration, UserInventory, Uses,
+        Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery, HandOver, HandedOver, LastAdmin,
+        LeakReport, Owned, Ownership, PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation,
+        SessionQuery, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery, TokenSelection,
+        UserAdministration, UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -147,6 +149,18 @@ delegate! {
     UserAdministration:
     WRITES_FAIL {
         fn set_role(&self, id: UserId, role: Role, last: LastAdmin, by: Attribution) -> User;
+    }
+}
+
+delegate! {
+    Ownership:
+    READS_FAIL {
+        fn owner(&self, id: UserId) -> Owner;
+        fn manages(&self, user: UserId, owner: UserId) -> bool;
+        fn owned_by(&self, owner: UserId, now: Timestamp, limit: u32) -> Owned;
+    }
+    WRITES_FAIL {
+        fn hand_over(&self, hand_over: HandOver, by: Attribution) -> HandedOver;
     }
 }
 

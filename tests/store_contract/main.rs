@@ -10,6 +10,7 @@ mod environments;
 mod fixtures;
 mod limits;
 mod lineage;
+mod ownership;
 mod pruning;
 mod rotation;
 mod sessions;
@@ -70,6 +71,10 @@ use environments::{
     an_environment_is_renamed_shared_and_deleted_by_role, an_environment_is_seen_by_its_owner_and_its_members,
     deleting_an_environment_revokes_its_tokens, each_environment_has_its_own_token_limit,
     environment_tokens_are_separate_from_personal_ones,
+};
+use ownership::{
+    a_refused_hand_over_changes_nothing, a_session_changes_only_what_its_user_owns_or_manages,
+    environments_are_handed_over_with_their_tokens, what_is_handed_over_keeps_its_secret_and_its_family,
 };
 use pruning::{
     a_successor_is_kept_while_its_predecessor_is_valid, ended_tokens_are_pruned_and_the_first_of_a_family_last,
@@ -181,6 +186,10 @@ cases! {
     a_refused_sign_in_is_recorded_with_its_user_or_without_one,
     an_ended_session_cannot_make_changes,
     events_are_paged_newest_first,
+    what_is_handed_over_keeps_its_secret_and_its_family,
+    environments_are_handed_over_with_their_tokens,
+    a_refused_hand_over_changes_nothing,
+    a_session_changes_only_what_its_user_owns_or_manages,
     an_environment_is_seen_by_its_owner_and_its_members,
     an_environment_is_renamed_shared_and_deleted_by_role,
     a_user_who_loses_an_environment_returns_to_the_default_one,

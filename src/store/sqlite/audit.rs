@@ -8,7 +8,7 @@ use rusqlite::{Connection, named_params, params};
 use super::row;
 use crate::{
     domain::{
-        audit::{Attribution, Entry, Event},
+        audit::{Attribution, Entry, Event, RequestSource},
         id::UserId,
         time::Timestamp,
     },
@@ -44,6 +44,11 @@ pub(super) fn record(connection: &Connection, by: &Attribution, entry: &Entry) -
         entry.detail.as_ref().map(Cow::as_ref),
     ])?;
     Ok(())
+}
+
+/// The same attribution without the address, which the other user must not learn.
+pub(super) fn without_address(by: &Attribution) -> Attribution {
+    Attribution { origin: RequestSource { address: None, ..by.origin.clone() }, at: by.at }
 }
 
 pub(super) fn list(

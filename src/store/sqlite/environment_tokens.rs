@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{environments, lineage, row, tokens, users};
+use super::{environment_access, environments, lineage, row, tokens, users};
 use crate::{
     domain::{
         audit::Attribution,
@@ -88,7 +88,7 @@ pub(super) fn seen(
     environment: EnvironmentId,
     id: TokenId,
 ) -> Result<Token, StoreError> {
-    environments::seen(connection, user, environment)?;
+    environment_access::seen(connection, user, environment)?;
     let token = tokens::in_any_state(connection, id)?;
     if token.environment == Some(environment) { Ok(token) } else { Err(StoreError::NotFound) }
 }

@@ -6,11 +6,16 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{audit, row, users};
+use super::{
+    audit::{self, without_address},
+    current_environments::{leave, leave_unseen},
+    environment_access::seen,
+    owners, row, users,
+};
 use crate::{
     domain::{
         account::User,
-        audit::{Attribution, Entry, RequestSource},
+        audit::{Attribution, Entry},
         authority::Authority,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Role},
         events::{self, TokenRef},
@@ -20,12 +25,6 @@ use crate::{
     store::{Change, Conflict, EnvironmentQuery, StoreError, invalidation},
 };
 
-/// By two primary keys.
-pub(super) const SEEN: &str = "SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, m.role
-     FROM environments e
-     LEFT JOIN environment_members m ON m.environment_id = e.id AND m.user_id = :user_id AND e.owner_id <> :user_id
-     WHERE e.id = :id AND (e.owner_id = :user_id OR m.role IS NOT NULL)";
-
 /// Sorted without an index, since a user sees few environments.
 const LIST: &str = "SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, NULL AS role
      FROM environments e WHERE e.owner_id = :user_id AND (:before IS NULL OR e.id < :before)
@@ -33,15 +32,16 @@ const LIST: &str = "SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at,
      SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, m.role
      FROM environment_members m JOIN environments e ON e.id = m.environment_id
      WHERE m.user_id = :user_id AND (:before IS NULL OR e.id < :before)
+       AND NOT EXISTS (SELECT 1 FROM service_account_managers s
+                       WHERE s.service_account_id = e.owner_id AND s.user_id = :user_id)
+     UNION ALL
+     SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, NULL
+     FROM service_account_managers s JOIN environments e ON e.owner_id = s.service_account_id
+     WHERE s.user_id = :user_id AND (:before IS NULL OR e.id < :before)
      ORDER BY 1 DESC LIMIT :limit";
 
-/// Finds the users by the index on their current environment.
-pub(super) const LEAVE: &str = "UPDATE users
-     SET current_environment_id = (SELECT e.id FROM environments e WHERE e.owner_id = users.id AND e.is_default = 1)
-     WHERE current_environment_id = :id AND (:user_id IS NULL OR id = :user_id)
-     RETURNING id";
-
 pub(super) fn add(connection: &Connection, environment: &Environment, by: &Attribution) -> Result<(), StoreError> {
+    owners::expect_to_act_for(connection, environment.owner, by)?;
     users::expect_enabled(connection, environment.owner)?;
     let owned: u32 = connection
         .prepare_cached("SELECT count(*) FROM environments WHERE owner_id = :owner_id")?
@@ -73,19 +73,7 @@ pub(super) fn owner(connection: &Connection, id: EnvironmentId) -> Result<UserId
         .ok_or(StoreError::NotFound)
 }
 
-/// The environment as the user sees it; [`StoreError::NotFound`] where they do not.
-pub(super) fn seen(connection: &Connection, user: UserId, id: EnvironmentId) -> Result<EnvironmentAccess, StoreError> {
-    connection
-        .prepare_cached(SEEN)?
-        .query_row(
-            named_params! {":user_id": user.uuid().into_bytes(), ":id": id.uuid().into_bytes()},
-            row::environment_access,
-        )
-        .optional()?
-        .ok_or(StoreError::NotFound)
-}
-
-/// The same, if the user has at least that role there.
+/// The environment, if the user has at least that role there.
 pub(super) fn expect_role(
     connection: &Connection,
     user: UserId,
@@ -191,13 +179,11 @@ pub(super) fn delete(
         audit::record(connection, &by_without_address, &events::environment_unshared(owner.owner, id, member).1)?;
     }
     // Before the environment is deleted, because a current environment must exist at the end of the transaction.
-    for moved in leave(connection, id, None, owner.owner, by)? {
-        changes.extend(invalidation::user(moved));
-    }
+    leave(connection, id, None, Some(user), by, changes)?;
     connection
         .prepare_cached("DELETE FROM environments WHERE id = :id")?
         .execute(named_params! {":id": id.uuid().into_bytes()})?;
-    audit::record(connection, by, &events::environment_deleted(owner.owner, id))
+    record(connection, by, user, events::environment_deleted(owner.owner, id))
 }
 
 fn live_tokens(connection: &Connection, id: EnvironmentId, by: &Attribution) -> Result<Vec<TokenId>, StoreError> {
@@ -218,34 +204,6 @@ fn member_ids(connection: &Connection, id: EnvironmentId) -> Result<Vec<UserId>,
     let rows = statement
         .query_map(named_params! {":id": id.uuid().into_bytes()}, |row| row::identifier(row, 0).map(UserId::new))?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Gives everybody who has selected it, or only `alone`, their default environment. Returns those users.
-fn leave(
-    connection: &Connection,
-    id: EnvironmentId,
-    alone: Option<UserId>,
-    actor: UserId,
-    by: &Attribution,
-) -> Result<Vec<UserId>, StoreError> {
-    let mut statement = connection.prepare_cached(LEAVE)?;
-    let rows = statement.query_map(
-        named_params! {
-            ":id": id.uuid().into_bytes(),
-            ":user_id": alone.map(|user| user.uuid().into_bytes()),
-        },
-        |row| row::identifier(row, 0).map(UserId::new),
-    )?;
-    let users: Vec<UserId> = rows.collect::<Result<_, _>>()?;
-    let by_without_address = without_address(by);
-    for user in &users {
-        audit::record(
-            connection,
-            if *user == actor { by } else { &by_without_address },
-            &events::current_environment_changed(*user),
-        )?;
-    }
-    Ok(users)
 }
 
 pub(super) fn members(connection: &Connection, user: UserId, id: EnvironmentId) -> Result<Vec<Member>, StoreError> {
@@ -278,8 +236,8 @@ pub(super) fn share(
     role: MemberRole,
     by: &Attribution,
 ) -> Result<Member, StoreError> {
-    expect_role(connection, user, id, Role::Owner)?;
-    if with == user {
+    let owner = expect_role(connection, user, id, Role::Owner)?.environment.owner;
+    if with == owner {
         return Err(StoreError::Conflict(Conflict::OwnerIsNoMember));
     }
     let person = users::by_id(connection, with)?;
@@ -302,7 +260,7 @@ pub(super) fn share(
             ":role": role.as_str(),
             ":created_at": by.at.unix(),
         })?;
-    let (for_owner, for_member) = events::environment_shared(user, id, with, role);
+    let (for_owner, for_member) = events::environment_shared(owner, id, with, role);
     audit::record(connection, by, &for_owner)?;
     audit::record(connection, &without_address(by), &for_member)?;
     Ok(Member { user: with, name: person.name, role, created_at: known.map_or(by.at, |member| member.created_at) })
@@ -324,7 +282,7 @@ pub(super) fn unshare(
     if removed == 0 {
         return Err(StoreError::NotFound);
     }
-    leave(connection, id, Some(with), user, by)?;
+    leave_unseen(connection, id, Some(user), by, &mut Vec::new())?;
     let (for_owner, for_member) = events::environment_unshared(owner, id, with);
     let by_for_member = if with == user { by } else { &without_address(by) };
     audit::record(connection, by, &for_owner)?;
@@ -336,9 +294,4 @@ pub(super) fn record(connection: &Connection, by: &Attribution, actor: UserId, e
     let (for_owner, own) = events::in_environment(entry, actor);
     audit::record(connection, by, &for_owner)?;
     own.map_or(Ok(()), |own| audit::record(connection, by, &own))
-}
-
-/// The same attribution without the address, which the other user must not learn.
-fn without_address(by: &Attribution) -> Attribution {
-    Attribution { origin: RequestSource { address: None, ..by.origin.clone() }, at: by.at }
 }

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{
     audit,
     lineage::{self, FamilyToken},
-    row, tokens,
+    owners, row, tokens,
 };
 use crate::{
     domain::{
@@ -34,6 +34,7 @@ pub(super) fn revoke(
     by: &Attribution,
     changes: &mut Vec<Change>,
 ) -> Result<Successors, StoreError> {
+    owners::expect_to_act_for(connection, owner, by)?;
     let named = lineage::find_personal(connection, owner, id)?;
     let later = lineage::later(connection, &named, by.at)?;
     let is_ended = end(connection, id, reason, by, changes)?;
@@ -97,6 +98,7 @@ pub(super) fn revoke_some(
     reason: RevocationReason,
     by: &Attribution,
 ) -> Result<u64, StoreError> {
+    owners::expect_to_act_for(connection, owner, by)?;
     let mut ended = 0;
     match selection {
         TokenSelection::All => {
@@ -272,6 +274,7 @@ pub(super) fn disable(
     by: &Attribution,
     changes: &mut Vec<Change>,
 ) -> Result<(ChangedToken, Successors), StoreError> {
+    owners::expect_to_act_for(connection, owner, by)?;
     let named = lineage::find_personal(connection, owner, id)?;
     let later = lineage::later(connection, &named, by.at)?;
     changes.extend(invalidation::token(id));
@@ -313,6 +316,7 @@ pub(super) fn enable(
     id: TokenId,
     by: &Attribution,
 ) -> Result<ChangedToken, StoreError> {
+    owners::expect_to_act_for(connection, owner, by)?;
     let token = tokens::by_id(connection, id)?;
     if token.owner != owner {
         return Err(StoreError::NotFound);

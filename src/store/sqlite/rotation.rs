@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{audit, headroom::Headroom, lineage, row, tokens, users};
+use super::{audit, headroom::Headroom, lineage, owners, row, tokens, users};
 use crate::{
     domain::{
         audit::{Actor, Attribution},
@@ -25,6 +25,7 @@ pub(super) fn rotate(
     headroom: &Headroom,
     by: &Attribution,
 ) -> Result<ChangedToken, StoreError> {
+    owners::expect_to_act_for(connection, rotation.owner, by)?;
     users::expect_enabled(connection, rotation.owner)?;
     let old = match tokens::by_id(connection, rotation.token) {
         Ok(old) if !old.has_expired(by.at) => old,

@@ -221,7 +221,7 @@ pub(super) fn abilities(row: &Row<'_>, at: usize) -> rusqlite::Result<Abilities>
     Abilities::new(words.map_err(|error| conversion_error(at, error))?).map_err(|error| conversion_error(at, error))
 }
 
-fn name(row: &Row<'_>, at: usize) -> rusqlite::Result<Name> {
+pub(super) fn name(row: &Row<'_>, at: usize) -> rusqlite::Result<Name> {
     parsed(row, at, Name::parse_stored)
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use uuid::Uuid;
 
-use super::{audit, headroom::Headroom, lineage, row, shared::Shared, users};
+use super::{audit, headroom::Headroom, lineage, owners, row, shared::Shared, users};
 use crate::{
     domain::{
         audit::Attribution,
@@ -93,6 +93,7 @@ pub(super) fn add(
     if token.environment.is_some() {
         return Err(StoreError::Internal("an environment token was added as a personal access token".into()));
     }
+    owners::expect_to_act_for(connection, token.owner, by)?;
     users::expect_enabled(connection, token.owner)?;
     if !headroom.take(token.owner, max_live) {
         let left = max_live.saturating_sub(count_live(connection, token, max_live)?);
@@ -253,6 +254,7 @@ pub(super) fn rename(
     name: &Name,
     by: &Attribution,
 ) -> Result<ChangedToken, StoreError> {
+    owners::expect_to_act_for(connection, owner, by)?;
     let token = connection
         .prepare_cached(
             "UPDATE tokens SET name = :name

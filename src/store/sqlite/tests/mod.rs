@@ -11,6 +11,7 @@ mod lock_timeout;
 mod locks;
 mod log;
 mod opening;
+mod owner_statements;
 mod running;
 mod schemas;
 mod statements;

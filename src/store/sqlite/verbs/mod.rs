@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+mod ownership;
 mod user_administration;
 
 use super::{
-    attempts, audit, clock, environment_tokens, environments, inventory, lineage, pruning, quotas, revocation,
-    rotation, sessions, sign_in, store::SqliteStore, tokens, use_locations, users,
+    attempts, audit, clock, environment_access, environment_tokens, environments, inventory, lineage, pruning, quotas,
+    revocation, rotation, sessions, sign_in, store::SqliteStore, tokens, use_locations, users,
 };
 use crate::{
     domain::{
@@ -112,7 +113,7 @@ impl Store for SqliteStore {
     }
 
     fn environment(&self, user: UserId, id: EnvironmentId) -> Reply<'_, EnvironmentAccess> {
-        self.read(move |connection| environments::seen(connection, user, id))
+        self.read(move |connection| environment_access::seen(connection, user, id))
     }
 
     fn environments_of(&self, user: UserId, query: EnvironmentQuery) -> Reply<'_, Vec<EnvironmentAccess>> {

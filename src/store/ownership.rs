@@ -1,0 +1,97 @@
+//! What a user or a service account owns, and how it gets another owner.
+
+use super::reply::Reply;
+use crate::domain::{
+    audit::Attribution,
+    id::{EnvironmentId, TokenId, UserId},
+    owner::Owner,
+    text::Name,
+    time::Timestamp,
+};
+
+/// Which of an owner's things are handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection<Id> {
+    /// All of them.
+    All,
+    /// These.
+    These(Vec<Id>),
+}
+
+impl<Id> Selection<Id> {
+    /// None of them.
+    pub const fn none() -> Self {
+        Self::These(Vec::new())
+    }
+}
+
+/// Personal tokens and environments that get another owner, all in one change.
+///
+/// A token moves with its whole family, ended tokens included, so that a reuse or a leak of an old secret still ends the
+/// family. Secrets stay valid. From then on, the token stands for the new owner. The addresses from which it was used are
+/// deleted. A default environment is never handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandOver {
+    /// The owner.
+    pub from: UserId,
+    /// The new owner: a user or a service account.
+    pub to: UserId,
+    /// Which personal tokens.
+    pub tokens: Selection<TokenId>,
+    /// Which environments, with their tokens.
+    pub environments: Selection<EnvironmentId>,
+    /// How many live personal tokens the new owner may have.
+    pub max_live_tokens: u32,
+}
+
+/// How much was handed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Live personal tokens. Ended ones of their families are not counted.
+    pub tokens: u32,
+    /// Environments.
+    pub environments: u32,
+}
+
+/// What a user or a service account owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owned {
+    /// Personal tokens that are neither revoked nor expired, newest first.
+    pub tokens: OwnedItems<TokenId>,
+    /// Environments, the default one included, newest first.
+    pub environments: OwnedItems<EnvironmentId>,
+    /// The service accounts that the user manages, newest first.
+    pub service_accounts: OwnedItems<UserId>,
+}
+
+/// How many there are, and the first of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedItems<Id> {
+    /// How many there are.
+    pub count: u32,
+    /// The ids and names of the first of them.
+    pub first: Vec<(Id, Name)>,
+}
+
+/// Owners, and what they own. Errors are as for [`Store`](super::Store).
+///
+/// Every change of a personal token on behalf of a session checks in its transaction that the session's user is the owner,
+/// manages the service account that owns it, or is an administrator. Otherwise it fails with
+/// [`StoreError::NotFound`](super::StoreError::NotFound).
+pub trait Ownership {
+    /// The user or service account with this id. [`StoreError::NotFound`](super::StoreError::NotFound).
+    fn owner(&self, id: UserId) -> Reply<'_, Owner>;
+    /// Whether the user may act for this owner: themselves, or a service account that they manage. An administrator manages
+    /// every service account.
+    fn manages(&self, user: UserId, owner: UserId) -> Reply<'_, bool>;
+    /// What a user or service account owns at `now`, with the first `limit` items of each kind.
+    /// [`StoreError::NotFound`](super::StoreError::NotFound).
+    fn owned_by(&self, owner: UserId, now: Timestamp, limit: u32) -> Reply<'_, Owned>;
+    /// Hands over. [`StoreError::NotFound`](super::StoreError::NotFound) if an owner does not exist, or something is not
+    /// `from`'s; [`Conflict::OwnerDisabled`](super::Conflict::OwnerDisabled) if the new owner is disabled;
+    /// [`Conflict::TooManyTokens`](super::Conflict::TooManyTokens) and
+    /// [`Conflict::TooManyEnvironments`](super::Conflict::TooManyEnvironments) if the new owner would have too many;
+    /// [`Conflict::DefaultEnvironment`](super::Conflict::DefaultEnvironment);
+    /// [`Conflict::GrantsAdmin`](super::Conflict::GrantsAdmin).
+    fn hand_over(&self, hand_over: HandOver, by: Attribution) -> Reply<'_, HandedOver>;
+}

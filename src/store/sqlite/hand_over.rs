@@ -1,0 +1,216 @@
+//! SQL that gives tokens and environments another owner. Each function runs inside one transaction of its caller.
+//!
+//! A token moves with its family, also its ended tokens: the quota is counted in the row of the first one, and the reuse of
+//! an old secret ends the family of the same owner. The rows of a family keep their ids, so lineages stay as they are.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+use uuid::Uuid;
+
+use super::{audit, current_environments::leave_unseen, headroom::Headroom, owners, row};
+use crate::{
+    domain::{
+        ability::ServerAbility,
+        account::Role,
+        audit::Attribution,
+        environment::Environment,
+        events,
+        id::{EnvironmentId, TokenId, UserId},
+        owner::Owner,
+        time::Timestamp,
+    },
+    store::{Change, Conflict, HandOver, HandedOver, Selection, StoreError, invalidation},
+};
+
+/// Hands over everything that is selected. Adds all changes of cached records to `changes`.
+pub(super) fn hand_over(
+    connection: &Connection,
+    hand_over: &HandOver,
+    headroom: &Headroom,
+    by: &Attribution,
+    changes: &mut Vec<Change>,
+) -> Result<HandedOver, StoreError> {
+    let from = owners::by_id(connection, hand_over.from)?;
+    let to = owners::by_id(connection, hand_over.to)?;
+    if from.id() == to.id() {
+        return Err(StoreError::Internal("something is handed over to its owner".into()));
+    }
+    if to.disabled_at().is_some() {
+        return Err(StoreError::Conflict(Conflict::OwnerDisabled));
+    }
+    changes.extend(invalidation::user(from.id()));
+    changes.extend(invalidation::user(to.id()));
+    headroom.forget_of(to.id());
+    headroom.forget_of(from.id());
+    let tokens = hand_over_tokens(connection, hand_over, &from, &to, by)?;
+    let environments = selected_environments(connection, hand_over)?;
+    let owned = owners::count_environments(connection, to.id())?;
+    if !environments.is_empty() && owned as usize + environments.len() > Environment::MAX_PER_OWNER as usize {
+        return Err(StoreError::Conflict(Conflict::TooManyEnvironments));
+    }
+    for id in &environments {
+        transfer(connection, *id, &from, &to, by, changes)?;
+    }
+    Ok(HandedOver { tokens, environments: u32::try_from(environments.len()).unwrap_or(u32::MAX) })
+}
+
+fn hand_over_tokens(
+    connection: &Connection,
+    hand_over: &HandOver,
+    from: &Owner,
+    to: &Owner,
+    by: &Attribution,
+) -> Result<u32, StoreError> {
+    let moved = match &hand_over.tokens {
+        Selection::All => all_tokens(connection, from.id())?,
+        Selection::These(ids) => families(connection, from.id(), ids)?,
+    };
+    let live: Vec<&FamilyMember> = moved.iter().filter(|token| token.is_live(by.at)).collect();
+    if let Owner::User(user) = to
+        && user.role == Role::Admin
+        && let Some(token) = live.iter().find(|token| token.grants_admin)
+    {
+        return Err(StoreError::Conflict(Conflict::GrantsAdmin(token.id)));
+    }
+    let owned = owners::count_live_tokens(connection, to.id(), by.at)?;
+    if !live.is_empty() && owned as usize + live.len() > hand_over.max_live_tokens as usize {
+        return Err(StoreError::Conflict(Conflict::TooManyTokens));
+    }
+    let mut own = connection.prepare_cached("UPDATE tokens SET owner_id = :to WHERE number = :number")?;
+    let mut forget = connection.prepare_cached("DELETE FROM token_addresses WHERE token_id = :id")?;
+    for token in &moved {
+        own.execute(named_params! {":number": token.number, ":to": to.id().uuid().into_bytes()})?;
+        forget.execute(named_params! {":id": token.id.uuid().into_bytes()})?;
+    }
+    for token in &live {
+        let (before, after) = events::token_handed_over(token.id, from, to);
+        audit::record(connection, by, &before)?;
+        audit::record(connection, by, &after)?;
+    }
+    Ok(u32::try_from(live.len()).unwrap_or(u32::MAX))
+}
+
+/// A personal token in any state.
+struct FamilyMember {
+    id: TokenId,
+    number: i64,
+    expires_at: Option<Timestamp>,
+    is_revoked: bool,
+    /// Whether it would have the power of an administrator if its owner had it.
+    grants_admin: bool,
+}
+
+impl FamilyMember {
+    /// id, number, expires_at, revoked_at IS NOT NULL, abilities
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        let abilities = row::abilities(row, 4)?;
+        Ok(Self {
+            id: TokenId::new(row::identifier(row, 0)?),
+            number: row.get(1)?,
+            expires_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_unix),
+            is_revoked: row.get(3)?,
+            grants_admin: abilities.cover(ServerAbility::AdminRead.as_str()),
+        })
+    }
+
+    fn is_live(&self, now: Timestamp) -> bool {
+        !self.is_revoked && self.expires_at.is_none_or(|end| !end.has_passed(now))
+    }
+}
+
+/// All personal tokens of an owner, in any state.
+pub(super) const OF_OWNER: &str = "SELECT id, number, expires_at, revoked_at IS NOT NULL, abilities FROM tokens
+     WHERE owner_id = :owner_id AND environment_id IS NULL ORDER BY number";
+
+fn all_tokens(connection: &Connection, owner: UserId) -> Result<Vec<FamilyMember>, StoreError> {
+    let mut statement = connection.prepare_cached(OF_OWNER)?;
+    let rows = statement.query_map(named_params! {":owner_id": owner.uuid().into_bytes()}, FamilyMember::read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The tokens of a family in any state: its first token by its id, the others by an index.
+pub(super) const OF_FAMILY: &str = "SELECT id, number, expires_at, revoked_at IS NOT NULL, abilities FROM tokens
+     WHERE id = :family_id
+     UNION ALL
+     SELECT id, number, expires_at, revoked_at IS NOT NULL, abilities FROM tokens
+     WHERE family_id = :family_id AND rotated_from IS NOT NULL";
+
+/// The families of these personal tokens of the owner.
+fn families(connection: &Connection, owner: UserId, ids: &[TokenId]) -> Result<Vec<FamilyMember>, StoreError> {
+    let mut find = connection.prepare_cached(
+        "SELECT family_id FROM tokens WHERE id = :id AND owner_id = :owner_id AND environment_id IS NULL",
+    )?;
+    let mut families = BTreeSet::<Uuid>::new();
+    for id in ids {
+        let parameters = named_params! {":id": id.uuid().into_bytes(), ":owner_id": owner.uuid().into_bytes()};
+        let family = find.query_row(parameters, |row| row::identifier(row, 0)).optional()?;
+        families.insert(family.ok_or(StoreError::NotFound)?);
+    }
+    let mut statement = connection.prepare_cached(OF_FAMILY)?;
+    let mut members = Vec::new();
+    for family in families {
+        let rows = statement.query_map(named_params! {":family_id": family.into_bytes()}, FamilyMember::read)?;
+        for member in rows {
+            members.push(member?);
+        }
+    }
+    Ok(members)
+}
+
+fn selected_environments(connection: &Connection, hand_over: &HandOver) -> Result<Vec<EnvironmentId>, StoreError> {
+    match &hand_over.environments {
+        Selection::All => {
+            let mut statement = connection.prepare_cached(
+                "SELECT id FROM environments WHERE owner_id = :owner_id AND is_default = 0 ORDER BY created_at, id",
+            )?;
+            let rows = statement.query_map(named_params! {":owner_id": hand_over.from.uuid().into_bytes()}, |row| {
+                row::identifier(row, 0).map(EnvironmentId::new)
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        }
+        Selection::These(ids) => {
+            let distinct: BTreeSet<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+            Ok(distinct.into_iter().map(EnvironmentId::new).collect())
+        }
+    }
+}
+
+/// Gives one environment of `from`, with its tokens, to `to`. The members keep their roles, except the new owner, who is no
+/// longer one. Whoever had selected the environment and does not see it any more gets their default one.
+pub(super) fn transfer(
+    connection: &Connection,
+    id: EnvironmentId,
+    from: &Owner,
+    to: &Owner,
+    by: &Attribution,
+    changes: &mut Vec<Change>,
+) -> Result<(), StoreError> {
+    let is_default: bool = connection
+        .prepare_cached("SELECT is_default FROM environments WHERE id = :id AND owner_id = :from")?
+        .query_row(named_params! {":id": id.uuid().into_bytes(), ":from": from.id().uuid().into_bytes()}, |row| {
+            row.get(0)
+        })
+        .optional()?
+        .ok_or(StoreError::NotFound)?;
+    if is_default {
+        return Err(StoreError::Conflict(Conflict::DefaultEnvironment));
+    }
+    let both = named_params! {":id": id.uuid().into_bytes(), ":to": to.id().uuid().into_bytes()};
+    for sql in [
+        "UPDATE environments SET owner_id = :to WHERE id = :id",
+        "UPDATE tokens SET owner_id = :to WHERE environment_id = :id",
+        "DELETE FROM environment_members WHERE environment_id = :id AND user_id = :to",
+    ] {
+        connection.prepare_cached(sql)?.execute(both)?;
+    }
+    connection
+        .prepare_cached(
+            "DELETE FROM token_addresses WHERE token_id IN (SELECT t.id FROM tokens t WHERE t.environment_id = :id)",
+        )?
+        .execute(named_params! {":id": id.uuid().into_bytes()})?;
+    leave_unseen(connection, id, None, by, changes)?;
+    let (before, after) = events::environment_transferred(id, from, to);
+    audit::record(connection, by, &before)?;
+    audit::record(connection, by, &after)
+}

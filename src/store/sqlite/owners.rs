@@ -1,0 +1,142 @@
+//! SQL on owners, and on who may act for them. Each function runs inside one transaction of its caller.
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::row;
+use crate::{
+    domain::{
+        audit::Attribution,
+        id::{EnvironmentId, TokenId, UserId},
+        owner::Owner,
+        text::Name,
+        time::Timestamp,
+    },
+    store::{Owned, OwnedItems, StoreError},
+};
+
+pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Owner, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT id, name, email, created_at, disabled_at, current_environment_id, role, kind FROM users
+             WHERE id = :id",
+        )?
+        .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row::owner(row, 0))
+        .optional()?
+        .ok_or(StoreError::NotFound)
+}
+
+/// By primary keys.
+pub(super) const MANAGES: &str = "SELECT 1 FROM users o
+     WHERE o.id = :owner_id
+       AND (o.id = :user_id
+            OR (o.kind = 'service_account'
+                AND (EXISTS (SELECT 1 FROM service_account_managers m
+                             WHERE m.service_account_id = o.id AND m.user_id = :user_id)
+                     OR EXISTS (SELECT 1 FROM users a WHERE a.id = :user_id AND a.role = 'admin'))))";
+
+/// Whether the user may act for this owner.
+pub(super) fn manages(connection: &Connection, user: UserId, owner: UserId) -> Result<bool, StoreError> {
+    let manages = connection.prepare_cached(MANAGES)?.exists(named_params! {
+        ":user_id": user.uuid().into_bytes(),
+        ":owner_id": owner.uuid().into_bytes(),
+    })?;
+    Ok(manages)
+}
+
+/// By primary keys. An administrator's session may also end the tokens of other users.
+pub(super) const ACTS_FOR: &str = "SELECT 1 FROM sessions s
+     WHERE s.id = :session_id
+       AND (s.user_id = :owner_id
+            OR EXISTS (SELECT 1 FROM service_account_managers m
+                       WHERE m.service_account_id = :owner_id AND m.user_id = s.user_id)
+            OR EXISTS (SELECT 1 FROM users a WHERE a.id = s.user_id AND a.role = 'admin'))";
+
+/// Fails if a session acts whose user may not change what `owner` owns, perhaps because the user was removed as a manager
+/// during this request.
+pub(super) fn expect_to_act_for(connection: &Connection, owner: UserId, by: &Attribution) -> Result<(), StoreError> {
+    let Some(session) = by.session() else { return Ok(()) };
+    let may = connection.prepare_cached(ACTS_FOR)?.exists(named_params! {
+        ":session_id": session.uuid().into_bytes(),
+        ":owner_id": owner.uuid().into_bytes(),
+    })?;
+    if may { Ok(()) } else { Err(StoreError::NotFound) }
+}
+
+/// Live personal tokens, newest first: the newest of each of two ranges of an index.
+pub(super) const TOKENS: &str = "SELECT id, name FROM tokens
+     WHERE owner_id = :owner_id AND environment_id IS NULL AND revoked_at IS NULL
+       AND (expires_at IS NULL OR expires_at > :now)
+     ORDER BY number DESC LIMIT :limit";
+const COUNT_TOKENS: &str = "SELECT (SELECT count(*) FROM tokens
+             WHERE owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL AND expires_at IS NULL)
+          + (SELECT count(*) FROM tokens
+             WHERE owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL AND expires_at > :now)";
+pub(super) const ENVIRONMENTS: &str = "SELECT id, name FROM environments
+     WHERE owner_id = :owner_id ORDER BY created_at DESC, id DESC LIMIT :limit";
+const COUNT_ENVIRONMENTS: &str = "SELECT count(*) FROM environments WHERE owner_id = :owner_id";
+pub(super) const SERVICE_ACCOUNTS: &str = "SELECT u.id, u.name
+     FROM service_account_managers m CROSS JOIN users u ON u.id = m.service_account_id
+     WHERE m.user_id = :owner_id ORDER BY m.service_account_id DESC LIMIT :limit";
+const COUNT_SERVICE_ACCOUNTS: &str = "SELECT count(*) FROM service_account_managers WHERE user_id = :owner_id";
+
+pub(super) fn owned_by(
+    connection: &Connection,
+    owner: UserId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Owned, StoreError> {
+    by_id(connection, owner)?;
+    let (id, now) = (owner.uuid().into_bytes(), now.unix());
+    let with_time = named_params! {":owner_id": id, ":now": now};
+    let without = named_params! {":owner_id": id};
+    let count = |sql, parameters: &[(&str, &dyn rusqlite::ToSql)]| {
+        connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))
+    };
+    Ok(Owned {
+        tokens: OwnedItems {
+            count: count(COUNT_TOKENS, with_time)?,
+            first: first(
+                connection,
+                TOKENS,
+                named_params! {":owner_id": id, ":now": now, ":limit": limit},
+                TokenId::new,
+            )?,
+        },
+        environments: OwnedItems {
+            count: count(COUNT_ENVIRONMENTS, without)?,
+            first: first(
+                connection,
+                ENVIRONMENTS,
+                named_params! {":owner_id": id, ":limit": limit},
+                EnvironmentId::new,
+            )?,
+        },
+        service_accounts: OwnedItems {
+            count: count(COUNT_SERVICE_ACCOUNTS, without)?,
+            first: first(connection, SERVICE_ACCOUNTS, named_params! {":owner_id": id, ":limit": limit}, UserId::new)?,
+        },
+    })
+}
+
+/// How many live personal tokens the owner has.
+pub(super) fn count_live_tokens(connection: &Connection, owner: UserId, now: Timestamp) -> Result<u32, StoreError> {
+    let parameters = named_params! {":owner_id": owner.uuid().into_bytes(), ":now": now.unix()};
+    Ok(connection.prepare_cached(COUNT_TOKENS)?.query_row(parameters, |row| row.get(0))?)
+}
+
+/// How many environments the owner has.
+pub(super) fn count_environments(connection: &Connection, owner: UserId) -> Result<u32, StoreError> {
+    let parameters = named_params! {":owner_id": owner.uuid().into_bytes()};
+    Ok(connection.prepare_cached(COUNT_ENVIRONMENTS)?.query_row(parameters, |row| row.get(0))?)
+}
+
+fn first<Id>(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[(&str, &dyn rusqlite::ToSql)],
+    id: fn(uuid::Uuid) -> Id,
+) -> Result<Vec<(Id, Name)>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(parameters, |row| Ok((id(row::identifier(row, 0)?), row::name(row, 1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,32 @@
+//! Query plans of the statements on owners, service accounts and what they own.
+
+use super::{statements::plan, *};
+
+#[test]
+fn who_may_act_for_an_owner_is_found_by_primary_keys() {
+    let directory = directory();
+    let store = open(&directory);
+    for sql in [owners::MANAGES, owners::ACTS_FOR] {
+        for step in plan(&store, sql) {
+            assert!(!step.contains("SCAN") || step == "SCAN CONSTANT ROW", "{step}");
+            assert!(!step.starts_with("SEARCH") || step.contains("PRIMARY KEY"), "{step}");
+        }
+    }
+}
+
+#[test]
+fn what_an_owner_owns_is_found_in_indexes_without_sorting() {
+    let directory = directory();
+    let store = open(&directory);
+    for (sql, index) in [
+        (owners::TOKENS, "tokens_by_owner (owner_id=?)"),
+        (owners::ENVIRONMENTS, "environments_by_owner (owner_id=?)"),
+        (owners::SERVICE_ACCOUNTS, "service_account_managers_by_user (user_id=?)"),
+        (hand_over::OF_OWNER, "tokens_by_owner (owner_id=?)"),
+        (hand_over::OF_FAMILY, "tokens_by_family (family_id=? AND rotated_from>?)"),
+    ] {
+        let plan = plan(&store, sql);
+        assert!(plan.iter().any(|step| step.contains(index)), "{plan:?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN") || step.contains("TEMP B-TREE")), "{plan:?}");
+    }
+}

@@ -1,0 +1,32 @@
+//! The methods of [`Ownership`].
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{audit::Attribution, id::UserId, owner::Owner, time::Timestamp},
+    store::{
+        HandOver, HandedOver, Owned, Ownership, Reply,
+        sqlite::{hand_over, owners, store::SqliteStore},
+    },
+};
+
+impl Ownership for SqliteStore {
+    fn owner(&self, id: UserId) -> Reply<'_, Owner> {
+        self.read(move |connection| owners::by_id(connection, id))
+    }
+
+    fn manages(&self, user: UserId, owner: UserId) -> Reply<'_, bool> {
+        self.read(move |connection| owners::manages(connection, user, owner))
+    }
+
+    fn owned_by(&self, owner: UserId, now: Timestamp, limit: u32) -> Reply<'_, Owned> {
+        self.read_long(move |connection| owners::owned_by(connection, owner, now, limit))
+    }
+
+    fn hand_over(&self, hand_over: HandOver, by: Attribution) -> Reply<'_, HandedOver> {
+        let headroom = Arc::clone(&self.headroom);
+        self.change_reporting(by, move |connection, by, changes| {
+            hand_over::hand_over(connection, &hand_over, &headroom, by, changes)
+        })
+    }
+}
