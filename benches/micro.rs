@@ -163,6 +163,8 @@ impl Rig {
             family: id,
             rotated_from: None,
             limits: None,
+            annotations: None,
+            is_canary: false,
         };
         block_on(self.store.add_token(token, 1000, by())).unwrap();
         secret

@@ -77,6 +77,8 @@ fn set_up() -> (tempfile::TempDir, Arc<SqliteStore>, Backend, Vec<TokenHash>) {
                     created_at: Timestamp::from_unix(1),
                     expires_at: None,
                     limits: None,
+                    annotations: None,
+                    is_canary: false,
                 };
                 store.add_token(token, u32::MAX, by.clone())
             });

@@ -31,7 +31,7 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        Backend, Store,
+        Backend, Store, TokenChange,
         cache::Capacity,
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -105,6 +105,8 @@ impl Rig {
             family: id,
             rotated_from: None,
             limits: None,
+            annotations: None,
+            is_canary: false,
         };
         self.store.add_token(token, u32::MAX, by()).await.unwrap();
         (id, plaintext)
@@ -162,10 +164,15 @@ fn a_change_of_a_token_does_not_lose_its_last_use() {
         rig.check(&token).await;
         let before = rig.advance();
         rig.check(&token).await;
-        let renamed =
-            tokens::rename(&rig.ctx, rig.owner, id, Name::parse("renamed").unwrap(), RequestSource::COMMAND_LINE)
-                .await
-                .unwrap();
+        let renamed = tokens::change(
+            &rig.ctx,
+            rig.owner,
+            id,
+            TokenChange::rename(Name::parse("renamed").unwrap()),
+            RequestSource::COMMAND_LINE,
+        )
+        .await
+        .unwrap();
         assert_eq!(renamed.token.last_used_at.map(Timestamp::unix), Some(before));
         assert_eq!(rig.shown(id).await, Some(before));
         rig.ctx.flush_uses().await.unwrap();

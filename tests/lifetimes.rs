@@ -126,6 +126,8 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                 abilities: Some(abilities(*rotates)),
                 expiry: lifetime.map_or(Expiry::Never, |life| Expiry::At(Timestamp::from_unix(model.now + life))),
                 limits: UsageLimits::default(),
+                annotations: Default::default(),
+                is_canary: false,
             };
             let created =
                 tokens::create(&program.ctx, ADMINISTRATOR.into(), request, RequestSource::COMMAND_LINE).await;
@@ -228,7 +230,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
             let client = "192.0.2.1".parse().unwrap();
             let secret = program.tokens[at].1.clone();
-            revocation::revoke_leaked(&program.ctx, &[secret], client, acting(Actor::Anonymous)).await.unwrap();
+            revocation::revoke_leaked(&program.ctx, &[secret], client, None, acting(Actor::Anonymous)).await.unwrap();
             for token in model.reaches(at).unwrap_or_default() {
                 model.tokens[token].is_revoked = true;
             }

@@ -14,7 +14,7 @@ use super::{error::Error, frame::Frame};
 /// Above this size, items are kept in a file.
 const IN_MEMORY: usize = 1 << 20;
 
-/// The longest accepted line. A token with all its limits takes less than 32 KiB.
+/// The longest accepted line. A token with all its limits and metadata takes less than 160 KiB.
 const LONGEST_LINE: usize = 256 * 1024;
 
 /// The items of an answer, each a line of JSON.

@@ -1,6 +1,6 @@
 //! Requests as they are sent over the socket. Their content is checked by the side that executes them.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -9,6 +9,7 @@ use crate::{
     domain::{
         ability::{Abilities, Ability},
         account::Email,
+        annotations::{Annotations, Description, Metadata},
         text::Name,
         time::Timestamp,
         usage_limits::{Allowlist, UsageLimits},
@@ -167,6 +168,12 @@ pub struct NewToken {
     pub expires_in: Option<u64>,
     /// The usage limits.
     pub limits: LimitsRequest,
+    /// The description, if it has one.
+    pub description: Option<String>,
+    /// The metadata: keys and values.
+    pub metadata: BTreeMap<String, String>,
+    /// Whether it is a canary token.
+    pub canary: bool,
 }
 
 /// The usage limits of a new token.
@@ -182,8 +189,8 @@ pub struct LimitsRequest {
 }
 
 impl NewToken {
-    /// Parses the name, the abilities and the limits.
-    pub fn parse(&self) -> Result<(Name, Option<Abilities>, UsageLimits), Vec<FieldError>> {
+    /// Parses all but the owner.
+    pub fn parse(&self) -> Result<ParsedToken, Vec<FieldError>> {
         let mut errors = Vec::new();
         let name = Name::parse(&self.name).map_err(|error| errors.push(FieldError::new("name", error))).ok();
         let abilities = self.abilities.as_ref().map(|texts| {
@@ -194,10 +201,16 @@ impl NewToken {
         let allowlist =
             Allowlist::new(networks).map_err(|error| errors.push(FieldError::new("ip_allowlist", error))).ok();
         let LimitsRequest { requests_per_minute, quota, .. } = self.limits;
+        let description = self.description.as_deref().map(Description::parse_optional).transpose();
+        let description = description.map_err(|error| errors.push(FieldError::new("description", error))).ok();
+        let metadata = parse_metadata(&self.metadata, &mut errors);
         match (name, abilities.unwrap_or_default(), allowlist) {
-            (Some(name), abilities, Some(allowlist)) if errors.is_empty() => {
-                Ok((name, abilities, UsageLimits { allowlist, requests_per_minute, quota }))
-            }
+            (Some(name), abilities, Some(allowlist)) if errors.is_empty() => Ok(ParsedToken {
+                name,
+                abilities,
+                limits: UsageLimits { allowlist, requests_per_minute, quota },
+                annotations: Annotations { description: description.flatten().flatten(), metadata },
+            }),
             _ => Err(errors),
         }
     }
@@ -206,6 +219,32 @@ impl NewToken {
     pub fn lifetime(&self) -> Option<Duration> {
         self.expires_in.map(Duration::from_secs)
     }
+}
+
+/// What [`NewToken::parse`] found.
+#[derive(Debug)]
+pub struct ParsedToken {
+    /// The name.
+    pub name: Name,
+    /// The abilities. `None` means the default.
+    pub abilities: Option<Abilities>,
+    /// The usage limits.
+    pub limits: UsageLimits,
+    /// The description and the metadata.
+    pub annotations: Annotations,
+}
+
+/// Parses keys and values.
+pub(super) fn parse_metadata(pairs: &BTreeMap<String, String>, errors: &mut Vec<FieldError>) -> Metadata {
+    let mut metadata = Metadata::default();
+    for (key, value) in pairs {
+        if let Err(error) = Metadata::check(key, value) {
+            errors.push(FieldError::new(format!("metadata.{key}"), error));
+        } else if let Err(error) = metadata.insert(key, value) {
+            errors.push(FieldError::new("metadata", error));
+        }
+    }
+    metadata
 }
 
 fn parse_each<T, E: fmt::Display>(
@@ -234,6 +273,8 @@ pub struct TokenList {
     pub state: Option<TokenState>,
     /// Only tokens whose name, or whose owner's address, contains this text.
     pub search: Option<String>,
+    /// Only tokens that have all these keys with these values.
+    pub metadata: BTreeMap<String, String>,
     /// Only tokens that expire or become idle before this time.
     pub expires_before: Option<Moment>,
     /// Only tokens that were neither used nor created at this time or later.

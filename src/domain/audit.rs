@@ -166,6 +166,8 @@ words! {
         TokenCreated = "token.created",
         /// A token was renamed.
         TokenRenamed = "token.renamed",
+        /// A token got another description or other metadata. The detail says which of the two.
+        TokenUpdated = "token.updated",
         /// A token was revoked.
         TokenRevoked = "token.revoked",
         /// A token was rotated or regenerated.
@@ -176,6 +178,8 @@ words! {
         TokenEnabled = "token.enabled",
         /// A secret was used after rotation had ended it.
         TokenReuseDetected = "token.reuse_detected",
+        /// A canary token was used. Always refused. The detail is the user agent.
+        TokenCanaryUsed = "token.canary_used",
         /// A token was named in a leak report.
         TokenLeaked = "token.leaked",
         /// A personal token got another owner. The detail says which, in the trails of both.
@@ -230,7 +234,8 @@ pub struct Entry {
     pub target: Target,
     /// The outcome.
     pub outcome: Outcome,
-    /// More, in a word or two of this program. Nothing that anybody typed, except the addresses of an account.
+    /// More, in a word or two of this program. Nothing that anybody typed, except the addresses of an account and the user
+    /// agent of who used a canary token.
     pub detail: Option<Cow<'static, str>>,
 }
 

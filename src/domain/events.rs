@@ -13,6 +13,7 @@ use super::{
     environment::MemberRole,
     id::{EnvironmentId, SessionId, TokenId, UserId},
     token::{RevocationReason, Token},
+    use_location::UserAgent,
 };
 
 /// A token with its owner and its environment: what the events of a token name.
@@ -58,9 +59,12 @@ impl TokenRef {
         self.event(Action::TokenRotated).with(format!("to {successor}"))
     }
 
-    /// It got another name.
-    pub const fn renamed(self) -> Entry {
-        self.event(Action::TokenRenamed)
+    /// It got another name or other annotations: an event for each of the two. `annotations` are the names of those that
+    /// were set.
+    pub fn changed(self, is_renamed: bool, annotations: &[&str]) -> Vec<Entry> {
+        let renamed = is_renamed.then(|| self.event(Action::TokenRenamed));
+        let updated = self.event(Action::TokenUpdated).with(annotations.join(", "));
+        renamed.into_iter().chain((!annotations.is_empty()).then_some(updated)).collect()
     }
 
     /// It was revoked.
@@ -97,6 +101,15 @@ impl TokenRef {
     /// Its secret was reported as found in public.
     pub const fn leaked(self) -> Entry {
         self.event(Action::TokenLeaked)
+    }
+
+    /// It is a canary token, and somebody used it.
+    pub fn canary_used(self, user_agent: Option<&UserAgent>) -> Entry {
+        let used = Entry { outcome: Outcome::Refused, ..self.event(Action::TokenCanaryUsed) };
+        match user_agent {
+            Some(agent) => used.with(agent.escaped()),
+            None => used,
+        }
     }
 
     /// It was used after rotation had ended it.

@@ -5,6 +5,7 @@
 
 pub mod ability;
 pub mod account;
+pub mod annotations;
 pub mod attempts;
 pub mod audit;
 pub mod authority;

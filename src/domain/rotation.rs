@@ -101,7 +101,7 @@ pub struct NewSecret {
     pub hint: Hint,
 }
 
-/// The successor of a token: same owner, name, abilities, limits and family.
+/// The successor of a token: same owner, name, abilities, limits, annotations and family.
 pub fn successor(
     predecessor: Token,
     secret: NewSecret,
@@ -121,6 +121,8 @@ pub fn successor(
         family: predecessor.family,
         rotated_from: Some(predecessor.id),
         limits: predecessor.limits,
+        annotations: predecessor.annotations,
+        is_canary: predecessor.is_canary,
     }
 }
 
@@ -150,6 +152,8 @@ mod tests {
             disabled_at: None,
             revoked: None,
             limits: None,
+            annotations: None,
+            is_canary: false,
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     ability::Abilities,
+    annotations::Annotations,
     id::{EnvironmentId, TokenId, UserId},
     last_use::LastUse,
     owner::Owner,
@@ -49,6 +50,10 @@ pub struct Token {
     pub revoked: Option<Revocation>,
     /// The usage limits. `None` if it has none.
     pub limits: Option<Box<UsageLimits>>,
+    /// The description and the metadata. `None` if it has neither.
+    pub annotations: Option<Box<Annotations>>,
+    /// Whether it is a canary token: it is refused everywhere, and its use is recorded.
+    pub is_canary: bool,
 }
 
 impl Token {
@@ -79,7 +84,8 @@ impl Token {
         let name = 2 * self.name.as_str().len();
         let abilities: usize = self.abilities.iter().map(|ability| ability.as_str().len() + "\"\",".len()).sum();
         let networks = self.limits.as_ref().map_or(0, |limits| limits.allowlist.networks().len());
-        IDS_AND_TIMES + name + abilities + networks * NETWORK
+        let annotations = self.annotations.as_ref().map_or(0, |annotations| annotations.listed_size());
+        IDS_AND_TIMES + name + abilities + networks * NETWORK + annotations
     }
 }
 
@@ -184,6 +190,10 @@ pub struct NewToken {
     pub rotated_from: Option<TokenId>,
     /// The usage limits. `None` if it has none.
     pub limits: Option<Box<UsageLimits>>,
+    /// The description and the metadata. `None` if it has neither.
+    pub annotations: Option<Box<Annotations>>,
+    /// Whether it is a canary token: it is refused everywhere, and its use is recorded.
+    pub is_canary: bool,
 }
 
 /// A new token with its secret.

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use super::time::Timestamp;
+use super::{text::is_hidden, time::Timestamp};
 
 /// An address from which a token was used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +50,32 @@ impl UserAgent {
     /// How many bytes are kept.
     pub const MAX_BYTES: usize = 255;
 
+    /// Where the escaped text is cut, so that it fits into an audit event.
+    const MAX_ESCAPED_BYTES: usize = 500;
+
     /// Removes control characters and cuts the text. `None` if nothing is left.
     pub fn clean(text: &str) -> Option<Self> {
         let mut kept: String = text.chars().take(Self::MAX_BYTES).filter(|c| !c.is_control()).collect();
         kept.truncate(kept.floor_char_boundary(Self::MAX_BYTES));
         (!kept.is_empty()).then(|| Self(kept.into()))
+    }
+
+    /// The text in quotes, with hidden characters, quotes and backslashes escaped, so that nobody can forge other words of an
+    /// audit event.
+    pub fn escaped(&self) -> String {
+        let mut escaped = String::from('"');
+        for c in self.0.chars() {
+            let shown = match c {
+                '"' | '\\' => format!("\\{c}"),
+                c if is_hidden(c) => c.escape_unicode().to_string(),
+                c => c.to_string(),
+            };
+            if escaped.len() + shown.len() > Self::MAX_ESCAPED_BYTES {
+                break;
+            }
+            escaped += &shown;
+        }
+        escaped + "\""
     }
 
     /// The text.
@@ -101,6 +122,15 @@ mod tests {
         assert_eq!(clean("curl/8.5\r\n\u{1b}[31m"), Some("curl/8.5[31m".to_owned()));
         assert_eq!(clean(&format!("a{}", "é".repeat(200))), Some(format!("a{}", "é".repeat(127))));
         assert_eq!((clean(""), clean("\0\n")), (None, None));
+    }
+
+    #[test]
+    fn an_escaped_user_agent_is_one_quoted_text_of_bounded_length() {
+        let escaped = |text: &str| UserAgent::clean(text).unwrap().escaped();
+        assert_eq!(escaped("curl/8.5"), r#""curl/8.5""#);
+        assert_eq!(escaped("a\", \u{202e}b\\"), r#""a\", \u{202e}b\\""#);
+        assert!(escaped(&"\u{200b}".repeat(300)).len() <= 512);
+        assert_eq!(escaped(&"\"".repeat(300)), format!("\"{}\"", "\\\"".repeat(249)), "no escape is cut in two");
     }
 
     #[test]

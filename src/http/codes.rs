@@ -115,6 +115,9 @@ codes! {
     CONFLICT TokenExpired "token_expired":
         "The token has expired, so a regenerated token would be expired as well."
         "Create a new token.";
+    CONFLICT CanaryToken "canary_token":
+        "A canary token cannot be rotated or regenerated: nobody uses it, so its secret needs no replacement."
+        "Create another canary token, and revoke this one.";
     CONFLICT OwnerDisabled "owner_disabled":
         "The account of the environment's owner is disabled, so no token of the environment would be accepted."
         "Ask the administrator to enable the account with `patd user enable`.";
@@ -173,6 +176,7 @@ impl From<StateConflict> for Code {
             StateConflict::DefaultEnvironment => Self::DefaultEnvironment,
             StateConflict::LastAdmin => Self::LastAdmin,
             StateConflict::TokenExpired => Self::TokenExpired,
+            StateConflict::CanaryToken => Self::CanaryToken,
             StateConflict::OwnerDisabled => Self::OwnerDisabled,
         }
     }
@@ -196,7 +200,7 @@ pub const VERDICTS: &[(&str, &str)] = &[
     ("valid", "The credential is accepted and has all abilities that were asked for."),
     ("missing_ability", "The credential is accepted, but lacks an ability that was asked for."),
     ("malformed", "The text is not a token of this server: prefix, length or checksum are wrong."),
-    ("unknown", "No token or session has this secret, or the session has ended."),
+    ("unknown", "No token or session has this secret, the session has ended, or it is a canary token."),
     ("expired", "The credential is past its expiry, or was idle for too long."),
     ("revoked", "The token was revoked, or rotation has replaced it."),
     ("disabled", "The token is disabled until its owner enables it."),

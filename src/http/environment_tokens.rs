@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path, Query},
+    web::{Data, Json, Path},
 };
 
 use super::{
@@ -11,17 +11,17 @@ use super::{
     input::{
         body::Body,
         guard::{Guard, SessionUser},
-        page,
+        query_pairs::QueryPairs,
         request_source::Source,
     },
     state::AppState,
-    tokens::{self, DetailView, FullPage, ListQuery, NewTokenForm, detail_view, token_id},
+    tokens::{self, DetailView, FullPage, NewTokenForm, detail_view, token_id, token_view},
     wire::large_answer::LargeAnswer,
 };
 use crate::{
     domain::id::EnvironmentId,
-    ops::environment_tokens::{self, EnvironmentTokenRequest},
-    views::{DataView, MessageView},
+    ops::environment_tokens,
+    views::{DataView, MessageView, TokenView},
 };
 
 pub(super) async fn create(
@@ -32,8 +32,7 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let environment = environment_id(&environment)?;
-    let NewTokenForm { name, abilities, expiry, limits } = NewTokenForm::read(body).await?;
-    let (user, request) = (signed_in.user.id, EnvironmentTokenRequest { name, abilities, expiry, limits });
+    let (user, request) = (signed_in.user.id, NewTokenForm::read(body).await?.of_environment());
     let issued = environment_tokens::create(&state.ops, user, environment, request, source.by(&signed_in)).await?;
     Ok(tokens::created(&list_path(environment), issued))
 }
@@ -46,11 +45,11 @@ pub(super) async fn list(
     state: Data<AppState>,
     Guard(signed_in): Guard<SessionUser>,
     environment: Path<String>,
-    query: Result<Query<ListQuery>, actix_web::Error>,
+    query: QueryPairs,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
     let (user, environment) = (signed_in.user.id, environment_id(&environment)?);
-    let request = tokens::list_request(page::read(query)?)?;
+    let request = tokens::list_request(query)?;
     let find =
         async { FullPage::of(&state, environment_tokens::list(&state.ops, user, environment, request).await?).await };
     answer.page(user.uuid(), find, FullPage::into_view).await
@@ -64,6 +63,19 @@ pub(super) async fn show(
     let (environment, id) = (environment_id(&path.0)?, token_id(&path.1)?);
     let token = environment_tokens::get(&state.ops, signed_in.user.id, environment, id).await?;
     Ok(Json(DataView { data: detail_view(&state, token).await? }))
+}
+
+pub(super) async fn change(
+    state: Data<AppState>,
+    Guard(signed_in): Guard<SessionUser>,
+    source: Source,
+    path: Path<(String, String)>,
+    body: Body,
+) -> Result<Json<DataView<TokenView>>, ApiError> {
+    let (environment, id) = (environment_id(&path.0)?, token_id(&path.1)?);
+    let (user, change) = (signed_in.user.id, tokens::read_change(body).await?);
+    let details = environment_tokens::change(&state.ops, user, environment, id, change, source.by(&signed_in)).await?;
+    Ok(Json(DataView { data: token_view(details) }))
 }
 
 /// Needs no body: the path says everything.

@@ -300,6 +300,9 @@ fn operation_message(error: &ops::Error) -> Cow<'static, str> {
             "This is the last enabled administrator. Make another administrator first.".into()
         }
         Ops::Conflict(StateConflict::TokenExpired) => "The token has expired. Create a new one instead.".into(),
+        Ops::Conflict(StateConflict::CanaryToken) => {
+            "A canary token cannot be rotated. Create another canary token, and revoke this one.".into()
+        }
         Ops::Conflict(StateConflict::OwnerDisabled) => "The account of this environment's owner is disabled.".into(),
         Ops::Policy(PolicyRejection::UnknownPolicy) => "There is no such policy.".into(),
         Ops::Policy(PolicyRejection::MalformedPath(AmbiguousPath::NotAbsolute)) => {

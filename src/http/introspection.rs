@@ -15,20 +15,23 @@ use super::{
         body::Body,
         form::Form,
         guard::{Guard, Introspector},
-        request_source::Source,
+        request_source::{ClientAgent, Source},
     },
     state::AppState,
     wire::large_answer::LargeAnswer,
 };
 use crate::{
-    domain::ability::{Abilities, Ability},
+    domain::{
+        ability::{Abilities, Ability},
+        annotations::Annotations,
+    },
     ops::{
         principal::Principal,
         revocation,
         state::endings::RequestStart,
         verification::{self, Caller, Check, Verdict},
     },
-    views::{DataView, MessageView},
+    views::{AnnotationsView, DataView, MessageView},
 };
 
 /// The most tokens of one batch.
@@ -60,6 +63,8 @@ struct IntrospectionDetails {
     aud: &'static str,
     iss: &'static str,
     jti: String,
+    #[serde(flatten)]
+    annotations: AnnotationsView,
 }
 
 /// The caller of introspection, whose address is unknown because RFC 7662 has no parameter for it. So a token with
@@ -86,6 +91,7 @@ impl From<Principal> for IntrospectionDetails {
             aud: ISSUER,
             iss: ISSUER,
             jti: principal.id().to_string(),
+            annotations: AnnotationsView::new(principal.annotations()),
         }
     }
 }
@@ -102,9 +108,14 @@ pub(super) async fn introspect(
     Ok(Json(IntrospectionView { active: details.is_some(), details }))
 }
 
-pub(super) async fn revoke(state: Data<AppState>, source: Source, body: Body) -> Result<Json<MessageView>, ApiError> {
+pub(super) async fn revoke(
+    state: Data<AppState>,
+    source: Source,
+    ClientAgent(agent): ClientAgent,
+    body: Body,
+) -> Result<Json<MessageView>, ApiError> {
     let credential = body.parameter("token").await?;
-    revocation::revoke_by_possession(&state.ops, &credential, source.anonymous()).await?;
+    revocation::revoke_by_possession(&state.ops, &credential, agent.as_deref(), source.anonymous()).await?;
     Ok(Json(MessageView { message: "Token revoked" }))
 }
 
@@ -128,6 +139,8 @@ struct CredentialView {
     abilities: Vec<String>,
     created_at: String,
     expires_at: Option<String>,
+    #[serde(flatten)]
+    annotations: AnnotationsView,
 }
 
 #[derive(Serialize)]
@@ -151,6 +164,7 @@ impl From<Verdict> for VerdictView {
             abilities: principal.abilities().iter().map(ToString::to_string).collect(),
             created_at: created_at.to_string(),
             expires_at: expires_at.map(|at| at.to_string()),
+            annotations: AnnotationsView::new(principal.annotations()),
         };
         let owner = principal.person().map(|user| OwnerView {
             id: user.id.to_string(),
@@ -208,7 +222,10 @@ fn size(verdict: &Verdict) -> usize {
     match verdict {
         Verdict::Valid(principal) => {
             let abilities = principal.abilities();
-            NAMES_AND_IDS + abilities.iter().map(|ability| ability.as_str().len() + "\"\",".len()).sum::<usize>()
+            let annotations = principal.annotations().map_or(0, Annotations::listed_size);
+            NAMES_AND_IDS
+                + annotations
+                + abilities.iter().map(|ability| ability.as_str().len() + "\"\",".len()).sum::<usize>()
         }
         _ => 64,
     }

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod admin;
+mod annotations;
 mod audit;
 mod authz;
 pub mod codes;

@@ -9,7 +9,7 @@ use super::{
         body::Body,
         form::Form,
         guard::{Guard, SessionUser},
-        request_source::Source,
+        request_source::{ClientAgent, Source},
     },
     state::AppState,
     tokens::{ids, token_id, token_view},
@@ -103,12 +103,13 @@ fn read_bulk(form: &mut Form) -> Option<BulkRevocation> {
 pub(super) async fn revoke_leaked(
     state: Data<AppState>,
     source: Source,
+    ClientAgent(agent): ClientAgent,
     body: Body,
 ) -> Result<Json<MessageView>, ApiError> {
     let mut form = body.with_min_limit(REPORT_SIZE).form(&["tokens"]).await?;
     let credentials = form.required_list("tokens", MAX_REPORTED, |text| Ok::<_, &str>(text.to_owned()));
     let credentials = form.finish(credentials)?;
     let client = source.address;
-    revocation::revoke_leaked(&state.ops, &credentials, client, source.anonymous()).await?;
+    revocation::revoke_leaked(&state.ops, &credentials, client, agent.as_deref(), source.anonymous()).await?;
     Ok(Json(MessageView { message: "Thank you. The valid secrets were revoked, and their owners can see why" }))
 }

@@ -42,7 +42,7 @@ fn table() -> RouteTable {
         })
         .at("/api/v1/user/api-tokens/revoke", |route| route.post(revocation::revoke_many))
         .at("/api/v1/user/api-tokens/{id}", |route| {
-            route.get(tokens::show).patch(tokens::rename).delete(tokens::revoke)
+            route.get(tokens::show).patch(tokens::change).delete(tokens::revoke)
         })
         // Environments and their members.
         .at("/api/v1/user/current-environment", |route| route.put(environments::set_current))
@@ -61,7 +61,7 @@ fn table() -> RouteTable {
             route.get_with(tokens::LIST_PARAMETERS, environment_tokens::list).post(environment_tokens::create)
         })
         .at("/api/v1/environments/{id}/tokens/{token_id}", |route| {
-            route.get(environment_tokens::show).delete(environment_tokens::revoke)
+            route.get(environment_tokens::show).patch(environment_tokens::change).delete(environment_tokens::revoke)
         })
         .at("/api/v1/environments/{id}/tokens/{token_id}/regenerate", |route| {
             route.post(environment_tokens::regenerate)

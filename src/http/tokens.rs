@@ -5,17 +5,18 @@ use std::{slice::from_ref, time::Duration};
 use actix_web::{
     HttpResponse,
     http::header,
-    web::{Data, Json, Path, Query},
+    web::{Data, Json, Path},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
+    annotations,
     error::ApiError,
     input::{
         body::Body,
         form::Form,
         guard::{Guard, SessionUser},
-        page,
+        query_pairs::QueryPairs,
         request_source::Source,
     },
     state::AppState,
@@ -25,7 +26,8 @@ use super::{
 use crate::{
     domain::{
         ability::{Abilities, Ability},
-        id::TokenId,
+        annotations::Annotations,
+        id::{TokenId, UserId},
         page::Page,
         text::Name,
         time::Timestamp,
@@ -34,12 +36,15 @@ use crate::{
         use_location::UseLocation,
     },
     ops::{
-        self, FieldError, revocation,
+        self, FieldError,
+        environment_tokens::EnvironmentTokenRequest,
+        revocation,
         rotation::{SuccessorsOf, successors_of},
         tokens::{self, Expiry, ListRequest, TokenDetails, TokenRequest},
         usage_limits::{QuotasLeft, quotas_left},
         use_locations::last_uses,
     },
+    store::TokenChange,
     views::{DataView, IssuedTokenView, PageView, TokenView},
 };
 
@@ -84,20 +89,20 @@ pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<Detail
 }
 
 /// The parameters of a list of tokens.
-pub(super) const LIST_PARAMETERS: &[&str] = &["limit", "cursor", "search", "state"];
+pub(super) const LIST_PARAMETERS: &[&str] = &["limit", "cursor", "search", "state", annotations::PARAMETER];
 
-/// The query of a list of tokens. Its values are kept as text, so that an invalid one is answered like an invalid
-/// field.
-#[derive(Deserialize)]
-pub(super) struct ListQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-    search: Option<String>,
-    state: Option<String>,
-}
-
-const CREATION_FIELDS: &[&str] =
-    &["name", "abilities", "expires_at", "expires_in_days", "ip_allowlist", "requests_per_minute", "quota"];
+const CREATION_FIELDS: &[&str] = &[
+    "name",
+    "description",
+    "metadata",
+    "abilities",
+    "expires_at",
+    "expires_in_days",
+    "ip_allowlist",
+    "requests_per_minute",
+    "quota",
+    "canary",
+];
 
 pub(super) async fn create(
     state: Data<AppState>,
@@ -105,8 +110,7 @@ pub(super) async fn create(
     source: Source,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let NewTokenForm { name, abilities, expiry, limits } = NewTokenForm::read(body).await?;
-    let request = TokenRequest { owner: signed_in.user.id, name, abilities, expiry, limits };
+    let request = NewTokenForm::read(body).await?.personal(signed_in.user.id);
     let issued = tokens::create(&state.ops, signed_in.authority_to_grant(), request, source.by(&signed_in)).await?;
     Ok(created("/api/v1/user/api-tokens", issued))
 }
@@ -125,6 +129,8 @@ pub(super) struct NewTokenForm {
     pub(super) abilities: Option<Abilities>,
     pub(super) expiry: Expiry,
     pub(super) limits: UsageLimits,
+    pub(super) annotations: Annotations,
+    pub(super) is_canary: bool,
 }
 
 impl NewTokenForm {
@@ -134,8 +140,22 @@ impl NewTokenForm {
         let abilities = abilities(&mut form);
         let expiry = expiry(&mut form);
         let limits = usage_limits::read(&mut form);
+        let annotations = annotations::read(&mut form);
+        let is_canary = form.optional_bool("canary").unwrap_or(false);
         let name = form.finish(name)?;
-        Ok(Self { name, abilities, expiry, limits })
+        Ok(Self { name, abilities, expiry, limits, annotations, is_canary })
+    }
+
+    /// A personal token of `owner`.
+    fn personal(self, owner: UserId) -> TokenRequest {
+        let Self { name, abilities, expiry, limits, annotations, is_canary } = self;
+        TokenRequest { owner, name, abilities, expiry, limits, annotations, is_canary }
+    }
+
+    /// A token of an environment.
+    pub(super) fn of_environment(self) -> EnvironmentTokenRequest {
+        let Self { name, abilities, expiry, limits, annotations, is_canary } = self;
+        EnvironmentTokenRequest { name, abilities, expiry, limits, annotations, is_canary }
     }
 }
 
@@ -166,27 +186,28 @@ pub(super) fn expiry(form: &mut Form) -> Expiry {
 pub(super) async fn list(
     state: Data<AppState>,
     Guard(signed_in): Guard<SessionUser>,
-    query: Result<Query<ListQuery>, actix_web::Error>,
+    query: QueryPairs,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
-    let (owner, request) = (signed_in.user.id, list_request(page::read(query)?)?);
+    let (owner, request) = (signed_in.user.id, list_request(query)?);
     let find = async { FullPage::of(&state, tokens::list(&state.ops, owner, request).await?).await };
     answer.page(owner.uuid(), find, FullPage::into_view).await
 }
 
-pub(super) fn list_request(query: ListQuery) -> Result<ListRequest, ApiError> {
-    let limit = page::limit(query.limit)?;
-    let state = query.state.map(|state| match &*state {
+pub(super) fn list_request(mut query: QueryPairs) -> Result<ListRequest, ApiError> {
+    let limit = query.take_limit()?;
+    let state = query.take("state")?.map(|state| match &*state {
         "active" => Ok(TokenState::Active),
         "expired" => Ok(TokenState::Expired),
         "revoked" => Ok(TokenState::Revoked),
         _ => Err(FieldError::new("state", "must be active, expired or revoked.")),
     });
-    let search = query.search.filter(|search| !search.is_empty());
+    let search = query.take("search")?.filter(|search| !search.is_empty());
     if search.as_ref().is_some_and(|search| search.chars().count() > Name::MAX_CHARS) {
         return Err(FieldError::new("search", "must not be greater than 255 characters.").into());
     }
-    Ok(ListRequest { search, state: state.transpose()?, cursor: query.cursor, limit })
+    let metadata = annotations::filter(&mut query)?;
+    Ok(ListRequest { search, metadata, state: state.transpose()?, cursor: query.take("cursor")?, limit })
 }
 
 /// A single token, with details that lists omit.
@@ -223,7 +244,23 @@ pub(super) async fn show(
     Ok(Json(DataView { data: detail_view(&state, token).await? }))
 }
 
-pub(super) async fn rename(
+/// The fields of a change. At least one must be sent.
+const CHANGE_FIELDS: &[&str] = &["name", "description", "metadata"];
+
+/// Reads a change of a token.
+pub(super) async fn read_change(body: Body) -> Result<TokenChange, ApiError> {
+    let mut form = body.form(CHANGE_FIELDS).await?;
+    if !CHANGE_FIELDS.iter().any(|field| form.has(field)) {
+        form.refuse("name", "is required, or else description or metadata: at least one of the three.");
+    }
+    form.refuse_null("name", "Leave it out to keep the name.");
+    let name = form.optional("name", Name::parse);
+    let description = annotations::new_description(&mut form);
+    let metadata = annotations::metadata(&mut form);
+    form.finish(Some(TokenChange { name, description, metadata }))
+}
+
+pub(super) async fn change(
     state: Data<AppState>,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
@@ -231,10 +268,8 @@ pub(super) async fn rename(
     body: Body,
 ) -> Result<Json<DataView<TokenView>>, ApiError> {
     let id = token_id(&id)?;
-    let mut form = body.form(&["name"]).await?;
-    let name = form.required("name", Name::parse);
-    let name = form.finish(name)?;
-    let details = tokens::rename(&state.ops, signed_in.user.id, id, name, source.by(&signed_in)).await?;
+    let change = read_change(body).await?;
+    let details = tokens::change(&state.ops, signed_in.user.id, id, change, source.by(&signed_in)).await?;
     Ok(Json(DataView { data: token_view(details) }))
 }
 

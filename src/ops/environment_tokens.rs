@@ -10,12 +10,13 @@ use super::{
     error::Error,
     new_id::new_id,
     replaced,
-    tokens::{self, ListRequest, TokenRequest},
+    tokens::{self, ListRequest, TokenDetails, TokenRequest},
     usage_limits,
 };
 use crate::{
     domain::{
         ability::Abilities,
+        annotations::Annotations,
         audit::{Action, Entry, RequestSource, Target},
         authority::Authority,
         environment::{Role, Successor},
@@ -26,7 +27,7 @@ use crate::{
         token::{IssuedToken, RevocationReason, Token, TokenState},
         usage_limits::UsageLimits,
     },
-    store::{ChangedToken, Conflict, StoreError, TokenQuery},
+    store::{ChangedToken, Conflict, StoreError, TokenChange, TokenQuery},
 };
 
 /// How many tokens are read and revoked at once.
@@ -43,6 +44,10 @@ pub struct EnvironmentTokenRequest {
     pub expiry: tokens::Expiry,
     /// The usage limits.
     pub limits: UsageLimits,
+    /// The description and the metadata.
+    pub annotations: Annotations,
+    /// Whether it is a canary token.
+    pub is_canary: bool,
 }
 
 /// Creates a token of an environment on behalf of the user. Its secret is in the answer and nowhere else.
@@ -58,8 +63,9 @@ pub async fn create(
     if access.role < Role::Admin {
         return Err(Error::RoleRequired);
     }
-    let EnvironmentTokenRequest { name, abilities, expiry, limits } = request;
-    let request = TokenRequest { owner: access.environment.owner, name, abilities, expiry, limits };
+    let EnvironmentTokenRequest { name, abilities, expiry, limits, annotations, is_canary } = request;
+    let owner = access.environment.owner;
+    let request = TokenRequest { owner, name, abilities, expiry, limits, annotations, is_canary };
     let (by, most) = (ctx.attribution_to_issue(source)?, ctx.rules.max_tokens_per_user);
     let (new, plaintext) = tokens::prepare(ctx, Authority::User(user), request, Some(environment), &by)?;
     let token = ctx.store.add_environment_token(user, new, most, by).await.map_err(|error| match error {
@@ -90,7 +96,20 @@ pub async fn get(ctx: &Context, user: UserId, environment: EnvironmentId, id: To
     Ok(token)
 }
 
-/// Replaces the secret of a token. Name, abilities, limits and expiry stay. Later checks of the old secret are refused.
+/// Changes name and annotations of a token.
+pub async fn change(
+    ctx: &Context,
+    user: UserId,
+    environment: EnvironmentId,
+    id: TokenId,
+    change: TokenChange,
+    source: RequestSource,
+) -> Result<TokenDetails, Error> {
+    let changed = ctx.store.change_environment_token(user, environment, id, change, ctx.attribution(source)).await?;
+    Ok(tokens::details(ctx, changed))
+}
+
+/// Replaces the secret of a token. Name, annotations, abilities, limits and expiry stay. Later checks of the old secret are refused.
 pub async fn regenerate(
     ctx: &Context,
     user: UserId,
@@ -138,7 +157,7 @@ pub async fn revoke_all(
         // Idle tokens as well: after a change of the settings they could be valid again. So are tokens that have
         // expired only by a clock that is not reliable.
         let state = Some(TokenState::Active);
-        let query = TokenQuery { search: None, state, idle_since: None, before: None, limit: PAGE };
+        let query = TokenQuery { state, limit: PAGE, ..TokenQuery::default() };
         let live = ctx.store.environment_tokens(authority, environment, query, ctx.clock.recordable()).await?;
         if live.is_empty() {
             return Ok(revoked);

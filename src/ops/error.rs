@@ -84,6 +84,8 @@ pub enum StateConflict {
     LastAdmin,
     /// The token has expired, and its successor would have the same expiry.
     TokenExpired,
+    /// A canary token is not rotated or regenerated.
+    CanaryToken,
     /// The account of the environment's owner is disabled, so a new token of the environment would be refused.
     OwnerDisabled,
 }
@@ -95,6 +97,7 @@ impl StateConflict {
             Self::DefaultEnvironment => "default_environment",
             Self::LastAdmin => "last_admin",
             Self::TokenExpired => "token_expired",
+            Self::CanaryToken => "canary_token",
             Self::OwnerDisabled => "owner_disabled",
         }
     }
@@ -133,6 +136,7 @@ impl From<StoreError> for Error {
             StoreError::Conflict(Conflict::DefaultEnvironment) => StateConflict::DefaultEnvironment.into(),
             StoreError::Conflict(Conflict::LastAdmin) => StateConflict::LastAdmin.into(),
             StoreError::Conflict(Conflict::TokenExpired) => StateConflict::TokenExpired.into(),
+            StoreError::Conflict(Conflict::CanaryToken) => StateConflict::CanaryToken.into(),
             StoreError::Conflict(Conflict::OwnerDisabled) => StateConflict::OwnerDisabled.into(),
             StoreError::Conflict(Conflict::AlreadyRotated(successor)) => Self::AlreadyRotated(successor),
             other => Self::Store(other),

@@ -9,6 +9,7 @@ use super::{context::Context, error::Error, tokens, usage_limits};
 use crate::{
     domain::{
         account::{Email, User},
+        annotations::Metadata,
         authority::Administrator,
         id::TokenId,
         text::folded,
@@ -43,6 +44,8 @@ pub struct TokenList {
     pub state: Option<TokenState>,
     /// Only tokens whose name, or whose owner's address, contains this text.
     pub search: Option<String>,
+    /// Only tokens that have all these keys with these values.
+    pub metadata: Metadata,
     /// Only tokens that expire or become idle before this time.
     pub ends_before: Option<Timestamp>,
     /// Only tokens that were neither used nor created at this time or later.
@@ -99,14 +102,15 @@ pub async fn tokens(
     list: TokenList,
     mut each: impl AsyncFnMut(ListedToken) -> ControlFlow<()>,
 ) -> Result<(), Error> {
-    let TokenList { whose, state, search, ends_before, unused_since, order, reversed, limit } = list;
+    let TokenList { whose, state, search, metadata, ends_before, unused_since, order, reversed, limit } = list;
     if let Whose::Environment(id) = whose {
         ctx.store.environment_owner(id).await?;
     }
     let now = ctx.clock.now();
     let idle_since = ctx.rules.token_lifetimes.idle_since(now);
     let search = search.map(|text| folded(&text));
-    let wanted = TokenInventory { whose, state, idle_since, search, ends_before, unused_since, order, reversed };
+    let wanted =
+        TokenInventory { whose, state, idle_since, search, metadata, ends_before, unused_since, order, reversed };
     let mut left = limit.unwrap_or(u64::MAX);
     pump(
         |batches| ctx.store.each_token(wanted, now, batches),

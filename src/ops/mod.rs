@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod audit;
 pub mod authorization;
 pub mod caller;
+mod canary;
 pub mod clock;
 mod context;
 mod cursor;

@@ -8,6 +8,7 @@ use super::{error::Error, state::meters::RateState};
 use crate::domain::{
     ability::{Abilities, Ability, ServerAbility},
     account::User,
+    annotations::Annotations,
     authority::Administrator,
     id::EnvironmentId,
     owner::ServiceAccount,
@@ -68,6 +69,16 @@ impl Principal {
             Self::Session { record } => record.session.device_name.as_ref(),
             Self::PersonalAccessToken { record, .. } | Self::EnvironmentToken { record, .. } => {
                 Some(&record.token.name)
+            }
+        }
+    }
+
+    /// The description and the metadata of a token.
+    pub fn annotations(&self) -> Option<&Annotations> {
+        match self {
+            Self::Session { .. } => None,
+            Self::PersonalAccessToken { record, .. } | Self::EnvironmentToken { record, .. } => {
+                record.token.annotations.as_deref()
             }
         }
     }

@@ -17,6 +17,9 @@ pub enum Rejection {
     /// The secret belongs to no token and no session, or to a session that was ended.
     #[error("unknown")]
     Unknown,
+    /// A canary token. Only the log tells it from an unknown one.
+    #[error("canary token")]
+    Canary,
     /// The `N` in front of the `|` is the number of another token.
     #[error("wrong row number")]
     WrongNumber,
@@ -54,7 +57,7 @@ impl Rejection {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Missing | Self::Malformed => "malformed",
-            Self::Unknown | Self::WrongNumber => "unknown",
+            Self::Unknown | Self::Canary | Self::WrongNumber => "unknown",
             Self::Expired | Self::Idle => "expired",
             Self::Revoked | Self::Rotated => "revoked",
             Self::Disabled => "disabled",

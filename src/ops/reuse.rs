@@ -5,11 +5,16 @@ use std::slice;
 
 use futures_util::future::join_all;
 
-use super::{caller::Caller, context::Context, state::reuse_queue::Reuse};
+use super::{
+    caller::Caller,
+    context::Context,
+    state::reuse_queue::{CanaryUse, Reuse},
+};
 use crate::{
     config::OnReuse,
     domain::{
         audit::{Action, Actor, Attribution, Entry, Outcome, RequestSource, Target},
+        events::TokenRef,
         time::Timestamp,
         token::{Token, TokenRecord},
     },
@@ -56,7 +61,11 @@ pub(super) async fn revoke_family(ctx: &Context, token: &Token, by: Attribution)
 }
 
 async fn write(ctx: &Context, reuse: &Reuse) -> Result<(), StoreError> {
-    let Reuse { owner, family, token, by, is_new, revokes_family } = reuse.clone();
+    let Reuse { owner, family, token, by, is_new, revokes_family, canary } = reuse.clone();
+    if let Some(CanaryUse { environment, user_agent }) = canary {
+        let used = TokenRef { id: token, owner, environment }.canary_used(user_agent.as_ref());
+        return ctx.store.record_refusal(used, by).await;
+    }
     if revokes_family || ctx.rules.rotation.on_reuse == OnReuse::RevokeFamily {
         return ctx.store.revoke_family(owner, family, token, is_new, by).await.map(drop);
     }

@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, mem, net::IpAddr};
 use uuid::Uuid;
 
 use super::{
+    caller::Caller,
+    canary,
     context::Context,
     environment_tokens,
     error::{Error, FieldError},
@@ -85,7 +87,12 @@ async fn end(ctx: &Context, token: &Token, by: Attribution) -> Result<(), StoreE
 /// Ends the token or session with this secret (RFC 7009), and the successors that a token made by itself. Holding the secret
 /// is enough: the credential itself is the actor. An unknown secret is not an error, so that the answer does not reveal
 /// which secrets exist.
-pub async fn revoke_by_possession(ctx: &Context, credential: &str, source: RequestSource) -> Result<(), Error> {
+pub async fn revoke_by_possession(
+    ctx: &Context,
+    credential: &str,
+    user_agent: Option<&str>,
+    source: RequestSource,
+) -> Result<(), Error> {
     let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
     let by = |actor| ctx.attribution(RequestSource { actor, ..source });
     let ended = match presented.kind {
@@ -98,6 +105,11 @@ pub async fn revoke_by_possession(ctx: &Context, credential: &str, source: Reque
         },
         CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
             match ctx.credentials.token_by_hash(&presented.hash).await? {
+                Some(record) if record.token.is_canary => {
+                    let caller = Caller { address: source.address, user_agent, since: None };
+                    canary::note_use(ctx, &record, caller, ctx.clock.recordable());
+                    Ok(())
+                }
                 Some(record)
                     if presented.kind == record.token.kind()
                         && presented.number.is_none_or(|number| number == record.token.number) =>
@@ -203,7 +215,7 @@ async fn select(
     let (mut selected, mut before) = (Vec::new(), None);
     loop {
         // Idle tokens as well: after a change of the settings they could be valid again.
-        let query = TokenQuery { search: None, state: Some(TokenState::Active), idle_since: None, before, limit: PAGE };
+        let query = TokenQuery { state: Some(TokenState::Active), before, limit: PAGE, ..TokenQuery::default() };
         let page = ctx.store.tokens_of(owner, query, now).await?;
         before = page.last().map(|token| token.number);
         let is_last = page.len() < PAGE as usize;
@@ -223,13 +235,15 @@ pub async fn revoke_leaked(
     ctx: &Context,
     credentials: &[String],
     client: IpAddr,
+    user_agent: Option<&str>,
     source: RequestSource,
 ) -> Result<(), Error> {
+    let caller = Caller { address: Some(client), user_agent, since: None };
     ctx.throttle.report(client).map_err(Error::Throttled)?;
     let by = ctx.attribution(source);
     let mut leaked = LeakReport { presented: Some(credentials.len()), ..LeakReport::default() };
     for credential in credentials {
-        find(ctx, credential, &mut leaked).await?;
+        find(ctx, credential, caller, &mut leaked).await?;
         if leaked.tokens.len() + leaked.sessions.len() == REVOKED_AT_ONCE {
             end_leaked(ctx, mem::take(&mut leaked), by.clone()).await?;
         }
@@ -247,8 +261,9 @@ async fn end_leaked(ctx: &Context, leaked: LeakReport, by: Attribution) -> Resul
     ended.map_err(|error| if is_first { error } else { error.after_partial_change() })
 }
 
-/// Adds the token or session with this secret. A wrong row number in front of the secret does not matter.
-async fn find(ctx: &Context, credential: &str, leaked: &mut LeakReport) -> Result<(), Error> {
+/// Adds the token or session with this secret, unless it is a canary token, whose use is noted. A wrong row number in front
+/// of the secret does not matter.
+async fn find(ctx: &Context, credential: &str, caller: Caller<'_>, leaked: &mut LeakReport) -> Result<(), Error> {
     let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
     match presented.kind {
         CredentialKind::Session => {
@@ -257,7 +272,12 @@ async fn find(ctx: &Context, credential: &str, leaked: &mut LeakReport) -> Resul
         }
         CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
             let found = ctx.credentials.token_by_hash(&presented.hash).await?;
-            leaked.tokens.extend(found.map(|record| record.token.id));
+            match found {
+                Some(record) if record.token.is_canary => {
+                    canary::note_use(ctx, &record, caller, ctx.clock.recordable());
+                }
+                found => leaked.tokens.extend(found.map(|record| record.token.id)),
+            }
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Creates, lists and renames personal access tokens. Tokens of environments share some of these rules.
+//! Creates, lists and changes personal access tokens. Tokens of environments share some of these rules.
 
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     domain::{
         ability::{Abilities, Ability, ServerAbility},
+        annotations::{Annotations, Metadata},
         audit::{Attribution, RequestSource},
         authority::Authority,
         id::{EnvironmentId, TokenId, UserId},
@@ -24,7 +25,7 @@ use crate::{
         token::{IssuedToken, NewToken, Token, TokenState},
         usage_limits::UsageLimits,
     },
-    store::{ChangedToken, Conflict, StoreError, TokenQuery},
+    store::{ChangedToken, Conflict, StoreError, TokenChange, TokenQuery},
 };
 
 /// The data of a new token.
@@ -40,6 +41,10 @@ pub struct TokenRequest {
     pub expiry: Expiry,
     /// The usage limits.
     pub limits: UsageLimits,
+    /// The description and the metadata.
+    pub annotations: Annotations,
+    /// Whether it is a canary token.
+    pub is_canary: bool,
 }
 
 /// Creates a token. Its secret is in the answer and nowhere else. The token is valid once it is in the store. Only an
@@ -92,6 +97,8 @@ pub(super) fn prepare(
         family: id,
         rotated_from: None,
         limits: request.limits.boxed(),
+        annotations: request.annotations.boxed(),
+        is_canary: request.is_canary,
     };
     Ok((new, plaintext))
 }
@@ -135,6 +142,8 @@ pub(super) fn too_many(who: &str, limit: u32) -> Error {
 pub struct ListRequest {
     /// Only tokens whose name contains this text.
     pub search: Option<String>,
+    /// Only tokens that have all these keys with these values.
+    pub metadata: Metadata,
     /// Only tokens in this state. `None` means all except the revoked ones.
     pub state: Option<TokenState>,
     /// The cursor of the previous page.
@@ -159,11 +168,11 @@ pub(super) fn query(
     owner: Uuid,
     now: Timestamp,
 ) -> Result<(TokenQuery, u32), Error> {
-    let ListRequest { search, state, cursor, limit } = request;
+    let ListRequest { search, metadata, state, cursor, limit } = request;
     let before = cursor.map(|cursor| list.parse_cursor(owner, &cursor)).transpose()?;
     let idle_since = ctx.rules.token_lifetimes.idle_since(now);
     // One token more shows whether there is another page.
-    Ok((TokenQuery { search, state, idle_since, before, limit: limit + 1 }, limit))
+    Ok((TokenQuery { search, metadata, state, idle_since, before, limit: limit + 1 }, limit))
 }
 
 /// Makes a page of the tokens that the store returned.
@@ -198,15 +207,15 @@ fn visible(ctx: &Context, authority: Authority, mut token: Token) -> Result<Toke
     Ok(token)
 }
 
-/// Renames a token of the owner.
-pub async fn rename(
+/// Changes name and annotations of a token of the owner.
+pub async fn change(
     ctx: &Context,
     owner: UserId,
     id: TokenId,
-    name: Name,
+    change: TokenChange,
     source: RequestSource,
 ) -> Result<TokenDetails, Error> {
-    Ok(details(ctx, ctx.store.rename_token(owner, id, name, ctx.attribution(source)).await?))
+    Ok(details(ctx, ctx.store.change_token(owner, id, change, ctx.attribution(source)).await?))
 }
 
 /// A token with all that is shown of it.

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 pub use super::{caller::Caller, rejection::Rejection};
-use super::{context::Context, error::Error, expiry, first_use, principal::Principal, reuse, state::meters::RateState};
+use super::{
+    canary, context::Context, error::Error, expiry, first_use, principal::Principal, reuse, state::meters::RateState,
+};
 use crate::{
     domain::{
         ability::Ability,
@@ -143,6 +145,10 @@ fn accept_token<'c>(
     let now = ctx.clock.now();
     if let Err(rejection) = check_token(&record, presented, now) {
         let known = ctx.clock.recordable_for(now);
+        if rejection == Rejection::Canary {
+            canary::note_use(ctx, &record, caller, known);
+            return reject(rejection);
+        }
         // A reuse can revoke the family for good. The word of an unreliable clock that the grace is over is no reuse.
         if rejection == Rejection::Rotated && record.token.revoked.is_none() && !record.token.has_expired(known) {
             return reject(Rejection::Expired);
@@ -199,6 +205,10 @@ fn check_token(record: &TokenRecord, presented: &PresentedCredential, now: Times
     // Prefixes are settings, so a stored token may be of another kind than its prefix says today.
     if presented.kind != token.kind() {
         return Err(Rejection::Unknown);
+    }
+    // Before anything that could tell it from an unknown token. Who has the secret need not know its number.
+    if token.is_canary {
+        return Err(Rejection::Canary);
     }
     if presented.number.is_some_and(|number| number != token.number) {
         return Err(Rejection::WrongNumber);

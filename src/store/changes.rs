@@ -2,6 +2,7 @@
 
 use crate::domain::{
     account::{Email, PasswordHash},
+    annotations::{Description, Metadata},
     id::{SessionId, TokenId},
     session::NewSession,
     text::Name,
@@ -79,6 +80,30 @@ pub struct LeakReport {
     pub sessions: Vec<SessionId>,
     /// How many secrets were reported, also unknown ones. If given, a report that revokes nothing is recorded with it.
     pub presented: Option<usize>,
+}
+
+/// A change of a token's name and annotations. A field that is `None` is not changed.
+#[derive(Clone, Debug, Default)]
+pub struct TokenChange {
+    /// The new name.
+    pub name: Option<Name>,
+    /// The new description. `Some(None)` removes it.
+    pub description: Option<Option<Description>>,
+    /// The new metadata, instead of all that there was.
+    pub metadata: Option<Metadata>,
+}
+
+impl TokenChange {
+    /// A new name, and nothing else.
+    pub fn rename(name: Name) -> Self {
+        Self { name: Some(name), ..Self::default() }
+    }
+
+    /// The names of the annotations that it sets.
+    pub fn annotations(&self) -> Vec<&'static str> {
+        let set = [(self.description.is_some(), "description"), (self.metadata.is_some(), "metadata")];
+        set.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name).collect()
+    }
 }
 
 /// A token as a change left it, with what is shown beside it. It is read in the transaction of the change, so that a

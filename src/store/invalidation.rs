@@ -30,7 +30,7 @@ pub(super) fn session(id: SessionId) -> Vec<Change> {
     vec![Change::Session(id)]
 }
 
-/// For one token that is renamed, revoked, disabled or enabled.
+/// For one token that is renamed, gets other annotations, is revoked, disabled or enabled.
 pub(super) fn token(id: TokenId) -> Vec<Change> {
     vec![Change::Token(id)]
 }

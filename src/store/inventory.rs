@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::domain::{
     account::{Email, User},
+    annotations::Metadata,
     id::{EnvironmentId, TokenId, UserId},
     time::Timestamp,
     token::{Token, TokenState},
@@ -50,6 +51,8 @@ pub struct TokenInventory {
     pub idle_since: Option<Timestamp>,
     /// Only tokens whose name or whose owner's e-mail address contains this text. The caller case-folds it.
     pub search: Option<String>,
+    /// Only tokens that have all these keys with these values.
+    pub metadata: Metadata,
     /// Only tokens that end before this time, by their expiry or because they are idle. Unwritten uses do not count.
     pub ends_before: Option<Timestamp>,
     /// Only tokens created before this time and not used since. Unwritten uses do not count.

@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 pub use self::{
     changes::{
-        ChangedToken, LastAdmin, LeakReport, PasswordChange, ProfileChange, PruneBatch, RetentionCutoff, SignIn, Uses,
+        ChangedToken, LastAdmin, LeakReport, PasswordChange, ProfileChange, PruneBatch, RetentionCutoff, SignIn,
+        TokenChange, Uses,
     },
     credentials::{Change, CredentialSource, Credentials, Observer},
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
@@ -159,6 +160,16 @@ pub trait Store: UserAdministration + Ownership + Send + Sync + 'static {
         successor: Successor,
         by: Attribution,
     ) -> Reply<'_, ChangedToken>;
+    /// Changes name and annotations of a token that is not revoked, as an admin or the owner of its environment.
+    /// [`StoreError::NotFound`], [`Conflict::RoleRequired`].
+    fn change_environment_token(
+        &self,
+        user: UserId,
+        environment: EnvironmentId,
+        id: TokenId,
+        change: TokenChange,
+        by: Attribution,
+    ) -> Reply<'_, ChangedToken>;
     /// Revokes a token for good, as an admin or the owner of its environment. [`StoreError::NotFound`], also the second
     /// time, [`Conflict::RoleRequired`], and [`Conflict::AlreadyRotated`] where it was regenerated and what took its
     /// place is good.
@@ -187,8 +198,9 @@ pub trait Store: UserAdministration + Ownership + Send + Sync + 'static {
     /// Reads all tokens that are asked for, of persons and of environments, like [`Store::each_user`]; states are judged at
     /// `now`.
     fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> Reply<'_, ()>;
-    /// Renames a personal token of the owner that is not revoked. [`StoreError::NotFound`].
-    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Reply<'_, ChangedToken>;
+    /// Changes name and annotations of a personal token of the owner that is not revoked. [`StoreError::NotFound`].
+    fn change_token(&self, owner: UserId, id: TokenId, change: TokenChange, by: Attribution)
+    -> Reply<'_, ChangedToken>;
     /// Revokes a personal token of the owner for good, and its successors as [`Successors`] says, also where rotation has
     /// ended the token itself. [`StoreError::NotFound`] where nothing of that is left, so also the second time, and
     /// [`Conflict::AlreadyRotated`] where rotation has ended the token and only a successor that the owner made is good.

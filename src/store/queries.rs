@@ -1,6 +1,7 @@
 //! Which tokens, sessions and environments a read or a change is for.
 
 use crate::domain::{
+    annotations::Metadata,
     id::{EnvironmentId, SessionId, TokenId},
     time::Timestamp,
     token::TokenState,
@@ -12,6 +13,8 @@ pub struct TokenQuery {
     /// Only those whose name contains this text, without regard to letter case and Unicode normal form
     /// ([`text::folded`](crate::domain::text::folded)).
     pub search: Option<String>,
+    /// Only those that have all these keys with these values.
+    pub metadata: Metadata,
     /// Only those in this state. `None` is all except revoked ones.
     pub state: Option<TokenState>,
     /// Tokens that were not used after this count as expired. `None` if unused tokens do not end.

@@ -71,6 +71,9 @@ pub enum Conflict {
     /// The token has expired.
     #[error("the token has expired")]
     TokenExpired,
+    /// It is a canary token, and those are not rotated.
+    #[error("a canary token is not rotated")]
+    CanaryToken,
     /// The account of the environment's owner is disabled.
     #[error("the environment's owner is disabled")]
     OwnerDisabled,

@@ -3,6 +3,7 @@
 //! The command line also reads them, from the administrator's socket. Shapes that only one of the two has are next to
 //! what makes them: in the handlers of [`crate::http`] and in [`crate::control`].
 
+mod annotations;
 mod page;
 mod token;
 mod user;
@@ -10,6 +11,7 @@ mod user;
 use serde::Serialize;
 
 pub use self::{
+    annotations::AnnotationsView,
     page::PageView,
     token::{IssuedTokenView, LimitsView, TokenView},
     user::UserView,

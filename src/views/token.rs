@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use super::annotations::AnnotationsView;
 use crate::domain::{
     id::TokenId,
     token::{IssuedToken, Revocation, Token},
@@ -35,9 +36,19 @@ pub struct TokenView {
     pub rotated_to: Option<String>,
     #[serde(flatten)]
     limits: LimitsView,
+    #[serde(flatten)]
+    annotations: AnnotationsView,
+    #[serde(default, skip_serializing_if = "is_false")]
+    canary: bool,
     /// Only for a revoked token.
     #[serde(flatten)]
     revocation: Option<RevocationView>,
+}
+
+/// Only a canary token has the field.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,6 +68,8 @@ impl TokenView {
     pub fn new(token: Token, quota_left: Option<u32>, successor: Option<TokenId>) -> Self {
         Self {
             limits: LimitsView::new(token.limits.as_deref(), quota_left),
+            annotations: AnnotationsView::new(token.annotations.as_deref()),
+            canary: token.is_canary,
             rotated_from: token.rotated_from.map(|id| id.to_string()),
             rotated_to: successor.map(|id| id.to_string()),
             id: token.id.to_string(),
@@ -112,6 +125,10 @@ pub struct IssuedTokenView {
     hint: String,
     #[serde(flatten)]
     limits: LimitsView,
+    #[serde(flatten)]
+    annotations: AnnotationsView,
+    #[serde(default, skip_serializing_if = "is_false")]
+    canary: bool,
 }
 
 impl IssuedTokenView {
@@ -128,9 +145,9 @@ impl IssuedTokenView {
     }
 
     fn new(issued: IssuedToken, secret: String) -> Self {
-        let TokenView { id, name, abilities, created_at, expires_at, hint, limits, .. } =
+        let TokenView { id, name, abilities, created_at, expires_at, hint, limits, annotations, canary, .. } =
             TokenView::new(issued.token, issued.quota_left, None);
-        Self { id, name, abilities, token: secret, created_at, expires_at, hint, limits }
+        Self { id, name, abilities, token: secret, created_at, expires_at, hint, limits, annotations, canary }
     }
 }
 

@@ -97,6 +97,7 @@ const TABLE: &[Row] = &[
     Row("POST", "/api/v1/environments/{id}/tokens", SESSION_ONLY),
     Row("GET", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
     Row("HEAD", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
+    Row("PATCH", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
     Row("DELETE", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
     Row("POST", "/api/v1/environments/{id}/tokens/{token_id}/regenerate", SESSION_ONLY),
     // A session is not a token: 403 `token_required`.

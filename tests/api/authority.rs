@@ -34,6 +34,8 @@ fn create(app: &TestApp, authority: Authority, owner: &User, abilities: &[&str])
         abilities: Some(Abilities::new(abilities).unwrap()),
         expiry: Expiry::Default,
         limits: UsageLimits::default(),
+        annotations: Default::default(),
+        is_canary: false,
     };
     block_on(tokens::create(&app.ops, authority, request, source()))
 }
@@ -77,6 +79,8 @@ fn an_administrator_needs_no_role_in_an_environment_and_a_stranger_sees_none() {
             abilities: Some(Abilities::none()),
             expiry: Expiry::Default,
             limits: UsageLimits::default(),
+            annotations: Default::default(),
+            is_canary: false,
         };
         block_on(environment_tokens::create(&app.ops, ada.id, environment, request, source())).unwrap().token.id
     };

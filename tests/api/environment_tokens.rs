@@ -174,7 +174,7 @@ fn swapped_prefixes_do_not_turn_a_token_into_one_of_another_kind() {
         let secret = secret(token).rsplit('|').next().unwrap();
         let refused = block_on(verification::authenticate(&ops, secret, Caller::default())).unwrap_err();
         assert_eq!(refused, ops::Error::Rejected(Rejection::Unknown));
-        block_on(ops::revocation::revoke_by_possession(&ops, secret, RequestSource::COMMAND_LINE)).unwrap();
+        block_on(ops::revocation::revoke_by_possession(&ops, secret, None, RequestSource::COMMAND_LINE)).unwrap();
         assert!(is_valid(&app, token));
     }
 }

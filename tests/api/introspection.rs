@@ -22,6 +22,8 @@ pub fn introspector(app: &TestApp) -> Client<'_> {
     let owner = app.user("service");
     let request = TokenRequest {
         limits: Default::default(),
+        annotations: Default::default(),
+        is_canary: false,
         owner: owner.id,
         name: Name::parse("introspection").unwrap(),
         abilities: Some(Abilities::new([Ability::parse("tokens:introspect").unwrap()]).unwrap()),

@@ -27,7 +27,7 @@ use patd::{
     store::{
         Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery, HandOver, HandedOver, LastAdmin,
         LeakReport, Owned, Ownership, PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation,
-        SessionQuery, SignIn, Store, StoreError, Successors, TokenInventory, TokenQuery, TokenSelection,
+        SessionQuery, SignIn, Store, StoreError, Successors, TokenChange, TokenInventory, TokenQuery, TokenSelection,
         UserAdministration, UserInventory, Uses,
     },
 };
@@ -214,9 +214,10 @@ delegate! {
         fn remove_member(&self, user: UserId, id: EnvironmentId, with: UserId, by: Attribution) -> ();
         fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: Attribution) -> Token;
         fn regenerate_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, successor: Successor, by: Attribution) -> ChangedToken;
+        fn change_environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId, change: TokenChange, by: Attribution) -> ChangedToken;
         fn revoke_environment_token(&self, authority: Authority, environment: EnvironmentId, id: TokenId, reason: RevocationReason, by: Attribution) -> ();
         fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Token;
-        fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> ChangedToken;
+        fn change_token(&self, owner: UserId, id: TokenId, change: TokenChange, by: Attribution) -> ChangedToken;
         fn revoke_token(&self, owner: UserId, id: TokenId, reason: RevocationReason, by: Attribution) -> Successors;
         fn rotate_token(&self, rotation: Rotation, by: Attribution) -> ChangedToken;
         fn revoke_tokens(&self, owner: UserId, which: TokenSelection, reason: RevocationReason, by: Attribution) -> u64;

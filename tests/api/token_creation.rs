@@ -57,10 +57,10 @@ fn a_misspelt_field_does_not_widen_a_token() {
       "code": "validation_failed",
       "errors": {
         "abilites": [
-          "The abilites field is unknown. The fields here are: name, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota."
+          "The abilites field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary."
         ]
       },
-      "message": "The abilites field is unknown. The fields here are: name, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota."
+      "message": "The abilites field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary."
     }
     "#);
     assert_snapshot!(refused(json!({ "name": "t", "Abilities": ["calls:read"] })), @r#"
@@ -69,10 +69,10 @@ fn a_misspelt_field_does_not_widen_a_token() {
       "code": "validation_failed",
       "errors": {
         "Abilities": [
-          "The Abilities field is unknown. The fields here are: name, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota."
+          "The Abilities field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary."
         ]
       },
-      "message": "The Abilities field is unknown. The fields here are: name, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota."
+      "message": "The Abilities field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary."
     }
     "#);
     assert_snapshot!(refused(json!({ "name": "t", "abilities": "*" })), @r#"
@@ -129,7 +129,7 @@ fn a_misspelt_field_does_not_widen_a_token() {
           "The name field is required."
         ],
         "x": [
-          "The x field is unknown. The fields here are: name, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota."
+          "The x field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary."
         ]
       },
       "message": "The name field is required. (and 2 more errors)"

@@ -15,13 +15,14 @@ const LAX: [&str; 7] = ["/", "/api", "/api/v1/introspect", "/api/v1/revoke", "/l
 
 /// Every strict route with a client that may call it. Without HEAD, whose answers have no body that names the mistake.
 fn strict_routes<'a>(app: &'a TestApp) -> Vec<(Client<'a>, String, String)> {
-    let (service, ada) = (introspector(app), app.sign_in("ada"));
+    let (service, ada, root) = (introspector(app), app.sign_in("ada"), app.sign_in_admin("root"));
     let token = app.bearer(ada.create_token(json!({ "name": "t" }))["token"].as_str().unwrap());
     let is_strict = |path: &str| !LAX.contains(&path) && !path.starts_with("/api/authz/");
     let routes = patd::http::routes().into_iter().filter(|(method, path)| method != "HEAD" && is_strict(path));
     let who = |path: &str| match path {
         "/api/v1/user/api-tokens/self/rotate" => token.clone(),
         path if path.starts_with("/api/v1/tokens/verify") => service.clone(),
+        path if path.starts_with("/api/v1/admin/") => root.clone(),
         _ => ada.clone(),
     };
     let named = |path: &str| {
@@ -49,13 +50,13 @@ fn an_unknown_parameter_of_the_query_is_refused_on_every_route() {
       "code": "validation_failed",
       "errors": {
         "stat": [
-          "The stat field is unknown. The parameters here are: limit, cursor, search, state."
+          "The stat field is unknown. The parameters here are: limit, cursor, search, state, metadata[KEY]."
         ],
         "x": [
-          "The x field is unknown. The parameters here are: limit, cursor, search, state."
+          "The x field is unknown. The parameters here are: limit, cursor, search, state, metadata[KEY]."
         ]
       },
-      "message": "The stat field is unknown. The parameters here are: limit, cursor, search, state. (and 1 more error)"
+      "message": "The stat field is unknown. The parameters here are: limit, cursor, search, state, metadata[KEY]. (and 1 more error)"
     }
     "#);
     assert_snapshot!(ada.get("/api/user?fields=name").shown(), @r#"

@@ -284,6 +284,8 @@ impl Process {
             abilities: None,
             expiry: Expiry::After(Duration::from_hours(24)),
             limits: UsageLimits::default(),
+            annotations: Default::default(),
+            is_canary: false,
         };
         let issued = block_on(tokens::create(&self.ctx, ADMINISTRATOR.into(), request, RequestSource::COMMAND_LINE));
         issued.map(|issued| issued.token.expires_at)

@@ -36,7 +36,7 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        Backend, CredentialSource, Credentials, Observer, Reply, SignIn, Store, StoreError, Uses,
+        Backend, CredentialSource, Credentials, Observer, Reply, SignIn, Store, StoreError, TokenChange, Uses,
         cache::{Capacity, CredentialCache},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -101,7 +101,7 @@ fn a_change_invalidates_only_the_changed_record() {
     let unknown = secret(CredentialKind::PersonalAccessToken).hash();
     assert!(!rig.is_live(&unknown));
     let name = Name::parse("renamed").unwrap();
-    wait(rig.store.rename_token(rig.ada.id, id, name.clone(), by())).unwrap();
+    wait(rig.store.change_token(rig.ada.id, id, TokenChange::rename(name.clone()), by())).unwrap();
     assert_eq!(rig.lookups(|| assert!(rig.is_live(&other) && !rig.is_live(&unknown))), 0);
     let found = wait(rig.cache.token_by_hash(&touched)).unwrap().unwrap();
     assert_eq!(found.token.name, name);
@@ -231,7 +231,7 @@ fn a_blocked_writer_stops_the_use_of_cached_records_within_100_ms() {
     let other = rusqlite::Connection::open(rig.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     // The server's own write waits for the lock. The writer thread also polls for changes by others, so that stops too.
-    let waiting = rig.store.rename_token(rig.ada.id, id, Name::parse("later").unwrap(), by());
+    let waiting = rig.store.change_token(rig.ada.id, id, TokenChange::rename(Name::parse("later").unwrap()), by());
     assert_ends_in_time(Instant::now(), || rig.store.is_coherent());
     for _ in 0..3 {
         assert_eq!(rig.lookups(|| assert!(rig.is_live(&hash))), 1, "each lookup reads the store");

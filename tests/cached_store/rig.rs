@@ -125,6 +125,8 @@ impl Rig {
             created_at: at(1),
             expires_at: None,
             limits: None,
+            annotations: None,
+            is_canary: false,
         }
     }
 

@@ -46,6 +46,47 @@ fn a_printed_token_needs_no_shell_quoting() {
 }
 
 #[test]
+fn a_token_gets_annotations_and_is_found_by_them() {
+    let place = Place::new().with_user();
+    let annotated = created(
+        &place,
+        &["--description", "The nightly build", "--metadata", "team=payments", "--metadata", "url=a=b"],
+    );
+    let metadata = json!({ "team": "payments", "url": "a=b" });
+    assert_eq!((&annotated["description"], &annotated["metadata"]), (&json!("The nightly build"), &metadata));
+    created(&place, &["--metadata", "team=web"]);
+    created(&place, &[]);
+    let found = listed(&place, &["--metadata", "team=payments", "--metadata", "url=a=b"]);
+    assert_eq!((found.len(), &found[0]["id"]), (1, &annotated["id"]));
+    assert_eq!((&found[0]["description"], &found[0]["metadata"]), (&json!("The nightly build"), &metadata));
+    assert!(listed(&place, &["--metadata", "team=payments", "--metadata", "url=b"]).is_empty());
+    assert_eq!(listed(&place, &[]).len(), 3);
+    for (arguments, words) in [
+        (&["--metadata", "team"][..], "write KEY=VALUE, such as team=payments"),
+        (&["--metadata", "=payments"], "write KEY=VALUE"),
+        (&["--metadata", "a=1", "--metadata", "a=2"], "the key \"a\" twice"),
+    ] {
+        for command in [&["token", "list"][..], &["token", "create", "--user", EMAIL, "--name", "CI"]] {
+            let refused = place.run(&[command, arguments].concat());
+            assert!(refused.code == Some(2) && refused.stderr.contains(words), "{refused:?}");
+        }
+    }
+    let long = "x".repeat(1001);
+    let refused = place.run(&["token", "create", "--user", EMAIL, "--name", "CI", "--description", &long]);
+    assert!(refused.code != Some(0) && refused.stderr.contains("description"), "{refused:?}");
+}
+
+#[test]
+fn a_canary_token_is_made_and_refused() {
+    let place = Place::new().with_user();
+    let server = place.serve();
+    let canary = created(&place, &["--canary"]);
+    assert_eq!(canary["canary"], true);
+    assert_eq!(server.get("/api/user", canary["token"].as_str().unwrap()), 401);
+    assert_eq!(listed(&place, &[])[0]["canary"], true);
+}
+
+#[test]
 fn the_audit_trail_names_the_command_line_as_the_actor() {
     let place = Place::new().with_user();
     let server = place.serve();

@@ -18,7 +18,7 @@ pub(super) async fn every_change_records_its_event(store: &TestStore) {
     let sessions =
         [sign_in(store, &ada, 1, 9).await, sign_in(store, &ada, 2, 9).await, sign_in(store, &ada, 3, 9).await];
     let token = add_token(store, &ada, "ci").await;
-    store.rename_token(ada.id, token.id, name("deploy"), by(5)).await.unwrap();
+    store.change_token(ada.id, token.id, TokenChange::rename(name("deploy")), by(5)).await.unwrap();
     store.revoke_token(ada.id, token.id, RevocationReason::LeakReport, by(5)).await.unwrap();
     let change = ProfileChange { name: Some(name("Ada L")), email: Some(email("New@example.com")), verified: None };
     store.change_profile(ada.id, change, by(5)).await.unwrap();
@@ -83,7 +83,7 @@ pub(super) async fn a_change_without_effect_records_no_event(store: &TestStore) 
     assert_eq!(store.end_session(ada.id, nothing, by(5)).await, Err(NOT_FOUND));
     assert_eq!(store.end_other_sessions(ada.id, nothing, by(5)).await, Ok(0));
     assert_eq!(store.add_token(new_token(ada.id, "x"), 1, by(1000)).await, Err(TOO_MANY));
-    assert_eq!(store.rename_token(bob.id, token.id, name("mine"), by(5)).await, Err(NOT_FOUND));
+    assert_eq!(store.change_token(bob.id, token.id, TokenChange::rename(name("mine")), by(5)).await, Err(NOT_FOUND));
     assert_eq!(store.revoke_token(bob.id, token.id, REASON, by(5)).await, Err(NOT_FOUND));
     store.record_uses(Uses { tokens: vec![(token.number, at(9))], sessions: Vec::new() }).await.unwrap();
     store.prune_sessions(at(9)).await.unwrap();
@@ -120,7 +120,7 @@ pub(super) async fn an_ended_session_cannot_make_changes(store: &TestStore) {
     assert_eq!(store.end_session(ada.id, kept.session.id, now()).await, ended);
     assert_eq!(store.end_other_sessions(ada.id, kept.session.id, now()).await.map(drop), ended);
     assert_eq!(store.add_token(new_token(ada.id, "never"), 10, now()).await.map(drop), ended);
-    assert_eq!(store.rename_token(ada.id, token.id, name("never"), now()).await.map(drop), ended);
+    assert_eq!(store.change_token(ada.id, token.id, TokenChange::rename(name("never")), now()).await.map(drop), ended);
     assert_eq!(store.revoke_token(ada.id, token.id, REASON, now()).await.map(drop), ended);
     assert_eq!(trail(store, &ada).await, before);
     assert_eq!(store.user(ada.id).await.unwrap(), ada);

@@ -167,7 +167,7 @@ pub(super) async fn environment_tokens_are_separate_from_personal_ones(store: &T
     assert_eq!(names(store, &ada, all(), 1).await, ["personal"]);
 
     assert_eq!(store.token(token.id).await, Ok(token.clone()));
-    assert_eq!(store.rename_token(ada.id, token.id, name("x"), by(5)).await, Err(NOT_FOUND));
+    assert_eq!(store.change_token(ada.id, token.id, TokenChange::rename(name("x")), by(5)).await, Err(NOT_FOUND));
     assert_eq!(store.revoke_token(ada.id, token.id, REASON, by(5)).await, Err(NOT_FOUND));
     assert_eq!(store.disable_token(ada.id, token.id, by(5)).await, Err(NOT_FOUND));
     assert_eq!(store.enable_token(ada.id, token.id, by(5)).await, Err(NOT_FOUND));

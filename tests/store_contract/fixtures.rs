@@ -86,6 +86,8 @@ pub(super) fn new_token(owner: UserId, text: &str) -> NewToken {
         created_at: at(1000),
         expires_at: None,
         limits: None,
+        annotations: None,
+        is_canary: false,
     }
 }
 

@@ -24,6 +24,7 @@ use patd::{
     domain::{
         ability::{Abilities, Ability},
         account::{Email, PasswordHash, Role as UserRole, User},
+        annotations::{Annotations, Description, Metadata},
         audit::{Action, Actor, Attribution, Entry, Event, Outcome, RequestSource, Target},
         environment::{Environment, EnvironmentAccess, MemberRole, Role, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -36,7 +37,7 @@ use patd::{
     },
     store::{
         Backend, Conflict, EnvironmentQuery, LastAdmin, PasswordChange, ProfileChange, Reply, SessionQuery, SignIn,
-        Store, StoreError, TokenQuery, Uses,
+        Store, StoreError, TokenChange, TokenQuery, Uses,
         cache::Capacity,
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -98,8 +99,9 @@ use sessions::{
 use tokens::{
     a_hundred_creations_at_once_stop_at_the_limit, a_revoked_token_stays_revoked,
     a_search_takes_every_character_literally, a_token_is_found_as_added, a_token_needs_an_enabled_owner,
-    only_live_tokens_count_towards_the_limit, only_the_owner_can_change_a_token, the_list_can_be_filtered_by_state,
-    the_list_is_paged_newest_first, the_time_of_last_use_never_moves_back, token_numbers_are_never_reused,
+    annotations_are_changed_one_by_one_and_searched, only_live_tokens_count_towards_the_limit,
+    only_the_owner_can_change_a_token, the_list_can_be_filtered_by_state, the_list_is_paged_newest_first,
+    the_time_of_last_use_never_moves_back, token_numbers_are_never_reused,
 };
 use users::{
     a_password_change_keeps_one_session_and_ends_the_others, a_password_change_on_a_stale_hash_conflicts,
@@ -170,6 +172,7 @@ cases! {
     only_ended_sessions_are_pruned,
     a_token_is_found_as_added,
     a_token_needs_an_enabled_owner,
+    annotations_are_changed_one_by_one_and_searched,
     only_live_tokens_count_towards_the_limit,
     a_hundred_creations_at_once_stop_at_the_limit,
     token_numbers_are_never_reused,
@@ -267,7 +270,7 @@ async fn lookups_by_hash_see_every_change(store: &TestStore) {
     assert!(token().await.is_none() && token().await.is_none());
     store.add_token(new, 10, by(1000)).await.unwrap();
     assert_eq!(token().await.unwrap().token.name, name("ci"));
-    store.rename_token(ada.id, id, name("deploy"), by(5)).await.unwrap();
+    store.change_token(ada.id, id, TokenChange::rename(name("deploy")), by(5)).await.unwrap();
     assert_eq!(token().await.unwrap().token.name, name("deploy"));
     let change = ProfileChange { name: Some(name("Ada L")), email: None, verified: None };
     store.change_profile(ada.id, change, by(5)).await.unwrap();

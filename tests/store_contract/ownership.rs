@@ -136,7 +136,10 @@ pub(super) async fn a_session_changes_only_what_its_user_owns_or_manages(store: 
     let session = sign_in(store, &bob, 1, 9000).await;
     let bobs = || by_session(&session, 5);
     assert_eq!(store.add_token(new_token(ada.id, "never"), 10, bobs()).await, Err(NOT_FOUND));
-    assert_eq!(store.rename_token(ada.id, token.id, name("never"), bobs()).await.map(drop), Err(NOT_FOUND));
+    assert_eq!(
+        store.change_token(ada.id, token.id, TokenChange::rename(name("never")), bobs()).await.map(drop),
+        Err(NOT_FOUND)
+    );
     assert_eq!(store.revoke_token(ada.id, token.id, REASON, bobs()).await, Err(NOT_FOUND));
     assert_eq!(store.disable_token(ada.id, token.id, bobs()).await.map(drop), Err(NOT_FOUND));
     assert_eq!(store.enable_token(ada.id, token.id, bobs()).await.map(drop), Err(NOT_FOUND));

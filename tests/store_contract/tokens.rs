@@ -14,11 +14,15 @@ pub(super) async fn a_token_is_found_as_added(store: &TestStore) {
             .boxed(),
     ];
     let expiries = [None, Some(at(5000)), Some(at(1))];
-    for ((abilities, expires_at), limits) in sets.into_iter().zip(expiries).zip(limits) {
+    let annotations = [None, annotations(Some("what\nfor"), &[]), annotations(None, &[("b", "\"\\"), ("a", "")])];
+    let settings = sets.into_iter().zip(expiries).zip(limits).zip(annotations);
+    for (((abilities, expires_at), limits), annotations) in settings {
         let mut new = new_token(ada.id, "naïve 🦀 name");
         new.abilities = abilities.clone();
         new.expires_at = expires_at;
         new.limits = limits;
+        new.is_canary = annotations.is_some();
+        new.annotations = annotations;
         let token = store.add_token(new.clone(), 10, by(1000)).await.unwrap();
         let expected = Token {
             id: new.id,
@@ -37,6 +41,8 @@ pub(super) async fn a_token_is_found_as_added(store: &TestStore) {
             disabled_at: None,
             revoked: None,
             limits: new.limits,
+            annotations: new.annotations,
+            is_canary: new.is_canary,
         };
         assert_eq!(token, expected);
         assert_eq!(store.token(token.id).await.unwrap(), expected);
@@ -47,6 +53,58 @@ pub(super) async fn a_token_is_found_as_added(store: &TestStore) {
     assert!(store.token_by_hash(&unknown).await.unwrap().is_none());
     let unknown = TokenId::new(Uuid::now_v7());
     assert_eq!(store.token(unknown).await, Err(NOT_FOUND));
+}
+
+fn annotations(description: Option<&str>, pairs: &[(&str, &str)]) -> Option<Box<Annotations>> {
+    let description = description.map(|text| Description::parse(text).unwrap());
+    Annotations { description, metadata: metadata(pairs) }.boxed()
+}
+
+fn metadata(pairs: &[(&str, &str)]) -> Metadata {
+    let mut metadata = Metadata::default();
+    pairs.iter().for_each(|(key, value)| metadata.insert(key, value).unwrap());
+    metadata
+}
+
+pub(super) async fn annotations_are_changed_one_by_one_and_searched(store: &TestStore) {
+    let ada = add(store, "ada").await;
+    let new = new_token(ada.id, "ci");
+    store.add_token(new.clone(), 10, by(1000)).await.unwrap();
+    let plain = add_token(store, &ada, "plain").await;
+    let shown = async || {
+        let record = store.token_by_hash(&new.hash).await.unwrap().unwrap();
+        let stored = store.token(new.id).await.unwrap();
+        assert_eq!((&record.token.name, &record.token.annotations), (&stored.name, &stored.annotations));
+        (stored.name.to_string(), stored.annotations)
+    };
+    assert_eq!(shown().await, ("ci".to_owned(), None));
+    let pairs = [("team", "payments"), ("stage", "live")];
+    let changes = [
+        (TokenChange { metadata: Some(metadata(&pairs)), ..TokenChange::default() }, annotations(None, &pairs)),
+        (
+            TokenChange { description: Some(Some(Description::parse("d").unwrap())), ..TokenChange::default() },
+            annotations(Some("d"), &pairs),
+        ),
+        (TokenChange::rename(name("ci")), annotations(Some("d"), &pairs)),
+        (TokenChange { description: Some(None), ..TokenChange::default() }, annotations(None, &pairs)),
+    ];
+    for (change, expected) in changes {
+        let changed = store.change_token(ada.id, new.id, change, by(5)).await.unwrap();
+        assert_eq!(changed.token.annotations, expected);
+        assert_eq!(shown().await, ("ci".to_owned(), expected));
+    }
+    let found = async |pairs: &[(&str, &str)]| {
+        names(store, &ada, TokenQuery { metadata: metadata(pairs), ..all() }, 1000).await
+    };
+    assert_eq!(found(&[]).await, ["plain", "ci"]);
+    assert_eq!(found(&[("team", "payments")]).await, ["ci"]);
+    assert_eq!(found(&pairs).await, ["ci"]);
+    assert!(found(&[("team", "payment")]).await.is_empty());
+    assert!(found(&[("team", "payments"), ("stage", "test")]).await.is_empty());
+    let cleared = TokenChange { metadata: Some(Metadata::default()), ..TokenChange::default() };
+    let cleared = store.change_token(ada.id, new.id, cleared, by(5)).await.unwrap();
+    assert_eq!((cleared.token.annotations, shown().await.1), (None, None));
+    assert_eq!(store.token(plain.id).await.unwrap(), plain);
 }
 
 pub(super) async fn a_token_needs_an_enabled_owner(store: &TestStore) {
@@ -109,7 +167,7 @@ pub(super) async fn a_revoked_token_stays_revoked(store: &TestStore) {
     store.revoke_token(ada.id, id, REASON, by(5)).await.unwrap();
     assert_eq!(store.revoke_token(ada.id, id, REASON, by(6)).await, Err(NOT_FOUND));
     assert_eq!(store.token(id).await, Err(NOT_FOUND));
-    let renamed = store.rename_token(ada.id, id, name("other"), by(5)).await;
+    let renamed = store.change_token(ada.id, id, TokenChange::rename(name("other")), by(5)).await;
     assert_eq!(renamed, Err(NOT_FOUND));
     let record = store.token_by_hash(&hash).await.unwrap().unwrap();
     assert_eq!(record.token.revoked, Some(revoked(5)));
@@ -119,12 +177,12 @@ pub(super) async fn a_revoked_token_stays_revoked(store: &TestStore) {
 pub(super) async fn only_the_owner_can_change_a_token(store: &TestStore) {
     let (ada, bob) = (add(store, "ada").await, add(store, "bob").await);
     let mut token = add_token(store, &ada, "ci").await;
-    let stolen = store.rename_token(bob.id, token.id, name("mine"), by(5)).await;
+    let stolen = store.change_token(bob.id, token.id, TokenChange::rename(name("mine")), by(5)).await;
     assert_eq!(stolen, Err(NOT_FOUND));
     let revoked = store.revoke_token(bob.id, token.id, REASON, by(5)).await;
     assert_eq!(revoked, Err(NOT_FOUND));
     assert_eq!(store.token(token.id).await.unwrap(), token);
-    let renamed = store.rename_token(ada.id, token.id, name("deploy"), by(5)).await;
+    let renamed = store.change_token(ada.id, token.id, TokenChange::rename(name("deploy")), by(5)).await;
     token.name = name("deploy");
     assert_eq!(renamed.unwrap().token, token);
     assert_eq!(store.token(token.id).await.unwrap(), token);

@@ -22,6 +22,7 @@ use crate::{
     domain::{
         ability::{Abilities, Ability, ServerAbility},
         account::{Email, Password, User},
+        annotations::Annotations,
         audit::RequestSource,
         authority::Administrator,
         text::Name,
@@ -222,7 +223,15 @@ async fn add_user(config: &Config, ctx: &Context, name: &str, email: &str) -> Re
 /// Creates a token with the name of its owner.
 async fn issue(ctx: &Context, owner: &User, abilities: Abilities) -> Result<IssuedToken, Failure> {
     let (name, expiry, limits) = (owner.name.clone(), Expiry::Default, UsageLimits::default());
-    let request = TokenRequest { owner: owner.id, name, abilities: Some(abilities), expiry, limits };
+    let request = TokenRequest {
+        owner: owner.id,
+        name,
+        abilities: Some(abilities),
+        expiry,
+        limits,
+        annotations: Annotations::default(),
+        is_canary: false,
+    };
     Ok(tokens::create(ctx, Administrator::command_line().into(), request, RequestSource::COMMAND_LINE).await?)
 }
 

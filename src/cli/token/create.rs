@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::metadata::{self, parse_pair};
 use crate::{
     cli::{
         failure::Failure,
@@ -25,6 +26,12 @@ pub(in crate::cli) struct Create {
     /// The name of the token
     #[arg(long)]
     name: String,
+    /// What the token is for
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// A key and its value for programs, such as team=payments; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    metadata: Vec<(String, String)>,
     /// An ability of the token, such as calls:read; may be repeated [default: * (full access); required if
     /// tokens.require_abilities is set]
     #[arg(long = "ability", value_name = "ABILITY")]
@@ -35,6 +42,10 @@ pub(in crate::cli) struct Create {
     /// The lifetime of the token, such as 12h or 90d [default: tokens.default_lifetime]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     expires_in: Option<Duration>,
+    /// Make it a canary token: it is refused everywhere, and each use is recorded in its owner's audit trail. Leave it
+    /// where only a thief looks
+    #[arg(long)]
+    canary: bool,
     #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
@@ -42,7 +53,8 @@ pub(in crate::cli) struct Create {
 }
 
 pub(super) fn run(options: &GlobalOptions, arguments: Create) -> Result<(), Failure> {
-    let Create { user, name, abilities, no_abilities, expires_in, limits, format } = arguments;
+    let Create { user, name, description, metadata, abilities, no_abilities, expires_in, canary, limits, format } =
+        arguments;
     let has_abilities_option = no_abilities || !abilities.is_empty();
     let request = Request::CreateToken(NewToken {
         user,
@@ -50,6 +62,9 @@ pub(super) fn run(options: &GlobalOptions, arguments: Create) -> Result<(), Fail
         abilities: has_abilities_option.then_some(abilities),
         expires_in: expires_in.map(|duration| duration.as_secs()),
         limits: limits.into_request(),
+        description,
+        metadata: metadata::pairs(metadata)?,
+        canary,
     });
     let IssuedView { user_email, issued } = options.execute(request, Access::Existing)?.single()?;
     let printed = match format.json {

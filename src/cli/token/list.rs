@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
 
+use super::metadata::{self, parse_pair};
 use crate::{
     cli::{
         failure::Failure,
@@ -31,6 +32,9 @@ pub(in crate::cli) struct List {
     /// Only tokens whose name or owner's e-mail address contains this text; ignores case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
+    /// Only tokens with this metadata, such as team=payments; may be repeated, and then all must match
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    metadata: Vec<(String, String)>,
     /// Only tokens that expire before this: a date, a time, or 30d for within 30 days
     #[arg(long, value_name = "WHEN", value_parser = parse_future)]
     expires_before: Option<Moment>,
@@ -74,8 +78,20 @@ enum Sort {
 }
 
 pub(super) fn run(options: &GlobalOptions, arguments: List) -> Result<(), Failure> {
-    let List { user, environment, state, search, expires_before, unused_since, sort, reverse, limit, wide, format } =
-        arguments;
+    let List {
+        user,
+        environment,
+        state,
+        search,
+        metadata,
+        expires_before,
+        unused_since,
+        sort,
+        reverse,
+        limit,
+        wide,
+        format,
+    } = arguments;
     let list = TokenList {
         whose: user.map(WhoseTokens::User).or(environment.map(WhoseTokens::Environment)),
         state: state.map(|state| match state {
@@ -84,6 +100,7 @@ pub(super) fn run(options: &GlobalOptions, arguments: List) -> Result<(), Failur
             State::Revoked => TokenState::Revoked,
         }),
         search,
+        metadata: metadata::pairs(metadata)?,
         expires_before,
         unused_since,
         sort: match sort {

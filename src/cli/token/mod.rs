@@ -2,6 +2,7 @@
 
 mod create;
 mod list;
+mod metadata;
 
 use clap::{Args, Subcommand};
 

@@ -9,7 +9,7 @@ use crate::{
     control::{
         error::Error,
         frame::Output,
-        request::{self, JudgeToken, NewToken, TokenList, TokenSort, WhoseTokens},
+        request::{self, JudgeToken, NewToken, ParsedToken, TokenList, TokenSort, WhoseTokens, parse_metadata},
         views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedView, Verdict},
     },
     domain::{
@@ -44,14 +44,15 @@ pub(super) async fn create(
     new: &NewToken,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let (name, abilities, limits) = new.parse()?;
+    let ParsedToken { name, abilities, limits, annotations } = new.parse()?;
     let owner = users::find(ctx, administrator, &new.user).await?;
     if owner.disabled_at.is_some() {
         let who = shell_word(owner.email.as_str());
         return Err(Error::Refused(format!("{who} is disabled: enable them with patd user enable {who}")));
     }
     let expiry = new.lifetime().map_or(Expiry::Default, Expiry::After);
-    let request = TokenRequest { owner: owner.id, name, abilities, expiry, limits };
+    let (owner_id, is_canary) = (owner.id, new.canary);
+    let request = TokenRequest { owner: owner_id, name, abilities, expiry, limits, annotations, is_canary };
     let issued = tokens::create(ctx, administrator.into(), request, RequestSource::COMMAND_LINE).await?;
     let issued = IssuedView { user_email: owner.email.to_string(), issued: IssuedTokenView::unnumbered(issued) };
     Ok(output.item(&issued).await?)
@@ -63,7 +64,12 @@ pub(super) async fn list(
     list: TokenList,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let TokenList { whose, state, search, expires_before, unused_since, sort, reverse, limit } = list;
+    let TokenList { whose, state, search, metadata, expires_before, unused_since, sort, reverse, limit } = list;
+    let mut errors = Vec::new();
+    let metadata = parse_metadata(&metadata, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors.into());
+    }
     let now = ctx.clock.now();
     let environment = match &whose {
         Some(WhoseTokens::Environment(id)) => Some(id.clone()),
@@ -90,6 +96,7 @@ pub(super) async fn list(
         whose,
         state,
         search,
+        metadata,
         ends_before: expires_before.map(|moment| moment.resolve(now)),
         unused_since: unused_since.map(|moment| moment.resolve(now)),
         order,

@@ -61,8 +61,8 @@ fn each_code_is_in_the_table_once_in_the_order_of_the_statuses_and_in_whole_sent
 /// The operations name these codes themselves, because the log and the command line print them as well.
 #[test]
 fn the_codes_of_the_operations_are_those_of_the_table() {
-    use StateConflict::{DefaultEnvironment, LastAdmin, OwnerDisabled, TokenExpired};
-    for conflict in [DefaultEnvironment, LastAdmin, OwnerDisabled, TokenExpired] {
+    use StateConflict::{CanaryToken, DefaultEnvironment, LastAdmin, OwnerDisabled, TokenExpired};
+    for conflict in [CanaryToken, DefaultEnvironment, LastAdmin, OwnerDisabled, TokenExpired] {
         assert_eq!(Code::from(conflict).name(), conflict.code());
     }
     for rejection in POLICY_REJECTIONS {
@@ -94,6 +94,7 @@ fn each_code_of_the_table_is_the_answer_to_some_error() {
         Error::Conflict(StateConflict::DefaultEnvironment),
         Error::Conflict(StateConflict::LastAdmin),
         Error::Conflict(StateConflict::TokenExpired),
+        Error::Conflict(StateConflict::CanaryToken),
         Error::Conflict(StateConflict::OwnerDisabled),
         Error::Invalid(Vec::new()),
         Error::Throttled(throttled()),
@@ -127,6 +128,7 @@ fn every_verdict_is_in_the_table() {
         Rejection::Missing,
         Rejection::Malformed,
         Rejection::Unknown,
+        Rejection::Canary,
         Rejection::WrongNumber,
         Rejection::Expired,
         Rejection::Idle,

@@ -124,6 +124,25 @@ impl Form {
         Some(list)
     }
 
+    /// An object of strings with at most `max` keys that may be missing or null: its keys and values. `keys` is the word for
+    /// its keys.
+    pub(crate) fn optional_texts(&mut self, field: &str, max: usize, keys: &str) -> Option<Vec<(String, String)>> {
+        let pairs = match self.fields.remove(field)? {
+            Value::Null => return None,
+            Value::Object(pairs) if pairs.len() <= max => pairs,
+            Value::Object(_) => return self.checked(field, Err(format!("must not have more than {max} {keys}."))),
+            _ => return self.checked(field, Err("must be an object of strings.")),
+        };
+        let mut texts = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs {
+            match value {
+                Value::String(text) => texts.push((key, text)),
+                _ => self.refuse(&format!("{field}.{key}"), "must be a string."),
+            }
+        }
+        Some(texts)
+    }
+
     /// A required list of strings.
     pub(crate) fn required_list<T, E: fmt::Display>(
         &mut self,

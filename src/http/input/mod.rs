@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod form;
 pub(crate) mod guard;
 pub(crate) mod page;
+pub(crate) mod query_pairs;
 pub(crate) mod query_parameters;
 pub(crate) mod request_source;
 mod strict_json;

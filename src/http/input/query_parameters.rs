@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use actix_web::{FromRequest, Handler, HttpRequest, Responder};
 use futures_util::future::LocalBoxFuture;
 
-use super::body::Body;
+use super::{body::Body, query_pairs::key_of};
 use crate::{
     http::error::ApiError,
     ops::{self, FieldError},
@@ -46,6 +46,11 @@ where
 /// request that also has the header is accepted.
 const CREDENTIALS: [&str; 2] = ["access_token", "token"];
 
+/// Whether `given` is the parameter `known`. A known one with the end `[KEY]` stands for all keys.
+fn is(given: &str, known: &str) -> bool {
+    known.strip_suffix("[KEY]").map_or(given == known, |name| key_of(given, name).is_some())
+}
+
 fn refuse_unknown(query: &str, known: &[&str]) -> Result<(), ApiError> {
     if query.is_empty() {
         return Ok(());
@@ -55,7 +60,7 @@ fn refuse_unknown(query: &str, known: &[&str]) -> Result<(), ApiError> {
     let unknown: BTreeSet<String> = pairs.into_iter().map(|(name, _)| name).collect();
     let unknown: Vec<FieldError> = unknown
         .into_iter()
-        .filter(|name| !known.contains(&&**name) && !CREDENTIALS.contains(&&**name))
+        .filter(|name| !known.iter().any(|known| is(name, known)) && !CREDENTIALS.contains(&&**name))
         .map(|name| match known {
             [] => FieldError::new(name, "is unknown. There are no parameters here."),
             _ => FieldError::new(name, format!("is unknown. The parameters here are: {}.", known.join(", "))),

@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
 
 use super::{
     client::ClientAddress,
@@ -41,6 +41,19 @@ impl Source {
     fn with_actor(self, actor: Actor) -> RequestSource {
         let request_id = self.request_id.map(|id| id.as_str().to_owned());
         RequestSource { actor, address: Some(self.address), request_id }
+    }
+}
+
+/// The `User-Agent` of a request, for routes whose operation looks a secret up by itself.
+pub(crate) struct ClientAgent(pub(crate) Option<String>);
+
+impl FromRequest for ClientAgent {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        ready(Ok(Self(agent.map(str::to_owned))))
     }
 }
 

@@ -197,6 +197,8 @@ mod tests {
             disabled_at: None,
             revoked: None,
             limits: None,
+            annotations: None,
+            is_canary: false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Reuses that the check has seen and that are not in the store yet.
+//! Reuses that the check has seen and that are not in the store yet. The use of a canary token is recorded in the same way.
 //!
 //! A reuse leaves the queue only when it is in the store. If a write fails after it reached the disk, the reuse is recorded
 //! twice.
@@ -12,8 +12,9 @@ use std::{
 
 use crate::domain::{
     audit::Attribution,
-    id::{TokenId, UserId},
+    id::{EnvironmentId, TokenId, UserId},
     token::Token,
+    use_location::UserAgent,
 };
 
 /// How many reuses are accepted in a minute, and how many wait to be written. Beyond that they are dropped.
@@ -35,7 +36,7 @@ struct PendingReuse {
     unwritten: BTreeMap<TokenId, Reuse>,
 }
 
-/// The use of a secret that rotation has ended.
+/// The use of a secret that rotation has ended, or of a canary token.
 #[derive(Clone)]
 pub(in crate::ops) struct Reuse {
     pub(in crate::ops) owner: UserId,
@@ -46,12 +47,21 @@ pub(in crate::ops) struct Reuse {
     pub(in crate::ops) is_new: bool,
     /// Whether the client wanted to rotate the token, which revokes the family under every configuration.
     pub(in crate::ops) revokes_family: bool,
+    /// For a canary token. It has no family to revoke.
+    pub(in crate::ops) canary: Option<CanaryUse>,
+}
+
+/// What is recorded about the use of a canary token besides the address.
+#[derive(Clone)]
+pub(in crate::ops) struct CanaryUse {
+    pub(in crate::ops) environment: Option<EnvironmentId>,
+    pub(in crate::ops) user_agent: Option<UserAgent>,
 }
 
 impl Reuse {
     pub(in crate::ops) fn new(token: &Token, by: Attribution) -> Self {
         let Token { id, owner, family, .. } = *token;
-        Self { owner, family, token: id, by, is_new: true, revokes_family: false }
+        Self { owner, family, token: id, by, is_new: true, revokes_family: false, canary: None }
     }
 }
 
@@ -149,7 +159,15 @@ mod tests {
             origin: RequestSource { actor, address: Some([192, 0, 2, address].into()), request_id: None },
             at: Timestamp::from_unix(1),
         };
-        Reuse { owner: UserId::new(Uuid::nil()), family: id, token: id, by, is_new: true, revokes_family: false }
+        Reuse {
+            owner: UserId::new(Uuid::nil()),
+            family: id,
+            token: id,
+            by,
+            is_new: true,
+            revokes_family: false,
+            canary: None,
+        }
     }
 
     /// Whether it is accepted while nothing else waits to be written.

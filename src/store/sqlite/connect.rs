@@ -1,6 +1,7 @@
 //! Opens connections and sets their options: the connection that writes, the one for checkpoints, and the pools that read.
 
 use std::{
+    error::Error,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -11,6 +12,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi, functions::FunctionFlags};
 
 use super::{
+    row,
     settings::{Access, SqliteSettings},
     watch::Watch,
 };
@@ -109,11 +111,20 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
 }
 
-/// Adds `folded`, which normalises names for a search. DIRECTONLY keeps it out of the schema, because other programs lack
-/// the function.
+/// Adds `folded`, which normalises names for a search, and `has_metadata`, whether the metadata of a token include some keys
+/// and values. DIRECTONLY keeps them out of the schema, because other programs lack the functions.
 fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
-    connection.create_scalar_function("folded", 1, flags, |call| Ok(text::folded(call.get_raw(0).as_str()?)))
+    connection.create_scalar_function("folded", 1, flags, |call| Ok(text::folded(call.get_raw(0).as_str()?)))?;
+    connection.create_scalar_function("has_metadata", 2, flags, |call| {
+        let Some(text) = call.get_raw(0).as_str_or_null()? else { return Ok(false) };
+        // The second argument is the same for all rows of a statement, so it is parsed once.
+        let wanted = call.get_or_create_aux(1, |value| {
+            Ok::<_, Box<dyn Error + Send + Sync>>(row::parse_metadata(value.as_str()?)?)
+        })?;
+        let metadata = row::parse_metadata(text).map_err(|error| rusqlite::Error::UserFunctionError(error.into()))?;
+        Ok(metadata.includes(&wanted))
+    })
 }
 
 fn cannot_open(reason: &str) -> rusqlite::Error {

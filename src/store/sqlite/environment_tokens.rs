@@ -15,7 +15,7 @@ use crate::{
         time::Timestamp,
         token::{NewToken, RevocationReason, Token},
     },
-    store::{ChangedToken, Conflict, StoreError, TokenQuery},
+    store::{ChangedToken, Conflict, StoreError, TokenChange, TokenQuery},
 };
 
 /// Like [`tokens::COUNT_LIVE`].
@@ -98,7 +98,7 @@ fn by_id(connection: &Connection, environment: EnvironmentId, id: TokenId) -> Re
         .prepare_cached(
             "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
                     revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
-                    disabled_at, ip_allowlist, requests_per_minute, quota
+                    disabled_at, ip_allowlist, requests_per_minute, quota, description, metadata, canary
              FROM tokens WHERE id = :id AND environment_id = :environment_id AND revoked_at IS NULL",
         )?
         .query_row(
@@ -123,6 +123,9 @@ pub(super) fn regenerate(
     environments::expect_role(connection, user, environment, Role::Admin)?;
     let old = by_id(connection, environment, id)?;
     expect_admin(connection, user, environment, old.owner)?;
+    if old.is_canary {
+        return Err(StoreError::Conflict(Conflict::CanaryToken));
+    }
     if old.has_expired(by.at) {
         return Err(StoreError::Conflict(Conflict::TokenExpired));
     }
@@ -133,6 +136,23 @@ pub(super) fn regenerate(
     let new = tokens::insert(connection, &rotation::successor(old, secret, expires_at, by.at))?;
     environments::record(connection, by, user, predecessor.replaced(new.id))?;
     tokens::changed(connection, new)
+}
+
+/// Changes name and annotations, as an admin of the environment or its owner.
+pub(super) fn change(
+    connection: &Connection,
+    user: UserId,
+    environment: EnvironmentId,
+    id: TokenId,
+    change: &TokenChange,
+    by: &Attribution,
+) -> Result<ChangedToken, StoreError> {
+    let access = environments::expect_role(connection, user, environment, Role::Admin)?;
+    let changed = tokens::change(connection, access.environment.owner, Some(environment), id, change)?;
+    for event in TokenRef::from(&changed.token).changed(change.name.is_some(), &change.annotations()) {
+        environments::record(connection, by, user, event)?;
+    }
+    Ok(changed)
 }
 
 pub(super) fn revoke(

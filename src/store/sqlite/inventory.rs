@@ -27,7 +27,8 @@ macro_rules! ends_at {
 const TOKENS: &str =
     "SELECT t.id, t.number, t.owner_id, t.name, t.abilities, t.hint, t.created_at, t.expires_at, t.last_used_at,
             t.revoked_at, t.revoked_reason, t.environment_id, t.family_id, t.rotated_from, t.grace_ends_at,
-            t.ends_on_first_use, t.disabled_at, t.ip_allowlist, t.requests_per_minute, t.quota,
+            t.ends_on_first_use, t.disabled_at, t.ip_allowlist, t.requests_per_minute, t.quota, t.description,
+            t.metadata, t.canary,
             u.email,
             CASE WHEN t.quota IS NULL THEN 0
                  ELSE coalesce((SELECT f.quota_used FROM tokens f WHERE f.id = t.family_id), 0) END,
@@ -46,6 +47,7 @@ const CONDITIONS: &str = concat!(
               ELSE t.revoked_at IS NULL
           END
       AND (:search IS NULL OR instr(folded(t.name), :search) > 0 OR instr(u.email_canonical, :search) > 0)
+      AND (:metadata IS NULL OR has_metadata(t.metadata, :metadata))
       AND (:unused_since IS NULL OR coalesce(t.last_used_at, t.created_at) < :unused_since)
       AND (:ends_before IS NULL OR ",
     ends_at!(),
@@ -97,6 +99,7 @@ pub(super) fn each_token(
         ":now": now.unix(),
         ":idle_since": inventory.idle_since.map(Timestamp::unix),
         ":search": inventory.search,
+        ":metadata": row::metadata_text(&inventory.metadata),
         ":unused_since": inventory.unused_since.map(Timestamp::unix),
         ":ends_before": inventory.ends_before.map(Timestamp::unix),
     };

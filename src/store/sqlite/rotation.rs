@@ -37,6 +37,9 @@ pub(super) fn rotate(
     if old.owner != rotation.owner || old.disabled_at.is_some() {
         return Err(StoreError::NotFound);
     }
+    if old.is_canary {
+        return Err(StoreError::Conflict(Conflict::CanaryToken));
+    }
     let replaces = match old.grace {
         None => Replaces::Predecessor,
         Some(_) if !rotation.replace_unused => return Err(already_rotated(connection, &old, by)?),

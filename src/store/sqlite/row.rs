@@ -3,7 +3,7 @@
 //!
 //! A stored value that the domain refuses is a defect. The error does not contain the value, which may be confidential.
 
-use std::{borrow::Cow, error::Error, net::AddrParseError};
+use std::{borrow::Cow, collections::BTreeMap, error::Error, net::AddrParseError};
 
 use rusqlite::{Row, types::Type};
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::domain::{
     ability::{Abilities, Ability},
     account::{Email, PasswordHash, Role as UserRole, User, UserCredentials},
+    annotations::{Annotations, Description, Metadata},
     audit::{Action, Actor, Attribution, Entry, Event, Outcome, RequestSource, Target},
     environment::{Environment, EnvironmentAccess, Member, MemberRole, Role},
     id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -24,7 +25,7 @@ use crate::domain::{
 };
 
 /// How many columns [`token`] and [`session`] read. The columns of a joined user follow them.
-pub(super) const TOKEN_COLUMNS: usize = 20;
+pub(super) const TOKEN_COLUMNS: usize = 23;
 pub(super) const TOKEN_ABILITIES: usize = 4;
 pub(super) const SESSION_COLUMNS: usize = 6;
 
@@ -105,7 +106,7 @@ pub(super) fn session_id(row: &Row<'_>) -> rusqlite::Result<SessionId> {
 
 /// id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at, revoked_reason,
 /// environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use, disabled_at, ip_allowlist,
-/// requests_per_minute, quota
+/// requests_per_minute, quota, description, metadata, canary
 pub(super) fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
     token_with(row, abilities(row, TOKEN_ABILITIES)?)
 }
@@ -129,6 +130,8 @@ pub(super) fn token_with(row: &Row<'_>, abilities: Abilities) -> rusqlite::Resul
         disabled_at: optional_time(row, 16)?,
         revoked: optional_time(row, 9)?.map(|at| revocation(row, at)).transpose()?,
         limits: limits(row, 17)?,
+        annotations: annotations(row, 20)?,
+        is_canary: row.get(22)?,
     })
 }
 
@@ -157,6 +160,33 @@ fn limits(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<UsageLimits>>
 pub(super) fn networks_text(allowlist: &Allowlist) -> Option<String> {
     let networks: Vec<String> = allowlist.networks().iter().map(ToString::to_string).collect();
     (!networks.is_empty()).then(|| networks.join(" "))
+}
+
+/// description, metadata
+fn annotations(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<Annotations>>> {
+    let description = row.get_ref(at)?.as_str_or_null()?.map(Description::parse).transpose();
+    let metadata = row.get_ref(at + 1)?.as_str_or_null()?.map(parse_metadata).transpose();
+    let annotations = Annotations {
+        description: description.map_err(|error| conversion_error(at, error))?,
+        metadata: metadata.map_err(|error| conversion_error(at + 1, error))?.unwrap_or_default(),
+    };
+    Ok(annotations.boxed())
+}
+
+/// The metadata in a text of the column `metadata`.
+pub(super) fn parse_metadata(text: &str) -> Result<Metadata, serde_json::Error> {
+    let pairs: BTreeMap<Cow<'_, str>, Cow<'_, str>> = serde_json::from_str(text)?;
+    let mut metadata = Metadata::default();
+    for (key, value) in &pairs {
+        metadata.insert(key, value).map_err(serde::de::Error::custom)?;
+    }
+    Ok(metadata)
+}
+
+/// The text of the column `metadata`: a JSON object with sorted keys.
+pub(super) fn metadata_text(metadata: &Metadata) -> Option<String> {
+    let pairs: BTreeMap<&str, &str> = metadata.iter().collect();
+    (!pairs.is_empty()).then(|| serde_json::to_string(&pairs).expect("texts are JSON"))
 }
 
 /// seq, at, user_id, actor_kind, actor_id, action, target_kind, target_id, address, request_id, outcome, detail

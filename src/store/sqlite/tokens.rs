@@ -12,9 +12,10 @@ use uuid::Uuid;
 use super::{audit, headroom::Headroom, lineage, owners, row, shared::Shared, users};
 use crate::{
     domain::{
+        annotations::Description,
         audit::Attribution,
         events::TokenRef,
-        id::{TokenId, UserId},
+        id::{EnvironmentId, TokenId, UserId},
         last_use::LastUse,
         page::Fill,
         secret::TokenHash,
@@ -23,14 +24,15 @@ use crate::{
         token::{NewToken, Token, TokenRecord, TokenState},
         use_location::NotedLocation,
     },
-    store::{ChangedToken, Conflict, StoreError, TokenQuery},
+    store::{ChangedToken, Conflict, StoreError, TokenChange, TokenQuery},
 };
 
 /// Runs for every request with a token that is not cached. It uses two unique indexes.
 pub(super) const BY_HASH: &str =
     "SELECT t.id, t.number, t.owner_id, t.name, t.abilities, t.hint, t.created_at, t.expires_at, t.last_used_at,
             t.revoked_at, t.revoked_reason, t.environment_id, t.family_id, t.rotated_from, t.grace_ends_at,
-            t.ends_on_first_use, t.disabled_at, t.ip_allowlist, t.requests_per_minute, t.quota,
+            t.ends_on_first_use, t.disabled_at, t.ip_allowlist, t.requests_per_minute, t.quota, t.description,
+            t.metadata, t.canary,
             u.id, u.name, u.email, u.created_at, u.disabled_at, u.current_environment_id, u.role, u.kind
      FROM tokens t JOIN users u ON u.id = t.owner_id
      WHERE t.hash = :hash";
@@ -39,8 +41,8 @@ pub(super) const BY_HASH: &str =
 /// twelfth of the writer's work for a creation.
 pub(super) const INSERT: &str =
     "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, environment_id, family_id,
-                         rotated_from, ip_allowlist, requests_per_minute, quota)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+                         rotated_from, ip_allowlist, requests_per_minute, quota, description, metadata, canary)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 
 /// Two ranges of one index instead of an OR, so that the cost does not grow with the number of expired tokens.
 pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
@@ -59,7 +61,7 @@ macro_rules! list {
         concat!(
             "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
                     revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
-                    disabled_at, ip_allowlist, requests_per_minute, quota
+                    disabled_at, ip_allowlist, requests_per_minute, quota, description, metadata, canary
              FROM tokens
              WHERE ",
             $owner_condition,
@@ -73,6 +75,7 @@ macro_rules! list {
                        ELSE revoked_at IS NULL
                    END
                AND (:search IS NULL OR instr(folded(name), :search) > 0)
+               AND (:metadata IS NULL OR has_metadata(metadata, :metadata))
              ORDER BY number DESC LIMIT :limit"
         )
     };
@@ -109,6 +112,7 @@ pub(super) fn add(
 
 pub(super) fn insert(connection: &Connection, token: &NewToken) -> Result<Token, StoreError> {
     let limits = token.limits.as_deref();
+    let annotations = token.annotations.as_deref();
     connection.prepare_cached(INSERT)?.execute(params![
         token.id.uuid().into_bytes(),
         token.owner.uuid().into_bytes(),
@@ -124,6 +128,9 @@ pub(super) fn insert(connection: &Connection, token: &NewToken) -> Result<Token,
         limits.and_then(|limits| row::networks_text(&limits.allowlist)),
         limits.and_then(|limits| limits.requests_per_minute),
         limits.and_then(|limits| limits.quota),
+        annotations.and_then(|annotations| annotations.description.as_ref()).map(Description::as_str),
+        annotations.and_then(|annotations| row::metadata_text(&annotations.metadata)),
+        token.is_canary,
     ])?;
     Ok(Token {
         id: token.id,
@@ -142,6 +149,8 @@ pub(super) fn insert(connection: &Connection, token: &NewToken) -> Result<Token,
         disabled_at: None,
         revoked: None,
         limits: token.limits.clone(),
+        annotations: token.annotations.clone(),
+        is_canary: token.is_canary,
     })
 }
 
@@ -186,7 +195,7 @@ pub(super) fn any_by_id(connection: &Connection, id: TokenId) -> Result<Token, S
         .prepare_cached(
             "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
                     revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
-                    disabled_at, ip_allowlist, requests_per_minute, quota
+                    disabled_at, ip_allowlist, requests_per_minute, quota, description, metadata, canary
              FROM tokens WHERE id = :id AND revoked_at IS NULL",
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, row::token)
@@ -200,7 +209,7 @@ pub(super) fn in_any_state(connection: &Connection, id: TokenId) -> Result<Token
         .prepare_cached(
             "SELECT id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
                     revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
-                    disabled_at, ip_allowlist, requests_per_minute, quota
+                    disabled_at, ip_allowlist, requests_per_minute, quota, description, metadata, canary
              FROM tokens WHERE id = :id",
         )?
         .query_row(named_params! {":id": id.uuid().into_bytes()}, row::token)
@@ -230,6 +239,7 @@ pub(super) fn list(
             ":now": now.unix(),
             ":idle_since": query.idle_since.map(Timestamp::unix),
             ":search": query.search.as_deref().map(text::folded),
+            ":metadata": row::metadata_text(&query.metadata),
             ":limit": query.limit,
         },
         row::token,
@@ -247,33 +257,55 @@ pub(super) fn list(
     Ok(tokens)
 }
 
-pub(super) fn rename(
+/// Changes a personal token of the owner.
+pub(super) fn change_personal(
     connection: &Connection,
     owner: UserId,
     id: TokenId,
-    name: &Name,
+    change: &TokenChange,
     by: &Attribution,
 ) -> Result<ChangedToken, StoreError> {
     owners::expect_to_act_for(connection, owner, by)?;
+    let changed = self::change(connection, owner, None, id, change)?;
+    for event in TokenRef::from(&changed.token).changed(change.name.is_some(), &change.annotations()) {
+        audit::record(connection, by, &event)?;
+    }
+    Ok(changed)
+}
+
+/// Changes a personal token, or a token of `environment`, whose owner is `owner`. The caller records the events.
+pub(super) fn change(
+    connection: &Connection,
+    owner: UserId,
+    environment: Option<EnvironmentId>,
+    id: TokenId,
+    change: &TokenChange,
+) -> Result<ChangedToken, StoreError> {
     let token = connection
         .prepare_cached(
-            "UPDATE tokens SET name = :name
-             WHERE id = :id AND owner_id = :owner_id AND revoked_at IS NULL AND environment_id IS NULL
+            "UPDATE tokens SET name = coalesce(:name, name),
+                               description = iif(:sets_description, :description, description),
+                               metadata = iif(:sets_metadata, :metadata, metadata)
+             WHERE id = :id AND owner_id = :owner_id AND environment_id IS :environment_id AND revoked_at IS NULL
              RETURNING id, number, owner_id, name, abilities, hint, created_at, expires_at, last_used_at, revoked_at,
                        revoked_reason, environment_id, family_id, rotated_from, grace_ends_at, ends_on_first_use,
-                       disabled_at, ip_allowlist, requests_per_minute, quota",
+                       disabled_at, ip_allowlist, requests_per_minute, quota, description, metadata, canary",
         )?
         .query_row(
             named_params! {
                 ":id": id.uuid().into_bytes(),
                 ":owner_id": owner.uuid().into_bytes(),
-                ":name": name.as_str(),
+                ":environment_id": environment.map(|id| id.uuid().into_bytes()),
+                ":name": change.name.as_ref().map(Name::as_str),
+                ":sets_description": change.description.is_some(),
+                ":description": change.description.as_ref().and_then(Option::as_ref).map(Description::as_str),
+                ":sets_metadata": change.metadata.is_some(),
+                ":metadata": change.metadata.as_ref().and_then(row::metadata_text),
             },
             row::token,
         )
         .optional()?
         .ok_or(StoreError::NotFound)?;
-    audit::record(connection, by, &TokenRef::from(&token).renamed())?;
     changed(connection, token)
 }
 

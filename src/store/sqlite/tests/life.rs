@@ -59,6 +59,9 @@ fn the_schema_refuses_invalid_tokens() {
         "UPDATE tokens SET quota_used = -1",
         "UPDATE tokens SET requests_per_minute = 0",
         "UPDATE tokens SET ip_allowlist = ''",
+        "UPDATE tokens SET description = ''",
+        "UPDATE tokens SET metadata = ''",
+        "UPDATE tokens SET canary = 2",
     ] {
         assert!(matches!(execute(&store, refused), Err(StoreError::Internal(_))), "{refused}");
     }

@@ -41,7 +41,7 @@ use crate::{
     },
     store::{
         Change, Conflict, CredentialSource, Credentials, LeakReport, PasswordChange, ProfileChange, Reply, Store,
-        StoreError, TokenInventory, TokenQuery,
+        StoreError, TokenChange, TokenInventory, TokenQuery,
     },
 };
 
@@ -159,5 +159,7 @@ fn new_token(owner: UserId) -> NewToken {
         created_at: Timestamp::from_unix(1),
         expires_at: None,
         limits: None,
+        annotations: None,
+        is_canary: false,
     }
 }

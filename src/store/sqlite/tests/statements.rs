@@ -173,7 +173,7 @@ fn an_environment_token_is_not_a_personal_access_token() {
     assert!(wait(store.token(token.id)).unwrap().environment.is_some());
     assert_eq!(wait(store.disable_token(user.id, token.id, by())), Err(StoreError::NotFound));
     assert!(wait(store.tokens_of(user.id, list, now)).unwrap().is_empty());
-    let renamed = store.rename_token(user.id, token.id, token.name, by());
+    let renamed = store.change_token(user.id, token.id, TokenChange::rename(token.name), by());
     assert_eq!(wait(renamed), Err(StoreError::NotFound));
     let revoked = store.revoke_token(user.id, token.id, RevocationReason::RevokedByOwner, by());
     assert_eq!(wait(revoked), Err(StoreError::NotFound));

@@ -26,8 +26,8 @@ use crate::{
     },
     store::{
         ChangedToken, EachToken, EachUser, EnvironmentQuery, LeakReport, PasswordChange, ProfileChange, PruneBatch,
-        Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, Successors, TokenInventory, TokenQuery,
-        TokenSelection, UserInventory, Uses, invalidation,
+        Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, Successors, TokenChange, TokenInventory,
+        TokenQuery, TokenSelection, UserInventory, Uses, invalidation,
     },
 };
 
@@ -198,6 +198,19 @@ impl Store for SqliteStore {
         })
     }
 
+    fn change_environment_token(
+        &self,
+        user: UserId,
+        environment: EnvironmentId,
+        id: TokenId,
+        change: TokenChange,
+        by: Attribution,
+    ) -> Reply<'_, ChangedToken> {
+        self.change(invalidation::token(id), by, move |connection, by| {
+            environment_tokens::change(connection, user, environment, id, &change, by)
+        })
+    }
+
     fn revoke_environment_token(
         &self,
         authority: Authority,
@@ -237,8 +250,16 @@ impl Store for SqliteStore {
         self.read_inventory(move |connection| inventory::each_token(connection, &wanted, now, each))
     }
 
-    fn rename_token(&self, owner: UserId, id: TokenId, name: Name, by: Attribution) -> Reply<'_, ChangedToken> {
-        self.change(invalidation::token(id), by, move |connection, by| tokens::rename(connection, owner, id, &name, by))
+    fn change_token(
+        &self,
+        owner: UserId,
+        id: TokenId,
+        change: TokenChange,
+        by: Attribution,
+    ) -> Reply<'_, ChangedToken> {
+        self.change(invalidation::token(id), by, move |connection, by| {
+            tokens::change_personal(connection, owner, id, &change, by)
+        })
     }
 
     fn revoke_token(
