@@ -260,7 +260,15 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
             }
         }
         Operation::DisableOwner => {
-            accounts::disable(&program.ctx, ADMINISTRATOR, program.ada.id, RequestSource::COMMAND_LINE).await.unwrap();
+            accounts::disable(
+                &program.ctx,
+                ADMINISTRATOR,
+                program.ada.id,
+                patd::store::LastAdmin::MayGo,
+                RequestSource::COMMAND_LINE,
+            )
+            .await
+            .unwrap();
             model.owner_disabled = true;
             model.sessions.fill(false);
         }

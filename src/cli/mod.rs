@@ -48,6 +48,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Run a temporary server with a demo user, a session and tokens, for development and tests
     ///
+    /// The demo user is an administrator, so that you can try the routes of administrators.
+    ///
     /// It always listens on 127.0.0.1, allows registration, and uses a temporary database, which it deletes when it ends.
     /// It reads a configuration file only if --config or PATD_CONFIG names one. Unless the settings say otherwise, it logs
     /// only warnings and errors (log.level), and does not limit attempts (throttle.*). It prints the credentials

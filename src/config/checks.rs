@@ -17,15 +17,20 @@ const LONGER_THAN_ZERO: &str = "longer than zero";
 const NEVER_OR_WHOLE_SECONDS: &str = r#""never", or at least "1s", in whole seconds"#;
 const WEEK: Duration = Duration::from_hours(7 * 24);
 const UP_TO_A_WEEK: &str = r#"from "0s" to "7d", in whole seconds"#;
+const MINUTE_TO_MONTH: &str = r#"from "1m" to "30d", in whole seconds"#;
 const WHOLE_SECONDS: &str = r#"at least "1s", in whole seconds"#;
 
 /// Adds an error for each setting that is out of its range or contradicts another one.
 pub(super) fn check(config: &Config, layers: &mut Layers) {
-    let Config { server, database, passwords, sessions, tokens, rotation, audit, throttle, .. } = config;
+    let Config { server, database, accounts, passwords, sessions, tokens, rotation, audit, throttle, .. } = config;
     let is_positive = |duration: Duration| duration > Duration::ZERO;
     let is_whole_seconds = |duration: Duration| is_positive(duration) && duration.subsec_nanos() == 0;
 
     let is_lifetime = |lifetime: Option<Duration>| lifetime.is_none_or(is_whole_seconds);
+
+    let is_up_to_a_month = |duration: Duration| {
+        is_whole_seconds(duration) && (Duration::from_mins(1)..=Duration::from_hours(30 * 24)).contains(&duration)
+    };
 
     let ranges = [
         // patd believes what a trusted proxy says about the client and the request.
@@ -55,6 +60,7 @@ pub(super) fn check(config: &Config, layers: &mut Layers) {
         ),
         // The whole queue is allocated at the start.
         ("database.write_queue", (1..=1_000_000).contains(&database.write_queue), "from 1 to 1000000"),
+        ("accounts.invitation_lifetime", is_up_to_a_month(accounts.invitation_lifetime), MINUTE_TO_MONTH),
         ("passwords.min_length", (8..=128).contains(&passwords.min_length), "from 8 to 128"),
         ("passwords.iterations", (1..=1000).contains(&passwords.iterations), "from 1 to 1000"),
         ("passwords.max_wait", is_positive(passwords.max_wait), LONGER_THAN_ZERO),

@@ -135,6 +135,9 @@ pub struct Accounts {
     /// Whether users may change their own e-mail address over the API.
     #[serde(deserialize_with = "values::switch")]
     pub email_change: bool,
+    /// How long a link lasts with which a user sets a password.
+    #[serde(deserialize_with = "values::duration")]
+    pub invitation_lifetime: Duration,
 }
 
 /// The section `[passwords]`.

@@ -299,6 +299,12 @@ fn each_range_is_checked_at_both_ends() {
         ("passwords.iterations", &["0", "1001"], "from 1 to 1000", &["1", "1000"]),
         ("passwords.lanes", &["0", "65", "4294967295"], "from 1 to 64", &["1", "64"]),
         ("passwords.max_wait", &["0s"], "longer than zero", &["1ms"]),
+        (
+            "accounts.invitation_lifetime",
+            &["59s", "31d", "90500ms"],
+            "from \"1m\" to \"30d\", in whole seconds",
+            &["1m", "30d"],
+        ),
         ("sessions.lifetime", &["0s", "500ms", "604800500ms"], "at least \"1s\", in whole seconds", &["7d"]),
         ("sessions.idle_lifetime", &["0s", "1500ms"], "at least \"1s\", in whole seconds", &["1s", "30d"]),
         ("sessions.idle_lifetime", &["31d"], "no longer than sessions.lifetime (the default)", &[]),

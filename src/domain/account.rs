@@ -239,8 +239,8 @@ impl fmt::Debug for PasswordHash {
 pub struct UserCredentials {
     /// The user.
     pub user: User,
-    /// The hash of the password.
-    pub password: PasswordHash,
+    /// The hash of the password. `None` until the user sets one with a link.
+    pub password: Option<PasswordHash>,
 }
 
 #[cfg(test)]

@@ -148,8 +148,10 @@ words! {
         /// An e-mail address was changed. The detail has the old and the new one. Refused if the password was wrong or
         /// another account has the address.
         UserEmailChanged = "user.email_changed",
-        /// A password was changed. Refused if the current one was wrong.
+        /// A password was changed. Refused if the current one was wrong, or the link that should set it.
         UserPasswordChanged = "user.password_changed",
+        /// A user got a link to set a password: with a new account, or because the password was reset.
+        UserPasswordLinkCreated = "user.password_link_created",
         /// A user's role was changed. The detail has the new one.
         UserRoleChanged = "user.role_changed",
         /// An account was disabled.
@@ -158,6 +160,8 @@ words! {
         UserEnabled = "user.enabled",
         /// A sign-in failed. Always refused.
         SignInRefused = "sign_in.refused",
+        /// An administrator cleared what the throttle held against an account or an address.
+        ThrottleCleared = "throttle.cleared",
         /// A user signed in.
         SessionCreated = "session.created",
         /// A session was ended before its expiry.

@@ -148,6 +148,16 @@ pub const fn password_changed(user: UserId) -> Entry {
     of_user(user, Action::UserPasswordChanged)
 }
 
+/// A user got another password with a link.
+pub fn password_set_by_link(user: UserId) -> Entry {
+    password_changed(user).with("link")
+}
+
+/// A user got a link to set a password. With `reset`, the old password has ended.
+pub fn password_link_created(user: UserId, reset: bool) -> Entry {
+    of_user(user, Action::UserPasswordLinkCreated).with(if reset { "reset" } else { "invitation" })
+}
+
 /// A user was disabled.
 pub const fn user_disabled(user: UserId) -> Entry {
     of_user(user, Action::UserDisabled)

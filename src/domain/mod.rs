@@ -5,6 +5,7 @@
 
 pub mod ability;
 pub mod account;
+pub mod account_state;
 pub mod annotations;
 pub mod attempts;
 pub mod audit;
@@ -15,6 +16,7 @@ pub mod id;
 pub mod last_use;
 pub mod owner;
 pub mod page;
+pub mod password_link;
 pub mod path;
 pub mod policy;
 pub mod policy_options;

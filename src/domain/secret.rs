@@ -112,6 +112,11 @@ pub struct Plaintext(SecretString);
 impl Plaintext {
     /// Generates a new secret of `kind`. Fails only if the operating system gives no randomness.
     pub fn generate(kind: CredentialKind, prefixes: &Prefixes) -> Result<Self, getrandom::Error> {
+        Self::with_prefix(prefixes.of(kind))
+    }
+
+    /// Generates a new secret that begins with `prefix`.
+    pub(super) fn with_prefix(prefix: &str) -> Result<Self, getrandom::Error> {
         let mut random = Zeroizing::new(String::with_capacity(RANDOM_CHARS));
         let mut pool = Zeroizing::new([0_u8; 64]);
         while random.len() < RANDOM_CHARS {
@@ -123,7 +128,7 @@ impl Plaintext {
             random.extend(fair.take(missing));
         }
         let checksum = crc32fast::hash(random.as_bytes());
-        Ok(Self(format!("{}{}{checksum:08x}", prefixes.of(kind), *random).into()))
+        Ok(Self(format!("{prefix}{}{checksum:08x}", *random).into()))
     }
 
     /// The hash that the store keeps.
@@ -195,6 +200,11 @@ impl PartialEq<str> for Hint {
 pub struct TokenHash(blake3::Hash);
 
 impl TokenHash {
+    /// The hash of a secret whose form was checked.
+    pub(super) fn of(secret: &str) -> Self {
+        Self(blake3::hash(secret.as_bytes()))
+    }
+
     /// The 32 bytes, for a look-up.
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
@@ -239,14 +249,20 @@ impl PresentedCredential {
         if number.is_some() && kind != CredentialKind::PersonalAccessToken {
             return Err(ParseCredentialError);
         }
-        let (random, checksum) = body.as_bytes().split_at_checked(RANDOM_CHARS).ok_or(ParseCredentialError)?;
-        // Without an early exit, the compiler can test many characters in one step.
-        let is_base62 = random.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric());
-        if !is_base62 || parse_checksum(checksum) != Some(crc32fast::hash(random)) {
+        if !has_valid_checksum(body) {
             return Err(ParseCredentialError);
         }
-        Ok(Self { kind, number, hash: TokenHash(blake3::hash(secret.as_bytes())) })
+        Ok(Self { kind, number, hash: TokenHash::of(secret) })
     }
+}
+
+/// Whether a secret without its prefix has 40 base62 characters and their checksum.
+#[inline]
+pub(super) fn has_valid_checksum(body: &str) -> bool {
+    let Some((random, checksum)) = body.as_bytes().split_at_checked(RANDOM_CHARS) else { return false };
+    // Without an early exit, the compiler can test many characters in one step.
+    let is_base62 = random.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric());
+    is_base62 && parse_checksum(checksum) == Some(crc32fast::hash(random))
 }
 
 /// A checksum has one valid form: eight digits, letters in lower case.

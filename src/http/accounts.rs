@@ -1,10 +1,13 @@
 //! Sign-in, sign-out and the account of the user.
 
+use std::convert::Infallible;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Json},
 };
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::{
     error::ApiError,
@@ -22,7 +25,7 @@ use crate::{
         text::{Name, ParseNameError},
     },
     ops::{
-        accounts,
+        accounts, password_links,
         profile::{self, ProfileUpdate},
         sessions,
         sessions::IssuedSession,
@@ -94,6 +97,20 @@ pub(super) async fn login(
     let attempt = accounts::SignInAttempt { client: source.address, email, password, device_name };
     let issued = accounts::sign_in(&state.ops, attempt, source.anonymous()).await?;
     Ok(HttpResponse::Created().json(DataView { data: SignedInView::from(issued) }))
+}
+
+pub(super) async fn set_password_by_link(
+    state: Data<AppState>,
+    source: Source,
+    body: Body,
+) -> Result<Json<MessageView>, ApiError> {
+    let mut form = body.form(&["token", "password"]).await?;
+    let token = form.required("token", |text| Ok::<_, Infallible>(Zeroizing::new(text.to_owned())));
+    let password = form.required("password", Password::parse);
+    let (token, password) = form.finish(token.zip(password))?;
+    let client = source.address;
+    password_links::set_password(&state.ops, client, &token, password, source.anonymous()).await?;
+    Ok(Json(MessageView { message: "Password set" }))
 }
 
 pub(super) async fn logout(

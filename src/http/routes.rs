@@ -24,6 +24,7 @@ fn table() -> RouteTable {
         .at("/api/v1/auth/register", |route| route.post(accounts::register))
         .at("/api/v1/auth/login", |route| route.post(accounts::login))
         .at("/api/v1/auth/logout", |route| route.post(accounts::logout))
+        .at("/api/v1/auth/password-link", |route| route.post(accounts::set_password_by_link))
         .at("/api/v1/auth/identify", |route| route.post(accounts::identify))
         // The account.
         .at("/api/user", |route| route.get(accounts::show))
@@ -72,8 +73,14 @@ fn table() -> RouteTable {
         .at("/api/v1/user/api-tokens/{id}/disable", |route| route.post(revocation::disable))
         .at("/api/v1/user/api-tokens/{id}/enable", |route| route.post(revocation::enable))
         // Administration.
+        .at("/api/v1/admin/users", |route| route.get_with(users::LIST_PARAMETERS, users::list).post(users::create))
         .at("/api/v1/admin/users/{id}", |route| route.get(users::show).patch(users::update))
+        .at("/api/v1/admin/users/{id}/disable", |route| route.post(users::disable))
         .at("/api/v1/admin/users/{id}/enable", |route| route.post(users::enable))
+        .at("/api/v1/admin/users/{id}/reset-password", |route| route.post(users::reset_password))
+        .at("/api/v1/admin/users/{id}/sessions", |route| {
+            route.get_with(page::PARAMETERS, users::sessions).delete(users::end_sessions)
+        })
         // Checks by other software. OAuth requires a server to ignore unknown parameters.
         .at("/api/v1/introspect", |route| route.ignore_unknown_parameters().post(introspection::introspect))
         .at("/api/v1/revoke", |route| route.ignore_unknown_parameters().post(introspection::revoke))

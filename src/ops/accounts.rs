@@ -15,14 +15,16 @@ use super::{
 use crate::{
     domain::{
         account::{Email, Password, Role, User, UserCredentials},
+        account_state::Account,
         audit::{Action, Entry, RequestSource},
         authority::Administrator,
         id::{EnvironmentId, SessionId, UserId},
         secret::{CredentialKind, Plaintext},
         session::{NewSession, Session},
         text::Name,
+        time::Timestamp,
     },
-    store::{Conflict, PasswordChange, SignIn, StoreError},
+    store::{Conflict, LastAdmin, PasswordChange, SignIn, StoreError},
 };
 
 /// The data of a new account.
@@ -54,7 +56,7 @@ pub async fn register(
     let mut attempt = ctx.throttle.registration(client).map_err(Error::Throttled)?;
     let slot = ctx.passwords.acquire_slot().await?;
     attempt.begin();
-    let created = create_at(ctx, slot, account, source).await;
+    let created = create_at(ctx, slot, account, Role::Member, source).await;
     attempt.end(&created);
     created
 }
@@ -64,29 +66,41 @@ pub async fn create(
     ctx: &Context,
     _: Administrator,
     account: NewAccount,
+    role: Role,
     source: RequestSource,
 ) -> Result<User, Error> {
     ctx.expect_reliable_clock()?;
     ctx.passwords.expect_length("password", &account.password)?;
     let slot = ctx.passwords.acquire_slot().await?;
-    create_at(ctx, slot, account, source).await
+    create_at(ctx, slot, account, role, source).await
 }
 
-async fn create_at(ctx: &Context, slot: Slot, account: NewAccount, source: RequestSource) -> Result<User, Error> {
+async fn create_at(
+    ctx: &Context,
+    slot: Slot,
+    account: NewAccount,
+    role: Role,
+    source: RequestSource,
+) -> Result<User, Error> {
     let NewAccount { name, email, password } = account;
     let password = ctx.passwords.hash_new(slot, "password", password, guessable(&name, &email)).await?;
     let by = ctx.attribution_to_issue(source)?;
-    let user = User {
+    let user = new_user(name, email, role, by.at);
+    ctx.store.add_user(user.clone(), password, by).await.map_err(email_taken)?;
+    Ok(user)
+}
+
+/// A user with new ids.
+pub(super) fn new_user(name: Name, email: Email, role: Role, created_at: Timestamp) -> User {
+    User {
         id: UserId::new(new_id()),
         name,
         email,
-        created_at: by.at,
+        created_at,
         disabled_at: None,
         current_environment: EnvironmentId::new(new_id()),
-        role: Role::Member,
-    };
-    ctx.store.add_user(user.clone(), password, by).await.map_err(email_taken)?;
-    Ok(user)
+        role,
+    }
 }
 
 /// An attempt to sign in.
@@ -154,18 +168,21 @@ async fn try_sign_in(
     source: &RequestSource,
 ) -> Result<IssuedSession, Refused> {
     let known = ctx.store.credentials_by_email(email).await?;
-    let against = known.as_ref().map_or(Against::UnknownAccount(email), |known| Against::Stored(&known.password));
+    let stored = known.as_ref().and_then(|known| known.password.as_ref());
+    let against = stored.map_or(Against::UnknownAccount(email), Against::Stored);
     let slot = ctx.passwords.acquire_slot().await?;
     throttled.begin();
     let checked = ctx.passwords.check(slot, Arc::clone(password), against).await?;
-    let UserCredentials { user, password: verified } = match known {
-        None => return Err(Refused::For(Reason::UnknownUser, None)),
-        Some(known) if !checked.matches => return Err(Refused::For(Reason::WrongPassword, Some(known.user.id))),
-        Some(known) if known.user.disabled_at.is_some() => {
-            return Err(Refused::For(Reason::Disabled, Some(known.user.id)));
-        }
-        Some(known) => known,
+    let Some(UserCredentials { user, password }) = known else {
+        return Err(Refused::For(Reason::UnknownUser, None));
     };
+    let Some(verified) = password else { return Err(Refused::For(Reason::NoPassword, Some(user.id))) };
+    if !checked.matches {
+        return Err(Refused::For(Reason::WrongPassword, Some(user.id)));
+    }
+    if user.disabled_at.is_some() {
+        return Err(Refused::For(Reason::Disabled, Some(user.id)));
+    }
     let plaintext = Plaintext::generate(CredentialKind::Session, &ctx.rules.prefixes).map_err(Error::from)?;
     let by = ctx.attribution_to_issue(source.clone())?;
     let session = Session {
@@ -209,6 +226,8 @@ enum Reason {
     WrongPassword,
     #[error("disabled")]
     Disabled,
+    #[error("no password is set")]
+    NoPassword,
 }
 
 impl Reason {
@@ -217,6 +236,7 @@ impl Reason {
             Self::UnknownUser => "unknown_user",
             Self::WrongPassword => "wrong_password",
             Self::Disabled => "disabled",
+            Self::NoPassword => "no_password",
         }
     }
 }
@@ -232,7 +252,9 @@ pub async fn change_password(
 ) -> Result<(), Error> {
     let mut throttled = ctx.throttle.confirmation(session.id, session.user).map_err(Error::Throttled)?;
     let changed = async {
-        let UserCredentials { user, password: stored } = ctx.store.credentials(session.user).await?;
+        let UserCredentials { user, password } = ctx.store.credentials(session.user).await?;
+        // An administrator has just reset it.
+        let stored = password.ok_or_else(wrong_current_password)?;
         let slot = ctx.passwords.acquire_slot().await?;
         throttled.begin();
         let words = guessable(&user.name, &user.email);
@@ -302,17 +324,25 @@ pub async fn exist(ctx: &Context) -> Result<bool, Error> {
 }
 
 /// Disables a user: their sessions end, and their tokens are refused until the user is enabled.
-pub async fn disable(ctx: &Context, _: Administrator, user: UserId, source: RequestSource) -> Result<User, Error> {
-    Ok(ctx.store.disable_user(user, ctx.attribution(source)).await?)
+/// [`StateConflict::LastAdmin`](super::StateConflict::LastAdmin) if the user is the last enabled administrator and `last`
+/// protects them.
+pub async fn disable(
+    ctx: &Context,
+    _: Administrator,
+    user: UserId,
+    last: LastAdmin,
+    source: RequestSource,
+) -> Result<Account, Error> {
+    Ok(ctx.store.disable_user(user, last, ctx.attribution(source)).await?)
 }
 
 /// Enables a user: sign-in works and their tokens are accepted again.
-pub async fn enable(ctx: &Context, _: Administrator, user: UserId, source: RequestSource) -> Result<User, Error> {
+pub async fn enable(ctx: &Context, _: Administrator, user: UserId, source: RequestSource) -> Result<Account, Error> {
     Ok(ctx.store.enable_user(user, ctx.attribution(source)).await?)
 }
 
 /// Words that an attacker would try first: parts of the name and the address.
-fn guessable(name: &Name, email: &Email) -> Vec<String> {
+pub(super) fn guessable(name: &Name, email: &Email) -> Vec<String> {
     let (name, email) = (name.as_str().to_lowercase(), email.as_str().to_lowercase());
     let words = name.split_whitespace().chain(email.split(['@', '.', '-', '_', '+']));
     let whole = [name.split_whitespace().collect(), email.clone(), "patd".to_owned()];

@@ -16,6 +16,7 @@ pub(super) enum List {
     Environments,
     EnvironmentTokens,
     Sessions,
+    Accounts,
 }
 
 impl List {
@@ -26,6 +27,7 @@ impl List {
             Self::Environments => "patd environment list cursor v1",
             Self::EnvironmentTokens => "patd environment token list cursor v1",
             Self::Sessions => "patd session list cursor v1",
+            Self::Accounts => "patd account list cursor v1",
         }
     }
 
@@ -68,6 +70,26 @@ impl List {
             Some((at, Uuid::try_parse(text.get(16..48)?).ok()?))
         };
         read().filter(|(at, id)| self.write_timed_cursor(owner, *at, *id) == text).ok_or_else(invalid_cursor)
+    }
+
+    /// The cursor after the row with this sort key and id, in a list of all users with this order.
+    pub(super) fn write_sorted_cursor(self, order: &str, key: &str, id: Uuid) -> String {
+        let key: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let place = format!("{order} {key}");
+        format!("{}{key}{}", id.simple(), self.tag(id, place.as_bytes()))
+    }
+
+    /// The sort key and id of the row, if the cursor belongs to this list and order.
+    pub(super) fn parse_sorted_cursor(self, order: &str, text: &str) -> Result<(String, Uuid), Error> {
+        let read = || {
+            let (id, rest) = text.split_at_checked(32)?;
+            let key = rest.get(..rest.len().checked_sub(16)?)?;
+            let bytes =
+                key.as_bytes().chunks(2).map(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+            Some((String::from_utf8(bytes.collect::<Option<_>>()?).ok()?, Uuid::try_parse(id).ok()?))
+        };
+        let written = |(key, id): &(String, Uuid)| self.write_sorted_cursor(order, key, *id) == text;
+        read().filter(written).ok_or_else(invalid_cursor)
     }
 
     fn tag(self, owner: Uuid, place: &[u8]) -> String {

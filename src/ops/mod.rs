@@ -7,6 +7,7 @@
 //! in a circle, the files of this folder import `context` and `error`, not this file.
 
 pub mod accounts;
+pub mod administration;
 pub mod audit;
 pub mod authorization;
 pub mod caller;
@@ -22,6 +23,7 @@ mod first_use;
 mod housekeeping;
 pub mod inventory;
 mod new_id;
+pub mod password_links;
 pub mod principal;
 pub mod profile;
 mod pruning;

@@ -73,7 +73,9 @@ async fn change_address(
     throttled: &mut Attempt<'_>,
     (client, source): (IpAddr, RequestSource),
 ) -> Result<User, Error> {
-    let UserCredentials { user, password: stored } = credentials;
+    let UserCredentials { user, password } = credentials;
+    // An administrator has just reset it.
+    let stored = password.ok_or_else(wrong_current_password)?;
     let slot = ctx.passwords.acquire_slot().await?;
     throttled.begin();
     if !ctx.passwords.confirm(slot, current, &stored).await? {

@@ -16,6 +16,8 @@ pub struct Rules {
     pub registration: bool,
     /// Whether users may change their own e-mail address.
     pub email_change: bool,
+    /// How long a link lasts with which a user sets a password.
+    pub invitation_lifetime: Duration,
     /// How long a session lasts, even if it is used.
     pub session_lifetime: Duration,
     /// How long a session lasts without use.
@@ -42,6 +44,7 @@ impl Rules {
             prefixes: config.prefixes(),
             registration: config.accounts.registration,
             email_change: config.accounts.email_change,
+            invitation_lifetime: config.accounts.invitation_lifetime,
             session_lifetime: config.sessions.lifetime,
             session_idle_lifetime: config.sessions.idle_lifetime,
             max_tokens_per_user: config.tokens.max_per_user,

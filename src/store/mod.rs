@@ -30,7 +30,7 @@ pub use self::{
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
     rotation::{Rotation, Successors},
-    user_administration::UserAdministration,
+    user_administration::{AccountChange, AccountPlace, AccountQuery, UserAdministration},
 };
 pub use crate::domain::rotation::SuccessorEnd;
 use crate::domain::{
@@ -82,10 +82,6 @@ pub trait Store: UserAdministration + Ownership + Send + Sync + 'static {
     /// Changes a password and ends the user's sessions but the one that acts.
     /// [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
     fn change_password(&self, id: UserId, change: PasswordChange, by: Attribution) -> Reply<'_, ()>;
-    /// Disables a user and ends their sessions. A second call changes nothing. [`StoreError::NotFound`].
-    fn disable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User>;
-    /// Enables a user. An enabled user is not changed. [`StoreError::NotFound`].
-    fn enable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User>;
 
     /// Signs a user in. [`StoreError::NotFound`], [`Conflict::CredentialsChanged`].
     fn sign_in(&self, sign_in: SignIn, by: Attribution) -> Reply<'_, ()>;

@@ -3,16 +3,20 @@
 //! The command line also reads them, from the administrator's socket. Shapes that only one of the two has are next to
 //! what makes them: in the handlers of [`crate::http`] and in [`crate::control`].
 
+mod account;
 mod annotations;
 mod page;
+mod session;
 mod token;
 mod user;
 
 use serde::Serialize;
 
 pub use self::{
+    account::{AccountDetailsView, AccountView, InvitedView, PasswordLinkView},
     annotations::AnnotationsView,
     page::PageView,
+    session::SessionView,
     token::{IssuedTokenView, LimitsView, TokenView},
     user::UserView,
 };

@@ -43,13 +43,14 @@ const NOBODY_HERE: [Outcome; 5] = [MissingAbility; 5];
 const PROXY_ONLY: [Outcome; 5] = [UntrustedProxy; 5];
 
 /// Routes that need no credential.
-const OPEN_ROUTES: [&str; 9] = [
+const OPEN_ROUTES: [&str; 10] = [
     "/",
     "/api",
     "/api/v1/revoke",
     "/api/v1/tokens/revoke-leaked",
     "/api/v1/auth/register",
     "/api/v1/auth/login",
+    "/api/v1/auth/password-link",
     "/livez",
     "/readyz",
     "/healthz",
@@ -58,6 +59,7 @@ const OPEN_ROUTES: [&str; 9] = [
 const TABLE: &[Row] = &[
     Row("POST", "/api/v1/auth/register", OPEN),
     Row("POST", "/api/v1/auth/login", OPEN),
+    Row("POST", "/api/v1/auth/password-link", OPEN),
     Row("POST", "/api/v1/auth/logout", SESSION_ONLY),
     Row("POST", "/api/v1/auth/identify", ANY_CREDENTIAL),
     Row("GET", "/api/user", ACCOUNT_READER),
@@ -232,6 +234,7 @@ pub fn rejected_credentials(app: &TestApp) -> Vec<(&'static str, Client<'_>)> {
         &app.ops,
         crate::harness::ADMINISTRATOR,
         user.id,
+        patd::store::LastAdmin::MayGo,
         patd::domain::audit::RequestSource::COMMAND_LINE,
     ))
     .unwrap();

@@ -25,10 +25,18 @@ enum Needs {
 use Needs::{Read, Session, Write};
 
 const TABLE: &[(&str, &str, Needs)] = &[
+    ("GET", "/api/v1/admin/users", Read),
+    ("HEAD", "/api/v1/admin/users", Read),
+    ("POST", "/api/v1/admin/users", Session),
     ("GET", "/api/v1/admin/users/{id}", Read),
     ("HEAD", "/api/v1/admin/users/{id}", Read),
     ("PATCH", "/api/v1/admin/users/{id}", Session),
+    ("POST", "/api/v1/admin/users/{id}/disable", Write),
     ("POST", "/api/v1/admin/users/{id}/enable", Write),
+    ("POST", "/api/v1/admin/users/{id}/reset-password", Session),
+    ("GET", "/api/v1/admin/users/{id}/sessions", Read),
+    ("HEAD", "/api/v1/admin/users/{id}/sessions", Read),
+    ("DELETE", "/api/v1/admin/users/{id}/sessions", Write),
 ];
 
 /// The routes that have a row here.
@@ -46,6 +54,14 @@ fn an_administrators_route_accepts_only_administrators_with_the_ability_or_sessi
     let demoted = app.sign_in_admin("demoted");
     let demoted_token = token(&app, &demoted, json!(["admin:*", "*"]));
     app.set_role("demoted", Role::Member);
+
+    // A disabled administrator has no valid credential.
+    let disabled = app.sign_in_admin("disabled");
+    let disabled_token = token(&app, &disabled, json!(["admin:*"]));
+    let id = disabled.get("/api/user").body["id"].as_str().unwrap().to_owned();
+    assert_eq!(root.post(&format!("/api/v1/admin/users/{id}/disable"), json!({})).status, 200);
+    let mut others = others;
+    others.extend([("a disabled admin's session", disabled), ("a disabled admin's token", disabled_token)]);
 
     // For a route that reads, one that writes, and one that needs a session.
     let cases: [(&str, Client<'_>, [Outcome; 3]); 9] = [

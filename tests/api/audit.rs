@@ -87,7 +87,14 @@ fn every_change_over_the_api_and_by_the_administrator_is_in_the_trail() {
     let new = "another password that is long enough";
     let change = json!({ "current_password": password("ada"), "password": new });
     assert_eq!(ada.put("/api/v1/user/password", change).status, 200);
-    block_on(accounts::disable(&app.ops, crate::harness::ADMINISTRATOR, user.id, RequestSource::COMMAND_LINE)).unwrap();
+    block_on(accounts::disable(
+        &app.ops,
+        crate::harness::ADMINISTRATOR,
+        user.id,
+        patd::store::LastAdmin::MayGo,
+        RequestSource::COMMAND_LINE,
+    ))
+    .unwrap();
     block_on(accounts::enable(&app.ops, crate::harness::ADMINISTRATOR, user.id, RequestSource::COMMAND_LINE)).unwrap();
     let answer = app.anonymous().post(LOGIN, json!({ "email": email("ada"), "password": new }));
     let ada = app.bearer(answer.body["data"]["token"].as_str().unwrap());
@@ -123,8 +130,14 @@ fn a_refused_sign_in_is_in_the_trail_of_the_account_without_what_was_typed() {
     };
     refused("ada");
     refused("nobody");
-    block_on(accounts::disable(&app.ops, crate::harness::ADMINISTRATOR, oscar.id, RequestSource::COMMAND_LINE))
-        .unwrap();
+    block_on(accounts::disable(
+        &app.ops,
+        crate::harness::ADMINISTRATOR,
+        oscar.id,
+        patd::store::LastAdmin::MayGo,
+        RequestSource::COMMAND_LINE,
+    ))
+    .unwrap();
     let login = json!({ "email": email("oscar"), "password": password("oscar") });
     assert_eq!(app.anonymous().post(LOGIN, login).status, 401);
     let wrong = json!({ "current_password": "a canary of a password", "password": "a long enough new password" });

@@ -299,6 +299,7 @@ fn a_token_of_a_disabled_owner_is_refused() {
         &app.ops,
         crate::harness::ADMINISTRATOR,
         user.id,
+        patd::store::LastAdmin::MayGo,
         patd::domain::audit::RequestSource::COMMAND_LINE,
     ))
     .unwrap();

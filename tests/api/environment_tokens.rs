@@ -332,8 +332,14 @@ fn it_ends_by_expiry_by_revocation_with_its_secret_and_with_the_owners_account()
     assert!(!is_valid(&app, &held) && is_valid(&app, &kept));
 
     let owner = block_on(accounts::find(&app.ops, crate::harness::ADMINISTRATOR, "ada@example.com")).unwrap();
-    block_on(accounts::disable(&app.ops, crate::harness::ADMINISTRATOR, owner.id, RequestSource::COMMAND_LINE))
-        .unwrap();
+    block_on(accounts::disable(
+        &app.ops,
+        crate::harness::ADMINISTRATOR,
+        owner.id,
+        patd::store::LastAdmin::MayGo,
+        RequestSource::COMMAND_LINE,
+    ))
+    .unwrap();
     assert!(!is_valid(&app, &kept));
     let verdict = service.post("/api/v1/tokens/verify", json!({ "token": secret(&kept) }));
     assert_eq!(verdict.body["data"]["code"], "owner_disabled");

@@ -254,6 +254,7 @@ fn verification_says_what_is_wrong_with_a_token() {
         &app.ops,
         crate::harness::ADMINISTRATOR,
         user.id,
+        patd::store::LastAdmin::MayGo,
         patd::domain::audit::RequestSource::COMMAND_LINE,
     ))
     .unwrap();

@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod admin_access;
+mod admin_users;
 mod ambiguity;
 mod annotations;
 mod audit;
@@ -13,6 +14,7 @@ mod authz;
 mod canary;
 mod clock_jumps;
 mod committed_changes;
+mod demotion;
 mod email_changes;
 mod environment_races;
 mod environment_token_lists;

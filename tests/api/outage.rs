@@ -11,12 +11,14 @@ use std::{
 use patd::{
     domain::{
         account::{Email, HashParameters, PasswordHash, Role, User, UserCredentials},
+        account_state::{Account, AccountDetails},
         attempts::{Counter, SavedAttempts},
         audit::{Attribution, Entry, Event},
         authority::Authority,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         owner::Owner,
+        password_link::{NewPasswordLink, PasswordLink},
         secret::TokenHash,
         session::{Session, SessionRecord},
         text::Name,
@@ -25,10 +27,10 @@ use patd::{
         use_location::UseLocation,
     },
     store::{
-        Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery, HandOver, HandedOver, LastAdmin,
-        LeakReport, Owned, Ownership, PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation,
-        SessionQuery, SignIn, Store, StoreError, Successors, TokenChange, TokenInventory, TokenQuery, TokenSelection,
-        UserAdministration, UserInventory, Uses,
+        AccountChange, AccountQuery, Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery,
+        HandOver, HandedOver, LastAdmin, LeakReport, Owned, Ownership, PasswordChange, ProfileChange, PruneBatch,
+        Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, Successors, TokenChange,
+        TokenInventory, TokenQuery, TokenSelection, UserAdministration, UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -147,7 +149,19 @@ impl Credentials for Faulty {
 
 delegate! {
     UserAdministration:
+    READS_FAIL {
+        fn accounts(&self, query: AccountQuery) -> Vec<Account>;
+        fn account_details(&self, id: UserId, now: Timestamp) -> AccountDetails;
+        fn password_link(&self, hash: TokenHash) -> Option<PasswordLink>;
+    }
     WRITES_FAIL {
+        fn change_account(&self, id: UserId, change: AccountChange, last: LastAdmin, by: Attribution) -> Account;
+        fn disable_user(&self, id: UserId, last: LastAdmin, by: Attribution) -> Account;
+        fn enable_user(&self, id: UserId, by: Attribution) -> Account;
+        fn end_sessions(&self, id: UserId, by: Attribution) -> u64;
+        fn invite_user(&self, user: User, link: NewPasswordLink, by: Attribution) -> ();
+        fn reset_password(&self, id: UserId, link: NewPasswordLink, by: Attribution) -> Account;
+        fn set_password_by_link(&self, hash: TokenHash, password: PasswordHash, by: Attribution) -> ();
         fn set_role(&self, id: UserId, role: Role, last: LastAdmin, by: Attribution) -> User;
     }
 }
@@ -201,8 +215,6 @@ delegate! {
         fn add_user(&self, user: User, password: PasswordHash, by: Attribution) -> ();
         fn change_profile(&self, id: UserId, change: ProfileChange, by: Attribution) -> User;
         fn change_password(&self, id: UserId, change: PasswordChange, by: Attribution) -> ();
-        fn disable_user(&self, id: UserId, by: Attribution) -> User;
-        fn enable_user(&self, id: UserId, by: Attribution) -> User;
         fn sign_in(&self, sign_in: SignIn, by: Attribution) -> ();
         fn end_session(&self, user: UserId, id: SessionId, by: Attribution) -> ();
         fn end_other_sessions(&self, user: UserId, keep: SessionId, by: Attribution) -> u64;
@@ -271,6 +283,10 @@ fn a_read_that_fails_is_503_on_every_route_and_never_401() {
             .fold(path.to_owned(), |path, id| path.replace(id, &uuid::Uuid::now_v7().to_string()));
         let body = match &*path {
             "/api/v1/auth/login" => Some(json!({ "email": email("ada"), "password": password("ada") })),
+            "/api/v1/auth/password-link" => {
+                let link = patd::domain::password_link::generate().unwrap();
+                Some(json!({ "token": link.expose(), "password": "a long enough password" }))
+            }
             _ => (method != "GET" && method != "HEAD").then(|| json!({})),
         };
         for client in [&ada, &token] {

@@ -119,8 +119,14 @@ fn no_creation_that_starts_after_its_owner_was_disabled_succeeds_and_earlier_tok
                 });
             }
             begun.wait();
-            block_on(accounts::disable(&app.ops, crate::harness::ADMINISTRATOR, id, RequestSource::COMMAND_LINE))
-                .unwrap();
+            block_on(accounts::disable(
+                &app.ops,
+                crate::harness::ADMINISTRATOR,
+                id,
+                patd::store::LastAdmin::MayGo,
+                RequestSource::COMMAND_LINE,
+            ))
+            .unwrap();
             *answered.lock().unwrap() = Some(Instant::now());
         });
         for token in made.into_inner().unwrap() {

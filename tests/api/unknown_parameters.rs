@@ -21,6 +21,7 @@ fn strict_routes<'a>(app: &'a TestApp) -> Vec<(Client<'a>, String, String)> {
     let routes = patd::http::routes().into_iter().filter(|(method, path)| method != "HEAD" && is_strict(path));
     let who = |path: &str| match path {
         "/api/v1/user/api-tokens/self/rotate" => token.clone(),
+        path if path.starts_with("/api/v1/admin/") => root.clone(),
         path if path.starts_with("/api/v1/tokens/verify") => service.clone(),
         path if path.starts_with("/api/v1/admin/") => root.clone(),
         _ => ada.clone(),

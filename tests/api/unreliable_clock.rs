@@ -324,7 +324,8 @@ fn what_is_written_under_a_wrong_clock_does_not_make_the_next_start_wrong() {
     let ada = app.user("ada");
     let process = Process::start(&app, 14 * YEAR);
     block_on(sessions_end(&process.ctx, &app)).unwrap();
-    block_on(patd::ops::accounts::disable(&process.ctx, ADMINISTRATOR, ada.id, RequestSource::COMMAND_LINE)).unwrap();
+    let (source, last) = (RequestSource::COMMAND_LINE, patd::store::LastAdmin::MayGo);
+    block_on(patd::ops::accounts::disable(&process.ctx, ADMINISTRATOR, ada.id, last, source)).unwrap();
     process.keep_house();
     block_on(process.ctx.record_time()).unwrap();
     assert!(Process::start(&app, 10).is_reliable());

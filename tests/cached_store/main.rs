@@ -36,7 +36,8 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        Backend, CredentialSource, Credentials, Observer, Reply, SignIn, Store, StoreError, TokenChange, Uses,
+        Backend, CredentialSource, Credentials, LastAdmin, Observer, Reply, SignIn, Store, StoreError, TokenChange,
+        UserAdministration, Uses,
         cache::{Capacity, CredentialCache},
         sqlite::{Access, SqliteSettings, SqliteStore},
     },
@@ -67,7 +68,9 @@ fn an_absence_read_before_a_creation_is_not_served_after_it() {
 fn a_record_read_before_its_owner_was_disabled_is_not_served_after_that() {
     let rig = Rig::new();
     let (_, hash) = rig.token();
-    during_a_delayed_lookup(&rig, &hash, || drop(wait(rig.store.disable_user(rig.ada.id, by())).unwrap()));
+    during_a_delayed_lookup(&rig, &hash, || {
+        drop(wait(rig.store.disable_user(rig.ada.id, LastAdmin::MayGo, by())).unwrap())
+    });
     assert!(!rig.is_live(&hash));
 }
 
@@ -209,7 +212,7 @@ fn changes_by_another_process_are_visible_within_100_ms() {
         assert_ends_in_time(Instant::now(), || !rig.is_live(&hash));
     }
     let (_, hash) = rig.warm_token();
-    wait(other.disable_user(rig.ada.id, by())).unwrap();
+    wait(other.disable_user(rig.ada.id, LastAdmin::MayGo, by())).unwrap();
     assert_ends_in_time(Instant::now(), || rig.is_live(&hash));
 }
 

@@ -12,7 +12,7 @@ use patd::{
     config::{Config, Sources},
     domain::{
         ability::{Abilities, Ability},
-        account::{Email, Password, User},
+        account::{Email, Password, Role, User},
         audit::RequestSource,
         authority::Administrator,
         id::{SessionId, TokenId},
@@ -83,7 +83,7 @@ impl Program {
             email: Email::parse("ada@example.com").unwrap(),
             password: Password::parse(PASSWORD).unwrap(),
         };
-        let ada = accounts::create(&ctx, ADMINISTRATOR, ada, RequestSource::COMMAND_LINE).await.unwrap();
+        let ada = accounts::create(&ctx, ADMINISTRATOR, ada, Role::Member, RequestSource::COMMAND_LINE).await.unwrap();
         Self { ctx, store, time, ada, tokens: Vec::new(), sessions: Vec::new(), _directory: directory }
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn attempt_counters_are_stored_until_they_are_at_rest(store: &T
 pub(super) async fn the_latest_time_is_the_recorded_time_or_that_of_a_later_event(store: &TestStore) {
     assert_eq!(store.latest_time().await, Ok(None), "a new database has none");
     let ada = add(store, "ada").await;
-    let disable = async |at| store.disable_user(ada.id, by(at)).await.unwrap();
+    let disable = async |at| store.disable_user(ada.id, LastAdmin::MayGo, by(at)).await.unwrap();
     let enable = async |at| store.enable_user(ada.id, by(at)).await.unwrap();
     disable(900).await;
     enable(70).await;
@@ -87,7 +87,7 @@ pub(super) async fn password_hash_parameters_are_counted_in_a_sample(store: &Tes
 
 pub(super) async fn an_email_change_fails_if_the_password_changed_since_it_was_checked(store: &TestStore) {
     let ada = add(store, "ada").await;
-    let stored = store.credentials(ada.id).await.unwrap().password;
+    let stored = store.credentials(ada.id).await.unwrap().password.unwrap();
     let change = |verified: &PasswordHash| ProfileChange {
         email: Some(email("new@example.com")),
         verified: Some(verified.clone()),

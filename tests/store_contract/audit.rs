@@ -26,7 +26,7 @@ pub(super) async fn every_change_records_its_event(store: &TestStore) {
     store.end_other_sessions(ada.id, sessions[1].session.id, by(5)).await.unwrap();
     let change = PasswordChange { verified: None, password: password("new") };
     store.change_password(ada.id, change, by(5)).await.unwrap();
-    store.disable_user(ada.id, by(5)).await.unwrap();
+    store.disable_user(ada.id, LastAdmin::MayGo, by(5)).await.unwrap();
     store.enable_user(ada.id, by(5)).await.unwrap();
     assert_eq!(
         trail(store, &ada).await,
@@ -56,7 +56,7 @@ pub(super) async fn every_change_records_its_event(store: &TestStore) {
         request_id: Some("a request".to_owned()),
     };
     let attribution = Attribution { origin: acting, at: at(77) };
-    store.disable_user(bob.id, attribution.clone()).await.unwrap();
+    store.disable_user(bob.id, LastAdmin::MayGo, attribution.clone()).await.unwrap();
     let last = store.events_of(bob.id, None, 1).await.unwrap().remove(0);
     assert_eq!(last.by, attribution);
     assert_eq!(last.entry, Entry::done(bob.id, Action::UserDisabled, Target::User(bob.id)));
@@ -89,9 +89,9 @@ pub(super) async fn a_change_without_effect_records_no_event(store: &TestStore) 
     store.prune_sessions(at(9)).await.unwrap();
     assert_eq!((trail(store, &ada).await, trail(store, &bob).await), before);
 
-    store.disable_user(ada.id, by(5)).await.unwrap();
+    store.disable_user(ada.id, LastAdmin::MayGo, by(5)).await.unwrap();
     let once = trail(store, &ada).await;
-    store.disable_user(ada.id, by(6)).await.unwrap();
+    store.disable_user(ada.id, LastAdmin::MayGo, by(6)).await.unwrap();
     assert_eq!(trail(store, &ada).await, once);
 }
 

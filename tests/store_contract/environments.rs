@@ -187,7 +187,7 @@ pub(super) async fn environment_tokens_are_separate_from_personal_ones(store: &T
     let record = store.token_by_hash(&new.hash).await.unwrap().unwrap();
     assert_eq!(record.token.revoked, Some(revoked(5)));
     assert_eq!(store.revoke_environment_token(ada.id.into(), id, token.id, REASON, by(5)).await, Err(NOT_FOUND));
-    store.disable_user(ada.id, by(5)).await.unwrap();
+    store.disable_user(ada.id, LastAdmin::MayGo, by(5)).await.unwrap();
     let added = store.add_environment_token(ada.id, token_of(&environment), 9, by(5)).await;
     assert_eq!(added, Err(StoreError::Conflict(Conflict::OwnerDisabled)));
 }

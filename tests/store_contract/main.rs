@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
+mod accounts;
 mod attempts;
 mod audit;
 mod environments;
@@ -66,6 +67,14 @@ use lineage::{
     revoking_or_disabling_a_token_includes_its_lineage, the_latest_successors_of_many_tokens_are_found_in_one_query,
 };
 
+use accounts::{
+    a_change_of_an_account_is_made_as_a_whole_or_not_at_all,
+    a_link_ends_with_a_new_address_and_with_a_password_from_elsewhere,
+    a_reset_ends_the_password_the_sessions_and_earlier_links,
+    an_administrator_without_a_password_does_not_replace_the_last_one,
+    an_invited_user_sets_a_password_once_with_the_link, lists_of_accounts_agree_with_a_plain_model,
+    the_sessions_of_one_user_end_together_and_are_counted,
+};
 use environments::{
     a_regenerated_token_replaces_its_predecessor_at_once, a_user_who_loses_an_environment_returns_to_the_default_one,
     an_ended_session_cannot_change_an_environment, an_environment_change_without_effect_records_no_event,
@@ -160,6 +169,13 @@ cases! {
     a_profile_change_affects_only_the_named_fields,
     the_last_enabled_administrator_keeps_the_role,
     users_are_paged_in_the_order_of_their_ids,
+    an_invited_user_sets_a_password_once_with_the_link,
+    a_reset_ends_the_password_the_sessions_and_earlier_links,
+    a_link_ends_with_a_new_address_and_with_a_password_from_elsewhere,
+    a_change_of_an_account_is_made_as_a_whole_or_not_at_all,
+    an_administrator_without_a_password_does_not_replace_the_last_one,
+    the_sessions_of_one_user_end_together_and_are_counted,
+    lists_of_accounts_agree_with_a_plain_model,
     a_password_change_keeps_one_session_and_ends_the_others,
     a_password_change_on_a_stale_hash_conflicts,
     an_administrator_changes_a_password_without_the_old_one,
@@ -275,7 +291,7 @@ async fn lookups_by_hash_see_every_change(store: &TestStore) {
     let change = ProfileChange { name: Some(name("Ada L")), email: None, verified: None };
     store.change_profile(ada.id, change, by(5)).await.unwrap();
     assert_eq!(token().await.unwrap().owner.name(), &name("Ada L"));
-    store.disable_user(ada.id, by(5)).await.unwrap();
+    store.disable_user(ada.id, LastAdmin::MayGo, by(5)).await.unwrap();
     assert_eq!(token().await.unwrap().owner.disabled_at(), Some(at(5)));
     store.enable_user(ada.id, by(6)).await.unwrap();
     assert_eq!(token().await.unwrap().owner.disabled_at(), None);

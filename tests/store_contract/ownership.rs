@@ -117,7 +117,7 @@ pub(super) async fn a_refused_hand_over_changes_nothing(store: &TestStore) {
     let nobody = person("nobody");
     assert_eq!(store.hand_over(everything(&ada, &nobody), by(5)).await, Err(NOT_FOUND));
     assert_eq!(store.hand_over(everything(&nobody, &ada), by(5)).await, Err(NOT_FOUND));
-    store.disable_user(bob.id, by(5)).await.unwrap();
+    store.disable_user(bob.id, LastAdmin::MayGo, by(5)).await.unwrap();
     let disabled = store.hand_over(everything(&ada, &bob), by(5)).await;
     assert_eq!(disabled, Err(StoreError::Conflict(Conflict::OwnerDisabled)));
 

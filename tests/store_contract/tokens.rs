@@ -111,7 +111,7 @@ pub(super) async fn a_token_needs_an_enabled_owner(store: &TestStore) {
     let nobody = new_token(person("nobody").id, "ci");
     assert_eq!(store.add_token(nobody, 10, by(1000)).await, Err(NOT_FOUND));
     let ada = add(store, "ada").await;
-    store.disable_user(ada.id, by(1)).await.unwrap();
+    store.disable_user(ada.id, LastAdmin::MayGo, by(1)).await.unwrap();
     let disabled = new_token(ada.id, "ci");
     assert_eq!(store.add_token(disabled, 10, by(1000)).await, Err(NOT_FOUND));
 }

@@ -12,7 +12,7 @@ pub(super) async fn a_user_is_found_as_added(store: &TestStore) {
     for credentials in [by_id, by_email.unwrap().unwrap()] {
         assert_eq!(credentials.user, ada);
         assert_eq!(credentials.user.email.as_str(), "Ada@Example.COM");
-        assert_eq!(credentials.password, password("old"));
+        assert_eq!(credentials.password, Some(password("old")));
     }
 }
 
@@ -29,7 +29,7 @@ pub(super) async fn an_unknown_user_is_not_found(store: &TestStore) {
         let change = PasswordChange { verified, password: password("new") };
         assert_eq!(store.change_password(id, change, by(5)).await, Err(NOT_FOUND));
     }
-    assert_eq!(store.disable_user(id, by(1)).await, Err(NOT_FOUND));
+    assert_eq!(store.disable_user(id, LastAdmin::MayGo, by(1)).await, Err(NOT_FOUND));
     assert_eq!(store.enable_user(id, by(6)).await, Err(NOT_FOUND));
     let sign_in = SignIn { session: session(&nobody, 1, 2), verified: password("old"), rehashed: None };
     assert_eq!(store.sign_in(sign_in, by(1)).await, Err(NOT_FOUND));
@@ -46,7 +46,7 @@ pub(super) async fn the_last_enabled_administrator_keeps_the_role(store: &TestSt
 
     // A disabled administrator is no help.
     set(&bob, UserRole::Admin, LastAdmin::Stays).await.unwrap();
-    store.disable_user(bob.id, by(6)).await.unwrap();
+    store.disable_user(bob.id, LastAdmin::MayGo, by(6)).await.unwrap();
     assert_eq!(set(&ada, UserRole::Member, LastAdmin::Stays).await, last_admin);
     set(&bob, UserRole::Member, LastAdmin::Stays).await.unwrap();
     set(&bob, UserRole::Admin, LastAdmin::Stays).await.unwrap();
@@ -117,7 +117,7 @@ pub(super) async fn a_password_change_keeps_one_session_and_ends_the_others(stor
     assert!(!is_signed_in(store, &ended).await);
     assert!(is_signed_in(store, &foreign).await);
     let stored = store.credentials(ada.id).await.unwrap().password;
-    assert_eq!(stored, password("new"));
+    assert_eq!(stored, Some(password("new")));
 }
 
 pub(super) async fn a_password_change_on_a_stale_hash_conflicts(store: &TestStore) {
@@ -128,10 +128,10 @@ pub(super) async fn a_password_change_on_a_stale_hash_conflicts(store: &TestStor
     assert_eq!(changed, Err(CREDENTIALS_CHANGED));
     assert!(is_signed_in(store, &session).await);
     let stored = store.credentials(ada.id).await.unwrap().password;
-    assert_eq!(stored, password("old"));
+    assert_eq!(stored, Some(password("old")));
 
     // The user was disabled while the hash was computed.
-    store.disable_user(ada.id, by(5)).await.unwrap();
+    store.disable_user(ada.id, LastAdmin::MayGo, by(5)).await.unwrap();
     let changed = store.change_password(ada.id, change("old"), by(5)).await;
     assert_eq!(changed, Err(CREDENTIALS_CHANGED));
 }
@@ -142,10 +142,10 @@ pub(super) async fn an_administrator_changes_a_password_without_the_old_one(stor
     let change = |text| PasswordChange { verified: None, password: password(text) };
     store.change_password(ada.id, change("new"), by(5)).await.unwrap();
     assert!(!is_signed_in(store, &session).await);
-    store.disable_user(ada.id, by(5)).await.unwrap();
+    store.disable_user(ada.id, LastAdmin::MayGo, by(5)).await.unwrap();
     store.change_password(ada.id, change("newer"), by(5)).await.unwrap();
     let stored = store.credentials(ada.id).await.unwrap();
-    assert_eq!(stored.password, password("newer"));
+    assert_eq!(stored.password, Some(password("newer")));
     assert_eq!(stored.user.disabled_at, Some(at(5)));
 }
 
@@ -156,15 +156,15 @@ pub(super) async fn disabling_a_user_ends_the_sessions_and_records_the_time(stor
     let new = new_token(ada.id, "ci");
     let hash = new.hash;
     store.add_token(new, 10, by(1000)).await.unwrap();
-    let disabled = store.disable_user(ada.id, by(5)).await.unwrap();
-    assert_eq!(disabled.disabled_at, Some(at(5)));
+    let disabled = store.disable_user(ada.id, LastAdmin::MayGo, by(5)).await.unwrap();
+    assert_eq!(disabled.user.disabled_at, Some(at(5)));
     assert!(!is_signed_in(store, &session).await);
     assert!(is_signed_in(store, &foreign).await);
     let record = store.token_by_hash(&hash).await.unwrap().unwrap();
     assert_eq!(record.owner.disabled_at(), Some(at(5)));
-    let again = store.disable_user(ada.id, by(7)).await.unwrap();
-    assert_eq!(again.disabled_at, Some(at(5)));
-    assert_eq!(store.enable_user(ada.id, by(6)).await.unwrap(), ada);
-    assert_eq!(store.enable_user(ada.id, by(6)).await.unwrap(), ada);
+    let again = store.disable_user(ada.id, LastAdmin::MayGo, by(7)).await.unwrap();
+    assert_eq!(again.user.disabled_at, Some(at(5)));
+    assert_eq!(store.enable_user(ada.id, by(6)).await.unwrap().user, ada);
+    assert_eq!(store.enable_user(ada.id, by(6)).await.unwrap().user, ada);
     assert_eq!(store.user(ada.id).await.unwrap(), ada);
 }

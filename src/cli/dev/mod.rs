@@ -21,7 +21,7 @@ use crate::{
     config::{Config, Sources, Throttle},
     domain::{
         ability::{Abilities, Ability, ServerAbility},
-        account::{Email, Password, User},
+        account::{Email, Password, Role, User},
         annotations::Annotations,
         audit::RequestSource,
         authority::Administrator,
@@ -185,7 +185,7 @@ fn listen(port: Option<u16>) -> Result<TcpListener, Failure> {
 
 /// Creates the demo user with a session and a token with full access, and a token for introspection.
 async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
-    let (user, password) = add_user(config, ctx, "Demo", EMAIL).await?;
+    let (user, password) = add_user(config, ctx, "Demo", EMAIL, Role::Admin).await?;
     let attempt = accounts::SignInAttempt {
         client: Ipv4Addr::LOCALHOST.into(),
         email: user.email.clone(),
@@ -194,7 +194,7 @@ async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
     };
     let session = accounts::sign_in(ctx, attempt, RequestSource::COMMAND_LINE).await?;
     let issued = issue(ctx, &user, Abilities::full()).await?;
-    let (resource_server, _) = add_user(config, ctx, "Resource server", RESOURCE_SERVER_EMAIL).await?;
+    let (resource_server, _) = add_user(config, ctx, "Resource server", RESOURCE_SERVER_EMAIL, Role::Member).await?;
     let introspect = Ability::parse(ServerAbility::TokensIntrospect.as_str()).map_err(defect)?;
     let introspecting = issue(ctx, &resource_server, Abilities::new(vec![introspect]).map_err(defect)?).await?;
     Ok(Demo {
@@ -210,14 +210,23 @@ async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
     })
 }
 
-async fn add_user(config: &Config, ctx: &Context, name: &str, email: &str) -> Result<(User, String), Failure> {
+async fn add_user(
+    config: &Config,
+    ctx: &Context,
+    name: &str,
+    email: &str,
+    role: Role,
+) -> Result<(User, String), Failure> {
     let password = random_password(config.passwords.min_length)?;
     let account = accounts::NewAccount {
         name: Name::parse(name).map_err(defect)?,
         email: Email::parse(email).map_err(defect)?,
         password: Password::parse(&password).map_err(defect)?,
     };
-    Ok((accounts::create(ctx, Administrator::command_line(), account, RequestSource::COMMAND_LINE).await?, password))
+    Ok((
+        accounts::create(ctx, Administrator::command_line(), account, role, RequestSource::COMMAND_LINE).await?,
+        password,
+    ))
 }
 
 /// Creates a token with the name of its owner.

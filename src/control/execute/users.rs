@@ -9,12 +9,12 @@ use crate::{
         request::{NewUser, Secret, UserList, UserSort},
     },
     domain::{
-        account::{Email, Password, User},
+        account::{Email, Password, Role, User},
         audit::RequestSource,
         authority::Administrator,
     },
     ops::{self, Context, FieldError, accounts, inventory, profile},
-    store::UserOrder,
+    store::{LastAdmin, UserOrder},
     views::UserView,
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn create(
 ) -> Result<(), Error> {
     let (name, email) = user.parse()?;
     let account = accounts::NewAccount { name, email, password: parse_password(password)? };
-    let user = accounts::create(ctx, administrator, account, RequestSource::COMMAND_LINE).await?;
+    let user = accounts::create(ctx, administrator, account, Role::Member, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&UserView::from(user)).await?)
 }
 
@@ -68,8 +68,8 @@ pub(super) async fn disable(
     output: &mut Output,
 ) -> Result<(), Error> {
     let user = find(ctx, administrator, id_or_email).await?;
-    let user = accounts::disable(ctx, administrator, user.id, RequestSource::COMMAND_LINE).await?;
-    Ok(output.item(&UserView::from(user)).await?)
+    let user = accounts::disable(ctx, administrator, user.id, LastAdmin::MayGo, RequestSource::COMMAND_LINE).await?;
+    Ok(output.item(&UserView::from(user.user)).await?)
 }
 
 pub(super) async fn enable(
@@ -80,7 +80,7 @@ pub(super) async fn enable(
 ) -> Result<(), Error> {
     let user = find(ctx, administrator, id_or_email).await?;
     let user = accounts::enable(ctx, administrator, user.id, RequestSource::COMMAND_LINE).await?;
-    Ok(output.item(&UserView::from(user)).await?)
+    Ok(output.item(&UserView::from(user.user)).await?)
 }
 
 pub(super) async fn set_email(

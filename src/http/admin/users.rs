@@ -1,70 +1,115 @@
 //! The accounts of all users.
 
-use actix_web::web::{Data, Json, Path};
-use serde::Serialize;
+use actix_web::{
+    HttpResponse,
+    http::header,
+    web::{Data, Json, Path, Query},
+};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
-        account::{Role, User},
+        account::{Email, Role},
+        account_state::AccountState,
         id::UserId,
+        page::PageRequest,
+        text::Name,
     },
     http::{
         error::ApiError,
         input::{
             body::Body,
             guard::{Admin, AdminReader, AdminSession, Guard},
+            page,
             request_source::Source,
         },
         state::AppState,
+        wire::large_answer::LargeAnswer,
     },
-    ops::{self, accounts, roles},
-    store::LastAdmin,
-    views::DataView,
+    ops::{
+        self, FieldError, accounts,
+        administration::{self, AccountList},
+        password_links::{self, Invited},
+    },
+    store::{AccountChange, LastAdmin, UserOrder},
+    views::{AccountDetailsView, AccountView, DataView, InvitedView, PageView, SessionView},
 };
 
-/// A user as an administrator sees them.
-#[derive(Serialize)]
-pub(crate) struct AdminUserView {
-    id: String,
-    name: String,
-    email: String,
-    role: &'static str,
-    current_environment_id: String,
-    created_at: String,
-    disabled_at: Option<String>,
+/// The parameters of the list.
+pub(crate) const LIST_PARAMETERS: &[&str] = &["limit", "cursor", "search", "role", "state", "sort"];
+
+/// The query of the list. Its values are kept as text, so that an invalid one is answered like an invalid field.
+#[derive(Deserialize)]
+pub(crate) struct ListQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+    search: Option<String>,
+    role: Option<String>,
+    state: Option<String>,
+    sort: Option<String>,
 }
 
-impl From<User> for AdminUserView {
-    fn from(user: User) -> Self {
-        Self {
-            id: user.id.to_string(),
-            name: user.name.to_string(),
-            email: user.email.to_string(),
-            role: user.role.as_str(),
-            current_environment_id: user.current_environment.to_string(),
-            created_at: user.created_at.to_string(),
-            disabled_at: user.disabled_at.map(|at| at.to_string()),
-        }
+impl ListQuery {
+    fn read(self) -> Result<(AccountList, PageRequest), ApiError> {
+        let role = self.role.map(|text| Role::parse(&text).map_err(|error| FieldError::new("role", error)));
+        let state = self.state.map(|text| AccountState::parse(&text).map_err(|error| FieldError::new("state", error)));
+        let (order, reversed) = sort(self.sort.as_deref().unwrap_or("-created"))?;
+        let (role, state) = (role.transpose()?, state.transpose()?);
+        let request = PageRequest { cursor: self.cursor, limit: page::limit(self.limit)? };
+        Ok((AccountList { search: self.search, role, state, order, reversed }, request))
     }
+}
+
+/// The order, and whether it is reversed.
+fn sort(text: &str) -> Result<(UserOrder, bool), ApiError> {
+    let (reversed, name) = text.strip_prefix('-').map_or((false, text), |name| (true, name));
+    let order = match name {
+        "created" => UserOrder::Created,
+        "name" => UserOrder::Name,
+        "email" => UserOrder::Email,
+        _ => return Err(FieldError::new("sort", "must be created, name or email, with - before it to reverse.").into()),
+    };
+    Ok((order, reversed))
+}
+
+pub(crate) async fn list(
+    state: Data<AppState>,
+    Guard(AdminReader(admin)): Guard<AdminReader>,
+    query: Result<Query<ListQuery>, actix_web::Error>,
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
+    let (list, request) = page::read(query)?.read()?;
+    let find = async { Ok(administration::accounts(&state.ops, admin.administrator, list, request).await?) };
+    answer.page(admin.actor.id().unwrap_or_default(), find, |page| PageView::new(page, AccountView::from)).await
+}
+
+pub(crate) async fn create(
+    state: Data<AppState>,
+    Guard(AdminSession(admin)): Guard<AdminSession>,
+    source: Source,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let mut form = body.form(&["name", "email", "role"]).await?;
+    let name = form.required("name", Name::parse);
+    let email = form.required("email", Email::parse);
+    let role = form.optional("role", Role::parse).unwrap_or_default();
+    let person = form.finish(name.zip(email))?;
+    let source = source.by_admin(&admin);
+    let Invited { account, link } =
+        password_links::invite(&state.ops, admin.administrator, person, role, source).await?;
+    let location = format!("/api/v1/admin/users/{}", account.user.id);
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, location))
+        .json(DataView { data: InvitedView::new(account, &link) }))
 }
 
 pub(crate) async fn show(
     state: Data<AppState>,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     id: Path<String>,
-) -> Result<Json<DataView<AdminUserView>>, ApiError> {
-    let user = accounts::find(&state.ops, admin.administrator, &user_id(&id)?.to_string()).await?;
-    Ok(Json(DataView { data: user.into() }))
-}
-
-pub(crate) async fn enable(
-    state: Data<AppState>,
-    Guard(Admin(admin)): Guard<Admin>,
-    source: Source,
-    id: Path<String>,
-) -> Result<Json<DataView<AdminUserView>>, ApiError> {
-    let user = accounts::enable(&state.ops, admin.administrator, user_id(&id)?, source.by_admin(&admin)).await?;
-    Ok(Json(DataView { data: user.into() }))
+) -> Result<Json<DataView<AccountDetailsView>>, ApiError> {
+    let details = administration::account(&state.ops, admin.administrator, user_id(&id)?).await?;
+    Ok(Json(DataView { data: details.into() }))
 }
 
 pub(crate) async fn update(
@@ -73,14 +118,79 @@ pub(crate) async fn update(
     source: Source,
     id: Path<String>,
     body: Body,
-) -> Result<Json<DataView<AdminUserView>>, ApiError> {
+) -> Result<Json<DataView<AccountView>>, ApiError> {
     let id = user_id(&id)?;
-    let mut form = body.form(&["role"]).await?;
-    let role = form.required("role", Role::parse);
-    let role = form.finish(role)?;
+    let mut form = body.form(&["name", "email", "role"]).await?;
+    let change = AccountChange {
+        name: form.optional("name", Name::parse),
+        email: form.optional("email", Email::parse),
+        role: form.optional("role", Role::parse),
+    };
+    let change = form.finish(Some(change))?;
     let source = source.by_admin(&admin);
-    let user = roles::set(&state.ops, admin.administrator, id, role, LastAdmin::Stays, source).await?;
-    Ok(Json(DataView { data: user.into() }))
+    let account = administration::change(&state.ops, admin.administrator, id, change, LastAdmin::Stays, source).await?;
+    Ok(Json(DataView { data: account.into() }))
+}
+
+pub(crate) async fn disable(
+    state: Data<AppState>,
+    Guard(Admin(admin)): Guard<Admin>,
+    source: Source,
+    id: Path<String>,
+) -> Result<Json<DataView<AccountView>>, ApiError> {
+    let (id, source) = (user_id(&id)?, source.by_admin(&admin));
+    let account = accounts::disable(&state.ops, admin.administrator, id, LastAdmin::Stays, source).await?;
+    Ok(Json(DataView { data: account.into() }))
+}
+
+pub(crate) async fn enable(
+    state: Data<AppState>,
+    Guard(Admin(admin)): Guard<Admin>,
+    source: Source,
+    id: Path<String>,
+) -> Result<Json<DataView<AccountView>>, ApiError> {
+    let account = accounts::enable(&state.ops, admin.administrator, user_id(&id)?, source.by_admin(&admin)).await?;
+    Ok(Json(DataView { data: account.into() }))
+}
+
+pub(crate) async fn reset_password(
+    state: Data<AppState>,
+    Guard(AdminSession(admin)): Guard<AdminSession>,
+    source: Source,
+    id: Path<String>,
+) -> Result<Json<DataView<InvitedView>>, ApiError> {
+    let (id, source) = (user_id(&id)?, source.by_admin(&admin));
+    let Invited { account, link } = password_links::reset(&state.ops, admin.administrator, id, source).await?;
+    Ok(Json(DataView { data: InvitedView::new(account, &link) }))
+}
+
+pub(crate) async fn sessions(
+    state: Data<AppState>,
+    Guard(AdminReader(admin)): Guard<AdminReader>,
+    id: Path<String>,
+    query: Result<Query<page::PageQuery>, actix_web::Error>,
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
+    let (id, request) = (user_id(&id)?, page::read(query)?.request()?);
+    let find = async { Ok(administration::sessions(&state.ops, admin.administrator, id, request).await?) };
+    answer.page(admin.actor.id().unwrap_or_default(), find, |page| PageView::new(page, SessionView::from)).await
+}
+
+/// How many sessions were ended.
+#[derive(Serialize)]
+pub(crate) struct EndedView {
+    ended: u64,
+}
+
+pub(crate) async fn end_sessions(
+    state: Data<AppState>,
+    Guard(Admin(admin)): Guard<Admin>,
+    source: Source,
+    id: Path<String>,
+) -> Result<Json<DataView<EndedView>>, ApiError> {
+    let (id, source) = (user_id(&id)?, source.by_admin(&admin));
+    let ended = administration::end_sessions(&state.ops, admin.administrator, id, source).await?;
+    Ok(Json(DataView { data: EndedView { ended } }))
 }
 
 /// A malformed id is answered like an unknown one.

@@ -4,6 +4,7 @@
 //! each kind of row are in a file of their own: [`users`], [`sessions`], [`tokens`] and so on. They hold statements and rows;
 //! rules are functions of the domain.
 
+mod accounts;
 mod attempts;
 mod audit;
 mod batch;
@@ -36,6 +37,7 @@ mod migrations;
 mod open;
 mod open_error;
 mod owners;
+mod password_links;
 mod pruning;
 mod quotas;
 mod revocation;

@@ -32,9 +32,9 @@ pub(super) fn set(
     Ok(User { role, ..user })
 }
 
-/// Looks for an enabled administrator other than `:id`.
-pub(super) const OTHER_ADMIN: &str =
-    "SELECT 1 FROM users WHERE role = 'admin' AND disabled_at IS NULL AND id <> :id LIMIT 1";
+/// Looks for an enabled administrator other than `:id` who can sign in.
+pub(super) const OTHER_ADMIN: &str = "SELECT 1 FROM users
+     WHERE role = 'admin' AND disabled_at IS NULL AND password_hash IS NOT NULL AND id <> :id LIMIT 1";
 
 /// Fails if `user` is the last enabled administrator and is to stay that. Call it before a change that takes this power
 /// away.

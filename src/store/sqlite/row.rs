@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::domain::{
     ability::{Abilities, Ability},
     account::{Email, PasswordHash, Role as UserRole, User, UserCredentials},
+    account_state::{Account, AccountState},
     annotations::{Annotations, Description, Metadata},
     audit::{Action, Actor, Attribution, Entry, Event, Outcome, RequestSource, Target},
     environment::{Environment, EnvironmentAccess, Member, MemberRole, Role},
@@ -61,7 +62,14 @@ fn is_service_account(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
 
 /// The columns of [`user`], password_hash
 pub(super) fn credentials(row: &Row<'_>) -> rusqlite::Result<UserCredentials> {
-    Ok(UserCredentials { user: user(row, 0)?, password: PasswordHash::new(row.get(7)?) })
+    let password: Option<String> = row.get(7)?;
+    Ok(UserCredentials { user: user(row, 0)?, password: password.map(PasswordHash::new) })
+}
+
+/// The columns of [`user`], whether there is a password
+pub(super) fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+    let user = user(row, 0)?;
+    Ok(Account { state: AccountState::of(user.disabled_at, row.get(7)?), user })
 }
 
 /// id, user_id, device_name, created_at, last_used_at, expires_at
@@ -272,11 +280,11 @@ pub(super) fn optional_identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<
     Ok(bytes.map(Uuid::from_bytes))
 }
 
-fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {
+pub(super) fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {
     row.get(at).map(Timestamp::from_unix)
 }
 
-fn optional_time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn optional_time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
     let seconds: Option<i64> = row.get(at)?;
     Ok(seconds.map(Timestamp::from_unix))
 }

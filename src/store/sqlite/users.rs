@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{audit, row, sessions};
+use super::{audit, password_links, row, sessions};
 use crate::{
     domain::{
         account::{HashParameters, PasswordHash, User, UserCredentials},
@@ -19,7 +19,7 @@ use crate::{
 pub(super) fn add(
     connection: &Connection,
     user: &User,
-    password: &PasswordHash,
+    password: Option<&PasswordHash>,
     by: &Attribution,
 ) -> Result<(), StoreError> {
     connection
@@ -34,7 +34,7 @@ pub(super) fn add(
             ":name": user.name.as_str(),
             ":email": user.email.as_str(),
             ":email_canonical": user.email.canonical(),
-            ":password_hash": password.expose(),
+            ":password_hash": password.map(PasswordHash::expose),
             ":created_at": user.created_at.unix(),
             ":disabled_at": user.disabled_at.map(Timestamp::unix),
             ":current_environment_id": user.current_environment.uuid().into_bytes(),
@@ -155,6 +155,8 @@ pub(super) fn change_profile(
         audit::record(connection, by, &events::user_renamed(id))?;
     }
     if before.email != after.email {
+        // The link may have been sent to the address that was wrong.
+        password_links::end(connection, id)?;
         let changed = events::email_changed(id, before.email.as_str(), after.email.as_str());
         audit::record(connection, by, &changed)?;
     }
@@ -172,6 +174,7 @@ pub(super) fn change_password(
         None => drop(by_id(connection, id)?),
     }
     set_password(connection, id, &change.password)?;
+    password_links::end(connection, id)?;
     audit::record(connection, by, &events::password_changed(id))?;
     sessions::end_all(connection, id, by.session(), by)?;
     Ok(())
@@ -184,7 +187,7 @@ pub(super) fn expect_credentials(
     verified: &PasswordHash,
 ) -> Result<(), StoreError> {
     let stored = credentials(connection, id)?;
-    match stored.password == *verified && stored.user.disabled_at.is_none() {
+    match stored.password.as_ref() == Some(verified) && stored.user.disabled_at.is_none() {
         true => Ok(()),
         false => Err(StoreError::Conflict(Conflict::CredentialsChanged)),
     }
@@ -198,31 +201,4 @@ pub(super) fn set_password(connection: &Connection, id: UserId, password: &Passw
         },
     )?;
     Ok(())
-}
-
-pub(super) fn disable(connection: &Connection, id: UserId, by: &Attribution) -> Result<User, StoreError> {
-    let disabled = connection
-        .prepare_cached(
-            "UPDATE users SET disabled_at = :at WHERE id = :id AND kind = 'user' AND disabled_at IS NULL
-             RETURNING id, name, email, created_at, disabled_at, current_environment_id, role",
-        )?
-        .query_row(named_params! {":id": id.uuid().into_bytes(), ":at": by.at.unix()}, |row| row::user(row, 0))
-        .optional()?;
-    let Some(user) = disabled else { return by_id(connection, id) };
-    audit::record(connection, by, &events::user_disabled(id))?;
-    sessions::end_all(connection, id, None, by)?;
-    Ok(user)
-}
-
-pub(super) fn enable(connection: &Connection, id: UserId, by: &Attribution) -> Result<User, StoreError> {
-    let enabled = connection
-        .prepare_cached(
-            "UPDATE users SET disabled_at = NULL WHERE id = :id AND kind = 'user' AND disabled_at IS NOT NULL
-             RETURNING id, name, email, created_at, disabled_at, current_environment_id, role",
-        )?
-        .query_row(named_params! {":id": id.uuid().into_bytes()}, |row| row::user(row, 0))
-        .optional()?;
-    let Some(user) = enabled else { return by_id(connection, id) };
-    audit::record(connection, by, &events::user_enabled(id))?;
-    Ok(user)
 }

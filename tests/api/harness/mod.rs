@@ -140,7 +140,8 @@ impl TestApp {
             email: Email::parse(&email(name)).unwrap(),
             password: Password::parse(&password(name)).unwrap(),
         };
-        block_on(accounts::create(&self.ops, ADMINISTRATOR, account, RequestSource::COMMAND_LINE)).unwrap()
+        block_on(accounts::create(&self.ops, ADMINISTRATOR, account, Role::Member, RequestSource::COMMAND_LINE))
+            .unwrap()
     }
 
     /// Makes the user `NAME@example.com` an administrator, or a member again, as the command line does.

@@ -100,6 +100,13 @@ impl Throttle {
         self.open([from(Scope::Network, self.network(client))].into_iter().chain(site))
     }
 
+    /// Opens an attempt of `client` to set a password with a link. A failure counts like a failed sign-in of its network.
+    pub(in crate::ops) fn password_link(&self, client: IpAddr) -> Result<Attempt<'_>, Throttled> {
+        let from = |scope, origin| (CounterKey { scope, subject: NONE, origin }, On::Failure);
+        let site = self.site(client).map(|site| from(Scope::Site, site));
+        self.open([from(Scope::Network, self.network(client))].into_iter().chain(site))
+    }
+
     /// Opens an attempt of a signed-in user to confirm their password.
     pub(in crate::ops) fn confirmation(&self, session: SessionId, user: UserId) -> Result<Attempt<'_>, Throttled> {
         self.of_session(session, user, On::Failure)

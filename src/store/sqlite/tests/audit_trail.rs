@@ -75,7 +75,7 @@ fn a_change_fails_if_its_event_cannot_be_written() {
     let is_defect =
         |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Internal(_))), "{result:?}");
     is_defect(wait(store.add_user(eve.clone(), password(), unwritable())));
-    is_defect(wait(store.disable_user(ada.id, unwritable())).map(drop));
+    is_defect(wait(store.disable_user(ada.id, LastAdmin::MayGo, unwritable())).map(drop));
     let change = PasswordChange { verified: None, password: PasswordHash::new("$argon2id$new".to_owned()) };
     is_defect(wait(store.change_password(ada.id, change, unwritable())));
     let change = ProfileChange { name: Some(eve.name), ..ProfileChange::default() };
@@ -86,7 +86,7 @@ fn a_change_fails_if_its_event_cannot_be_written() {
     assert_eq!(count(&store), before);
     assert_eq!(wait(store.user(eve.id)), Err(StoreError::NotFound));
     let stored = wait(store.credentials(ada.id)).unwrap();
-    assert_eq!((stored.user, stored.password), (ada.clone(), password()));
+    assert_eq!((stored.user, stored.password), (ada.clone(), Some(password())));
     let list = TokenQuery { limit: 9, ..TokenQuery::default() };
     assert_eq!(wait(store.tokens_of(ada.id, list, Timestamp::from_unix(1))).unwrap(), [token]);
 }

@@ -40,8 +40,8 @@ use crate::{
         token::{NewToken, RevocationReason, Token, TokenState},
     },
     store::{
-        Change, Conflict, CredentialSource, Credentials, LeakReport, PasswordChange, ProfileChange, Reply, Store,
-        StoreError, TokenChange, TokenInventory, TokenQuery,
+        Change, Conflict, CredentialSource, Credentials, LastAdmin, LeakReport, PasswordChange, ProfileChange, Reply,
+        Store, StoreError, TokenChange, TokenInventory, TokenQuery, UserAdministration, UserOrder,
     },
 };
 

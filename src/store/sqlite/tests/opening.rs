@@ -123,7 +123,7 @@ fn the_files_of_a_closed_or_killed_process_open_with_all_commits() {
     killed_after(&path, |connection| {
         // User and environment refer to each other, so that neither can be committed alone.
         let transaction = connection.unchecked_transaction().unwrap();
-        users::add(&transaction, &user, &password(), &by()).unwrap();
+        users::add(&transaction, &user, Some(&password()), &by()).unwrap();
         transaction.commit().unwrap();
     });
     assert!(fs::metadata(identity::beside(&path, "-wal")).unwrap().len() > 0);

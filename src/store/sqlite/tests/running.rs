@@ -27,7 +27,7 @@ pub(super) fn gate(store: &SqliteStore) -> (mpsc::Sender<()>, Reply<'_, ()>) {
 
 fn add(store: &SqliteStore, name: &str) -> Reply<'static, ()> {
     let user = person(name);
-    store.writer.submit(Vec::new(), move |connection| users::add(connection, &user, &password(), &by()))
+    store.writer.submit(Vec::new(), move |connection| users::add(connection, &user, Some(&password()), &by()))
 }
 
 fn count(store: &SqliteStore) -> usize {
@@ -51,11 +51,11 @@ fn a_failed_or_panicking_write_does_not_affect_the_rest_of_its_batch() {
     let (open, gate) = gate(&store);
     let first = add(&store, "first");
     let failed: Reply<'_, ()> = store.write(Vec::new(), |connection| {
-        users::add(connection, &person("failed"), &password(), &by())?;
+        users::add(connection, &person("failed"), Some(&password()), &by())?;
         Err(StoreError::NotFound)
     });
     let panicked: Reply<'_, ()> = store.write(Vec::new(), |connection| {
-        users::add(connection, &person("panicked"), &password(), &by())?;
+        users::add(connection, &person("panicked"), Some(&password()), &by())?;
         panic!("on purpose")
     });
     let last = add(&store, "last");
@@ -78,11 +78,11 @@ fn only_a_write_that_fails_after_a_change_makes_its_batch_run_again() {
         let (counted, user) = (Arc::clone(&runs), person(&format!("other-{changes_first}")));
         let other = store.write(Vec::new(), move |connection| {
             counted.fetch_add(1, Ordering::SeqCst);
-            users::add(connection, &user, &password(), &by())
+            users::add(connection, &user, Some(&password()), &by())
         });
         let refused: Reply<'_, ()> = store.write(Vec::new(), move |connection| {
             if changes_first {
-                users::add(connection, &person("rolled-back"), &password(), &by())?;
+                users::add(connection, &person("rolled-back"), Some(&password()), &by())?;
             }
             Err(StoreError::NotFound)
         });
@@ -321,7 +321,7 @@ fn a_transaction_fails_if_the_file_is_lost_meanwhile() {
     let store = open(&directory);
     let (path, elsewhere) = (database(&directory), directory.path().join("moved"));
     let moved = store.write(Vec::new(), move |connection| {
-        users::add(connection, &person("lost"), &password(), &by())?;
+        users::add(connection, &person("lost"), Some(&password()), &by())?;
         fs::rename(&path, &elsewhere).unwrap();
         Ok(())
     });

@@ -89,6 +89,41 @@ fn another_administrator_is_found_in_the_index_of_administrators() {
 }
 
 #[test]
+fn every_order_of_accounts_is_that_of_an_index() {
+    let directory = directory();
+    let store = open(&directory);
+    let created = |compared| format!("SEARCH users USING PRIMARY KEY (id{compared}?)");
+    let name = |compared| format!("SEARCH users USING INDEX users_by_name (name{compared}?)");
+    let email = |compared| format!("SEARCH users USING INDEX sqlite_autoindex_users_2 (email_canonical{compared}?)");
+    for (order, reversed, expected) in [
+        (UserOrder::Created, false, created('>')),
+        (UserOrder::Created, true, created('<')),
+        (UserOrder::Name, false, name('>')),
+        (UserOrder::Name, true, name('<')),
+        (UserOrder::Email, false, email('>')),
+        (UserOrder::Email, true, email('<')),
+    ] {
+        assert_eq!(plan(&store, &accounts::list_statement(order, reversed)), [expected], "{order:?} {reversed}");
+    }
+}
+
+#[test]
+fn a_password_link_and_what_belongs_to_a_user_are_found_by_indexes() {
+    let directory = directory();
+    let store = open(&directory);
+    assert_eq!(
+        plan(&store, password_links::BY_HASH),
+        ["SEARCH l USING INDEX sqlite_autoindex_password_links_2 (hash=?)", "SEARCH u USING PRIMARY KEY (id=?)"]
+    );
+    for sql in [accounts::LAST_SIGN_IN, accounts::BELONGINGS] {
+        let plan = plan(&store, sql);
+        let scans = plan.iter().filter(|step| step.starts_with("SCAN") && !step.contains("CONSTANT ROW"));
+        let unbounded: Vec<_> = scans.filter(|step| !step.contains("(subquery")).collect();
+        assert!(unbounded.is_empty(), "{plan:#?}");
+    }
+}
+
+#[test]
 fn finding_and_leaving_an_environment_uses_indexes() {
     let directory = directory();
     let store = open(&directory);

@@ -37,7 +37,7 @@ impl Store for SqliteStore {
     }
 
     fn add_user(&self, user: User, password: PasswordHash, by: Attribution) -> Reply<'_, ()> {
-        self.change(invalidation::NOTHING, by, move |connection, by| users::add(connection, &user, &password, by))
+        self.change(invalidation::NOTHING, by, move |connection, by| users::add(connection, &user, Some(&password), by))
     }
 
     fn user(&self, id: UserId) -> Reply<'_, User> {
@@ -75,14 +75,6 @@ impl Store for SqliteStore {
         self.change(invalidation::user(id), by, move |connection, by| {
             users::change_password(connection, id, &change, by)
         })
-    }
-
-    fn disable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User> {
-        self.change(invalidation::user(id), by, move |connection, by| users::disable(connection, id, by))
-    }
-
-    fn enable_user(&self, id: UserId, by: Attribution) -> Reply<'_, User> {
-        self.change(invalidation::user(id), by, move |connection, by| users::enable(connection, id, by))
     }
 
     fn sign_in(&self, sign_in: SignIn, by: Attribution) -> Reply<'_, ()> {

@@ -2,18 +2,79 @@
 
 use crate::{
     domain::{
-        account::{Role, User},
+        account::{PasswordHash, Role, User},
+        account_state::{Account, AccountDetails},
         audit::Attribution,
         id::UserId,
+        password_link::{NewPasswordLink, PasswordLink},
+        secret::TokenHash,
+        time::Timestamp,
     },
     store::{
-        LastAdmin, Reply, UserAdministration, invalidation,
-        sqlite::{roles, store::SqliteStore},
+        AccountChange, AccountQuery, LastAdmin, Reply, UserAdministration, invalidation,
+        sqlite::{accounts, password_links, roles, store::SqliteStore, users},
     },
 };
 
 impl UserAdministration for SqliteStore {
+    fn accounts(&self, query: AccountQuery) -> Reply<'_, Vec<Account>> {
+        self.read_long(move |connection| accounts::list(connection, &query))
+    }
+
+    fn account_details(&self, id: UserId, now: Timestamp) -> Reply<'_, AccountDetails> {
+        self.read_long(move |connection| accounts::details(connection, id, now))
+    }
+
+    fn change_account(
+        &self,
+        id: UserId,
+        change: AccountChange,
+        last: LastAdmin,
+        by: Attribution,
+    ) -> Reply<'_, Account> {
+        self.change(invalidation::user(id), by, move |connection, by| {
+            accounts::change(connection, id, &change, last, by)
+        })
+    }
+
     fn set_role(&self, id: UserId, role: Role, last: LastAdmin, by: Attribution) -> Reply<'_, User> {
         self.change(invalidation::user(id), by, move |connection, by| roles::set(connection, id, role, last, by))
+    }
+
+    fn disable_user(&self, id: UserId, last: LastAdmin, by: Attribution) -> Reply<'_, Account> {
+        self.change(invalidation::user(id), by, move |connection, by| accounts::disable(connection, id, last, by))
+    }
+
+    fn enable_user(&self, id: UserId, by: Attribution) -> Reply<'_, Account> {
+        self.change(invalidation::user(id), by, move |connection, by| accounts::enable(connection, id, by))
+    }
+
+    fn end_sessions(&self, id: UserId, by: Attribution) -> Reply<'_, u64> {
+        self.change(invalidation::user(id), by, move |connection, by| accounts::end_sessions(connection, id, by))
+    }
+
+    fn invite_user(&self, user: User, link: NewPasswordLink, by: Attribution) -> Reply<'_, ()> {
+        self.change(invalidation::NOTHING, by, move |connection, by| {
+            users::add(connection, &user, None, by)?;
+            password_links::add(connection, user.id, &link, by)
+        })
+    }
+
+    fn reset_password(&self, id: UserId, link: NewPasswordLink, by: Attribution) -> Reply<'_, Account> {
+        self.change(invalidation::user(id), by, move |connection, by| {
+            accounts::reset_password(connection, id, &link, by)
+        })
+    }
+
+    fn password_link(&self, hash: TokenHash) -> Reply<'_, Option<PasswordLink>> {
+        self.read(move |connection| password_links::by_hash(connection, &hash))
+    }
+
+    fn set_password_by_link(&self, hash: TokenHash, password: PasswordHash, by: Attribution) -> Reply<'_, ()> {
+        self.change_reporting(by, move |connection, by, changes| {
+            let user = accounts::set_password_by_link(connection, &hash, &password, by)?;
+            changes.extend(invalidation::user(user));
+            Ok(())
+        })
     }
 }
