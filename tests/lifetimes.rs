@@ -183,7 +183,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
                 false => {
                     let session = program.sessions.last().copied();
                     let Some(session) = session else { return };
-                    let origin = acting(Actor::Session(session));
+                    let origin = acting(Actor::Session { id: session, user: Some(program.ada.id) });
                     let rotated = rotation::rotate(&program.ctx, program.ada.id, id, request, origin).await;
                     // Disabling an account ends every session.
                     let is_enabled = !model.tokens[at].is_disabled;
@@ -293,7 +293,13 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
         Operation::SignOut { session } => {
             let Some(at) = chosen(session, model.sessions.len()) else { return };
             let id = program.sessions[at];
-            let ended = sessions::end(&program.ctx, program.ada.id, id, acting(Actor::Session(id))).await;
+            let ended = sessions::end(
+                &program.ctx,
+                program.ada.id,
+                id,
+                acting(Actor::Session { id, user: Some(program.ada.id) }),
+            )
+            .await;
             assert_eq!(ended.is_ok(), model.sessions[at]);
             model.sessions[at] = false;
         }

@@ -21,6 +21,7 @@ pub mod path;
 pub mod policy;
 pub mod policy_options;
 pub mod rotation;
+pub mod seal;
 pub mod secret;
 pub mod session;
 pub mod text;

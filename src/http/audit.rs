@@ -5,7 +5,6 @@ use actix_web::{
     web::{Data, Query},
 };
 use serde::Serialize;
-use uuid::Uuid;
 
 use super::{
     error::ApiError,
@@ -16,31 +15,51 @@ use super::{
     state::AppState,
     wire::large_answer::LargeAnswer,
 };
-use crate::{domain::audit::Event, ops::audit, views::PageView};
+use crate::{
+    domain::audit::{Actor, Event, Target},
+    ops::audit,
+    views::PageView,
+};
 
 #[derive(Serialize)]
 struct EventView {
     id: String,
     action: &'static str,
     outcome: &'static str,
-    actor: PartyView,
-    target: PartyView,
+    actor: ActorView,
+    target: TargetView,
     address: Option<String>,
     request_id: Option<String>,
     detail: Option<String>,
     at: String,
 }
 
-/// The actor or the target of an event.
 #[derive(Serialize)]
-struct PartyView {
+struct ActorView {
+    r#type: &'static str,
+    id: Option<String>,
+    user_id: Option<String>,
+}
+
+impl From<Actor> for ActorView {
+    fn from(actor: Actor) -> Self {
+        Self {
+            r#type: actor.kind(),
+            id: actor.id().map(|id| id.to_string()),
+            user_id: actor.user().map(|user| user.to_string()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TargetView {
     r#type: &'static str,
     id: Option<String>,
 }
 
-impl PartyView {
-    fn new(r#type: &'static str, id: Option<Uuid>) -> Self {
-        Self { r#type, id: id.map(|id| id.to_string()) }
+impl From<Target> for TargetView {
+    fn from(target: Target) -> Self {
+        Self { r#type: target.kind(), id: target.id().map(|id| id.to_string()) }
     }
 }
 
@@ -52,8 +71,8 @@ impl From<Event> for EventView {
             id,
             action: entry.action.as_str(),
             outcome: entry.outcome.as_str(),
-            actor: PartyView::new(by.origin.actor.kind(), by.origin.actor.id()),
-            target: PartyView::new(entry.target.kind(), entry.target.id()),
+            actor: by.origin.actor.into(),
+            target: entry.target.into(),
             address: by.origin.address.map(|address| address.to_string()),
             request_id: by.origin.request_id,
             detail: entry.detail.map(|detail| detail.into_owned()),

@@ -17,14 +17,11 @@ use crate::domain::{
 /// disabled records nothing.
 pub(super) fn note_use(ctx: &Context, record: &TokenRecord, caller: Caller<'_>, at: Timestamp) {
     let token = &record.token;
-    let Token { id, environment, .. } = *token;
+    let Token { environment, .. } = *token;
     if token.revoked.is_some() || token.disabled_at.is_some() || token.has_expired(at) {
         return;
     }
-    let actor = match environment {
-        None => Actor::PersonalAccessToken(id),
-        Some(_) => Actor::EnvironmentToken(id),
-    };
+    let actor = Actor::token(token);
     let by = Attribution { origin: RequestSource { actor, address: caller.address, request_id: None }, at };
     let user_agent = caller.user_agent.and_then(UserAgent::clean);
     let canary = Some(CanaryUse { environment, user_agent });

@@ -3,7 +3,11 @@
 //! The first use is in the store before it is answered. So the store knows exactly whether a successor was used, and can
 //! end its predecessor in the same transaction.
 
-use super::{context::Context, rejection::Rejection, state::endings::Ended};
+use super::{
+    context::Context,
+    rejection::Rejection,
+    state::{endings::Ended, first_uses::Successor},
+};
 use crate::{
     domain::{
         audit::{Actor, Attribution, RequestSource},
@@ -19,8 +23,9 @@ use crate::{
 pub(super) async fn record(ctx: &Context, record: &TokenRecord, used_at: Timestamp) -> Result<bool, Rejection> {
     let TokenRecord { token, .. } = record;
     let Some(predecessor) = token.rotated_from else { return Ok(true) };
+    let successor = Successor { id: token.id, owner: token.owner };
     let ending = ctx.endings.begin(vec![Ended::Token(predecessor)]);
-    match ctx.store.record_first_use(token.id, predecessor, attribution(token.id, used_at)).await {
+    match ctx.store.record_first_use(token.id, predecessor, attribution(successor, used_at)).await {
         Ok(()) => {
             ctx.first_uses.remove(predecessor);
             Ok(true)
@@ -32,7 +37,7 @@ pub(super) async fn record(ctx: &Context, record: &TokenRecord, used_at: Timesta
         }
         Err(error) => {
             log::warn!(error:%; "the first use of a successor was not recorded, so its predecessor stays valid");
-            ctx.first_uses.add(predecessor, token.id);
+            ctx.first_uses.add(predecessor, successor);
             Ok(false)
         }
     }
@@ -50,7 +55,7 @@ pub(super) async fn write_pending(ctx: &Context) -> Result<(), StoreError> {
 pub(super) async fn write_pending_of(ctx: &Context, predecessor: TokenId) -> Result<bool, StoreError> {
     let Some(successor) = ctx.first_uses.successor_of(predecessor) else { return Ok(false) };
     let _ending = ctx.endings.begin(vec![Ended::Token(predecessor)]);
-    match ctx.store.record_first_use(successor, predecessor, attribution(successor, ctx.clock.recordable())).await {
+    match ctx.store.record_first_use(successor.id, predecessor, attribution(successor, ctx.clock.recordable())).await {
         Ok(()) | Err(StoreError::NotFound) => {
             ctx.first_uses.remove(predecessor);
             Ok(true)
@@ -59,9 +64,13 @@ pub(super) async fn write_pending_of(ctx: &Context, predecessor: TokenId) -> Res
     }
 }
 
-const fn attribution(token: TokenId, at: Timestamp) -> Attribution {
+const fn attribution(successor: Successor, at: Timestamp) -> Attribution {
     Attribution {
-        origin: RequestSource { actor: Actor::PersonalAccessToken(token), address: None, request_id: None },
+        origin: RequestSource {
+            actor: Actor::personal_access_token(successor.id, successor.owner),
+            address: None,
+            request_id: None,
+        },
         at,
     }
 }

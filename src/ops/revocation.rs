@@ -99,7 +99,7 @@ pub async fn revoke_by_possession(
         CredentialKind::Session => match ctx.credentials.session_by_hash(&presented.hash).await? {
             Some(record) => {
                 let id = record.session.id;
-                ctx.store.end_session(record.session.user, id, by(Actor::Session(id))).await
+                ctx.store.end_session(record.session.user, id, by(Actor::session(&record.session))).await
             }
             None => Ok(()),
         },
@@ -114,11 +114,7 @@ pub async fn revoke_by_possession(
                     if presented.kind == record.token.kind()
                         && presented.number.is_none_or(|number| number == record.token.number) =>
                 {
-                    let actor = match record.token.environment {
-                        None => Actor::PersonalAccessToken(record.token.id),
-                        Some(_) => Actor::EnvironmentToken(record.token.id),
-                    };
-                    end(ctx, &record.token, by(actor)).await
+                    end(ctx, &record.token, by(Actor::token(&record.token))).await
                 }
                 _ => Ok(()),
             }

@@ -97,7 +97,7 @@ async fn refuse_ended(ctx: &Context, credential: &str, since: RequestStart, sour
     match find_ended(ctx, credential).await {
         Ok(Some(record)) if ctx.endings.is_race(&record.token, since) => lost_race(ctx, &record.token).await,
         Ok(Some(record)) => {
-            let by = ctx.attribution(RequestSource { actor: Actor::PersonalAccessToken(record.token.id), ..source });
+            let by = ctx.attribution(RequestSource { actor: Actor::token(&record.token), ..source });
             if let Err(error) = reuse::revoke_family(ctx, &record.token, by).await {
                 log::error!(error:%; "a secret was reused, and its family could not be revoked yet");
             }
@@ -134,7 +134,7 @@ pub async fn rotate_self(
         return Err(Error::NotSelfRotating(principal.kind()));
     };
     ctx.throttle.rotation(record.token.family).map_err(Error::Throttled)?;
-    let source = RequestSource { actor: Actor::PersonalAccessToken(record.token.id), ..source };
+    let source = RequestSource { actor: Actor::token(&record.token), ..source };
     replace(ctx, &record.token, request, source).await.map_err(|error| match error {
         // It was revoked after it was accepted.
         Error::NotFound => Rejection::Revoked.into(),

@@ -36,6 +36,7 @@ fn an_event_has_actor_action_target_address_and_request_id() {
     assert_eq!(event["target"]["id"], created.body["data"]["id"]);
     let me = ada.post("/api/v1/auth/identify", json!({}));
     assert_eq!(event["actor"]["id"], me.body["data"]["id"]);
+    assert_eq!(event["actor"]["user_id"], ada.get("/api/user").body["id"]);
     let cursor = answer.body["next_cursor"].as_str().unwrap();
     assert_snapshot!(answer.shown().replace(cursor, "[cursor]"), @r#"
     200
@@ -45,7 +46,8 @@ fn an_event_has_actor_action_target_address_and_request_id() {
           "action": "token.created",
           "actor": {
             "id": "[uuid]",
-            "type": "session"
+            "type": "session",
+            "user_id": "[uuid]"
           },
           "address": "127.0.0.1",
           "at": "2024-01-15T19:00:00Z",

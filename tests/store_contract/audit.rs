@@ -51,7 +51,7 @@ pub(super) async fn every_change_records_its_event(store: &TestStore) {
     assert_eq!(trail(store, &bob).await, ["user.created of user"]);
 
     let acting = RequestSource {
-        actor: Actor::PersonalAccessToken(token.id),
+        actor: Actor::personal_access_token(token.id, ada.id),
         address: Some("2001:db8::1".parse().unwrap()),
         request_id: Some("a request".to_owned()),
     };

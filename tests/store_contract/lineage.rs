@@ -76,7 +76,7 @@ impl TestToken {
         let request = Rotation { grace: Duration::from_secs(grace), ..rotation(&self.token) };
         let hash = request.hash;
         let actor = match requester {
-            Requester::Itself => Actor::PersonalAccessToken(self.token.id),
+            Requester::Itself => Actor::token(&self.token),
             Requester::Owner => Actor::CommandLine,
         };
         let by = Attribution { origin: RequestSource { actor, address: None, request_id: None }, at: at(2000) };

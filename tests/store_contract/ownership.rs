@@ -30,10 +30,8 @@ pub(super) async fn what_is_handed_over_keeps_its_secret_and_its_family(store: &
     let (old, other) = (new_token(ada.id, "ci"), new_token(ada.id, "other"));
     let first = add_new(store, &old).await;
     let kept = add_new(store, &other).await;
-    let by_itself = Attribution {
-        origin: RequestSource { actor: Actor::PersonalAccessToken(first.id), ..RequestSource::SYSTEM },
-        at: at(2000),
-    };
+    let by_itself =
+        Attribution { origin: RequestSource { actor: Actor::token(&first), ..RequestSource::SYSTEM }, at: at(2000) };
     let request = rotation(&first);
     let successor = store.rotate_token(request.clone(), by_itself).await.unwrap().token;
     let location = UseLocation { address: [192, 0, 2, 1].into(), user_agent: None, last_used_at: at(1) };

@@ -134,9 +134,10 @@ impl AdminPrincipal {
     fn new(principal: &Principal, ability: ServerAbility) -> Result<Self, ops::Error> {
         let administrator = principal.administrator(ability)?;
         let actor = match principal {
-            Principal::Session { record } => Actor::Session(record.session.id),
-            Principal::PersonalAccessToken { record, .. } => Actor::PersonalAccessToken(record.token.id),
-            Principal::EnvironmentToken { record, .. } => Actor::EnvironmentToken(record.token.id),
+            Principal::Session { record } => Actor::session(&record.session),
+            Principal::PersonalAccessToken { record, .. } | Principal::EnvironmentToken { record, .. } => {
+                Actor::token(&record.token)
+            }
         };
         Ok(Self { administrator, actor })
     }

@@ -25,7 +25,7 @@ pub(crate) struct Source {
 impl Source {
     /// The source of a request with a session.
     pub(crate) fn by(self, signed_in: &SessionUser) -> RequestSource {
-        self.with_actor(Actor::Session(signed_in.session.id))
+        self.with_actor(Actor::session(&signed_in.session))
     }
 
     /// The source of a request of an administrator, by a session or a token.

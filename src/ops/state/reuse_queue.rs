@@ -154,20 +154,13 @@ mod tests {
 
     fn reuse(number: usize, address: u8) -> Reuse {
         let id = TokenId::new(Uuid::from_u128(number as u128));
-        let actor = Actor::PersonalAccessToken(id);
+        let owner = UserId::new(Uuid::nil());
+        let actor = Actor::personal_access_token(id, owner);
         let by = Attribution {
             origin: RequestSource { actor, address: Some([192, 0, 2, address].into()), request_id: None },
             at: Timestamp::from_unix(1),
         };
-        Reuse {
-            owner: UserId::new(Uuid::nil()),
-            family: id,
-            token: id,
-            by,
-            is_new: true,
-            revokes_family: false,
-            canary: None,
-        }
+        Reuse { owner, family: id, token: id, by, is_new: true, revokes_family: false, canary: None }
     }
 
     /// Whether it is accepted while nothing else waits to be written.

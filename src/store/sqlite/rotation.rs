@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{audit, headroom::Headroom, lineage, owners, row, tokens, users};
 use crate::{
     domain::{
-        audit::{Actor, Attribution},
+        audit::Attribution,
         events::TokenRef,
         id::{TokenId, UserId},
         rotation::{PredecessorEnd, Replaces, RotationPlan, successor},
@@ -59,7 +59,7 @@ pub(super) fn rotate(
     }
     let predecessor = TokenRef::from(&old);
     let new = tokens::insert(connection, &successor(old, rotation.secret(), plan.successor_expires_at, by.at))?;
-    if by.origin.actor == Actor::PersonalAccessToken(predecessor.id) {
+    if by.origin.actor.id() == Some(predecessor.id.uuid()) {
         lineage::join_lineage(connection, new.id, predecessor.id)?;
     }
     // Both count as live tokens until the grace ends.

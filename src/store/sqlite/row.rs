@@ -197,9 +197,11 @@ pub(super) fn metadata_text(metadata: &Metadata) -> Option<String> {
     (!pairs.is_empty()).then(|| serde_json::to_string(&pairs).expect("texts are JSON"))
 }
 
-/// seq, at, user_id, actor_kind, actor_id, action, target_kind, target_id, address, request_id, outcome, detail
+/// seq, at, user_id, actor_kind, actor_id, action, target_kind, target_id, address, request_id, outcome, detail,
+/// actor_user_id
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
-    let actor = Actor::parse(row.get_ref(3)?.as_str()?, optional_identifier(row, 4)?);
+    let actor_user = optional_identifier(row, 12)?.map(UserId::new);
+    let actor = Actor::parse(row.get_ref(3)?.as_str()?, optional_identifier(row, 4)?, actor_user);
     let target = Target::parse(row.get_ref(6)?.as_str()?, optional_identifier(row, 7)?);
     let address = row.get_ref(8)?.as_str_or_null()?.map(str::parse).transpose();
     let detail: Option<String> = row.get(11)?;

@@ -103,13 +103,25 @@ INSERT INTO audit_salts (user_id, salt) VALUES (x'ffffffffffffffffffffffffffffff
 INSERT INTO audit_salts (user_id, salt) SELECT id, randomblob(32) FROM users;
 
 CREATE TABLE audit_seals (
-    number INTEGER PRIMARY KEY,
+    number INTEGER PRIMARY KEY CHECK (number > 0),
+    kind TEXT NOT NULL CHECK (kind IN ('events', 'pruning')),
     first_seq INTEGER NOT NULL,
     last_seq INTEGER NOT NULL CHECK (last_seq >= first_seq),
     events INTEGER NOT NULL CHECK (events > 0),
+    latest_at INTEGER NOT NULL,
     sealed_at INTEGER NOT NULL,
-    digest BLOB NOT NULL CHECK (length(digest) = 32)
+    content BLOB NOT NULL CHECK (length(content) = 32),
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    pruned_by INTEGER REFERENCES audit_seals (number) CHECK (kind = 'events' OR pruned_by IS NULL)
 ) STRICT;
+
+CREATE INDEX audit_seals_to_prune ON audit_seals (latest_at, number) WHERE kind = 'events' AND pruned_by IS NULL;
+CREATE INDEX audit_seals_by_pruning ON audit_seals (pruned_by, number) WHERE pruned_by IS NOT NULL;
+
+CREATE TRIGGER audit_seals_are_not_deleted BEFORE DELETE ON audit_seals
+BEGIN
+    SELECT RAISE(ABORT, 'a seal is never deleted');
+END;
 
 CREATE TABLE audit_erasure (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -117,8 +129,32 @@ CREATE TABLE audit_erasure (
 ) STRICT;
 
 DROP TRIGGER audit_events_are_not_changed;
+
+-- Who acted in the trail of another user. An erasure needs it to find the address of that user.
+UPDATE audit_events SET actor_user_id = unhex(replace(substr(detail, -36), '-', ''))
+WHERE detail LIKE '%by user ________-____-____-____-____________' AND actor_kind IN ('session', 'personal_access_token')
+    AND length(unhex(replace(substr(detail, -36), '-', ''))) = 16;
+
 CREATE TRIGGER audit_events_are_not_changed BEFORE UPDATE ON audit_events
-WHEN NOT EXISTS (SELECT 1 FROM audit_erasure)
+WHEN NOT EXISTS (SELECT 1 FROM audit_erasure WHERE user_id = old.user_id OR user_id = old.actor_user_id)
+    OR new.seq IS NOT old.seq OR new.at IS NOT old.at OR new.user_id IS NOT old.user_id
+    OR new.actor_kind IS NOT old.actor_kind OR new.actor_id IS NOT old.actor_id OR new.action IS NOT old.action
+    OR new.target_kind IS NOT old.target_kind OR new.target_id IS NOT old.target_id
+    OR new.request_id IS NOT old.request_id OR new.outcome IS NOT old.outcome
+    OR new.actor_user_id IS NOT old.actor_user_id
+    OR (new.address IS NOT old.address OR new.erased_address IS NOT old.erased_address)
+        AND (old.address IS NULL OR new.address IS NOT NULL OR new.erased_address IS NULL)
+    OR (new.detail IS NOT old.detail OR new.erased_detail IS NOT old.erased_detail)
+        AND (old.detail IS NULL OR new.detail IS NOT NULL OR new.erased_detail IS NULL)
 BEGIN
     SELECT RAISE(ABORT, 'an audit event is never changed');
+END;
+
+CREATE TRIGGER audit_seals_are_not_changed BEFORE UPDATE ON audit_seals
+WHEN NOT EXISTS (SELECT 1 FROM audit_pruning WHERE before > old.latest_at) OR old.pruned_by IS NOT NULL
+    OR new.number IS NOT old.number OR new.kind IS NOT old.kind OR new.first_seq IS NOT old.first_seq
+    OR new.last_seq IS NOT old.last_seq OR new.events IS NOT old.events OR new.latest_at IS NOT old.latest_at
+    OR new.sealed_at IS NOT old.sealed_at OR new.content IS NOT old.content OR new.digest IS NOT old.digest
+BEGIN
+    SELECT RAISE(ABORT, 'a seal is never changed');
 END;

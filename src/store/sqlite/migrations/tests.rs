@@ -100,6 +100,29 @@ fn an_upgrade_keeps_the_audit_trail_and_its_triggers() {
 }
 
 #[test]
+fn an_upgrade_finds_who_acted_in_the_trail_of_another_user() {
+    let mut connection = at_version_6();
+    let member = "0000000000000000000000000000abcd";
+    let by_member = format!("by user {}", uuid::Uuid::parse_str(member).unwrap());
+    let events = [
+        ("session", "revoked_by_owner, ".to_owned() + &by_member, member),
+        ("session", by_member.clone(), member),
+        ("session", "by user nobody..-....-....-....-............".to_owned(), ""),
+        ("session", "rotated".to_owned(), ""),
+        ("command_line", by_member, ""),
+    ];
+    for (actor, detail, _) in &events {
+        let event = "INSERT INTO audit_events (at, user_id, actor_kind, action, target_kind, outcome, detail)
+                     VALUES (1, zeroblob(16), ?1, 'token.revoked', 'user', 'success', ?2)";
+        connection.execute(event, (actor, detail)).unwrap();
+    }
+    migrate(&mut connection).unwrap();
+    let mut statement = connection.prepare("SELECT lower(hex(actor_user_id)) FROM audit_events ORDER BY seq").unwrap();
+    let actors: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(actors, events.map(|(_, _, actor)| actor));
+}
+
+#[test]
 fn an_edited_definition_keeps_its_other_checks() {
     let mut connection = at_version_6();
     let event = |actor, target| {

@@ -3,6 +3,7 @@
 
 mod audit_trail;
 mod binding;
+mod erasure;
 mod health;
 mod inventory;
 mod journal;

@@ -1,9 +1,12 @@
 //! SQL on the audit trail. It is append-only: triggers abort every update and delete, except the pruning of events that are
-//! older than the configuration keeps them.
+//! older than the configuration keeps them, and the erasure of the personal data of a deleted user.
 
 use std::borrow::Cow;
 
 use rusqlite::{Connection, named_params, params};
+
+#[cfg_attr(not(test), expect(dead_code, reason = "the deletion of a user will call it"))]
+pub(super) mod erasure;
 
 use super::row;
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
 
 /// Reads the index backwards from the end of the previous page.
 pub(super) const LIST: &str = "SELECT seq, at, user_id, actor_kind, actor_id, action, target_kind, target_id, address,
-            request_id, outcome, detail
+            request_id, outcome, detail, actor_user_id
      FROM audit_events
      WHERE user_id = :user_id AND seq < :before
      ORDER BY seq DESC LIMIT :limit";
@@ -25,8 +28,8 @@ pub(super) const LIST: &str = "SELECT seq, at, user_id, actor_kind, actor_id, ac
 /// Parameters by position, in the order of the columns: every change executes this, and a lookup by name costs time.
 pub(super) const INSERT: &str =
     "INSERT INTO audit_events (at, user_id, actor_kind, actor_id, action, target_kind, target_id, address, request_id,
-                               outcome, detail)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+                               outcome, detail, actor_user_id)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 /// Records an event in the transaction of its change.
 pub(super) fn record(connection: &Connection, by: &Attribution, entry: &Entry) -> Result<(), StoreError> {
@@ -42,6 +45,7 @@ pub(super) fn record(connection: &Connection, by: &Attribution, entry: &Entry) -
         by.origin.request_id,
         entry.outcome.as_str(),
         entry.detail.as_ref().map(Cow::as_ref),
+        by.origin.actor.user().map(|user| user.uuid().into_bytes()),
     ])?;
     Ok(())
 }
