@@ -190,6 +190,18 @@ CREATE TABLE token_usage (
 
 CREATE INDEX token_usage_by_day ON token_usage (day);
 
+-- Since when uses have been counted without a gap. No row while they are not counted.
+CREATE TABLE token_usage_counting (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    since INTEGER NOT NULL
+) STRICT;
+
+-- The last written batch of counts of each part, so that a batch whose outcome was unknown is not added twice.
+CREATE TABLE token_usage_batches (
+    part INTEGER PRIMARY KEY,
+    batch INTEGER NOT NULL
+) STRICT;
+
 -- The latest addresses from which a token was used.
 CREATE TABLE token_addresses (
     token_id BLOB NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,

@@ -6,6 +6,7 @@ mod failure;
 mod global;
 mod limits;
 mod output;
+mod paragraph;
 mod password;
 mod policy;
 mod resources;

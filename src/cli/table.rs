@@ -83,6 +83,18 @@ pub(super) fn print_table<T: DeserializeOwned, const N: usize>(
     out.flush().map_err(Failure::Output)
 }
 
+/// The lines of a table whose rows are in memory.
+pub(super) fn lines<const N: usize>(columns: [Column; N], rows: &[[String; N]]) -> Vec<String> {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| escaped(cell))).collect();
+    let mut widths = [0; N];
+    for (width, cell) in rows.iter().flat_map(|row| (0..N).zip(row)).map(|(at, cell)| (at, cell.width())) {
+        widths[width] = cell.max(widths[width]);
+    }
+    let widths = fitted(columns, widths, output_width());
+    let heading = line(&columns.map(|column| column.heading.to_owned()), widths);
+    std::iter::once(heading).chain(rows.iter().map(|row| line(row, widths))).collect()
+}
+
 /// Prints a line for each key and value.
 pub(super) fn print_pairs(pairs: &[(&str, &str)]) -> Result<(), Failure> {
     let width = pairs.iter().map(|(key, _)| key.width()).max().unwrap_or(0);

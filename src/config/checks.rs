@@ -22,7 +22,8 @@ const WHOLE_SECONDS: &str = r#"at least "1s", in whole seconds"#;
 
 /// Adds an error for each setting that is out of its range or contradicts another one.
 pub(super) fn check(config: &Config, layers: &mut Layers) {
-    let Config { server, database, accounts, passwords, sessions, tokens, rotation, audit, throttle, .. } = config;
+    let Config { server, database, accounts, passwords, sessions, tokens, rotation, audit, usage, throttle, .. } =
+        config;
     let is_positive = |duration: Duration| duration > Duration::ZERO;
     let is_whole_seconds = |duration: Duration| is_positive(duration) && duration.subsec_nanos() == 0;
 
@@ -80,6 +81,8 @@ pub(super) fn check(config: &Config, layers: &mut Layers) {
         ("tokens.idle_lifetime", is_lifetime(tokens.idle_lifetime), NEVER_OR_WHOLE_SECONDS),
         ("tokens.prune_after", is_lifetime(tokens.prune_after), NEVER_OR_WHOLE_SECONDS),
         ("audit.prune_after", is_lifetime(audit.prune_after), NEVER_OR_WHOLE_SECONDS),
+        ("usage.keep_days", (1..=3650).contains(&usage.keep_days), "from 1 to 3650"),
+        ("usage.max_abilities", (1..=1000).contains(&usage.max_abilities), "from 1 to 1000"),
         (
             "tokens.allow_endless",
             tokens.allow_endless

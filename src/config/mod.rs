@@ -18,7 +18,7 @@ pub use self::{
     error::{ConfigError, ConfigErrors, SettingSource},
     load::Sources,
     settings::{
-        Accounts, Audit, Cache, Config, Database, Log, Passwords, Rotation, Server, Sessions, Throttle, Tokens,
+        Accounts, Audit, Cache, Config, Database, Log, Passwords, Rotation, Server, Sessions, Throttle, Tokens, Usage,
     },
     values::{LogFormat, LoggedChecks, OnReuse},
 };

@@ -35,6 +35,8 @@ pub struct Config {
     pub rotation: Rotation,
     /// The audit trail.
     pub audit: Audit,
+    /// Counts of what tokens do.
+    pub usage: Usage,
     /// Limits on attempts.
     pub throttle: Throttle,
     /// What is logged, and in which format.
@@ -240,6 +242,21 @@ pub struct Audit {
     /// How long an event is kept, in whole seconds. `None` means forever.
     #[serde(deserialize_with = "values::duration_or_never")]
     pub prune_after: Option<Duration>,
+}
+
+/// The section `[usage]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// Whether uses are counted.
+    #[serde(deserialize_with = "values::switch")]
+    pub enabled: bool,
+    /// How many days are kept.
+    #[serde(deserialize_with = "values::count")]
+    pub keep_days: u32,
+    /// How many abilities of a token are counted by name.
+    #[serde(deserialize_with = "values::count")]
+    pub max_abilities: u32,
 }
 
 /// The section `[throttle]`.

@@ -314,6 +314,8 @@ fn each_range_is_checked_at_both_ends() {
         ("tokens.idle_lifetime", &["0s", "1500ms"], "\"never\", or at least \"1s\"", &["1s", "never"]),
         ("tokens.prune_after", &["0s", "1500ms"], "\"never\", or at least \"1s\"", &["1s", "never"]),
         ("audit.prune_after", &["0s", "1500ms"], "\"never\", or at least \"1s\"", &["1s", "never"]),
+        ("usage.keep_days", &["0", "3651"], "from 1 to 3650", &["1", "3650"]),
+        ("usage.max_abilities", &["0", "1001"], "from 1 to 1000", &["1", "1000"]),
         ("rotation.grace", &["500ms"], "from \"0s\" to \"7d\", in whole seconds", &["0s", "7d"]),
         ("rotation.grace", &["604801s"], "no longer than rotation.max_grace (the default)", &[]),
         ("rotation.max_grace", &["604801s", "600500ms"], "7d", &["10m", "7d"]),

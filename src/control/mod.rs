@@ -29,5 +29,5 @@ pub use self::{
         JudgeToken, LimitsRequest, Moment, NewToken, NewUser, PROTOCOL, Request, Secret, TokenList, TokenSort,
         TokenState, UserList, UserSort, WhichToken, WhoseTokens,
     },
-    views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedView, Verdict},
+    views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedView, UsageItem, Verdict},
 };

@@ -66,6 +66,8 @@ pub enum Request {
     DisableToken(WhichToken),
     /// Enables a personal token. Returns a [`ChangedTokenView`](super::views::ChangedTokenView).
     EnableToken(WhichToken),
+    /// Shows what a token did. Returns some [`UsageItem`](super::views::UsageItem).
+    ShowTokenUsage(WhichToken),
     /// Revokes many tokens. Returns a [`RevokedView`](super::views::RevokedView).
     RevokeTokens(WhoseTokens),
     /// Checks whether a credential is accepted and satisfies a rule. Returns a [`JudgedView`](super::views::JudgedView).
@@ -75,7 +77,14 @@ pub enum Request {
 impl Request {
     /// Whether the request changes something, so that an interruption leaves open whether it was done.
     pub const fn is_change(&self) -> bool {
-        !matches!(self, Self::ListUsers(_) | Self::ShowUser(_) | Self::ListTokens(_) | Self::JudgeToken(_))
+        !matches!(
+            self,
+            Self::ListUsers(_)
+                | Self::ShowUser(_)
+                | Self::ListTokens(_)
+                | Self::ShowTokenUsage(_)
+                | Self::JudgeToken(_)
+        )
     }
 }
 

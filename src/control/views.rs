@@ -8,7 +8,7 @@ use crate::{
     domain::{time::Timestamp, token::Token},
     ops::inventory::ListedToken,
     store::Successors,
-    views::{IssuedTokenView, TokenView},
+    views::{DayView, IssuedTokenView, TokenUsageView, TokenView},
 };
 
 /// A new token and its owner.
@@ -117,4 +117,14 @@ pub enum Verdict {
     Lacks(Vec<String>),
     /// The rule does not accept this kind of credential.
     WrongKind,
+}
+
+/// A part of what a token did: a line for each day, so that no line is long.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageItem {
+    /// All but the days. The first item.
+    Summary(TokenUsageView),
+    /// A day. The latest one comes first.
+    Day(DayView),
 }

@@ -14,6 +14,8 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     name: String,
+    /// Its place among all policies.
+    number: usize,
     rules: Vec<Rule>,
     options: PolicyOptions,
 }
@@ -55,13 +57,29 @@ impl Policy {
         if !(1..=64).contains(&name.len()) || !name.bytes().all(sound) {
             return Err(ParsePolicyNameError);
         }
-        Ok(Self { name: name.to_owned(), rules, options: PolicyOptions::default() })
+        Ok(Self { name: name.to_owned(), number: 0, rules, options: PolicyOptions::default() })
     }
 
     /// The same policy with these options.
     #[must_use]
     pub fn with_options(self, options: PolicyOptions) -> Self {
         Self { options, ..self }
+    }
+
+    /// The same policy in this place among all policies.
+    #[must_use]
+    pub fn numbered(self, number: usize) -> Self {
+        Self { number, ..self }
+    }
+
+    /// Its place among all policies.
+    pub const fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// The name.

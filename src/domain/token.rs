@@ -12,6 +12,7 @@ use super::{
     text::Name,
     time::Timestamp,
     usage_limits::UsageLimits,
+    use_counts::UseCounts,
     use_location::NotedLocation,
 };
 
@@ -219,6 +220,8 @@ pub struct TokenRecord {
     pub last_use: LastUse,
     /// The location that was recorded last, shared by all who hold this record.
     pub noted_location: NotedLocation,
+    /// The uses that are counted and not collected yet, shared by all who hold this record.
+    pub use_counts: UseCounts,
 }
 
 /// The states by which a list can be filtered. A token is in exactly one at any time.

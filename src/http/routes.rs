@@ -12,7 +12,7 @@ use actix_web::{
 
 use super::{
     accounts, admin::users, audit, authz::Dialect, environment_tokens, environments, error, health, index, input::page,
-    introspection, revocation, rotation, route_table::RouteTable, sessions, state::AppState, tokens,
+    introspection, revocation, rotation, route_table::RouteTable, sessions, state::AppState, token_usage, tokens,
     wire::envelope::Envelope,
 };
 
@@ -45,6 +45,7 @@ fn table() -> RouteTable {
         .at("/api/v1/user/api-tokens/{id}", |route| {
             route.get(tokens::show).patch(tokens::change).delete(tokens::revoke)
         })
+        .at("/api/v1/user/api-tokens/{id}/usage", |route| route.get(token_usage::show))
         // Environments and their members.
         .at("/api/v1/user/current-environment", |route| route.put(environments::set_current))
         .at("/api/v1/environments", |route| {
@@ -67,6 +68,7 @@ fn table() -> RouteTable {
         .at("/api/v1/environments/{id}/tokens/{token_id}/regenerate", |route| {
             route.post(environment_tokens::regenerate)
         })
+        .at("/api/v1/environments/{id}/tokens/{token_id}/usage", |route| route.get(token_usage::show_of_environment))
         // Rotation, by the token itself or by its owner, and disabling.
         .at("/api/v1/user/api-tokens/self/rotate", |route| route.post(rotation::rotate_self))
         .at("/api/v1/user/api-tokens/{id}/rotate", |route| route.post(rotation::rotate))

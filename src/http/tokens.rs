@@ -33,19 +33,19 @@ use crate::{
         time::Timestamp,
         token::{IssuedToken, Token, TokenState},
         usage_limits::UsageLimits,
-        use_location::UseLocation,
     },
     ops::{
         self, FieldError,
         environment_tokens::EnvironmentTokenRequest,
         revocation,
         rotation::{SuccessorsOf, successors_of},
+        token_usage::unused_abilities,
         tokens::{self, Expiry, ListRequest, TokenDetails, TokenRequest},
         usage_limits::{QuotasLeft, quotas_left},
         use_locations::last_uses,
     },
     store::TokenChange,
-    views::{DataView, IssuedTokenView, PageView, TokenView},
+    views::{DataView, IssuedTokenView, PageView, TokenView, UseView, ability_names},
 };
 
 /// The longest lifetime that can be asked for: a hundred years.
@@ -85,7 +85,8 @@ pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<Detail
     let last_uses = last_uses(&state.ops, token.id).await?.into_iter().map(UseView::from).collect();
     let left = quotas_left(&state.ops, from_ref(&token)).await?;
     let successors = successors_of(&state.ops, from_ref(&token)).await?;
-    Ok(DetailView { token: token_view(details(token, &left, &successors)), last_uses })
+    let abilities_unused = unused_abilities(&state.ops, &token).await?.map(|unused| ability_names(&unused));
+    Ok(DetailView { token: token_view(details(token, &left, &successors)), last_uses, abilities_unused })
 }
 
 /// The parameters of a list of tokens.
@@ -216,23 +217,8 @@ pub(super) struct DetailView {
     #[serde(flatten)]
     token: TokenView,
     last_uses: Vec<UseView>,
-}
-
-#[derive(Serialize)]
-struct UseView {
-    address: String,
-    user_agent: Option<String>,
-    last_used_at: String,
-}
-
-impl From<UseLocation> for UseView {
-    fn from(location: UseLocation) -> Self {
-        Self {
-            address: location.address.to_string(),
-            user_agent: location.user_agent.map(|agent| agent.to_string()),
-            last_used_at: location.last_used_at.to_string(),
-        }
-    }
+    /// Null if it is not known.
+    abilities_unused: Option<Vec<String>>,
 }
 
 pub(super) async fn show(

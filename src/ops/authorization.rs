@@ -51,7 +51,18 @@ pub fn find_rule(forwarded: ForwardedRequest<'_>) -> Result<(usize, &Rule), Poli
     forwarded.policy.rule_for(forwarded.method, &path).ok_or(PolicyRejection::NoRule)
 }
 
-/// Checks a credential against a rule that requires one of these kinds and all of these abilities.
+/// What a rule requires of a credential.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleRequirement<'r> {
+    /// One of these kinds.
+    pub kinds: &'r [CredentialKind],
+    /// All of these abilities.
+    pub abilities: &'r [Ability],
+    /// The policy and the index of the rule, by which the decision is counted. `None` does not count it.
+    pub counted: Option<(&'r Policy, usize)>,
+}
+
+/// Checks a credential against a rule.
 ///
 /// [`Error::Rejected`], [`Error::Policy`] and [`Error::MissingAbility`] are refusals. [`Error::Store`] means that nothing was
 /// decided.
@@ -59,25 +70,53 @@ pub fn authorize<'c, C: AsRef<str> + Send + 'c>(
     ctx: &'c Context,
     credential: C,
     caller: Caller<'c>,
-    kinds: &'c [CredentialKind],
-    abilities: &'c [Ability],
+    rule: RuleRequirement<'c>,
 ) -> Reply<'c, Principal, Refusal> {
     authenticate(ctx, credential.as_ref(), caller).then(move |accepted| match accepted {
-        Ok(principal) => Reply::ready(match check_rule(&principal, kinds, abilities) {
-            Ok(()) => Ok(principal),
-            Err(error) => Err(Refusal { error, principal: Some(Box::new(principal)) }),
+        Ok(principal) => Reply::ready(match check_rule(&principal, rule) {
+            Ok(()) => {
+                if let (Some((policy, index)), Some(record)) = (rule.counted, principal.token()) {
+                    ctx.usage.allow_by_rule(record, policy, index, ctx.clock.now());
+                }
+                Ok(principal)
+            }
+            Err(error) => {
+                count_refusal(ctx, &principal, rule, &error);
+                Err(Refusal { error, principal: Some(Box::new(principal)) })
+            }
         }),
-        Err(error @ Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded)) => {
-            find_token(ctx, credential.as_ref()).then(move |found| {
-                let principal = found.ok().flatten().map(Box::new);
-                Reply::ready(Err(Refusal { error, principal }))
-            })
-        }
+        Err(
+            error
+            @ Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded | Rejection::AddressNotAllowed),
+        ) => find_token(ctx, credential.as_ref()).then(move |found| {
+            let principal = found.ok().flatten().map(Box::new);
+            if let Some(principal) = &principal {
+                count_refusal(ctx, principal, rule, &error);
+            }
+            // From an address that is not allowed, nobody learns whose token it is.
+            let principal = principal.filter(|_| !matches!(error, Error::Rejected(Rejection::AddressNotAllowed)));
+            Reply::ready(Err(Refusal { error, principal }))
+        }),
         Err(error) => Reply::ready(Err(Refusal { error, principal: None })),
     })
 }
 
-fn check_rule(principal: &Principal, kinds: &[CredentialKind], abilities: &[Ability]) -> Result<(), Error> {
+#[cold]
+fn count_refusal(ctx: &Context, principal: &Principal, rule: RuleRequirement<'_>, error: &Error) {
+    let Some((policy, _)) = rule.counted else { return };
+    let abilities = if matches!(error, Error::MissingAbility(_)) { rule.abilities } else { &[] };
+    count_policy_refusal(ctx, principal, policy, abilities);
+}
+
+/// Counts that `policy` refused an accepted credential which lacks some of these abilities.
+pub fn count_policy_refusal(ctx: &Context, principal: &Principal, policy: &Policy, abilities: &[Ability]) {
+    if let Some(record) = principal.token() {
+        ctx.usage.refuse(record, Some(policy), abilities, ctx.clock.now());
+    }
+}
+
+fn check_rule(principal: &Principal, rule: RuleRequirement<'_>) -> Result<(), Error> {
+    let RuleRequirement { kinds, abilities, .. } = rule;
     if !kinds.contains(&principal.kind()) {
         return Err(PolicyRejection::WrongKind.into());
     }

@@ -17,6 +17,7 @@ use super::{
         passwords::Passwords,
         reuse_queue::ReuseQueue,
         throttle::Throttle,
+        usage_counters::UsageCounters,
         use_locations::UseLocations,
         uses::UseRecorder,
     },
@@ -41,6 +42,7 @@ pub struct Context {
     pub(super) throttle: Throttle,
     pub(super) uses: UseRecorder,
     pub(super) use_locations: UseLocations,
+    pub(super) usage: UsageCounters,
     pub(super) first_uses: PendingFirstUses,
     pub(super) endings: Arc<Endings>,
     pub(super) reuses: ReuseQueue,
@@ -57,11 +59,16 @@ impl Context {
     pub fn new(config: &Config, backend: Backend, clock: Clock) -> Result<Self, Error> {
         let mut key = [0; blake3::KEY_LEN];
         getrandom::fill(&mut key)?;
+        let mut first_batch = [0; size_of::<i64>()];
+        getrandom::fill(&mut first_batch)?;
+        let rules = Rules::new(config);
+        let (policies, first_batch) = (rules.policies.clone(), i64::from_ne_bytes(first_batch));
         Ok(Self {
             passwords: Passwords::new(&config.passwords, &key)?,
             throttle: Throttle::new(&config.throttle, &clock, key),
             uses: UseRecorder::default(),
             use_locations: UseLocations::default(),
+            usage: UsageCounters::new(rules.usage, policies, first_batch, clock.now()),
             first_uses: PendingFirstUses::default(),
             endings: Arc::default(),
             reuses: ReuseQueue::default(),
@@ -69,7 +76,7 @@ impl Context {
             pruning: Pruning::new(&clock),
             dummies_refreshed_at: Mutex::default(),
             time_recorded_at: Mutex::default(),
-            rules: Rules::new(config),
+            rules,
             store: backend.store,
             credentials: backend.credentials,
             clock,

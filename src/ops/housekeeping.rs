@@ -2,6 +2,8 @@
 
 use std::{sync::PoisonError, time::Duration};
 
+use futures_util::future::join;
+
 use super::{context::Context, error::Error, first_use, reuse};
 use crate::store::StoreError;
 
@@ -96,7 +98,7 @@ impl Context {
         };
         let leases = self.meters.forget_rested(&*self.store).await;
         let first_uses = first_use::write_pending(self).await;
-        let pruned = self.pruning.prune(&*self.store, &self.clock, &self.rules, &self.uses).await;
+        let pruned = self.pruning.prune(&*self.store, &self.clock, &self.rules, &self.uses, &self.usage).await;
         let time = self.record_time_hourly().await;
         pruned.and(first_uses).and(leases).and(attempts).and(dummies).and(time)
     }
@@ -117,7 +119,8 @@ impl Context {
         let leases = self.return_leases().await;
         let uses = self.uses.flush(&*self.store).await;
         let first_uses = first_use::write_pending(self).await;
-        self.use_locations.flush(&*self.store).await.and(uses).and(first_uses).and(leases)
+        let usage = self.usage.flush(&*self.store, self.clock.recordable()).await;
+        self.use_locations.flush(&*self.store).await.and(uses).and(usage).and(first_uses).and(leases)
     }
 
     /// Returns the unused part of all leases. A command that checked a token does this instead of [`Self::flush_uses`].
@@ -128,7 +131,13 @@ impl Context {
     /// Writes a part of the uses. After [`TURNS`](super::state::uses::TURNS) calls, all uses that existed at the first
     /// call are written.
     pub async fn flush_some_uses(&self) -> Result<(), StoreError> {
-        self.uses.flush_some(&*self.store, self.clock.recordable()).await?;
-        self.use_locations.flush_some(&*self.store).await
+        let now = self.clock.recordable();
+        let uses = async {
+            self.uses.flush_some(&*self.store, now).await?;
+            self.use_locations.flush_some(&*self.store).await
+        };
+        // At the same time, so that they share a commit.
+        let (uses, usage) = join(uses, self.usage.flush_some(&*self.store, now)).await;
+        uses.and(usage)
     }
 }

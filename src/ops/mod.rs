@@ -36,6 +36,7 @@ pub mod rotation;
 mod rules;
 pub mod sessions;
 pub mod state;
+pub mod token_usage;
 pub mod tokens;
 pub mod usage_limits;
 pub mod use_locations;

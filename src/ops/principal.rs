@@ -63,6 +63,14 @@ impl Principal {
         }
     }
 
+    /// The token, unless it is a session.
+    pub const fn token(&self) -> Option<&Arc<TokenRecord>> {
+        match self {
+            Self::Session { .. } => None,
+            Self::PersonalAccessToken { record, .. } | Self::EnvironmentToken { record, .. } => Some(record),
+        }
+    }
+
     /// The name of the session or token.
     pub fn name(&self) -> Option<&Name> {
         match self {

@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use super::{clock::Clock, rules::Rules, state::uses::UseRecorder};
+use super::{
+    clock::Clock,
+    rules::Rules,
+    state::{usage_counters::UsageCounters, uses::UseRecorder},
+};
 use crate::{
     domain::time::Timestamp,
     store::{PruneBatch, RetentionCutoff, Store, StoreError},
@@ -98,20 +102,22 @@ impl Pruning {
         uptime >= turn.held_until
     }
 
-    /// Deletes all sessions, and some of the tokens and events, that ended long enough ago. The next call continues there.
+    /// Deletes all sessions, and some of the tokens, events and counts, that ended long enough ago. The next call continues there.
     pub(super) async fn prune(
         &self,
         store: &dyn Store,
         clock: &Clock,
         rules: &Rules,
         uses: &UseRecorder,
+        usage: &UsageCounters,
     ) -> Result<(), StoreError> {
         if !self.may_delete(clock) {
             return Ok(());
         }
         let sessions = store.prune_sessions(clock.now()).await.map(|_| ());
         let tokens = self.prune_tokens(store, clock, rules, uses).await;
-        prune_events(store, clock, rules).await.and(tokens).and(sessions)
+        let usage = usage.prune(store, clock.now()).await;
+        prune_events(store, clock, rules).await.and(tokens).and(sessions).and(usage)
     }
 
     async fn prune_tokens(

@@ -16,7 +16,7 @@ use super::{
     rejection::Rejection,
     reuse,
     state::endings::{Ended, Ending, RequestStart},
-    tokens, usage_limits, verification,
+    token_usage, tokens, usage_limits, verification,
 };
 use crate::{
     domain::{
@@ -83,8 +83,12 @@ pub async fn authenticate_for_rotation(
     let since = caller.since.unwrap_or(ctx.moment());
     match verification::authenticate(ctx, credential, Caller { since: Some(since), ..caller }).await {
         Ok(principal @ Principal::PersonalAccessToken { .. }) => {
-            principal.require(ServerAbility::TokensRotateSelf)?;
-            Ok(principal)
+            let ability = ServerAbility::TokensRotateSelf;
+            let passed = principal.require(ability);
+            if let Some(record) = principal.token() {
+                token_usage::count_guarded(ctx, record, ability, &passed);
+            }
+            passed.map(|()| principal)
         }
         Ok(other) => Err(Error::NotSelfRotating(other.kind())),
         Err(Error::Rejected(Rejection::Rotated)) => Err(refuse_ended(ctx, credential, since, source).await),

@@ -110,9 +110,17 @@ pub async fn verify(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
     Ok(match inspect(ctx, &check.token, check.caller).await? {
         Err(rejection) => Verdict::Rejected(rejection),
         Ok(principal) if check.abilities.iter().all(|needed| principal.holds(needed.as_str())) => {
+            if let Some(record) = principal.token() {
+                ctx.usage.allow_by_abilities(record, &check.abilities, ctx.clock.now());
+            }
             Verdict::Valid(Box::new(principal))
         }
-        Ok(_) => Verdict::MissingAbility,
+        Ok(principal) => {
+            if let Some(record) = principal.token() {
+                ctx.usage.refuse(record, None, &check.abilities, ctx.clock.now());
+            }
+            Verdict::MissingAbility
+        }
     })
 }
 

@@ -15,6 +15,7 @@ mod queries;
 mod reply;
 mod rotation;
 pub mod sqlite;
+mod usage_records;
 mod user_administration;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use self::{
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
     rotation::{Rotation, Successors},
+    usage_records::{StoredUsage, UsageBatch, UsageRecords},
     user_administration::{AccountChange, AccountPlace, AccountQuery, UserAdministration},
 };
 pub use crate::domain::rotation::SuccessorEnd;
@@ -56,7 +58,7 @@ use crate::domain::{
 /// records none. If a session acts that has ended meanwhile, the call fails with [`Conflict::SessionEnded`].
 ///
 /// The traits that it includes hold further methods, by noun, under the same rules.
-pub trait Store: UserAdministration + Ownership + Send + Sync + 'static {
+pub trait Store: Ownership + UsageRecords + UserAdministration + Send + Sync + 'static {
     /// Whether the store can read and write at this moment.
     fn ready(&self) -> Reply<'_, ()>;
 

@@ -8,6 +8,7 @@ mod annotations;
 mod page;
 mod session;
 mod token;
+mod token_usage;
 mod user;
 
 use serde::Serialize;
@@ -18,6 +19,7 @@ pub use self::{
     page::PageView,
     session::SessionView,
     token::{IssuedTokenView, LimitsView, TokenView},
+    token_usage::{CountView, DayView, TokenUsageView, TotalView, TotalsView, UseView, ability_names},
     user::UserView,
 };
 

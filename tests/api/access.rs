@@ -82,6 +82,8 @@ const TABLE: &[Row] = &[
     Row("HEAD", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("PATCH", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("DELETE", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
+    Row("GET", "/api/v1/user/api-tokens/{id}/usage", SESSION_ONLY),
+    Row("HEAD", "/api/v1/user/api-tokens/{id}/usage", SESSION_ONLY),
     Row("PUT", "/api/v1/user/current-environment", SESSION_ONLY),
     Row("GET", "/api/v1/environments", ENVIRONMENT_READER),
     Row("HEAD", "/api/v1/environments", ENVIRONMENT_READER),
@@ -102,6 +104,8 @@ const TABLE: &[Row] = &[
     Row("PATCH", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
     Row("DELETE", "/api/v1/environments/{id}/tokens/{token_id}", SESSION_ONLY),
     Row("POST", "/api/v1/environments/{id}/tokens/{token_id}/regenerate", SESSION_ONLY),
+    Row("GET", "/api/v1/environments/{id}/tokens/{token_id}/usage", SESSION_ONLY),
+    Row("HEAD", "/api/v1/environments/{id}/tokens/{token_id}/usage", SESSION_ONLY),
     // A session is not a token: 403 `token_required`.
     Row("POST", "/api/v1/user/api-tokens/self/rotate", [In, In, MissingAbility, MissingAbility, SessionRequired]),
     Row("POST", "/api/v1/user/api-tokens/{id}/rotate", SESSION_ONLY),

@@ -53,6 +53,7 @@ fn the_latest_addresses_and_agents_are_shown_at_once() {
         "abilities": [
           "user:read"
         ],
+        "abilities_unused": [],
         "created_at": "2024-01-15T19:00:00Z",
         "disabled_at": null,
         "expires_at": null,

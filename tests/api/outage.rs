@@ -24,13 +24,15 @@ use patd::{
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
+        token_usage::Day,
         use_location::UseLocation,
     },
     store::{
         AccountChange, AccountQuery, Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery,
         HandOver, HandedOver, LastAdmin, LeakReport, Owned, Ownership, PasswordChange, ProfileChange, PruneBatch,
-        Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, Successors, TokenChange,
-        TokenInventory, TokenQuery, TokenSelection, UserAdministration, UserInventory, Uses,
+        Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, StoredUsage, Successors,
+        TokenChange, TokenInventory, TokenQuery, TokenSelection, UsageBatch, UsageRecords, UserAdministration,
+        UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -175,6 +177,18 @@ delegate! {
     }
     WRITES_FAIL {
         fn hand_over(&self, hand_over: HandOver, by: Attribution) -> HandedOver;
+    }
+}
+
+delegate! {
+    UsageRecords:
+    READS_FAIL {
+        fn usage_of(&self, number: i64, first: Day, part: u16) -> StoredUsage;
+    }
+    HOUSEKEEPING {
+        fn record_usage(&self, batch: UsageBatch) -> ();
+        fn set_usage_counting(&self, since: Option<Timestamp>) -> ();
+        fn prune_usage(&self, before: Day) -> u64;
     }
 }
 

@@ -72,6 +72,10 @@ fn a_token_is_created_listed_read_renamed_and_revoked() {
           "calls:read",
           "user:read"
         ],
+        "abilities_unused": [
+          "calls:read",
+          "user:read"
+        ],
         "created_at": "2024-01-15T19:00:00Z",
         "disabled_at": null,
         "expires_at": null,

@@ -87,6 +87,7 @@ fn the_limits_of_a_token_are_shown() {
     {
       "data": {
         "abilities": [],
+        "abilities_unused": [],
         "created_at": "2024-01-15T19:00:00Z",
         "disabled_at": null,
         "expires_at": null,
@@ -109,6 +110,7 @@ fn the_limits_of_a_token_are_shown() {
     "#);
     let mut shown = ada.get(&path).body["data"].clone();
     assert_eq!(shown.as_object_mut().unwrap().remove("last_uses"), Some(json!([])));
+    assert_eq!(shown.as_object_mut().unwrap().remove("abilities_unused"), Some(json!([])));
     assert_eq!(ada.get(TOKENS).body["data"][0], shown);
 }
 

@@ -12,5 +12,6 @@ mod serving;
 mod settings;
 #[path = "../support/mod.rs"]
 mod support;
+mod token_usage;
 mod tokens;
 mod users;

@@ -16,6 +16,7 @@ mod pruning;
 mod rotation;
 mod sessions;
 mod tokens;
+mod usage;
 mod users;
 
 use std::{collections::HashSet, ops::Deref, sync::Arc, time::Duration};
@@ -44,6 +45,11 @@ use patd::{
     },
 };
 use uuid::Uuid;
+
+use usage::{
+    abilities_beyond_the_limit_are_counted_together, counts_of_old_days_are_left_out_and_pruned,
+    the_counts_of_a_batch_are_added_once, the_start_of_the_counting_stays_until_it_is_switched_off,
+};
 
 use attempts::{
     an_email_change_fails_if_the_password_changed_since_it_was_checked,
@@ -248,6 +254,10 @@ cases! {
     password_hash_parameters_are_counted_in_a_sample,
     an_email_change_fails_if_the_password_changed_since_it_was_checked,
     the_longest_email_addresses_fit_into_the_audit_trail,
+    the_counts_of_a_batch_are_added_once,
+    abilities_beyond_the_limit_are_counted_together,
+    counts_of_old_days_are_left_out_and_pruned,
+    the_start_of_the_counting_stays_until_it_is_switched_off,
 }
 
 fn with_cache(store: Arc<SqliteStore>) -> Backend {

@@ -3,6 +3,7 @@
 mod create;
 mod list;
 mod metadata;
+mod usage;
 
 use clap::{Args, Subcommand};
 
@@ -27,6 +28,8 @@ pub(super) enum Command {
     List(list::List),
     /// Revoke a token, all personal access tokens of a user, or all tokens of an environment; this cannot be undone
     Revoke(Revoke),
+    /// Show what a token did and which of its abilities it never used
+    Usage(usage::Usage),
     /// Disable a personal access token: it is refused until it is enabled
     Disable {
         /// The id of the token, as `patd token list` shows it
@@ -59,6 +62,7 @@ pub(super) fn run(options: &GlobalOptions, command: Command) -> Result<(), Failu
     let (request, outcome) = match command {
         Command::Create(arguments) => return create::run(options, arguments),
         Command::List(arguments) => return list::run(options, arguments),
+        Command::Usage(arguments) => return usage::run(options, arguments),
         Command::Revoke(Revoke { id: None, user, environment, .. }) => {
             return match environment {
                 Some(id) => revoke_all(options, &WhoseTokens::Environment(id)),

@@ -34,6 +34,7 @@ async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Resu
         Request::DisableToken(id) => tokens::disable(ctx, administrator, &id, output).await,
         Request::EnableToken(id) => tokens::enable(ctx, administrator, &id, output).await,
         Request::RevokeTokens(whose) => tokens::revoke_all(ctx, administrator, &whose, output).await,
+        Request::ShowTokenUsage(id) => tokens::show_usage(ctx, administrator, &id, output).await,
         Request::JudgeToken(judge) => tokens::judge(ctx, &judge, output).await,
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         error::Error,
         frame::Output,
         request::{self, JudgeToken, NewToken, ParsedToken, TokenList, TokenSort, WhoseTokens, parse_metadata},
-        views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedView, Verdict},
+        views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedView, UsageItem, Verdict},
     },
     domain::{
         ability::Ability,
@@ -23,15 +23,17 @@ use crate::{
     },
     ops::{
         self, Context, FieldError,
-        authorization::{self, PolicyRejection, Refusal},
+        authorization::{self, PolicyRejection, Refusal, RuleRequirement},
         environment_tokens,
         inventory::{self, ListedToken},
         revocation::{self, BulkRevocation},
+        token_usage::usage_of,
         tokens::{self, Expiry, TokenRequest},
+        use_locations::last_uses,
         verification::{Caller, Rejection},
     },
     store::{Successors, TokenOrder, Whose},
-    views::IssuedTokenView,
+    views::{IssuedTokenView, TokenUsageView},
 };
 
 /// How long a revocation that is done waits for the count of the tokens that it left. The client's own wait is longer, so a
@@ -203,6 +205,24 @@ async fn count_environment_tokens(
     Ok(count)
 }
 
+pub(super) async fn show_usage(
+    ctx: &Context,
+    administrator: Administrator,
+    id: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let token = find(ctx, administrator, id).await?;
+    let usage = usage_of(ctx, &token).await?;
+    let locations = last_uses(ctx, token.id).await?;
+    let mut view = TokenUsageView::new(&token, &usage, locations);
+    let days = std::mem::take(&mut view.days);
+    output.item(&UsageItem::Summary(view)).await?;
+    for day in days {
+        output.item(&UsageItem::Day(day)).await?;
+    }
+    Ok(())
+}
+
 /// Checks a credential. Like every check, this is a use of it.
 pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output) -> Result<(), Error> {
     let kinds = CredentialKind::ALL.into_iter().filter(|kind| judge.kinds.iter().any(|word| word == kind.as_str()));
@@ -210,7 +230,8 @@ pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output
     let abilities: Result<Vec<Ability>, _> = judge.abilities.iter().map(|text| Ability::parse(text)).collect();
     let abilities = abilities.map_err(|error| vec![FieldError::new("abilities", error)])?;
     let caller = Caller { address: judge.address, ..Caller::default() };
-    let judged = authorization::authorize(ctx, judge.token.expose(), caller, &kinds, &abilities).await;
+    let rule = RuleRequirement { kinds: &kinds, abilities: &abilities, counted: None };
+    let judged = authorization::authorize(ctx, judge.token.expose(), caller, rule).await;
     let (principal, refused) = match judged {
         Ok(principal) => (Some(Box::new(principal)), None),
         Err(Refusal { error, principal }) => (principal, Some(error)),

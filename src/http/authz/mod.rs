@@ -37,7 +37,7 @@ use crate::{
         policy_options::Challenges,
     },
     ops::{
-        authorization::{self, ForwardedRequest, PolicyRejection},
+        authorization::{self, ForwardedRequest, PolicyRejection, RuleRequirement},
         principal::Principal,
         verification::{Caller, authenticate},
     },
@@ -240,13 +240,18 @@ fn decide<'c>(
 ) -> Reply<'c, Option<Principal>, Refusal> {
     let (ctx, options) = (&state.ops, forwarded.policy.options());
     let credential = || credential(headers, options, &ctx.rules.prefixes);
-    let access = match authorization::find_rule(forwarded) {
-        Ok((_, rule)) => &rule.access,
-        // No credential would help. The principal is looked up for the log line only, so errors do not matter.
+    let (index, access) = match authorization::find_rule(forwarded) {
+        Ok((index, rule)) => (index, &rule.access),
+        // No credential would help. The principal is looked up for the log line and the counts only, so errors do not
+        // matter.
         Err(rejection) => match credential() {
             Ok(credential) => {
                 return authenticate(ctx, &credential, caller).then(move |accepted| {
-                    Reply::ready(Err(Refusal { error: rejection.into(), principal: accepted.ok().map(Box::new) }))
+                    let principal = accepted.ok().map(Box::new);
+                    if let Some(principal) = &principal {
+                        authorization::count_policy_refusal(ctx, principal, forwarded.policy, &[]);
+                    }
+                    Reply::ready(Err(Refusal { error: rejection.into(), principal }))
                 });
             }
             Err(_) => return Reply::ready(Err(ApiError::from(rejection).into())),
@@ -255,8 +260,11 @@ fn decide<'c>(
     match access {
         Access::Public => Reply::ready(Ok(None)),
         Access::Credential { kinds, abilities } => match credential() {
-            Ok(credential) => authorization::authorize(ctx, credential, caller, kinds, abilities)
-                .then(|decided| Reply::ready(decided.map(Some).map_err(Refusal::from))),
+            Ok(credential) => {
+                let rule = RuleRequirement { kinds, abilities, counted: Some((forwarded.policy, index)) };
+                authorization::authorize(ctx, credential, caller, rule)
+                    .then(|decided| Reply::ready(decided.map(Some).map_err(Refusal::from)))
+            }
             Err(error) => Reply::ready(Err(error.into())),
         },
     }

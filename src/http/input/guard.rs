@@ -26,6 +26,7 @@ use crate::{
     ops::{
         self,
         principal::Principal,
+        token_usage,
         verification::{Caller, authenticate},
     },
 };
@@ -36,6 +37,9 @@ pub(crate) trait Requirement: Sized {
     fn credential(headers: &HeaderMap) -> Result<Cow<'_, str>, ApiError> {
         bearer(headers).map(Cow::Borrowed)
     }
+
+    /// The ability that it asks of a token, for the counts of uses.
+    const ABILITY: Option<ServerAbility> = None;
 
     /// Fails if the principal does not meet the requirement.
     fn check(principal: Principal) -> Result<Self, ops::Error>;
@@ -55,7 +59,12 @@ impl<R: Requirement + 'static> FromRequest for Guard<R> {
             let (state, caller) = state_and_caller(&request);
             let result = authenticate(&state.ops, &credential, caller).await;
             let principal = record(&request, &credential, result).await?;
-            Ok(Self(R::check(principal)?))
+            let token = R::ABILITY.and_then(|ability| Some((principal.token()?.clone(), ability)));
+            let checked = R::check(principal);
+            if let Some((token, ability)) = token {
+                token_usage::count_guarded(&state.ops, &token, ability, &checked);
+            }
+            Ok(Self(checked?))
         })
     }
 }
@@ -147,6 +156,8 @@ impl AdminPrincipal {
 pub(crate) struct AdminReader(pub(crate) AdminPrincipal);
 
 impl Requirement for AdminReader {
+    const ABILITY: Option<ServerAbility> = Some(ServerAbility::AdminRead);
+
     fn check(principal: Principal) -> Result<Self, ops::Error> {
         AdminPrincipal::new(&principal, ServerAbility::AdminRead).map(Self)
     }
@@ -156,6 +167,8 @@ impl Requirement for AdminReader {
 pub(crate) struct Admin(pub(crate) AdminPrincipal);
 
 impl Requirement for Admin {
+    const ABILITY: Option<ServerAbility> = Some(ServerAbility::Admin);
+
     fn check(principal: Principal) -> Result<Self, ops::Error> {
         AdminPrincipal::new(&principal, ServerAbility::Admin).map(Self)
     }
@@ -179,6 +192,8 @@ impl Requirement for AdminSession {
 pub(crate) struct AccountReader(pub(crate) User);
 
 impl Requirement for AccountReader {
+    const ABILITY: Option<ServerAbility> = Some(ServerAbility::UserRead);
+
     fn check(principal: Principal) -> Result<Self, ops::Error> {
         user_with(&principal, ServerAbility::UserRead).cloned().map(Self)
     }
@@ -188,6 +203,8 @@ impl Requirement for AccountReader {
 pub(crate) struct EnvironmentReader(pub(crate) UserId);
 
 impl Requirement for EnvironmentReader {
+    const ABILITY: Option<ServerAbility> = Some(ServerAbility::EnvironmentsRead);
+
     fn check(principal: Principal) -> Result<Self, ops::Error> {
         user_with(&principal, ServerAbility::EnvironmentsRead).map(|user| Self(user.id))
     }
@@ -204,6 +221,8 @@ fn user_with(principal: &Principal, ability: ServerAbility) -> Result<&User, ops
 pub(crate) struct Introspector;
 
 impl Requirement for Introspector {
+    const ABILITY: Option<ServerAbility> = Some(ServerAbility::TokensIntrospect);
+
     fn credential(headers: &HeaderMap) -> Result<Cow<'_, str>, ApiError> {
         bearer_or_basic(headers)
     }

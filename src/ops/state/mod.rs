@@ -6,5 +6,6 @@ pub mod meters;
 pub(super) mod passwords;
 pub(super) mod reuse_queue;
 pub(super) mod throttle;
+pub(super) mod usage_counters;
 pub(super) mod use_locations;
 pub mod uses;

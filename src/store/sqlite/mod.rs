@@ -50,6 +50,7 @@ mod settings;
 mod shared;
 mod sign_in;
 mod store;
+mod token_usage;
 mod tokens;
 mod use_locations;
 mod users;

@@ -265,7 +265,7 @@ pub(super) fn name(row: &Row<'_>, at: usize) -> rusqlite::Result<Name> {
     parsed(row, at, Name::parse_stored)
 }
 
-fn parsed<T, E: Error + Send + Sync + 'static>(
+pub(super) fn parsed<T, E: Error + Send + Sync + 'static>(
     row: &Row<'_>,
     at: usize,
     parse: fn(&str) -> Result<T, E>,

@@ -22,6 +22,7 @@ use crate::{
         text::{self, Name},
         time::Timestamp,
         token::{NewToken, Token, TokenRecord, TokenState},
+        use_counts::UseCounts,
         use_location::NotedLocation,
     },
     store::{ChangedToken, Conflict, StoreError, TokenChange, TokenQuery},
@@ -177,7 +178,8 @@ pub(super) fn by_hash(
             let token = row::token_with(row, shared.abilities(row, row::TOKEN_ABILITIES)?)?;
             let last_use = LastUse::new(token.last_used_at);
             let owner = shared.owner(row, row::TOKEN_COLUMNS)?;
-            Ok(Arc::new(TokenRecord { token, owner, last_use, noted_location: NotedLocation::default() }))
+            let (noted_location, use_counts) = (NotedLocation::default(), UseCounts::default());
+            Ok(Arc::new(TokenRecord { token, owner, last_use, noted_location, use_counts }))
         })
         .optional()?;
     Ok(found)

@@ -91,6 +91,18 @@ CREATE TABLE token_usage (
 
 CREATE INDEX token_usage_by_day ON token_usage (day);
 
+-- Since when uses have been counted without a gap. No row while they are not counted.
+CREATE TABLE token_usage_counting (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    since INTEGER NOT NULL
+) STRICT;
+
+-- The last written batch of counts of each part, so that a batch whose outcome was unknown is not added twice.
+CREATE TABLE token_usage_batches (
+    part INTEGER PRIMARY KEY,
+    batch INTEGER NOT NULL
+) STRICT;
+
 CREATE INDEX audit_events_by_other_actor ON audit_events (actor_user_id, seq)
     WHERE actor_user_id IS NOT NULL AND user_id IS NOT actor_user_id;
 

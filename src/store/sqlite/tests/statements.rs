@@ -358,3 +358,23 @@ fn the_cost_of_operations_on_a_family_does_not_grow_with_its_ended_tokens() {
     };
     assert_eq!(steps(20), steps(2000));
 }
+
+#[test]
+fn counts_of_uses_are_read_by_token_and_pruned_by_day() {
+    let directory = directory();
+    let store = open(&directory);
+    assert_eq!(
+        plan(&store, token_usage::OF_TOKEN),
+        ["SEARCH token_usage USING PRIMARY KEY (token_number=? AND day>?)"]
+    );
+    let pruned = plan(&store, token_usage::PRUNE);
+    assert!(
+        pruned.iter().any(|step| step == "SEARCH token_usage USING COVERING INDEX token_usage_by_day (day<?)"),
+        "{pruned:?}"
+    );
+    assert!(pruned.iter().all(|step| !step.starts_with("SCAN")), "{pruned:?}");
+    let names = plan(&store, token_usage::NAMES);
+    assert!(names.iter().any(|step| step == "SEARCH token_usage USING PRIMARY KEY (token_number=?)"), "{names:?}");
+    let added = plan(&store, token_usage::ADD);
+    assert_eq!(added, ["SEARCH token_usage USING PRIMARY KEY (token_number=? AND day=? AND kind=? AND name=?)"]);
+}

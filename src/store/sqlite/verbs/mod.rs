@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 mod ownership;
+mod usage_records;
 mod user_administration;
 
 use super::{
