@@ -359,3 +359,10 @@ CREATE TABLE clock (
     -- The number of the last audit event when this was recorded. Events after it may have later times.
     last_event INTEGER NOT NULL
 ) STRICT;
+
+-- How far the scrub is that deletions of users require (src/store/sqlite/scrub/mod.rs). The row exists until it is done.
+CREATE TABLE owed_scrub (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    next_page INTEGER NOT NULL CHECK (next_page > 0),
+    pages_left INTEGER NOT NULL CHECK (pages_left >= 0)
+) STRICT;

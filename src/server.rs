@@ -193,6 +193,7 @@ async fn run_housekeeping(state: Arc<AppState>) {
         state.ops.observe_clock();
         let uses = state.ops.flush_some_uses().await;
         let reuse = state.ops.flush_reuse().await;
+        report("overwriting what deleted users left in the database", state.ops.scrub_some().await);
         let failed = uses.is_err() || reuse.is_err();
         report("writing the uses of tokens and sessions", uses);
         report("writing the reuse of tokens", reuse);

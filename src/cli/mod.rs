@@ -1,6 +1,7 @@
 //! The command line. Each command is in a file of its own and calls the same operations as HTTP.
 
 mod config;
+mod confirmation;
 mod dev;
 mod failure;
 mod global;

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
+    confirmation::confirm,
     failure::Failure,
     global::GlobalOptions,
     output::{self, Format, Wide},
@@ -14,7 +15,7 @@ use crate::{
     control::{NewUser, Request, UserList, UserSort},
     domain::account::Email,
     store::sqlite::Access,
-    views::UserView,
+    views::{DeletionView, UserView},
 };
 
 #[derive(Debug, Subcommand)]
@@ -36,6 +37,18 @@ pub(super) enum Command {
     Disable(UserArgument),
     /// Enable a user that was disabled
     Enable(UserArgument),
+    /// Delete a user with their tokens and environments, and erase their personal data; this cannot be undone
+    ///
+    /// The audit trail keeps ids and what happened. Backups and log files are not changed.
+    Delete {
+        #[command(flatten)]
+        user: UserArgument,
+        /// Do not ask for confirmation
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Change the e-mail address with which a user signs in; it is not verified
     SetEmail {
         #[command(flatten)]
@@ -109,6 +122,7 @@ pub(super) fn run(options: &GlobalOptions, command: Command) -> Result<(), Failu
         Command::Show { user, format } => return show(options, user.user, format),
         Command::Disable(user) => (Request::DisableUser(user.user), "is disabled"),
         Command::Enable(user) => (Request::EnableUser(user.user), "is enabled"),
+        Command::Delete { user, yes, format } => return delete(options, user.user, yes, format),
         Command::SetEmail { user, email } => {
             let email =
                 Email::parse(&email).map_err(|error| Failure::Refused(vec![format!("the e-mail address {error}")]))?;
@@ -143,6 +157,32 @@ fn set_password(options: &GlobalOptions, user: String, password: &PasswordSource
     let user = database.execute(request, Access::Existing)?.single()?;
     report(&user, "has a new password; all sessions of the user have ended");
     Ok(())
+}
+
+fn delete(options: &GlobalOptions, user: String, yes: bool, format: Format) -> Result<(), Failure> {
+    let database = options.database()?;
+    let user: UserView = database.execute(Request::ShowUser(user), Access::Existing)?.single()?;
+    if !yes {
+        let preview = Request::PreviewDeletion(user.id.clone());
+        let ends: DeletionView = database.execute(preview, Access::Existing)?.single()?;
+        print_message(&format!("{} is deleted for good, with {}.", escaped(&user.email), what_ends(&ends)));
+        confirm("Delete the user?")?;
+    }
+    let deleted: DeletionView = database.execute(Request::DeleteUser(user.id), Access::Existing)?.single()?;
+    print_message(&format!("{} was deleted, with {}", escaped(&user.email), what_ends(&deleted)));
+    if format.json { output::print_json(&deleted) } else { Ok(()) }
+}
+
+fn what_ends(ends: &DeletionView) -> String {
+    let count = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    format!(
+        "{}, {} and {} that {} {}",
+        count(ends.sessions, "session"),
+        count(ends.tokens, "personal access token"),
+        count(ends.environments, "environment"),
+        if ends.environments == 1 { "has" } else { "have" },
+        count(ends.environment_tokens, "token")
+    )
 }
 
 fn list(options: &GlobalOptions, arguments: List) -> Result<(), Failure> {

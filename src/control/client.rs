@@ -141,6 +141,9 @@ pub async fn carry_out(ctx: &Context, request: Request) -> Result<Items, Error> 
     if let Err(error) = ctx.return_leases().await {
         log::warn!(error:%; "reserved uses of a quota were not returned");
     }
+    if let Err(error) = ctx.scrub_all().await {
+        log::warn!(error:%; "the next start of the server overwrites what the deleted user left in the database");
+    }
     match taken.map(Receiver::finish) {
         Ok(Some(outcome)) => outcome,
         Ok(None) => Err(Error::Defect("the answer is incomplete".to_owned())),

@@ -56,6 +56,10 @@ pub enum Request {
         /// The new password.
         password: Secret,
     },
+    /// Says what the deletion of a user would end. Returns a [`DeletionView`](crate::views::DeletionView).
+    PreviewDeletion(String),
+    /// Deletes a user. Returns a [`DeletionView`](crate::views::DeletionView).
+    DeleteUser(String),
     /// Creates a personal token. Returns an [`IssuedView`](super::views::IssuedView).
     CreateToken(NewToken),
     /// Lists tokens. Returns one [`ListedTokenView`](super::views::ListedTokenView) each.
@@ -81,6 +85,7 @@ impl Request {
             self,
             Self::ListUsers(_)
                 | Self::ShowUser(_)
+                | Self::PreviewDeletion(_)
                 | Self::ListTokens(_)
                 | Self::ShowTokenUsage(_)
                 | Self::JudgeToken(_)

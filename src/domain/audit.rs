@@ -108,6 +108,8 @@ words! {
         UserDisabled = "user.disabled",
         /// An account was enabled.
         UserEnabled = "user.enabled",
+        /// An account was deleted, and the personal data in its trail was erased.
+        UserDeleted = "user.deleted",
         /// A sign-in failed. Always refused.
         SignInRefused = "sign_in.refused",
         /// An administrator cleared what the throttle held against an account or an address.

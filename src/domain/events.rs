@@ -83,6 +83,11 @@ impl TokenRef {
         self.event(Action::TokenRevoked).with("environment_deleted")
     }
 
+    /// It was revoked because its owner was deleted.
+    pub fn revoked_with_owner(self) -> Entry {
+        self.event(Action::TokenRevoked).with("user_deleted")
+    }
+
     /// It was disabled.
     pub const fn disabled(self) -> Entry {
         self.event(Action::TokenDisabled)
@@ -178,6 +183,11 @@ pub const fn role_changed(user: UserId, role: Role) -> Entry {
 /// A user was enabled.
 pub const fn user_enabled(user: UserId) -> Entry {
     of_user(user, Action::UserEnabled)
+}
+
+/// A user was deleted.
+pub const fn user_deleted(user: UserId) -> Entry {
+    of_user(user, Action::UserDeleted)
 }
 
 const fn of_user(user: UserId, action: Action) -> Entry {

@@ -10,6 +10,7 @@ pub mod annotations;
 pub mod attempts;
 pub mod audit;
 pub mod authority;
+pub mod deletion;
 pub mod environment;
 pub mod events;
 pub mod id;

@@ -25,12 +25,12 @@ use crate::{
         text::{Name, ParseNameError},
     },
     ops::{
-        accounts, password_links,
+        accounts, deletion, password_links,
         profile::{self, ProfileUpdate},
         sessions,
         sessions::IssuedSession,
     },
-    views::{DataView, MessageView, UserView},
+    views::{DataView, DeletionView, MessageView, UserView},
 };
 
 #[derive(Serialize)]
@@ -167,6 +167,20 @@ pub(super) async fn change_password(
     let (client, origin) = (source.address, source.by(&signed_in));
     accounts::change_password(&state.ops, &signed_in.session, client, current, new, origin).await?;
     Ok(Json(MessageView { message: "Password changed" }))
+}
+
+pub(super) async fn delete(
+    state: Data<AppState>,
+    Guard(signed_in): Guard<SessionUser>,
+    source: Source,
+    body: Body,
+) -> Result<Json<DataView<DeletionView>>, ApiError> {
+    let mut form = body.form(&["current_password"]).await?;
+    let current = form.required("current_password", Password::parse);
+    let current = form.finish(current)?;
+    let (client, origin) = (source.address, source.by(&signed_in));
+    let ended = deletion::delete_own(&state.ops, &signed_in.session, client, current, origin).await?;
+    Ok(Json(DataView { data: DeletionView::new(signed_in.user.id, ended) }))
 }
 
 /// An optional name. The error for an empty one does not say that it is required.

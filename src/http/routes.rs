@@ -28,7 +28,7 @@ fn table() -> RouteTable {
         .at("/api/v1/auth/identify", |route| route.post(accounts::identify))
         // The account.
         .at("/api/user", |route| route.get(accounts::show))
-        .at("/api/v1/user", |route| route.get(accounts::show).patch(accounts::update))
+        .at("/api/v1/user", |route| route.get(accounts::show).patch(accounts::update).delete(accounts::delete))
         .at("/api/v1/user/password", |route| route.put(accounts::change_password))
         // Sessions.
         .at("/api/v1/user/sessions", |route| {
@@ -76,7 +76,7 @@ fn table() -> RouteTable {
         .at("/api/v1/user/api-tokens/{id}/enable", |route| route.post(revocation::enable))
         // Administration.
         .at("/api/v1/admin/users", |route| route.get_with(users::LIST_PARAMETERS, users::list).post(users::create))
-        .at("/api/v1/admin/users/{id}", |route| route.get(users::show).patch(users::update))
+        .at("/api/v1/admin/users/{id}", |route| route.get(users::show).patch(users::update).delete(users::delete))
         .at("/api/v1/admin/users/{id}/disable", |route| route.post(users::disable))
         .at("/api/v1/admin/users/{id}/enable", |route| route.post(users::enable))
         .at("/api/v1/admin/users/{id}/reset-password", |route| route.post(users::reset_password))

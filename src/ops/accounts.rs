@@ -285,7 +285,11 @@ pub(super) async fn refuse_confirmation(
     source: RequestSource,
 ) -> Error {
     let reason = Reason::WrongPassword;
-    let what = if action == Action::UserEmailChanged { "change of address" } else { "password change" };
+    let what = match action {
+        Action::UserEmailChanged => "change of address",
+        Action::UserDeleted => "deletion of the account",
+        _ => "password change",
+    };
     log::warn!(user:% = user.id, client:%, reason:%; "{what} refused");
     let refused = Entry::refused(Some(user.id), action, reason.code());
     match ctx.store.record_refusal(refused, ctx.attribution(source)).await {

@@ -1,7 +1,7 @@
 //! What operations work with.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -52,6 +52,8 @@ pub struct Context {
     pub(super) dummies_refreshed_at: Mutex<Duration>,
     /// The uptime at which the time was last recorded in the store.
     pub(super) time_recorded_at: Mutex<Option<Duration>>,
+    /// Whether the files of the store may hold what deleted users left.
+    pub(super) scrub_due: AtomicBool,
 }
 
 impl Context {
@@ -76,6 +78,7 @@ impl Context {
             pruning: Pruning::new(&clock),
             dummies_refreshed_at: Mutex::default(),
             time_recorded_at: Mutex::default(),
+            scrub_due: AtomicBool::new(false),
             rules,
             store: backend.store,
             credentials: backend.credentials,

@@ -1,6 +1,9 @@
 //! What the server does at its start, on timers and at shutdown. Of these, commands need only [`Context::start_clock`].
 
-use std::{sync::PoisonError, time::Duration};
+use std::{
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::future::join;
 
@@ -28,6 +31,8 @@ impl Context {
         let saved = self.store.saved_attempts().await?;
         self.passwords.use_key(&saved.key);
         self.throttle.restore(saved);
+        // A deletion before a crash or before the end of the last server.
+        self.scrub_due.store(true, Ordering::Relaxed);
         Ok(self.refresh_dummy_parameters().await?)
     }
 
@@ -100,6 +105,8 @@ impl Context {
         let first_uses = first_use::write_pending(self).await;
         let pruned = self.pruning.prune(&*self.store, &self.clock, &self.rules, &self.uses, &self.usage).await;
         let time = self.record_time_hourly().await;
+        // A command that opened the file itself may have deleted a user, and an earlier turn may have been prevented.
+        self.scrub_due.store(true, Ordering::Relaxed);
         pruned.and(first_uses).and(leases).and(attempts).and(dummies).and(time)
     }
 

@@ -15,6 +15,7 @@ mod canary;
 pub mod clock;
 mod context;
 mod cursor;
+pub mod deletion;
 pub mod environment_tokens;
 pub mod environments;
 mod error;

@@ -8,6 +8,7 @@
 pub mod cache;
 mod changes;
 mod credentials;
+mod erasure;
 mod invalidation;
 mod inventory;
 mod ownership;
@@ -26,6 +27,7 @@ pub use self::{
         TokenChange, Uses,
     },
     credentials::{Change, CredentialSource, Credentials, Observer},
+    erasure::{Erasure, UserDeletion},
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
     ownership::{HandOver, HandedOver, Owned, OwnedItems, Ownership, Selection},
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
@@ -58,7 +60,7 @@ use crate::domain::{
 /// records none. If a session acts that has ended meanwhile, the call fails with [`Conflict::SessionEnded`].
 ///
 /// The traits that it includes hold further methods, by noun, under the same rules.
-pub trait Store: Ownership + UsageRecords + UserAdministration + Send + Sync + 'static {
+pub trait Store: Erasure + Ownership + UsageRecords + UserAdministration + Send + Sync + 'static {
     /// Whether the store can read and write at this moment.
     fn ready(&self) -> Reply<'_, ()>;
 

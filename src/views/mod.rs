@@ -5,6 +5,7 @@
 
 mod account;
 mod annotations;
+mod deletion;
 mod page;
 mod session;
 mod token;
@@ -16,6 +17,7 @@ use serde::Serialize;
 pub use self::{
     account::{AccountDetailsView, AccountView, InvitedView, PasswordLinkView},
     annotations::AnnotationsView,
+    deletion::DeletionView,
     page::PageView,
     session::SessionView,
     token::{IssuedTokenView, LimitsView, TokenView},

@@ -32,6 +32,7 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("HEAD", "/api/v1/admin/users/{id}", Read),
     ("PATCH", "/api/v1/admin/users/{id}", Session),
     ("POST", "/api/v1/admin/users/{id}/disable", Write),
+    ("DELETE", "/api/v1/admin/users/{id}", Session),
     ("POST", "/api/v1/admin/users/{id}/enable", Write),
     ("POST", "/api/v1/admin/users/{id}/reset-password", Session),
     ("GET", "/api/v1/admin/users/{id}/sessions", Read),

@@ -14,6 +14,7 @@ mod authz;
 mod canary;
 mod clock_jumps;
 mod committed_changes;
+mod deletion;
 mod demotion;
 mod email_changes;
 mod environment_races;

@@ -15,6 +15,7 @@ use patd::{
         attempts::{Counter, SavedAttempts},
         audit::{Attribution, Entry, Event},
         authority::Authority,
+        deletion::EndsWithUser,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
         owner::Owner,
@@ -29,10 +30,10 @@ use patd::{
     },
     store::{
         AccountChange, AccountQuery, Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery,
-        HandOver, HandedOver, LastAdmin, LeakReport, Owned, Ownership, PasswordChange, ProfileChange, PruneBatch,
-        Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, StoredUsage, Successors,
+        Erasure, HandOver, HandedOver, LastAdmin, LeakReport, Owned, Ownership, PasswordChange, ProfileChange,
+        PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, StoredUsage, Successors,
         TokenChange, TokenInventory, TokenQuery, TokenSelection, UsageBatch, UsageRecords, UserAdministration,
-        UserInventory, Uses,
+        UserDeletion, UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -193,6 +194,19 @@ delegate! {
 }
 
 delegate! {
+    Erasure:
+    READS_FAIL {
+        fn ends_with_user(&self, id: UserId, now: Timestamp) -> EndsWithUser;
+    }
+    WRITES_FAIL {
+        fn delete_user(&self, id: UserId, deletion: UserDeletion, by: Attribution) -> EndsWithUser;
+    }
+    HOUSEKEEPING {
+        fn scrub(&self) -> bool;
+    }
+}
+
+delegate! {
     Store:
     NEVER {
         fn close(&self) -> ();
@@ -342,6 +356,7 @@ fn a_write_that_fails_is_503_and_changes_nothing() {
         ada.patch("/api/v1/user", json!({ "name": "never" })),
         ada.put("/api/v1/user/password", json!({ "current_password": password("ada"), "password": new })),
         ada.delete("/api/v1/user/sessions"),
+        ada.send("DELETE", "/api/v1/user", Some(json!({ "current_password": password("ada") }))),
         ada.post("/api/v1/environments", json!({ "name": "never" })),
         ada.patch(&environment, json!({ "name": "never" })),
         ada.post(&format!("{environment}/tokens"), json!({ "name": "never" })),

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod control;
+mod deletion;
 mod dev;
 mod environment_tokens;
 mod lists;

@@ -7,6 +7,7 @@
 mod accounts;
 mod attempts;
 mod audit;
+mod deletion;
 mod environments;
 mod fixtures;
 mod limits;
@@ -105,6 +106,10 @@ use rotation::{
     the_first_use_of_a_successor_ends_its_predecessor,
 };
 
+use deletion::{
+    a_deleted_user_ends_with_everything_they_own, a_deletion_keeps_what_happened_and_erases_from_where,
+    a_deletion_needs_the_present_password_and_leaves_an_administrator,
+};
 use fixtures::*;
 use sessions::{
     a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts, a_sign_in_stores_a_session_and_may_renew_the_hash,
@@ -182,6 +187,9 @@ cases! {
     an_administrator_without_a_password_does_not_replace_the_last_one,
     the_sessions_of_one_user_end_together_and_are_counted,
     lists_of_accounts_agree_with_a_plain_model,
+    a_deleted_user_ends_with_everything_they_own,
+    a_deletion_keeps_what_happened_and_erases_from_where,
+    a_deletion_needs_the_present_password_and_leaves_an_administrator,
     a_password_change_keeps_one_session_and_ends_the_others,
     a_password_change_on_a_stale_hash_conflicts,
     an_administrator_changes_a_password_without_the_old_one,

@@ -28,6 +28,10 @@ async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Resu
         Request::SetPassword { user, password } => {
             users::set_password(ctx, administrator, &user, &password, output).await
         }
+        Request::PreviewDeletion(id_or_email) => {
+            users::preview_deletion(ctx, administrator, &id_or_email, output).await
+        }
+        Request::DeleteUser(id_or_email) => users::delete(ctx, administrator, &id_or_email, output).await,
         Request::CreateToken(new) => tokens::create(ctx, administrator, &new, output).await,
         Request::ListTokens(list) => tokens::list(ctx, administrator, list, output).await,
         Request::RevokeToken(id) => tokens::revoke(ctx, administrator, &id, output).await,

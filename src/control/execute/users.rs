@@ -13,9 +13,9 @@ use crate::{
         audit::RequestSource,
         authority::Administrator,
     },
-    ops::{self, Context, FieldError, accounts, inventory, profile},
+    ops::{self, Context, FieldError, accounts, deletion, inventory, profile},
     store::{LastAdmin, UserOrder},
-    views::UserView,
+    views::{DeletionView, UserView},
 };
 
 pub(super) async fn create(
@@ -106,6 +106,29 @@ pub(super) async fn set_password(
     let user = find(ctx, administrator, id_or_email).await?;
     accounts::set_password(ctx, administrator, &user, parse_password(password)?, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&UserView::from(user)).await?)
+}
+
+pub(super) async fn preview_deletion(
+    ctx: &Context,
+    administrator: Administrator,
+    id_or_email: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let user = find(ctx, administrator, id_or_email).await?;
+    let ends = deletion::preview(ctx, administrator, user.id).await?;
+    Ok(output.item(&DeletionView::new(user.id, ends)).await?)
+}
+
+pub(super) async fn delete(
+    ctx: &Context,
+    administrator: Administrator,
+    id_or_email: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let user = find(ctx, administrator, id_or_email).await?;
+    let source = RequestSource::COMMAND_LINE;
+    let ended = deletion::delete(ctx, administrator, user.id, LastAdmin::MayGo, source).await?;
+    Ok(output.item(&DeletionView::new(user.id, ended)).await?)
 }
 
 fn parse_password(password: &Secret) -> Result<Password, Error> {

@@ -56,7 +56,7 @@ use super::{
     log_length,
     watch::Watch,
 };
-use crate::priority::lower_priority;
+use crate::{priority::lower_priority, store::StoreError};
 
 /// Low, because nobody waits for this thread as long as the log is short.
 const NICE: i32 = 15;
@@ -192,6 +192,22 @@ impl Wal {
             log::warn!("store: the log could not be checkpointed into the file: {error}");
         }
         true
+    }
+
+    /// Checkpoints the whole log and truncates it, so that no earlier version of a page is left in it. Returns `false` if
+    /// other connections prevented that, or another process serves the database: to it, this would look like a change.
+    pub(super) fn empty(&mut self, connection: &Connection, binder: &mut LogBinder) -> Result<bool, StoreError> {
+        let Files { database, watch } = &self.files;
+        if !watch.may_checkpoint() || database.is_served_by_another().unwrap_or(true) {
+            return Ok(false);
+        }
+        let _running = self.shared.lock();
+        let emptied = binder.checkpoint_and_truncate(connection)?;
+        if emptied {
+            self.shared.copied_by_thread.store(0, Ordering::Relaxed);
+            log_length::reset();
+        }
+        Ok(emptied)
     }
 
     fn restart_log(&mut self, connection: &Connection, length: u32) {

@@ -37,6 +37,8 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Co
     }
     // FULL makes COMMIT wait for the disk, so that what was answered survives a power cut.
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    // Deleted rows are overwritten with zeros (`super::scrub` says what that leaves).
+    connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
     connection.pragma_update(None, "journal_size_limit", LOG_SIZE_LIMIT)?;
     // Otherwise each commit that finds a thousand pages in the log would run a checkpoint before it is answered.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;

@@ -21,6 +21,7 @@ use crate::{
         events::{self, TokenRef},
         id::{EnvironmentId, TokenId, UserId},
         text::Name,
+        time::Timestamp,
     },
     store::{Change, Conflict, EnvironmentQuery, StoreError, invalidation},
 };
@@ -167,32 +168,59 @@ pub(super) fn delete(
     if owner.is_default {
         return Err(StoreError::Conflict(Conflict::DefaultEnvironment));
     }
+    end(connection, id, (owner.owner, user), true, by, changes).map(drop)
+}
+
+/// Deletes an environment of `owner` on behalf of `actor`. Adds everybody to `changes` who gets another current environment,
+/// and the owner. If the owner is deleted, too, only members get another one. Returns how many tokens were valid.
+pub(super) fn end(
+    connection: &Connection,
+    id: EnvironmentId,
+    (owner, actor): (UserId, UserId),
+    owner_stays: bool,
+    by: &Attribution,
+    changes: &mut Vec<Change>,
+) -> Result<u64, StoreError> {
     // Also for the tokens of the environment, which are deleted with it.
-    changes.extend(invalidation::user(owner.owner));
+    changes.extend(invalidation::user(owner));
     // The rows of its tokens are deleted with it. The trail keeps that each was revoked.
-    for token in live_tokens(connection, id, by)? {
-        let token = TokenRef { id: token, owner: owner.owner, environment: Some(id) };
+    let tokens = live_tokens(connection, id, by.at)?;
+    for token in &tokens {
+        let token = TokenRef { id: *token, owner, environment: Some(id) };
         audit::record(connection, by, &token.revoked_with_environment())?;
     }
     let by_without_address = without_address(by);
-    for member in member_ids(connection, id)? {
-        audit::record(connection, &by_without_address, &events::environment_unshared(owner.owner, id, member).1)?;
+    let members = member_ids(connection, id)?;
+    for member in &members {
+        audit::record(connection, &by_without_address, &events::environment_unshared(owner, id, *member).1)?;
     }
     // Before the environment is deleted, because a current environment must exist at the end of the transaction.
-    leave(connection, id, None, Some(user), by, changes)?;
+    if owner_stays {
+        leave(connection, id, None, Some(actor), by, changes)?;
+    } else {
+        for member in members {
+            leave(connection, id, Some(member), Some(actor), by, changes)?;
+        }
+    }
     connection
         .prepare_cached("DELETE FROM environments WHERE id = :id")?
         .execute(named_params! {":id": id.uuid().into_bytes()})?;
-    record(connection, by, user, events::environment_deleted(owner.owner, id))
+    record(connection, by, actor, events::environment_deleted(owner, id))?;
+    Ok(tokens.len() as u64)
 }
 
-fn live_tokens(connection: &Connection, id: EnvironmentId, by: &Attribution) -> Result<Vec<TokenId>, StoreError> {
+/// The valid tokens of an environment.
+pub(super) fn live_tokens(
+    connection: &Connection,
+    id: EnvironmentId,
+    now: Timestamp,
+) -> Result<Vec<TokenId>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id FROM tokens
          WHERE environment_id = :id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
          ORDER BY number",
     )?;
-    let rows = statement.query_map(named_params! {":id": id.uuid().into_bytes(), ":now": by.at.unix()}, |row| {
+    let rows = statement.query_map(named_params! {":id": id.uuid().into_bytes(), ":now": now.unix()}, |row| {
         row::identifier(row, 0).map(TokenId::new)
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

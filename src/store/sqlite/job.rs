@@ -14,6 +14,8 @@ use crate::store::{Change, StoreError};
 /// A message to the writer's thread.
 pub(super) enum Message {
     Write(Box<dyn Job>),
+    /// Asks for a checkpoint of the whole log that truncates it. The answer is whether that was possible.
+    EmptyLog(oneshot::Sender<Result<bool, StoreError>>),
     /// Asks the thread to end. It sends a value when the connection is closed.
     Close(oneshot::Sender<()>),
 }

@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{audit, headroom::Headroom, lineage, owners, row, tokens, users};
+use super::{audit, deletion, headroom::Headroom, lineage, owners, row, tokens, users};
 use crate::{
     domain::{
         audit::Attribution,
@@ -201,7 +201,7 @@ pub(super) fn revoke_family(
     )?;
     let ended = rows.collect::<Result<Vec<_>, _>>()?;
     if note || !ended.is_empty() {
-        audit::record(connection, by, &TokenRef::personal(owner, reused).reuse_detected())?;
+        deletion::record_refusal(connection, &TokenRef::personal(owner, reused).reuse_detected(), by)?;
     }
     for id in &ended {
         let revoked = TokenRef::personal(owner, *id).revoked(RevocationReason::ReuseDetected);

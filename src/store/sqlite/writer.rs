@@ -132,6 +132,18 @@ impl Writer {
         }
     }
 
+    /// Checkpoints the whole log and truncates it, after the writes that are queued. Returns `false` if other connections
+    /// prevented that.
+    pub(super) fn empty_log(&self) -> Reply<'static, bool> {
+        let (reply, answer) = oneshot::channel();
+        match &self.queue {
+            Some(queue) if queue.send(Message::EmptyLog(reply)).is_ok() => {
+                Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) }))
+            }
+            _ => Reply::ready(Err(StoreError::NotMade(STOPPED.into()))),
+        }
+    }
+
     /// Lets the thread finish all queued jobs, checkpoint the log, close its connection and end. A second call returns at
     /// once.
     pub(super) fn close(&self) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
@@ -189,13 +201,20 @@ fn run(worker: &mut WriterThread<'_>, mut log: Wal, messages: &Receiver<Message>
     log_length::watch(worker.connection);
     worker.probe.poll(worker.connection);
     worker.context.binder.start(worker.connection);
-    let mut closing = None;
+    let (mut closing, mut emptying) = (None, None);
     // Jobs that still wait for the write lock that another process has.
     let mut batch = Vec::new();
     while closing.is_none() || !batch.is_empty() {
         if batch.is_empty() {
+            if let Some(reply) = emptying.take() {
+                empty(worker, &mut log, reply);
+            }
             match messages.recv_timeout(PROBE_INTERVAL) {
                 Ok(Message::Write(job)) => batch.push(job),
+                Ok(Message::EmptyLog(reply)) => {
+                    empty(worker, &mut log, reply);
+                    continue;
+                }
                 Ok(Message::Close(closed)) => closing = Some(closed),
                 Err(RecvTimeoutError::Timeout) => {
                     worker.probe.poll(worker.connection);
@@ -204,9 +223,10 @@ fn run(worker: &mut WriterThread<'_>, mut log: Wal, messages: &Receiver<Message>
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        while closing.is_none() && batch.len() < MAX_BATCH {
+        while closing.is_none() && emptying.is_none() && batch.len() < MAX_BATCH {
             match messages.try_recv() {
                 Ok(Message::Write(job)) => batch.push(job),
+                Ok(Message::EmptyLog(reply)) => emptying = Some(reply),
                 Ok(Message::Close(closed)) => closing = Some(closed),
                 Err(_) => break,
             }
@@ -231,6 +251,13 @@ fn run(worker: &mut WriterThread<'_>, mut log: Wal, messages: &Receiver<Message>
     }
     log.close(worker.connection, &mut worker.context.binder);
     closing
+}
+
+fn empty(worker: &mut WriterThread<'_>, log: &mut Wal, reply: oneshot::Sender<Result<bool, StoreError>>) {
+    let emptied = log.empty(worker.connection, &mut worker.context.binder);
+    worker.probe.poll(worker.connection);
+    // The caller may be gone.
+    drop(reply.send(emptied));
 }
 
 type Jobs = Vec<Box<dyn Job>>;

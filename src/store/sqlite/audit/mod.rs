@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use rusqlite::{Connection, named_params, params};
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the deletion of a user will call it"))]
 pub(super) mod erasure;
 
 use super::row;

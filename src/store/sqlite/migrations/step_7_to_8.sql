@@ -170,3 +170,9 @@ WHEN NOT EXISTS (SELECT 1 FROM audit_pruning WHERE before > old.latest_at) OR ol
 BEGIN
     SELECT RAISE(ABORT, 'a seal is never changed');
 END;
+
+CREATE TABLE owed_scrub (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    next_page INTEGER NOT NULL CHECK (next_page > 0),
+    pages_left INTEGER NOT NULL CHECK (pages_left >= 0)
+) STRICT;

@@ -15,6 +15,7 @@ mod opening;
 mod owner_statements;
 mod running;
 mod schemas;
+mod scrub;
 mod statements;
 
 use std::{

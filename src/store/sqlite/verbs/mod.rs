@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+mod erasure;
 mod ownership;
 mod usage_records;
 mod user_administration;
 
 use super::{
-    attempts, audit, clock, environment_access, environment_tokens, environments, inventory, lineage, pruning, quotas,
-    revocation, rotation, sessions, sign_in, store::SqliteStore, tokens, use_locations, users,
+    attempts, audit, clock, deletion, environment_access, environment_tokens, environments, inventory, lineage,
+    pruning, quotas, revocation, rotation, sessions, sign_in, store::SqliteStore, tokens, use_locations, users,
 };
 use crate::{
     domain::{
@@ -345,7 +346,7 @@ impl Store for SqliteStore {
     }
 
     fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()> {
-        self.change(invalidation::NOTHING, by, move |connection, by| audit::record(connection, by, &refused))
+        self.change(invalidation::NOTHING, by, move |connection, by| deletion::record_refusal(connection, &refused, by))
     }
 
     fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>> {

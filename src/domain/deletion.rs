@@ -1,0 +1,14 @@
+//! The deletion of a user.
+
+/// What ends with a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndsWithUser {
+    /// Open sessions.
+    pub sessions: u64,
+    /// Valid personal access tokens.
+    pub tokens: u64,
+    /// Environments that the user owns.
+    pub environments: u64,
+    /// Valid tokens of these environments.
+    pub environment_tokens: u64,
+}

@@ -1,0 +1,34 @@
+//! The methods of [`Erasure`].
+
+use crate::{
+    domain::{audit::Attribution, deletion::EndsWithUser, id::UserId, time::Timestamp},
+    store::{
+        Erasure, Reply, UserDeletion, invalidation,
+        sqlite::{deletion, scrub, store::SqliteStore},
+    },
+};
+
+impl Erasure for SqliteStore {
+    fn delete_user(&self, id: UserId, how: UserDeletion, by: Attribution) -> Reply<'_, EndsWithUser> {
+        self.change_reporting(by, move |connection, by, changes| deletion::delete(connection, id, &how, by, changes))
+    }
+
+    fn ends_with_user(&self, id: UserId, now: Timestamp) -> Reply<'_, EndsWithUser> {
+        self.read_long(move |connection| deletion::preview(connection, id, now))
+    }
+
+    fn scrub(&self) -> Reply<'_, bool> {
+        Reply::Pending(Box::pin(async move {
+            let Some(found) = self.read_long(scrub::find).await? else { return Ok(true) };
+            let is_last = found.is_last();
+            self.write(invalidation::NOTHING, move |connection| scrub::clean(connection, &found)).await?;
+            if !is_last {
+                return Ok(false);
+            }
+            if self.writer.empty_log().await? {
+                self.write(invalidation::NOTHING, scrub::settle).await?;
+            }
+            Ok(true)
+        }))
+    }
+}

@@ -1,0 +1,28 @@
+//! The deletion of a user.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{deletion::EndsWithUser, id::UserId};
+
+/// A deleted user, and how much ended with them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DeletionView {
+    /// The id of the user.
+    pub id: String,
+    /// How many sessions were open.
+    pub sessions: u64,
+    /// How many personal access tokens were valid.
+    pub tokens: u64,
+    /// How many environments the user owned.
+    pub environments: u64,
+    /// How many tokens of these environments were valid.
+    pub environment_tokens: u64,
+}
+
+impl DeletionView {
+    /// What ended, or would end, with this user.
+    pub fn new(user: UserId, ends: EndsWithUser) -> Self {
+        let EndsWithUser { sessions, tokens, environments, environment_tokens } = ends;
+        Self { id: user.to_string(), sessions, tokens, environments, environment_tokens }
+    }
+}

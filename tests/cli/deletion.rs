@@ -1,0 +1,63 @@
+//! `patd user delete`.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use crate::support::place::{EMAIL, PASSWORD, Place, create_user};
+
+/// Whether the database or its log holds this text.
+fn holds(place: &Place, text: &str) -> bool {
+    ["patd.db", "patd.db-wal"].iter().any(|file| {
+        let bytes = fs::read(place.path(file)).unwrap_or_default();
+        bytes.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text.as_bytes()))
+    })
+}
+
+#[test]
+fn without_a_server_the_command_leaves_nothing_of_the_user() {
+    let place = Place::new().with_user();
+    assert_eq!(place.run_with(&create_user("bob@example.com"), PASSWORD).code, Some(0));
+    assert_eq!(place.run(&["user", "set-email", EMAIL, "second@example.org"]).code, Some(0));
+    assert!(holds(&place, EMAIL) && holds(&place, "second@example.org"));
+    let deleted = place.run(&["user", "delete", "second@example.org", "--yes", "--json"]);
+    assert_eq!(deleted.code, Some(0), "{deleted:?}");
+    assert_eq!(
+        deleted.stderr,
+        "second@example.org was deleted, with 0 sessions, 0 personal access tokens and 1 environment that has 0 tokens\n"
+    );
+    assert_eq!(deleted.json_lines()[0]["environments"], 1);
+    assert!(!holds(&place, EMAIL) && !holds(&place, "second@example.org"));
+    assert!(holds(&place, "bob@example.com"));
+    assert_eq!(place.run(&["user", "show", EMAIL]).code, Some(3));
+}
+
+#[test]
+fn a_running_server_refuses_the_user_at_once_and_overwrites_the_rest_soon() {
+    let place = Place::new().with_user();
+    let server = place.serve();
+    let session = server.sign_in(EMAIL, PASSWORD).1.unwrap();
+    assert_eq!(server.get("/api/user", &session), 200);
+    let deleted = place.run(&["user", "delete", EMAIL, "--yes"]);
+    assert_eq!((deleted.code, &*deleted.stdout), (Some(0), ""), "{deleted:?}");
+    assert!(deleted.stderr.contains("1 session,"), "{deleted:?}");
+    assert_eq!(server.get("/api/user", &session), 401);
+    let start = Instant::now();
+    while holds(&place, EMAIL) {
+        assert!(start.elapsed() < Duration::from_secs(20), "the server did not overwrite it");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(place.run_with(&create_user(EMAIL), PASSWORD).code, Some(0), "somebody else takes the address");
+}
+
+#[test]
+fn without_a_terminal_a_deletion_needs_an_option() {
+    let place = Place::new().with_user();
+    let refused = place.run(&["user", "delete", EMAIL]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("ada@example.com is deleted for good, with 0 sessions"), "{refused:?}");
+    assert!(refused.stderr.contains("pass --yes"), "{refused:?}");
+    assert_eq!(place.run(&["user", "show", EMAIL]).code, Some(0));
+    assert_eq!(place.run(&["user", "delete", "eve@example.com", "--yes"]).code, Some(3));
+}
