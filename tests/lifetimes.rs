@@ -152,6 +152,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
             let Some(at) = chosen(token, model.tokens.len()) else { return };
             let end = lifetime.map(|life| model.now + life);
             let request = RotationRequest {
+                abilities: None,
                 grace: Some(Duration::from_secs(*grace)),
                 end_on_first_use: Some(*on_first_use),
                 expiry: end.map_or(Expiry::Default, |end| Expiry::At(Timestamp::from_unix(end))),

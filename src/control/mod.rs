@@ -26,8 +26,8 @@ pub use self::{
     frame::Output,
     items::Items,
     request::{
-        JudgeToken, LimitsRequest, Moment, NewToken, NewUser, PROTOCOL, Request, Secret, TokenList, TokenSort,
-        TokenState, UserList, UserSort, WhichToken, WhoseTokens,
+        JudgeToken, LimitsRequest, Moment, NewToken, NewUser, PROTOCOL, Request, Secret, TokenList, TokenRotation,
+        TokenSort, TokenState, UserList, UserSort, WhichToken, WhoseTokens,
     },
-    views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedView, UsageItem, Verdict},
+    views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, ReportItem, RevokedView, UsageItem, Verdict},
 };

@@ -66,12 +66,16 @@ pub enum Request {
     ListTokens(TokenList),
     /// Revokes a token. Returns a [`ChangedTokenView`](super::views::ChangedTokenView).
     RevokeToken(WhichToken),
+    /// Replaces a token. Returns an [`IssuedView`](super::views::IssuedView).
+    RotateToken(TokenRotation),
     /// Disables a personal token. Returns a [`ChangedTokenView`](super::views::ChangedTokenView).
     DisableToken(WhichToken),
     /// Enables a personal token. Returns a [`ChangedTokenView`](super::views::ChangedTokenView).
     EnableToken(WhichToken),
     /// Shows what a token did. Returns some [`UsageItem`](super::views::UsageItem).
     ShowTokenUsage(WhichToken),
+    /// Shows all that is known about a token. Returns some [`ReportItem`](super::views::ReportItem).
+    ShowTokenReport(WhichToken),
     /// Revokes many tokens. Returns a [`RevokedView`](super::views::RevokedView).
     RevokeTokens(WhoseTokens),
     /// Checks whether a credential is accepted and satisfies a rule. Returns a [`JudgedView`](super::views::JudgedView).
@@ -88,6 +92,7 @@ impl Request {
                 | Self::PreviewDeletion(_)
                 | Self::ListTokens(_)
                 | Self::ShowTokenUsage(_)
+                | Self::ShowTokenReport(_)
                 | Self::JudgeToken(_)
         )
     }
@@ -259,6 +264,29 @@ pub(super) fn parse_metadata(pairs: &BTreeMap<String, String>, errors: &mut Vec<
         }
     }
     metadata
+}
+
+/// How to replace a token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRotation {
+    /// The id of the token.
+    pub id: WhichToken,
+    /// The abilities of the successor. `None` keeps those of the token.
+    pub abilities: Option<Vec<String>>,
+    /// How many seconds the old secret stays valid. `None` means the configured time.
+    pub keep: Option<u64>,
+}
+
+impl TokenRotation {
+    /// Parses the abilities.
+    pub fn abilities(&self) -> Result<Option<Abilities>, Vec<FieldError>> {
+        let Some(texts) = &self.abilities else { return Ok(None) };
+        let mut errors = Vec::new();
+        let wanted = parse_each("abilities", texts, Ability::parse, &mut errors);
+        let abilities = Abilities::new(wanted).map_err(|error| errors.push(FieldError::new("abilities", error))).ok();
+        if errors.is_empty() { Ok(abilities) } else { Err(errors) }
+    }
 }
 
 fn parse_each<T, E: fmt::Display>(

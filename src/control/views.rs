@@ -8,7 +8,9 @@ use crate::{
     domain::{time::Timestamp, token::Token},
     ops::inventory::ListedToken,
     store::Successors,
-    views::{DayView, IssuedTokenView, TokenUsageView, TokenView},
+    views::{
+        DayView, EventView, IssuedTokenView, TokenReportView, TokenUsageView, TokenView, UnusedRuleView, token_state,
+    },
 };
 
 /// A new token and its owner.
@@ -39,12 +41,7 @@ pub struct ListedTokenView {
 impl ListedTokenView {
     pub(super) fn new(listed: ListedToken, now: Timestamp) -> Self {
         let ListedToken { token, owner, quota_left, successor } = listed;
-        let state = match token {
-            Token { revoked: Some(_), .. } => "revoked",
-            Token { expires_at: Some(end), .. } if now >= end => "expired",
-            Token { disabled_at: Some(_), .. } => "disabled",
-            _ => "active",
-        };
+        let state = token_state(token.revoked, token.expires_at, token.disabled_at, now);
         Self {
             user_id: token.owner.to_string(),
             user_email: owner.to_string(),
@@ -127,4 +124,18 @@ pub enum UsageItem {
     Summary(TokenUsageView),
     /// A day. The latest one comes first.
     Day(DayView),
+}
+
+/// A part of a report about a token: lists are sent one item a line, so that no line is long.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportItem {
+    /// All but the following. The first item.
+    Summary(Box<TokenReportView>),
+    /// A day of its usage. The latest one comes first.
+    Day(DayView),
+    /// A rule that it satisfies and has not used.
+    UnusedRule(UnusedRuleView),
+    /// An event. The latest one comes first.
+    Event(EventView),
 }

@@ -1,6 +1,7 @@
 //! Environments: groups of environment tokens with one owner, which can be shared with members.
 
 use super::{
+    ability::Abilities,
     id::{EnvironmentId, TokenId, UserId},
     secret::{Hint, TokenHash},
     text::Name,
@@ -112,7 +113,7 @@ pub struct Member {
 }
 
 /// The new id and secret of an environment token that is regenerated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Successor {
     /// The id of the new token.
     pub id: TokenId,
@@ -120,6 +121,8 @@ pub struct Successor {
     pub hash: TokenHash,
     /// The last four characters of the new secret.
     pub hint: Hint,
+    /// Its abilities, each covered by those of the token that it replaces. `None` keeps them.
+    pub abilities: Option<Abilities>,
 }
 
 #[cfg(test)]

@@ -54,9 +54,10 @@ impl TokenRef {
         self.created().with("rotation")
     }
 
-    /// It was replaced by this successor, by rotation or by regeneration.
-    pub fn replaced(self, successor: TokenId) -> Entry {
-        self.event(Action::TokenRotated).with(format!("to {successor}"))
+    /// It was replaced by this successor, by rotation or by regeneration. A narrower successor has fewer abilities.
+    pub fn replaced(self, successor: TokenId, is_narrower: bool) -> Entry {
+        let abilities = if is_narrower { ", abilities narrowed" } else { "" };
+        self.event(Action::TokenRotated).with(format!("to {successor}{abilities}"))
     }
 
     /// It got another name or other annotations: an event for each of the two. `annotations` are the names of those that
@@ -267,8 +268,9 @@ mod tests {
         let (owner, id) = (UserId::new(Uuid::from_u128(1)), TokenId::new(Uuid::from_u128(2)));
         let environment = Some(EnvironmentId::new(Uuid::from_u128(3)));
         let (personal, shared) = (TokenRef::personal(owner, id), TokenRef { id, owner, environment });
-        assert_eq!(personal.replaced(id).detail, shared.replaced(id).detail);
-        assert_eq!(personal.replaced(id).detail.as_deref(), Some(&*format!("to {id}")));
+        assert_eq!(personal.replaced(id, false).detail, shared.replaced(id, false).detail);
+        assert_eq!(personal.replaced(id, false).detail.as_deref(), Some(&*format!("to {id}")));
+        assert_eq!(personal.replaced(id, true).detail.as_deref(), Some(&*format!("to {id}, abilities narrowed")));
         assert_eq!(shared.revoked(RevocationReason::Rotated).target, Target::EnvironmentToken(id));
     }
 

@@ -28,6 +28,7 @@ pub mod session;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod token_report;
 pub mod token_usage;
 pub mod usage_limits;
 pub mod use_counts;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    ability::Abilities,
     id::TokenId,
     secret::{Hint, TokenHash},
     time::Timestamp,
@@ -24,6 +25,20 @@ pub enum SuccessorEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the successor would outlive the token that it replaces")]
 pub struct OutlivesPredecessor;
+
+/// The successor would have an ability that none of its predecessor covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the successor would have more abilities than the token that it replaces")]
+pub struct WidensAbilities;
+
+/// The abilities of a successor of a token with the abilities `held`: these, or the `wanted` ones, if each of those is covered.
+pub fn narrowed(held: Abilities, wanted: Option<Abilities>) -> Result<Abilities, WidensAbilities> {
+    match wanted {
+        None => Ok(held),
+        Some(wanted) if wanted.iter().all(|ability| held.cover(ability.as_str())) => Ok(wanted),
+        Some(_) => Err(WidensAbilities),
+    }
+}
 
 /// What a new successor takes the place of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +146,38 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{ability::Abilities, id::UserId, text::Name};
+    use crate::domain::{ability::Ability, id::UserId, text::Name};
+
+    fn abilities(words: &[&str]) -> Abilities {
+        Abilities::new(words.iter().map(|word| Ability::parse(word).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn a_successor_has_no_ability_that_its_predecessor_does_not_cover() {
+        let narrow = |held: &[&str], wanted: &[&str]| narrowed(abilities(held), Some(abilities(wanted)));
+        for (held, wanted) in [
+            (&["*"][..], &["calls:read", "calls:*"][..]),
+            (&["calls:*"], &["calls:read:own"]),
+            (&["calls:read", "calls:write"], &["calls:write"]),
+            (&["admin:*"], &["admin:read"]),
+            (&["calls:read"], &["calls:read"]),
+            (&["calls:read"], &[]),
+        ] {
+            assert_eq!(narrow(held, wanted), Ok(abilities(wanted)), "{held:?} {wanted:?}");
+        }
+        for (held, wanted) in [
+            (&["calls:read"][..], &["calls:write"][..]),
+            (&["calls:read"], &["calls:*"]),
+            (&["calls:*"], &["calls"]),
+            (&["calls:*"], &["*"]),
+            (&["*"], &["tokens:introspect"]),
+            (&["*"], &["admin:*"]),
+            (&[], &["calls:read"]),
+        ] {
+            assert_eq!(narrow(held, wanted), Err(WidensAbilities), "{held:?} {wanted:?}");
+        }
+        assert_eq!(narrowed(abilities(&["a", "b"]), None), Ok(abilities(&["a", "b"])));
+    }
 
     fn token(expires_at: Option<i64>) -> Token {
         let id = TokenId::new(Uuid::from_u128(1));

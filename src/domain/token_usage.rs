@@ -144,6 +144,17 @@ impl UsageTotals {
         self.names(kind).get_mut(name)
     }
 
+    /// Whether this policy allowed something.
+    pub fn allowed_policy(&self, name: &str) -> bool {
+        self.policies.get(name).is_some_and(|counts| counts.allowed > 0)
+    }
+
+    /// Whether something was allowed that needed this ability. It may be among those that are counted together.
+    pub fn allowed_ability(&self, name: &str) -> bool {
+        let is_allowed = |name| self.abilities.get(name).is_some_and(|counts| counts.allowed > 0);
+        is_allowed(name) || is_allowed(OTHER_ABILITIES)
+    }
+
     /// Each count, as one of this day.
     pub fn into_counts(self, day: Day) -> impl Iterator<Item = UsageCount> {
         let of = move |kind| move |(name, counts)| UsageCount { day, kind, name, counts };

@@ -78,16 +78,20 @@ pub(super) async fn change(
     Ok(Json(DataView { data: token_view(details) }))
 }
 
-/// Needs no body: the path says everything.
+/// The body may be missing.
 pub(super) async fn regenerate(
     state: Data<AppState>,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     path: Path<(String, String)>,
+    body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let (environment, id) = (environment_id(&path.0)?, token_id(&path.1)?);
-    let user = signed_in.user.id;
-    let issued = environment_tokens::regenerate(&state.ops, user, environment, id, source.by(&signed_in)).await?;
+    let mut form = body.form_or_nothing(&["abilities"]).await?;
+    let abilities = Some(tokens::narrower_abilities(&mut form));
+    let (user, abilities) = (signed_in.user.id, form.finish(abilities)?);
+    let by = source.by(&signed_in);
+    let issued = environment_tokens::regenerate(&state.ops, user, environment, id, abilities, by).await?;
     Ok(tokens::created(&list_path(environment), issued))
 }
 

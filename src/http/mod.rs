@@ -28,6 +28,7 @@ mod route_table;
 mod routes;
 mod sessions;
 mod state;
+mod token_reports;
 mod token_usage;
 mod tokens;
 mod usage_limits;

@@ -88,12 +88,13 @@ pub(super) async fn rotate_self(
     Ok(created(rotation::rotate_self(&state.ops, &principal, request, source).await?))
 }
 
-const FIELDS: &[&str] = &["grace", "end_on_first_use", "expires_at", "expires_in_days", "replace_unused"];
+const FIELDS: &[&str] = &["abilities", "grace", "end_on_first_use", "expires_at", "expires_in_days", "replace_unused"];
 
 async fn read_request(state: &AppState, body: Body) -> Result<RotationRequest, ApiError> {
     let mut form = body.form_or_nothing(FIELDS).await?;
     let max_grace = state.ops.rules.rotation.max_grace.as_secs();
     let request = RotationRequest {
+        abilities: tokens::narrower_abilities(&mut form),
         grace: form.optional_number("grace", 0..=max_grace).map(Duration::from_secs),
         end_on_first_use: form.optional_bool("end_on_first_use"),
         expiry: tokens::expiry(&mut form),

@@ -11,8 +11,17 @@ use actix_web::{
 };
 
 use super::{
-    accounts, admin::users, audit, authz::Dialect, environment_tokens, environments, error, health, index, input::page,
-    introspection, revocation, rotation, route_table::RouteTable, sessions, state::AppState, token_usage, tokens,
+    accounts,
+    admin::{self, users},
+    audit,
+    authz::Dialect,
+    environment_tokens, environments, error, health, index,
+    input::page,
+    introspection, revocation, rotation,
+    route_table::RouteTable,
+    sessions,
+    state::AppState,
+    token_reports, token_usage, tokens,
     wire::envelope::Envelope,
 };
 
@@ -46,6 +55,7 @@ fn table() -> RouteTable {
             route.get(tokens::show).patch(tokens::change).delete(tokens::revoke)
         })
         .at("/api/v1/user/api-tokens/{id}/usage", |route| route.get(token_usage::show))
+        .at("/api/v1/user/api-tokens/{id}/report", |route| route.get(token_reports::show))
         // Environments and their members.
         .at("/api/v1/user/current-environment", |route| route.put(environments::set_current))
         .at("/api/v1/environments", |route| {
@@ -75,6 +85,7 @@ fn table() -> RouteTable {
         .at("/api/v1/user/api-tokens/{id}/disable", |route| route.post(revocation::disable))
         .at("/api/v1/user/api-tokens/{id}/enable", |route| route.post(revocation::enable))
         // Administration.
+        .at("/api/v1/admin/tokens/{id}/report", |route| route.get(admin::token_reports::show))
         .at("/api/v1/admin/users", |route| route.get_with(users::LIST_PARAMETERS, users::list).post(users::create))
         .at("/api/v1/admin/users/{id}", |route| route.get(users::show).patch(users::update).delete(users::delete))
         .at("/api/v1/admin/users/{id}/disable", |route| route.post(users::disable))

@@ -167,6 +167,13 @@ fn abilities(form: &mut Form) -> Option<Abilities> {
     Abilities::new(list).map_err(|error| form.refuse("abilities", error)).ok()
 }
 
+/// The abilities of a successor. A missing field keeps those of the predecessor.
+pub(super) fn narrower_abilities(form: &mut Form) -> Option<Abilities> {
+    form.refuse_null("abilities", "Leave it out to keep those of the token that is replaced.");
+    let list = form.optional_list("abilities", Abilities::MAX, Ability::parse)?;
+    Abilities::new(list).map_err(|error| form.refuse("abilities", error)).ok()
+}
+
 /// Without an expiry, the configured default applies. `"expires_at": null` means no expiry.
 pub(super) fn expiry(form: &mut Form) -> Expiry {
     if form.has("expires_at") && form.has("expires_in_days") {

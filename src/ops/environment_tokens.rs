@@ -9,7 +9,7 @@ use super::{
     cursor::List,
     error::Error,
     new_id::new_id,
-    replaced,
+    replaced, rotation,
     tokens::{self, ListRequest, TokenDetails, TokenRequest},
     usage_limits,
 };
@@ -109,17 +109,23 @@ pub async fn change(
     Ok(tokens::details(ctx, changed))
 }
 
-/// Replaces the secret of a token. Name, annotations, abilities, limits and expiry stay. Later checks of the old secret are refused.
+/// Replaces the secret of a token. Name, annotations, limits and expiry stay, and so do the abilities, unless narrower ones are
+/// named. Later checks of the old secret are refused.
 pub async fn regenerate(
     ctx: &Context,
     user: UserId,
     environment: EnvironmentId,
     id: TokenId,
+    abilities: Option<Abilities>,
     source: RequestSource,
 ) -> Result<IssuedToken, Error> {
     let by = ctx.attribution_to_issue(source)?;
+    if let Some(wanted) = &abilities {
+        let held = ctx.store.environment_token(user, environment, id).await?.abilities;
+        rotation::check_narrower(ctx, &held, wanted)?;
+    }
     let plaintext = Plaintext::generate(CredentialKind::EnvironmentToken, &ctx.rules.prefixes)?;
-    let successor = Successor { id: TokenId::new(new_id()), hash: plaintext.hash(), hint: plaintext.hint() };
+    let successor = Successor { id: TokenId::new(new_id()), hash: plaintext.hash(), hint: plaintext.hint(), abilities };
     let ChangedToken { token, quota_used, .. } =
         ctx.store.regenerate_environment_token(user, environment, id, successor, by).await?;
     Ok(IssuedToken { quota_left: usage_limits::quota_left(ctx, &token, quota_used), token, plaintext })

@@ -37,6 +37,7 @@ pub mod rotation;
 mod rules;
 pub mod sessions;
 pub mod state;
+pub mod token_report;
 pub mod token_usage;
 pub mod tokens;
 pub mod usage_limits;

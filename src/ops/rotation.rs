@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ability::ServerAbility,
+        ability::{Abilities, ServerAbility},
         audit::{Actor, RequestSource},
         id::{TokenId, UserId},
         secret::{CredentialKind, Plaintext, PresentedCredential},
@@ -30,8 +30,10 @@ use crate::{
 };
 
 /// How to rotate a token. `None` means the configured value.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RotationRequest {
+    /// The abilities of the successor. Each must be covered by one of the predecessor. `None` keeps them.
+    pub abilities: Option<Abilities>,
     /// How long the predecessor stays valid, at most the configured maximum.
     pub grace: Option<Duration>,
     /// Whether the first use of the successor ends the predecessor.
@@ -182,6 +184,9 @@ async fn replace(
         // That use was answered before this request started. If it has ended the token, this is not a race.
         ctx.store.token(token.id).await?;
     }
+    if let Some(wanted) = &request.abilities {
+        check_narrower(ctx, &token.abilities, wanted)?;
+    }
     let rules = &ctx.rules.rotation;
     let plaintext = Plaintext::generate(CredentialKind::PersonalAccessToken, &ctx.rules.prefixes)?;
     let rotation = Rotation {
@@ -191,6 +196,7 @@ async fn replace(
         successor: TokenId::new(new_id()),
         hash: plaintext.hash(),
         hint: plaintext.hint(),
+        abilities: request.abilities,
         end,
         grace: request.grace.unwrap_or(rules.grace).min(rules.max_grace),
         end_on_first_use: request.end_on_first_use.unwrap_or(rules.end_on_first_use),
@@ -215,9 +221,33 @@ async fn replace(
     }
 }
 
+/// Fails unless each of the `wanted` abilities is covered by one of those that are `held`. It names each that is not.
+pub(super) fn check_narrower(ctx: &Context, held: &Abilities, wanted: &Abilities) -> Result<(), Error> {
+    let mut errors = Vec::new();
+    for (at, ability) in wanted.iter().enumerate() {
+        let field = format!("abilities.{at}");
+        if !held.cover(ability.as_str()) {
+            let predicate = format!(
+                "must be covered by the token that is replaced, which does not have {ability}. A rotation only takes abilities away."
+            );
+            errors.push(FieldError::new(field, predicate));
+        } else if !held.iter().any(|known| known == ability) && !tokens::is_known(&ctx.rules.catalogue, ability) {
+            errors.push(FieldError::new(field, "is not an ability that this server knows."));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
+}
+
 fn refusal(error: StoreError, expiry: Expiry) -> Error {
-    if error != StoreError::Conflict(Conflict::OutlivesPredecessor) {
-        return error.into();
+    match error {
+        StoreError::Conflict(Conflict::OutlivesPredecessor) => {}
+        // The abilities were checked against those of the token itself.
+        StoreError::Conflict(Conflict::WidensAbilities) => {
+            let predicate =
+                "must be covered by the unused successor that is replaced: it has fewer abilities than this token.";
+            return FieldError::new("abilities", predicate).into();
+        }
+        error => return error.into(),
     }
     let predicate = match expiry {
         Expiry::Never => {

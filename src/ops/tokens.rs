@@ -125,7 +125,7 @@ fn check_abilities(ctx: &Context, abilities: Option<Abilities>, authority: Autho
 }
 
 /// An ability is known if the catalogue or the server has it, or if it is a wildcard that covers one of those.
-fn is_known(catalogue: &[Ability], ability: &Ability) -> bool {
+pub(super) fn is_known(catalogue: &[Ability], ability: &Ability) -> bool {
     catalogue.is_empty()
         || catalogue.iter().any(|known| ability.covers(known.as_str()))
         || ServerAbility::ALL.into_iter().any(|known| ability.covers(known.as_str()))

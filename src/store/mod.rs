@@ -16,6 +16,7 @@ mod queries;
 mod reply;
 mod rotation;
 pub mod sqlite;
+mod token_histories;
 mod usage_records;
 mod user_administration;
 
@@ -33,6 +34,7 @@ pub use self::{
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
     rotation::{Rotation, Successors},
+    token_histories::TokenHistories,
     usage_records::{StoredUsage, UsageBatch, UsageRecords},
     user_administration::{AccountChange, AccountPlace, AccountQuery, UserAdministration},
 };
@@ -60,7 +62,9 @@ use crate::domain::{
 /// records none. If a session acts that has ended meanwhile, the call fails with [`Conflict::SessionEnded`].
 ///
 /// The traits that it includes hold further methods, by noun, under the same rules.
-pub trait Store: Erasure + Ownership + UsageRecords + UserAdministration + Send + Sync + 'static {
+pub trait Store:
+    Erasure + Ownership + TokenHistories + UsageRecords + UserAdministration + Send + Sync + 'static
+{
     /// Whether the store can read and write at this moment.
     fn ready(&self) -> Reply<'_, ()>;
 
@@ -217,7 +221,7 @@ pub trait Store: Erasure + Ownership + UsageRecords + UserAdministration + Send 
     /// Replaces a token by a successor that lasts no longer. If the token itself acts, the successor is of its lineage
     /// ([`Successors`]). [`StoreError::NotFound`] where it is not the owner's, or is not good at the time, or the owner is
     /// disabled; [`Conflict::AlreadyRotated`], also where rotation has ended it and a successor is good;
-    /// [`Conflict::OutlivesPredecessor`].
+    /// [`Conflict::OutlivesPredecessor`], [`Conflict::WidensAbilities`].
     fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, ChangedToken>;
     /// Notes the first use of a successor, and ends the token that it replaces where the first use does.
     /// [`StoreError::NotFound`] where it is revoked.

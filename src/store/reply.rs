@@ -90,6 +90,9 @@ pub enum Conflict {
     /// The successor would last longer than the token that it replaces.
     #[error("the successor would outlive the token that it replaces")]
     OutlivesPredecessor,
+    /// The successor would have an ability that the token which it replaces does not cover.
+    #[error("the successor would have more abilities than the token that it replaces")]
+    WidensAbilities,
 }
 
 /// An answer, ready or pending.

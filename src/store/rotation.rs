@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::{
+    ability::Abilities,
     id::{TokenId, UserId},
     rotation::{NewSecret, SuccessorEnd},
     secret::{Hint, TokenHash},
@@ -24,6 +25,8 @@ pub struct Rotation {
     pub hash: TokenHash,
     /// The last four characters of the successor's secret.
     pub hint: Hint,
+    /// Its abilities, each covered by those of what it replaces. `None` keeps them.
+    pub abilities: Option<Abilities>,
     /// When the successor expires.
     pub end: SuccessorEnd,
     /// How long the replaced token stays valid, if it does not expire sooner. Zero revokes it now.

@@ -6,9 +6,11 @@
 mod account;
 mod annotations;
 mod deletion;
+mod event;
 mod page;
 mod session;
 mod token;
+mod token_report;
 mod token_usage;
 mod user;
 
@@ -18,9 +20,11 @@ pub use self::{
     account::{AccountDetailsView, AccountView, InvitedView, PasswordLinkView},
     annotations::AnnotationsView,
     deletion::DeletionView,
+    event::{ActorView, EventView, TargetView},
     page::PageView,
     session::SessionView,
     token::{IssuedTokenView, LimitsView, TokenView},
+    token_report::{CreationView, FamilyMemberView, OwnerView, TokenReportView, UnusedRuleView, token_state},
     token_usage::{CountView, DayView, TokenUsageView, TotalView, TotalsView, UseView, ability_names},
     user::UserView,
 };

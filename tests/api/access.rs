@@ -85,6 +85,8 @@ const TABLE: &[Row] = &[
     Row("DELETE", "/api/v1/user/api-tokens/{id}", SESSION_ONLY),
     Row("GET", "/api/v1/user/api-tokens/{id}/usage", SESSION_ONLY),
     Row("HEAD", "/api/v1/user/api-tokens/{id}/usage", SESSION_ONLY),
+    Row("GET", "/api/v1/user/api-tokens/{id}/report", SESSION_ONLY),
+    Row("HEAD", "/api/v1/user/api-tokens/{id}/report", SESSION_ONLY),
     Row("PUT", "/api/v1/user/current-environment", SESSION_ONLY),
     Row("GET", "/api/v1/environments", ENVIRONMENT_READER),
     Row("HEAD", "/api/v1/environments", ENVIRONMENT_READER),

@@ -25,6 +25,8 @@ enum Needs {
 use Needs::{Read, Session, Write};
 
 const TABLE: &[(&str, &str, Needs)] = &[
+    ("GET", "/api/v1/admin/tokens/{id}/report", Read),
+    ("HEAD", "/api/v1/admin/tokens/{id}/report", Read),
     ("GET", "/api/v1/admin/users", Read),
     ("HEAD", "/api/v1/admin/users", Read),
     ("POST", "/api/v1/admin/users", Session),

@@ -25,6 +25,7 @@ use patd::{
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
+        token_report::TokenHistory,
         token_usage::Day,
         use_location::UseLocation,
     },
@@ -32,8 +33,8 @@ use patd::{
         AccountChange, AccountQuery, Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery,
         Erasure, HandOver, HandedOver, LastAdmin, LeakReport, Owned, Ownership, PasswordChange, ProfileChange,
         PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, StoredUsage, Successors,
-        TokenChange, TokenInventory, TokenQuery, TokenSelection, UsageBatch, UsageRecords, UserAdministration,
-        UserDeletion, UserInventory, Uses,
+        TokenChange, TokenHistories, TokenInventory, TokenQuery, TokenSelection, UsageBatch, UsageRecords,
+        UserAdministration, UserDeletion, UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -178,6 +179,13 @@ delegate! {
     }
     WRITES_FAIL {
         fn hand_over(&self, hand_over: HandOver, by: Attribution) -> HandedOver;
+    }
+}
+
+delegate! {
+    TokenHistories:
+    READS_FAIL {
+        fn token_history(&self, id: TokenId, limit: u32) -> TokenHistory;
     }
 }
 

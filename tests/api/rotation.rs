@@ -124,19 +124,19 @@ fn the_body_may_be_missing_and_its_fields_are_checked() {
     assert_eq!(ada.send_as("POST", &path, "application/json", b"").status, 201);
     let path = format!("{}/rotate", make().path());
     assert_eq!(ada.send_with("POST", &path, &[], b"{\"grace\":0}").status, 415, "a body needs a Content-Type");
-    assert_snapshot!(ada.post(&path, json!({ "grace": 604_801, "end_on_first_use": 1, "abilities": ["*"] })).shown(), @r#"
+    assert_snapshot!(ada.post(&path, json!({ "grace": 604_801, "end_on_first_use": 1, "name": "x" })).shown(), @r#"
     422
     {
       "code": "validation_failed",
       "errors": {
-        "abilities": [
-          "The abilities field is unknown. The fields here are: grace, end_on_first_use, expires_at, expires_in_days, replace_unused."
-        ],
         "end_on_first_use": [
           "The end_on_first_use field must be true or false."
         ],
         "grace": [
           "The grace field must be a whole number from 0 to 604800."
+        ],
+        "name": [
+          "The name field is unknown. The fields here are: abilities, grace, end_on_first_use, expires_at, expires_in_days, replace_unused."
         ]
       },
       "message": "The grace field must be a whole number from 0 to 604800. (and 2 more errors)"

@@ -180,6 +180,7 @@ fn the_old_secret_is_refused_once_the_first_use_of_the_new_one_was_answered() {
 
 /// A rotation of the token by itself without a grace.
 const AT_ONCE: RotationRequest = RotationRequest {
+    abilities: None,
     grace: Some(Duration::ZERO),
     end_on_first_use: None,
     expiry: Expiry::Default,
@@ -326,7 +327,7 @@ fn a_use_during_a_rotation_is_not_recorded_as_a_reuse() {
         // A successor that is replaced.
         let old = make();
         let request = RotationRequest { grace: Some(Duration::from_secs(60)), replace_unused: true, ..AT_ONCE };
-        let lost = rotate(&old, request).await.unwrap().issued;
+        let lost = rotate(&old, request.clone()).await.unwrap().issued;
         let Rotated { ending, .. } = rotate(&old, request).await.unwrap();
         assert_eq!(present(lost.plaintext.expose(), None).await, 2, "before the answer");
         let raced = rotate(lost.plaintext.expose(), AT_ONCE).await;

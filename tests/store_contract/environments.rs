@@ -194,7 +194,7 @@ pub(super) async fn environment_tokens_are_separate_from_personal_ones(store: &T
 
 pub(super) fn successor() -> Successor {
     let (hash, hint) = secret(CredentialKind::EnvironmentToken);
-    Successor { id: TokenId::new(Uuid::now_v7()), hash, hint }
+    Successor { id: TokenId::new(Uuid::now_v7()), hash, hint, abilities: None }
 }
 
 pub(super) async fn each_environment_has_its_own_token_limit(store: &TestStore) {
@@ -228,7 +228,7 @@ pub(super) async fn a_regenerated_token_replaces_its_predecessor_at_once(store: 
     assert!(store.token_by_hash(&new.hash).await.unwrap().is_some());
     let next = successor();
     assert!(store.token_by_hash(&next.hash).await.unwrap().is_none());
-    let token = store.regenerate_environment_token(ada.id, id, old.id, next, by(2000)).await.unwrap().token;
+    let token = store.regenerate_environment_token(ada.id, id, old.id, next.clone(), by(2000)).await.unwrap().token;
     let expected = Token {
         id: next.id,
         number: token.number,

@@ -16,6 +16,7 @@ const OUTLIVES: StoreError = StoreError::Conflict(Conflict::OutlivesPredecessor)
 pub(super) fn rotation(token: &Token) -> Rotation {
     let (hash, hint) = secret(CredentialKind::PersonalAccessToken);
     Rotation {
+        abilities: None,
         owner: token.owner,
         token: token.id,
         rotated_from: token.rotated_from,

@@ -3,6 +3,8 @@
 mod create;
 mod list;
 mod metadata;
+mod report;
+mod rotate;
 mod usage;
 
 use clap::{Args, Subcommand};
@@ -28,6 +30,10 @@ pub(super) enum Command {
     List(list::List),
     /// Revoke a token, all personal access tokens of a user, or all tokens of an environment; this cannot be undone
     Revoke(Revoke),
+    /// Show all that is known about a token: for when its secret has leaked
+    Report(report::Report),
+    /// Replace a token by a new one with the same or fewer abilities, and print it
+    Rotate(rotate::Rotate),
     /// Show what a token did and which of its abilities it never used
     Usage(usage::Usage),
     /// Disable a personal access token: it is refused until it is enabled
@@ -62,6 +68,8 @@ pub(super) fn run(options: &GlobalOptions, command: Command) -> Result<(), Failu
     let (request, outcome) = match command {
         Command::Create(arguments) => return create::run(options, arguments),
         Command::List(arguments) => return list::run(options, arguments),
+        Command::Report(arguments) => return report::run(options, arguments),
+        Command::Rotate(arguments) => return rotate::run(options, arguments),
         Command::Usage(arguments) => return usage::run(options, arguments),
         Command::Revoke(Revoke { id: None, user, environment, .. }) => {
             return match environment {

@@ -1,5 +1,7 @@
 //! Carries out requests, for the server's socket and for commands that open the file themselves.
 
+mod rotation;
+mod token_reports;
 mod tokens;
 mod users;
 
@@ -34,11 +36,13 @@ async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Resu
         Request::DeleteUser(id_or_email) => users::delete(ctx, administrator, &id_or_email, output).await,
         Request::CreateToken(new) => tokens::create(ctx, administrator, &new, output).await,
         Request::ListTokens(list) => tokens::list(ctx, administrator, list, output).await,
+        Request::RotateToken(rotation) => rotation::rotate(ctx, administrator, rotation, output).await,
         Request::RevokeToken(id) => tokens::revoke(ctx, administrator, &id, output).await,
         Request::DisableToken(id) => tokens::disable(ctx, administrator, &id, output).await,
         Request::EnableToken(id) => tokens::enable(ctx, administrator, &id, output).await,
         Request::RevokeTokens(whose) => tokens::revoke_all(ctx, administrator, &whose, output).await,
-        Request::ShowTokenUsage(id) => tokens::show_usage(ctx, administrator, &id, output).await,
+        Request::ShowTokenUsage(id) => token_reports::show_usage(ctx, administrator, &id, output).await,
+        Request::ShowTokenReport(id) => token_reports::show_report(ctx, administrator, &id, output).await,
         Request::JudgeToken(judge) => tokens::judge(ctx, &judge, output).await,
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         error::Error,
         frame::Output,
         request::{self, JudgeToken, NewToken, ParsedToken, TokenList, TokenSort, WhoseTokens, parse_metadata},
-        views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedView, UsageItem, Verdict},
+        views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedView, Verdict},
     },
     domain::{
         ability::Ability,
@@ -27,13 +27,11 @@ use crate::{
         environment_tokens,
         inventory::{self, ListedToken},
         revocation::{self, BulkRevocation},
-        token_usage::usage_of,
         tokens::{self, Expiry, TokenRequest},
-        use_locations::last_uses,
         verification::{Caller, Rejection},
     },
     store::{Successors, TokenOrder, Whose},
-    views::{IssuedTokenView, TokenUsageView},
+    views::IssuedTokenView,
 };
 
 /// How long a revocation that is done waits for the count of the tokens that it left. The client's own wait is longer, so a
@@ -205,24 +203,6 @@ async fn count_environment_tokens(
     Ok(count)
 }
 
-pub(super) async fn show_usage(
-    ctx: &Context,
-    administrator: Administrator,
-    id: &str,
-    output: &mut Output,
-) -> Result<(), Error> {
-    let token = find(ctx, administrator, id).await?;
-    let usage = usage_of(ctx, &token).await?;
-    let locations = last_uses(ctx, token.id).await?;
-    let mut view = TokenUsageView::new(&token, &usage, locations);
-    let days = std::mem::take(&mut view.days);
-    output.item(&UsageItem::Summary(view)).await?;
-    for day in days {
-        output.item(&UsageItem::Day(day)).await?;
-    }
-    Ok(())
-}
-
 /// Checks a credential. Like every check, this is a use of it.
 pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output) -> Result<(), Error> {
     let kinds = CredentialKind::ALL.into_iter().filter(|kind| judge.kinds.iter().any(|word| word == kind.as_str()));
@@ -258,7 +238,7 @@ pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output
 }
 
 /// Finds a token by id. A malformed id is not repeated in the error: it may be the secret, pasted by mistake.
-async fn find(ctx: &Context, administrator: Administrator, text: &str) -> Result<Token, Error> {
+pub(super) async fn find(ctx: &Context, administrator: Administrator, text: &str) -> Result<Token, Error> {
     let id = TokenId::parse(text).ok_or(Error::NoToken(None))?;
     tokens::show(ctx, administrator.into(), id).await.map_err(|error| refused(error, id).before_change())
 }
@@ -275,12 +255,16 @@ async fn find_personal(ctx: &Context, administrator: Administrator, text: &str) 
     }
 }
 
-fn refused(error: ops::Error, id: TokenId) -> Error {
+pub(super) fn refused(error: ops::Error, id: TokenId) -> Error {
     match error {
         ops::Error::NotFound => Error::NoToken(Some(id.to_string())),
         ops::Error::Replaced(successor) => Error::Refused(format!(
             "{id} was replaced by {successor}, which is good, and nothing was changed; name that id instead if it is to end"
         )),
+        ops::Error::AlreadyRotated(successor) => Error::Refused(match successor {
+            Some(successor) => format!("{id} was rotated already; rotate its successor {successor} instead"),
+            None => format!("{id} was rotated already"),
+        }),
         other => other.into(),
     }
 }

@@ -1,3 +1,4 @@
 //! What administrators do, below `/api/v1/admin`.
 
+pub(super) mod token_reports;
 pub(super) mod users;

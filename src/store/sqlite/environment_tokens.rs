@@ -48,7 +48,7 @@ pub(super) fn add(
     if live >= max_live {
         return Err(StoreError::Conflict(Conflict::TooManyTokens));
     }
-    let token = tokens::insert(connection, token)?;
+    let token = tokens::insert(connection, token, by)?;
     environments::record(connection, by, user, TokenRef::from(&token).created())?;
     Ok(token)
 }
@@ -121,7 +121,7 @@ pub(super) fn regenerate(
     by: &Attribution,
 ) -> Result<ChangedToken, StoreError> {
     environments::expect_role(connection, user, environment, Role::Admin)?;
-    let old = by_id(connection, environment, id)?;
+    let mut old = by_id(connection, environment, id)?;
     expect_admin(connection, user, environment, old.owner)?;
     if old.is_canary {
         return Err(StoreError::Conflict(Conflict::CanaryToken));
@@ -129,12 +129,16 @@ pub(super) fn regenerate(
     if old.has_expired(by.at) {
         return Err(StoreError::Conflict(Conflict::TokenExpired));
     }
+    let abilities = rotation::narrowed(old.abilities.clone(), successor.abilities)
+        .map_err(|_| StoreError::Conflict(Conflict::WidensAbilities))?;
+    let is_narrower = abilities != old.abilities;
+    old.abilities = abilities;
     end(connection, environment, id, RevocationReason::Rotated, by)?;
     // The number of live tokens stays the same, so nothing is counted.
     let (predecessor, expires_at) = (TokenRef::from(&old), old.expires_at);
     let secret = NewSecret { id: successor.id, hash: successor.hash, hint: successor.hint };
-    let new = tokens::insert(connection, &rotation::successor(old, secret, expires_at, by.at))?;
-    environments::record(connection, by, user, predecessor.replaced(new.id))?;
+    let new = tokens::insert(connection, &rotation::successor(old, secret, expires_at, by.at), by)?;
+    environments::record(connection, by, user, predecessor.replaced(new.id, is_narrower))?;
     tokens::changed(connection, new)
 }
 

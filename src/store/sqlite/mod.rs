@@ -52,6 +52,7 @@ mod settings;
 mod shared;
 mod sign_in;
 mod store;
+mod token_histories;
 mod token_usage;
 mod tokens;
 mod use_locations;

@@ -9,10 +9,11 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{audit, deletion, headroom::Headroom, lineage, owners, row, tokens, users};
 use crate::{
     domain::{
+        ability::Abilities,
         audit::Attribution,
         events::TokenRef,
         id::{TokenId, UserId},
-        rotation::{PredecessorEnd, Replaces, RotationPlan, successor},
+        rotation::{PredecessorEnd, Replaces, RotationPlan, WidensAbilities, narrowed, successor},
         time::Timestamp,
         token::{RevocationReason, Token},
     },
@@ -27,7 +28,7 @@ pub(super) fn rotate(
 ) -> Result<ChangedToken, StoreError> {
     owners::expect_to_act_for(connection, rotation.owner, by)?;
     users::expect_enabled(connection, rotation.owner)?;
-    let old = match tokens::by_id(connection, rotation.token) {
+    let mut old = match tokens::by_id(connection, rotation.token) {
         Ok(old) if !old.has_expired(by.at) => old,
         Ok(_) | Err(StoreError::NotFound) => {
             return Err(lineage::refuse_ended(connection, rotation.owner, rotation.token, by.at));
@@ -40,11 +41,17 @@ pub(super) fn rotate(
     if old.is_canary {
         return Err(StoreError::Conflict(Conflict::CanaryToken));
     }
-    let replaces = match old.grace {
-        None => Replaces::Predecessor,
+    let (replaces, held) = match old.grace {
+        None => (Replaces::Predecessor, old.abilities.clone()),
         Some(_) if !rotation.replace_unused => return Err(already_rotated(connection, &old, by)?),
-        Some(_) => Replaces::UnusedSuccessor { expires_at: withdraw_successor(connection, &old, by)? },
+        Some(_) => {
+            // The withdrawn successor may have had fewer abilities, and its replacement must not have more.
+            let withdrawn = withdraw_successor(connection, &old, by)?;
+            (Replaces::UnusedSuccessor { expires_at: withdrawn.expires_at }, withdrawn.abilities)
+        }
     };
+    let abilities = narrowed(held, rotation.abilities.clone())
+        .map_err(|WidensAbilities| StoreError::Conflict(Conflict::WidensAbilities))?;
     let plan = RotationPlan::new(&old, replaces, rotation.end, rotation.grace, by.at)
         .map_err(|_| StoreError::Conflict(Conflict::OutlivesPredecessor))?;
     if plan.predecessor_end != PredecessorEnd::Unchanged
@@ -58,13 +65,15 @@ pub(super) fn rotate(
         PredecessorEnd::Unchanged => {}
     }
     let predecessor = TokenRef::from(&old);
-    let new = tokens::insert(connection, &successor(old, rotation.secret(), plan.successor_expires_at, by.at))?;
+    let is_narrower = abilities != old.abilities;
+    old.abilities = abilities;
+    let new = tokens::insert(connection, &successor(old, rotation.secret(), plan.successor_expires_at, by.at), by)?;
     if by.origin.actor.id() == Some(predecessor.id.uuid()) {
         lineage::join_lineage(connection, new.id, predecessor.id)?;
     }
     // Both count as live tokens until the grace ends.
     headroom.forget_of(new.owner);
-    audit::record(connection, by, &predecessor.replaced(new.id))?;
+    audit::record(connection, by, &predecessor.replaced(new.id, is_narrower))?;
     audit::record(connection, by, &TokenRef::from(&new).created_by_rotation())?;
     tokens::changed(connection, new)
 }
@@ -73,7 +82,7 @@ pub(super) fn rotate(
 /// its place would undo that.
 pub(super) const SUCCESSORS: &str = "SELECT id, revoked_at IS NULL,
             last_used_at IS NOT NULL OR disabled_at IS NOT NULL OR coalesce(revoked_reason, 'rotated') <> 'rotated',
-            expires_at
+            expires_at, abilities
      FROM tokens WHERE family_id = :family_id AND rotated_from = :rotated_from
      ORDER BY number";
 
@@ -89,8 +98,14 @@ fn already_rotated(connection: &Connection, old: &Token, by: &Attribution) -> Re
     }
 }
 
-/// Revokes the unused successor and returns its expiry.
-fn withdraw_successor(connection: &Connection, old: &Token, by: &Attribution) -> Result<Option<Timestamp>, StoreError> {
+/// What a withdrawn successor had.
+struct Withdrawn {
+    expires_at: Option<Timestamp>,
+    abilities: Abilities,
+}
+
+/// Revokes the unused successor and returns what it had.
+fn withdraw_successor(connection: &Connection, old: &Token, by: &Attribution) -> Result<Withdrawn, StoreError> {
     let mut statement = connection.prepare_cached(SUCCESSORS)?;
     let rows = statement.query_map(
         named_params! {
@@ -100,17 +115,19 @@ fn withdraw_successor(connection: &Connection, old: &Token, by: &Attribution) ->
         |row| {
             let end: Option<i64> = row.get(3)?;
             let id = TokenId::new(row::identifier(row, 0)?);
-            Ok((id, row.get::<_, bool>(1)?, row.get::<_, bool>(2)?, end.map(Timestamp::from_unix)))
+            let had = Withdrawn { expires_at: end.map(Timestamp::from_unix), abilities: row::abilities(row, 4)? };
+            Ok((id, row.get::<_, bool>(1)?, row.get::<_, bool>(2)?, had))
         },
     )?;
-    let successors = rows.collect::<Result<Vec<_>, _>>()?;
+    let mut successors = rows.collect::<Result<Vec<_>, _>>()?;
     if successors.iter().any(|(_, _, is_used, _)| *is_used) {
         return Err(already_rotated(connection, old, by)?);
     }
     for (id, ..) in successors.iter().filter(|(_, is_live, ..)| *is_live) {
         end_replaced(connection, *id, Ends::Always, by)?;
     }
-    Ok(successors.last().map_or(old.expires_at, |(.., end)| *end))
+    let none = || Withdrawn { expires_at: old.expires_at, abilities: old.abilities.clone() };
+    Ok(successors.pop().map_or_else(none, |(.., had)| had))
 }
 
 fn begin_grace(connection: &Connection, id: TokenId, end: Timestamp, on_first_use: bool) -> Result<(), StoreError> {

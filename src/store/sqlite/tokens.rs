@@ -42,8 +42,8 @@ pub(super) const BY_HASH: &str =
 /// twelfth of the writer's work for a creation.
 pub(super) const INSERT: &str =
     "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, environment_id, family_id,
-                         rotated_from, ip_allowlist, requests_per_minute, quota, description, metadata, canary)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+                         rotated_from, ip_allowlist, requests_per_minute, quota, description, metadata, canary, created_by)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
 /// Two ranges of one index instead of an OR, so that the cost does not grow with the number of expired tokens.
 pub(super) const COUNT_LIVE: &str = "SELECT count(*) FROM (
@@ -106,12 +106,13 @@ pub(super) fn add(
         }
         headroom.record(token.owner, max_live, left - 1);
     }
-    let token = insert(connection, token)?;
+    let token = insert(connection, token, by)?;
     audit::record(connection, by, &TokenRef::from(&token).created())?;
     Ok(token)
 }
 
-pub(super) fn insert(connection: &Connection, token: &NewToken) -> Result<Token, StoreError> {
+/// Inserts a token. If a session acts, its user is the one who created it.
+pub(super) fn insert(connection: &Connection, token: &NewToken, by: &Attribution) -> Result<Token, StoreError> {
     let limits = token.limits.as_deref();
     let annotations = token.annotations.as_deref();
     connection.prepare_cached(INSERT)?.execute(params![
@@ -132,6 +133,7 @@ pub(super) fn insert(connection: &Connection, token: &NewToken) -> Result<Token,
         annotations.and_then(|annotations| annotations.description.as_ref()).map(Description::as_str),
         annotations.and_then(|annotations| row::metadata_text(&annotations.metadata)),
         token.is_canary,
+        by.session().and(by.origin.actor.user()).map(|user| user.uuid().into_bytes()),
     ])?;
     Ok(Token {
         id: token.id,

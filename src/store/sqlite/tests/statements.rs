@@ -378,3 +378,15 @@ fn counts_of_uses_are_read_by_token_and_pruned_by_day() {
     let added = plan(&store, token_usage::ADD);
     assert_eq!(added, ["SEARCH token_usage USING PRIMARY KEY (token_number=? AND day=? AND kind=? AND name=?)"]);
 }
+
+#[test]
+fn the_history_of_a_token_is_found_by_its_family_and_its_owner() {
+    let directory = directory();
+    let store = open(&directory);
+    let family = plan(&store, token_histories::FAMILY);
+    assert!(family.iter().any(|step| step.contains("tokens_by_family (family_id=? AND rotated_from>?)")), "{family:?}");
+    assert!(family.iter().all(|step| !step.starts_with("SCAN tokens")), "{family:?}");
+    for statement in [token_histories::EVENTS, token_histories::CREATION] {
+        assert_eq!(plan(&store, statement), ["SEARCH audit_events USING INDEX audit_events_by_user (user_id=?)"]);
+    }
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 mod erasure;
 mod ownership;
+mod token_histories;
 mod usage_records;
 mod user_administration;
 
@@ -188,7 +189,7 @@ impl Store for SqliteStore {
     ) -> Reply<'_, ChangedToken> {
         let changes = invalidation::regeneration(id, successor.hash);
         self.change(changes, by, move |connection, by| {
-            environment_tokens::regenerate(connection, user, environment, id, successor, by)
+            environment_tokens::regenerate(connection, user, environment, id, successor.clone(), by)
         })
     }
 

@@ -1,0 +1,28 @@
+//! Reports about the tokens of everybody.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
+
+use crate::{
+    http::{
+        error::ApiError,
+        input::guard::{AdminReader, Guard},
+        state::AppState,
+        token_reports,
+        tokens::token_id,
+        wire::large_answer::LargeAnswer,
+    },
+    ops::tokens,
+};
+
+pub(crate) async fn show(
+    state: Data<AppState>,
+    Guard(AdminReader(admin)): Guard<AdminReader>,
+    id: Path<String>,
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
+    let token = tokens::show(&state.ops, admin.administrator.into(), token_id(&id)?).await?;
+    token_reports::respond(&state, token, answer).await
+}

@@ -1,0 +1,40 @@
+//! Reports about tokens.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
+
+use super::{
+    error::ApiError,
+    input::guard::{Guard, SessionUser},
+    state::AppState,
+    token_usage,
+    tokens::token_id,
+    wire::large_answer::LargeAnswer,
+};
+use crate::{
+    domain::token::Token,
+    ops::{token_report, tokens},
+    views::{DataView, TokenReportView},
+};
+
+pub(super) async fn show(
+    state: Data<AppState>,
+    Guard(signed_in): Guard<SessionUser>,
+    id: Path<String>,
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
+    let token = tokens::show(&state.ops, signed_in.authority(), token_id(&id)?).await?;
+    respond(&state, token, answer).await
+}
+
+/// Answers with the report about `token`.
+pub(super) async fn respond(state: &AppState, token: Token, answer: LargeAnswer) -> Result<HttpResponse, ApiError> {
+    /// Family, events and rules, in KiB.
+    const LISTS: u32 = 128;
+    let report = token_report::report(&state.ops, token).await?;
+    let (size, now) = (token_usage::size(&report.token, &report.usage), state.ops.clock.now());
+    let view = move |report| DataView { data: TokenReportView::new(report, now) };
+    answer.sized(size.saturating_add(LISTS), async { Ok(report) }, view).await
+}

@@ -1,0 +1,84 @@
+//! An event of the audit trail.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::audit::{Actor, Event, Target};
+
+/// An event of the audit trail.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EventView {
+    /// The id.
+    pub id: String,
+    /// What was done.
+    pub action: Cow<'static, str>,
+    /// `success` or `refused`.
+    pub outcome: Cow<'static, str>,
+    /// Who acted.
+    pub actor: ActorView,
+    /// On what.
+    pub target: TargetView,
+    /// From which address.
+    pub address: Option<String>,
+    /// In which request.
+    pub request_id: Option<String>,
+    /// More.
+    pub detail: Option<String>,
+    /// When.
+    pub at: String,
+}
+
+/// The actor of an event.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ActorView {
+    /// The kind.
+    pub r#type: Cow<'static, str>,
+    /// The id of the session or token.
+    pub id: Option<String>,
+    /// The user or service account whose session or token acted.
+    pub user_id: Option<String>,
+}
+
+impl From<Actor> for ActorView {
+    fn from(actor: Actor) -> Self {
+        Self {
+            r#type: actor.kind().into(),
+            id: actor.id().map(|id| id.to_string()),
+            user_id: actor.user().map(|user| user.to_string()),
+        }
+    }
+}
+
+/// The target of an event.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TargetView {
+    /// The kind.
+    pub r#type: Cow<'static, str>,
+    /// The id.
+    pub id: Option<String>,
+}
+
+impl From<Target> for TargetView {
+    fn from(target: Target) -> Self {
+        Self { r#type: target.kind().into(), id: target.id().map(|id| id.to_string()) }
+    }
+}
+
+impl From<Event> for EventView {
+    fn from(event: Event) -> Self {
+        let id = event.id().to_string();
+        let Event { by, entry, .. } = event;
+        Self {
+            id,
+            action: entry.action.as_str().into(),
+            outcome: entry.outcome.as_str().into(),
+            actor: by.origin.actor.into(),
+            target: entry.target.into(),
+            address: by.origin.address.map(|address| address.to_string()),
+            request_id: by.origin.request_id,
+            detail: entry.detail.map(|detail| detail.into_owned()),
+            at: by.at.to_string(),
+        }
+    }
+}
