@@ -66,7 +66,7 @@ async fn serve(config: &Config, trust_clock: bool, first_user: &str) -> Result<(
         );
     }
     if has_no_user {
-        log::info!("there is no user yet; create the first with: {first_user}");
+        log::info!("there is no user yet; create the first, an administrator, with: {first_user}");
     }
     server.run(stopped).await.map_err(ended)
 }
@@ -75,9 +75,9 @@ async fn has_no_user(context: &Context) -> Result<bool, Failure> {
     Ok(!accounts::exist(context).await?)
 }
 
-/// The command that creates a user in the database of this server.
+/// The command that creates an administrator in the database of this server.
 fn first_user_command(options: &GlobalOptions, environment: &[(String, String)]) -> String {
-    let mut command = "patd user create --email you@example.com --name \"Your Name\"".to_owned();
+    let mut command = "patd user create --admin --email you@example.com --name \"Your Name\"".to_owned();
     let in_environment = environment.iter().find(|(name, _)| name == "PATD__DATABASE__PATH").map(|(_, path)| path);
     if let Some(file) = &options.config {
         command += &format!(" --config {}", shell_word(&file.to_string_lossy()));

@@ -12,10 +12,13 @@ use super::{
     terminal::{escaped, print_message},
 };
 use crate::{
-    control::{NewUser, Request, UserList, UserSort},
-    domain::account::Email,
+    control::{CountView, NewUser, Request, UserList, UserSort},
+    domain::{
+        account::{Email, Role},
+        account_state::AccountState,
+    },
     store::sqlite::Access,
-    views::{DeletionView, UserView},
+    views::{AccountDetailsView, AccountView, DeletionView, InvitedView, SessionView, UserView},
 };
 
 #[derive(Debug, Subcommand)]
@@ -49,6 +52,34 @@ pub(super) enum Command {
         #[command(flatten)]
         format: Format,
     },
+    /// Make a user an administrator, or a member again; it holds from the next request on
+    ///
+    /// Unlike the API, this command can also demote the last administrator.
+    SetRole {
+        #[command(flatten)]
+        user: UserArgument,
+        /// The new role
+        role: RoleName,
+    },
+    /// Forget the failed attempts that the throttle holds against the account of a user
+    Unlock(UserArgument),
+    /// List the sessions of a user, newest first
+    Sessions {
+        #[command(flatten)]
+        user: UserArgument,
+        /// End all of them instead
+        #[arg(long, conflicts_with = "json")]
+        end_all: bool,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Remove the password of a user, end all sessions, and print a link token with which the user can set a password
+    ResetPassword {
+        #[command(flatten)]
+        user: UserArgument,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Change the e-mail address with which a user signs in; it is not verified
     SetEmail {
         #[command(flatten)]
@@ -73,6 +104,12 @@ pub(super) struct Create {
     /// The name of the person
     #[arg(long)]
     name: String,
+    /// Make the user an administrator
+    #[arg(long)]
+    admin: bool,
+    /// Set no password; print a link token with which the user can set one, instead of the id
+    #[arg(long, conflicts_with_all = ["password_stdin", "password_file"])]
+    invite: bool,
     #[command(flatten)]
     password: PasswordSource,
     #[command(flatten)]
@@ -84,6 +121,12 @@ pub(super) struct List {
     /// Only users whose name or e-mail address contains this text; ignores case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
+    /// Only users with this role
+    #[arg(long)]
+    role: Option<RoleName>,
+    /// Only users whose account is in this state
+    #[arg(long)]
+    state: Option<State>,
     /// The order
     #[arg(long, value_name = "BY", default_value = "created")]
     sort: Sort,
@@ -109,6 +152,43 @@ enum Sort {
     Email,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum RoleName {
+    Member,
+    Admin,
+}
+
+impl RoleName {
+    fn text(self) -> String {
+        let role = match self {
+            Self::Member => Role::Member,
+            Self::Admin => Role::Admin,
+        };
+        role.as_str().to_owned()
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum State {
+    /// Enabled, with a password
+    Active,
+    /// Disabled
+    Disabled,
+    /// Enabled, without a password yet
+    Invited,
+}
+
+impl State {
+    fn text(self) -> String {
+        let state = match self {
+            Self::Active => AccountState::Active,
+            Self::Disabled => AccountState::Disabled,
+            Self::Invited => AccountState::Invited,
+        };
+        state.as_str().to_owned()
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct UserArgument {
     /// The e-mail address or id of the user
@@ -123,6 +203,20 @@ pub(super) fn run(options: &GlobalOptions, command: Command) -> Result<(), Failu
         Command::Disable(user) => (Request::DisableUser(user.user), "is disabled"),
         Command::Enable(user) => (Request::EnableUser(user.user), "is enabled"),
         Command::Delete { user, yes, format } => return delete(options, user.user, yes, format),
+        Command::SetRole { user, role } => {
+            let outcome = match role {
+                RoleName::Member => "is a member",
+                RoleName::Admin => "is an administrator",
+            };
+            (Request::SetRole { user: user.user, role: role.text() }, outcome)
+        }
+        Command::Unlock(user) => return unlock(options, user.user),
+        Command::Sessions { user, end_all: true, .. } => return end_sessions(options, user.user),
+        Command::Sessions { user, format, .. } => return sessions(options, user.user, format),
+        Command::ResetPassword { user, format } => {
+            let invited = options.execute(Request::ResetPassword(user.user), Access::Existing)?.single()?;
+            return print_link(&invited, "has no password any more; all sessions of the user have ended", format);
+        }
         Command::SetEmail { user, email } => {
             let email =
                 Email::parse(&email).map_err(|error| Failure::Refused(vec![format!("the e-mail address {error}")]))?;
@@ -136,13 +230,17 @@ pub(super) fn run(options: &GlobalOptions, command: Command) -> Result<(), Failu
 }
 
 fn create(options: &GlobalOptions, arguments: Create) -> Result<(), Failure> {
-    let Create { email, name, password, format } = arguments;
-    let user = NewUser { name, email };
+    let Create { email, name, admin, invite, password, format } = arguments;
+    let user = NewUser { name, email, admin };
     // Checked before the password is asked for.
     user.parse()?;
+    if invite {
+        let invited = options.execute(Request::InviteUser(user), Access::Create)?.single()?;
+        return print_link(&invited, "was created", format);
+    }
     let request = Request::CreateUser { user, password: password.read()? };
-    let user: UserView = options.execute(request, Access::Create)?.single()?;
-    report(&user, "was created");
+    let user: AccountView = options.execute(request, Access::Create)?.single()?;
+    print_message(&format!("{} was created", escaped(&user.email)));
     match format.json {
         true => output::print_json(&user),
         false => output::print(&user.id),
@@ -186,46 +284,100 @@ fn what_ends(ends: &DeletionView) -> String {
 }
 
 fn list(options: &GlobalOptions, arguments: List) -> Result<(), Failure> {
-    let List { search, sort, reverse, limit, wide, format } = arguments;
+    let List { search, role, state, sort, reverse, limit, wide, format } = arguments;
+    let (role, state) = (role.map(RoleName::text), state.map(State::text));
     let sort = match sort {
         Sort::Created => UserSort::Created,
         Sort::Name => UserSort::Name,
         Sort::Email => UserSort::Email,
     };
-    let items = options.execute(Request::ListUsers(UserList { search, sort, reverse, limit }), Access::Existing)?;
+    let list = UserList { search, role, state, sort, reverse, limit };
+    let items = options.execute(Request::ListUsers(list), Access::Existing)?;
     if format.json {
         return output::print_json_lines(items);
     }
-    let state = |user: &UserView| if user.disabled_at.is_some() { "disabled" } else { "enabled" }.to_owned();
     if wide.wide {
-        let columns = ["ID", "EMAIL", "NAME", "STATE", "CREATED"].map(Column::full);
-        let row = |user: UserView| {
-            let state = state(&user);
-            [user.id, user.email, user.name, state, user.created_at]
-        };
+        let columns = ["ID", "EMAIL", "NAME", "ROLE", "STATE", "CREATED"].map(Column::full);
+        let row = |user: AccountView| [user.id, user.email, user.name, user.role, user.state, user.created_at];
         return print_table(columns, Fit::Unlimited, items, row);
     }
     let columns = [Column::full("ID"), Column::full("STATE"), Column::shortened("EMAIL"), Column::shortened("NAME")];
-    let row = |user: UserView| {
-        let state = state(&user);
-        [user.id, state, user.email, user.name]
-    };
+    let row = |user: AccountView| [user.id, user.state, user.email, user.name];
     print_table(columns, Fit::Terminal, items, row)
 }
 
 fn show(options: &GlobalOptions, user: String, format: Format) -> Result<(), Failure> {
-    let user: UserView = options.execute(Request::ShowUser(user), Access::Existing)?.single()?;
+    let details: AccountDetailsView = options.execute(Request::ShowUser(user), Access::Existing)?.single()?;
     if format.json {
-        return output::print_json(&user);
+        return output::print_json(&details);
     }
+    let user = &details.account;
     let disabled = user.disabled_at.as_deref().unwrap_or("no");
+    let link = details.password_link_expires_at.as_deref().map(|at| format!("until {at}"));
+    let signed_in = details.last_sign_in_at.as_deref().unwrap_or("not known");
     print_pairs(&[
         ("id", &user.id),
         ("email", &user.email),
         ("name", &user.name),
+        ("role", &user.role),
+        ("state", &user.state),
         ("created", &user.created_at),
         ("disabled", disabled),
+        ("password link", link.as_deref().unwrap_or("none")),
+        ("last sign-in", signed_in),
+        ("tokens", &details.tokens.to_string()),
+        ("sessions", &details.sessions.to_string()),
+        ("environments", &details.environments.to_string()),
     ])
+}
+
+fn unlock(options: &GlobalOptions, user: String) -> Result<(), Failure> {
+    let cleared: CountView = options.execute(Request::UnlockUser(user), Access::Existing)?.single()?;
+    let outcome = match cleared.count {
+        0 => "was not throttled; nothing was changed",
+        _ => "is not throttled any more",
+    };
+    print_message(&format!("{} {outcome}", escaped(&cleared.user_email)));
+    Ok(())
+}
+
+fn sessions(options: &GlobalOptions, user: String, format: Format) -> Result<(), Failure> {
+    let items = options.execute(Request::ListSessions(user), Access::Existing)?;
+    if format.json {
+        return output::print_json_lines(items);
+    }
+    let columns =
+        [Column::full("ID"), Column::full("SIGNED IN"), Column::full("LAST USED"), Column::shortened("DEVICE")];
+    let row = |session: SessionView| {
+        let device = session.device_name.unwrap_or_else(|| "-".to_owned());
+        [session.id, session.created_at, session.last_used_at, device]
+    };
+    print_table(columns, Fit::Terminal, items, row)
+}
+
+fn end_sessions(options: &GlobalOptions, user: String) -> Result<(), Failure> {
+    let ended: CountView = options.execute(Request::EndSessions(user), Access::Existing)?.single()?;
+    let count = match ended.count {
+        0 => "no session of the user was open".to_owned(),
+        1 => "1 session of the user has ended".to_owned(),
+        count => format!("{count} sessions of the user have ended"),
+    };
+    print_message(&format!("{}: {count}", escaped(&ended.user_email)));
+    Ok(())
+}
+
+/// Prints the link token, or everything as JSON.
+fn print_link(invited: &InvitedView, outcome: &str, format: Format) -> Result<(), Failure> {
+    let InvitedView { account, password_link } = invited;
+    print_message(&format!("{} {outcome}; the id is {}", escaped(&account.email), account.id));
+    print_message(&format!(
+        "with this token, the user sets a password once, until {}: POST /api/v1/auth/password-link",
+        password_link.expires_at
+    ));
+    match format.json {
+        true => output::print_json(invited),
+        false => output::print(&password_link.token),
+    }
 }
 
 fn report(user: &UserView, outcome: &str) {

@@ -18,6 +18,7 @@ pub mod server;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod user_request;
 mod views;
 
 pub use self::{
@@ -26,8 +27,12 @@ pub use self::{
     frame::Output,
     items::Items,
     request::{
-        JudgeToken, LimitsRequest, Moment, NewToken, NewUser, PROTOCOL, Request, Secret, TokenList, TokenRotation,
-        TokenSort, TokenState, UserList, UserSort, WhichToken, WhoseTokens,
+        JudgeToken, LimitsRequest, Moment, NewToken, PROTOCOL, Request, Secret, TokenList, TokenRotation, TokenSort,
+        TokenState, WhichToken, WhoseTokens,
     },
-    views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, ReportItem, RevokedView, UsageItem, Verdict},
+    user_request::{NewUser, UserList, UserSort},
+    views::{
+        ChangedTokenView, CountView, IssuedView, JudgedView, ListedTokenView, ReportItem, RevokedView, UsageItem,
+        Verdict,
+    },
 };

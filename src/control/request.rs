@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::user_request::{NewUser, UserList};
 use crate::{
     domain::{
         ability::{Abilities, Ability},
-        account::Email,
         annotations::{Annotations, Description, Metadata},
         text::Name,
         time::Timestamp,
@@ -27,16 +27,34 @@ pub(super) const RELEASE: &str = env!("CARGO_PKG_VERSION");
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Creates a user. Returns a [`UserView`](crate::views::UserView).
+    /// Creates a user. Returns an [`AccountView`](crate::views::AccountView).
     CreateUser {
         /// The name and address.
         user: NewUser,
         /// The password.
         password: Secret,
     },
-    /// Lists users. Returns one [`UserView`](crate::views::UserView) each.
+    /// Creates a user without a password. Returns an [`InvitedView`](crate::views::InvitedView).
+    InviteUser(NewUser),
+    /// Resets the password of the user with this e-mail address or id. Returns an
+    /// [`InvitedView`](crate::views::InvitedView).
+    ResetPassword(String),
+    /// Sets a user's role. Returns a [`UserView`](crate::views::UserView).
+    SetRole {
+        /// The e-mail address or id of the user.
+        user: String,
+        /// `member` or `admin`.
+        role: String,
+    },
+    /// Clears what the throttle holds against a user. Returns a [`CountView`](super::views::CountView).
+    UnlockUser(String),
+    /// Lists a user's sessions. Returns one [`SessionView`](crate::views::SessionView) each.
+    ListSessions(String),
+    /// Ends all sessions of a user. Returns a [`CountView`](super::views::CountView).
+    EndSessions(String),
+    /// Lists users. Returns one [`AccountView`](crate::views::AccountView) each.
     ListUsers(UserList),
-    /// Shows the user with this e-mail address or id. Returns a [`UserView`](crate::views::UserView).
+    /// Shows the user with this e-mail address or id. Returns an [`AccountDetailsView`](crate::views::AccountDetailsView).
     ShowUser(String),
     /// Disables a user. Returns a [`UserView`](crate::views::UserView).
     DisableUser(String),
@@ -87,7 +105,8 @@ impl Request {
     pub const fn is_change(&self) -> bool {
         !matches!(
             self,
-            Self::ListUsers(_)
+            Self::ListSessions(_)
+                | Self::ListUsers(_)
                 | Self::ShowUser(_)
                 | Self::PreviewDeletion(_)
                 | Self::ListTokens(_)
@@ -122,55 +141,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret([redacted])")
     }
-}
-
-/// The data of a new user, without the password.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewUser {
-    /// The name.
-    pub name: String,
-    /// The e-mail address for sign-in.
-    pub email: String,
-}
-
-impl NewUser {
-    /// Parses the name and the address.
-    pub fn parse(&self) -> Result<(Name, Email), Vec<FieldError>> {
-        let name = Name::parse(&self.name).map_err(|error| FieldError::new("name", error));
-        let email = Email::parse(&self.email).map_err(|error| FieldError::new("email", error));
-        match (name, email) {
-            (Ok(name), Ok(email)) => Ok((name, email)),
-            (name, email) => Err(name.err().into_iter().chain(email.err()).collect()),
-        }
-    }
-}
-
-/// Which users to list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UserList {
-    /// Only users whose name or address contains this text.
-    pub search: Option<String>,
-    /// The order.
-    pub sort: UserSort,
-    /// Whether the order is reversed.
-    pub reverse: bool,
-    /// At most this many.
-    pub limit: Option<u64>,
-}
-
-/// The order of users.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UserSort {
-    /// Oldest first.
-    #[default]
-    Created,
-    /// By name.
-    Name,
-    /// By address.
-    Email,
 }
 
 /// The data of a new personal token.

@@ -14,12 +14,28 @@ fn requests_have_this_json() {
     let text = || "text".to_owned();
     let requests = [
         (
-            Request::CreateUser { user: NewUser { name: text(), email: text() }, password: secret("p") },
-            r#"{"create_user":{"user":{"name":"text","email":"text"},"password":"p"}}"#,
+            Request::CreateUser { user: NewUser { name: text(), email: text(), admin: true }, password: secret("p") },
+            r#"{"create_user":{"user":{"name":"text","email":"text","admin":true},"password":"p"}}"#,
         ),
         (
-            Request::ListUsers(UserList { search: Some(text()), sort: UserSort::Email, reverse: true, limit: Some(1) }),
-            r#"{"list_users":{"search":"text","sort":"email","reverse":true,"limit":1}}"#,
+            Request::InviteUser(NewUser { name: text(), email: text(), admin: false }),
+            r#"{"invite_user":{"name":"text","email":"text","admin":false}}"#,
+        ),
+        (Request::ResetPassword(text()), r#"{"reset_password":"text"}"#),
+        (Request::SetRole { user: text(), role: text() }, r#"{"set_role":{"user":"text","role":"text"}}"#),
+        (Request::UnlockUser(text()), r#"{"unlock_user":"text"}"#),
+        (Request::ListSessions(text()), r#"{"list_sessions":"text"}"#),
+        (Request::EndSessions(text()), r#"{"end_sessions":"text"}"#),
+        (
+            Request::ListUsers(UserList {
+                search: Some(text()),
+                role: Some(text()),
+                state: None,
+                sort: UserSort::Email,
+                reverse: true,
+                limit: Some(1),
+            }),
+            r#"{"list_users":{"search":"text","role":"text","state":null,"sort":"email","reverse":true,"limit":1}}"#,
         ),
         (Request::ShowUser(text()), r#"{"show_user":"text"}"#),
         (Request::DisableUser(text()), r#"{"disable_user":"text"}"#),

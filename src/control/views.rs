@@ -76,6 +76,15 @@ impl ChangedTokenView {
     }
 }
 
+/// How many things a change affected.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CountView {
+    /// The address of the user.
+    pub user_email: String,
+    /// How many.
+    pub count: u64,
+}
+
 /// How many tokens were revoked.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RevokedView {

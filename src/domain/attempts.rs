@@ -82,6 +82,25 @@ pub struct CounterKey {
     pub origin: Digest,
 }
 
+/// The counters of an account, a user, a network or a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountersOf {
+    /// Those of an account or a user.
+    Subject(Digest),
+    /// Those of a network or a site.
+    Origin(Digest),
+}
+
+impl CountersOf {
+    /// Whether the counter is one of them.
+    pub fn includes(&self, key: &CounterKey) -> bool {
+        match self {
+            Self::Subject(subject) => key.subject == *subject,
+            Self::Origin(origin) => key.origin == *origin,
+        }
+    }
+}
+
 /// A counter that is not at rest yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter {

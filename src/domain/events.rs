@@ -164,6 +164,11 @@ pub fn password_link_created(user: UserId, reset: bool) -> Entry {
     of_user(user, Action::UserPasswordLinkCreated).with(if reset { "reset" } else { "invitation" })
 }
 
+/// What the throttle held was cleared. The event does not name an address, so that none has to be erased later.
+pub fn throttle_cleared(user: Option<UserId>, what: &'static str) -> Entry {
+    Entry { outcome: Outcome::Success, ..Entry::refused(user, Action::ThrottleCleared, what) }
+}
+
 /// A user was disabled.
 pub const fn user_disabled(user: UserId) -> Entry {
     of_user(user, Action::UserDisabled)

@@ -112,7 +112,17 @@ impl Endpoint {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.method(Method::DELETE, &[], handler)
+        self.delete_with(&[], handler)
+    }
+
+    /// A handler for DELETE that reads these query parameters.
+    pub(super) fn delete_with<F, Args>(self, parameters: &'static [&'static str], handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::DELETE, parameters, handler)
     }
 
     fn method<F, Args>(mut self, method: Method, parameters: &'static [&'static str], handler: F) -> Self

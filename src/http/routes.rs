@@ -12,7 +12,7 @@ use actix_web::{
 
 use super::{
     accounts,
-    admin::{self, users},
+    admin::{self, throttle, users},
     audit,
     authz::Dialect,
     environment_tokens, environments, error, health, index,
@@ -93,6 +93,9 @@ fn table() -> RouteTable {
         .at("/api/v1/admin/users/{id}/reset-password", |route| route.post(users::reset_password))
         .at("/api/v1/admin/users/{id}/sessions", |route| {
             route.get_with(page::PARAMETERS, users::sessions).delete(users::end_sessions)
+        })
+        .at("/api/v1/admin/throttle", |route| {
+            route.get_with(throttle::PARAMETERS, throttle::show).delete_with(throttle::PARAMETERS, throttle::clear)
         })
         // Checks by other software. OAuth requires a server to ignore unknown parameters.
         .at("/api/v1/introspect", |route| route.ignore_unknown_parameters().post(introspection::introspect))

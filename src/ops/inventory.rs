@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use super::{context::Context, error::Error, tokens, usage_limits};
 use crate::{
     domain::{
-        account::{Email, User},
+        account::{Email, Role},
+        account_state::{Account, AccountState},
         annotations::Metadata,
         authority::Administrator,
         id::TokenId,
@@ -27,6 +28,10 @@ const WAITING_BATCHES: usize = 2;
 pub struct UserList {
     /// Only users whose name or address contains this text.
     pub search: Option<String>,
+    /// Only users with this role.
+    pub role: Option<Role>,
+    /// Only users whose account is in this state.
+    pub state: Option<AccountState>,
     /// The order.
     pub order: UserOrder,
     /// Whether the order is reversed.
@@ -76,10 +81,10 @@ pub async fn users(
     ctx: &Context,
     _: Administrator,
     list: UserList,
-    mut each: impl AsyncFnMut(User) -> ControlFlow<()>,
+    mut each: impl AsyncFnMut(Account) -> ControlFlow<()>,
 ) -> Result<(), Error> {
-    let UserList { search, order, reversed, limit } = list;
-    let wanted = UserInventory { search: search.map(|text| folded(&text)), order, reversed };
+    let UserList { search, role, state, order, reversed, limit } = list;
+    let wanted = UserInventory { search: search.map(|text| folded(&text)), role, state, order, reversed };
     let mut left = limit.unwrap_or(u64::MAX);
     pump(
         |batches| ctx.store.each_user(wanted, batches),

@@ -8,6 +8,7 @@
 
 pub mod accounts;
 pub mod administration;
+pub mod attempts;
 pub mod audit;
 pub mod authorization;
 pub mod caller;

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use crate::domain::{
-    account::{Email, User},
+    account::{Email, Role},
+    account_state::{Account, AccountState},
     annotations::Metadata,
     id::{EnvironmentId, TokenId, UserId},
     time::Timestamp,
@@ -11,7 +12,7 @@ use crate::domain::{
 };
 
 /// Receives the users in batches. It runs on a thread of the store, which waits for it. `Break` ends the list.
-pub type EachUser = Box<dyn FnMut(Vec<User>) -> ControlFlow<()> + Send>;
+pub type EachUser = Box<dyn FnMut(Vec<Account>) -> ControlFlow<()> + Send>;
 
 /// Like [`EachUser`], for tokens.
 pub type EachToken = Box<dyn FnMut(Vec<TokenRow>) -> ControlFlow<()> + Send>;
@@ -22,6 +23,10 @@ pub struct UserInventory {
     /// Only users whose name or e-mail address contains this text. The caller case-folds it with
     /// [`folded`](crate::domain::text::folded).
     pub search: Option<String>,
+    /// Only users with this role.
+    pub role: Option<Role>,
+    /// Only users whose account is in this state.
+    pub state: Option<AccountState>,
     /// The order.
     pub order: UserOrder,
     /// Reverses the order.

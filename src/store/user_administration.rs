@@ -4,7 +4,8 @@ use super::{changes::LastAdmin, inventory::UserOrder, reply::Reply};
 use crate::domain::{
     account::{Email, PasswordHash, Role, User},
     account_state::{Account, AccountDetails, AccountState},
-    audit::Attribution,
+    attempts::CountersOf,
+    audit::{Attribution, Entry},
     id::UserId,
     password_link::{NewPasswordLink, PasswordLink},
     secret::TokenHash,
@@ -45,6 +46,10 @@ pub trait UserAdministration {
     /// Sets the password of the user with this link, removes the link and ends the user's sessions.
     /// [`StoreError::NotFound`](super::StoreError::NotFound) if the link is not usable at the time.
     fn set_password_by_link(&self, hash: TokenHash, password: PasswordHash, by: Attribution) -> Reply<'_, ()>;
+
+    /// Deletes saved attempt counters. Returns how many. The event is recorded if there were any, or if `held` says that
+    /// there were some in memory.
+    fn clear_attempts(&self, counters: Vec<CountersOf>, held: bool, event: Entry, by: Attribution) -> Reply<'_, u64>;
 }
 
 /// Which accounts to list, in which order.

@@ -40,6 +40,9 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/admin/users/{id}/sessions", Read),
     ("HEAD", "/api/v1/admin/users/{id}/sessions", Read),
     ("DELETE", "/api/v1/admin/users/{id}/sessions", Write),
+    ("GET", "/api/v1/admin/throttle", Read),
+    ("HEAD", "/api/v1/admin/throttle", Read),
+    ("DELETE", "/api/v1/admin/throttle", Write),
 ];
 
 /// The routes that have a row here.

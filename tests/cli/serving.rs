@@ -40,11 +40,13 @@ fn with_an_empty_database_a_working_command_for_the_first_user_is_shown() {
     let server = place.serve_with(&named);
     let line = server.running.stderr_line("patd user create");
     let (_, command) = line.split_once("patd user create").unwrap();
-    assert!(command.starts_with(" --email you@example.com --name \"Your Name\""), "{line}");
+    assert!(command.starts_with(" --admin --email you@example.com --name \"Your Name\""), "{line}");
     let script = format!("echo '{PASSWORD}' | {} user create{command} --password-stdin", env!("CARGO_BIN_EXE_patd"));
     let created = Command::new("sh").args(["-c", &script]).current_dir(place.directory.path()).output();
     assert!(created.unwrap().status.success(), "{script}");
-    assert_eq!(server.sign_in("you@example.com", PASSWORD).0, 201);
+    let (status, session) = server.sign_in("you@example.com", PASSWORD);
+    assert_eq!(status, 201);
+    assert_eq!(server.get("/api/v1/admin/users", &session.unwrap()), 200, "an administrator");
     server.terminate();
     let again = place.serve_with(&named).terminate();
     assert!(!again.stderr.contains("user create"), "{again:?}");

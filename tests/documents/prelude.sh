@@ -60,7 +60,7 @@ patd() {
             serve | dev) "$1" "$@" && return ;;
         esac
     fi
-    if [[ "${1-} ${2-}" =~ ^user\ (create|set-password)$ && " $* " != *" --password-stdin "* ]]; then
+    if [[ "${1-} ${2-}" =~ ^user\ (create|set-password)$ && " $* " != *" --password-stdin "* && " $* " != *" --invite "* ]]; then
         "$program" "$@" --password-stdin <<<"$password"
     else
         "$program" "$@"

@@ -1,6 +1,9 @@
 //! Attempt counters, the latest known time, password hash parameters, and changes of the email address.
 
-use patd::domain::attempts::{Counter, CounterKey, Scope};
+use patd::domain::{
+    attempts::{Counter, CounterKey, CountersOf, Scope},
+    events,
+};
 
 use super::*;
 
@@ -29,6 +32,34 @@ pub(super) async fn attempt_counters_are_stored_until_they_are_at_rest(store: &T
     assert_eq!(store.delete_rested_attempts(at(102)).await, Ok(2));
     assert_eq!(store.delete_rested_attempts(at(899)).await, Ok(every_scope.len() as u64 - 2));
     assert_eq!(saved_counters(store).await, [later]);
+}
+
+pub(super) async fn attempt_counters_of_a_subject_or_an_origin_are_cleared_with_an_event(store: &TestStore) {
+    let ada = add(store, "ada").await;
+    let from = |scope, subject, origin, rests_at| Counter {
+        key: CounterKey { scope, subject: [subject; 16], origin: [origin; 16] },
+        rests_at: at(rests_at),
+    };
+    let all = [
+        from(Scope::Account, 7, 0, 101),
+        from(Scope::AccountFromNetwork, 7, 1, 102),
+        from(Scope::AccountFromNetwork, 8, 1, 103),
+        from(Scope::Network, 0, 1, 104),
+        from(Scope::Network, 0, 2, 105),
+    ];
+    store.save_attempts(all.to_vec()).await.unwrap();
+    let clear = async |counters: CountersOf, held| {
+        let event = events::throttle_cleared(Some(ada.id), "account");
+        let cleared = store.clear_attempts(vec![counters], held, event, by(50)).await;
+        (cleared, store.events_of(ada.id, None, 9).await.unwrap().len())
+    };
+    let subject = CountersOf::Subject([7; 16]);
+    assert_eq!(clear(subject, false).await, (Ok(2), 2));
+    assert_eq!(saved_counters(store).await, all[2..]);
+    assert_eq!(clear(subject, false).await, (Ok(0), 2), "nothing was held");
+    assert_eq!(clear(subject, true).await, (Ok(0), 3), "something was, in memory");
+    assert_eq!(clear(CountersOf::Origin([1; 16]), false).await, (Ok(2), 4));
+    assert_eq!(saved_counters(store).await, all[4..]);
 }
 
 pub(super) async fn the_latest_time_is_the_recorded_time_or_that_of_a_later_event(store: &TestStore) {

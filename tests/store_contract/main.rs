@@ -54,7 +54,8 @@ use usage::{
 
 use attempts::{
     an_email_change_fails_if_the_password_changed_since_it_was_checked,
-    attempt_counters_are_stored_until_they_are_at_rest, each_database_has_its_own_key,
+    attempt_counters_are_stored_until_they_are_at_rest,
+    attempt_counters_of_a_subject_or_an_origin_are_cleared_with_an_event, each_database_has_its_own_key,
     password_hash_parameters_are_counted_in_a_sample, the_latest_time_is_the_recorded_time_or_that_of_a_later_event,
     the_longest_email_addresses_fit_into_the_audit_trail,
 };
@@ -257,6 +258,7 @@ cases! {
     leaked_credentials_are_revoked_and_recorded_with_their_owners,
     the_latest_five_addresses_of_a_token_are_kept,
     attempt_counters_are_stored_until_they_are_at_rest,
+    attempt_counters_of_a_subject_or_an_origin_are_cleared_with_an_event,
     the_latest_time_is_the_recorded_time_or_that_of_a_later_event,
     each_database_has_its_own_key,
     password_hash_parameters_are_counted_in_a_sample,

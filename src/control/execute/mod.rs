@@ -22,6 +22,12 @@ async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Resu
     let administrator = Administrator::command_line();
     match request {
         Request::CreateUser { user, password } => users::create(ctx, administrator, &user, &password, output).await,
+        Request::InviteUser(user) => users::invite(ctx, administrator, &user, output).await,
+        Request::ResetPassword(user) => users::reset_password(ctx, administrator, &user, output).await,
+        Request::SetRole { user, role } => users::set_role(ctx, administrator, &user, &role, output).await,
+        Request::UnlockUser(user) => users::unlock(ctx, administrator, &user, output).await,
+        Request::ListSessions(user) => users::sessions(ctx, administrator, &user, output).await,
+        Request::EndSessions(user) => users::end_sessions(ctx, administrator, &user, output).await,
         Request::ListUsers(list) => users::list(ctx, administrator, list, output).await,
         Request::ShowUser(id_or_email) => users::show(ctx, administrator, &id_or_email, output).await,
         Request::DisableUser(id_or_email) => users::disable(ctx, administrator, &id_or_email, output).await,

@@ -6,16 +6,26 @@ use crate::{
     control::{
         error::Error,
         frame::Output,
-        request::{NewUser, Secret, UserList, UserSort},
+        request::Secret,
+        user_request::{NewUser, UserList, UserSort},
+        views::CountView,
     },
     domain::{
         account::{Email, Password, Role, User},
+        account_state::{Account, AccountState},
         audit::RequestSource,
         authority::Administrator,
+        page::PageRequest,
     },
-    ops::{self, Context, FieldError, accounts, deletion, inventory, profile},
+    ops::{
+        self, Context, FieldError, accounts, administration,
+        attempts::{self, AttemptsOf},
+        deletion, inventory,
+        password_links::{self, Invited},
+        profile, roles,
+    },
     store::{LastAdmin, UserOrder},
-    views::{DeletionView, UserView},
+    views::{AccountDetailsView, AccountView, DeletionView, InvitedView, SessionView, UserView},
 };
 
 pub(super) async fn create(
@@ -27,8 +37,90 @@ pub(super) async fn create(
 ) -> Result<(), Error> {
     let (name, email) = user.parse()?;
     let account = accounts::NewAccount { name, email, password: parse_password(password)? };
-    let user = accounts::create(ctx, administrator, account, Role::Member, RequestSource::COMMAND_LINE).await?;
+    let source = RequestSource::COMMAND_LINE;
+    let created = accounts::create(ctx, administrator, account, user.role(), source).await?;
+    Ok(output.item(&AccountView::from(Account { user: created, state: AccountState::Active })).await?)
+}
+
+pub(super) async fn invite(
+    ctx: &Context,
+    administrator: Administrator,
+    user: &NewUser,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let (person, role) = (user.parse()?, user.role());
+    let Invited { account, link } =
+        password_links::invite(ctx, administrator, person, role, RequestSource::COMMAND_LINE).await?;
+    Ok(output.item(&InvitedView::new(account, &link)).await?)
+}
+
+pub(super) async fn reset_password(
+    ctx: &Context,
+    administrator: Administrator,
+    id_or_email: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let user = find(ctx, administrator, id_or_email).await?;
+    let Invited { account, link } =
+        password_links::reset(ctx, administrator, user.id, RequestSource::COMMAND_LINE).await?;
+    Ok(output.item(&InvitedView::new(account, &link)).await?)
+}
+
+pub(super) async fn set_role(
+    ctx: &Context,
+    administrator: Administrator,
+    id_or_email: &str,
+    role: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let role = Role::parse(role).map_err(|error| vec![FieldError::new("role", error)])?;
+    let user = find(ctx, administrator, id_or_email).await?;
+    let user = roles::set(ctx, administrator, user.id, role, LastAdmin::MayGo, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&UserView::from(user)).await?)
+}
+
+pub(super) async fn unlock(
+    ctx: &Context,
+    administrator: Administrator,
+    id_or_email: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let user = find(ctx, administrator, id_or_email).await?;
+    let whose = AttemptsOf::Account(user.email.clone());
+    let cleared = attempts::clear(ctx, administrator, whose, RequestSource::COMMAND_LINE).await?;
+    Ok(output.item(&CountView { user_email: user.email.to_string(), count: cleared as u64 }).await?)
+}
+
+pub(super) async fn sessions(
+    ctx: &Context,
+    administrator: Administrator,
+    id_or_email: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let user = find(ctx, administrator, id_or_email).await?;
+    let mut cursor = None;
+    loop {
+        let request = PageRequest { cursor, limit: 100 };
+        let page = administration::sessions(ctx, administrator, user.id, request).await?;
+        for session in page.items {
+            output.item(&SessionView::from(session)).await?;
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+pub(super) async fn end_sessions(
+    ctx: &Context,
+    administrator: Administrator,
+    id_or_email: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let user = find(ctx, administrator, id_or_email).await?;
+    let count = administration::end_sessions(ctx, administrator, user.id, RequestSource::COMMAND_LINE).await?;
+    Ok(output.item(&CountView { user_email: user.email.to_string(), count }).await?)
 }
 
 pub(super) async fn list(
@@ -37,14 +129,17 @@ pub(super) async fn list(
     list: UserList,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let UserList { search, sort, reverse, limit } = list;
+    let UserList { search, role, state, sort, reverse, limit } = list;
+    let role = role.map(|text| Role::parse(&text).map_err(|error| vec![FieldError::new("role", error)]));
+    let state = state.map(|text| AccountState::parse(&text).map_err(|error| vec![FieldError::new("state", error)]));
+    let (role, state) = (role.transpose()?, state.transpose()?);
     let order = match sort {
         UserSort::Created => UserOrder::Created,
         UserSort::Name => UserOrder::Name,
         UserSort::Email => UserOrder::Email,
     };
-    let list = inventory::UserList { search, order, reversed: reverse, limit };
-    let each = async |user: User| match output.item(&UserView::from(user)).await {
+    let list = inventory::UserList { search, role, state, order, reversed: reverse, limit };
+    let each = async |account: Account| match output.item(&AccountView::from(account)).await {
         Ok(()) => ControlFlow::Continue(()),
         Err(_) => ControlFlow::Break(()),
     };
@@ -58,7 +153,8 @@ pub(super) async fn show(
     output: &mut Output,
 ) -> Result<(), Error> {
     let user = find(ctx, administrator, id_or_email).await?;
-    Ok(output.item(&UserView::from(user)).await?)
+    let details = administration::account(ctx, administrator, user.id).await?;
+    Ok(output.item(&AccountDetailsView::from(details)).await?)
 }
 
 pub(super) async fn disable(

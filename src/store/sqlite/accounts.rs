@@ -17,9 +17,19 @@ use crate::{
     store::{AccountChange, AccountQuery, LastAdmin, ProfileChange, StoreError, UserOrder},
 };
 
-const ACCOUNT: &str = "SELECT id, name, email, created_at, disabled_at, current_environment_id, role,
+pub(super) const ACCOUNT: &str = "SELECT id, name, email, created_at, disabled_at, current_environment_id, role,
             password_hash IS NOT NULL
      FROM users WHERE kind = 'user' AND ";
+
+/// The filters of lists.
+pub(super) const FILTERS: &str = " AND (:role IS NULL OR role = :role)
+     AND (:search IS NULL OR instr(folded(name), :search) > 0 OR instr(email_canonical, :search) > 0)
+     AND CASE :state
+             WHEN 'active' THEN disabled_at IS NULL AND password_hash IS NOT NULL
+             WHEN 'disabled' THEN disabled_at IS NOT NULL
+             WHEN 'invited' THEN disabled_at IS NULL AND password_hash IS NULL
+             ELSE 1
+         END";
 
 pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Account, StoreError> {
     connection
@@ -45,16 +55,7 @@ pub(super) fn list_statement(order: UserOrder, reversed: bool) -> String {
         (UserOrder::Email, false) => ("email_canonical > :key AND :id IS NOT NULL", "email_canonical"),
         (UserOrder::Email, true) => ("email_canonical < :key AND :id IS NOT NULL", "email_canonical DESC"),
     };
-    let filters = " AND (:role IS NULL OR role = :role)
-         AND (:search IS NULL OR instr(folded(name), :search) > 0 OR instr(email_canonical, :search) > 0)
-         AND CASE :state
-                 WHEN 'active' THEN disabled_at IS NULL AND password_hash IS NOT NULL
-                 WHEN 'disabled' THEN disabled_at IS NOT NULL
-                 WHEN 'invited' THEN disabled_at IS NULL AND password_hash IS NULL
-                 ELSE 1
-             END
-         ORDER BY ";
-    [ACCOUNT, after, filters, order, " LIMIT :limit"].concat()
+    [ACCOUNT, after, FILTERS, " ORDER BY ", order, " LIMIT :limit"].concat()
 }
 
 pub(super) fn list(connection: &Connection, query: &AccountQuery) -> Result<Vec<Account>, StoreError> {

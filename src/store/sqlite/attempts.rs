@@ -5,7 +5,7 @@ use rusqlite::{Connection, named_params, types::Type};
 use super::row;
 use crate::{
     domain::{
-        attempts::{Counter, CounterKey, Digest, SavedAttempts, Scope},
+        attempts::{Counter, CounterKey, CountersOf, Digest, SavedAttempts, Scope},
         time::Timestamp,
     },
     store::StoreError,
@@ -48,6 +48,30 @@ pub(super) fn delete_rested(connection: &Connection, rested_by: Timestamp) -> Re
         .prepare_cached("DELETE FROM attempts WHERE rests_at <= :rested_by")?
         .execute(named_params! {":rested_by": rested_by.unix()})?;
     Ok(deleted as u64)
+}
+
+/// Finds the counters of a subject by the primary key, scope by scope.
+pub(super) const CLEAR_SUBJECT: &str = "DELETE FROM attempts WHERE scope = :scope AND subject = :subject";
+
+/// Reads all counters, of which there are few. An index for this rare change would cost each save.
+const CLEAR_ORIGIN: &str = "DELETE FROM attempts WHERE origin = :origin";
+
+pub(super) fn clear(connection: &Connection, wanted: &[CountersOf]) -> Result<u64, StoreError> {
+    let mut cleared = 0;
+    for wanted in wanted {
+        match wanted {
+            CountersOf::Subject(subject) => {
+                let mut statement = connection.prepare_cached(CLEAR_SUBJECT)?;
+                for scope in Scope::ALL {
+                    cleared += statement.execute(named_params! {":scope": scope.as_str(), ":subject": subject})?;
+                }
+            }
+            CountersOf::Origin(origin) => {
+                cleared += connection.prepare_cached(CLEAR_ORIGIN)?.execute(named_params! {":origin": origin})?;
+            }
+        }
+    }
+    Ok(cleared as u64)
 }
 
 fn digest(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Digest> {

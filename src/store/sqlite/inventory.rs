@@ -6,9 +6,9 @@ use std::mem;
 
 use rusqlite::{Connection, Params, Row, named_params};
 
-use super::row;
+use super::{accounts, row};
 use crate::{
-    domain::{id::TokenId, time::Timestamp, token::TokenState},
+    domain::{account::Role, account_state::AccountState, id::TokenId, time::Timestamp, token::TokenState},
     store::{EachToken, EachUser, StoreError, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
 };
 
@@ -123,12 +123,13 @@ pub(super) fn each_user(connection: &Connection, inventory: &UserInventory, each
         (UserOrder::Email, false) => "email_canonical",
         (UserOrder::Email, true) => "email_canonical DESC",
     };
-    let users = "SELECT id, name, email, created_at, disabled_at, current_environment_id, role FROM users
-         WHERE kind = 'user'
-           AND (:search IS NULL OR instr(folded(name), :search) > 0 OR instr(email_canonical, :search) > 0)
-         ORDER BY ";
-    let parameters = named_params! {":search": inventory.search};
-    pass_rows(connection, &[users, order].concat(), parameters, |row| row::user(row, 0), each)
+    let parameters = named_params! {
+        ":search": inventory.search,
+        ":role": inventory.role.map(Role::as_str),
+        ":state": inventory.state.map(AccountState::as_str),
+    };
+    let statement = [accounts::ACCOUNT, "1", accounts::FILTERS, " ORDER BY ", order].concat();
+    pass_rows(connection, &statement, parameters, row::account, each)
 }
 
 /// Passes the rows to `each` in batches, until it breaks.

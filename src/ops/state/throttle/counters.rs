@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crate::domain::attempts::{CounterKey, Digest};
+use crate::domain::attempts::{CounterKey, Digest, Scope};
 
 /// How many counters are kept: about 8 MiB.
 const MAX_COUNTERS: usize = 1 << 16;
@@ -54,6 +54,19 @@ impl Rate {
 pub(super) struct Exceeded {
     pub(super) wait: Duration,
     pub(super) limit: u32,
+}
+
+/// What a counter holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) scope: Scope,
+    pub(super) limit: u32,
+    /// How many attempts are allowed now.
+    pub(super) left: u32,
+    /// How long until the next attempt is allowed. Zero if it is allowed now.
+    pub(super) wait: Duration,
+    /// How long until nothing is held.
+    pub(super) rests_in: Duration,
 }
 
 #[derive(Default)]
@@ -139,6 +152,42 @@ impl Counters {
         }
     }
 
+    /// What is held in the counters that are not at rest, among those that `is_wanted` selects.
+    pub(super) fn held(
+        &self,
+        is_wanted: impl Fn(&CounterKey) -> bool,
+        rate_of: impl Fn(Scope) -> Rate,
+        now: Duration,
+    ) -> Vec<Held> {
+        let counters = self.lock();
+        let wanted = counters.iter().filter(|(key, counter)| is_wanted(key) && counter.rests_at > now);
+        wanted
+            .map(|(key, counter)| {
+                let rate = rate_of(key.scope);
+                let ahead = counter.rests_at - now + rate.interval * counter.open;
+                let room = rate.window().saturating_sub(ahead).as_nanos() / rate.interval.as_nanos().max(1);
+                Held {
+                    scope: key.scope,
+                    limit: rate.burst,
+                    left: u32::try_from(room).unwrap_or(u32::MAX),
+                    wait: (ahead + rate.interval).saturating_sub(rate.window()),
+                    rests_in: counter.rests_at - now,
+                }
+            })
+            .collect()
+    }
+
+    /// Brings the counters that `is_wanted` selects to rest. An attempt that is open still counts if it fails.
+    pub(super) fn clear(&self, is_wanted: impl Fn(&CounterKey) -> bool) {
+        self.lock().retain(|key, counter| {
+            if is_wanted(key) {
+                counter.rests_at = Duration::ZERO;
+                counter.is_unsaved = false;
+            }
+            counter.open > 0 || !counter.rests_at.is_zero()
+        });
+    }
+
     /// Adds a saved counter.
     pub(super) fn restore(&self, key: CounterKey, rests_at: Duration) {
         let mut counters = self.lock();
@@ -161,7 +210,6 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::attempts::Scope;
 
     const START: Duration = Duration::from_secs(1000);
 

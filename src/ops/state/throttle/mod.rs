@@ -9,11 +9,12 @@
 //! ([`crate::domain::attempts`]).
 
 mod counters;
+pub(in crate::ops) mod held;
 mod persistence;
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    sync::{PoisonError, RwLock},
+    sync::{PoisonError, RwLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -37,6 +38,10 @@ pub(in crate::ops) struct Throttle {
     counters: Counters,
     key: RwLock<[u8; blake3::KEY_LEN]>,
     clock: Ticks,
+    /// Held while counters are saved or cleared.
+    saving: tokio::sync::Mutex<()>,
+    /// Whether the saved counters and their key were read.
+    is_restored: AtomicBool,
 }
 
 /// Which outcomes a counter counts.
@@ -74,6 +79,8 @@ impl Throttle {
             counters: Counters::default(),
             key: RwLock::new(key),
             clock: Ticks::new(clock),
+            saving: tokio::sync::Mutex::default(),
+            is_restored: AtomicBool::new(false),
         }
     }
 

@@ -4,7 +4,7 @@
 //! uptime, which does not depend on the system clock. In the store they are times of that clock. If it was set back in
 //! between, a counter is limited to the time from its limit to rest. If it was set ahead, a counter rests too early, once.
 
-use std::sync::PoisonError;
+use std::sync::{PoisonError, atomic::Ordering};
 
 use super::{Throttle, whole_seconds};
 use crate::{
@@ -26,6 +26,7 @@ impl Throttle {
                 self.counters.restore(key, uptime + left);
             }
         }
+        self.is_restored.store(true, Ordering::Release);
     }
 
     /// Saves some of the unsaved counters. Returns whether those were all.
@@ -55,6 +56,7 @@ impl Throttle {
 
     /// Saves all unsaved counters.
     pub(in crate::ops) async fn save_all(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let _saving = self.saving.lock().await;
         while !self.save_some(store).await? {}
         Ok(())
     }

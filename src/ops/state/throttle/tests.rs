@@ -44,6 +44,42 @@ fn guesses_from_one_network_do_not_lock_the_owner_out() {
 }
 
 #[test]
+fn what_is_held_agrees_with_what_is_allowed() {
+    let throttle = throttle();
+    let client = "192.0.2.1".parse().unwrap();
+    let held = |throttle: &Throttle| throttle.held(&throttle.of_account(&email("ada"), None));
+    assert_eq!(held(&throttle), []);
+    for failed in 1..=10 {
+        failures(&throttle, "192.0.2.1", "ada", 1);
+        let first = held(&throttle)[0];
+        assert_eq!((first.scope, first.left), (Scope::AccountFromNetwork, 10 - failed));
+        assert_eq!(first.blocked_until.is_some(), failed == 10);
+    }
+    let refused = throttle.sign_in(client, &email("ada")).err().unwrap();
+    assert_eq!(held(&throttle)[0].blocked_until, Some(refused.resets_at));
+    // An attempt that is open takes a place.
+    let open = throttle.sign_in("192.0.2.2".parse().unwrap(), &email("ada")).unwrap();
+    let account = held(&throttle).into_iter().find(|held| held.scope == Scope::Account).unwrap();
+    assert_eq!((account.limit, account.left), (100, 89));
+    drop(open);
+    // The counters of the address include those of the account from there.
+    let scopes: Vec<_> = throttle.held(&throttle.of_address(client)).iter().map(|held| held.scope).collect();
+    assert_eq!(scopes, [Scope::AccountFromNetwork, Scope::Network]);
+}
+
+#[test]
+fn cleared_counters_are_neither_held_nor_saved() {
+    let throttle = throttle();
+    failures(&throttle, "192.0.2.1", "ada", 10);
+    failures(&throttle, "192.0.2.1", "bob", 10);
+    let account = throttle.of_account(&email("ada"), None);
+    throttle.counters.clear(|key| account.iter().any(|of| of.includes(key)));
+    assert!(throttle.held(&account).is_empty() && is_allowed(&throttle, "192.0.2.1", "ada"));
+    assert!(!is_allowed(&throttle, "192.0.2.1", "bob"));
+    assert!(throttle.unsaved().iter().all(|(counter, _)| !account.iter().any(|of| of.includes(&counter.key))));
+}
+
+#[test]
 fn many_networks_together_reach_the_limit_of_the_account() {
     let throttle = throttle();
     let allowed: u32 = (0..30).map(|n| failures(&throttle, &format!("192.0.2.{n}"), "ada", 12)).sum();

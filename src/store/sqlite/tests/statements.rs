@@ -115,6 +115,7 @@ fn a_password_link_and_what_belongs_to_a_user_are_found_by_indexes() {
         plan(&store, password_links::BY_HASH),
         ["SEARCH l USING INDEX sqlite_autoindex_password_links_2 (hash=?)", "SEARCH u USING PRIMARY KEY (id=?)"]
     );
+    assert_eq!(plan(&store, attempts::CLEAR_SUBJECT), ["SEARCH attempts USING PRIMARY KEY (scope=? AND subject=?)"]);
     for sql in [accounts::LAST_SIGN_IN, accounts::BELONGINGS] {
         let plan = plan(&store, sql);
         let scans = plan.iter().filter(|step| step.starts_with("SCAN") && !step.contains("CONSTANT ROW"));

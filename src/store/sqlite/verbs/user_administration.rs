@@ -4,7 +4,8 @@ use crate::{
     domain::{
         account::{PasswordHash, Role, User},
         account_state::{Account, AccountDetails},
-        audit::Attribution,
+        attempts::CountersOf,
+        audit::{Attribution, Entry},
         id::UserId,
         password_link::{NewPasswordLink, PasswordLink},
         secret::TokenHash,
@@ -12,7 +13,7 @@ use crate::{
     },
     store::{
         AccountChange, AccountQuery, LastAdmin, Reply, UserAdministration, invalidation,
-        sqlite::{accounts, password_links, roles, store::SqliteStore, users},
+        sqlite::{accounts, attempts, audit, password_links, roles, store::SqliteStore, users},
     },
 };
 
@@ -75,6 +76,16 @@ impl UserAdministration for SqliteStore {
             let user = accounts::set_password_by_link(connection, &hash, &password, by)?;
             changes.extend(invalidation::user(user));
             Ok(())
+        })
+    }
+
+    fn clear_attempts(&self, counters: Vec<CountersOf>, held: bool, event: Entry, by: Attribution) -> Reply<'_, u64> {
+        self.change(invalidation::NOTHING, by, move |connection, by| {
+            let cleared = attempts::clear(connection, &counters)?;
+            if held || cleared > 0 {
+                audit::record(connection, by, &event)?;
+            }
+            Ok(cleared)
         })
     }
 }
