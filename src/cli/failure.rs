@@ -19,7 +19,7 @@ pub enum Failure {
     Output(io::Error),
     /// The command line is wrong.
     Usage(String),
-    /// The user, token or environment does not exist.
+    /// The user, token, environment or service account does not exist.
     NotFound(String),
     /// One message for each rule that was broken.
     Refused(Vec<String>),
@@ -98,6 +98,10 @@ fn with_flag(violation: FieldError) -> String {
         "expires_at" | "expires_in_days" => "--expires-in",
         "ip_allowlist" => "--allow-ip",
         "name" => "--name",
+        "managers" => "--manager",
+        "to" => "--to",
+        "tokens" => "--token",
+        "environments" => "--environment",
         "password" => "the password",
         _ => return message,
     };
@@ -117,8 +121,15 @@ impl From<control::Error> for Failure {
                 let which = id.map_or_else(|| "such an id".to_owned(), |id| format!("the id {}", escaped(&id)));
                 Self::NotFound(format!("there is no active token with {which}; list the tokens with: patd token list"))
             }
+            control::Error::NoServiceAccount(id) => Self::NotFound(format!(
+                "there is no service account with the id {}; list them with: patd service-account list",
+                escaped(&id)
+            )),
             control::Error::NoEnvironment(id) => {
-                Self::NotFound(format!("there is no environment with the id {}", escaped(&id)))
+                let id = escaped(&id);
+                Self::NotFound(format!(
+                    "there is no environment with the id {id}; list them with: patd environment list"
+                ))
             }
             control::Error::Invalid(fields) => fields.into_iter().map(FieldError::from).collect::<Vec<_>>().into(),
             control::Error::Refused(message) => Self::Refused(vec![message]),

@@ -3,15 +3,18 @@
 mod config;
 mod confirmation;
 mod dev;
+mod environment;
 mod failure;
 mod global;
 mod limits;
 mod output;
+mod ownership;
 mod paragraph;
 mod password;
 mod policy;
 mod resources;
 mod serve;
+mod service_account;
 mod signals;
 mod table;
 mod terminal;
@@ -29,7 +32,7 @@ Data goes to stdout, messages to stderr. Exit codes:
   0  success
   1  a defect of patd, or the output could not be written
   2  wrong usage
-  3  the user, token or environment does not exist
+  3  the user, token, environment or service account does not exist
   4  refused; the message names each rule that was broken
   5  unavailable: the database or the address to listen on cannot be used now
   6  the configuration has errors";
@@ -66,6 +69,12 @@ enum Command {
     /// Create, list, disable and revoke tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Create, list and change service accounts, which own tokens and cannot sign in
+    #[command(subcommand)]
+    ServiceAccount(service_account::Command),
+    /// List, transfer and delete environments
+    #[command(subcommand)]
+    Environment(environment::Command),
     /// Show what a policy decides about a request
     #[command(subcommand)]
     Policy(policy::Command),
@@ -83,6 +92,8 @@ impl CommandLine {
             Command::Dev(arguments) => dev::run(&options, &arguments),
             Command::User(command) => user::run(&options, command),
             Command::Token(command) => token::run(&options, command),
+            Command::ServiceAccount(command) => service_account::run(&options, command),
+            Command::Environment(command) => environment::run(&options, command),
             Command::Policy(command) => policy::run(&options, &command),
             Command::Config(command) => config::run(&options, &command),
         }

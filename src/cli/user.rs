@@ -7,6 +7,7 @@ use super::{
     failure::Failure,
     global::GlobalOptions,
     output::{self, Format, Wide},
+    ownership,
     password::PasswordSource,
     table::{Column, Fit, print_pairs, print_table},
     terminal::{escaped, print_message},
@@ -80,6 +81,10 @@ pub(super) enum Command {
         #[command(flatten)]
         format: Format,
     },
+    /// List what a user owns: tokens, environments and managed service accounts
+    Owns(ownership::Owns),
+    /// Hand over the tokens and environments of a user to another user or a service account, in one step
+    HandOver(ownership::HandOver),
     /// Change the e-mail address with which a user signs in; it is not verified
     SetEmail {
         #[command(flatten)]
@@ -200,6 +205,8 @@ pub(super) fn run(options: &GlobalOptions, command: Command) -> Result<(), Failu
         Command::Create(arguments) => return create(options, arguments),
         Command::List(arguments) => return list(options, arguments),
         Command::Show { user, format } => return show(options, user.user, format),
+        Command::Owns(arguments) => return ownership::show(options, arguments),
+        Command::HandOver(arguments) => return ownership::hand_over(options, arguments),
         Command::Disable(user) => (Request::DisableUser(user.user), "is disabled"),
         Command::Enable(user) => (Request::EnableUser(user.user), "is enabled"),
         Command::Delete { user, yes, format } => return delete(options, user.user, yes, format),

@@ -15,6 +15,8 @@ pub enum Error {
     NoUser(String),
     /// No live token has this id. `None` if the text is not an id: it is not repeated, because it may be a secret.
     NoToken(Option<String>),
+    /// No service account has this id.
+    NoServiceAccount(String),
     /// No environment has this id.
     NoEnvironment(String),
     /// These fields are invalid.

@@ -13,6 +13,7 @@ mod error;
 mod execute;
 mod frame;
 mod items;
+mod owner_requests;
 mod request;
 pub mod server;
 mod socket;
@@ -26,6 +27,7 @@ pub use self::{
     execute::execute,
     frame::Output,
     items::Items,
+    owner_requests::{EnvironmentRequest, HandOverRequest, ServiceAccountRequest},
     request::{
         JudgeToken, LimitsRequest, Moment, NewToken, PROTOCOL, Request, Secret, TokenList, TokenRotation, TokenSort,
         TokenState, WhichToken, WhoseTokens,

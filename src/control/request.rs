@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::user_request::{NewUser, UserList};
+use super::{
+    owner_requests::{EnvironmentRequest, HandOverRequest, ServiceAccountRequest},
+    user_request::{NewUser, UserList},
+};
 use crate::{
     domain::{
         ability::{Abilities, Ability},
@@ -96,6 +99,14 @@ pub enum Request {
     ShowTokenReport(WhichToken),
     /// Revokes many tokens. Returns a [`RevokedView`](super::views::RevokedView).
     RevokeTokens(WhoseTokens),
+    /// Does something with service accounts.
+    ServiceAccount(ServiceAccountRequest),
+    /// Does something with environments.
+    Environment(EnvironmentRequest),
+    /// Shows what a user or a service account owns. Returns an [`OwnedView`](crate::views::OwnedView).
+    ShowOwned(String),
+    /// Hands over tokens and environments. Returns a [`HandedOverView`](crate::views::HandedOverView).
+    HandOver(HandOverRequest),
     /// Checks whether a credential is accepted and satisfies a rule. Returns a [`JudgedView`](super::views::JudgedView).
     JudgeToken(JudgeToken),
 }
@@ -103,17 +114,20 @@ pub enum Request {
 impl Request {
     /// Whether the request changes something, so that an interruption leaves open whether it was done.
     pub const fn is_change(&self) -> bool {
-        !matches!(
-            self,
+        match self {
+            Self::ServiceAccount(request) => request.is_change(),
+            Self::Environment(request) => request.is_change(),
             Self::ListSessions(_)
-                | Self::ListUsers(_)
-                | Self::ShowUser(_)
-                | Self::PreviewDeletion(_)
-                | Self::ListTokens(_)
-                | Self::ShowTokenUsage(_)
-                | Self::ShowTokenReport(_)
-                | Self::JudgeToken(_)
-        )
+            | Self::ListUsers(_)
+            | Self::ShowUser(_)
+            | Self::PreviewDeletion(_)
+            | Self::ListTokens(_)
+            | Self::ShowTokenUsage(_)
+            | Self::ShowTokenReport(_)
+            | Self::ShowOwned(_)
+            | Self::JudgeToken(_) => false,
+            _ => true,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{time::Timestamp, token::Token},
     ops::inventory::ListedToken,
-    store::Successors,
+    store::{OwnerLabel, Successors},
     views::{
         DayView, EventView, IssuedTokenView, TokenReportView, TokenUsageView, TokenView, UnusedRuleView, token_state,
     },
@@ -16,8 +16,8 @@ use crate::{
 /// A new token and its owner.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct IssuedView {
-    /// The owner's address.
-    pub user_email: String,
+    /// The owner's address, or the name of a service account.
+    pub owner: String,
     /// The token.
     pub issued: IssuedTokenView,
 }
@@ -30,8 +30,11 @@ pub struct ListedTokenView {
     pub token: TokenView,
     /// The owner. For an environment token, the owner of the environment.
     pub user_id: String,
-    /// The owner's address.
-    pub user_email: String,
+    /// The owner's address. `None` for a service account.
+    pub user_email: Option<String>,
+    /// The name of the service account that owns it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
     /// The environment of an environment token.
     pub environment_id: Option<String>,
     /// `active`, `expired`, `revoked` or `disabled`.
@@ -42,13 +45,25 @@ impl ListedTokenView {
     pub(super) fn new(listed: ListedToken, now: Timestamp) -> Self {
         let ListedToken { token, owner, quota_left, successor } = listed;
         let state = token_state(token.revoked, token.expires_at, token.disabled_at, now);
+        let (user_email, service_account) = match owner {
+            OwnerLabel::User(email) => (Some(email.to_string()), None),
+            OwnerLabel::ServiceAccount(name) => (None, Some(name.to_string())),
+        };
         Self {
             user_id: token.owner.to_string(),
-            user_email: owner.to_string(),
+            user_email,
+            service_account,
             environment_id: token.environment.map(|id| id.to_string()),
             state: state.into(),
             token: TokenView::new(token, quota_left, successor),
         }
+    }
+}
+
+impl ListedTokenView {
+    /// What the owner is called: an address, or the name of a service account.
+    pub fn owner(&self) -> &str {
+        self.user_email.as_deref().or(self.service_account.as_deref()).unwrap_or_default()
     }
 }
 

@@ -26,7 +26,8 @@ impl Administrator {
 /// Whose rights an operation uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authority {
-    /// Those of a user: what they own, and their role in the environments that they share.
+    /// Those of a user or of a service account, on whose behalf a manager acts: what they own, and their role in the
+    /// environments that they share.
     User(UserId),
     /// Those of an administrator, over everything.
     Administrator(Administrator),

@@ -3,6 +3,7 @@
 use super::{
     ability::Abilities,
     id::{EnvironmentId, TokenId, UserId},
+    owner::Owner,
     secret::{Hint, TokenHash},
     text::Name,
     time::Timestamp,
@@ -37,6 +38,15 @@ pub struct EnvironmentAccess {
     pub environment: Environment,
     /// The user's role.
     pub role: Role,
+}
+
+/// An environment and its owner, as an administrator sees them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedEnvironment {
+    /// The environment.
+    pub environment: Environment,
+    /// Its owner.
+    pub owner: Owner,
 }
 
 /// What a user may do in an environment. Each role includes the roles before it.

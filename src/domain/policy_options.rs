@@ -112,7 +112,7 @@ pub enum IdentityHeader {
     RemoteEmail,
     /// The user's name.
     RemoteName,
-    /// Always empty: there are no groups.
+    /// `service_account` for a service account, and empty for everybody else.
     RemoteGroups,
     /// The user's id.
     AuthRequestUser,

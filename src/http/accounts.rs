@@ -22,6 +22,7 @@ use super::{
 use crate::{
     domain::{
         account::{Email, Password},
+        owner::{Owner, ServiceAccount},
         text::{Name, ParseNameError},
     },
     ops::{
@@ -59,6 +60,11 @@ pub(super) struct IdentityView {
     abilities: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment_id: Option<String>,
+    /// Whom it stands for. Only for a token of a service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_account_id: Option<String>,
 }
 
 pub(super) async fn register(
@@ -129,12 +135,43 @@ pub(super) async fn identify(Guard(AnyCredential(principal)): Guard<AnyCredentia
             id: principal.id().to_string(),
             abilities: principal.abilities().iter().map(ToString::to_string).collect(),
             environment_id: principal.environment().map(|id| id.to_string()),
+            principal_type: principal.service_account().map(|_| ServiceAccount::KIND),
+            service_account_id: principal.service_account().map(|account| account.id.to_string()),
         },
     })
 }
 
-pub(super) async fn show(Guard(AccountReader(user)): Guard<AccountReader>) -> Json<UserView> {
-    Json(user.into())
+/// The account that a credential stands for.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum AccountView {
+    User(UserView),
+    ServiceAccount(ServiceAccountSelfView),
+}
+
+/// A service account as its own token sees it, with the fields of a user. It has no address and selects no environment.
+#[derive(Serialize)]
+pub(super) struct ServiceAccountSelfView {
+    id: String,
+    r#type: &'static str,
+    name: String,
+    email: Option<String>,
+    current_environment_id: Option<String>,
+    created_at: String,
+}
+
+pub(super) async fn show(Guard(AccountReader(owner)): Guard<AccountReader>) -> Json<AccountView> {
+    Json(match owner {
+        Owner::User(user) => AccountView::User(user.into()),
+        Owner::ServiceAccount(account) => AccountView::ServiceAccount(ServiceAccountSelfView {
+            id: account.id.to_string(),
+            r#type: ServiceAccount::KIND,
+            name: account.name.to_string(),
+            email: None,
+            current_environment_id: None,
+            created_at: account.created_at.to_string(),
+        }),
+    })
 }
 
 pub(super) async fn update(

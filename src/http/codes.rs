@@ -107,7 +107,7 @@ codes! {
         "The token was rotated before, and its successor stays. `successor` has the id of the successor, if it is known."
         "Use the successor. To revoke or disable it as well, send the same request with its id.";
     CONFLICT DefaultEnvironment "default_environment":
-        "A default environment cannot be deleted."
+        "A default environment cannot be deleted, and cannot get another owner."
         "Keep it, or delete the tokens in it.";
     CONFLICT LastAdmin "last_admin":
         "The user is the last enabled administrator with a password, so they keep the role and stay enabled."
@@ -119,8 +119,9 @@ codes! {
         "A canary token cannot be rotated or regenerated: nobody uses it, so its secret needs no replacement."
         "Create another canary token, and revoke this one.";
     CONFLICT OwnerDisabled "owner_disabled":
-        "The account of the environment's owner is disabled, so no token of the environment would be accepted."
-        "Ask the administrator to enable the account with `patd user enable`.";
+        "The owner of the environment or of the new token is disabled, so the token would not be accepted."
+        "Ask the administrator to enable the user with `patd user enable`, or the service account with \
+         `patd service-account enable`.";
     PAYLOAD_TOO_LARGE BodyTooLarge "body_too_large":
         "The body has more bytes than the server accepts. `message` names the limit."
         "Send less at once, or raise `server.body_limit`.";

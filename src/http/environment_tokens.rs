@@ -32,7 +32,8 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let environment = environment_id(&environment)?;
-    let (user, request) = (signed_in.user.id, NewTokenForm::read(body).await?.of_environment());
+    let form = NewTokenForm::read(body, tokens::CREATION_FIELDS).await?;
+    let (user, request) = (signed_in.user.id, form.of_environment());
     let issued = environment_tokens::create(&state.ops, user, environment, request, source.by(&signed_in)).await?;
     Ok(tokens::created(&list_path(environment), issued))
 }
@@ -102,6 +103,6 @@ pub(super) async fn revoke(
     path: Path<(String, String)>,
 ) -> Result<Json<MessageView>, ApiError> {
     let (environment, id) = (environment_id(&path.0)?, token_id(&path.1)?);
-    environment_tokens::revoke(&state.ops, signed_in.authority(), environment, id, source.by(&signed_in)).await?;
+    environment_tokens::revoke(&state.ops, signed_in.user.id.into(), environment, id, source.by(&signed_in)).await?;
     Ok(Json(MessageView { message: "Token revoked" }))
 }

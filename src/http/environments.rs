@@ -16,6 +16,7 @@ use super::{
         request_source::Source,
     },
     state::AppState,
+    tokens::read_owner,
     wire::large_answer::LargeAnswer,
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
         id::{EnvironmentId, UserId},
         text::Name,
     },
-    ops::{self, environments},
+    ops::{self, environments, owners},
     views::{DataView, MessageView, PageView, UserView},
 };
 
@@ -87,8 +88,12 @@ pub(super) async fn create(
     source: Source,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let name = read_name(body).await?;
-    let environment = environments::create(&state.ops, signed_in.user.id, name, source.by(&signed_in)).await?;
+    let mut form = body.form(&["name", "owner"]).await?;
+    let name = form.required("name", Name::parse);
+    let owner = read_owner(&mut form);
+    let name = form.finish(name)?;
+    let owner = owners::named(&state.ops, signed_in.user.id, owner).await?;
+    let environment = environments::create(&state.ops, owner, name, source.by(&signed_in)).await?;
     let data = EnvironmentView::from(environment);
     let location = format!("/api/v1/environments/{}", data.id);
     Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data }))

@@ -24,6 +24,7 @@ use crate::{
     domain::{
         ability::{Abilities, Ability},
         annotations::Annotations,
+        owner::ServiceAccount,
     },
     ops::{
         principal::Principal,
@@ -31,7 +32,7 @@ use crate::{
         state::endings::RequestStart,
         verification::{self, Caller, Check, Verdict},
     },
-    views::{AnnotationsView, DataView, MessageView},
+    views::{AnnotationsView, DataView, MessageView, OwnerSummaryView},
 };
 
 /// The most tokens of one batch.
@@ -56,8 +57,11 @@ struct IntrospectionDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
     iat: i64,
-    /// The id of the user or environment.
+    /// The id of the user, service account or environment.
     sub: String,
+    /// `service_account` if `sub` is one. Otherwise it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment_id: Option<String>,
     aud: &'static str,
@@ -87,6 +91,7 @@ impl From<Principal> for IntrospectionDetails {
             exp: expires.map(|at| at.unix()),
             iat: issued.unix(),
             sub: principal.subject().to_string(),
+            principal_type: principal.service_account().map(|_| ServiceAccount::KIND),
             environment_id: principal.environment().map(|id| id.to_string()),
             aud: ISSUER,
             iss: ISSUER,
@@ -126,7 +131,7 @@ pub(super) struct VerdictView {
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<CredentialView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    owner: Option<OwnerView>,
+    owner: Option<OwnerSummaryView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment_id: Option<String>,
 }
@@ -141,13 +146,6 @@ struct CredentialView {
     expires_at: Option<String>,
     #[serde(flatten)]
     annotations: AnnotationsView,
-}
-
-#[derive(Serialize)]
-struct OwnerView {
-    id: String,
-    name: String,
-    email: String,
 }
 
 impl From<Verdict> for VerdictView {
@@ -166,11 +164,11 @@ impl From<Verdict> for VerdictView {
             expires_at: expires_at.map(|at| at.to_string()),
             annotations: AnnotationsView::new(principal.annotations()),
         };
-        let owner = principal.person().map(|user| OwnerView {
-            id: user.id.to_string(),
-            name: user.name.to_string(),
-            email: user.email.to_string(),
-        });
+        let owner = match &*principal {
+            Principal::Session { record } => Some(OwnerSummaryView::user(&record.user)),
+            Principal::PersonalAccessToken { record, .. } => Some(OwnerSummaryView::from(&*record.owner)),
+            Principal::EnvironmentToken { .. } => None,
+        };
         let environment_id = principal.environment().map(|id| id.to_string());
         Self { valid: true, code, token: Some(token), owner, environment_id }
     }

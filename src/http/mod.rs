@@ -26,6 +26,7 @@ mod revocation;
 mod rotation;
 mod route_table;
 mod routes;
+mod service_accounts;
 mod sessions;
 mod state;
 mod token_reports;

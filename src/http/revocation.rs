@@ -12,11 +12,14 @@ use super::{
         request_source::{ClientAgent, Source},
     },
     state::AppState,
-    tokens::{ids, token_id, token_view},
+    tokens::{ids, read_owner, token_id, token_view},
 };
 use crate::{
     domain::{ability::Ability, time::Timestamp},
-    ops::revocation::{self, BulkRevocation},
+    ops::{
+        owners,
+        revocation::{self, BulkRevocation},
+    },
     views::{DataView, MessageView, TokenView},
 };
 
@@ -44,8 +47,8 @@ pub(super) async fn disable(
     id: Path<String>,
 ) -> Result<Json<DisabledView>, ApiError> {
     let id = token_id(&id)?;
-    let (details, successors) =
-        revocation::disable(&state.ops, signed_in.authority(), id, source.by(&signed_in)).await?;
+    let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
+    let (details, successors) = revocation::disable(&state.ops, owner.into(), id, source.by(&signed_in)).await?;
     Ok(Json(DisabledView {
         data: token_view(details),
         also_disabled: ids(&successors.changed),
@@ -59,7 +62,9 @@ pub(super) async fn enable(
     source: Source,
     id: Path<String>,
 ) -> Result<Json<DataView<TokenView>>, ApiError> {
-    let details = revocation::enable(&state.ops, signed_in.authority(), token_id(&id)?, source.by(&signed_in)).await?;
+    let id = token_id(&id)?;
+    let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
+    let details = revocation::enable(&state.ops, owner.into(), id, source.by(&signed_in)).await?;
     Ok(Json(DataView { data: token_view(details) }))
 }
 
@@ -74,12 +79,12 @@ pub(super) async fn revoke_many(
     source: Source,
     body: Body,
 ) -> Result<Json<DataView<RevokedView>>, ApiError> {
-    let mut form = body.form(BULK_FIELDS).await?;
+    let mut form = body.form(&["all", "unused_since", "ability", "owner"]).await?;
+    let owner = read_owner(&mut form);
     let bulk = read_bulk(&mut form);
     let bulk = form.finish(bulk)?;
-    let revoked =
-        revocation::revoke_many(&state.ops, signed_in.authority(), signed_in.user.id, bulk, source.by(&signed_in))
-            .await?;
+    let owner = owners::named(&state.ops, signed_in.user.id, owner).await?;
+    let revoked = revocation::revoke_many(&state.ops, owner.into(), owner, bulk, source.by(&signed_in)).await?;
     Ok(Json(DataView { data: RevokedView { revoked } }))
 }
 

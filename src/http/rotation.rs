@@ -27,6 +27,7 @@ use super::{
 use crate::{
     domain::audit::RequestSource,
     ops::{
+        owners,
         principal::Principal,
         rotation::{self, Rotated, RotationRequest},
         verification::Caller,
@@ -75,7 +76,8 @@ pub(super) async fn rotate(
 ) -> Result<HttpResponse, ApiError> {
     let id = token_id(&id)?;
     let request = read_request(&state, body).await?;
-    let rotated = rotation::rotate(&state.ops, signed_in.user.id, id, request, source.by(&signed_in)).await?;
+    let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
+    let rotated = rotation::rotate(&state.ops, owner, id, request, source.by(&signed_in)).await?;
     Ok(created(rotated))
 }
 

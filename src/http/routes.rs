@@ -12,14 +12,14 @@ use actix_web::{
 
 use super::{
     accounts,
-    admin::{self, throttle, users},
+    admin::{self, environments as all_environments, owners, throttle, users},
     audit,
     authz::Dialect,
     environment_tokens, environments, error, health, index,
     input::page,
     introspection, revocation, rotation,
     route_table::RouteTable,
-    sessions,
+    service_accounts, sessions,
     state::AppState,
     token_reports, token_usage, tokens,
     wire::envelope::Envelope,
@@ -48,7 +48,7 @@ fn table() -> RouteTable {
         .at("/api/v1/user/audit", |route| route.get_with(page::PARAMETERS, audit::list))
         // Personal access tokens.
         .at("/api/v1/user/api-tokens", |route| {
-            route.get_with(tokens::LIST_PARAMETERS, tokens::list).post(tokens::create)
+            route.get_with(tokens::PERSONAL_LIST_PARAMETERS, tokens::list).post(tokens::create)
         })
         .at("/api/v1/user/api-tokens/revoke", |route| route.post(revocation::revoke_many))
         .at("/api/v1/user/api-tokens/{id}", |route| {
@@ -96,6 +96,25 @@ fn table() -> RouteTable {
         })
         .at("/api/v1/admin/throttle", |route| {
             route.get_with(throttle::PARAMETERS, throttle::show).delete_with(throttle::PARAMETERS, throttle::clear)
+        })
+        .at("/api/v1/admin/users/{id}/owns", |route| route.get(owners::show))
+        .at("/api/v1/admin/users/{id}/hand-over", |route| route.post(owners::hand_over))
+        .at("/api/v1/admin/environments", |route| {
+            route.get_with(all_environments::LIST_PARAMETERS, all_environments::list)
+        })
+        .at("/api/v1/admin/environments/{id}", |route| route.get(all_environments::show))
+        .at("/api/v1/admin/environments/{id}/transfer", |route| route.post(all_environments::transfer))
+        // Service accounts.
+        .at("/api/v1/service-accounts", |route| {
+            route.get_with(service_accounts::LIST_PARAMETERS, service_accounts::list).post(service_accounts::create)
+        })
+        .at("/api/v1/service-accounts/{id}", |route| {
+            route.get(service_accounts::show).patch(service_accounts::update).delete(service_accounts::delete)
+        })
+        .at("/api/v1/service-accounts/{id}/disable", |route| route.post(service_accounts::disable))
+        .at("/api/v1/service-accounts/{id}/enable", |route| route.post(service_accounts::enable))
+        .at("/api/v1/service-accounts/{id}/managers/{user_id}", |route| {
+            route.put(service_accounts::add_manager).delete(service_accounts::remove_manager)
         })
         // Checks by other software. OAuth requires a server to ignore unknown parameters.
         .at("/api/v1/introspect", |route| route.ignore_unknown_parameters().post(introspection::introspect))

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::token::Token,
-    ops::{token_report, tokens},
+    ops::{owners, token_report, tokens},
     views::{DataView, TokenReportView},
 };
 
@@ -25,7 +25,9 @@ pub(super) async fn show(
     id: Path<String>,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
-    let token = tokens::show(&state.ops, signed_in.authority(), token_id(&id)?).await?;
+    let id = token_id(&id)?;
+    let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
+    let token = tokens::show(&state.ops, owner.into(), id).await?;
     respond(&state, token, answer).await
 }
 

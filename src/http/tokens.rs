@@ -16,6 +16,7 @@ use super::{
         body::Body,
         form::Form,
         guard::{Guard, SessionUser},
+        page,
         query_pairs::QueryPairs,
         request_source::Source,
     },
@@ -37,7 +38,7 @@ use crate::{
     ops::{
         self, FieldError,
         environment_tokens::EnvironmentTokenRequest,
-        revocation,
+        owners, revocation,
         rotation::{SuccessorsOf, successors_of},
         token_usage::unused_abilities,
         tokens::{self, Expiry, ListRequest, TokenDetails, TokenRequest},
@@ -92,7 +93,12 @@ pub(super) async fn detail_view(state: &AppState, token: Token) -> Result<Detail
 /// The parameters of a list of tokens.
 pub(super) const LIST_PARAMETERS: &[&str] = &["limit", "cursor", "search", "state", annotations::PARAMETER];
 
-const CREATION_FIELDS: &[&str] = &[
+/// The parameters of the list of personal tokens.
+pub(super) const PERSONAL_LIST_PARAMETERS: &[&str] =
+    &["limit", "cursor", "search", "state", "owner", annotations::PARAMETER];
+
+/// The fields of a new token of an environment.
+pub(super) const CREATION_FIELDS: &[&str] = &[
     "name",
     "description",
     "metadata",
@@ -105,14 +111,34 @@ const CREATION_FIELDS: &[&str] = &[
     "canary",
 ];
 
+/// The fields of a new personal token.
+const WITH_OWNER: &[&str] = &[
+    "name",
+    "description",
+    "metadata",
+    "abilities",
+    "expires_at",
+    "expires_in_days",
+    "ip_allowlist",
+    "requests_per_minute",
+    "quota",
+    "canary",
+    "owner",
+];
+
 pub(super) async fn create(
     state: Data<AppState>,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let request = NewTokenForm::read(body).await?.personal(signed_in.user.id);
-    let issued = tokens::create(&state.ops, signed_in.authority_to_grant(), request, source.by(&signed_in)).await?;
+    let form = NewTokenForm::read(body, WITH_OWNER).await?;
+    let owner = owners::named(&state.ops, signed_in.user.id, form.owner).await?;
+    if owner != signed_in.user.id {
+        owners::expect_useful(&state.ops, owner, form.abilities.as_ref()).await?;
+    }
+    let authority = signed_in.authority_to_grant(owner);
+    let issued = tokens::create(&state.ops, authority, form.personal(owner), source.by(&signed_in)).await?;
     Ok(created("/api/v1/user/api-tokens", issued))
 }
 
@@ -132,32 +158,45 @@ pub(super) struct NewTokenForm {
     pub(super) limits: UsageLimits,
     pub(super) annotations: Annotations,
     pub(super) is_canary: bool,
+    /// The owner of a personal token. `None` if the field is missing.
+    pub(super) owner: Option<UserId>,
 }
 
 impl NewTokenForm {
-    pub(super) async fn read(body: Body) -> Result<Self, ApiError> {
-        let mut form = body.form(CREATION_FIELDS).await?;
+    /// Reads a body with these fields: [`CREATION_FIELDS`] or [`WITH_OWNER`].
+    pub(super) async fn read(body: Body, fields: &'static [&'static str]) -> Result<Self, ApiError> {
+        let mut form = body.form(fields).await?;
         let name = form.required("name", Name::parse);
         let abilities = abilities(&mut form);
         let expiry = expiry(&mut form);
         let limits = usage_limits::read(&mut form);
         let annotations = annotations::read(&mut form);
         let is_canary = form.optional_bool("canary").unwrap_or(false);
+        let owner = match fields.contains(&"owner") {
+            true => read_owner(&mut form),
+            false => None,
+        };
         let name = form.finish(name)?;
-        Ok(Self { name, abilities, expiry, limits, annotations, is_canary })
+        Ok(Self { name, abilities, expiry, limits, annotations, is_canary, owner })
     }
 
     /// A personal token of `owner`.
     fn personal(self, owner: UserId) -> TokenRequest {
-        let Self { name, abilities, expiry, limits, annotations, is_canary } = self;
+        let Self { name, abilities, expiry, limits, annotations, is_canary, owner: _ } = self;
         TokenRequest { owner, name, abilities, expiry, limits, annotations, is_canary }
     }
 
     /// A token of an environment.
     pub(super) fn of_environment(self) -> EnvironmentTokenRequest {
-        let Self { name, abilities, expiry, limits, annotations, is_canary } = self;
+        let Self { name, abilities, expiry, limits, annotations, is_canary, owner: _ } = self;
         EnvironmentTokenRequest { name, abilities, expiry, limits, annotations, is_canary }
     }
+}
+
+/// The owner that a body names. Null is refused: an unset variable must not choose the user.
+pub(super) fn read_owner(form: &mut Form) -> Option<UserId> {
+    form.refuse_null("owner", "Leave it out for a token of your own.");
+    form.optional("owner", |text| UserId::parse(text).ok_or(owners::NOT_MANAGED))
 }
 
 /// An empty list means no abilities. [`tokens::create`] decides what a missing one means.
@@ -194,12 +233,22 @@ pub(super) fn expiry(form: &mut Form) -> Expiry {
 pub(super) async fn list(
     state: Data<AppState>,
     Guard(signed_in): Guard<SessionUser>,
-    query: QueryPairs,
+    mut query: QueryPairs,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
-    let (owner, request) = (signed_in.user.id, list_request(query)?);
+    let owner = owner_parameter(query.take("owner")?)?;
+    let owner = owners::named(&state.ops, signed_in.user.id, owner).await?;
+    let request = list_request(query)?;
     let find = async { FullPage::of(&state, tokens::list(&state.ops, owner, request).await?).await };
-    answer.page(owner.uuid(), find, FullPage::into_view).await
+    answer.page(signed_in.user.id.uuid(), find, FullPage::into_view).await
+}
+
+fn owner_parameter(text: Option<String>) -> Result<Option<UserId>, ops::Error> {
+    let Some(text) = text else { return Ok(None) };
+    match UserId::parse(&text) {
+        Some(owner) => Ok(Some(owner)),
+        None => Err(FieldError::new("owner", owners::NOT_MANAGED).into()),
+    }
 }
 
 pub(super) fn list_request(mut query: QueryPairs) -> Result<ListRequest, ApiError> {
@@ -210,10 +259,7 @@ pub(super) fn list_request(mut query: QueryPairs) -> Result<ListRequest, ApiErro
         "revoked" => Ok(TokenState::Revoked),
         _ => Err(FieldError::new("state", "must be active, expired or revoked.")),
     });
-    let search = query.take("search")?.filter(|search| !search.is_empty());
-    if search.as_ref().is_some_and(|search| search.chars().count() > Name::MAX_CHARS) {
-        return Err(FieldError::new("search", "must not be greater than 255 characters.").into());
-    }
+    let search = page::search(query.take("search")?)?;
     let metadata = annotations::filter(&mut query)?;
     Ok(ListRequest { search, metadata, state: state.transpose()?, cursor: query.take("cursor")?, limit })
 }
@@ -233,7 +279,9 @@ pub(super) async fn show(
     Guard(signed_in): Guard<SessionUser>,
     id: Path<String>,
 ) -> Result<Json<DataView<DetailView>>, ApiError> {
-    let token = tokens::show(&state.ops, signed_in.authority(), token_id(&id)?).await?;
+    let id = token_id(&id)?;
+    let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
+    let token = tokens::show(&state.ops, owner.into(), id).await?;
     Ok(Json(DataView { data: detail_view(&state, token).await? }))
 }
 
@@ -262,7 +310,8 @@ pub(super) async fn change(
 ) -> Result<Json<DataView<TokenView>>, ApiError> {
     let id = token_id(&id)?;
     let change = read_change(body).await?;
-    let details = tokens::change(&state.ops, signed_in.user.id, id, change, source.by(&signed_in)).await?;
+    let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
+    let details = tokens::change(&state.ops, owner, id, change, source.by(&signed_in)).await?;
     Ok(Json(DataView { data: token_view(details) }))
 }
 
@@ -287,8 +336,9 @@ pub(super) async fn revoke(
     source: Source,
     id: Path<String>,
 ) -> Result<Json<RevokedTokenView>, ApiError> {
-    let successors =
-        revocation::revoke(&state.ops, signed_in.authority(), token_id(&id)?, source.by(&signed_in)).await?;
+    let id = token_id(&id)?;
+    let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
+    let successors = revocation::revoke(&state.ops, owner.into(), id, source.by(&signed_in)).await?;
     Ok(Json(RevokedTokenView {
         message: "Token revoked",
         also_revoked: ids(&successors.changed),

@@ -17,6 +17,8 @@ pub(super) enum List {
     EnvironmentTokens,
     Sessions,
     Accounts,
+    ServiceAccounts,
+    AllEnvironments,
 }
 
 impl List {
@@ -28,6 +30,8 @@ impl List {
             Self::EnvironmentTokens => "patd environment token list cursor v1",
             Self::Sessions => "patd session list cursor v1",
             Self::Accounts => "patd account list cursor v1",
+            Self::AllEnvironments => "patd list of all environments cursor v1",
+            Self::ServiceAccounts => "patd service account list cursor v1",
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::{context::Context, error::Error, tokens, usage_limits};
 use crate::{
     domain::{
-        account::{Email, Role},
+        account::Role,
         account_state::{Account, AccountState},
         annotations::Metadata,
         authority::Administrator,
@@ -17,7 +17,7 @@ use crate::{
         time::Timestamp,
         token::{Token, TokenState},
     },
-    store::{Reply, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
+    store::{OwnerLabel, Reply, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
 };
 
 /// How many batches of rows may wait for the consumer.
@@ -68,8 +68,8 @@ pub struct TokenList {
 pub struct ListedToken {
     /// The token with its latest use. Its expiry is the effective one: expiry or idle time, whichever is first.
     pub token: Token,
-    /// Its owner's address.
-    pub owner: Email,
+    /// What its owner is called.
+    pub owner: OwnerLabel,
     /// How many uses it has left. `None` if it has no quota.
     pub quota_left: Option<u32>,
     /// Its latest successor.

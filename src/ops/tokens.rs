@@ -61,7 +61,7 @@ pub async fn create(
     let by = ctx.attribution_to_issue(source)?;
     let (new, plaintext) = prepare(ctx, authority, request, None, &by)?;
     let token = ctx.store.add_token(new, ctx.rules.max_tokens_per_user, by).await.map_err(|error| match error {
-        StoreError::Conflict(Conflict::TooManyTokens) => too_many("You have", ctx.rules.max_tokens_per_user),
+        StoreError::Conflict(Conflict::TooManyTokens) => too_many("The owner has", ctx.rules.max_tokens_per_user),
         other => other.into(),
     })?;
     Ok(IssuedToken { plaintext: plaintext.numbered(token.number), quota_left: full_quota(&token), token })
@@ -131,7 +131,7 @@ pub(super) fn is_known(catalogue: &[Ability], ability: &Ability) -> bool {
         || ServerAbility::ALL.into_iter().any(|known| ability.covers(known.as_str()))
 }
 
-/// `who` is a subject with a verb: "You have".
+/// `who` is a subject with a verb: "The owner has".
 pub(super) fn too_many(who: &str, limit: u32) -> Error {
     let message = format!("{who} {limit} live tokens, as many as this server allows. Revoke one first.");
     FieldError { field: "name".into(), message }.into()

@@ -7,6 +7,7 @@ use crate::domain::{
     account_state::{Account, AccountState},
     annotations::Metadata,
     id::{EnvironmentId, TokenId, UserId},
+    text::Name,
     time::Timestamp,
     token::{Token, TokenState},
 };
@@ -96,13 +97,22 @@ pub enum TokenOrder {
     Expires,
 }
 
+/// What an owner is called in a list: the address of a user, or the name of a service account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnerLabel {
+    /// The address of a user.
+    User(Email),
+    /// The name of a service account.
+    ServiceAccount(Name),
+}
+
 /// A token as an administrator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRow {
     /// The token.
     pub token: Token,
-    /// The e-mail address of its owner.
-    pub owner: Email,
+    /// What its owner is called.
+    pub owner: OwnerLabel,
     /// How many uses of its quota are taken. The family shares the quota.
     pub quota_used: u32,
     /// Its latest successor, in any state.

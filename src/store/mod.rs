@@ -8,6 +8,7 @@
 pub mod cache;
 mod changes;
 mod credentials;
+mod environment_administration;
 mod erasure;
 mod invalidation;
 mod inventory;
@@ -15,6 +16,7 @@ mod ownership;
 mod queries;
 mod reply;
 mod rotation;
+mod service_accounts;
 pub mod sqlite;
 mod token_histories;
 mod usage_records;
@@ -28,12 +30,16 @@ pub use self::{
         TokenChange, Uses,
     },
     credentials::{Change, CredentialSource, Credentials, Observer},
+    environment_administration::{EnvironmentAdministration, OwnedEnvironmentQuery},
     erasure::{Erasure, UserDeletion},
-    inventory::{EachToken, EachUser, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
-    ownership::{HandOver, HandedOver, Owned, OwnedItems, Ownership, Selection},
+    inventory::{
+        EachToken, EachUser, OwnerLabel, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose,
+    },
+    ownership::{HandOver, Ownership, Selection},
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
     rotation::{Rotation, Successors},
+    service_accounts::{NewServiceAccount, ServiceAccountChange, ServiceAccountQuery, ServiceAccounts},
     token_histories::TokenHistories,
     usage_records::{StoredUsage, UsageBatch, UsageRecords},
     user_administration::{AccountChange, AccountPlace, AccountQuery, UserAdministration},
@@ -63,7 +69,16 @@ use crate::domain::{
 ///
 /// The traits that it includes hold further methods, by noun, under the same rules.
 pub trait Store:
-    Erasure + Ownership + TokenHistories + UsageRecords + UserAdministration + Send + Sync + 'static
+    EnvironmentAdministration
+    + Erasure
+    + Ownership
+    + ServiceAccounts
+    + TokenHistories
+    + UsageRecords
+    + UserAdministration
+    + Send
+    + Sync
+    + 'static
 {
     /// Whether the store can read and write at this moment.
     fn ready(&self) -> Reply<'_, ()>;

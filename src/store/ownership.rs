@@ -4,8 +4,7 @@ use super::reply::Reply;
 use crate::domain::{
     audit::Attribution,
     id::{EnvironmentId, TokenId, UserId},
-    owner::Owner,
-    text::Name,
+    owner::{HandedOver, Owned, Owner},
     time::Timestamp,
 };
 
@@ -42,35 +41,6 @@ pub struct HandOver {
     pub environments: Selection<EnvironmentId>,
     /// How many live personal tokens the new owner may have.
     pub max_live_tokens: u32,
-}
-
-/// How much was handed over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HandedOver {
-    /// Live personal tokens. Ended ones of their families are not counted.
-    pub tokens: u32,
-    /// Environments.
-    pub environments: u32,
-}
-
-/// What a user or a service account owns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owned {
-    /// Personal tokens that are neither revoked nor expired, newest first.
-    pub tokens: OwnedItems<TokenId>,
-    /// Environments, the default one included, newest first.
-    pub environments: OwnedItems<EnvironmentId>,
-    /// The service accounts that the user manages, newest first.
-    pub service_accounts: OwnedItems<UserId>,
-}
-
-/// How many there are, and the first of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnedItems<Id> {
-    /// How many there are.
-    pub count: u32,
-    /// The ids and names of the first of them.
-    pub first: Vec<(Id, Name)>,
 }
 
 /// Owners, and what they own. Errors are as for [`Store`](super::Store).

@@ -65,6 +65,9 @@ pub enum Conflict {
     /// The environment is shared with as many people as are allowed.
     #[error("the environment has too many members")]
     TooManyMembers,
+    /// The service account has as many managers as are allowed.
+    #[error("the service account has too many managers")]
+    TooManyManagers,
     /// The user is the last enabled administrator.
     #[error("the last administrator stays")]
     LastAdmin,

@@ -6,8 +6,11 @@
 mod account;
 mod annotations;
 mod deletion;
+mod environment;
 mod event;
+mod owner;
 mod page;
+mod service_account;
 mod session;
 mod token;
 mod token_report;
@@ -20,8 +23,11 @@ pub use self::{
     account::{AccountDetailsView, AccountView, InvitedView, PasswordLinkView},
     annotations::AnnotationsView,
     deletion::DeletionView,
+    environment::OwnedEnvironmentView,
     event::{ActorView, EventView, TargetView},
+    owner::{HandedOverView, OwnedItemView, OwnedItemsView, OwnedView, OwnerSummaryView},
     page::PageView,
+    service_account::{ManagerView, ServiceAccountView},
     session::SessionView,
     token::{IssuedTokenView, LimitsView, TokenView},
     token_report::{CreationView, FamilyMemberView, OwnerView, TokenReportView, UnusedRuleView, token_state},

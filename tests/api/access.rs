@@ -37,6 +37,9 @@ const ACCOUNT_READER: [Outcome; 5] = [In, In, MissingAbility, In, SessionRequire
 const ENVIRONMENT_READER: [Outcome; 5] = [In, In, MissingAbility, MissingAbility, SessionRequired];
 const SESSION_ONLY: [Outcome; 5] = [In, SessionRequired, SessionRequired, SessionRequired, SessionRequired];
 
+/// A session, or an administrator's token, which none of these is (`service_accounts.rs` has one).
+const ADMIN_TOKEN: [Outcome; 5] = [In, MissingAbility, MissingAbility, MissingAbility, MissingAbility];
+
 /// Needs a token with `tokens:introspect`, which none of these has (`introspection.rs` has one).
 const NOBODY_HERE: [Outcome; 5] = [MissingAbility; 5];
 /// Needs a trusted proxy, which none of these clients is (`authz.rs` has one).
@@ -114,6 +117,11 @@ const TABLE: &[Row] = &[
     Row("POST", "/api/v1/user/api-tokens/{id}/rotate", SESSION_ONLY),
     Row("POST", "/api/v1/user/api-tokens/{id}/disable", SESSION_ONLY),
     Row("POST", "/api/v1/user/api-tokens/{id}/enable", SESSION_ONLY),
+    Row("GET", "/api/v1/service-accounts", ADMIN_TOKEN),
+    Row("HEAD", "/api/v1/service-accounts", ADMIN_TOKEN),
+    Row("GET", "/api/v1/service-accounts/{id}", ADMIN_TOKEN),
+    Row("HEAD", "/api/v1/service-accounts/{id}", ADMIN_TOKEN),
+    Row("PATCH", "/api/v1/service-accounts/{id}", ADMIN_TOKEN),
     Row("POST", "/api/v1/tokens/revoke-leaked", OPEN),
     Row("POST", "/api/v1/introspect", NOBODY_HERE),
     Row("POST", "/api/v1/revoke", OPEN),

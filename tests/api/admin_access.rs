@@ -43,6 +43,20 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/admin/throttle", Read),
     ("HEAD", "/api/v1/admin/throttle", Read),
     ("DELETE", "/api/v1/admin/throttle", Write),
+    ("GET", "/api/v1/admin/users/{id}/owns", Read),
+    ("HEAD", "/api/v1/admin/users/{id}/owns", Read),
+    ("POST", "/api/v1/admin/users/{id}/hand-over", Session),
+    ("GET", "/api/v1/admin/environments", Read),
+    ("HEAD", "/api/v1/admin/environments", Read),
+    ("GET", "/api/v1/admin/environments/{id}", Read),
+    ("HEAD", "/api/v1/admin/environments/{id}", Read),
+    ("POST", "/api/v1/admin/environments/{id}/transfer", Session),
+    ("POST", "/api/v1/service-accounts", Session),
+    ("DELETE", "/api/v1/service-accounts/{id}", Write),
+    ("POST", "/api/v1/service-accounts/{id}/disable", Write),
+    ("POST", "/api/v1/service-accounts/{id}/enable", Write),
+    ("PUT", "/api/v1/service-accounts/{id}/managers/{user_id}", Session),
+    ("DELETE", "/api/v1/service-accounts/{id}/managers/{user_id}", Write),
 ];
 
 /// The routes that have a row here.

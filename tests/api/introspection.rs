@@ -182,7 +182,8 @@ fn verification_says_what_is_wrong_with_a_token() {
         "owner": {
           "email": "ada@example.com",
           "id": "[uuid]",
-          "name": "ada"
+          "name": "ada",
+          "type": "user"
         },
         "token": {
           "abilities": [

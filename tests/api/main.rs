@@ -30,6 +30,8 @@ mod last_uses;
 mod lineage;
 mod narrower_rotation;
 mod outage;
+mod outage_owners;
+mod ownership;
 mod policy_options;
 mod protocol;
 mod races;
@@ -41,6 +43,7 @@ mod revocation;
 mod revoked_tokens;
 mod rotation;
 mod rotation_races;
+mod service_accounts;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;

@@ -18,7 +18,6 @@ use patd::{
         deletion::EndsWithUser,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
-        owner::Owner,
         password_link::{NewPasswordLink, PasswordLink},
         secret::TokenHash,
         session::{Session, SessionRecord},
@@ -31,10 +30,9 @@ use patd::{
     },
     store::{
         AccountChange, AccountQuery, Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery,
-        Erasure, HandOver, HandedOver, LastAdmin, LeakReport, Owned, Ownership, PasswordChange, ProfileChange,
-        PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, StoredUsage, Successors,
-        TokenChange, TokenHistories, TokenInventory, TokenQuery, TokenSelection, UsageBatch, UsageRecords,
-        UserAdministration, UserDeletion, UserInventory, Uses,
+        Erasure, LastAdmin, LeakReport, PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation,
+        SessionQuery, SignIn, Store, StoreError, StoredUsage, Successors, TokenChange, TokenHistories, TokenInventory,
+        TokenQuery, TokenSelection, UsageBatch, UsageRecords, UserAdministration, UserDeletion, UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -42,8 +40,8 @@ use serde_json::json;
 use crate::harness::{TestApp, email, password};
 
 pub const WELL: u8 = 0;
-const READS_FAIL: u8 = 1;
-const WRITES_FAIL: u8 = 2;
+pub const READS_FAIL: u8 = 1;
+pub const WRITES_FAIL: u8 = 2;
 /// The next write works. Every read after it fails.
 pub const READS_FAIL_AFTER_WRITE: u8 = 3;
 /// A write of the housekeeping. It fails like the others, and does not count as the write of
@@ -77,7 +75,7 @@ impl Switch {
 
 /// A store that fails on purpose.
 pub struct Faulty {
-    backend: Backend,
+    pub backend: Backend,
     mode: Arc<AtomicU8>,
     fault: Fault,
 }
@@ -104,7 +102,7 @@ impl Faulty {
         Backend::new(Arc::new(Self { backend, mode, fault }))
     }
 
-    fn unless<'a, T: Unpin + Send + 'a>(&self, mode: u8, reply: impl FnOnce() -> Reply<'a, T>) -> Reply<'a, T> {
+    pub fn unless<'a, T: Unpin + Send + 'a>(&self, mode: u8, reply: impl FnOnce() -> Reply<'a, T>) -> Reply<'a, T> {
         if mode == WRITES_FAIL {
             let (after_write, fail) = (READS_FAIL_AFTER_WRITE, READS_FAIL);
             let _ = self.mode.compare_exchange(after_write, fail, Ordering::SeqCst, Ordering::SeqCst);
@@ -141,6 +139,8 @@ macro_rules! delegate {
     };
 }
 
+pub(crate) use delegate;
+
 impl Credentials for Faulty {
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
         self.unless(READS_FAIL, || self.backend.credentials.token_by_hash(hash))
@@ -168,18 +168,6 @@ delegate! {
         fn clear_attempts(&self, counters: Vec<CountersOf>, held: bool, event: Entry, by: Attribution) -> u64;
         fn set_password_by_link(&self, hash: TokenHash, password: PasswordHash, by: Attribution) -> ();
         fn set_role(&self, id: UserId, role: Role, last: LastAdmin, by: Attribution) -> User;
-    }
-}
-
-delegate! {
-    Ownership:
-    READS_FAIL {
-        fn owner(&self, id: UserId) -> Owner;
-        fn manages(&self, user: UserId, owner: UserId) -> bool;
-        fn owned_by(&self, owner: UserId, now: Timestamp, limit: u32) -> Owned;
-    }
-    WRITES_FAIL {
-        fn hand_over(&self, hand_over: HandOver, by: Attribution) -> HandedOver;
     }
 }
 

@@ -243,7 +243,7 @@ fn a_bulk_revocation_needs_exactly_one_field() {
     assert_snapshot!(refused(json!({ "all": false })), @"The all field must be true.");
     assert_snapshot!(refused(json!({ "all": true, "ability": "x" })), @"The all field must be given, or else unused_since or ability: exactly one of the three.");
     assert_snapshot!(refused(json!({ "unused_since": "yesterday" })), @"The unused_since field must be a date and time like 2030-01-31T12:00:00Z");
-    assert_snapshot!(refused(json!({ "every": true })), @"The every field is unknown. The fields here are: all, unused_since, ability.");
+    assert_snapshot!(refused(json!({ "every": true })), @"The every field is unknown. The fields here are: all, unused_since, ability, owner.");
     assert_eq!(names(&ada), ["t"]);
 }
 

@@ -57,10 +57,10 @@ fn a_misspelt_field_does_not_widen_a_token() {
       "code": "validation_failed",
       "errors": {
         "abilites": [
-          "The abilites field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary."
+          "The abilites field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary, owner."
         ]
       },
-      "message": "The abilites field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary."
+      "message": "The abilites field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary, owner."
     }
     "#);
     assert_snapshot!(refused(json!({ "name": "t", "Abilities": ["calls:read"] })), @r#"
@@ -69,10 +69,10 @@ fn a_misspelt_field_does_not_widen_a_token() {
       "code": "validation_failed",
       "errors": {
         "Abilities": [
-          "The Abilities field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary."
+          "The Abilities field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary, owner."
         ]
       },
-      "message": "The Abilities field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary."
+      "message": "The Abilities field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary, owner."
     }
     "#);
     assert_snapshot!(refused(json!({ "name": "t", "abilities": "*" })), @r#"
@@ -129,7 +129,7 @@ fn a_misspelt_field_does_not_widen_a_token() {
           "The name field is required."
         ],
         "x": [
-          "The x field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary."
+          "The x field is unknown. The fields here are: name, description, metadata, abilities, expires_at, expires_in_days, ip_allowlist, requests_per_minute, quota, canary, owner."
         ]
       },
       "message": "The name field is required. (and 2 more errors)"
@@ -221,10 +221,10 @@ fn a_user_may_have_as_many_live_tokens_as_the_settings_say() {
       "code": "validation_failed",
       "errors": {
         "name": [
-          "You have 2 live tokens, as many as this server allows. Revoke one first."
+          "The owner has 2 live tokens, as many as this server allows. Revoke one first."
         ]
       },
-      "message": "You have 2 live tokens, as many as this server allows. Revoke one first."
+      "message": "The owner has 2 live tokens, as many as this server allows. Revoke one first."
     }
     "#);
     assert_eq!(ada.delete(&path_of(&first)).status, 200);

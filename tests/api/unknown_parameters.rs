@@ -23,7 +23,7 @@ fn strict_routes<'a>(app: &'a TestApp) -> Vec<(Client<'a>, String, String)> {
         "/api/v1/user/api-tokens/self/rotate" => token.clone(),
         path if path.starts_with("/api/v1/admin/") => root.clone(),
         path if path.starts_with("/api/v1/tokens/verify") => service.clone(),
-        path if path.starts_with("/api/v1/admin/") => root.clone(),
+        path if path.starts_with("/api/v1/admin/") || path.starts_with("/api/v1/service-accounts") => root.clone(),
         _ => ada.clone(),
     };
     let named = |path: &str| {
@@ -51,13 +51,13 @@ fn an_unknown_parameter_of_the_query_is_refused_on_every_route() {
       "code": "validation_failed",
       "errors": {
         "stat": [
-          "The stat field is unknown. The parameters here are: limit, cursor, search, state, metadata[KEY]."
+          "The stat field is unknown. The parameters here are: limit, cursor, search, state, owner, metadata[KEY]."
         ],
         "x": [
-          "The x field is unknown. The parameters here are: limit, cursor, search, state, metadata[KEY]."
+          "The x field is unknown. The parameters here are: limit, cursor, search, state, owner, metadata[KEY]."
         ]
       },
-      "message": "The stat field is unknown. The parameters here are: limit, cursor, search, state, metadata[KEY]. (and 1 more error)"
+      "message": "The stat field is unknown. The parameters here are: limit, cursor, search, state, owner, metadata[KEY]. (and 1 more error)"
     }
     "#);
     assert_snapshot!(ada.get("/api/user?fields=name").shown(), @r#"

@@ -10,6 +10,7 @@ mod environment_tokens;
 mod lists;
 mod policies;
 mod rotated_tokens;
+mod service_accounts;
 mod serving;
 mod settings;
 #[path = "../support/mod.rs"]

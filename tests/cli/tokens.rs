@@ -261,7 +261,7 @@ fn errors_name_the_flags() {
     settings += "max_per_user = 1\n";
     place.write("config.toml", &settings);
     assert_eq!(place.run(&base).code, Some(0));
-    assert!(stderr_of(&[]).starts_with("patd: You have 1 live tokens"), "{}", stderr_of(&[]));
+    assert!(stderr_of(&[]).starts_with("patd: The owner has 1 live tokens"), "{}", stderr_of(&[]));
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod lineage;
 mod ownership;
 mod pruning;
 mod rotation;
+mod service_accounts;
 mod sessions;
 mod tokens;
 mod usage;
@@ -112,6 +113,11 @@ use deletion::{
     a_deletion_needs_the_present_password_and_leaves_an_administrator,
 };
 use fixtures::*;
+use service_accounts::{
+    a_service_account_owns_tokens_and_its_state_counts_at_once,
+    managers_have_the_rights_of_the_owner_in_environments_of_a_service_account,
+    only_managers_and_administrators_act_for_a_service_account,
+};
 use sessions::{
     a_sign_in_on_a_stale_hash_or_a_disabled_account_conflicts, a_sign_in_stores_a_session_and_may_renew_the_hash,
     ending_the_other_sessions_answers_their_number, only_ended_sessions_are_pruned, only_its_user_can_end_a_session,
@@ -220,6 +226,9 @@ cases! {
     a_refused_sign_in_is_recorded_with_its_user_or_without_one,
     an_ended_session_cannot_make_changes,
     events_are_paged_newest_first,
+    a_service_account_owns_tokens_and_its_state_counts_at_once,
+    only_managers_and_administrators_act_for_a_service_account,
+    managers_have_the_rights_of_the_owner_in_environments_of_a_service_account,
     what_is_handed_over_keeps_its_secret_and_its_family,
     environments_are_handed_over_with_their_tokens,
     a_refused_hand_over_changes_nothing,

@@ -6,8 +6,11 @@ use super::{
     *,
 };
 use patd::{
-    domain::use_location::UseLocation,
-    store::{HandOver, HandedOver, Owned, OwnedItems, Selection},
+    domain::{
+        owner::{HandedOver, Owned, OwnedItems},
+        use_location::UseLocation,
+    },
+    store::{HandOver, Selection},
 };
 
 fn everything(from: &User, to: &User) -> HandOver {

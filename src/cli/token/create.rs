@@ -20,8 +20,8 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Create {
-    /// The owner: e-mail address or id of a user
-    #[arg(long)]
+    /// The owner: e-mail address or id of a user, or id of a service account
+    #[arg(long, visible_alias = "owner")]
     user: String,
     /// The name of the token
     #[arg(long)]
@@ -66,7 +66,7 @@ pub(super) fn run(options: &GlobalOptions, arguments: Create) -> Result<(), Fail
         metadata: metadata::pairs(metadata)?,
         canary,
     });
-    let IssuedView { user_email, issued } = options.execute(request, Access::Existing)?.single()?;
+    let IssuedView { owner, issued } = options.execute(request, Access::Existing)?.single()?;
     let printed = match format.json {
         true => output::print_json(&issued),
         false => output::print(&issued.token),
@@ -75,6 +75,6 @@ pub(super) fn run(options: &GlobalOptions, arguments: Create) -> Result<(), Fail
     printed.map_err(|_| {
         Failure::Defect(format!("the token was created but cannot be printed; revoke it with: patd token revoke {id}"))
     })?;
-    print_message(&format!("token {id} of {}; store it now, it cannot be shown again", escaped(&user_email)));
+    print_message(&format!("token {id} of {}; store it now, it cannot be shown again", escaped(&owner)));
     Ok(())
 }

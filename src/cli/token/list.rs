@@ -140,7 +140,8 @@ fn now() -> Timestamp {
 
 /// The columns that fit into 80 characters. For a token that is refused, the column for the expiry shows the reason.
 fn row(listed: ListedTokenView, now: Timestamp) -> [String; 6] {
-    let ListedTokenView { token, user_email, environment_id, state, .. } = listed;
+    let owner = listed.owner().to_owned();
+    let ListedTokenView { token, environment_id, state, .. } = listed;
     let time = |text: &Option<String>| text.as_ref().and_then(|text| Timestamp::parse(text).ok());
     let never = || "never".to_owned();
     let used = time(&token.last_used_at).map_or_else(never, |at| format!("{} ago", rounded(now.since(at))));
@@ -148,15 +149,16 @@ fn row(listed: ListedTokenView, now: Timestamp) -> [String; 6] {
         "active" => time(&token.expires_at).map_or_else(never, |at| format!("in {}", rounded(at.since(now)))),
         _ => state.into_owned(),
     };
-    [token.id, used, expires, user_email, token.name, environment_id.unwrap_or_default()]
+    [token.id, used, expires, owner, token.name, environment_id.unwrap_or_default()]
 }
 
 fn wide_row(listed: ListedTokenView) -> [String; 9] {
-    let ListedTokenView { token, user_email, environment_id, state, .. } = listed;
+    let owner = listed.owner().to_owned();
+    let ListedTokenView { token, environment_id, state, .. } = listed;
     let or_never = |time: Option<String>| time.unwrap_or_else(|| "never".to_owned());
     [
         token.id,
-        user_email,
+        owner,
         environment_id.unwrap_or_else(|| "-".to_owned()),
         token.name,
         if token.abilities.is_empty() { "(none)".to_owned() } else { token.abilities.join(",") },

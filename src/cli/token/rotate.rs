@@ -46,7 +46,7 @@ pub(super) fn run(options: &GlobalOptions, arguments: Rotate) -> Result<(), Fail
         abilities: has_abilities_option.then_some(abilities),
         keep: keep.map(|keep| keep.as_secs()),
     });
-    let IssuedView { user_email, issued } = options.execute(request, Access::Existing)?.single()?;
+    let IssuedView { owner, issued } = options.execute(request, Access::Existing)?.single()?;
     let printed = match format.json {
         true => output::print_json(&issued),
         false => output::print(&issued.token),
@@ -55,9 +55,6 @@ pub(super) fn run(options: &GlobalOptions, arguments: Rotate) -> Result<(), Fail
     printed.map_err(|_| {
         Failure::Defect(format!("the token was rotated but cannot be printed; revoke it with: patd token revoke {new}"))
     })?;
-    print_message(&format!(
-        "token {new} of {} replaces {id}; store it now, it cannot be shown again",
-        escaped(&user_email)
-    ));
+    print_message(&format!("token {new} of {} replaces {id}; store it now, it cannot be shown again", escaped(&owner)));
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! Carries out requests, for the server's socket and for commands that open the file themselves.
 
+mod environments;
+mod owners;
 mod rotation;
+mod service_accounts;
 mod token_reports;
 mod tokens;
 mod users;
@@ -49,6 +52,10 @@ async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Resu
         Request::RevokeTokens(whose) => tokens::revoke_all(ctx, administrator, &whose, output).await,
         Request::ShowTokenUsage(id) => token_reports::show_usage(ctx, administrator, &id, output).await,
         Request::ShowTokenReport(id) => token_reports::show_report(ctx, administrator, &id, output).await,
+        Request::ServiceAccount(request) => service_accounts::execute(ctx, administrator, request, output).await,
+        Request::Environment(request) => environments::execute(ctx, administrator, request, output).await,
+        Request::ShowOwned(owner) => owners::show_owned(ctx, administrator, &owner, output).await,
+        Request::HandOver(request) => owners::hand_over(ctx, administrator, request, output).await,
         Request::JudgeToken(judge) => tokens::judge(ctx, &judge, output).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::tokens;
+use super::{owners, tokens};
 use crate::{
     control::{error::Error, frame::Output, request::TokenRotation, views::IssuedView},
     domain::{audit::RequestSource, authority::Administrator},
@@ -53,8 +53,6 @@ pub(super) async fn rotate(
             (rotated.issued, Some(rotated.ending))
         }
     };
-    // A service account has no address.
-    let user_email = owner.user().map_or_else(|| owner.name().to_string(), |user| user.email.to_string());
-    let issued = IssuedView { user_email, issued: IssuedTokenView::unnumbered(issued) };
+    let issued = IssuedView { owner: owners::label(&owner), issued: IssuedTokenView::unnumbered(issued) };
     Ok(output.item(&issued).await?)
 }

@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, time::Duration};
 
 use tokio::time::timeout;
 
-use super::users;
+use super::owners;
 use crate::{
     control::{
         error::Error,
@@ -18,7 +18,6 @@ use crate::{
         authority::Administrator,
         id::{EnvironmentId, TokenId, UserId},
         secret::CredentialKind,
-        text::shell_word,
         token::{Token, TokenState},
     },
     ops::{
@@ -45,16 +44,16 @@ pub(super) async fn create(
     output: &mut Output,
 ) -> Result<(), Error> {
     let ParsedToken { name, abilities, limits, annotations } = new.parse()?;
-    let owner = users::find(ctx, administrator, &new.user).await?;
-    if owner.disabled_at.is_some() {
-        let who = shell_word(owner.email.as_str());
-        return Err(Error::Refused(format!("{who} is disabled: enable them with patd user enable {who}")));
+    let owner = owners::find(ctx, administrator, &new.user).await?;
+    owners::expect_enabled(&owner)?;
+    if owner.user().is_none() {
+        ops::owners::expect_useful(ctx, owner.id(), abilities.as_ref()).await?;
     }
     let expiry = new.lifetime().map_or(Expiry::Default, Expiry::After);
-    let (owner_id, is_canary) = (owner.id, new.canary);
+    let (owner_id, is_canary) = (owner.id(), new.canary);
     let request = TokenRequest { owner: owner_id, name, abilities, expiry, limits, annotations, is_canary };
     let issued = tokens::create(ctx, administrator.into(), request, RequestSource::COMMAND_LINE).await?;
-    let issued = IssuedView { user_email: owner.email.to_string(), issued: IssuedTokenView::unnumbered(issued) };
+    let issued = IssuedView { owner: owners::label(&owner), issued: IssuedTokenView::unnumbered(issued) };
     Ok(output.item(&issued).await?)
 }
 
@@ -77,7 +76,7 @@ pub(super) async fn list(
     };
     let whose = match whose {
         None => Whose::All,
-        Some(WhoseTokens::User(who)) => Whose::User(users::find(ctx, administrator, &who).await?.id),
+        Some(WhoseTokens::User(who)) => Whose::User(owners::find(ctx, administrator, &who).await?.id()),
         Some(WhoseTokens::Environment(id)) => Whose::Environment(environment_id(&id)?),
     };
     let state = state.map(|state| match state {
@@ -158,18 +157,18 @@ pub(super) async fn revoke_all(
 ) -> Result<(), Error> {
     let revoked = match whose {
         WhoseTokens::User(who) => {
-            let owner = users::find(ctx, administrator, who).await?;
+            let owner = owners::find(ctx, administrator, who).await?;
             let revoked = revocation::revoke_many(
                 ctx,
                 administrator.into(),
-                owner.id,
+                owner.id(),
                 BulkRevocation::All,
                 RequestSource::COMMAND_LINE,
             )
             .await?;
-            let left = timeout(COUNT_TIMEOUT, count_environment_tokens(ctx, administrator, owner.id)).await;
+            let left = timeout(COUNT_TIMEOUT, count_environment_tokens(ctx, administrator, owner.id())).await;
             let left = left.ok().and_then(Result::ok);
-            RevokedView { user_email: Some(owner.email.to_string()), revoked, left }
+            RevokedView { user_email: Some(owners::label(&owner)), revoked, left }
         }
         WhoseTokens::Environment(id) => {
             let environment = environment_id(id)?;
@@ -229,7 +228,10 @@ pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output
     };
     let who = principal.as_ref().map(|principal| match principal.person() {
         Some(person) => person.email.to_string(),
-        None => format!("environment {}", principal.subject()),
+        None => match principal.service_account() {
+            Some(account) => format!("service account {}", account.name),
+            None => format!("environment {}", principal.subject()),
+        },
     });
     let person = principal.as_ref().and_then(|principal| principal.person());
     let user_id = person.map(|person| person.id.to_string());

@@ -1,5 +1,7 @@
 //! What administrators do, below `/api/v1/admin`.
 
+pub(super) mod environments;
+pub(super) mod owners;
 pub(super) mod throttle;
 pub(super) mod token_reports;
 pub(super) mod users;

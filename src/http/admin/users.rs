@@ -206,6 +206,6 @@ pub(crate) async fn delete(
 }
 
 /// A malformed id is answered like an unknown one.
-fn user_id(text: &str) -> Result<UserId, ops::Error> {
+pub(super) fn user_id(text: &str) -> Result<UserId, ops::Error> {
     UserId::parse(text).ok_or(ops::Error::NotFound)
 }

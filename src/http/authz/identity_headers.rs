@@ -12,7 +12,10 @@ use actix_web::{
 use uuid::Uuid;
 
 use crate::{
-    domain::policy_options::{IdentityHeader, IdentityHeaders},
+    domain::{
+        owner::ServiceAccount,
+        policy_options::{IdentityHeader, IdentityHeaders},
+    },
     http::{error::ApiError, headers::add_rate_state},
     ops::{self, principal::Principal},
 };
@@ -30,7 +33,7 @@ pub(super) fn allow(principal: Option<&Principal>, wanted: IdentityHeaders) -> R
     headers.append(REMOTE_USER, for_header(IdentityHeader::RemoteUser, identity.user.clone()));
     headers.append(REMOTE_EMAIL, for_header(IdentityHeader::RemoteEmail, identity.email.clone()));
     headers.append(REMOTE_NAME, identity.name);
-    headers.append(REMOTE_GROUPS, NO_VALUE);
+    headers.append(REMOTE_GROUPS, for_header(IdentityHeader::RemoteGroups, identity.groups));
     headers.append(X_AUTH_REQUEST_USER, for_header(IdentityHeader::AuthRequestUser, identity.user));
     headers.append(X_AUTH_REQUEST_EMAIL, for_header(IdentityHeader::AuthRequestEmail, identity.email));
     headers.append(X_AUTH_TOKEN_ID, identity.token);
@@ -47,13 +50,12 @@ pub(super) fn allow(principal: Option<&Principal>, wanted: IdentityHeaders) -> R
 /// that are needed as the items of a JSON array, so that a proxy can put them into a body of its own.
 pub(super) fn add_refused(headers: &mut HeaderMap, principal: &Principal, error: &ApiError) -> Result<(), ApiError> {
     let mut values = Values(BytesMut::with_capacity(128));
-    headers.append(
-        REMOTE_USER,
-        match principal.person() {
-            Some(person) => values.take_id(person.id.uuid())?,
-            None => NO_VALUE,
-        },
-    );
+    let owner = match principal {
+        Principal::Session { record } => Some(record.user.id),
+        Principal::PersonalAccessToken { record, .. } => Some(record.owner.id()),
+        Principal::EnvironmentToken { .. } => None,
+    };
+    headers.append(REMOTE_USER, owner.map_or(Ok(NO_VALUE), |owner| values.take_id(owner.uuid()))?);
     if let Some(environment) = principal.environment() {
         headers.append(X_AUTH_ENVIRONMENT_ID, values.take_id(environment.uuid())?);
     }
@@ -70,6 +72,7 @@ struct Identity {
     user: HeaderValue,
     email: HeaderValue,
     name: HeaderValue,
+    groups: HeaderValue,
     token: HeaderValue,
     kind: HeaderValue,
     abilities: HeaderValue,
@@ -81,6 +84,7 @@ impl Identity {
         user: NO_VALUE,
         email: NO_VALUE,
         name: NO_VALUE,
+        groups: NO_VALUE,
         token: NO_VALUE,
         kind: NO_VALUE,
         abilities: NO_VALUE,
@@ -103,6 +107,13 @@ impl Identity {
             if wanted.wants(Header::RemoteName) {
                 identity.name = values.take(person.name.as_str())?;
             }
+        }
+        if let Some(account) = principal.service_account() {
+            identity.user = values.take_id(account.id.uuid())?;
+            if wanted.wants(Header::RemoteName) {
+                identity.name = values.take(account.name.as_str())?;
+            }
+            identity.groups = SERVICE_ACCOUNT;
         }
         if wanted.wants(Header::EnvironmentId)
             && let Some(environment) = principal.environment()
@@ -127,6 +138,8 @@ impl Identity {
 }
 
 const NO_VALUE: HeaderValue = HeaderValue::from_static("");
+/// The group by which an application tells service accounts from people.
+const SERVICE_ACCOUNT: HeaderValue = HeaderValue::from_static(ServiceAccount::KIND);
 const REMOTE_USER: HeaderName = HeaderName::from_static("remote-user");
 const REMOTE_EMAIL: HeaderName = HeaderName::from_static("remote-email");
 const REMOTE_NAME: HeaderName = HeaderName::from_static("remote-name");

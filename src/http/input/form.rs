@@ -172,6 +172,22 @@ impl Form {
         }
     }
 
+    /// A field that is `true` or a list of strings, or missing. `Some(None)` means `true`.
+    pub(crate) fn optional_true_or_list<T, E: fmt::Display>(
+        &mut self,
+        field: &str,
+        max: usize,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Option<Vec<T>>> {
+        match self.fields.get(field)? {
+            Value::Array(_) => return self.optional_list(field, max, parse).map(Some),
+            Value::Bool(true) => {}
+            _ => self.refuse(field, "must be true or an array."),
+        }
+        self.fields.remove(field);
+        Some(None)
+    }
+
     /// A required list of objects with the fields `known`. `read` makes a value of each. Errors name the place of a
     /// field: `tokens.0.token`.
     pub(crate) fn required_forms<T>(

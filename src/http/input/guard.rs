@@ -16,6 +16,7 @@ use crate::{
         audit::Actor,
         authority::{Administrator, Authority},
         id::UserId,
+        owner::Owner,
         session::{Session, SessionRecord},
     },
     http::{
@@ -108,14 +109,10 @@ pub(crate) struct SessionUser {
 }
 
 impl SessionUser {
-    /// The authority of the signed-in user over what is theirs.
-    pub(crate) fn authority(&self) -> Authority {
-        Authority::User(self.user.id)
-    }
-
-    /// The authority to create something of their own. Only an administrator can grant reserved abilities.
-    pub(crate) fn authority_to_grant(&self) -> Authority {
-        Administrator::with_role(self.user.role).map_or(self.authority(), Authority::Administrator)
+    /// The authority to create a token of `owner`, who is the user or a service account that they manage. Only an
+    /// administrator can grant reserved abilities.
+    pub(crate) fn authority_to_grant(&self, owner: UserId) -> Authority {
+        Administrator::with_role(self.user.role).map_or(Authority::User(owner), Authority::Administrator)
     }
 }
 
@@ -188,33 +185,84 @@ impl Requirement for AdminSession {
     }
 }
 
-/// A user, by a session or by a token with the ability `user:read`.
-pub(crate) struct AccountReader(pub(crate) User);
+/// Who manages service accounts: a user with a session, for those that they manage, or an administrator.
+pub(crate) struct ManagerPrincipal {
+    pub(crate) user: UserId,
+    pub(crate) authority: Authority,
+    pub(crate) actor: Actor,
+}
+
+impl ManagerPrincipal {
+    /// Every session is accepted. A token must be an administrator's and have `ability`.
+    fn new(principal: &Principal, ability: ServerAbility) -> Result<Self, ops::Error> {
+        if let Principal::Session { record } = principal {
+            let user = record.user.id;
+            let actor = Actor::session(&record.session);
+            let administrator = Administrator::with_role(record.user.role);
+            let authority = administrator.map_or(Authority::User(user), Authority::Administrator);
+            return Ok(Self { user, authority, actor });
+        }
+        let AdminPrincipal { administrator, actor } = AdminPrincipal::new(principal, ability)?;
+        let user = principal.person().ok_or(ops::Error::AdminRequired)?.id;
+        Ok(Self { user, authority: administrator.into(), actor })
+    }
+}
+
+/// Who reads service accounts, by a session or by an administrator's token with the ability `admin:read`.
+pub(crate) struct ServiceAccountReader(pub(crate) ManagerPrincipal);
+
+impl Requirement for ServiceAccountReader {
+    const ABILITY: Option<ServerAbility> = Some(ServerAbility::AdminRead);
+
+    fn check(principal: Principal) -> Result<Self, ops::Error> {
+        ManagerPrincipal::new(&principal, ServerAbility::AdminRead).map(Self)
+    }
+}
+
+/// Who changes name and description of service accounts, by a session or by an administrator's token with the ability
+/// `admin:*`.
+pub(crate) struct ServiceAccountEditor(pub(crate) ManagerPrincipal);
+
+impl Requirement for ServiceAccountEditor {
+    const ABILITY: Option<ServerAbility> = Some(ServerAbility::Admin);
+
+    fn check(principal: Principal) -> Result<Self, ops::Error> {
+        ManagerPrincipal::new(&principal, ServerAbility::Admin).map(Self)
+    }
+}
+
+/// A user by a session, or the owner of a token with the ability `user:read`.
+pub(crate) struct AccountReader(pub(crate) Owner);
 
 impl Requirement for AccountReader {
     const ABILITY: Option<ServerAbility> = Some(ServerAbility::UserRead);
 
     fn check(principal: Principal) -> Result<Self, ops::Error> {
-        user_with(&principal, ServerAbility::UserRead).cloned().map(Self)
+        owner_with(&principal, ServerAbility::UserRead).map(Self)
     }
 }
 
-/// A user, by a session or by a token with the ability `environments:read`.
+/// A user by a session, or the owner of a token with the ability `environments:read`.
 pub(crate) struct EnvironmentReader(pub(crate) UserId);
 
 impl Requirement for EnvironmentReader {
     const ABILITY: Option<ServerAbility> = Some(ServerAbility::EnvironmentsRead);
 
     fn check(principal: Principal) -> Result<Self, ops::Error> {
-        user_with(&principal, ServerAbility::EnvironmentsRead).map(|user| Self(user.id))
+        owner_with(&principal, ServerAbility::EnvironmentsRead).map(|owner| Self(owner.id()))
     }
 }
 
-/// The user of a principal that has `ability`. An environment token has no user, whatever its abilities.
-fn user_with(principal: &Principal, ability: ServerAbility) -> Result<&User, ops::Error> {
-    let user = principal.person().ok_or(ops::Error::SessionRequired)?;
+/// The user or service account that a principal with `ability` stands for. An environment token stands for none, whatever
+/// its abilities.
+fn owner_with(principal: &Principal, ability: ServerAbility) -> Result<Owner, ops::Error> {
+    let owner = match principal {
+        Principal::Session { record } => Owner::User(record.user.clone()),
+        Principal::PersonalAccessToken { record, .. } => Owner::clone(&record.owner),
+        Principal::EnvironmentToken { .. } => return Err(ops::Error::SessionRequired),
+    };
     principal.require(ability)?;
-    Ok(user)
+    Ok(owner)
 }
 
 /// A token with the ability `tokens:introspect`. Clients for introspection may send it as the password of Basic.

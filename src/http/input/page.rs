@@ -3,7 +3,11 @@
 use actix_web::web::Query;
 use serde::Deserialize;
 
-use crate::{domain::page::PageRequest, http::error::ApiError, ops::FieldError};
+use crate::{
+    domain::{page::PageRequest, text::Name},
+    http::error::ApiError,
+    ops::FieldError,
+};
 
 /// The most items of a page, and the default of `?limit=`.
 const MAX_ITEMS: u32 = 100;
@@ -29,6 +33,17 @@ impl PageQuery {
 pub(crate) fn read<T>(query: Result<Query<T>, actix_web::Error>) -> Result<T, ApiError> {
     let query = query.map_err(|error| ApiError::Malformed(format!("The query cannot be read: {error}.")))?;
     Ok(query.into_inner())
+}
+
+/// The text that is searched. An empty one searches nothing.
+pub(crate) fn search(text: Option<String>) -> Result<Option<String>, ApiError> {
+    let search = text.filter(|search| !search.is_empty());
+    match &search {
+        Some(text) if text.chars().count() > Name::MAX_CHARS => {
+            Err(FieldError::new("search", "must not be greater than 255 characters.").into())
+        }
+        _ => Ok(search),
+    }
 }
 
 /// How many items a page has.

@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::heade
 
 use super::{
     client::ClientAddress,
-    guard::{AdminPrincipal, SessionUser},
+    guard::{AdminPrincipal, ManagerPrincipal, SessionUser},
 };
 use crate::{
     domain::audit::{Actor, RequestSource},
@@ -31,6 +31,11 @@ impl Source {
     /// The source of a request of an administrator, by a session or a token.
     pub(crate) fn by_admin(self, admin: &AdminPrincipal) -> RequestSource {
         self.with_actor(admin.actor)
+    }
+
+    /// The source of a request of a manager of service accounts, or of an administrator.
+    pub(crate) fn by_manager(self, manager: &ManagerPrincipal) -> RequestSource {
+        self.with_actor(manager.actor)
     }
 
     /// The source of a request without a credential, or with one that the operation checks.

@@ -5,7 +5,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::{
-    domain::{secret::CredentialKind, time::Timestamp},
+    domain::{id::UserId, owner::ServiceAccount, secret::CredentialKind, time::Timestamp},
     ops::{principal::Principal, usage_limits::RateState},
 };
 
@@ -14,6 +14,8 @@ use crate::{
 pub(crate) struct PrincipalSummary {
     kind: CredentialKind,
     id: Uuid,
+    /// The service account that a token belongs to.
+    service_account: Option<UserId>,
     /// The expiry of a token. The answer to a sign-in has that of a session.
     pub(crate) token_expires_at: Option<Timestamp>,
     /// The rate state of a token that has a rate limit.
@@ -28,12 +30,18 @@ impl PrincipalSummary {
             }
             Principal::Session { .. } => None,
         };
-        Self { kind: principal.kind(), id: principal.id(), token_expires_at, rate_state: principal.rate_state() }
+        let service_account = principal.service_account().map(|account| account.id);
+        let rate_state = principal.rate_state();
+        Self { kind: principal.kind(), id: principal.id(), service_account, token_expires_at, rate_state }
     }
 }
 
 impl fmt::Display for PrincipalSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind.as_str(), self.id)
+        write!(f, "{}:{}", self.kind.as_str(), self.id)?;
+        match self.service_account {
+            Some(id) => write!(f, " {}:{id}", ServiceAccount::KIND),
+            None => Ok(()),
+        }
     }
 }

@@ -17,10 +17,10 @@ use crate::{
         environment::Environment,
         events,
         id::{EnvironmentId, TokenId, UserId},
-        owner::Owner,
+        owner::{HandedOver, Owner},
         time::Timestamp,
     },
-    store::{Change, Conflict, HandOver, HandedOver, Selection, StoreError, invalidation},
+    store::{Change, Conflict, HandOver, Selection, StoreError, invalidation},
 };
 
 /// Hands over everything that is selected. Adds all changes of cached records to `changes`.

@@ -29,7 +29,7 @@ const TOKENS: &str =
             t.revoked_at, t.revoked_reason, t.environment_id, t.family_id, t.rotated_from, t.grace_ends_at,
             t.ends_on_first_use, t.disabled_at, t.ip_allowlist, t.requests_per_minute, t.quota, t.description,
             t.metadata, t.canary,
-            u.email,
+            u.email, u.name,
             CASE WHEN t.quota IS NULL THEN 0
                  ELSE coalesce((SELECT f.quota_used FROM tokens f WHERE f.id = t.family_id), 0) END,
             (SELECT c.id FROM tokens c WHERE c.family_id = t.family_id AND c.rotated_from = t.id
@@ -106,9 +106,9 @@ pub(super) fn each_token(
     let read = |row: &Row<'_>| {
         Ok(TokenRow {
             token: row::token(row)?,
-            owner: row::email(row, row::TOKEN_COLUMNS)?,
-            quota_used: row.get(row::TOKEN_COLUMNS + 1)?,
-            successor: row::optional_identifier(row, row::TOKEN_COLUMNS + 2)?.map(TokenId::new),
+            owner: row::owner_label(row, row::TOKEN_COLUMNS)?,
+            quota_used: row.get(row::TOKEN_COLUMNS + 2)?,
+            successor: row::optional_identifier(row, row::TOKEN_COLUMNS + 3)?.map(TokenId::new),
         })
     };
     pass_rows(connection, &token_statement(inventory), parameters, read, each)

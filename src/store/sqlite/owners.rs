@@ -7,11 +7,11 @@ use crate::{
     domain::{
         audit::Attribution,
         id::{EnvironmentId, TokenId, UserId},
-        owner::Owner,
+        owner::{Owned, OwnedItems, Owner},
         text::Name,
         time::Timestamp,
     },
-    store::{Owned, OwnedItems, StoreError},
+    store::StoreError,
 };
 
 pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<Owner, StoreError> {

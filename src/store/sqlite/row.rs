@@ -24,6 +24,7 @@ use crate::domain::{
     token::{Grace, Revocation, RevocationReason, Token},
     usage_limits::{Allowlist, UsageLimits},
 };
+use crate::store::OwnerLabel;
 
 /// How many columns [`token`] and [`session`] read. The columns of a joined user follow them.
 pub(super) const TOKEN_COLUMNS: usize = 23;
@@ -102,9 +103,12 @@ pub(super) fn is_owner(row: &Row<'_>, at: usize, owner: &Owner) -> rusqlite::Res
     })
 }
 
-/// An e-mail address.
-pub(super) fn email(row: &Row<'_>, at: usize) -> rusqlite::Result<Email> {
-    parsed(row, at, Email::parse_stored)
+/// email, name
+pub(super) fn owner_label(row: &Row<'_>, at: usize) -> rusqlite::Result<OwnerLabel> {
+    Ok(match row.get_ref(at)?.as_str_or_null()? {
+        Some(_) => OwnerLabel::User(parsed(row, at, Email::parse_stored)?),
+        None => OwnerLabel::ServiceAccount(name(row, at + 1)?),
+    })
 }
 
 /// id
@@ -225,15 +229,20 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     })
 }
 
-/// id, owner_id, name, is_default, created_at, role. The role is that of a member, and NULL for the owner.
-pub(super) fn environment_access(row: &Row<'_>) -> rusqlite::Result<EnvironmentAccess> {
-    let environment = Environment {
+/// id, owner_id, name, is_default, created_at
+pub(super) fn environment(row: &Row<'_>) -> rusqlite::Result<Environment> {
+    Ok(Environment {
         id: EnvironmentId::new(identifier(row, 0)?),
         owner: UserId::new(identifier(row, 1)?),
         name: name(row, 2)?,
         is_default: row.get(3)?,
         created_at: time(row, 4)?,
-    };
+    })
+}
+
+/// The columns of [`environment`], role. The role is that of a member, and NULL for the owner.
+pub(super) fn environment_access(row: &Row<'_>) -> rusqlite::Result<EnvironmentAccess> {
+    let environment = environment(row)?;
     let is_member = row.get_ref(5)?.as_str_or_null()?.is_some();
     let role = if is_member { parsed(row, 5, MemberRole::parse)?.into() } else { Role::Owner };
     Ok(EnvironmentAccess { environment, role })

@@ -50,10 +50,16 @@ pub(super) fn add(
             ":owner_id": user.id.uuid().into_bytes(),
             ":created_at": user.created_at.unix(),
         })?;
+    add_salt(connection, user.id)?;
+    audit::record(connection, by, &events::user_created(user.id))
+}
+
+/// Adds the salt with which addresses and details in the user's trail are sealed.
+pub(super) fn add_salt(connection: &Connection, id: UserId) -> Result<(), StoreError> {
     connection
         .prepare_cached("INSERT INTO audit_salts (user_id, salt) VALUES (:user_id, randomblob(32))")?
-        .execute(named_params! {":user_id": user.id.uuid().into_bytes()})?;
-    audit::record(connection, by, &events::user_created(user.id))
+        .execute(named_params! {":user_id": id.uuid().into_bytes()})?;
+    Ok(())
 }
 
 pub(super) fn by_id(connection: &Connection, id: UserId) -> Result<User, StoreError> {

@@ -22,6 +22,11 @@ fn what_an_owner_owns_is_found_in_indexes_without_sorting() {
         (owners::TOKENS, "tokens_by_owner (owner_id=?)"),
         (owners::ENVIRONMENTS, "environments_by_owner (owner_id=?)"),
         (owners::SERVICE_ACCOUNTS, "service_account_managers_by_user (user_id=?)"),
+        (owned_environments::LIST, "SEARCH e USING PRIMARY KEY (id<?)"),
+        (owned_environments::LIST_OF_OWNER, "environments_by_owner (owner_id=?"),
+        (service_accounts::LIST, "users_service_accounts (id<?)"),
+        (service_accounts::LIST_OF_MANAGER, "service_account_managers_by_user (user_id=? AND service_account_id<?)"),
+        (service_accounts::MANAGERS, "PRIMARY KEY (service_account_id=?)"),
         (hand_over::OF_OWNER, "tokens_by_owner (owner_id=?)"),
         (hand_over::OF_FAMILY, "tokens_by_family (family_id=? AND rotated_from>?)"),
     ] {

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+mod environment_administration;
 mod erasure;
 mod ownership;
+mod service_accounts;
 mod token_histories;
 mod usage_records;
 mod user_administration;

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{audit::Attribution, id::UserId, owner::Owner, time::Timestamp},
+    domain::{
+        audit::Attribution,
+        id::UserId,
+        owner::{HandedOver, Owned, Owner},
+        time::Timestamp,
+    },
     store::{
-        HandOver, HandedOver, Owned, Ownership, Reply,
+        HandOver, Ownership, Reply,
         sqlite::{hand_over, owners, store::SqliteStore},
     },
 };
