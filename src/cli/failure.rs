@@ -25,6 +25,8 @@ pub enum Failure {
     Refused(Vec<String>),
     /// The database or the address to listen on cannot be used now.
     Unavailable(String),
+    /// The audit trail does not fit its seals: one message for each range.
+    Tampered(Vec<String>),
     /// The settings have errors.
     Configuration(ConfigErrors),
 }
@@ -40,6 +42,7 @@ impl Failure {
             Self::Refused(_) => 4,
             Self::Unavailable(_) => 5,
             Self::Configuration(_) => 6,
+            Self::Tampered(_) => 7,
         }
     }
 
@@ -59,7 +62,7 @@ impl Failure {
 
     fn messages(&self) -> Vec<String> {
         match self {
-            Self::Refused(messages) => messages.clone(),
+            Self::Refused(messages) | Self::Tampered(messages) => messages.clone(),
             Self::Output(error) => vec![format!("the output cannot be written: {error}")],
             Self::Configuration(ConfigErrors(errors)) => errors.iter().map(ToString::to_string).collect(),
             Self::Defect(message) | Self::Usage(message) | Self::NotFound(message) | Self::Unavailable(message) => {
@@ -94,6 +97,9 @@ fn with_flag(violation: FieldError) -> String {
     let (name, index) = field.split_once('.').unwrap_or((&field, ""));
     let flag = match name {
         "abilities" => "--ability",
+        "action" => "--action",
+        "address" => "--address",
+        "outcome" => "--outcome",
         "email" => "--email",
         "expires_at" | "expires_in_days" => "--expires-in",
         "ip_allowlist" => "--allow-ip",

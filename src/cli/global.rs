@@ -75,13 +75,16 @@ pub(super) struct Database {
 impl Database {
     /// Sends the request to the server of the database, or executes it in this process if there is no server.
     pub(super) fn execute(&self, request: Request, access: Access) -> Result<Items, Failure> {
+        server::block_on(self.request(request, access))
+    }
+
+    /// The same for a command that goes on. Works only within [`server::block_on`].
+    pub(super) async fn request(&self, request: Request, access: Access) -> Result<Items, Failure> {
         let config = &self.config;
-        server::block_on(async {
-            if let Some(server) = client::find(&config.database.path).await? {
-                return Ok(server.send(&request).await?);
-            }
-            let context = compose::command_context(config, compose::open_store(config, access)?).await?;
-            Ok(client::carry_out(&context, request).await?)
-        })
+        if let Some(server) = client::find(&config.database.path).await? {
+            return Ok(server.send(&request).await?);
+        }
+        let context = compose::command_context(config, compose::open_store(config, access)?).await?;
+        Ok(client::carry_out(&context, request).await?)
     }
 }

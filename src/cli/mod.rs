@@ -1,5 +1,6 @@
 //! The command line. Each command is in a file of its own and calls the same operations as HTTP.
 
+mod audit;
 mod config;
 mod confirmation;
 mod dev;
@@ -35,7 +36,8 @@ Data goes to stdout, messages to stderr. Exit codes:
   3  the user, token, environment or service account does not exist
   4  refused; the message names each rule that was broken
   5  unavailable: the database or the address to listen on cannot be used now
-  6  the configuration has errors";
+  6  the configuration has errors
+  7  the audit trail does not fit its seals";
 
 /// The personal access token daemon: users, sessions and hashed API tokens in one binary
 #[derive(Debug, Parser)]
@@ -75,6 +77,9 @@ enum Command {
     /// List, transfer and delete environments
     #[command(subcommand)]
     Environment(environment::Command),
+    /// List, export and follow the audit trail, and check its seals
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Show what a policy decides about a request
     #[command(subcommand)]
     Policy(policy::Command),
@@ -94,6 +99,7 @@ impl CommandLine {
             Command::Token(command) => token::run(&options, command),
             Command::ServiceAccount(command) => service_account::run(&options, command),
             Command::Environment(command) => environment::run(&options, command),
+            Command::Audit(command) => audit::run(&options, command),
             Command::Policy(command) => policy::run(&options, &command),
             Command::Config(command) => config::run(&options, &command),
         }

@@ -95,7 +95,7 @@ impl Server {
         let mut receiver = Receiver::new();
         let mut chunk = vec![0; 32 * 1024];
         loop {
-            if matches!(request, Request::ListTokens(_) | Request::ListUsers(_)) {
+            if request.is_long() {
                 deadline = Instant::now() + LIST_TIMEOUT;
             }
             let read = match timeout_at(deadline, self.stream.read(&mut chunk)).await {

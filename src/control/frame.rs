@@ -68,7 +68,8 @@ impl Output {
         let _ = self.flush().await;
     }
 
-    async fn flush(&mut self) -> Result<(), Disconnected> {
+    /// Sends what there is.
+    pub(super) async fn flush(&mut self) -> Result<(), Disconnected> {
         let chunk = std::mem::take(&mut self.chunk);
         self.chunks.send(chunk).await.map_err(|_| Disconnected)
     }

@@ -8,11 +8,14 @@
 //! [`socket`] owns the socket file, [`server`] the listener, and [`client`] the other end. The command line decides what it
 //! prints.
 
+mod audit_request;
+mod audit_views;
 pub mod client;
 mod error;
 mod execute;
 mod frame;
 mod items;
+mod moment;
 mod owner_requests;
 mod request;
 pub mod server;
@@ -23,13 +26,16 @@ mod user_request;
 mod views;
 
 pub use self::{
+    audit_request::{EventConditions, EventList},
+    audit_views::{FaultyView, PruningView, SealView, VerificationView},
     error::Error,
     execute::execute,
     frame::Output,
     items::Items,
+    moment::Moment,
     owner_requests::{EnvironmentRequest, HandOverRequest, ServiceAccountRequest},
     request::{
-        JudgeToken, LimitsRequest, Moment, NewToken, PROTOCOL, Request, Secret, TokenList, TokenRotation, TokenSort,
+        JudgeToken, LimitsRequest, NewToken, PROTOCOL, Request, Secret, TokenList, TokenRotation, TokenSort,
         TokenState, WhichToken, WhoseTokens,
     },
     user_request::{NewUser, UserList, UserSort},

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
+    audit_request::EventList,
+    moment::Moment,
     owner_requests::{EnvironmentRequest, HandOverRequest, ServiceAccountRequest},
     user_request::{NewUser, UserList},
 };
@@ -14,7 +16,6 @@ use crate::{
         ability::{Abilities, Ability},
         annotations::{Annotations, Description, Metadata},
         text::Name,
-        time::Timestamp,
         usage_limits::{Allowlist, UsageLimits},
     },
     ops::FieldError,
@@ -107,6 +108,16 @@ pub enum Request {
     ShowOwned(String),
     /// Hands over tokens and environments. Returns a [`HandedOverView`](crate::views::HandedOverView).
     HandOver(HandOverRequest),
+    /// Lists events of the audit trail. Returns one [`AdminEventView`](crate::views::AdminEventView) each.
+    ListEvents(EventList),
+    /// Seals the audit trail. Returns the latest [`SealView`](super::SealView), or nothing if there are no events.
+    SealEvents,
+    /// Checks the seals of the audit trail. Returns [`VerificationView`](super::VerificationView)s, of which the last is the
+    /// result.
+    VerifySeals {
+        /// A seal that was written down.
+        expected: Option<String>,
+    },
     /// Checks whether a credential is accepted and satisfies a rule. Returns a [`JudgedView`](super::views::JudgedView).
     JudgeToken(JudgeToken),
 }
@@ -125,9 +136,23 @@ impl Request {
             | Self::ShowTokenUsage(_)
             | Self::ShowTokenReport(_)
             | Self::ShowOwned(_)
+            | Self::ListEvents(_)
+            | Self::VerifySeals { .. }
             | Self::JudgeToken(_) => false,
             _ => true,
         }
+    }
+
+    /// Whether the answer may be long, or take long between its chunks.
+    pub(super) const fn is_long(&self) -> bool {
+        matches!(
+            self,
+            Self::ListUsers(_)
+                | Self::ListTokens(_)
+                | Self::ListEvents(_)
+                | Self::SealEvents
+                | Self::VerifySeals { .. }
+        )
     }
 }
 
@@ -350,29 +375,6 @@ pub enum TokenSort {
     LastUsed,
     /// Earliest expiry first.
     Expires,
-}
-
-/// A time. Relative times use the clock of the side that executes the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Moment {
-    /// In Unix seconds.
-    At(i64),
-    /// This many seconds ago.
-    Ago(u64),
-    /// In this many seconds.
-    Ahead(u64),
-}
-
-impl Moment {
-    /// The time, if it is `now`.
-    pub fn resolve(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::At(seconds) => Timestamp::from_unix(seconds),
-            Self::Ago(seconds) => now.minus(Duration::from_secs(seconds)),
-            Self::Ahead(seconds) => now.plus(Duration::from_secs(seconds)),
-        }
-    }
 }
 
 /// A credential and the rule that it is checked against.

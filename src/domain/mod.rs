@@ -12,6 +12,7 @@ pub mod audit;
 pub mod authority;
 pub mod deletion;
 pub mod environment;
+pub mod event_filter;
 pub mod events;
 pub mod id;
 pub mod last_use;

@@ -1,11 +1,16 @@
-//! Lists a user's audit trail. The store writes the events, each in the transaction of its change.
+//! Lists a user's audit trail, and those of everybody. The store writes the events, each in the transaction of its change.
+
+use uuid::Uuid;
 
 use super::{context::Context, cursor::List, error::Error};
 use crate::domain::{
     audit::Event,
+    authority::Administrator,
+    event_filter::EventFilter,
     id::UserId,
     page::{Page, PageRequest},
 };
+use crate::store::{EventOrder, EventQuery};
 
 /// Lists the events of the user's audit trail, newest first.
 pub async fn list(ctx: &Context, user: UserId, request: PageRequest) -> Result<Page<Event>, Error> {
@@ -15,4 +20,27 @@ pub async fn list(ctx: &Context, user: UserId, request: PageRequest) -> Result<P
     events.truncate(request.limit as usize);
     let next_cursor = events.last().filter(|_| has_more).map(|last| List::Events.write_cursor(user.uuid(), last.seq));
     Ok(Page { items: events, next_cursor })
+}
+
+/// Lists the events of everybody that meet the filter, newest first.
+pub async fn list_all(
+    ctx: &Context,
+    administrator: Administrator,
+    filter: EventFilter,
+    request: PageRequest,
+) -> Result<Page<Event>, Error> {
+    let owner = Uuid::nil();
+    let before = request.cursor.map(|cursor| List::AllEvents.parse_cursor(owner, &cursor)).transpose()?;
+    let limit = request.limit + 1;
+    let query = EventQuery { filter, order: EventOrder::NewestFirst, after: None, before, limit };
+    let mut events = find(ctx, administrator, query).await?;
+    let has_more = events.len() > request.limit as usize;
+    events.truncate(request.limit as usize);
+    let next_cursor = events.last().filter(|_| has_more).map(|last| List::AllEvents.write_cursor(owner, last.seq));
+    Ok(Page { items: events, next_cursor })
+}
+
+/// Finds events of everybody.
+pub async fn find(ctx: &Context, _: Administrator, query: EventQuery) -> Result<Vec<Event>, Error> {
+    Ok(ctx.store.events(query).await?)
 }

@@ -13,6 +13,7 @@ use crate::domain::time::Timestamp;
 pub(super) enum List {
     Tokens,
     Events,
+    AllEvents,
     Environments,
     EnvironmentTokens,
     Sessions,
@@ -26,6 +27,7 @@ impl List {
         match self {
             Self::Tokens => "patd token list cursor v1",
             Self::Events => "patd audit event list cursor v1",
+            Self::AllEvents => "patd list cursor of everybody's audit events v1",
             Self::Environments => "patd environment list cursor v1",
             Self::EnvironmentTokens => "patd environment token list cursor v1",
             Self::Sessions => "patd session list cursor v1",

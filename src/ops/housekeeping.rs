@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::future::join;
 
-use super::{context::Context, error::Error, first_use, reuse};
+use super::{context::Context, error::Error, first_use, reuse, seals};
 use crate::store::StoreError;
 
 /// How many users are sampled for the parameters of their password hashes. A sample takes about 15 ms of a connection
@@ -90,8 +90,8 @@ impl Context {
         Ok(())
     }
 
-    /// Due every minute: removes counters and meters at rest, writes what an earlier failure left unwritten, and prunes
-    /// rows that ended long ago. If a step fails, the others still run and the next call tries again. The only loss is
+    /// Due every minute: removes counters and meters at rest, writes what an earlier failure left unwritten, seals
+    /// the audit trail, and prunes rows that ended long ago. If a step fails, the others still run and the next call tries again. The only loss is
     /// quota that could not be returned.
     pub async fn run_maintenance(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
@@ -103,11 +103,13 @@ impl Context {
         };
         let leases = self.meters.forget_rested(&*self.store).await;
         let first_uses = first_use::write_pending(self).await;
+        // Only sealed events are pruned.
+        let sealed = seals::seal_due(self).await;
         let pruned = self.pruning.prune(&*self.store, &self.clock, &self.rules, &self.uses, &self.usage).await;
         let time = self.record_time_hourly().await;
         // A command that opened the file itself may have deleted a user, and an earlier turn may have been prevented.
         self.scrub_due.store(true, Ordering::Relaxed);
-        pruned.and(first_uses).and(leases).and(attempts).and(dummies).and(time)
+        pruned.and(sealed).and(first_uses).and(leases).and(attempts).and(dummies).and(time)
     }
 
     /// Due every few seconds: saves the attempt counters that have changed. After a failure, the next call tries again.

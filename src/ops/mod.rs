@@ -38,6 +38,7 @@ pub mod revocation;
 pub mod roles;
 pub mod rotation;
 mod rules;
+pub mod seals;
 pub mod service_accounts;
 pub mod sessions;
 pub mod state;

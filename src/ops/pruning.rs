@@ -38,14 +38,18 @@ const DAY: u64 = 24 * 60 * 60;
 /// How many batches of the table of tokens are examined in one turn.
 const BATCHES: usize = 10;
 
-/// How many batches of events are deleted in one turn: up to 20,000 events.
+/// How many batches of events are deleted in one turn: up to 50,000 events.
 const EVENT_BATCHES: usize = 100;
+
+const EVENT_PRUNING_INTERVAL: Duration = Duration::from_hours(1);
 
 /// The state of pruning between two turns.
 pub(super) struct Pruning {
     /// The row number of the token that was examined last.
     last_token: AtomicI64,
     last_turn: Mutex<Turn>,
+    /// The uptime before which no events are pruned.
+    next_event_pruning: Mutex<Duration>,
 }
 
 struct Turn {
@@ -69,7 +73,7 @@ impl Moment {
 impl Pruning {
     pub(super) fn new(clock: &Clock) -> Self {
         let turn = Turn { at: Moment::now(clock), held_until: Duration::ZERO };
-        Self { last_token: AtomicI64::new(0), last_turn: Mutex::new(turn) }
+        Self { last_token: AtomicI64::new(0), last_turn: Mutex::new(turn), next_event_pruning: Mutex::default() }
     }
 
     /// Takes into account how long before this start the latest time in the database was.
@@ -117,7 +121,7 @@ impl Pruning {
         let sessions = store.prune_sessions(clock.now()).await.map(|_| ());
         let tokens = self.prune_tokens(store, clock, rules, uses).await;
         let usage = usage.prune(store, clock.now()).await;
-        prune_events(store, clock, rules).await.and(tokens).and(sessions).and(usage)
+        self.prune_events(store, clock, rules).await.and(tokens).and(sessions).and(usage)
     }
 
     async fn prune_tokens(
@@ -146,15 +150,24 @@ impl Pruning {
         }
         Ok(())
     }
-}
 
-async fn prune_events(store: &dyn Store, clock: &Clock, rules: &Rules) -> Result<(), StoreError> {
-    let Some(prune_after) = rules.prune_events_after else { return Ok(()) };
-    let before = clock.now().minus(prune_after);
-    for _ in 0..EVENT_BATCHES {
-        if store.prune_events(before).await? == 0 {
-            break;
+    /// Each pruning leaves a seal. So after one that found everything, the next is an hour later.
+    async fn prune_events(&self, store: &dyn Store, clock: &Clock, rules: &Rules) -> Result<(), StoreError> {
+        let Some(prune_after) = rules.prune_events_after else { return Ok(()) };
+        let uptime = clock.uptime();
+        let next = || self.next_event_pruning.lock().unwrap_or_else(PoisonError::into_inner);
+        if uptime < *next() {
+            return Ok(());
         }
+        let before = clock.now().minus(prune_after);
+        for batch in 0..EVENT_BATCHES {
+            if store.prune_events(before, clock.recordable()).await? == 0 {
+                if batch > 0 {
+                    *next() = uptime + EVENT_PRUNING_INTERVAL;
+                }
+                break;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -5,6 +5,7 @@
 //! that another database can implement it. The look-ups of credentials, which every request needs, are a trait of their own:
 //! [`Credentials`].
 
+mod audit_trail;
 pub mod cache;
 mod changes;
 mod credentials;
@@ -25,6 +26,7 @@ mod user_administration;
 use std::sync::Arc;
 
 pub use self::{
+    audit_trail::{AuditTrail, EventOrder, EventQuery, SealChecks, SealPlan, SealPosition},
     changes::{
         ChangedToken, LastAdmin, LeakReport, PasswordChange, ProfileChange, PruneBatch, RetentionCutoff, SignIn,
         TokenChange, Uses,
@@ -69,7 +71,8 @@ use crate::domain::{
 ///
 /// The traits that it includes hold further methods, by noun, under the same rules.
 pub trait Store:
-    EnvironmentAdministration
+    AuditTrail
+    + EnvironmentAdministration
     + Erasure
     + Ownership
     + ServiceAccounts
@@ -288,8 +291,6 @@ pub trait Store:
     fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()>;
     /// The events of the user's trail before `before`, newest first, at most `limit`.
     fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
-    /// Deletes some of the events before that time, the oldest first. Returns how many. Nothing else deletes events.
-    fn prune_events(&self, before: Timestamp) -> Reply<'_, u64>;
 
     /// The saved attempt counters, and the key of their digests.
     fn saved_attempts(&self) -> Reply<'_, SavedAttempts>;

@@ -82,3 +82,21 @@ impl From<Event> for EventView {
         }
     }
 }
+
+/// An event, as administrators see it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AdminEventView {
+    /// The number. Later events have larger ones.
+    pub seq: i64,
+    /// The user in whose trail it is.
+    pub user_id: Option<String>,
+    /// What that user sees.
+    #[serde(flatten)]
+    pub event: EventView,
+}
+
+impl From<Event> for AdminEventView {
+    fn from(event: Event) -> Self {
+        Self { seq: event.seq, user_id: event.entry.user.map(|user| user.to_string()), event: event.into() }
+    }
+}

@@ -24,7 +24,7 @@ pub use self::{
     annotations::AnnotationsView,
     deletion::DeletionView,
     environment::OwnedEnvironmentView,
-    event::{ActorView, EventView, TargetView},
+    event::{ActorView, AdminEventView, EventView, TargetView},
     owner::{HandedOverView, OwnedItemView, OwnedItemsView, OwnedView, OwnerSummaryView},
     page::PageView,
     service_account::{ManagerView, ServiceAccountView},

@@ -30,6 +30,8 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/admin/users", Read),
     ("HEAD", "/api/v1/admin/users", Read),
     ("POST", "/api/v1/admin/users", Session),
+    ("GET", "/api/v1/admin/audit", Read),
+    ("HEAD", "/api/v1/admin/audit", Read),
     ("GET", "/api/v1/admin/users/{id}", Read),
     ("HEAD", "/api/v1/admin/users/{id}", Read),
     ("PATCH", "/api/v1/admin/users/{id}", Session),

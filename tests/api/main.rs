@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod admin_access;
+mod admin_audit;
 mod admin_throttle;
 mod admin_users;
 mod ambiguity;

@@ -171,6 +171,8 @@ delegate! {
     }
 }
 
+mod audit_trail;
+
 delegate! {
     TokenHistories:
     READS_FAIL {
@@ -275,7 +277,6 @@ delegate! {
         fn record_uses(&self, uses: Uses) -> ();
         fn record_locations(&self, origins: Vec<(TokenId, UseLocation)>) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
-        fn prune_events(&self, before: Timestamp) -> u64;
     }
 }
 

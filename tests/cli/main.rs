@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod administrators;
+mod audit;
 mod control;
 mod deletion;
 mod dev;

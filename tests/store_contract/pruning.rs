@@ -5,7 +5,7 @@ use super::{
     rotation::{add_new, already_rotated, record, rotation},
     *,
 };
-use patd::store::{RetentionCutoff, Rotation};
+use patd::store::{RetentionCutoff, Rotation, SealPlan};
 
 fn ended_by(seconds: i64) -> RetentionCutoff {
     RetentionCutoff { ended_by: at(seconds), unused_since: None }
@@ -143,9 +143,19 @@ pub(super) async fn unused_tokens_are_pruned_unless_used_or_replaced_in_the_mean
 pub(super) async fn only_the_oldest_events_are_pruned(store: &TestStore) {
     let ada = add(store, "ada").await;
     let refused = || Entry::refused(Some(ada.id), Action::SignInRefused, "wrong_password");
+    let now = at(10_000);
+    let seal = async || {
+        while store.seal_events(SealPlan { max_events: 400, open_since: now, now }).await.unwrap().is_some() {}
+    };
+    join_all((0..700).map(|_| store.record_refusal(refused(), by(1001)))).await;
+    assert_eq!(store.prune_events(at(1002), now).await, Ok(0), "no event is sealed");
+    seal().await;
     // One event has a time in the future: the clock was ahead.
     store.record_refusal(refused(), by(9000)).await.unwrap();
-    join_all((0..700).map(|_| store.record_refusal(refused(), by(1001)))).await;
+    seal().await;
+    let more = join_all((0..2).map(|_| store.record_refusal(refused(), by(1001)))).await;
+    assert_eq!(more.len(), 2);
+    seal().await;
     for seconds in [1002, 1003] {
         store.record_refusal(refused(), by(seconds)).await.unwrap();
     }
@@ -153,16 +163,16 @@ pub(super) async fn only_the_oldest_events_are_pruned(store: &TestStore) {
         let events = store.events_of(ada.id, None, 1000).await.unwrap();
         events.iter().map(|event| event.by.at.unix()).collect::<Vec<_>>()
     };
-    assert_eq!(store.prune_events(at(1000)).await, Ok(0));
+    assert_eq!(store.prune_events(at(1000), now).await, Ok(0));
     let (mut pruned, mut writes) = (0, 0);
     loop {
-        match store.prune_events(at(1002)).await.unwrap() {
+        match store.prune_events(at(1002), now).await.unwrap() {
             0 => break,
             some => pruned += some,
         }
         writes += 1;
     }
-    assert_eq!(pruned, 701, "the last one is her user.created event");
+    assert_eq!(pruned, 703, "the last one is her user.created event");
     assert!(writes > 1, "pruning takes several changes");
     assert_eq!(kept().await, [1003, 1002, 9000]);
     store.record_refusal(refused(), by(1004)).await.unwrap();

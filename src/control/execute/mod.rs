@@ -1,5 +1,6 @@
 //! Carries out requests, for the server's socket and for commands that open the file themselves.
 
+mod audit;
 mod environments;
 mod owners;
 mod rotation;
@@ -56,6 +57,9 @@ async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Resu
         Request::Environment(request) => environments::execute(ctx, administrator, request, output).await,
         Request::ShowOwned(owner) => owners::show_owned(ctx, administrator, &owner, output).await,
         Request::HandOver(request) => owners::hand_over(ctx, administrator, request, output).await,
+        Request::ListEvents(list) => audit::list(ctx, administrator, list, output).await,
+        Request::SealEvents => audit::seal(ctx, administrator, output).await,
+        Request::VerifySeals { expected } => audit::verify(ctx, administrator, expected.as_deref(), output).await,
         Request::JudgeToken(judge) => tokens::judge(ctx, &judge, output).await,
     }
 }

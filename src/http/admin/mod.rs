@@ -1,5 +1,6 @@
 //! What administrators do, below `/api/v1/admin`.
 
+pub(super) mod audit;
 pub(super) mod environments;
 pub(super) mod owners;
 pub(super) mod throttle;

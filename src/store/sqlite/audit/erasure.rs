@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use crate::{
     domain::{
         id::UserId,
-        seal::{PersonalField, SHARED_SALT, Salt, digest_field},
+        seal::{PersonalField, SHARED_SALT, Salt, digest_field, is_personal_detail},
     },
     store::StoreError,
 };
@@ -13,14 +13,11 @@ use crate::{
 /// The events of the user's trail. An address belongs to the user who acted, or to the user of the trail if nobody is known
 /// to have acted.
 pub(in crate::store::sqlite) const OWN_TRAIL: &str =
-    "SELECT seq, iif(actor_user_id IS NULL OR actor_user_id = :user_id, address, NULL),
-            -- The only other personal data is in e-mail addresses, and in the user agent at the use of a canary token. All
-            -- other details say what happened.
-            iif(instr(detail, '@') > 0 OR action = 'token.canary_used', detail, NULL)
+    "SELECT seq, iif(actor_user_id IS NULL OR actor_user_id = :user_id, address, NULL), detail, action
      FROM audit_events WHERE user_id = :user_id";
 
 /// The events of the user in the trails of others.
-pub(in crate::store::sqlite) const OTHER_TRAILS: &str = "SELECT seq, address, NULL FROM audit_events
+pub(in crate::store::sqlite) const OTHER_TRAILS: &str = "SELECT seq, address, NULL, action FROM audit_events
      WHERE actor_user_id = :user_id AND user_id IS NOT actor_user_id";
 
 /// Replaces the user's addresses in all events, and the personal details in the user's trail, with digests, and deletes the
@@ -66,7 +63,9 @@ struct Erased {
 fn find(connection: &Connection, select: &str, user: UserId) -> Result<Vec<Erased>, StoreError> {
     let mut statement = connection.prepare_cached(select)?;
     let rows = statement.query_map(named_params! {":user_id": user.uuid().into_bytes()}, |row| {
-        Ok(Erased { seq: row.get(0)?, address: row.get(1)?, detail: row.get(2)? })
+        let (detail, action): (Option<String>, String) = (row.get(2)?, row.get(3)?);
+        let detail = detail.filter(|detail| is_personal_detail(&action, detail));
+        Ok(Erased { seq: row.get(0)?, address: row.get(1)?, detail })
     })?;
     let mut found = Vec::new();
     for event in rows {

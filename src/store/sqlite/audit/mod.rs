@@ -6,13 +6,15 @@ use std::borrow::Cow;
 use rusqlite::{Connection, named_params, params};
 
 pub(super) mod erasure;
+pub(super) mod list;
+pub(super) mod pruning;
+pub(super) mod seals;
 
 use super::row;
 use crate::{
     domain::{
         audit::{Attribution, Entry, Event, RequestSource},
         id::UserId,
-        time::Timestamp,
     },
     store::StoreError,
 };
@@ -70,34 +72,4 @@ pub(super) fn list(
         row::event,
     )?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// How many events are read, oldest first. Events are in the order of their times, except those that were written while the
-/// clock was wrong. Pruning still finds old events behind fewer than this many with a later time.
-const MAX_READ: u32 = 5000;
-/// How many events one transaction deletes at most.
-const MAX_DELETED: u32 = 200;
-
-/// The numbers of some events from before that time.
-pub(super) fn find_old(connection: &Connection, before: Timestamp) -> Result<Vec<i64>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq FROM (SELECT seq, at FROM audit_events ORDER BY seq LIMIT :stretch) WHERE at < :before LIMIT :most",
-    )?;
-    let parameters = named_params! {":before": before.unix(), ":stretch": MAX_READ, ":most": MAX_DELETED};
-    let rows = statement.query_map(parameters, |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Deletes events from before that time. The trigger refuses any other. It permits these only while the table
-/// `audit_pruning` holds that time, and this row is deleted before the transaction ends.
-pub(super) fn delete(connection: &Connection, events: &[i64], before: Timestamp) -> Result<u64, StoreError> {
-    let bound = named_params! {":before": before.unix()};
-    connection.prepare_cached("INSERT INTO audit_pruning (only_row, before) VALUES (1, :before)")?.execute(bound)?;
-    let mut statement = connection.prepare_cached("DELETE FROM audit_events WHERE seq = :seq")?;
-    let mut deleted = 0;
-    for seq in events {
-        deleted += statement.execute(named_params! {":seq": seq})?;
-    }
-    connection.prepare_cached("DELETE FROM audit_pruning")?.execute([])?;
-    Ok(deleted as u64)
 }

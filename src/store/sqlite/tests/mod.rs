@@ -4,6 +4,7 @@
 mod audit_trail;
 mod binding;
 mod erasure;
+mod event_list;
 mod health;
 mod inventory;
 mod journal;
@@ -16,6 +17,7 @@ mod owner_statements;
 mod running;
 mod schemas;
 mod scrub;
+mod seals;
 mod statements;
 
 use std::{

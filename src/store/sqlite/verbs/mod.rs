@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+mod audit_trail;
 mod environment_administration;
 mod erasure;
 mod ownership;
@@ -354,19 +355,6 @@ impl Store for SqliteStore {
 
     fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>> {
         self.read_long(move |connection| audit::list(connection, user, before, limit))
-    }
-
-    fn prune_events(&self, before: Timestamp) -> Reply<'_, u64> {
-        Reply::Pending(Box::pin(async move {
-            let events = self.read_long(move |connection| audit::find_old(connection, before)).await?;
-            match events.is_empty() {
-                true => Ok(0),
-                false => {
-                    self.write(invalidation::NOTHING, move |connection| audit::delete(connection, &events, before))
-                        .await
-                }
-            }
-        }))
     }
 
     fn saved_attempts(&self) -> Reply<'_, SavedAttempts> {
