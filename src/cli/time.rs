@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{control::Moment, domain::time::Timestamp};
+use crate::{
+    control::Moment,
+    domain::time::{self, Timestamp},
+};
 
-/// The same limit as in the API: a hundred years.
-const MAX_DURATION: Duration = Duration::from_secs(36_500 * DAY);
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -13,21 +14,7 @@ const YEAR: u64 = 365 * DAY;
 
 /// A duration such as `90d`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, &'static str> {
-    let parse = || {
-        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let seconds = match unit {
-            "s" => 1,
-            "m" => MINUTE,
-            "h" => HOUR,
-            "d" => DAY,
-            _ => return None,
-        };
-        let number: u64 = Some(number).filter(|n| !n.starts_with('+'))?.parse().ok()?;
-        Some(Duration::from_secs(number.checked_mul(seconds)?))
-    };
-    parse()
-        .filter(|duration| (Duration::from_secs(1)..=MAX_DURATION).contains(duration))
-        .ok_or("must be a duration such as 30m, 12h or 90d, from 1s to 36500d")
+    time::parse_duration(text).map_err(|_| "must be a duration such as 30m, 12h or 90d, from 1s to 36500d")
 }
 
 /// A time, or a duration from now into the future.

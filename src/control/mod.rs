@@ -35,12 +35,12 @@ pub use self::{
     moment::Moment,
     owner_requests::{EnvironmentRequest, HandOverRequest, ServiceAccountRequest},
     request::{
-        JudgeToken, LimitsRequest, NewToken, PROTOCOL, Request, Secret, TokenList, TokenRotation, TokenSort,
-        TokenState, WhichToken, WhoseTokens,
+        JudgeToken, LimitsRequest, NewToken, PROTOCOL, Request, RevokeMatching, Secret, TokenList, TokenRotation,
+        TokenSort, WhichToken, WhoseTokens,
     },
     user_request::{NewUser, UserList, UserSort},
     views::{
-        ChangedTokenView, CountView, IssuedView, JudgedView, ListedTokenView, ReportItem, RevokedView, UsageItem,
-        Verdict,
+        ChangedTokenView, CountView, IssuedView, JudgedView, ListedTokenView, ReportItem, RevokedMatchingView,
+        RevokedView, UsageItem, Verdict,
     },
 };

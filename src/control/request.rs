@@ -18,7 +18,7 @@ use crate::{
         text::Name,
         usage_limits::{Allowlist, UsageLimits},
     },
-    ops::FieldError,
+    ops::{FieldError, token_search::FilterTexts},
 };
 
 /// The version of the messages on the socket. Raise it with every change to a request, a view or an error.
@@ -100,6 +100,8 @@ pub enum Request {
     ShowTokenReport(WhichToken),
     /// Revokes many tokens. Returns a [`RevokedView`](super::views::RevokedView).
     RevokeTokens(WhoseTokens),
+    /// Revokes the tokens that a filter finds. Returns a [`RevokedMatchingView`](super::views::RevokedMatchingView).
+    RevokeMatching(RevokeMatching),
     /// Does something with service accounts.
     ServiceAccount(ServiceAccountRequest),
     /// Does something with environments.
@@ -320,12 +322,10 @@ fn parse_each<T, E: fmt::Display>(
 pub struct TokenList {
     /// Only tokens of this user or environment.
     pub whose: Option<WhoseTokens>,
-    /// Only tokens in this state. `None` means all except the revoked ones.
-    pub state: Option<TokenState>,
+    /// Only tokens that satisfy these filters.
+    pub filter: FilterTexts,
     /// Only tokens whose name, or whose owner's address, contains this text.
     pub search: Option<String>,
-    /// Only tokens that have all these keys with these values.
-    pub metadata: BTreeMap<String, String>,
     /// Only tokens that expire or become idle before this time.
     pub expires_before: Option<Moment>,
     /// Only tokens that were neither used nor created at this time or later.
@@ -348,16 +348,14 @@ pub enum WhoseTokens {
     Environment(String),
 }
 
-/// The state of a token.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenState {
-    /// Neither revoked nor expired.
-    Active,
-    /// Expired.
-    Expired,
-    /// Revoked.
-    Revoked,
+/// Revokes all tokens that a filter finds and that are neither revoked nor expired.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeMatching {
+    /// Which tokens. Not empty.
+    pub filter: FilterTexts,
+    /// Only counts them.
+    pub dry_run: bool,
 }
 
 /// The order of tokens.

@@ -4,6 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::ops::token_search::FilterTexts;
 
 fn secret(text: &str) -> Secret {
     Secret::new(Zeroizing::new(text.to_owned()))
@@ -61,20 +62,26 @@ fn requests_have_this_json() {
         (
             Request::ListTokens(TokenList {
                 whose: Some(WhoseTokens::Environment(text())),
-                state: Some(TokenState::Expired),
+                filter: FilterTexts { state: Some(text()), ..FilterTexts::default() },
                 search: Some(text()),
-                metadata: [(text(), text())].into(),
                 expires_before: Some(Moment::Ahead(1)),
                 unused_since: Some(Moment::At(-1)),
                 sort: TokenSort::LastUsed,
                 reverse: true,
                 limit: Some(1),
             }),
-            r#"{"list_tokens":{"whose":{"environment":"text"},"state":"expired","search":"text","metadata":{"text":"text"},"expires_before":{"ahead":1},"unused_since":{"at":-1},"sort":"last_used","reverse":true,"limit":1}}"#,
+            r#"{"list_tokens":{"whose":{"environment":"text"},"filter":{"owner":null,"environment":null,"service_account":null,"kind":null,"state":"text","name":null,"ability":null,"created_after":null,"created_before":null,"expires_after":null,"expires_before":null,"last_used_after":null,"last_used_before":null,"unused_for":null,"canary":null,"metadata":[]},"search":"text","expires_before":{"ahead":1},"unused_since":{"at":-1},"sort":"last_used","reverse":true,"limit":1}}"#,
         ),
         (Request::RevokeToken(text()), r#"{"revoke_token":"text"}"#),
         (Request::DisableToken(text()), r#"{"disable_token":"text"}"#),
         (Request::EnableToken(text()), r#"{"enable_token":"text"}"#),
+        (
+            Request::RevokeMatching(RevokeMatching {
+                filter: FilterTexts { metadata: vec![(text(), text())], ..FilterTexts::default() },
+                dry_run: true,
+            }),
+            r#"{"revoke_matching":{"filter":{"owner":null,"environment":null,"service_account":null,"kind":null,"state":null,"name":null,"ability":null,"created_after":null,"created_before":null,"expires_after":null,"expires_before":null,"last_used_after":null,"last_used_before":null,"unused_for":null,"canary":null,"metadata":[["text","text"]]},"dry_run":true}}"#,
+        ),
         (Request::RevokeTokens(WhoseTokens::User(text())), r#"{"revoke_tokens":{"user":"text"}}"#),
         (
             Request::JudgeToken(JudgeToken {

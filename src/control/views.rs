@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{time::Timestamp, token::Token},
+    domain::{owner::Owner, time::Timestamp, token::Token},
     ops::inventory::ListedToken,
-    store::{OwnerLabel, Successors},
+    store::Successors,
     views::{
         DayView, EventView, IssuedTokenView, TokenReportView, TokenUsageView, TokenView, UnusedRuleView, token_state,
     },
@@ -46,8 +46,8 @@ impl ListedTokenView {
         let ListedToken { token, owner, quota_left, successor } = listed;
         let state = token_state(token.revoked, token.expires_at, token.disabled_at, now);
         let (user_email, service_account) = match owner {
-            OwnerLabel::User(email) => (Some(email.to_string()), None),
-            OwnerLabel::ServiceAccount(name) => (None, Some(name.to_string())),
+            Owner::User(user) => (Some(user.email.to_string()), None),
+            Owner::ServiceAccount(account) => (None, Some(account.name.to_string())),
         };
         Self {
             user_id: token.owner.to_string(),
@@ -109,6 +109,17 @@ pub struct RevokedView {
     pub revoked: u64,
     /// How many environment tokens of the user are still valid. `None` if they could not be counted in time.
     pub left: Option<u64>,
+}
+
+/// What a revocation by a filter revoked, or would revoke.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RevokedMatchingView {
+    /// How many tokens the filter found that were neither revoked nor expired.
+    pub matching: u64,
+    /// How many tokens were revoked, with the successors that they made by themselves.
+    pub revoked: u64,
+    /// The ids of the tokens that the filter found, at most a thousand.
+    pub ids: Vec<String>,
 }
 
 /// The result of checking a credential.

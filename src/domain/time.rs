@@ -84,6 +84,29 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The text is not a duration. The message reads on from "The unused_for field …".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a duration such as 30m, 12h or 90d, from 1s to 36500d.")]
+pub struct ParseDurationError;
+
+/// A duration such as `90d`, up to a hundred years.
+pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
+    let parse = || {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        let number: u64 = Some(number).filter(|number| !number.starts_with('+'))?.parse().ok()?;
+        Some(Duration::from_secs(number.checked_mul(seconds)?))
+    };
+    let longest = Duration::from_secs(36_500 * 86_400);
+    parse().filter(|duration| (Duration::from_secs(1)..=longest).contains(duration)).ok_or(ParseDurationError)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,7 +19,9 @@ use crate::{
     ops::{
         owners,
         revocation::{self, BulkRevocation},
+        tokens::TokenDetails,
     },
+    store::Successors,
     views::{DataView, MessageView, TokenView},
 };
 
@@ -40,6 +42,16 @@ pub(super) struct DisabledView {
     successor: Option<String>,
 }
 
+impl DisabledView {
+    pub(super) fn new((details, successors): (TokenDetails, Successors)) -> Self {
+        Self {
+            data: token_view(details),
+            also_disabled: ids(&successors.changed),
+            successor: successors.unchanged.map(|id| id.to_string()),
+        }
+    }
+}
+
 pub(super) async fn disable(
     state: Data<AppState>,
     Guard(signed_in): Guard<SessionUser>,
@@ -49,11 +61,7 @@ pub(super) async fn disable(
     let id = token_id(&id)?;
     let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
     let (details, successors) = revocation::disable(&state.ops, owner.into(), id, source.by(&signed_in)).await?;
-    Ok(Json(DisabledView {
-        data: token_view(details),
-        also_disabled: ids(&successors.changed),
-        successor: successors.unchanged.map(|id| id.to_string()),
-    }))
+    Ok(Json(DisabledView::new((details, successors))))
 }
 
 pub(super) async fn enable(

@@ -85,6 +85,11 @@ fn table() -> RouteTable {
         .at("/api/v1/user/api-tokens/{id}/disable", |route| route.post(revocation::disable))
         .at("/api/v1/user/api-tokens/{id}/enable", |route| route.post(revocation::enable))
         // Administration.
+        .at("/api/v1/admin/tokens", |route| route.get_with(admin::tokens::PARAMETERS, admin::tokens::list))
+        .at("/api/v1/admin/tokens/revoke", |route| route.post(admin::tokens::revoke_many))
+        .at("/api/v1/admin/tokens/{id}", |route| route.get(admin::tokens::show).delete(admin::tokens::revoke))
+        .at("/api/v1/admin/tokens/{id}/disable", |route| route.post(admin::tokens::disable))
+        .at("/api/v1/admin/tokens/{id}/enable", |route| route.post(admin::tokens::enable))
         .at("/api/v1/admin/tokens/{id}/report", |route| route.get(admin::token_reports::show))
         .at("/api/v1/admin/users", |route| route.get_with(users::LIST_PARAMETERS, users::list).post(users::create))
         .at("/api/v1/admin/audit", |route| route.get_with(admin::audit::PARAMETERS, admin::audit::list))

@@ -45,7 +45,7 @@ use crate::{
         usage_limits::{QuotasLeft, quotas_left},
         use_locations::last_uses,
     },
-    store::TokenChange,
+    store::{Successors, TokenChange},
     views::{DataView, IssuedTokenView, PageView, TokenView, UseView, ability_names},
 };
 
@@ -326,6 +326,16 @@ pub(super) struct RevokedTokenView {
     successor: Option<String>,
 }
 
+impl RevokedTokenView {
+    pub(super) fn new(successors: &Successors) -> Self {
+        Self {
+            message: "Token revoked",
+            also_revoked: ids(&successors.changed),
+            successor: successors.unchanged.map(|id| id.to_string()),
+        }
+    }
+}
+
 pub(super) fn ids(ids: &[TokenId]) -> Vec<String> {
     ids.iter().map(ToString::to_string).collect()
 }
@@ -339,11 +349,7 @@ pub(super) async fn revoke(
     let id = token_id(&id)?;
     let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
     let successors = revocation::revoke(&state.ops, owner.into(), id, source.by(&signed_in)).await?;
-    Ok(Json(RevokedTokenView {
-        message: "Token revoked",
-        also_revoked: ids(&successors.changed),
-        successor: successors.unchanged.map(|id| id.to_string()),
-    }))
+    Ok(Json(RevokedTokenView::new(&successors)))
 }
 
 /// A malformed id is answered like an unknown one.

@@ -20,6 +20,7 @@ pub(super) enum List {
     Accounts,
     ServiceAccounts,
     AllEnvironments,
+    FoundTokens,
 }
 
 impl List {
@@ -34,6 +35,7 @@ impl List {
             Self::Accounts => "patd account list cursor v1",
             Self::AllEnvironments => "patd list of all environments cursor v1",
             Self::ServiceAccounts => "patd service account list cursor v1",
+            Self::FoundTokens => "patd found token list cursor v1",
         }
     }
 
@@ -96,6 +98,25 @@ impl List {
         };
         let written = |(key, id): &(String, Uuid)| self.write_sorted_cursor(order, key, *id) == text;
         read().filter(written).ok_or_else(invalid_cursor)
+    }
+
+    /// The cursor after the row with this time, or without one, and this number.
+    pub(super) fn write_place_cursor(self, owner: Uuid, time: Option<Timestamp>, number: i64) -> String {
+        let seconds = time.map_or(i64::MAX, Timestamp::unix);
+        let place = [seconds.to_be_bytes(), number.to_be_bytes()].concat();
+        format!("{seconds:016x}{number:016x}{}", self.tag(owner, &place))
+    }
+
+    /// The time and the number, if the cursor belongs to this list and owner.
+    pub(super) fn parse_place_cursor(self, owner: Uuid, text: &str) -> Result<(Option<Timestamp>, i64), Error> {
+        let read = || {
+            let seconds = i64::from_str_radix(text.get(..16)?, 16).ok()?;
+            let time = (seconds != i64::MAX).then(|| Timestamp::from_unix(seconds));
+            Some((time, i64::from_str_radix(text.get(16..32)?, 16).ok()?))
+        };
+        read()
+            .filter(|(time, number)| self.write_place_cursor(owner, *time, *number) == text)
+            .ok_or_else(invalid_cursor)
     }
 
     fn tag(self, owner: Uuid, place: &[u8]) -> String {

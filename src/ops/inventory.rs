@@ -5,19 +5,24 @@ use std::ops::ControlFlow;
 use futures_util::future::join;
 use tokio::sync::mpsc;
 
-use super::{context::Context, error::Error, tokens, usage_limits};
+use super::{
+    context::Context,
+    error::Error,
+    token_filter::{self, FilterTexts},
+    tokens, usage_limits,
+};
 use crate::{
     domain::{
         account::Role,
         account_state::{Account, AccountState},
-        annotations::Metadata,
         authority::Administrator,
         id::TokenId,
+        owner::Owner,
         text::folded,
         time::Timestamp,
-        token::{Token, TokenState},
+        token::Token,
     },
-    store::{OwnerLabel, Reply, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
+    store::{Reply, TokenFilter, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
 };
 
 /// How many batches of rows may wait for the consumer.
@@ -45,12 +50,10 @@ pub struct UserList {
 pub struct TokenList {
     /// Only the tokens of this user or environment.
     pub whose: Whose,
-    /// Only tokens in this state. `None` means all except the revoked ones.
-    pub state: Option<TokenState>,
+    /// Only tokens that satisfy these filters.
+    pub filter: FilterTexts,
     /// Only tokens whose name, or whose owner's address, contains this text.
     pub search: Option<String>,
-    /// Only tokens that have all these keys with these values.
-    pub metadata: Metadata,
     /// Only tokens that expire or become idle before this time.
     pub ends_before: Option<Timestamp>,
     /// Only tokens that were neither used nor created at this time or later.
@@ -68,8 +71,8 @@ pub struct TokenList {
 pub struct ListedToken {
     /// The token with its latest use. Its expiry is the effective one: expiry or idle time, whichever is first.
     pub token: Token,
-    /// What its owner is called.
-    pub owner: OwnerLabel,
+    /// Its owner.
+    pub owner: Owner,
     /// How many uses it has left. `None` if it has no quota.
     pub quota_left: Option<u32>,
     /// Its latest successor.
@@ -107,15 +110,15 @@ pub async fn tokens(
     list: TokenList,
     mut each: impl AsyncFnMut(ListedToken) -> ControlFlow<()>,
 ) -> Result<(), Error> {
-    let TokenList { whose, state, search, metadata, ends_before, unused_since, order, reversed, limit } = list;
+    let TokenList { whose, filter, search, ends_before, unused_since, order, reversed, limit } = list;
     if let Whose::Environment(id) = whose {
         ctx.store.environment_owner(id).await?;
     }
     let now = ctx.clock.now();
-    let idle_since = ctx.rules.token_lifetimes.idle_since(now);
+    let filter = filter.read(ctx, now).await?;
+    let filter = TokenFilter { unused_since: unused_since.or(filter.unused_since), ..filter };
     let search = search.map(|text| folded(&text));
-    let wanted =
-        TokenInventory { whose, state, idle_since, search, metadata, ends_before, unused_since, order, reversed };
+    let wanted = TokenInventory { whose, filter: filter.clone(), search, ends_before, order, reversed };
     let mut left = limit.unwrap_or(u64::MAX);
     pump(
         |batches| ctx.store.each_token(wanted, now, batches),
@@ -123,9 +126,8 @@ pub async fn tokens(
             let mut token = row.token;
             tokens::apply_unwritten_use(ctx, &mut token);
             // The latest use may be unwritten, so the store may have found too many tokens.
-            let used_since = |time| token.last_used_at.unwrap_or(token.created_at) >= time;
             let ends_later = |time| token.expires_at.is_none_or(|end| end >= time);
-            if unused_since.is_some_and(used_since) || ends_before.is_some_and(ends_later) {
+            if !token_filter::is_still_meant(ctx, &filter, &token) || ends_before.is_some_and(ends_later) {
                 return ControlFlow::Continue(());
             }
             if left == 0 {

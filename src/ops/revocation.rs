@@ -129,7 +129,8 @@ pub async fn revoke_by_possession(
     }
 }
 
-/// Disables a personal token, and the successors that it made by itself. Checks are refused until it is enabled. Fails with
+/// Disables a token, and the successors that it made by itself. A user can disable their personal tokens here, an
+/// administrator every token. Checks are refused until it is enabled. Fails with
 /// [`Error::Replaced`] if rotation has ended the token and only a successor that the owner made is valid.
 pub async fn disable(
     ctx: &Context,
@@ -137,8 +138,14 @@ pub async fn disable(
     id: TokenId,
     source: RequestSource,
 ) -> Result<(TokenDetails, Successors), Error> {
-    let owner = owner_of(ctx, authority, id).await?;
     let by = ctx.attribution(source);
+    let owner = match holder_of(ctx, authority, id).await? {
+        Holder::Owner(owner) => owner,
+        Holder::Environment => {
+            let changed = ctx.store.disable_environment_token(id, by).await?;
+            return Ok((tokens::details(ctx, changed), Successors::default()));
+        }
+    };
     match ctx.store.disable_token(owner, id, by.clone()).await {
         Ok((changed, successors)) => Ok((tokens::details(ctx, changed), successors)),
         Err(error) => {
@@ -148,22 +155,37 @@ pub async fn disable(
     }
 }
 
-/// Enables a personal token and no other. Successors that were disabled with it stay disabled.
+/// Enables a token and no other. Successors that were disabled with it stay disabled.
 pub async fn enable(
     ctx: &Context,
     authority: Authority,
     id: TokenId,
     source: RequestSource,
 ) -> Result<TokenDetails, Error> {
-    let owner = owner_of(ctx, authority, id).await?;
-    Ok(tokens::details(ctx, ctx.store.enable_token(owner, id, ctx.attribution(source)).await?))
+    let by = ctx.attribution(source);
+    let changed = match holder_of(ctx, authority, id).await? {
+        Holder::Owner(owner) => ctx.store.enable_token(owner, id, by).await?,
+        Holder::Environment => ctx.store.enable_environment_token(id, by).await?,
+    };
+    Ok(tokens::details(ctx, changed))
 }
 
-/// The owner of a personal token, for the store: the user, or for an administrator the owner that the token has.
-async fn owner_of(ctx: &Context, authority: Authority, id: TokenId) -> Result<UserId, Error> {
+/// Whose a token is.
+enum Holder {
+    /// A personal token of this owner.
+    Owner(UserId),
+    /// A token of an environment.
+    Environment,
+}
+
+/// Whose token to change: a user's own, or for an administrator whoever has it.
+async fn holder_of(ctx: &Context, authority: Authority, id: TokenId) -> Result<Holder, Error> {
     match authority {
-        Authority::User(owner) => Ok(owner),
-        Authority::Administrator(_) => Ok(ctx.store.token_in_any_state(id).await?.owner),
+        Authority::User(owner) => Ok(Holder::Owner(owner)),
+        Authority::Administrator(_) => {
+            let token = ctx.store.token_in_any_state(id).await?;
+            Ok(if token.environment.is_some() { Holder::Environment } else { Holder::Owner(token.owner) })
+        }
     }
 }
 

@@ -2,21 +2,19 @@
 
 use std::ops::ControlFlow;
 
+use super::token_search::{FoundToken, TokenFilter};
 use crate::domain::{
-    account::{Email, Role},
+    account::Role,
     account_state::{Account, AccountState},
-    annotations::Metadata,
-    id::{EnvironmentId, TokenId, UserId},
-    text::Name,
+    id::{EnvironmentId, UserId},
     time::Timestamp,
-    token::{Token, TokenState},
 };
 
 /// Receives the users in batches. It runs on a thread of the store, which waits for it. `Break` ends the list.
 pub type EachUser = Box<dyn FnMut(Vec<Account>) -> ControlFlow<()> + Send>;
 
 /// Like [`EachUser`], for tokens.
-pub type EachToken = Box<dyn FnMut(Vec<TokenRow>) -> ControlFlow<()> + Send>;
+pub type EachToken = Box<dyn FnMut(Vec<FoundToken>) -> ControlFlow<()> + Send>;
 
 /// Which users to list, in which order.
 #[derive(Clone, Debug, Default)]
@@ -51,18 +49,12 @@ pub enum UserOrder {
 pub struct TokenInventory {
     /// Only tokens of this owner.
     pub whose: Whose,
-    /// Only tokens in this state. `None` means all tokens that are not revoked.
-    pub state: Option<TokenState>,
-    /// Tokens not used after this time count as expired. `None` means that idle tokens do not expire.
-    pub idle_since: Option<Timestamp>,
+    /// Only tokens that this accepts.
+    pub filter: TokenFilter,
     /// Only tokens whose name or whose owner's e-mail address contains this text. The caller case-folds it.
     pub search: Option<String>,
-    /// Only tokens that have all these keys with these values.
-    pub metadata: Metadata,
     /// Only tokens that end before this time, by their expiry or because they are idle. Unwritten uses do not count.
     pub ends_before: Option<Timestamp>,
-    /// Only tokens created before this time and not used since. Unwritten uses do not count.
-    pub unused_since: Option<Timestamp>,
     /// The order.
     pub order: TokenOrder,
     /// Reverses the order.
@@ -95,26 +87,4 @@ pub enum TokenOrder {
     LastUsed,
     /// By end, soonest first.
     Expires,
-}
-
-/// What an owner is called in a list: the address of a user, or the name of a service account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OwnerLabel {
-    /// The address of a user.
-    User(Email),
-    /// The name of a service account.
-    ServiceAccount(Name),
-}
-
-/// A token as an administrator sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenRow {
-    /// The token.
-    pub token: Token,
-    /// What its owner is called.
-    pub owner: OwnerLabel,
-    /// How many uses of its quota are taken. The family shares the quota.
-    pub quota_used: u32,
-    /// Its latest successor, in any state.
-    pub successor: Option<TokenId>,
 }

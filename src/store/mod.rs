@@ -20,6 +20,7 @@ mod rotation;
 mod service_accounts;
 pub mod sqlite;
 mod token_histories;
+mod token_search;
 mod usage_records;
 mod user_administration;
 
@@ -34,15 +35,14 @@ pub use self::{
     credentials::{Change, CredentialSource, Credentials, Observer},
     environment_administration::{EnvironmentAdministration, OwnedEnvironmentQuery},
     erasure::{Erasure, UserDeletion},
-    inventory::{
-        EachToken, EachUser, OwnerLabel, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose,
-    },
+    inventory::{EachToken, EachUser, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
     ownership::{HandOver, Ownership, Selection},
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
     rotation::{Rotation, Successors},
     service_accounts::{NewServiceAccount, ServiceAccountChange, ServiceAccountQuery, ServiceAccounts},
     token_histories::TokenHistories,
+    token_search::{FoundToken, Period, Place, SortTime, States, TokenAdministration, TokenFilter, TokenSearchQuery},
     usage_records::{StoredUsage, UsageBatch, UsageRecords},
     user_administration::{AccountChange, AccountPlace, AccountQuery, UserAdministration},
 };
@@ -76,6 +76,7 @@ pub trait Store:
     + Erasure
     + Ownership
     + ServiceAccounts
+    + TokenAdministration
     + TokenHistories
     + UsageRecords
     + UserAdministration

@@ -25,6 +25,14 @@ enum Needs {
 use Needs::{Read, Session, Write};
 
 const TABLE: &[(&str, &str, Needs)] = &[
+    ("GET", "/api/v1/admin/tokens", Read),
+    ("HEAD", "/api/v1/admin/tokens", Read),
+    ("POST", "/api/v1/admin/tokens/revoke", Write),
+    ("GET", "/api/v1/admin/tokens/{id}", Read),
+    ("HEAD", "/api/v1/admin/tokens/{id}", Read),
+    ("DELETE", "/api/v1/admin/tokens/{id}", Write),
+    ("POST", "/api/v1/admin/tokens/{id}/disable", Write),
+    ("POST", "/api/v1/admin/tokens/{id}/enable", Write),
     ("GET", "/api/v1/admin/tokens/{id}/report", Read),
     ("HEAD", "/api/v1/admin/tokens/{id}/report", Read),
     ("GET", "/api/v1/admin/users", Read),

@@ -7,6 +7,7 @@ mod accounts;
 mod admin_access;
 mod admin_audit;
 mod admin_throttle;
+mod admin_tokens;
 mod admin_users;
 mod ambiguity;
 mod annotations;

@@ -30,9 +30,10 @@ use patd::{
     },
     store::{
         AccountChange, AccountQuery, Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery,
-        Erasure, LastAdmin, LeakReport, PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation,
-        SessionQuery, SignIn, Store, StoreError, StoredUsage, Successors, TokenChange, TokenHistories, TokenInventory,
-        TokenQuery, TokenSelection, UsageBatch, UsageRecords, UserAdministration, UserDeletion, UserInventory, Uses,
+        Erasure, FoundToken, LastAdmin, LeakReport, PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff,
+        Rotation, SessionQuery, SignIn, Store, StoreError, StoredUsage, Successors, TokenAdministration, TokenChange,
+        TokenHistories, TokenInventory, TokenQuery, TokenSearchQuery, TokenSelection, UsageBatch, UsageRecords,
+        UserAdministration, UserDeletion, UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -172,6 +173,17 @@ delegate! {
 }
 
 mod audit_trail;
+
+delegate! {
+    TokenAdministration:
+    READS_FAIL {
+        fn find_tokens(&self, search: TokenSearchQuery, now: Timestamp) -> Vec<FoundToken>;
+    }
+    WRITES_FAIL {
+        fn disable_environment_token(&self, id: TokenId, by: Attribution) -> ChangedToken;
+        fn enable_environment_token(&self, id: TokenId, by: Attribution) -> ChangedToken;
+    }
+}
 
 delegate! {
     TokenHistories:

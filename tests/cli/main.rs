@@ -16,6 +16,7 @@ mod serving;
 mod settings;
 #[path = "../support/mod.rs"]
 mod support;
+mod token_filters;
 mod token_usage;
 mod tokens;
 mod users;

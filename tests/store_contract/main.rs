@@ -17,6 +17,7 @@ mod pruning;
 mod rotation;
 mod service_accounts;
 mod sessions;
+mod token_search;
 mod tokens;
 mod usage;
 mod users;
@@ -123,6 +124,9 @@ use sessions::{
     ending_the_other_sessions_answers_their_number, only_ended_sessions_are_pruned, only_its_user_can_end_a_session,
     sessions_are_listed_newest_first_without_the_ended,
 };
+use token_search::{
+    an_administrator_disables_and_enables_a_token_of_an_environment, searches_of_tokens_agree_with_a_plain_model,
+};
 use tokens::{
     a_hundred_creations_at_once_stop_at_the_limit, a_revoked_token_stays_revoked,
     a_search_takes_every_character_literally, a_token_is_found_as_added, a_token_needs_an_enabled_owner,
@@ -207,6 +211,8 @@ cases! {
     only_its_user_can_end_a_session,
     ending_the_other_sessions_answers_their_number,
     only_ended_sessions_are_pruned,
+    searches_of_tokens_agree_with_a_plain_model,
+    an_administrator_disables_and_enables_a_token_of_an_environment,
     a_token_is_found_as_added,
     a_token_needs_an_enabled_owner,
     annotations_are_changed_one_by_one_and_searched,

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
 
-use super::metadata::{self, parse_pair};
+use super::filter::FilterOptions;
 use crate::{
     cli::{
         failure::Failure,
@@ -13,8 +13,9 @@ use crate::{
         table::{Column, Fit, print_table},
         time::{parse_future, parse_past, rounded},
     },
-    control::{ListedTokenView, Moment, Request, TokenList, TokenSort, TokenState, WhoseTokens},
+    control::{ListedTokenView, Moment, Request, TokenList, TokenSort, WhoseTokens},
     domain::time::Timestamp,
+    ops::token_search::FilterTexts,
     store::sqlite::Access,
 };
 
@@ -29,12 +30,12 @@ pub(in crate::cli) struct List {
     /// Only tokens in this state [default: all except revoked]
     #[arg(long)]
     state: Option<State>,
+    /// Tokens in all states, also revoked ones
+    #[arg(long, conflicts_with = "state")]
+    all: bool,
     /// Only tokens whose name or owner's e-mail address contains this text; ignores case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Only tokens with this metadata, such as team=payments; may be repeated, and then all must match
-    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
-    metadata: Vec<(String, String)>,
     /// Only tokens that expire before this: a date, a time, or 30d for within 30 days
     #[arg(long, value_name = "WHEN", value_parser = parse_future)]
     expires_before: Option<Moment>,
@@ -51,6 +52,8 @@ pub(in crate::cli) struct List {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     #[command(flatten)]
+    filter: FilterOptions,
+    #[command(flatten)]
     wide: Wide,
     #[command(flatten)]
     format: Format,
@@ -61,6 +64,7 @@ enum State {
     Active,
     Expired,
     Revoked,
+    All,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -82,8 +86,9 @@ pub(super) fn run(options: &GlobalOptions, arguments: List) -> Result<(), Failur
         user,
         environment,
         state,
+        all,
         search,
-        metadata,
+        filter,
         expires_before,
         unused_since,
         sort,
@@ -92,15 +97,17 @@ pub(super) fn run(options: &GlobalOptions, arguments: List) -> Result<(), Failur
         wide,
         format,
     } = arguments;
+    let state = match state {
+        Some(State::Active) => Some("active"),
+        Some(State::Expired) => Some("expired"),
+        Some(State::Revoked) => Some("revoked"),
+        Some(State::All) => Some("all"),
+        None => all.then_some("all"),
+    };
     let list = TokenList {
         whose: user.map(WhoseTokens::User).or(environment.map(WhoseTokens::Environment)),
-        state: state.map(|state| match state {
-            State::Active => TokenState::Active,
-            State::Expired => TokenState::Expired,
-            State::Revoked => TokenState::Revoked,
-        }),
+        filter: FilterTexts { state: state.map(str::to_owned), ..filter.into_texts()? },
         search,
-        metadata: metadata::pairs(metadata)?,
         expires_before,
         unused_since,
         sort: match sort {

@@ -53,6 +53,7 @@ async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Resu
         Request::RevokeTokens(whose) => tokens::revoke_all(ctx, administrator, &whose, output).await,
         Request::ShowTokenUsage(id) => token_reports::show_usage(ctx, administrator, &id, output).await,
         Request::ShowTokenReport(id) => token_reports::show_report(ctx, administrator, &id, output).await,
+        Request::RevokeMatching(matching) => tokens::revoke_matching(ctx, administrator, matching, output).await,
         Request::ServiceAccount(request) => service_accounts::execute(ctx, administrator, request, output).await,
         Request::Environment(request) => environments::execute(ctx, administrator, request, output).await,
         Request::ShowOwned(owner) => owners::show_owned(ctx, administrator, &owner, output).await,

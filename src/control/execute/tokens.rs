@@ -9,8 +9,8 @@ use crate::{
     control::{
         error::Error,
         frame::Output,
-        request::{self, JudgeToken, NewToken, ParsedToken, TokenList, TokenSort, WhoseTokens, parse_metadata},
-        views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedView, Verdict},
+        request::{JudgeToken, NewToken, ParsedToken, RevokeMatching, TokenList, TokenSort, WhoseTokens},
+        views::{ChangedTokenView, IssuedView, JudgedView, ListedTokenView, RevokedMatchingView, RevokedView, Verdict},
     },
     domain::{
         ability::Ability,
@@ -18,7 +18,7 @@ use crate::{
         authority::Administrator,
         id::{EnvironmentId, TokenId, UserId},
         secret::CredentialKind,
-        token::{Token, TokenState},
+        token::Token,
     },
     ops::{
         self, Context, FieldError,
@@ -26,6 +26,7 @@ use crate::{
         environment_tokens,
         inventory::{self, ListedToken},
         revocation::{self, BulkRevocation},
+        token_search::{self, FilterTexts},
         tokens::{self, Expiry, TokenRequest},
         verification::{Caller, Rejection},
     },
@@ -63,12 +64,7 @@ pub(super) async fn list(
     list: TokenList,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let TokenList { whose, state, search, metadata, expires_before, unused_since, sort, reverse, limit } = list;
-    let mut errors = Vec::new();
-    let metadata = parse_metadata(&metadata, &mut errors);
-    if !errors.is_empty() {
-        return Err(errors.into());
-    }
+    let TokenList { whose, filter, search, expires_before, unused_since, sort, reverse, limit } = list;
     let now = ctx.clock.now();
     let environment = match &whose {
         Some(WhoseTokens::Environment(id)) => Some(id.clone()),
@@ -79,11 +75,6 @@ pub(super) async fn list(
         Some(WhoseTokens::User(who)) => Whose::User(owners::find(ctx, administrator, &who).await?.id()),
         Some(WhoseTokens::Environment(id)) => Whose::Environment(environment_id(&id)?),
     };
-    let state = state.map(|state| match state {
-        request::TokenState::Active => TokenState::Active,
-        request::TokenState::Expired => TokenState::Expired,
-        request::TokenState::Revoked => TokenState::Revoked,
-    });
     let order = match sort {
         TokenSort::Created => TokenOrder::Created,
         TokenSort::Name => TokenOrder::Name,
@@ -93,9 +84,8 @@ pub(super) async fn list(
     };
     let list = inventory::TokenList {
         whose,
-        state,
+        filter,
         search,
-        metadata,
         ends_before: expires_before.map(|moment| moment.resolve(now)),
         unused_since: unused_since.map(|moment| moment.resolve(now)),
         order,
@@ -130,7 +120,7 @@ pub(super) async fn disable(
     id: &str,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let token = find_personal(ctx, administrator, id).await?;
+    let token = find(ctx, administrator, id).await?;
     let disabled = revocation::disable(ctx, administrator.into(), token.id, RequestSource::COMMAND_LINE).await;
     let (details, successors) = disabled.map_err(|error| refused(error, token.id))?;
     Ok(output.item(&ChangedTokenView::new(details.token, &successors)).await?)
@@ -142,7 +132,7 @@ pub(super) async fn enable(
     id: &str,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let token = find_personal(ctx, administrator, id).await?;
+    let token = find(ctx, administrator, id).await?;
     let enabled = revocation::enable(ctx, administrator.into(), token.id, RequestSource::COMMAND_LINE).await;
     let details = enabled.map_err(|error| refused(error, token.id))?;
     Ok(output.item(&ChangedTokenView::new(details.token, &Successors::default())).await?)
@@ -185,6 +175,19 @@ pub(super) async fn revoke_all(
     Ok(output.item(&revoked).await?)
 }
 
+/// Revokes all tokens that a filter finds, or only counts them.
+pub(super) async fn revoke_matching(
+    ctx: &Context,
+    administrator: Administrator,
+    RevokeMatching { filter, dry_run }: RevokeMatching,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let source = RequestSource::COMMAND_LINE;
+    let revoked = token_search::revoke(ctx, administrator, &filter, false, dry_run, source).await?;
+    let ids = revoked.ids.iter().map(ToString::to_string).collect();
+    Ok(output.item(&RevokedMatchingView { matching: revoked.matching, revoked: revoked.revoked, ids }).await?)
+}
+
 /// How many valid tokens the user's environments have.
 async fn count_environment_tokens(
     ctx: &Context,
@@ -192,7 +195,11 @@ async fn count_environment_tokens(
     owner: UserId,
 ) -> Result<u64, ops::Error> {
     let whose = Whose::User(owner);
-    let active = inventory::TokenList { whose, state: Some(TokenState::Active), ..inventory::TokenList::default() };
+    let active = inventory::TokenList {
+        whose,
+        filter: FilterTexts { state: Some("active".to_owned()), ..FilterTexts::default() },
+        ..inventory::TokenList::default()
+    };
     let mut count = 0;
     let each = async |listed: ListedToken| {
         count += u64::from(listed.token.environment.is_some());
@@ -243,18 +250,6 @@ pub(super) async fn judge(ctx: &Context, judge: &JudgeToken, output: &mut Output
 pub(super) async fn find(ctx: &Context, administrator: Administrator, text: &str) -> Result<Token, Error> {
     let id = TokenId::parse(text).ok_or(Error::NoToken(None))?;
     tokens::show(ctx, administrator.into(), id).await.map_err(|error| refused(error, id).before_change())
-}
-
-/// Finds a personal token by id.
-async fn find_personal(ctx: &Context, administrator: Administrator, text: &str) -> Result<Token, Error> {
-    let token = find(ctx, administrator, text).await?;
-    match token.environment {
-        None => Ok(token),
-        Some(_) => Err(Error::Refused(format!(
-            "{0} is an environment's token, which cannot be disabled: patd token revoke {0} ends it",
-            token.id
-        ))),
-    }
 }
 
 pub(super) fn refused(error: ops::Error, id: TokenId) -> Error {

@@ -5,4 +5,5 @@ pub(super) mod environments;
 pub(super) mod owners;
 pub(super) mod throttle;
 pub(super) mod token_reports;
+pub(super) mod tokens;
 pub(super) mod users;

@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi, function
 use super::{
     row,
     settings::{Access, SqliteSettings},
+    token_search,
     watch::Watch,
 };
 use crate::domain::text;
@@ -113,11 +114,14 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
 }
 
-/// Adds `folded`, which normalises names for a search, and `has_metadata`, whether the metadata of a token include some keys
-/// and values. DIRECTONLY keeps them out of the schema, because other programs lack the functions.
+/// Adds `folded`, which normalises names for a search, `has_metadata`, whether the metadata of a token include some keys and
+/// values, and `covers`, whether the abilities of a token cover one. DIRECTONLY keeps them out of the schema, because other programs lack the functions.
 fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function("folded", 1, flags, |call| Ok(text::folded(call.get_raw(0).as_str()?)))?;
+    connection.create_scalar_function("covers", 2, flags, |call| {
+        Ok(token_search::covers(call.get_raw(0).as_str()?, call.get_raw(1).as_str()?))
+    })?;
     connection.create_scalar_function("has_metadata", 2, flags, |call| {
         let Some(text) = call.get_raw(0).as_str_or_null()? else { return Ok(false) };
         // The second argument is the same for all rows of a statement, so it is parsed once.

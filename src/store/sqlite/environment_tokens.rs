@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{environment_access, environments, lineage, row, tokens, users};
+use super::{audit, environment_access, environments, lineage, owners, row, tokens, users};
 use crate::{
     domain::{
         audit::Attribution,
@@ -178,6 +178,38 @@ pub(super) fn revoke(
     };
     let revoked = TokenRef { id, owner, environment: Some(environment) };
     environments::record(connection, by, user, revoked.revoked(reason))
+}
+
+/// Disables a token for an administrator.
+pub(super) fn disable(connection: &Connection, id: TokenId, by: &Attribution) -> Result<ChangedToken, StoreError> {
+    let token = for_administrator(connection, id, by)?;
+    if token.disabled_at.is_none() {
+        connection
+            .prepare_cached("UPDATE tokens SET disabled_at = :at WHERE id = :id")?
+            .execute(named_params! {":id": id.uuid().into_bytes(), ":at": by.at.unix()})?;
+        audit::record(connection, by, &TokenRef::from(&token).disabled())?;
+    }
+    let disabled_at = token.disabled_at.or(Some(by.at));
+    tokens::changed(connection, Token { disabled_at, ..token })
+}
+
+/// Enables a token for an administrator.
+pub(super) fn enable(connection: &Connection, id: TokenId, by: &Attribution) -> Result<ChangedToken, StoreError> {
+    let token = for_administrator(connection, id, by)?;
+    if token.disabled_at.is_some() {
+        connection
+            .prepare_cached("UPDATE tokens SET disabled_at = NULL WHERE id = :id")?
+            .execute(named_params! {":id": id.uuid().into_bytes()})?;
+        audit::record(connection, by, &TokenRef::from(&token).enabled())?;
+    }
+    tokens::changed(connection, Token { disabled_at: None, ..token })
+}
+
+/// A token of any environment that is not revoked.
+fn for_administrator(connection: &Connection, id: TokenId, by: &Attribution) -> Result<Token, StoreError> {
+    let token = tokens::any_by_id(connection, id)?;
+    owners::expect_to_act_for(connection, token.owner, by)?;
+    if token.environment.is_some() { Ok(token) } else { Err(StoreError::NotFound) }
 }
 
 /// The refusal to revoke a token that has ended: its successor is valid, or there is no such token. Only a user regenerates a

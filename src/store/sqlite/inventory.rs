@@ -4,12 +4,12 @@
 
 use std::mem;
 
-use rusqlite::{Connection, Params, Row, named_params};
+use rusqlite::{Connection, Params, Row, ToSql, named_params};
 
-use super::{accounts, row};
+use super::{accounts, row, token_search};
 use crate::{
-    domain::{account::Role, account_state::AccountState, id::TokenId, time::Timestamp, token::TokenState},
-    store::{EachToken, EachUser, StoreError, TokenInventory, TokenOrder, TokenRow, UserInventory, UserOrder, Whose},
+    domain::{account::Role, account_state::AccountState, time::Timestamp},
+    store::{EachToken, EachUser, StoreError, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
 };
 
 /// How many rows the caller gets at once.
@@ -24,31 +24,8 @@ macro_rules! ends_at {
     };
 }
 
-const TOKENS: &str =
-    "SELECT t.id, t.number, t.owner_id, t.name, t.abilities, t.hint, t.created_at, t.expires_at, t.last_used_at,
-            t.revoked_at, t.revoked_reason, t.environment_id, t.family_id, t.rotated_from, t.grace_ends_at,
-            t.ends_on_first_use, t.disabled_at, t.ip_allowlist, t.requests_per_minute, t.quota, t.description,
-            t.metadata, t.canary,
-            u.email, u.name,
-            CASE WHEN t.quota IS NULL THEN 0
-                 ELSE coalesce((SELECT f.quota_used FROM tokens f WHERE f.id = t.family_id), 0) END,
-            (SELECT c.id FROM tokens c WHERE c.family_id = t.family_id AND c.rotated_from = t.id
-             ORDER BY c.number DESC LIMIT 1)
-     FROM tokens t JOIN users u ON u.id = t.owner_id
-     WHERE ";
-
-const CONDITIONS: &str = concat!(
-    " AND CASE :state
-              WHEN 'active' THEN t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
-                  AND (:idle_since IS NULL OR coalesce(t.last_used_at, t.created_at) > :idle_since)
-              WHEN 'expired' THEN t.revoked_at IS NULL
-                  AND (t.expires_at <= :now OR coalesce(t.last_used_at, t.created_at) <= :idle_since)
-              WHEN 'revoked' THEN t.revoked_at IS NOT NULL
-              ELSE t.revoked_at IS NULL
-          END
-      AND (:search IS NULL OR instr(folded(t.name), :search) > 0 OR instr(u.email_canonical, :search) > 0)
-      AND (:metadata IS NULL OR has_metadata(t.metadata, :metadata))
-      AND (:unused_since IS NULL OR coalesce(t.last_used_at, t.created_at) < :unused_since)
+const SEARCH: &str = concat!(
+    " AND (:search IS NULL OR instr(folded(t.name), :search) > 0 OR instr(u.email_canonical, :search) > 0)
       AND (:ends_before IS NULL OR ",
     ends_at!(),
     " < :ends_before)
@@ -75,7 +52,8 @@ pub(super) fn token_statement(inventory: &TokenInventory) -> String {
         (TokenOrder::Expires, false) => concat!(ends_at!(), " NULLS LAST, t.number DESC"),
         (TokenOrder::Expires, true) => concat!(ends_at!(), " DESC NULLS FIRST, t.number"),
     };
-    [TOKENS, whose, CONDITIONS, order].concat()
+    [token_search::COLUMNS, "JOIN users u ON u.id = t.owner_id WHERE ", whose, token_search::FILTER, SEARCH, order]
+        .concat()
 }
 
 pub(super) fn each_token(
@@ -89,29 +67,12 @@ pub(super) fn each_token(
         Whose::User(id) => Some(id.uuid().into_bytes()),
         Whose::Environment(id) => Some(id.uuid().into_bytes()),
     };
-    let parameters = named_params! {
-        ":whose": whose,
-        ":state": inventory.state.map(|state| match state {
-            TokenState::Active => "active",
-            TokenState::Expired => "expired",
-            TokenState::Revoked => "revoked",
-        }),
-        ":now": now.unix(),
-        ":idle_since": inventory.idle_since.map(Timestamp::unix),
-        ":search": inventory.search,
-        ":metadata": row::metadata_text(&inventory.metadata),
-        ":unused_since": inventory.unused_since.map(Timestamp::unix),
-        ":ends_before": inventory.ends_before.map(Timestamp::unix),
-    };
-    let read = |row: &Row<'_>| {
-        Ok(TokenRow {
-            token: row::token(row)?,
-            owner: row::owner_label(row, row::TOKEN_COLUMNS)?,
-            quota_used: row.get(row::TOKEN_COLUMNS + 2)?,
-            successor: row::optional_identifier(row, row::TOKEN_COLUMNS + 3)?.map(TokenId::new),
-        })
-    };
-    pass_rows(connection, &token_statement(inventory), parameters, read, each)
+    let mut parameters = token_search::filter_parameters(&inventory.filter, now);
+    parameters.push((":whose", Box::new(whose)));
+    parameters.push((":search", Box::new(inventory.search.clone())));
+    parameters.push((":ends_before", Box::new(inventory.ends_before.map(Timestamp::unix))));
+    let parameters: Vec<(&str, &dyn ToSql)> = parameters.iter().map(|(name, value)| (*name, &**value)).collect();
+    pass_rows(connection, &token_statement(inventory), &*parameters, token_search::found, each)
 }
 
 pub(super) fn each_user(connection: &Connection, inventory: &UserInventory, each: EachUser) -> Result<(), StoreError> {

@@ -55,6 +55,7 @@ mod shared;
 mod sign_in;
 mod store;
 mod token_histories;
+mod token_search;
 mod token_usage;
 mod tokens;
 mod use_locations;

@@ -24,7 +24,6 @@ use crate::domain::{
     token::{Grace, Revocation, RevocationReason, Token},
     usage_limits::{Allowlist, UsageLimits},
 };
-use crate::store::OwnerLabel;
 
 /// How many columns [`token`] and [`session`] read. The columns of a joined user follow them.
 pub(super) const TOKEN_COLUMNS: usize = 23;
@@ -100,14 +99,6 @@ pub(super) fn is_owner(row: &Row<'_>, at: usize, owner: &Owner) -> rusqlite::Res
                 && row.get_ref(at + 6)?.as_str()? == user.role.as_str()
         }
         Owner::ServiceAccount(account) => is_service_account(row, at)? && time(row, at + 3)? == account.created_at,
-    })
-}
-
-/// email, name
-pub(super) fn owner_label(row: &Row<'_>, at: usize) -> rusqlite::Result<OwnerLabel> {
-    Ok(match row.get_ref(at)?.as_str_or_null()? {
-        Some(_) => OwnerLabel::User(parsed(row, at, Email::parse_stored)?),
-        None => OwnerLabel::ServiceAccount(name(row, at + 1)?),
     })
 }
 

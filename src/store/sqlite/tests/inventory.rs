@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, sync::mpsc};
 
 use super::{statements::plan, *};
-use crate::store::{TokenOrder, TokenRow, Whose, sqlite::inventory::token_statement};
+use crate::store::{FoundToken, TokenOrder, Whose, sqlite::inventory::token_statement};
 
 fn of(whose: Whose, order: TokenOrder) -> TokenInventory {
     TokenInventory { whose, order, ..TokenInventory::default() }
@@ -50,7 +50,7 @@ fn a_waiting_list_blocks_no_other_read_or_write() {
     let directory = directory();
     let store = with_tokens(&directory, 300);
     let (batches, received) = mpsc::sync_channel(0);
-    let each = Box::new(move |batch: Vec<TokenRow>| match batches.send(batch.len()) {
+    let each = Box::new(move |batch: Vec<FoundToken>| match batches.send(batch.len()) {
         Ok(()) => ControlFlow::Continue(()),
         Err(_) => ControlFlow::Break(()),
     });
@@ -73,7 +73,7 @@ fn a_list_ends_when_its_receiver_stops() {
     let directory = directory();
     let store = with_tokens(&directory, 300);
     let (seen, counted) = mpsc::channel();
-    let each = Box::new(move |batch: Vec<TokenRow>| {
+    let each = Box::new(move |batch: Vec<FoundToken>| {
         seen.send(batch.len()).unwrap();
         ControlFlow::Break(())
     });

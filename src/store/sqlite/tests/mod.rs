@@ -19,6 +19,7 @@ mod schemas;
 mod scrub;
 mod seals;
 mod statements;
+mod token_search;
 
 use std::{
     path::{Path, PathBuf},

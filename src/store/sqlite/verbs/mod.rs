@@ -8,6 +8,7 @@ mod environment_administration;
 mod erasure;
 mod ownership;
 mod service_accounts;
+mod token_administration;
 mod token_histories;
 mod usage_records;
 mod user_administration;
