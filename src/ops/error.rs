@@ -132,6 +132,7 @@ impl From<StoreError> for Error {
             StoreError::NotFound => Self::NotFound,
             // The session was valid when the request started and has ended since. The answer is that of an ended session.
             StoreError::Conflict(Conflict::SessionEnded) => Rejection::Unknown.into(),
+            StoreError::Conflict(Conflict::AdminRequired) => Self::AdminRequired,
             StoreError::Conflict(Conflict::RoleRequired) => Self::RoleRequired,
             StoreError::Conflict(Conflict::DefaultEnvironment) => StateConflict::DefaultEnvironment.into(),
             StoreError::Conflict(Conflict::LastAdmin) => StateConflict::LastAdmin.into(),

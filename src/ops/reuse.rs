@@ -15,6 +15,7 @@ use crate::{
     domain::{
         audit::{Action, Actor, Attribution, Entry, Outcome, RequestSource, Target},
         events::TokenRef,
+        id::{TokenId, UserId},
         time::Timestamp,
         token::{Token, TokenRecord},
     },
@@ -67,8 +68,25 @@ async fn write(ctx: &Context, reuse: &Reuse) -> Result<(), StoreError> {
         return ctx.store.record_refusal(used, by).await;
     }
     if revokes_family || ctx.rules.rotation.on_reuse == OnReuse::RevokeFamily {
-        return ctx.store.revoke_family(owner, family, token, is_new, by).await.map(drop);
+        return revoke_family_of(ctx, (owner, family, token), is_new, by).await;
     }
     let entry = Entry::done(owner, Action::TokenReuseDetected, Target::PersonalAccessToken(token));
     ctx.store.record_refusal(Entry { outcome: Outcome::Refused, ..entry }, by).await
+}
+
+/// The family can get another owner between the use and this change. Then the family of the new owner is revoked.
+async fn revoke_family_of(
+    ctx: &Context,
+    (owner, family, token): (UserId, TokenId, TokenId),
+    is_new: bool,
+    by: Attribution,
+) -> Result<(), StoreError> {
+    if ctx.store.revoke_family(owner, family, token, is_new, by.clone()).await? > 0 {
+        return Ok(());
+    }
+    match ctx.store.token_in_any_state(token).await {
+        Ok(now) if now.owner != owner => ctx.store.revoke_family(now.owner, family, token, false, by).await.map(drop),
+        Ok(_) | Err(StoreError::NotFound) => Ok(()),
+        Err(error) => Err(error),
+    }
 }

@@ -94,7 +94,7 @@ pub async fn revoke_by_possession(
     source: RequestSource,
 ) -> Result<(), Error> {
     let Ok(presented) = PresentedCredential::parse(credential, &ctx.rules.prefixes) else { return Ok(()) };
-    let by = |actor| ctx.attribution(RequestSource { actor, ..source });
+    let by = |actor| ctx.attribution(RequestSource { actor, ..source.clone() });
     let ended = match presented.kind {
         CredentialKind::Session => match ctx.credentials.session_by_hash(&presented.hash).await? {
             Some(record) => {
@@ -114,7 +114,7 @@ pub async fn revoke_by_possession(
                     if presented.kind == record.token.kind()
                         && presented.number.is_none_or(|number| number == record.token.number) =>
                 {
-                    end(ctx, &record.token, by(Actor::token(&record.token))).await
+                    end_presented(ctx, &presented, &record.token, by).await
                 }
                 _ => Ok(()),
             }
@@ -126,6 +126,23 @@ pub async fn revoke_by_possession(
             Ok(())
         }
         ended => Ok(ended?),
+    }
+}
+
+/// Revokes a token on behalf of its holder. If the token got another owner since it was looked up, it is revoked as theirs:
+/// an answer that was not an error must not leave it valid.
+async fn end_presented(
+    ctx: &Context,
+    presented: &PresentedCredential,
+    token: &Token,
+    by: impl Fn(Actor) -> Attribution,
+) -> Result<(), StoreError> {
+    match end(ctx, token, by(Actor::token(token))).await {
+        Err(StoreError::NotFound) => match ctx.credentials.token_by_hash(&presented.hash).await? {
+            Some(now) if now.token.owner != token.owner => end(ctx, &now.token, by(Actor::token(&now.token))).await,
+            _ => Err(StoreError::NotFound),
+        },
+        ended => ended,
     }
 }
 

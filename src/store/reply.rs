@@ -80,9 +80,12 @@ pub enum Conflict {
     /// The account of the environment's owner is disabled.
     #[error("the environment's owner is disabled")]
     OwnerDisabled,
-    /// The session that made the change ended before the change ran.
+    /// The session or the administrator's token that made the change ended before the change ran.
     #[error("the session has ended")]
     SessionEnded,
+    /// The user who made the change as an administrator lost the role before the change ran.
+    #[error("the user is no longer an administrator")]
+    AdminRequired,
     /// The password was changed, or the account disabled, since it was read.
     #[error("the credentials have changed since they were read")]
     CredentialsChanged,

@@ -30,6 +30,7 @@ mod introspection;
 mod large_lists;
 mod last_uses;
 mod lineage;
+mod lost_power;
 mod narrower_rotation;
 mod outage;
 mod outage_owners;

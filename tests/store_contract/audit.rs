@@ -50,8 +50,9 @@ pub(super) async fn every_change_records_its_event(store: &TestStore) {
     );
     assert_eq!(trail(store, &bob).await, ["user.created of user"]);
 
+    store.set_role(ada.id, UserRole::Admin, LastAdmin::Stays, by(76)).await.unwrap();
     let acting = RequestSource {
-        actor: Actor::personal_access_token(token.id, ada.id),
+        actor: Actor::token(&add_token(store, &ada, "admin").await),
         address: Some("2001:db8::1".parse().unwrap()),
         request_id: Some("a request".to_owned()),
     };

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod accounts;
+mod administrators;
 mod attempts;
 mod audit;
 mod deletion;
@@ -85,6 +86,7 @@ use accounts::{
     an_invited_user_sets_a_password_once_with_the_link, lists_of_accounts_agree_with_a_plain_model,
     the_sessions_of_one_user_end_together_and_are_counted,
 };
+use administrators::a_change_of_an_administrator_who_lost_the_role_is_not_made;
 use environments::{
     a_regenerated_token_replaces_its_predecessor_at_once, a_user_who_loses_an_environment_returns_to_the_default_one,
     an_ended_session_cannot_change_an_environment, an_environment_change_without_effect_records_no_event,
@@ -238,6 +240,7 @@ cases! {
     what_is_handed_over_keeps_its_secret_and_its_family,
     environments_are_handed_over_with_their_tokens,
     a_refused_hand_over_changes_nothing,
+    a_change_of_an_administrator_who_lost_the_role_is_not_made,
     a_session_changes_only_what_its_user_owns_or_manages,
     an_environment_is_seen_by_its_owner_and_its_members,
     an_environment_is_renamed_shared_and_deleted_by_role,

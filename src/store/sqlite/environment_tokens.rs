@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{audit, environment_access, environments, lineage, owners, row, tokens, users};
+use super::{audit, environment_access, environments, lineage, owners, roles, row, tokens, users};
 use crate::{
     domain::{
         audit::Attribution,
@@ -167,6 +167,9 @@ pub(super) fn revoke(
     reason: RevocationReason,
     by: &Attribution,
 ) -> Result<(), StoreError> {
+    if authority.is_administrator() {
+        roles::expect_admin(connection, by)?;
+    }
     let owner = environments::expect_authority(connection, authority, environment, Role::Admin)?;
     end(connection, environment, id, reason, by).map_err(|error| match error {
         StoreError::NotFound => refuse_ended(connection, environment, id, by),

@@ -12,7 +12,6 @@ use super::{audit, current_environments::leave_unseen, headroom::Headroom, owner
 use crate::{
     domain::{
         ability::ServerAbility,
-        account::Role,
         audit::Attribution,
         environment::Environment,
         events,
@@ -67,8 +66,8 @@ fn hand_over_tokens(
         Selection::These(ids) => families(connection, from.id(), ids)?,
     };
     let live: Vec<&FamilyMember> = moved.iter().filter(|token| token.is_live(by.at)).collect();
-    if let Owner::User(user) = to
-        && user.role == Role::Admin
+    // Also for a member, who can become an administrator later.
+    if to.user().is_some()
         && let Some(token) = live.iter().find(|token| token.grants_admin)
     {
         return Err(StoreError::Conflict(Conflict::GrantsAdmin(token.id)));

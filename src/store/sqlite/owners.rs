@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::row;
+use super::{roles, row};
 use crate::{
     domain::{
-        audit::Attribution,
+        audit::{Actor, Attribution},
         id::{EnvironmentId, TokenId, UserId},
         owner::{Owned, OwnedItems, Owner},
         text::Name,
@@ -54,7 +54,12 @@ pub(super) const ACTS_FOR: &str = "SELECT 1 FROM sessions s
 /// Fails if a session acts whose user may not change what `owner` owns, perhaps because the user was removed as a manager
 /// during this request.
 pub(super) fn expect_to_act_for(connection: &Connection, owner: UserId, by: &Attribution) -> Result<(), StoreError> {
-    let Some(session) = by.session() else { return Ok(()) };
+    let session = match by.origin.actor {
+        Actor::Session { id, .. } => id,
+        // The token of an administrator. A token that changes itself or its family is its owner's.
+        Actor::PersonalAccessToken { user, .. } if user != Some(owner) => return roles::expect_admin(connection, by),
+        _ => return Ok(()),
+    };
     let may = connection.prepare_cached(ACTS_FOR)?.exists(named_params! {
         ":session_id": session.uuid().into_bytes(),
         ":owner_id": owner.uuid().into_bytes(),

@@ -1,12 +1,12 @@
 //! SQL on the roles of users.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{audit, users};
 use crate::{
     domain::{
         account::{Role, User},
-        audit::Attribution,
+        audit::{Actor, Attribution},
         events,
         id::UserId,
     },
@@ -45,4 +45,34 @@ pub(super) fn expect_other_admin(connection: &Connection, user: &User, last: Las
     let is_other =
         connection.prepare_cached(OTHER_ADMIN)?.exists(named_params! {":id": user.id.uuid().into_bytes()})?;
     if is_other { Ok(()) } else { Err(StoreError::Conflict(Conflict::LastAdmin)) }
+}
+
+/// By primary keys: whether the user of a session is enabled, and the role.
+pub(super) const ROLE_BY_SESSION: &str = "SELECT u.disabled_at IS NULL, u.role
+     FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = :id";
+/// By unique indexes: whether a token and its owner are enabled, and the owner's role.
+pub(super) const ROLE_BY_TOKEN: &str =
+    "SELECT t.revoked_at IS NULL AND t.disabled_at IS NULL AND u.disabled_at IS NULL, u.role
+     FROM tokens t JOIN users u ON u.id = t.owner_id WHERE t.id = :id";
+
+/// Fails if a session or a token acts whose user is not an administrator any more. The guard has seen the role when the
+/// request began, and the body of a request can take long to arrive.
+pub(super) fn expect_admin(connection: &Connection, by: &Attribution) -> Result<(), StoreError> {
+    let (statement, id) = match by.origin.actor {
+        Actor::Session { id, .. } => (ROLE_BY_SESSION, id.uuid()),
+        Actor::PersonalAccessToken { id, .. } => (ROLE_BY_TOKEN, id.uuid()),
+        // No credential that could have lost its power. A guard makes no administrator of these.
+        Actor::CommandLine | Actor::System | Actor::EnvironmentToken(_) | Actor::Anonymous => return Ok(()),
+    };
+    let found = connection
+        .prepare_cached(statement)?
+        .query_row(named_params! {":id": id.into_bytes()}, |row| {
+            Ok((row.get(0)?, row.get_ref(1)?.as_str()? == Role::Admin.as_str()))
+        })
+        .optional()?;
+    match found {
+        Some((true, true)) => Ok(()),
+        Some((true, false)) => Err(StoreError::Conflict(Conflict::AdminRequired)),
+        Some((false, _)) | None => Err(StoreError::Conflict(Conflict::SessionEnded)),
+    }
 }

@@ -18,7 +18,7 @@ use super::{
     headroom::Headroom,
     health::{Health, HealthReport},
     locks::Database,
-    sessions,
+    roles, sessions,
     shared::Shared,
     tokens,
     watch::{Watch, Watcher},
@@ -164,6 +164,30 @@ impl SqliteStore {
         self.writer.submit_reporting(Vec::new(), move |connection, changes| {
             sessions::expect_open(connection, &by)?;
             work(connection, &by, changes)
+        })
+    }
+
+    /// Like [`Self::change`], for what only administrators do. It fails if `by` lost the role while the change waited.
+    pub(super) fn change_as_admin<T, F>(&self, changes: Vec<Change>, by: Attribution, mut work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, &Attribution) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.change(changes, by, move |connection, by| {
+            roles::expect_admin(connection, by)?;
+            work(connection, by)
+        })
+    }
+
+    /// Like [`Self::change_reporting`], for what only administrators do.
+    pub(super) fn change_as_admin_reporting<T, F>(&self, by: Attribution, mut work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, &Attribution, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.change_reporting(by, move |connection, by, changes| {
+            roles::expect_admin(connection, by)?;
+            work(connection, by, changes)
         })
     }
 

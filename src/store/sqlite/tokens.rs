@@ -9,9 +9,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use uuid::Uuid;
 
-use super::{audit, headroom::Headroom, lineage, owners, row, shared::Shared, users};
+use super::{audit, headroom::Headroom, lineage, owners, roles, row, shared::Shared, users};
 use crate::{
     domain::{
+        ability::Ability,
         annotations::Description,
         audit::Attribution,
         events::TokenRef,
@@ -98,6 +99,9 @@ pub(super) fn add(
         return Err(StoreError::Internal("an environment token was added as a personal access token".into()));
     }
     owners::expect_to_act_for(connection, token.owner, by)?;
+    if token.abilities.iter().any(Ability::is_reserved) {
+        roles::expect_admin(connection, by)?;
+    }
     users::expect_enabled(connection, token.owner)?;
     if !headroom.take(token.owner, max_live) {
         let left = max_live.saturating_sub(count_live(connection, token, max_live)?);

@@ -35,3 +35,13 @@ fn what_an_owner_owns_is_found_in_indexes_without_sorting() {
         assert!(!plan.iter().any(|step| step.starts_with("SCAN") || step.contains("TEMP B-TREE")), "{plan:?}");
     }
 }
+
+#[test]
+fn the_role_of_who_acts_is_found_by_ids() {
+    let directory = directory();
+    let store = open(&directory);
+    for sql in [roles::ROLE_BY_SESSION, roles::ROLE_BY_TOKEN] {
+        let plan = plan(&store, sql);
+        assert!(plan.iter().all(|step| step.starts_with("SEARCH") && step.contains("id=?")), "{plan:?}");
+    }
+}

@@ -4,13 +4,19 @@ use crate::{
     domain::{audit::Attribution, deletion::EndsWithUser, id::UserId, time::Timestamp},
     store::{
         Erasure, Reply, UserDeletion, invalidation,
-        sqlite::{deletion, scrub, store::SqliteStore},
+        sqlite::{deletion, roles, scrub, store::SqliteStore},
     },
 };
 
 impl Erasure for SqliteStore {
     fn delete_user(&self, id: UserId, how: UserDeletion, by: Attribution) -> Reply<'_, EndsWithUser> {
-        self.change_reporting(by, move |connection, by, changes| deletion::delete(connection, id, &how, by, changes))
+        self.change_reporting(by, move |connection, by, changes| {
+            // Who gives their own password deletes themselves.
+            if how.verified.is_none() {
+                roles::expect_admin(connection, by)?;
+            }
+            deletion::delete(connection, id, &how, by, changes)
+        })
     }
 
     fn ends_with_user(&self, id: UserId, now: Timestamp) -> Reply<'_, EndsWithUser> {

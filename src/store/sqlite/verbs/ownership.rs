@@ -30,7 +30,7 @@ impl Ownership for SqliteStore {
 
     fn hand_over(&self, hand_over: HandOver, by: Attribution) -> Reply<'_, HandedOver> {
         let headroom = Arc::clone(&self.headroom);
-        self.change_reporting(by, move |connection, by, changes| {
+        self.change_as_admin_reporting(by, move |connection, by, changes| {
             hand_over::hand_over(connection, &hand_over, &headroom, by, changes)
         })
     }

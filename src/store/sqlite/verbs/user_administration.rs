@@ -33,36 +33,42 @@ impl UserAdministration for SqliteStore {
         last: LastAdmin,
         by: Attribution,
     ) -> Reply<'_, Account> {
-        self.change(invalidation::user(id), by, move |connection, by| {
+        self.change_as_admin(invalidation::user(id), by, move |connection, by| {
             accounts::change(connection, id, &change, last, by)
         })
     }
 
     fn set_role(&self, id: UserId, role: Role, last: LastAdmin, by: Attribution) -> Reply<'_, User> {
-        self.change(invalidation::user(id), by, move |connection, by| roles::set(connection, id, role, last, by))
+        self.change_as_admin(invalidation::user(id), by, move |connection, by| {
+            roles::set(connection, id, role, last, by)
+        })
     }
 
     fn disable_user(&self, id: UserId, last: LastAdmin, by: Attribution) -> Reply<'_, Account> {
-        self.change(invalidation::user(id), by, move |connection, by| accounts::disable(connection, id, last, by))
+        self.change_as_admin(invalidation::user(id), by, move |connection, by| {
+            accounts::disable(connection, id, last, by)
+        })
     }
 
     fn enable_user(&self, id: UserId, by: Attribution) -> Reply<'_, Account> {
-        self.change(invalidation::user(id), by, move |connection, by| accounts::enable(connection, id, by))
+        self.change_as_admin(invalidation::user(id), by, move |connection, by| accounts::enable(connection, id, by))
     }
 
     fn end_sessions(&self, id: UserId, by: Attribution) -> Reply<'_, u64> {
-        self.change(invalidation::user(id), by, move |connection, by| accounts::end_sessions(connection, id, by))
+        self.change_as_admin(invalidation::user(id), by, move |connection, by| {
+            accounts::end_sessions(connection, id, by)
+        })
     }
 
     fn invite_user(&self, user: User, link: NewPasswordLink, by: Attribution) -> Reply<'_, ()> {
-        self.change(invalidation::NOTHING, by, move |connection, by| {
+        self.change_as_admin(invalidation::NOTHING, by, move |connection, by| {
             users::add(connection, &user, None, by)?;
             password_links::add(connection, user.id, &link, by)
         })
     }
 
     fn reset_password(&self, id: UserId, link: NewPasswordLink, by: Attribution) -> Reply<'_, Account> {
-        self.change(invalidation::user(id), by, move |connection, by| {
+        self.change_as_admin(invalidation::user(id), by, move |connection, by| {
             accounts::reset_password(connection, id, &link, by)
         })
     }
@@ -80,7 +86,7 @@ impl UserAdministration for SqliteStore {
     }
 
     fn clear_attempts(&self, counters: Vec<CountersOf>, held: bool, event: Entry, by: Attribution) -> Reply<'_, u64> {
-        self.change(invalidation::NOTHING, by, move |connection, by| {
+        self.change_as_admin(invalidation::NOTHING, by, move |connection, by| {
             let cleared = attempts::clear(connection, &counters)?;
             if held || cleared > 0 {
                 audit::record(connection, by, &event)?;
