@@ -58,6 +58,19 @@ pub struct TokenHistory {
     pub events: Vec<Event>,
 }
 
+impl TokenHistory {
+    /// Without the client addresses of events in the trails of users other than `owner`, who does not see those trails.
+    #[must_use]
+    pub fn without_addresses_of_others(mut self, owner: UserId) -> Self {
+        for event in self.creation.iter_mut().chain(&mut self.events) {
+            if event.entry.user != Some(owner) {
+                event.by.origin.address = None;
+            }
+        }
+        self
+    }
+}
+
 /// The user who created a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Creator {

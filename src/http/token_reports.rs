@@ -14,7 +14,7 @@ use super::{
     wire::large_answer::LargeAnswer,
 };
 use crate::{
-    domain::token::Token,
+    domain::{authority::Authority, token::Token},
     ops::{owners, token_report, tokens},
     views::{DataView, TokenReportView},
 };
@@ -28,14 +28,19 @@ pub(super) async fn show(
     let id = token_id(&id)?;
     let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
     let token = tokens::show(&state.ops, owner.into(), id).await?;
-    respond(&state, token, answer).await
+    respond(&state, owner.into(), token, answer).await
 }
 
-/// Answers with the report about `token`.
-pub(super) async fn respond(state: &AppState, token: Token, answer: LargeAnswer) -> Result<HttpResponse, ApiError> {
+/// Answers with the report about `token`, as `reader` may see it.
+pub(super) async fn respond(
+    state: &AppState,
+    reader: Authority,
+    token: Token,
+    answer: LargeAnswer,
+) -> Result<HttpResponse, ApiError> {
     /// Family, events and rules, in KiB.
     const LISTS: u32 = 128;
-    let report = token_report::report(&state.ops, token).await?;
+    let report = token_report::report(&state.ops, reader, token).await?;
     let (size, now) = (token_usage::size(&report.token, &report.usage), state.ops.clock.now());
     let view = move |report| DataView { data: TokenReportView::new(report, now) };
     answer.sized(size.saturating_add(LISTS), async { Ok(report) }, view).await

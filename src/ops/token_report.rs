@@ -2,6 +2,7 @@
 
 use super::{context::Context, error::Error, rotation::successors_of, token_usage, usage_limits, use_locations};
 use crate::domain::{
+    authority::Authority,
     policy::{Access, Policy, Rule},
     token::Token,
     token_report::{TokenReport, UnusedRule},
@@ -11,13 +12,18 @@ use crate::domain::{
 /// How many tokens of the family and how many events a report has at most.
 pub const MOST_LISTED: u32 = 100;
 
-/// The report about a token. The caller has checked that the reader may see the token.
-pub async fn report(ctx: &Context, token: Token) -> Result<TokenReport, Error> {
+/// The report about a token. The caller has checked that the reader may see the token. Only an administrator sees the client
+/// addresses of an earlier owner.
+pub async fn report(ctx: &Context, reader: Authority, token: Token) -> Result<TokenReport, Error> {
     let of_token = std::slice::from_ref(&token);
     let quota_left = usage_limits::quotas_left(ctx, of_token).await?.of(&token);
     let successor = successors_of(ctx, of_token).await?.of(&token);
     let owner = ctx.store.owner(token.owner).await?;
     let history = ctx.store.token_history(token.id, MOST_LISTED).await?;
+    let history = match reader {
+        Authority::User(_) => history.without_addresses_of_others(token.owner),
+        Authority::Administrator(_) => history,
+    };
     let usage = token_usage::usage_of(ctx, &token).await?;
     let locations = use_locations::last_uses(ctx, token.id).await?;
     let unused_rules = unused_rules(&ctx.rules.policies, &token, &usage);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     authz::Dialect,
     harness::{Client, TestApp},
+    lost_power::hand_over_all,
 };
 
 const POLICY: &str = r#"
@@ -135,4 +136,22 @@ fn an_administrator_gets_the_report_of_every_token_and_an_owner_only_of_their_ow
     assert_eq!(ada.get(&format!("{TOKENS}/{}/report", text(&shared["id"]))).status, 404, "it is not a personal token");
     let nobody = uuid::Uuid::nil();
     assert_eq!(root.get(&format!("/api/v1/admin/tokens/{nobody}/report")).status, 404);
+}
+
+#[test]
+fn a_new_owner_does_not_see_the_addresses_of_the_earlier_one_and_an_administrator_does() {
+    let app = app();
+    let (root, ada, bob) = (app.sign_in_admin("root"), app.sign_in("ada"), app.sign_in("bob"));
+    let body = json!({ "name": "t", "abilities": ["calls:read"] }).to_string();
+    let headers = [("X-Forwarded-For", "198.51.100.7"), ("Content-Type", "application/json")];
+    let created = ada.send_with("POST", TOKENS, &headers, body.as_bytes());
+    assert_eq!(created.status, 201, "{}", created.shown());
+    let token = created.body["data"].clone();
+    assert!(report(&ada, &token).to_string().contains("198.51.100.7"));
+    hand_over_all(&app, &ada, &bob);
+    let seen = report(&bob, &token);
+    assert!(actions(&seen).contains(&"token.created"), "{seen}");
+    assert!(!seen.to_string().contains("198.51.100.7"), "{seen}");
+    let of_everybody = root.get(&format!("/api/v1/admin/tokens/{}/report", text(&token["id"])));
+    assert!(of_everybody.body.to_string().contains("198.51.100.7"), "{}", of_everybody.shown());
 }

@@ -39,7 +39,7 @@ pub(super) async fn show_report(
     output: &mut Output,
 ) -> Result<(), Error> {
     let token = tokens::find(ctx, administrator, id).await?;
-    let report = token_report::report(ctx, token).await?;
+    let report = token_report::report(ctx, administrator.into(), token).await?;
     let mut view = TokenReportView::new(report, ctx.clock.now());
     let (days, rules, events) =
         (mem::take(&mut view.usage.days), mem::take(&mut view.unused_rules), mem::take(&mut view.events));

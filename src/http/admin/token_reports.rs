@@ -24,5 +24,5 @@ pub(crate) async fn show(
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
     let token = tokens::show(&state.ops, admin.administrator.into(), token_id(&id)?).await?;
-    token_reports::respond(&state, token, answer).await
+    token_reports::respond(&state, admin.administrator.into(), token, answer).await
 }
