@@ -73,7 +73,7 @@ impl From<Member> for MemberView {
 
 pub(super) async fn list(
     state: Data<AppState>,
-    Guard(EnvironmentReader(user)): Guard<EnvironmentReader>,
+    Guard(EnvironmentReader { owner: user, .. }): Guard<EnvironmentReader>,
     query: Result<Query<PageQuery>, actix_web::Error>,
     answer: LargeAnswer,
 ) -> Result<HttpResponse, ApiError> {
@@ -107,10 +107,14 @@ async fn read_name(body: Body) -> Result<Name, ApiError> {
 
 pub(super) async fn show(
     state: Data<AppState>,
-    Guard(EnvironmentReader(user)): Guard<EnvironmentReader>,
+    Guard(EnvironmentReader { owner: user, is_token }): Guard<EnvironmentReader>,
     id: Path<String>,
 ) -> Result<Json<DataView<EnvironmentView>>, ApiError> {
-    let environment = environments::get(&state.ops, user, environment_id(&id)?).await?;
+    let id = environment_id(&id)?;
+    let environment = match is_token {
+        true => environments::get_without_role(&state.ops, user, id).await?,
+        false => environments::get(&state.ops, user, id).await?,
+    };
     Ok(Json(DataView { data: environment.into() }))
 }
 

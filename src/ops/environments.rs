@@ -59,6 +59,11 @@ pub async fn get(ctx: &Context, user: UserId, id: EnvironmentId) -> Result<Envir
     Ok(ctx.store.environment(user, id).await?)
 }
 
+/// One environment that the user sees without the role of an administrator: for a token, which has no such power here.
+pub async fn get_without_role(ctx: &Context, user: UserId, id: EnvironmentId) -> Result<EnvironmentAccess, Error> {
+    Ok(ctx.store.environment_without_role(user, id).await?)
+}
+
 /// Selects the user's current environment.
 pub async fn set_current(ctx: &Context, user: UserId, id: EnvironmentId, source: RequestSource) -> Result<User, Error> {
     Ok(ctx.store.set_current_environment(user, id, ctx.attribution(source)).await?)

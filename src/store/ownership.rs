@@ -3,6 +3,7 @@
 use super::reply::Reply;
 use crate::domain::{
     audit::Attribution,
+    environment::EnvironmentAccess,
     id::{EnvironmentId, TokenId, UserId},
     owner::{HandedOver, Owned, Owner},
     time::Timestamp,
@@ -54,6 +55,8 @@ pub trait Ownership {
     /// Whether the user may act for this owner: themselves, or a service account that they manage. An administrator manages
     /// every service account.
     fn manages(&self, user: UserId, owner: UserId) -> Reply<'_, bool>;
+    /// Like [`Store::environment`](super::Store::environment), but the role of an administrator does not count.
+    fn environment_without_role(&self, user: UserId, id: EnvironmentId) -> Reply<'_, EnvironmentAccess>;
     /// What a user or service account owns at `now`, with the first `limit` items of each kind.
     /// [`StoreError::NotFound`](super::StoreError::NotFound).
     fn owned_by(&self, owner: UserId, now: Timestamp, limit: u32) -> Reply<'_, Owned>;

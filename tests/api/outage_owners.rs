@@ -4,7 +4,7 @@ use patd::{
     domain::{
         audit::Attribution,
         authority::Authority,
-        environment::OwnedEnvironment,
+        environment::{EnvironmentAccess, OwnedEnvironment},
         id::{EnvironmentId, UserId},
         owner::{HandedOver, Owned, Owner, ServiceAccountDetails},
         time::Timestamp,
@@ -22,6 +22,7 @@ delegate! {
     READS_FAIL {
         fn owner(&self, id: UserId) -> Owner;
         fn manages(&self, user: UserId, owner: UserId) -> bool;
+        fn environment_without_role(&self, user: UserId, id: EnvironmentId) -> EnvironmentAccess;
         fn owned_by(&self, owner: UserId, now: Timestamp, limit: u32) -> Owned;
     }
     WRITES_FAIL {

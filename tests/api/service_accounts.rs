@@ -350,3 +350,21 @@ fn a_demoted_administrator_manages_only_what_is_theirs() {
     assert_eq!(other.post("/api/v1/user/api-tokens", json!({ "name": "t", "owner": last(&path) })).status, 422);
     assert_eq!(Dialect::Nginx.ask(&other, "GET", "/x").status, 403, "the session itself is still good");
 }
+
+#[test]
+fn a_token_without_an_ability_of_administrators_does_not_see_the_environments_of_all_service_accounts() {
+    let app = TestApp::spawn();
+    let (root, ada) = (app.sign_in_admin("root"), app.sign_in("ada"));
+    let path = service_account(&root, "ci", &[&ada]);
+    let created = root.post("/api/v1/environments", json!({ "name": "prod", "owner": last(&path) }));
+    let at = created.header("location").unwrap().to_owned();
+    let status = |client: &Client<'_>, abilities: &[&str]| {
+        let token = client.create_token(json!({ "name": "t", "abilities": abilities }));
+        app.bearer(token["token"].as_str().unwrap()).get(&at).status
+    };
+    assert_eq!((root.get(&at).status, ada.get(&at).status), (200, 200));
+    for abilities in [&["*"][..], &["environments:read"], &["environments:read", "admin:read"]] {
+        assert_eq!(status(&root, abilities), 404, "{abilities:?}");
+    }
+    assert_eq!(status(&ada, &["environments:read"]), 200, "the token of a manager");
+}

@@ -2,9 +2,11 @@
 
 use super::{rotation::add_new, *};
 use patd::{
-    domain::password_link::NewPasswordLink,
-    store::{AccountChange, HandOver, Selection, UserDeletion},
+    domain::{authority::Administrator, owner::ServiceAccount, password_link::NewPasswordLink},
+    store::{AccountChange, HandOver, NewServiceAccount, Selection, ServiceAccountChange, UserDeletion},
 };
+
+const COMMAND_LINE: Administrator = Administrator::command_line();
 
 fn by_actor(actor: Actor) -> Attribution {
     Attribution { origin: RequestSource { actor, ..RequestSource::SYSTEM }, at: at(2000) }
@@ -27,6 +29,17 @@ async fn outcomes(store: &TestStore, target: &User, by: &Attribution) -> Vec<(&'
         HandOver { from: id, to: heir.id, tokens: Selection::All, environments: Selection::All, max_live_tokens: 1000 };
     let invited = person(&format!("new{}", Uuid::now_v7().simple()));
     let change = AccountChange { name: Some(name("changed")), ..AccountChange::default() };
+    let account = |text| ServiceAccount {
+        id: UserId::new(Uuid::now_v7()),
+        name: name(text),
+        created_at: at(1),
+        disabled_at: None,
+    };
+    let machine = NewServiceAccount { account: account("machine"), description: None, managers: Vec::new() };
+    let known = account("known");
+    let new = NewServiceAccount { account: known.clone(), description: None, managers: Vec::new() };
+    store.add_service_account(new, super::by(1)).await.unwrap();
+    let rename = ServiceAccountChange { name: Some(name("changed")), description: None };
     let deletion = UserDeletion { verified: None, last: LastAdmin::Stays };
     vec![
         ("change", store.change_account(id, change, LastAdmin::Stays, by()).await.map(drop)),
@@ -39,6 +52,12 @@ async fn outcomes(store: &TestStore, target: &User, by: &Attribution) -> Vec<(&'
         ("grant", store.add_token(reserved, 1000, by()).await.map(drop)),
         ("disable token", store.disable_token(id, owned.id, by()).await.map(drop)),
         ("revoke token", store.revoke_token(id, owned.id, REASON, by()).await.map(drop)),
+        ("service account", store.add_service_account(machine.clone(), by()).await.map(drop)),
+        ("managers", store.add_manager(known.id, id, by()).await.map(drop)),
+        ("rename", store.change_service_account(COMMAND_LINE.into(), known.id, rename, by()).await.map(drop)),
+        ("disable it", store.disable_service_account(known.id, by()).await.map(drop)),
+        ("enable it", store.enable_service_account(known.id, by()).await.map(drop)),
+        ("remove it", store.delete_service_account(known.id, by()).await.map(drop)),
         ("hand over", store.hand_over(everything, by()).await.map(drop)),
         ("delete", store.delete_user(heir.id, deletion, by()).await.map(drop)),
     ]

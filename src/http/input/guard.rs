@@ -17,6 +17,7 @@ use crate::{
         authority::{Administrator, Authority},
         id::UserId,
         owner::Owner,
+        secret::CredentialKind,
         session::{Session, SessionRecord},
     },
     http::{
@@ -243,13 +244,18 @@ impl Requirement for AccountReader {
 }
 
 /// A user by a session, or the owner of a token with the ability `environments:read`.
-pub(crate) struct EnvironmentReader(pub(crate) UserId);
+pub(crate) struct EnvironmentReader {
+    pub(crate) owner: UserId,
+    /// Whether a token reads. It has no power of an administrator here, whatever the role of its owner.
+    pub(crate) is_token: bool,
+}
 
 impl Requirement for EnvironmentReader {
     const ABILITY: Option<ServerAbility> = Some(ServerAbility::EnvironmentsRead);
 
     fn check(principal: Principal) -> Result<Self, ops::Error> {
-        owner_with(&principal, ServerAbility::EnvironmentsRead).map(|owner| Self(owner.id()))
+        let owner = owner_with(&principal, ServerAbility::EnvironmentsRead)?.id();
+        Ok(Self { owner, is_token: principal.kind() != CredentialKind::Session })
     }
 }
 

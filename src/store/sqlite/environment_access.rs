@@ -11,23 +11,54 @@ use crate::{
     store::StoreError,
 };
 
+macro_rules! seen {
+    ($also_owner:literal) => {
+        concat!(
+            "SELECT id, owner_id, name, is_default, created_at, iif(is_owner, NULL, role) FROM (
+                 SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, m.role,
+                        e.owner_id = :user_id
+                        OR EXISTS (SELECT 1 FROM service_account_managers s
+                                   WHERE s.service_account_id = e.owner_id AND s.user_id = :user_id)",
+            $also_owner,
+            "            AS is_owner
+                 FROM environments e
+                 LEFT JOIN environment_members m ON m.environment_id = e.id AND m.user_id = :user_id
+                 WHERE e.id = :id
+             ) WHERE is_owner OR role IS NOT NULL"
+        )
+    };
+}
+
 /// By primary keys. Whoever manages the service account that owns an environment has the rights of its owner.
-pub(super) const SEEN: &str = "SELECT id, owner_id, name, is_default, created_at, iif(is_owner, NULL, role) FROM (
-         SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, m.role,
-                e.owner_id = :user_id
-                OR EXISTS (SELECT 1 FROM service_account_managers s
-                           WHERE s.service_account_id = e.owner_id AND s.user_id = :user_id)
-                OR EXISTS (SELECT 1 FROM users o JOIN users a ON a.id = :user_id AND a.role = 'admin'
-                           WHERE o.id = e.owner_id AND o.kind = 'service_account') AS is_owner
-         FROM environments e
-         LEFT JOIN environment_members m ON m.environment_id = e.id AND m.user_id = :user_id
-         WHERE e.id = :id
-     ) WHERE is_owner OR role IS NOT NULL";
+pub(super) const SEEN: &str = seen!(
+    " OR EXISTS (SELECT 1 FROM users o JOIN users a ON a.id = :user_id AND a.role = 'admin'
+                 WHERE o.id = e.owner_id AND o.kind = 'service_account') "
+);
+/// The same without the rights of an administrator.
+pub(super) const SEEN_WITHOUT_ROLE: &str = seen!(" ");
 
 /// The environment as the user sees it; [`StoreError::NotFound`] where they do not.
 pub(super) fn seen(connection: &Connection, user: UserId, id: EnvironmentId) -> Result<EnvironmentAccess, StoreError> {
+    find(connection, SEEN, user, id)
+}
+
+/// Like [`seen`], but the user's role of an administrator does not count.
+pub(super) fn seen_without_role(
+    connection: &Connection,
+    user: UserId,
+    id: EnvironmentId,
+) -> Result<EnvironmentAccess, StoreError> {
+    find(connection, SEEN_WITHOUT_ROLE, user, id)
+}
+
+fn find(
+    connection: &Connection,
+    statement: &str,
+    user: UserId,
+    id: EnvironmentId,
+) -> Result<EnvironmentAccess, StoreError> {
     connection
-        .prepare_cached(SEEN)?
+        .prepare_cached(statement)?
         .query_row(
             named_params! {":user_id": user.uuid().into_bytes(), ":id": id.uuid().into_bytes()},
             row::environment_access,

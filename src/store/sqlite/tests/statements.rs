@@ -129,6 +129,7 @@ fn finding_and_leaving_an_environment_uses_indexes() {
     let directory = directory();
     let store = open(&directory);
     let seen = plan(&store, environment_access::SEEN);
+    assert!(plan(&store, environment_access::SEEN_WITHOUT_ROLE).iter().all(|step| seen.contains(step)));
     assert!(seen.iter().all(|step| !step.starts_with("SCAN")), "{seen:?}");
     let leave = plan(&store, current_environments::LEAVE);
     assert_eq!(leave[0], "SEARCH users USING INDEX users_by_current_environment (current_environment_id=?)");

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use crate::{
     domain::{
         audit::Attribution,
-        id::UserId,
+        environment::EnvironmentAccess,
+        id::{EnvironmentId, UserId},
         owner::{HandedOver, Owned, Owner},
         time::Timestamp,
     },
     store::{
         HandOver, Ownership, Reply,
-        sqlite::{hand_over, owners, store::SqliteStore},
+        sqlite::{environment_access, hand_over, owners, store::SqliteStore},
     },
 };
 
@@ -22,6 +23,10 @@ impl Ownership for SqliteStore {
 
     fn manages(&self, user: UserId, owner: UserId) -> Reply<'_, bool> {
         self.read(move |connection| owners::manages(connection, user, owner))
+    }
+
+    fn environment_without_role(&self, user: UserId, id: EnvironmentId) -> Reply<'_, EnvironmentAccess> {
+        self.read(move |connection| environment_access::seen_without_role(connection, user, id))
     }
 
     fn owned_by(&self, owner: UserId, now: Timestamp, limit: u32) -> Reply<'_, Owned> {
