@@ -231,7 +231,11 @@ fn lists_are_filtered_by_metadata() {
     for wrong in ["metadata=team", "metadata[]=x", "metadata[team=x", "metadata.team=x", "meta[team]=x"] {
         let refused = ada.get(&format!("{TOKENS}?{wrong}"));
         assert_eq!(refused.status, 422, "{wrong}");
-        assert!(refused.text.contains("limit, cursor, search, state, metadata[KEY]"), "{}", refused.shown());
+        assert!(
+            refused.text.contains("The parameters here are: limit,") && refused.text.contains("metadata[KEY]"),
+            "{}",
+            refused.shown()
+        );
     }
     assert_snapshot!(ada.get(&format!("{TOKENS}?metadata[a]=1&metadata[a]=2")).shown(), @r#"
     422
