@@ -1,5 +1,12 @@
 //! `patd user`: creates, lists and changes users, as an administrator.
 
+use std::{
+    fs::OpenOptions,
+    io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
@@ -19,7 +26,10 @@ use crate::{
         account_state::AccountState,
     },
     store::sqlite::Access,
-    views::{AccountDetailsView, AccountView, DeletionView, InvitedView, SessionView, UserView},
+    views::{
+        AccountDetailsView, AccountView, DeletionView, ExportDocument, ExportItemView, InvitedView, SessionView,
+        UserView,
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -85,6 +95,14 @@ pub(super) enum Command {
     Owns(ownership::Owns),
     /// Hand over the tokens and environments of a user to another user or a service account, in one step
     HandOver(ownership::HandOver),
+    /// Print everything that is held about a user, as JSON, without secrets and hashes
+    Export {
+        #[command(flatten)]
+        user: UserArgument,
+        /// Write to this file, which must not exist, instead of stdout
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Change the e-mail address with which a user signs in; it is not verified
     SetEmail {
         #[command(flatten)]
@@ -209,6 +227,7 @@ pub(super) fn run(options: &GlobalOptions, command: Command) -> Result<(), Failu
         Command::HandOver(arguments) => return ownership::hand_over(options, arguments),
         Command::Disable(user) => (Request::DisableUser(user.user), "is disabled"),
         Command::Enable(user) => (Request::EnableUser(user.user), "is enabled"),
+        Command::Export { user, output } => return export(options, user.user, output.as_deref()),
         Command::Delete { user, yes, format } => return delete(options, user.user, yes, format),
         Command::SetRole { user, role } => {
             let outcome = match role {
@@ -262,6 +281,30 @@ fn set_password(options: &GlobalOptions, user: String, password: &PasswordSource
     let user = database.execute(request, Access::Existing)?.single()?;
     report(&user, "has a new password; all sessions of the user have ended");
     Ok(())
+}
+
+fn export(options: &GlobalOptions, user: String, file: Option<&Path>) -> Result<(), Failure> {
+    let mut items = options.execute(Request::ExportUser(user), Access::Existing)?;
+    let mut out: Box<dyn Write> = match file {
+        None => Box::new(BufWriter::new(io::stdout().lock())),
+        Some(path) => {
+            let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            let file = created.map_err(|error| {
+                Failure::Refused(vec![format!("{} cannot be created: {error}", escaped(&path.display().to_string()))])
+            })?;
+            Box::new(BufWriter::new(file))
+        }
+    };
+    let mut document = ExportDocument::default();
+    items.each(|item: ExportItemView| {
+        document.section(&item.section);
+        if let Some(row) = item.row {
+            document.row(row.get());
+        }
+        out.write_all(document.take().as_bytes())
+    })?;
+    document.end();
+    out.write_all(document.take().as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
 }
 
 fn delete(options: &GlobalOptions, user: String, yes: bool, format: Format) -> Result<(), Failure> {

@@ -78,6 +78,8 @@ pub enum Request {
         /// The new password.
         password: Secret,
     },
+    /// Exports everything about a user. Returns [`ExportItemView`](crate::views::ExportItemView)s.
+    ExportUser(String),
     /// Says what the deletion of a user would end. Returns a [`DeletionView`](crate::views::DeletionView).
     PreviewDeletion(String),
     /// Deletes a user. Returns a [`DeletionView`](crate::views::DeletionView).
@@ -134,6 +136,7 @@ impl Request {
             | Self::ListUsers(_)
             | Self::ShowUser(_)
             | Self::PreviewDeletion(_)
+            | Self::ExportUser(_)
             | Self::ListTokens(_)
             | Self::ShowTokenUsage(_)
             | Self::ShowTokenReport(_)
@@ -150,6 +153,7 @@ impl Request {
         matches!(
             self,
             Self::ListUsers(_)
+                | Self::ExportUser(_)
                 | Self::ListTokens(_)
                 | Self::ListEvents(_)
                 | Self::SealEvents

@@ -14,6 +14,7 @@ pub mod deletion;
 pub mod environment;
 pub mod event_filter;
 pub mod events;
+pub mod export;
 pub mod id;
 pub mod last_use;
 pub mod owner;

@@ -17,6 +17,7 @@ pub mod codes;
 mod environment_tokens;
 mod environments;
 mod error;
+mod export;
 mod headers;
 mod health;
 mod index;

@@ -15,7 +15,7 @@ use super::{
     admin::{self, environments as all_environments, owners, throttle, users},
     audit,
     authz::Dialect,
-    environment_tokens, environments, error, health, index,
+    environment_tokens, environments, error, export, health, index,
     input::page,
     introspection, revocation, rotation,
     route_table::RouteTable,
@@ -38,6 +38,7 @@ fn table() -> RouteTable {
         // The account.
         .at("/api/user", |route| route.get(accounts::show))
         .at("/api/v1/user", |route| route.get(accounts::show).patch(accounts::update).delete(accounts::delete))
+        .at("/api/v1/user/export", |route| route.get(export::show))
         .at("/api/v1/user/password", |route| route.put(accounts::change_password))
         // Sessions.
         .at("/api/v1/user/sessions", |route| {

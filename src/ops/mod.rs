@@ -22,6 +22,7 @@ pub mod environment_tokens;
 pub mod environments;
 mod error;
 pub mod expiry;
+pub mod export;
 mod first_use;
 mod housekeeping;
 pub mod inventory;

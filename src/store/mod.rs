@@ -11,6 +11,7 @@ mod changes;
 mod credentials;
 mod environment_administration;
 mod erasure;
+mod export;
 mod invalidation;
 mod inventory;
 mod ownership;
@@ -35,6 +36,7 @@ pub use self::{
     credentials::{Change, CredentialSource, Credentials, Observer},
     environment_administration::{EnvironmentAdministration, OwnedEnvironmentQuery},
     erasure::{Erasure, UserDeletion},
+    export::{Export, ExportBatch, ExportPosition},
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
     ownership::{HandOver, Ownership, Selection},
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
@@ -74,6 +76,7 @@ pub trait Store:
     AuditTrail
     + EnvironmentAdministration
     + Erasure
+    + Export
     + Ownership
     + ServiceAccounts
     + TokenAdministration

@@ -8,6 +8,7 @@ mod annotations;
 mod deletion;
 mod environment;
 mod event;
+mod export;
 mod owner;
 mod page;
 mod service_account;
@@ -25,6 +26,7 @@ pub use self::{
     deletion::DeletionView,
     environment::OwnedEnvironmentView,
     event::{ActorView, AdminEventView, EventView, TargetView},
+    export::{ExportDocument, ExportItemView, ExportRowView},
     owner::{HandedOverView, OwnedItemView, OwnedItemsView, OwnedView, OwnerSummaryView},
     page::PageView,
     service_account::{ManagerView, ServiceAccountView},

@@ -71,6 +71,8 @@ const TABLE: &[Row] = &[
     Row("HEAD", "/api/v1/user", ACCOUNT_READER),
     Row("PATCH", "/api/v1/user", SESSION_ONLY),
     Row("DELETE", "/api/v1/user", SESSION_ONLY),
+    Row("GET", "/api/v1/user/export", SESSION_ONLY),
+    Row("HEAD", "/api/v1/user/export", SESSION_ONLY),
     Row("PUT", "/api/v1/user/password", SESSION_ONLY),
     Row("GET", "/api/v1/user/audit", SESSION_ONLY),
     Row("HEAD", "/api/v1/user/audit", SESSION_ONLY),

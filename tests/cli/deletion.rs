@@ -1,4 +1,4 @@
-//! `patd user delete`.
+//! `patd user delete` and `patd user export`.
 
 use std::{
     fs,
@@ -60,4 +60,26 @@ fn without_a_terminal_a_deletion_needs_an_option() {
     assert!(refused.stderr.contains("pass --yes"), "{refused:?}");
     assert_eq!(place.run(&["user", "show", EMAIL]).code, Some(0));
     assert_eq!(place.run(&["user", "delete", "eve@example.com", "--yes"]).code, Some(3));
+}
+
+#[test]
+fn an_export_is_one_document_on_stdout_or_in_a_new_file() {
+    let place = Place::new().with_user();
+    let printed = place.run(&["user", "export", EMAIL]);
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    let export: serde_json::Value = serde_json::from_str(&printed.stdout).unwrap();
+    assert_eq!(export["profile"][0]["email"], EMAIL);
+    assert_eq!(
+        (&export["tokens"], &export["audit_trail"][0]["action"]),
+        (&serde_json::json!([]), &"user.created".into())
+    );
+    assert!(!printed.stdout.contains("argon2id"));
+    let _server = place.serve();
+    let written = place.run(&["user", "export", EMAIL, "--output", "ada.json"]);
+    assert_eq!((written.code, &*written.stdout), (Some(0), ""), "{written:?}");
+    let text = fs::read_to_string(place.path("ada.json")).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["profile"], export["profile"]);
+    let again = place.run(&["user", "export", EMAIL, "--output", "ada.json"]);
+    assert_eq!(again.code, Some(4), "{again:?}");
+    assert_eq!(place.run(&["user", "export", "eve@example.com"]).code, Some(3));
 }

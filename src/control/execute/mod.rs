@@ -40,6 +40,7 @@ async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Resu
         Request::SetPassword { user, password } => {
             users::set_password(ctx, administrator, &user, &password, output).await
         }
+        Request::ExportUser(id_or_email) => users::export(ctx, administrator, &id_or_email, output).await,
         Request::PreviewDeletion(id_or_email) => {
             users::preview_deletion(ctx, administrator, &id_or_email, output).await
         }

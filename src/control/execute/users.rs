@@ -20,12 +20,15 @@ use crate::{
     ops::{
         self, Context, FieldError, accounts, administration,
         attempts::{self, AttemptsOf},
-        deletion, inventory,
+        deletion, export, inventory,
         password_links::{self, Invited},
         profile, roles,
     },
-    store::{LastAdmin, UserOrder},
-    views::{AccountDetailsView, AccountView, DeletionView, InvitedView, SessionView, UserView},
+    store::{ExportPosition, LastAdmin, UserOrder},
+    views::{
+        AccountDetailsView, AccountView, DeletionView, ExportItemView, ExportRowView, InvitedView, SessionView,
+        UserView,
+    },
 };
 
 pub(super) async fn create(
@@ -202,6 +205,27 @@ pub(super) async fn set_password(
     let user = find(ctx, administrator, id_or_email).await?;
     accounts::set_password(ctx, administrator, &user, parse_password(password)?, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&UserView::from(user)).await?)
+}
+
+pub(super) async fn export(
+    ctx: &Context,
+    administrator: Administrator,
+    id_or_email: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let user = find(ctx, administrator, id_or_email).await?;
+    export::prepare(ctx).await?;
+    let mut position = ExportPosition::default();
+    while let Some(batch) = export::next_of(ctx, administrator, user.id, position).await? {
+        let item = |row| ExportItemView { section: batch.section.to_owned(), row };
+        output.item(&item(None)).await?;
+        for row in batch.rows {
+            let row = serde_json::value::to_raw_value(&ExportRowView(row));
+            output.item(&item(Some(row.map_err(|error| Error::Defect(error.to_string()))?))).await?;
+        }
+        position = batch.next;
+    }
+    Ok(())
 }
 
 pub(super) async fn preview_deletion(

@@ -42,7 +42,7 @@ pub(super) fn seen(connection: &Connection, user: UserId, id: EnvironmentId) -> 
     find(connection, SEEN, user, id)
 }
 
-/// Like [`seen`], but the user's role of an administrator does not count.
+/// Like [`seen()`], but the user's role of an administrator does not count.
 pub(super) fn seen_without_role(
     connection: &Connection,
     user: UserId,

@@ -22,6 +22,7 @@ mod environment_access;
 mod environment_tokens;
 mod environments;
 mod error;
+mod export;
 mod file;
 mod hand_over;
 mod headroom;

@@ -5,6 +5,7 @@ mod audit_trail;
 mod binding;
 mod erasure;
 mod event_list;
+mod export;
 mod health;
 mod inventory;
 mod journal;

@@ -1,10 +1,10 @@
-//! The methods of [`Erasure`].
+//! The methods of [`Erasure`] and of [`Export`].
 
 use crate::{
     domain::{audit::Attribution, deletion::EndsWithUser, id::UserId, time::Timestamp},
     store::{
-        Erasure, Reply, UserDeletion, invalidation,
-        sqlite::{deletion, roles, scrub, store::SqliteStore},
+        Erasure, Export, ExportBatch, ExportPosition, Reply, UserDeletion, invalidation,
+        sqlite::{deletion, export, roles, scrub, store::SqliteStore},
     },
 };
 
@@ -36,5 +36,11 @@ impl Erasure for SqliteStore {
             }
             Ok(true)
         }))
+    }
+}
+
+impl Export for SqliteStore {
+    fn export(&self, user: UserId, position: ExportPosition) -> Reply<'_, Option<ExportBatch>> {
+        self.read_long(move |connection| export::read(connection, user, &position))
     }
 }

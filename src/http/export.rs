@@ -1,0 +1,87 @@
+//! The export of personal data.
+//!
+//! It is read and sent in batches of at most 256 KiB, each when the client has taken the one before. So it needs little
+//! memory, and a client that reads slowly keeps no transaction open.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, ContentType},
+    web::{Bytes, Data},
+};
+use futures_util::{Stream, stream};
+
+use super::{
+    error::ApiError,
+    input::guard::{Guard, SessionUser},
+    state::{AppState, answer_memory::ReservedMemory},
+    wire::connections::connection::Sending,
+};
+use crate::{
+    domain::id::UserId,
+    ops::{self, export},
+    store::{ExportBatch, ExportPosition},
+    views::{ExportDocument, ExportRowView},
+};
+
+/// What one batch may take, in KiB.
+const BATCH: u32 = 512;
+
+pub(super) async fn show(
+    request: HttpRequest,
+    state: Data<AppState>,
+    Guard(signed_in): Guard<SessionUser>,
+) -> Result<HttpResponse, ApiError> {
+    let user = signed_in.user.id;
+    let memory = state.answer_memory.reserve(Some(user.uuid()), BATCH).await?;
+    export::prepare(&state.ops).await?;
+    // Before the head of the answer, so that an outage is answered with 503.
+    let first = export::next(&state.ops, user, ExportPosition::default()).await?;
+    let document = ExportDocument::default();
+    let export = Export { state: state.clone(), user, document, batch: first, is_done: false, _memory: memory };
+    Ok(HttpResponse::Ok()
+        .insert_header(ContentType::json())
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"patd-export-{user}.json\"")))
+        .streaming(export.chunks(Sending::on(&request))))
+}
+
+struct Export {
+    state: Data<AppState>,
+    user: UserId,
+    document: ExportDocument,
+    /// What is sent next. `None` at the end.
+    batch: Option<ExportBatch>,
+    is_done: bool,
+    _memory: ReservedMemory,
+}
+
+impl Export {
+    fn chunks(self, sending: Sending) -> impl Stream<Item = Result<Bytes, ops::Error>> {
+        stream::unfold((self, sending), |(mut export, sending)| async move {
+            if export.is_done {
+                return None;
+            }
+            let chunk = export.next_chunk().await;
+            // The client sees that the answer is incomplete, because its last chunk is missing.
+            export.is_done |= chunk.is_err();
+            Some((chunk, (export, sending)))
+        })
+    }
+
+    async fn next_chunk(&mut self) -> Result<Bytes, ops::Error> {
+        match self.batch.take() {
+            Some(ExportBatch { section, rows, next, .. }) => {
+                self.document.section(section);
+                for row in rows {
+                    let row = serde_json::to_string(&ExportRowView(row));
+                    self.document.row(&row.map_err(|error| ops::Error::Internal(error.to_string()))?);
+                }
+                self.batch = export::next(&self.state.ops, self.user, next).await?;
+            }
+            None => {
+                self.document.end();
+                self.is_done = true;
+            }
+        }
+        Ok(self.document.take().into())
+    }
+}
