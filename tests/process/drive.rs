@@ -280,6 +280,7 @@ pub fn is_open(route: &str) -> bool {
     let others = [
         "/",
         "/api",
+        "/api/v1/auth/password-link",
         "/api/v1/auth/register",
         "/api/v1/revoke",
         "/api/v1/tokens/revoke-leaked",
