@@ -12,6 +12,7 @@ mod output;
 mod ownership;
 mod paragraph;
 mod password;
+mod personal_data;
 mod policy;
 mod resources;
 mod serve;

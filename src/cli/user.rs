@@ -1,21 +1,16 @@
 //! `patd user`: creates, lists and changes users, as an administrator.
 
-use std::{
-    fs::OpenOptions,
-    io::{self, BufWriter, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    confirmation::confirm,
     failure::Failure,
     global::GlobalOptions,
     output::{self, Format, Wide},
     ownership,
     password::PasswordSource,
+    personal_data,
     table::{Column, Fit, print_pairs, print_table},
     terminal::{escaped, print_message},
 };
@@ -26,10 +21,7 @@ use crate::{
         account_state::AccountState,
     },
     store::sqlite::Access,
-    views::{
-        AccountDetailsView, AccountView, DeletionView, ExportDocument, ExportItemView, InvitedView, SessionView,
-        UserView,
-    },
+    views::{AccountDetailsView, AccountView, InvitedView, SessionView, UserView},
 };
 
 #[derive(Debug, Subcommand)]
@@ -227,8 +219,8 @@ pub(super) fn run(options: &GlobalOptions, command: Command) -> Result<(), Failu
         Command::HandOver(arguments) => return ownership::hand_over(options, arguments),
         Command::Disable(user) => (Request::DisableUser(user.user), "is disabled"),
         Command::Enable(user) => (Request::EnableUser(user.user), "is enabled"),
-        Command::Export { user, output } => return export(options, user.user, output.as_deref()),
-        Command::Delete { user, yes, format } => return delete(options, user.user, yes, format),
+        Command::Export { user, output } => return personal_data::export(options, user.user, output.as_deref()),
+        Command::Delete { user, yes, format } => return personal_data::delete(options, user.user, yes, format),
         Command::SetRole { user, role } => {
             let outcome = match role {
                 RoleName::Member => "is a member",
@@ -281,56 +273,6 @@ fn set_password(options: &GlobalOptions, user: String, password: &PasswordSource
     let user = database.execute(request, Access::Existing)?.single()?;
     report(&user, "has a new password; all sessions of the user have ended");
     Ok(())
-}
-
-fn export(options: &GlobalOptions, user: String, file: Option<&Path>) -> Result<(), Failure> {
-    let mut items = options.execute(Request::ExportUser(user), Access::Existing)?;
-    let mut out: Box<dyn Write> = match file {
-        None => Box::new(BufWriter::new(io::stdout().lock())),
-        Some(path) => {
-            let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            let file = created.map_err(|error| {
-                Failure::Refused(vec![format!("{} cannot be created: {error}", escaped(&path.display().to_string()))])
-            })?;
-            Box::new(BufWriter::new(file))
-        }
-    };
-    let mut document = ExportDocument::default();
-    items.each(|item: ExportItemView| {
-        document.section(&item.section);
-        if let Some(row) = item.row {
-            document.row(row.get());
-        }
-        out.write_all(document.take().as_bytes())
-    })?;
-    document.end();
-    out.write_all(document.take().as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
-}
-
-fn delete(options: &GlobalOptions, user: String, yes: bool, format: Format) -> Result<(), Failure> {
-    let database = options.database()?;
-    let user: UserView = database.execute(Request::ShowUser(user), Access::Existing)?.single()?;
-    if !yes {
-        let preview = Request::PreviewDeletion(user.id.clone());
-        let ends: DeletionView = database.execute(preview, Access::Existing)?.single()?;
-        print_message(&format!("{} is deleted for good, with {}.", escaped(&user.email), what_ends(&ends)));
-        confirm("Delete the user?")?;
-    }
-    let deleted: DeletionView = database.execute(Request::DeleteUser(user.id), Access::Existing)?.single()?;
-    print_message(&format!("{} was deleted, with {}", escaped(&user.email), what_ends(&deleted)));
-    if format.json { output::print_json(&deleted) } else { Ok(()) }
-}
-
-fn what_ends(ends: &DeletionView) -> String {
-    let count = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    format!(
-        "{}, {} and {} that {} {}",
-        count(ends.sessions, "session"),
-        count(ends.tokens, "personal access token"),
-        count(ends.environments, "environment"),
-        if ends.environments == 1 { "has" } else { "have" },
-        count(ends.environment_tokens, "token")
-    )
 }
 
 fn list(options: &GlobalOptions, arguments: List) -> Result<(), Failure> {
