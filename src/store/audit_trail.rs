@@ -4,8 +4,9 @@ use blake3::Hash;
 
 use super::reply::Reply;
 use crate::domain::{
-    audit::Event,
+    audit::{Attribution, Entry, Event},
     event_filter::EventFilter,
+    id::UserId,
     seal::{CheckedSeal, Seal},
     time::Timestamp,
 };
@@ -74,6 +75,10 @@ pub struct SealChecks {
 
 /// The audit trails of everybody, and their seals. Errors are as for [`Store`](super::Store).
 pub trait AuditTrail {
+    /// Records a refusal in the audit trail.
+    fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()>;
+    /// The events of the user's trail before `before`, newest first, at most `limit`.
+    fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
     /// Lists events of everybody.
     fn events(&self, query: EventQuery) -> Reply<'_, Vec<Event>>;
     /// Closes the next range of events if the plan says so, and returns its seal. It is computed outside of the write, so it

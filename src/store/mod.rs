@@ -52,7 +52,7 @@ pub use crate::domain::rotation::SuccessorEnd;
 use crate::domain::{
     account::{Email, HashParameters, PasswordHash, User, UserCredentials},
     attempts::{Counter, SavedAttempts},
-    audit::{Attribution, Entry, Event},
+    audit::Attribution,
     authority::Authority,
     environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -273,9 +273,9 @@ pub trait Store:
         reason: RevocationReason,
         by: Attribution,
     ) -> Reply<'_, u64>;
-    /// Revokes the tokens and ends the sessions that were found where they should not be, and the successors of the
-    /// tokens as [`Successors`] says, also of a token that has ended. What has ended itself is passed over.
-    /// Where nothing is left to do, how many were presented is noted in nobody's trail: so it takes as long.
+    /// Revokes the reported tokens and ends the reported sessions, and revokes successors of the tokens as
+    /// [`Successors`] says, also those of a token that has ended. Does nothing to what has ended already. If nothing is
+    /// revoked, it records the number of presented secrets in no user's trail, so that it takes as long.
     fn revoke_leaked(&self, leaked: LeakReport, by: Attribution) -> Reply<'_, ()>;
     /// Disables a token of the owner that is not revoked, and its successors as [`Successors`] says, also where rotation
     /// has ended the token itself; a second time changes nothing. Errors as of [`Store::revoke_token`].
@@ -290,11 +290,6 @@ pub trait Store:
     fn return_uses(&self, unused: Vec<(TokenId, u32)>) -> Reply<'_, ()>;
     /// How many uses of their quotas are reserved or spent, for those of the tokens that have a quota.
     fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>>;
-
-    /// Records a refusal in the audit trail.
-    fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()>;
-    /// The events of the user's trail before `before`, newest first, at most `limit`.
-    fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>>;
 
     /// The saved attempt counters, and the key of their digests.
     fn saved_attempts(&self) -> Reply<'_, SavedAttempts>;

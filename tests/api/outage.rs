@@ -241,7 +241,6 @@ delegate! {
         fn each_user(&self, inventory: UserInventory, each: EachUser) -> ();
         fn environment_owner(&self, id: EnvironmentId) -> UserId;
         fn each_token(&self, inventory: TokenInventory, now: Timestamp, each: EachToken) -> ();
-        fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Vec<Event>;
         fn ended_tokens(&self, long_ago: RetentionCutoff, after: i64) -> PruneBatch;
         fn sessions_of(&self, user: UserId, query: SessionQuery, now: Timestamp) -> Vec<Session>;
         fn environment(&self, user: UserId, id: EnvironmentId) -> EnvironmentAccess;
@@ -282,7 +281,6 @@ delegate! {
         fn revoke_leaked(&self, leaked: LeakReport, by: Attribution) -> ();
         fn disable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> (ChangedToken, Successors);
         fn enable_token(&self, owner: UserId, id: TokenId, by: Attribution) -> ChangedToken;
-        fn record_refusal(&self, refused: Entry, by: Attribution) -> ();
     }
     HOUSEKEEPING {
         fn record_first_use(&self, successor: TokenId, rotated_from: TokenId, by: Attribution) -> ();

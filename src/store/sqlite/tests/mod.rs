@@ -46,8 +46,9 @@ use crate::{
         token::{NewToken, RevocationReason, Token, TokenState},
     },
     store::{
-        Change, Conflict, CredentialSource, Credentials, LastAdmin, LeakReport, PasswordChange, ProfileChange, Reply,
-        Store, StoreError, TokenChange, TokenInventory, TokenQuery, UserAdministration, UserOrder,
+        AuditTrail, Change, Conflict, CredentialSource, Credentials, LastAdmin, LeakReport, PasswordChange,
+        ProfileChange, Reply, Store, StoreError, TokenChange, TokenInventory, TokenQuery, UserAdministration,
+        UserOrder,
     },
 };
 

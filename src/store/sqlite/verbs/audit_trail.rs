@@ -1,17 +1,31 @@
 //! The methods of [`AuditTrail`].
 
 use crate::{
-    domain::{audit::Event, seal::Seal, time::Timestamp},
+    domain::{
+        audit::{Attribution, Entry, Event},
+        id::UserId,
+        seal::Seal,
+        time::Timestamp,
+    },
     store::{
         AuditTrail, EventQuery, Reply, SealChecks, SealPlan, SealPosition, invalidation,
         sqlite::{
-            audit::{list, pruning, seals},
+            audit::{self, list, pruning, seals},
+            deletion,
             store::SqliteStore,
         },
     },
 };
 
 impl AuditTrail for SqliteStore {
+    fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()> {
+        self.change(invalidation::NOTHING, by, move |connection, by| deletion::record_refusal(connection, &refused, by))
+    }
+
+    fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>> {
+        self.read_long(move |connection| audit::list(connection, user, before, limit))
+    }
+
     fn events(&self, query: EventQuery) -> Reply<'_, Vec<Event>> {
         self.read_long(move |connection| list::list(connection, &query))
     }

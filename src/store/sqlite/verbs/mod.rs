@@ -14,14 +14,14 @@ mod usage_records;
 mod user_administration;
 
 use super::{
-    attempts, audit, clock, deletion, environment_access, environment_tokens, environments, inventory, lineage,
-    pruning, quotas, revocation, rotation, sessions, sign_in, store::SqliteStore, tokens, use_locations, users,
+    attempts, clock, environment_access, environment_tokens, environments, inventory, lineage, pruning, quotas,
+    revocation, rotation, sessions, sign_in, store::SqliteStore, tokens, use_locations, users,
 };
 use crate::{
     domain::{
         account::{Email, HashParameters, PasswordHash, User, UserCredentials},
         attempts::{Counter, SavedAttempts},
-        audit::{Attribution, Entry, Event},
+        audit::Attribution,
         authority::Authority,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
@@ -348,14 +348,6 @@ impl Store for SqliteStore {
 
     fn taken_uses(&self, ids: Vec<TokenId>) -> Reply<'_, Vec<(TokenId, u32)>> {
         self.read_long(move |connection| quotas::taken(connection, &ids))
-    }
-
-    fn record_refusal(&self, refused: Entry, by: Attribution) -> Reply<'_, ()> {
-        self.change(invalidation::NOTHING, by, move |connection, by| deletion::record_refusal(connection, &refused, by))
-    }
-
-    fn events_of(&self, user: UserId, before: Option<i64>, limit: u32) -> Reply<'_, Vec<Event>> {
-        self.read_long(move |connection| audit::list(connection, user, before, limit))
     }
 
     fn saved_attempts(&self) -> Reply<'_, SavedAttempts> {
