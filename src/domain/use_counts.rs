@@ -65,8 +65,8 @@ pub enum SourceParts {
 
 /// Counters inside a record, which all threads that share the record increment. Each counts one source on one day.
 ///
-/// A counter that is zero is free. Whoever makes it one must list the record, so that its counts are collected. A clone
-/// has no counts.
+/// A counter that is zero is free. The thread that raises it to one must list the record, so that its counts are
+/// collected. A clone has no counts.
 #[derive(Default)]
 pub struct UseCounts([AtomicU64; SLOTS]);
 

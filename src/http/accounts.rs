@@ -60,7 +60,7 @@ pub(super) struct IdentityView {
     abilities: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment_id: Option<String>,
-    /// Whom it stands for. Only for a token of a service account.
+    /// The kind of principal that it stands for. Only for a token of a service account.
     #[serde(skip_serializing_if = "Option::is_none")]
     principal_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -170,8 +170,8 @@ pub(super) fn refusal(error: StoreError, max_live_tokens: u32) -> Error {
             )
         }
         StoreError::Conflict(Conflict::GrantsAdmin(token)) => format!(
-            "must not be a user, because the token {token} has an ability of administrators, and whoever knows its secret \
-             would be one as soon as the user is. Revoke that token first, or choose a service account."
+            "must not be a user: the token {token} has an ability of administrators. If the user becomes an administrator, \
+             everybody who knows its secret has that power. Revoke that token first, or choose a service account."
         ),
         StoreError::Conflict(Conflict::OwnerDisabled) => "must not be disabled. Enable the account first.".to_owned(),
         other => return other.into(),

@@ -195,7 +195,7 @@ enum Holder {
     Environment,
 }
 
-/// Whose token to change: a user's own, or for an administrator whoever has it.
+/// Whose token to change. A user changes their own tokens, an administrator those of every owner.
 async fn holder_of(ctx: &Context, authority: Authority, id: TokenId) -> Result<Holder, Error> {
     match authority {
         Authority::User(owner) => Ok(Holder::Owner(owner)),

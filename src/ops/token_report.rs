@@ -1,4 +1,4 @@
-//! Reports about a token, for whoever must find out what a leaked token did and what it could have done.
+//! Reports about a token, to find out what a leaked token did and what it could have done.
 
 use super::{context::Context, error::Error, rotation::successors_of, token_usage, usage_limits, use_locations};
 use crate::domain::{

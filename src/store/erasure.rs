@@ -22,7 +22,7 @@ pub trait Erasure {
     fn delete_user(&self, id: UserId, deletion: UserDeletion, by: Attribution) -> Reply<'_, EndsWithUser>;
     /// What the deletion of the user would end. [`StoreError::NotFound`](super::StoreError::NotFound).
     fn ends_with_user(&self, id: UserId, now: Timestamp) -> Reply<'_, EndsWithUser>;
-    /// Overwrites some of the bytes that deleted users left in the files of the store. Returns whether nothing is left to
-    /// do for now: then either all is overwritten, or another connection prevents the rest.
+    /// Overwrites some of the bytes that deleted users left in the files of the store. Returns `true` if
+    /// everything is overwritten, or if another connection prevents the rest.
     fn scrub(&self) -> Reply<'_, bool>;
 }

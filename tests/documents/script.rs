@@ -71,7 +71,7 @@ fn put(lines: &mut Vec<String>, line: usize, text: String) {
     lines.push(text);
 }
 
-/// The variable that a hidden command sets, if it can be a placeholder in later commands.
+/// The variable that a hidden command sets, if its name is that of a placeholder: capital letters and underscores.
 fn assigned(command: &str) -> Option<String> {
     let name = command.split_once('=')?.0;
     let is_placeholder = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');

@@ -29,7 +29,7 @@ macro_rules! seen {
     };
 }
 
-/// By primary keys. Whoever manages the service account that owns an environment has the rights of its owner.
+/// By primary keys. A manager of the service account that owns an environment has the rights of its owner.
 pub(super) const SEEN: &str = seen!(
     " OR EXISTS (SELECT 1 FROM users o JOIN users a ON a.id = :user_id AND a.role = 'admin'
                  WHERE o.id = e.owner_id AND o.kind = 'service_account') "

@@ -1,8 +1,8 @@
 //! SQL on environments and their members. Each function runs inside one transaction of its caller and checks the role of
 //! the user in it, so a role that was taken away meanwhile allows nothing.
 //!
-//! Whatever happens in an environment is in its owner's audit trail. It is also in the trail of another user who did it or
-//! whom it concerns. The event of a user whom it concerns does not show from which address it was done.
+//! Every event of an environment is in its owner's audit trail. If another user did it, or it is about another user, it is
+//! in that user's trail, too. The event of a user who did not act does not show the client's address.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 

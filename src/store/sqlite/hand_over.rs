@@ -176,7 +176,7 @@ fn selected_environments(connection: &Connection, hand_over: &HandOver) -> Resul
 }
 
 /// Gives one environment of `from`, with its tokens, to `to`. The members keep their roles, except the new owner, who is no
-/// longer one. Whoever had selected the environment and does not see it any more gets their default one.
+/// longer a member. Users who had selected the environment and do not see it any more get their default one.
 pub(super) fn transfer(
     connection: &Connection,
     id: EnvironmentId,
