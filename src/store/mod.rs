@@ -8,6 +8,9 @@
 mod audit_trail;
 pub mod cache;
 mod changes;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the store that uses it is not written yet"))]
+#[cfg_attr(test, allow(dead_code, reason = "the store that uses it is not written yet"))]
+mod cluster;
 mod credentials;
 mod environment_administration;
 mod erasure;

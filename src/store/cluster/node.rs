@@ -1,0 +1,30 @@
+//! The row of a node, as others read it.
+
+use super::history::Mark;
+
+/// Identifies one registration of a node. A node that registers again gets a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct NodeId(pub(crate) u128);
+
+/// The state of a node's row. It only ever moves on in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum NodeState {
+    /// It may renew its lease.
+    Active,
+    /// It cannot renew any more, but its lease may still last.
+    Fencing,
+    /// Its lease is over.
+    Gone,
+}
+
+/// What others read about a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct NodeRow {
+    pub(crate) id: NodeId,
+    pub(crate) state: NodeState,
+    /// The sequence number up to which it has applied all changes.
+    pub(crate) acknowledged: i64,
+    /// Random, another one after each renewal: so others see that it lives, without looking at its clock. A counter could
+    /// come back to the same number when a backup is restored.
+    pub(crate) renewal: Mark,
+}
