@@ -1,7 +1,8 @@
 //! The export of personal data.
 //!
 //! It is read and sent in batches of at most 256 KiB, each when the client has taken the one before. So it needs little
-//! memory, and a client that reads slowly keeps no transaction open.
+//! memory, and a client that reads slowly keeps no transaction open. Before each batch, the session is checked again: an
+//! export of a session that has ended stops, and its client sees that the answer is incomplete.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,7 +13,10 @@ use futures_util::{Stream, stream};
 
 use super::{
     error::ApiError,
-    input::guard::{Guard, SessionUser},
+    input::{
+        authorization_header::bearer,
+        guard::{Guard, SessionUser},
+    },
     state::{AppState, answer_memory::ReservedMemory},
     wire::connections::connection::Sending,
 };
@@ -32,12 +36,20 @@ pub(super) async fn show(
     Guard(signed_in): Guard<SessionUser>,
 ) -> Result<HttpResponse, ApiError> {
     let user = signed_in.user.id;
+    let credential = bearer(request.headers())?.to_owned();
     let memory = state.answer_memory.reserve(Some(user.uuid()), BATCH).await?;
     export::prepare(&state.ops).await?;
     // Before the head of the answer, so that an outage is answered with 503.
     let first = export::next(&state.ops, user, ExportPosition::default()).await?;
-    let document = ExportDocument::default();
-    let export = Export { state: state.clone(), user, document, batch: first, is_done: false, _memory: memory };
+    let export = Export {
+        state: state.clone(),
+        user,
+        credential,
+        document: ExportDocument::default(),
+        batch: first,
+        is_done: false,
+        _memory: memory,
+    };
     Ok(HttpResponse::Ok()
         .insert_header(ContentType::json())
         .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"patd-export-{user}.json\"")))
@@ -47,6 +59,8 @@ pub(super) async fn show(
 struct Export {
     state: Data<AppState>,
     user: UserId,
+    /// The session token, so this has no Debug.
+    credential: String,
     document: ExportDocument,
     /// What is sent next. `None` at the end.
     batch: Option<ExportBatch>,
@@ -68,6 +82,8 @@ impl Export {
     }
 
     async fn next_chunk(&mut self) -> Result<Bytes, ops::Error> {
+        // Also before the end, and before what was read when the session was still good.
+        export::expect_session(&self.state.ops, &self.credential, self.user).await?;
         match self.batch.take() {
             Some(ExportBatch { section, rows, next, .. }) => {
                 self.document.section(section);

@@ -1,8 +1,14 @@
 //! The export of personal data.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, email};
+use crate::harness::{Client, TestApp, email};
 
 #[test]
 fn an_export_has_everything_about_the_user_and_no_secret() {
@@ -45,4 +51,60 @@ fn an_export_has_everything_about_the_user_and_no_secret() {
     assert!(!answer.text.contains(secret.split('|').next_back().unwrap()));
     assert!(!answer.text.contains("argon2id") && !answer.text.contains("hash"));
     assert!(!answer.text.contains(&email("eve")));
+}
+
+/// Reads the head of an export and no more, until `end` has ended the session. Returns the whole answer.
+fn export_while(app: &TestApp, token: &str, end: impl FnOnce()) -> String {
+    let mut stream = TcpStream::connect(app.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(stream, "GET /api/v1/user/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
+    let mut answer = vec![0; 1024];
+    stream.read_exact(&mut answer).unwrap();
+    end();
+    // A complete answer is the only one after which the connection stays open.
+    let mut read = [0; 64 * 1024];
+    while !answer.ends_with(LAST_CHUNK) {
+        match stream.read(&mut read) {
+            Ok(0) => break,
+            Ok(length) => answer.extend(&read[..length]),
+            Err(error) => panic!("neither complete nor closed: {error}"),
+        }
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+
+#[test]
+fn an_export_stops_when_its_session_ends() {
+    let app = TestApp::with(&[("sessions.lifetime", "1h"), ("sessions.idle_lifetime", "1h")]);
+    app.sign_in_admin("root");
+    let ada = app.sign_in("ada");
+    // More than the buffers of a connection hold, in batches of three tokens.
+    let abilities: Vec<String> = (0..100).map(|n| format!("{n:03}{}", "a".repeat(97))).collect();
+    for n in 0..400 {
+        ada.create_token(json!({ "name": format!("token {n}"), "abilities": abilities }));
+    }
+    let user = ada.get("/api/v1/user").body;
+    let id = user["id"].as_str().unwrap();
+    let complete = export_while(&app, ada.token.as_deref().unwrap(), || {});
+    assert!(complete.as_bytes().ends_with(LAST_CHUNK) && complete.contains("\"actions_elsewhere\""));
+    assert!(complete.len() > 4_000_000, "{}", complete.len());
+
+    type End<'e> = &'e dyn Fn(&Client<'_>);
+    let ends: [(&str, End<'_>); 3] = [
+        ("signed out", &|session| assert_eq!(session.post("/api/v1/auth/logout", json!({})).status, 200)),
+        ("expired", &|_| app.advance(Duration::from_secs(3600))),
+        ("disabled", &|_| {
+            let disable = format!("/api/v1/admin/users/{id}/disable");
+            assert_eq!(app.sign_in_again("root").post(&disable, json!({})).status, 200);
+        }),
+    ];
+    for (name, end) in ends {
+        let session = app.sign_in_again("ada");
+        let answer = export_while(&app, session.token.as_deref().unwrap(), || end(&session));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{name}");
+        assert!(!answer.as_bytes().ends_with(LAST_CHUNK), "{name}: it looks complete");
+        assert!(answer.len() < complete.len() / 2, "{name}: {} of {}", answer.len(), complete.len());
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::support::place::{EMAIL, Place};
+use crate::support::place::{EMAIL, PASSWORD, Place, Process, create_user};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -147,6 +147,32 @@ fn each_event_is_followed_once_across_restarts_of_the_server() {
     assert_eq!(beyond.code, Some(4), "{beyond:?}");
     assert!(beyond.stderr.contains("another or an older one"), "{beyond:?}");
     server.terminate();
+}
+
+#[test]
+fn following_goes_on_after_the_newest_event_that_it_read_whether_or_not_it_was_printed() {
+    let place = Place::new().with_user();
+    for n in 0..5 {
+        token(&place, &format!("t{n}"));
+    }
+    let stop = |follow: Process| {
+        follow.signal("TERM");
+        let ended = follow.end();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended
+    };
+    let rare = ["audit", "follow", "--action", "user.", "--json"];
+    let follow = place.start(&rare);
+    assert_eq!(seqs(&follow.stdout_line("user.created")), [1]);
+    let ended = stop(follow);
+    assert!(ended.stderr.contains("patd: go on with --after 6\n"), "{ended:?}");
+
+    let added = place.run_with(&create_user("eve@example.com"), PASSWORD);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let follow = place.start(&[&rare[..], &["--after", "6"]].concat());
+    assert_eq!(seqs(&follow.stdout_line("user.created")), [7]);
+    let ended = stop(follow);
+    assert!(ended.stdout.is_empty() && ended.stderr.contains("--after 7\n"), "{ended:?}");
 }
 
 #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! `patd audit follow`.
 
 use std::{
+    cell::Cell,
     io::{self, Write},
     time::Duration,
 };
@@ -49,9 +50,15 @@ pub(super) fn run(options: &GlobalOptions, arguments: Follow) -> Result<(), Fail
     server::block_on(async {
         let (stop, mut stopped) = mpsc::unbounded_channel();
         forward_stop_signals(&stop)?;
+        let position = Cell::new(after);
         tokio::select! {
-            ended = follow(&database, &conditions, after, new, format) => ended,
-            _ = stopped.recv() => Ok(()),
+            ended = follow(&database, &conditions, &position, new, format) => ended,
+            _ = stopped.recv() => {
+                if let Some(position) = position.get() {
+                    print_message(&format!("patd: go on with --after {position}"));
+                }
+                Ok(())
+            }
         }
     })
 }
@@ -60,13 +67,13 @@ pub(super) fn run(options: &GlobalOptions, arguments: Follow) -> Result<(), Fail
 async fn follow(
     database: &Database,
     conditions: &EventConditions,
-    mut after: Option<i64>,
+    position: &Cell<Option<i64>>,
     new: bool,
     format: Format,
 ) -> Result<(), Failure> {
-    if new || after.is_some() {
+    if new || position.get().is_some() {
         let newest = newest(database).await?;
-        match after {
+        match position.get() {
             Some(after) if newest.is_none_or(|newest| after > newest) && after > 0 => {
                 return Err(Failure::Refused(vec![format!(
                     "--after {after}: the database has no event with this number yet, so it is another or an older one. \
@@ -74,26 +81,17 @@ async fn follow(
                 )]));
             }
             Some(_) => {}
-            None => after = newest,
+            None => position.set(newest),
         }
     }
     let mut is_waiting = false;
     loop {
-        let list =
-            EventList { conditions: conditions.clone(), oldest_first: true, after, before: None, limit: Some(PAGE) };
-        let mut count = 0;
-        match database.request(Request::ListEvents(list), Access::Existing).await {
-            Ok(mut items) => {
+        match next_page(database, conditions, position, format).await {
+            Ok(true) => {
                 is_waiting = false;
-                let mut out = io::BufWriter::new(io::stdout().lock());
-                items.each(|event: AdminEventView| {
-                    let line = line(&event, format)?;
-                    after = Some(event.seq);
-                    count += 1;
-                    writeln!(out, "{line}").map_err(Failure::Output)
-                })?;
-                out.flush()?;
+                continue;
             }
+            Ok(false) => is_waiting = false,
             Err(Failure::Unavailable(why)) => {
                 if !is_waiting {
                     print_message(&format!("patd: waiting for the database: {why}"));
@@ -102,11 +100,45 @@ async fn follow(
             }
             Err(failure) => return Err(failure),
         }
-        if count < PAGE {
-            sleep(INTERVAL).await;
-            expect_reader()?;
-        }
+        sleep(INTERVAL).await;
+        expect_reader()?;
     }
+}
+
+/// Prints the next events and moves the position behind everything that was read. Returns whether there may be more now.
+///
+/// Numbers are given in the order of the commits. So no event gets a number up to the newest one later, and the position
+/// also moves over the events that do not meet the conditions. Otherwise each page would read all of them again.
+async fn next_page(
+    database: &Database,
+    conditions: &EventConditions,
+    position: &Cell<Option<i64>>,
+    format: Format,
+) -> Result<bool, Failure> {
+    let Some(newest) = newest(database).await? else { return Ok(false) };
+    let after = position.get();
+    if after.is_some_and(|after| after >= newest) {
+        return Ok(false);
+    }
+    let list = EventList {
+        conditions: conditions.clone(),
+        oldest_first: true,
+        after,
+        before: newest.checked_add(1),
+        limit: Some(PAGE),
+    };
+    let mut items = database.request(Request::ListEvents(list), Access::Existing).await?;
+    let (mut count, mut last) = (0, newest);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    items.each(|event: AdminEventView| {
+        let line = line(&event, format)?;
+        (count, last) = (count + 1, event.seq);
+        writeln!(out, "{line}").map_err(Failure::Output)
+    })?;
+    out.flush()?;
+    let is_full = count == PAGE;
+    position.set(Some(if is_full { last } else { newest }));
+    Ok(is_full)
 }
 
 async fn newest(database: &Database) -> Result<Option<i64>, Failure> {
