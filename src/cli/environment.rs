@@ -12,7 +12,7 @@ use super::{
 use crate::{
     control::{EnvironmentRequest, Request},
     store::sqlite::Access,
-    views::{OwnedEnvironmentView, OwnerSummaryView},
+    views::{OwnedEnvironmentView, OwnerView},
 };
 
 #[derive(Debug, Subcommand)]
@@ -81,7 +81,7 @@ fn execute(options: &GlobalOptions, request: EnvironmentRequest) -> Result<Owned
 }
 
 /// The address of a user, or the name of a service account.
-fn label(owner: &OwnerSummaryView) -> &str {
+fn label(owner: &OwnerView) -> &str {
     owner.email.as_deref().unwrap_or(&owner.name)
 }
 

@@ -32,7 +32,7 @@ use crate::{
         state::endings::RequestStart,
         verification::{self, Caller, Check, Verdict},
     },
-    views::{AnnotationsView, DataView, MessageView, OwnerSummaryView},
+    views::{AnnotationsView, DataView, MessageView, OwnerView},
 };
 
 /// The most tokens of one batch.
@@ -131,7 +131,7 @@ pub(super) struct VerdictView {
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<CredentialView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    owner: Option<OwnerSummaryView>,
+    owner: Option<OwnerView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment_id: Option<String>,
 }
@@ -165,8 +165,8 @@ impl From<Verdict> for VerdictView {
             annotations: AnnotationsView::new(principal.annotations()),
         };
         let owner = match &*principal {
-            Principal::Session { record } => Some(OwnerSummaryView::user(&record.user)),
-            Principal::PersonalAccessToken { record, .. } => Some(OwnerSummaryView::from(&*record.owner)),
+            Principal::Session { record } => Some(OwnerView::user(&record.user)),
+            Principal::PersonalAccessToken { record, .. } => Some(OwnerView::from(&*record.owner)),
             Principal::EnvironmentToken { .. } => None,
         };
         let environment_id = principal.environment().map(|id| id.to_string());

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::owner::OwnerSummaryView;
+use super::owner::OwnerView;
 use crate::domain::environment::OwnedEnvironment;
 
 /// An environment with its owner.
@@ -17,7 +17,7 @@ pub struct OwnedEnvironmentView {
     /// When it was created.
     pub created_at: String,
     /// Its owner.
-    pub owner: OwnerSummaryView,
+    pub owner: OwnerView,
 }
 
 impl From<OwnedEnvironment> for OwnedEnvironmentView {
@@ -27,7 +27,7 @@ impl From<OwnedEnvironment> for OwnedEnvironmentView {
             name: environment.name.to_string(),
             is_default: environment.is_default,
             created_at: environment.created_at.to_string(),
-            owner: OwnerSummaryView::from(&owner),
+            owner: OwnerView::from(&owner),
         }
     }
 }

@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     account::User,
+    id::UserId,
     owner::{HandedOver, Owned, OwnedItems, Owner, ServiceAccount},
     text::Name,
 };
 
 /// An owner: a user or a service account.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct OwnerSummaryView {
+pub struct OwnerView {
     /// The id.
     pub id: String,
     /// `user` or `service_account`.
@@ -24,7 +25,7 @@ pub struct OwnerSummaryView {
     pub email: Option<String>,
 }
 
-impl OwnerSummaryView {
+impl OwnerView {
     /// A user.
     pub fn user(user: &User) -> Self {
         Self {
@@ -34,18 +35,18 @@ impl OwnerSummaryView {
             email: Some(user.email.to_string()),
         }
     }
+
+    /// A service account.
+    pub fn service_account(id: UserId, name: &Name) -> Self {
+        Self { id: id.to_string(), r#type: ServiceAccount::KIND.into(), name: name.to_string(), email: None }
+    }
 }
 
-impl From<&Owner> for OwnerSummaryView {
+impl From<&Owner> for OwnerView {
     fn from(owner: &Owner) -> Self {
         match owner {
             Owner::User(user) => Self::user(user),
-            Owner::ServiceAccount(account) => Self {
-                id: account.id.to_string(),
-                r#type: ServiceAccount::KIND.into(),
-                name: account.name.to_string(),
-                email: None,
-            },
+            Owner::ServiceAccount(account) => Self::service_account(account.id, &account.name),
         }
     }
 }

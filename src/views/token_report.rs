@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     event::EventView,
+    owner::OwnerView,
     token::TokenView,
     token_usage::{TokenUsageView, ability_names},
 };
 use crate::domain::{
-    owner::Owner,
     policy::Access,
     time::Timestamp,
     token::Revocation,
@@ -47,7 +47,7 @@ impl TokenReportView {
         let TokenHistory { creator, creation, family, events } = history;
         Self {
             state: token_state(token.revoked, token.expires_at, token.disabled_at, now).into(),
-            owner: owner.into(),
+            owner: OwnerView::from(&owner),
             environment_id: token.environment.map(|id| id.to_string()),
             creation: CreationView {
                 at: token.created_at.to_string(),
@@ -60,30 +60,6 @@ impl TokenReportView {
             unused_rules: unused_rules.into_iter().map(UnusedRuleView::from).collect(),
             events: events.into_iter().map(EventView::from).collect(),
             token: TokenView::new(token, quota_left, successor),
-        }
-    }
-}
-
-/// An owner.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct OwnerView {
-    /// `user` or `service_account`.
-    pub r#type: Cow<'static, str>,
-    /// The id.
-    pub id: String,
-    /// The name.
-    pub name: String,
-    /// The address of a user.
-    pub email: Option<String>,
-}
-
-impl From<Owner> for OwnerView {
-    fn from(owner: Owner) -> Self {
-        Self {
-            r#type: owner.kind().into(),
-            id: owner.id().to_string(),
-            name: owner.name().to_string(),
-            email: owner.user().map(|user| user.email.to_string()),
         }
     }
 }

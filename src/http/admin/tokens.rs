@@ -28,7 +28,7 @@ use crate::{
         token_search::{self, FilterTexts, OwnedToken, RevokedByFilter, SearchRequest},
     },
     store::SortTime,
-    views::{DataView, PageView, TokenView},
+    views::{DataView, OwnerView, PageView, TokenView},
 };
 
 /// The parameters of the list.
@@ -76,27 +76,6 @@ const REVOCATION_FIELDS: &[&str] = &[
     "all",
     "dry_run",
 ];
-
-/// The owner of a token.
-#[derive(Serialize)]
-struct OwnerView {
-    id: String,
-    r#type: &'static str,
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<String>,
-}
-
-impl From<&Owner> for OwnerView {
-    fn from(owner: &Owner) -> Self {
-        Self {
-            id: owner.id().to_string(),
-            r#type: if owner.user().is_some() { "user" } else { "service_account" },
-            name: owner.name().to_string(),
-            email: owner.user().map(|user| user.email.to_string()),
-        }
-    }
-}
 
 /// A token with what only administrators see of it.
 #[derive(Serialize)]
