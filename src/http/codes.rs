@@ -110,7 +110,7 @@ codes! {
         "A default environment cannot be deleted, and cannot get another owner."
         "Keep it, or delete the tokens in it.";
     CONFLICT LastAdmin "last_admin":
-        "The user is the last enabled administrator with a password, so they keep the role and stay enabled."
+        "The user is the last enabled administrator with a password, so they keep role and password and stay enabled."
         "Make another user an administrator first. The command line can do it all the same.";
     CONFLICT TokenExpired "token_expired":
         "The token has expired, so a regenerated token would be expired as well."

@@ -18,7 +18,7 @@ use crate::{
         secret::TokenHash,
         text::Name,
     },
-    store::StoreError,
+    store::{LastAdmin, StoreError},
 };
 
 /// An account whose user is to set a password, and the link for it.
@@ -46,11 +46,18 @@ pub async fn invite(
 }
 
 /// Removes a user's password, ends their sessions, and makes a link with which the user can set another password. Earlier
-/// links of the user end.
-pub async fn reset(ctx: &Context, _: Administrator, user: UserId, source: RequestSource) -> Result<Invited, Error> {
+/// links of the user end. [`StateConflict::LastAdmin`](super::StateConflict::LastAdmin) if the user is the last enabled
+/// administrator with a password and `last` protects them.
+pub async fn reset(
+    ctx: &Context,
+    _: Administrator,
+    user: UserId,
+    last: LastAdmin,
+    source: RequestSource,
+) -> Result<Invited, Error> {
     let by = ctx.attribution_to_issue(source)?;
     let (new, link) = issue(ctx, &by)?;
-    Ok(Invited { account: ctx.store.reset_password(user, new, by).await?, link })
+    Ok(Invited { account: ctx.store.reset_password(user, new, last, by).await?, link })
 }
 
 fn issue(ctx: &Context, by: &Attribution) -> Result<(NewPasswordLink, IssuedPasswordLink), Error> {

@@ -24,10 +24,11 @@ pub trait UserAdministration {
     /// [`Conflict::LastAdmin`](super::Conflict::LastAdmin).
     fn change_account(&self, id: UserId, change: AccountChange, last: LastAdmin, by: Attribution)
     -> Reply<'_, Account>;
-    /// Sets a user's role. The present role changes nothing. [`StoreError::NotFound`](super::StoreError::NotFound),
+    /// Sets a user's role. The present role changes nothing. Users who see the environment that they had selected only as
+    /// administrators get their default one when they lose the role. [`StoreError::NotFound`](super::StoreError::NotFound),
     /// [`Conflict::LastAdmin`](super::Conflict::LastAdmin).
     fn set_role(&self, id: UserId, role: Role, last: LastAdmin, by: Attribution) -> Reply<'_, User>;
-    /// Disables a user and ends their sessions. A second call changes nothing.
+    /// Disables a user, and ends their sessions and their password link. A second call changes nothing.
     /// [`StoreError::NotFound`](super::StoreError::NotFound), [`Conflict::LastAdmin`](super::Conflict::LastAdmin).
     fn disable_user(&self, id: UserId, last: LastAdmin, by: Attribution) -> Reply<'_, Account>;
     /// Enables a user. An enabled user is not changed. [`StoreError::NotFound`](super::StoreError::NotFound).
@@ -39,8 +40,9 @@ pub trait UserAdministration {
     /// [`Store::add_user`](super::Store::add_user).
     fn invite_user(&self, user: User, link: NewPasswordLink, by: Attribution) -> Reply<'_, ()>;
     /// Removes a user's password, ends their sessions, and replaces their password link by this one.
-    /// [`StoreError::NotFound`](super::StoreError::NotFound).
-    fn reset_password(&self, id: UserId, link: NewPasswordLink, by: Attribution) -> Reply<'_, Account>;
+    /// [`StoreError::NotFound`](super::StoreError::NotFound), [`Conflict::LastAdmin`](super::Conflict::LastAdmin).
+    fn reset_password(&self, id: UserId, link: NewPasswordLink, last: LastAdmin, by: Attribution)
+    -> Reply<'_, Account>;
     /// The password link with this secret, also an expired one. `None` if there is none.
     fn password_link(&self, hash: TokenHash) -> Reply<'_, Option<PasswordLink>>;
     /// Sets the password of the user with this link, removes the link and ends the user's sessions.

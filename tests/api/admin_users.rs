@@ -106,10 +106,29 @@ fn unknown_used_expired_and_disabled_links_get_the_same_answer() {
     assert_eq!(set_password(&app, &renewed.body["data"]["password_link"], good).status, 200);
     app.advance(Duration::from_secs(1));
     assert_eq!(set_password(&app, &expired["password_link"], good).text, expected.text);
+}
 
-    // Disabling does not use a link up, but it has expired in the meantime.
-    assert_eq!(app.sign_in_again("root").post(&format!("{}/enable", path(&disabled)), json!({})).status, 200);
-    assert_eq!(set_password(&app, &disabled["password_link"], good).text, expected.text);
+#[test]
+fn disabling_ends_a_link_and_a_new_one_waits_until_the_user_is_enabled() {
+    let app = TestApp::spawn();
+    let root = app.sign_in_admin("root");
+    let invited = invite(&root, "eve");
+    let path = format!("{USERS}/{}", invited["id"].as_str().unwrap());
+    let change = |what: &str| {
+        let changed = root.post(&format!("{path}/{what}"), json!({}));
+        assert_eq!(changed.status, 200, "{}", changed.shown());
+        changed.body["data"]["password_link"].clone()
+    };
+    change("disable");
+    assert_eq!(root.get(&path).body["data"]["password_link_expires_at"], Value::Null);
+    change("enable");
+    let good = "an engine of 1000 wheels";
+    assert_eq!(set_password(&app, &invited["password_link"], good).status, 422, "the link has ended");
+    change("disable");
+    let link = change("reset-password");
+    assert_eq!(set_password(&app, &link, good).status, 422, "the user is disabled");
+    change("enable");
+    assert_eq!(set_password(&app, &link, good).status, 200);
 }
 
 #[test]
@@ -253,13 +272,24 @@ fn the_last_administrator_keeps_the_role_over_the_api_only() {
     let root = app.sign_in_admin("root");
     let path = path_of(&root);
     invite(&root, "eve");
-    let refused = [root.patch(&path, json!({ "role": "member" })), root.post(&format!("{path}/disable"), json!({}))];
+    let refused = [
+        root.patch(&path, json!({ "role": "member" })),
+        root.post(&format!("{path}/disable"), json!({})),
+        root.post(&format!("{path}/reset-password"), json!({})),
+    ];
     for refused in refused {
         assert_eq!((refused.status, &refused.body["code"]), (409, &json!("last_admin")), "{}", refused.shown());
     }
     assert_eq!(root.get(&path).body["data"]["state"], "active");
-    app.set_role("root", Role::Member);
-    assert_eq!(root.get(&path).status, 403);
+    let other = app.sign_in_admin("other");
+    assert_eq!(root.post(&format!("{path}/reset-password"), json!({})).status, 200, "somebody else can sign in");
+    assert_eq!(
+        other.post(&format!("{path}/reset-password"), json!({})).status,
+        200,
+        "another link, no password to lose"
+    );
+    app.set_role("other", Role::Member);
+    assert_eq!(other.get(&path).status, 403);
 }
 
 #[test]

@@ -165,7 +165,7 @@ delegate! {
         fn enable_user(&self, id: UserId, by: Attribution) -> Account;
         fn end_sessions(&self, id: UserId, by: Attribution) -> u64;
         fn invite_user(&self, user: User, link: NewPasswordLink, by: Attribution) -> ();
-        fn reset_password(&self, id: UserId, link: NewPasswordLink, by: Attribution) -> Account;
+        fn reset_password(&self, id: UserId, link: NewPasswordLink, last: LastAdmin, by: Attribution) -> Account;
         fn clear_attempts(&self, counters: Vec<CountersOf>, held: bool, event: Entry, by: Attribution) -> u64;
         fn set_password_by_link(&self, hash: TokenHash, password: PasswordHash, by: Attribution) -> ();
         fn set_role(&self, id: UserId, role: Role, last: LastAdmin, by: Attribution) -> User;

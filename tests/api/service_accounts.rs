@@ -9,7 +9,6 @@ use std::{
 };
 
 use insta::assert_snapshot;
-use patd::domain::account::Role;
 use serde_json::{Value, json};
 
 use crate::{
@@ -344,7 +343,19 @@ fn a_demoted_administrator_manages_only_what_is_theirs() {
     let (root, other) = (app.sign_in_admin("root"), app.sign_in_admin("other"));
     let path = service_account(&root, "ci", &[]);
     let (id, _) = token_of(&app, &other, &path, &["user:read"]);
-    app.set_role("other", Role::Member);
+    let created = root.post("/api/v1/environments", json!({ "name": "prod", "owner": last(&path) }));
+    let (default, prod) =
+        (other.get("/api/user").body["current_environment_id"].clone(), created.body["data"]["id"].clone());
+    let chosen = other.put("/api/v1/user/current-environment", json!({ "environment_id": prod }));
+    assert_eq!((chosen.status, &chosen.body["current_environment_id"]), (200, &prod));
+    let user = format!("/api/v1/admin/users/{}", id_of(&other));
+    let demoted = root.patch(&user, json!({ "role": "member" }));
+    assert_eq!(demoted.body["data"]["current_environment_id"], default, "{}", demoted.shown());
+    assert_eq!(
+        other.get("/api/user").body["current_environment_id"],
+        default,
+        "they do not see the other one any more"
+    );
     assert_eq!(other.get(&path).status, 404);
     assert_eq!(other.get(&format!("/api/v1/user/api-tokens/{id}")).status, 404);
     assert_eq!(other.post("/api/v1/user/api-tokens", json!({ "name": "t", "owner": last(&path) })).status, 422);

@@ -44,19 +44,24 @@ pub(super) async fn a_reset_ends_the_password_the_sessions_and_earlier_links(sto
     let (ended, foreign) = (sign_in(store, &ada, 1, 9000).await, sign_in(store, &bob, 1, 9000).await);
     assert!(is_signed_in(store, &ended).await);
     let (first, second) = (link(5000), link(5000));
-    let reset = store.reset_password(ada.id, first, by(1000)).await.unwrap();
+    let reset = store.reset_password(ada.id, first, LastAdmin::Stays, by(1000)).await.unwrap();
     assert_eq!(reset, Account { user: ada.clone(), state: AccountState::Invited });
     assert!(!is_signed_in(store, &ended).await && is_signed_in(store, &foreign).await);
     assert_eq!(store.credentials(ada.id).await.unwrap().password, None);
-    store.reset_password(ada.id, second, by(1001)).await.unwrap();
+    store.reset_password(ada.id, second, LastAdmin::Stays, by(1001)).await.unwrap();
     assert_eq!(store.set_password_by_link(first.hash, password("x"), by(1002)).await, Err(NOT_FOUND));
 
-    // While the user is disabled, the link does nothing. It is not used up.
+    // Disabling ends the link for good. While the user is disabled, a new one does nothing, but it is not used up.
+    let set = async |link: NewPasswordLink, at| store.set_password_by_link(link.hash, password("x"), by(at)).await;
     store.disable_user(ada.id, LastAdmin::Stays, by(1003)).await.unwrap();
-    assert_eq!(store.set_password_by_link(second.hash, password("x"), by(1004)).await, Err(NOT_FOUND));
+    assert_eq!(store.password_link(second.hash).await, Ok(None));
+    let third = link(5000);
+    store.reset_password(ada.id, third, LastAdmin::Stays, by(1004)).await.unwrap();
+    assert_eq!(set(third, 1004).await, Err(NOT_FOUND));
     store.enable_user(ada.id, by(1005)).await.unwrap();
-    store.set_password_by_link(second.hash, password("x"), by(1006)).await.unwrap();
-    assert_eq!(store.reset_password(person("nobody").id, link(5000), by(1000)).await, Err(NOT_FOUND));
+    assert_eq!(set(second, 1006).await, Err(NOT_FOUND));
+    set(third, 1006).await.unwrap();
+    assert_eq!(store.reset_password(person("nobody").id, link(5000), LastAdmin::Stays, by(1000)).await, Err(NOT_FOUND));
 }
 
 pub(super) async fn a_link_ends_with_a_new_address_and_with_a_password_from_elsewhere(store: &TestStore) {

@@ -48,7 +48,7 @@ async fn outcomes(store: &TestStore, target: &User, by: &Attribution) -> Vec<(&'
         ("enable", store.enable_user(id, by()).await.map(drop)),
         ("end sessions", store.end_sessions(id, by()).await.map(drop)),
         ("invite", store.invite_user(invited, link(), by()).await),
-        ("reset", store.reset_password(id, link(), by()).await.map(drop)),
+        ("reset", store.reset_password(id, link(), LastAdmin::Stays, by()).await.map(drop)),
         ("grant", store.add_token(reserved, 1000, by()).await.map(drop)),
         ("disable token", store.disable_token(id, owned.id, by()).await.map(drop)),
         ("revoke token", store.revoke_token(id, owned.id, REASON, by()).await.map(drop)),

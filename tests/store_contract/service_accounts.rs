@@ -137,7 +137,18 @@ pub(super) async fn managers_have_the_rights_of_the_owner_in_environments_of_a_s
     assert_eq!(store.environments_of(ada.id, query).await.unwrap().len(), 1);
     assert_eq!(store.user(ada.id).await.unwrap().current_environment, ada.current_environment);
     assert_eq!(store.environment(bob.id, environment.id).await.unwrap().role, Role::Viewer);
-    store.delete_service_account(account.id, by(7)).await.unwrap();
+
+    // An administrator has them while they have the role. What they see as a member stays selected.
+    let root = add(store, "root").await;
+    let selected = async || {
+        store.set_role(root.id, UserRole::Admin, LastAdmin::MayGo, by(7)).await.unwrap();
+        store.set_current_environment(root.id, environment.id, by(7)).await.unwrap();
+        store.set_role(root.id, UserRole::Member, LastAdmin::MayGo, by(7)).await.unwrap().current_environment
+    };
+    assert_eq!(selected().await, root.current_environment);
+    store.set_member(account.id, environment.id, root.id, MemberRole::Viewer, by(7)).await.unwrap();
+    assert_eq!(selected().await, environment.id);
+    store.delete_service_account(account.id, by(8)).await.unwrap();
     assert!(store.token_by_hash(&token.hash).await.unwrap().is_none());
     assert_eq!(store.environment(bob.id, environment.id).await.map(drop), Err(NOT_FOUND));
 }

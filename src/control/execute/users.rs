@@ -65,7 +65,7 @@ pub(super) async fn reset_password(
 ) -> Result<(), Error> {
     let user = find(ctx, administrator, id_or_email).await?;
     let Invited { account, link } =
-        password_links::reset(ctx, administrator, user.id, RequestSource::COMMAND_LINE).await?;
+        password_links::reset(ctx, administrator, user.id, LastAdmin::MayGo, RequestSource::COMMAND_LINE).await?;
     Ok(output.item(&InvitedView::new(account, &link)).await?)
 }
 

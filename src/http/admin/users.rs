@@ -161,7 +161,8 @@ pub(crate) async fn reset_password(
     id: Path<String>,
 ) -> Result<Json<DataView<InvitedView>>, ApiError> {
     let (id, source) = (user_id(&id)?, source.by_admin(&admin));
-    let Invited { account, link } = password_links::reset(&state.ops, admin.administrator, id, source).await?;
+    let Invited { account, link } =
+        password_links::reset(&state.ops, admin.administrator, id, LastAdmin::Stays, source).await?;
     Ok(Json(DataView { data: InvitedView::new(account, &link) }))
 }
 

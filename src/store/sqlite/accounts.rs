@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, types::Value};
 use super::{audit, password_links, roles, row, sessions, users};
 use crate::{
     domain::{
-        account::PasswordHash,
+        account::{PasswordHash, UserCredentials},
         account_state::{Account, AccountDetails},
         audit::Attribution,
         events,
@@ -14,7 +14,7 @@ use crate::{
         secret::TokenHash,
         time::Timestamp,
     },
-    store::{AccountChange, AccountQuery, LastAdmin, ProfileChange, StoreError, UserOrder},
+    store::{AccountChange, AccountQuery, Change, LastAdmin, ProfileChange, StoreError, UserOrder},
 };
 
 pub(super) const ACCOUNT: &str = "SELECT id, name, email, created_at, disabled_at, current_environment_id, role,
@@ -119,11 +119,12 @@ pub(super) fn change(
     change: &AccountChange,
     last: LastAdmin,
     by: &Attribution,
+    changes: &mut Vec<Change>,
 ) -> Result<Account, StoreError> {
     let AccountChange { name, email, role } = change.clone();
     users::change_profile(connection, id, &ProfileChange { verified: None, name, email }, by)?;
     if let Some(role) = role {
-        roles::set(connection, id, role, last, by)?;
+        roles::set(connection, id, role, last, by, changes)?;
     }
     by_id(connection, id)
 }
@@ -142,6 +143,7 @@ pub(super) fn disable(
             .execute(named_params! {":id": id.uuid().into_bytes(), ":at": by.at.unix()})?;
         audit::record(connection, by, &events::user_disabled(id))?;
         sessions::end_all(connection, id, None, by)?;
+        password_links::end(connection, id)?;
     }
     by_id(connection, id)
 }
@@ -166,9 +168,15 @@ pub(super) fn reset_password(
     connection: &Connection,
     id: UserId,
     link: &NewPasswordLink,
+    last: LastAdmin,
     by: &Attribution,
 ) -> Result<Account, StoreError> {
-    let had_password = users::credentials(connection, id)?.password.is_some();
+    let UserCredentials { user, password } = users::credentials(connection, id)?;
+    let had_password = password.is_some();
+    if had_password {
+        // Without a password they cannot sign in.
+        roles::expect_other_admin(connection, &user, last)?;
+    }
     connection
         .prepare_cached("UPDATE users SET password_hash = NULL WHERE id = :id")?
         .execute(named_params! {":id": id.uuid().into_bytes()})?;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{audit, users};
+use super::{audit, current_environments::leave_unseen, users};
 use crate::{
     domain::{
         account::{Role, User},
@@ -10,15 +10,18 @@ use crate::{
         events,
         id::UserId,
     },
-    store::{Conflict, LastAdmin, StoreError},
+    store::{Change, Conflict, LastAdmin, StoreError},
 };
 
+/// Sets the role. A user who had selected an environment of a service account, and does not see it any more as a member,
+/// gets their default one.
 pub(super) fn set(
     connection: &Connection,
     id: UserId,
     role: Role,
     last: LastAdmin,
     by: &Attribution,
+    changes: &mut Vec<Change>,
 ) -> Result<User, StoreError> {
     let user = users::by_id(connection, id)?;
     if user.role == role {
@@ -29,7 +32,8 @@ pub(super) fn set(
         .prepare_cached("UPDATE users SET role = :role WHERE id = :id")?
         .execute(named_params! {":id": id.uuid().into_bytes(), ":role": role.as_str()})?;
     audit::record(connection, by, &events::role_changed(id, role))?;
-    Ok(User { role, ..user })
+    leave_unseen(connection, user.current_environment, None, by, changes)?;
+    users::by_id(connection, id)
 }
 
 /// Looks for an enabled administrator other than `:id` who can sign in.

@@ -33,14 +33,16 @@ impl UserAdministration for SqliteStore {
         last: LastAdmin,
         by: Attribution,
     ) -> Reply<'_, Account> {
-        self.change_as_admin(invalidation::user(id), by, move |connection, by| {
-            accounts::change(connection, id, &change, last, by)
+        self.change_as_admin_reporting(by, move |connection, by, changes| {
+            changes.extend(invalidation::user(id));
+            accounts::change(connection, id, &change, last, by, changes)
         })
     }
 
     fn set_role(&self, id: UserId, role: Role, last: LastAdmin, by: Attribution) -> Reply<'_, User> {
-        self.change_as_admin(invalidation::user(id), by, move |connection, by| {
-            roles::set(connection, id, role, last, by)
+        self.change_as_admin_reporting(by, move |connection, by, changes| {
+            changes.extend(invalidation::user(id));
+            roles::set(connection, id, role, last, by, changes)
         })
     }
 
@@ -67,9 +69,15 @@ impl UserAdministration for SqliteStore {
         })
     }
 
-    fn reset_password(&self, id: UserId, link: NewPasswordLink, by: Attribution) -> Reply<'_, Account> {
+    fn reset_password(
+        &self,
+        id: UserId,
+        link: NewPasswordLink,
+        last: LastAdmin,
+        by: Attribution,
+    ) -> Reply<'_, Account> {
         self.change_as_admin(invalidation::user(id), by, move |connection, by| {
-            accounts::reset_password(connection, id, &link, by)
+            accounts::reset_password(connection, id, &link, last, by)
         })
     }
 
