@@ -143,6 +143,11 @@ fn check_prefixes(config: &Config, layers: &mut Layers) {
     for (key, _) in prefixes.iter().filter(|(_, prefix)| !Prefixes::is_sound(prefix)) {
         layers.refuse(key, "1 to 16 letters, digits or underscores");
     }
+    let sound = prefixes.iter().filter(|(_, prefix)| Prefixes::is_sound(prefix));
+    for (key, _) in sound.filter(|(_, prefix)| Prefixes::is_like_password_link(prefix)) {
+        let link = Prefixes::PASSWORD_LINK;
+        layers.refuse(key, format!("a text that does not begin like \"{link}\", the prefix of password links"));
+    }
     if prefixes.iter().any(|(key, _)| layers.is_refused(key)) {
         return;
     }

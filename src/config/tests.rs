@@ -340,6 +340,9 @@ fn each_range_is_checked_at_both_ends() {
         ("tokens.pat_prefix", &["", "a-b"], "1 to 16 letters", &["a"]),
         ("tokens.environment_prefix", &["", "a-b"], "1 to 16 letters", &["a"]),
         ("tokens.pat_prefix", &["ses", "talq_"], "different from the beginning of", &[]),
+        ("sessions.prefix", &["lnk_", "lnk_x", "l", "lnk"], "the prefix of password links", &["lnkx_", "xlnk_"]),
+        ("tokens.pat_prefix", &["lnk_", "lnk_x", "ln"], "the prefix of password links", &["lnkx_"]),
+        ("tokens.environment_prefix", &["lnk_"], "the prefix of password links", &["lnk2"]),
     ];
     for (key, refused, wanted, accepted) in rows {
         for value in *refused {
@@ -362,6 +365,11 @@ fn settings_that_contradict_each_other_name_both_sources() {
         refusal(environment(&[("PATD__SERVER__BODY_TIMEOUT", "20s")])),
         "server.request_deadline (the default) is the string \"15s\"; it must be longer than server.body_timeout \
          (PATD__SERVER__BODY_TIMEOUT), which is the string \"20s\""
+    );
+    assert_eq!(
+        refusal(flags(&[("tokens.pat_prefix", "lnk_")])),
+        "tokens.pat_prefix (the command line) is the string \"lnk_\"; it must be a text that does not begin like \"lnk_\", \
+         the prefix of password links"
     );
     assert_eq!(
         refusal(flags(&[("tokens.pat_prefix", "ses_x")])),

@@ -5,12 +5,9 @@
 
 use super::{
     account::User,
-    secret::{Plaintext, TokenHash, has_valid_checksum},
+    secret::{Plaintext, Prefixes, TokenHash, has_valid_checksum},
     time::Timestamp,
 };
-
-/// What the secret of every link begins with.
-const PREFIX: &str = "lnk_";
 
 /// A link to store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +45,12 @@ pub struct IssuedPasswordLink {
 
 /// Generates the secret of a link. Fails only if the operating system gives no randomness.
 pub fn generate() -> Result<Plaintext, getrandom::Error> {
-    Plaintext::with_prefix(PREFIX)
+    Plaintext::with_prefix(Prefixes::PASSWORD_LINK)
 }
 
 /// The hash to look up, if the text has the form of a link's secret.
 pub fn parse(text: &str) -> Option<TokenHash> {
-    let body = text.strip_prefix(PREFIX)?;
+    let body = text.strip_prefix(Prefixes::PASSWORD_LINK)?;
     has_valid_checksum(body).then(|| TokenHash::of(text))
 }
 
@@ -67,9 +64,9 @@ mod tests {
         let secret = generate().unwrap();
         let prefixes = Prefixes::new("ses_", "pat_", "talq_").unwrap();
         assert!(PresentedCredential::parse(secret.expose(), &prefixes).is_err());
-        assert_eq!(secret.expose().len(), PREFIX.len() + 48);
+        assert_eq!(secret.expose().len(), Prefixes::PASSWORD_LINK.len() + 48);
         assert_eq!(parse(secret.expose()), Some(secret.hash()));
-        let body = &secret.expose()[PREFIX.len()..];
+        let body = &secret.expose()[Prefixes::PASSWORD_LINK.len()..];
         for rubbish in [body.to_owned(), format!("ses_{body}"), format!("{}0", secret.expose()), "lnk_".to_owned()] {
             assert_eq!(parse(&rubbish), None, "{rubbish}");
         }

@@ -57,10 +57,17 @@ pub enum ParsePrefixesError {
     /// One prefix begins with another.
     #[error("{0:?} and {1:?} must not begin alike: a token is matched to its kind by its prefix")]
     Ambiguous(String, String),
+    /// The prefix begins like [`Prefixes::PASSWORD_LINK`].
+    #[error("{0:?} must not begin like {link:?}, the prefix of password links", link = Prefixes::PASSWORD_LINK)]
+    LikePasswordLink(String),
 }
 
 impl Prefixes {
-    /// One prefix for each kind: 1 to 16 characters of `[A-Za-z0-9_]`. No prefix may begin with another.
+    /// The prefix of the secrets of password links, which are not credentials. No setting changes it.
+    pub const PASSWORD_LINK: &str = "lnk_";
+
+    /// One prefix for each kind: 1 to 16 characters of `[A-Za-z0-9_]`. No prefix may begin with another, or with that of
+    /// password links.
     pub fn new(
         session: &str,
         personal_access_token: &str,
@@ -70,6 +77,9 @@ impl Prefixes {
         for (at, prefix) in all.iter().enumerate() {
             if !Self::is_sound(prefix) {
                 return Err(ParsePrefixesError::Malformed((*prefix).to_owned()));
+            }
+            if Self::is_like_password_link(prefix) {
+                return Err(ParsePrefixesError::LikePasswordLink((*prefix).to_owned()));
             }
             if let Some((_, other)) =
                 all.iter().enumerate().find(|(other_at, other)| *other_at != at && other.starts_with(prefix))
@@ -87,6 +97,11 @@ impl Prefixes {
     /// Whether the characters and the length of a prefix are valid.
     pub fn is_sound(prefix: &str) -> bool {
         (1..=16).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    }
+
+    /// Whether a secret with this prefix could be taken for that of a password link, or the other way round.
+    pub fn is_like_password_link(prefix: &str) -> bool {
+        prefix.starts_with(Self::PASSWORD_LINK) || Self::PASSWORD_LINK.starts_with(prefix)
     }
 
     /// The prefix of `kind`.
