@@ -11,10 +11,15 @@ use crate::{
     config::Config,
     control::{JudgeToken, JudgedView, Request, Secret, Verdict},
     domain::{
+        ability::{Abilities, Ability},
         policy::{self, Rule},
         policy_options::{Challenges, IdentityHeader},
+        secret::CredentialKind,
     },
-    ops::authorization::{self, ForwardedRequest, PolicyRejection},
+    ops::{
+        authorization::{self, ForwardedRequest, PolicyRejection},
+        tokens,
+    },
     store::sqlite::Access,
 };
 
@@ -34,6 +39,10 @@ pub(super) enum Command {
         /// Read a token from stdin and show whether it is allowed
         #[arg(long)]
         token_stdin: bool,
+        /// Show whether a token with these abilities would be allowed, separated by commas: calls:read,calls:write. Empty
+        /// for a token without abilities
+        #[arg(long, value_name = "ABILITIES", conflicts_with_all = ["token_stdin", "ip"], value_parser = parse_abilities)]
+        abilities: Option<Abilities>,
         /// The address of the client, for a token that allows only some addresses
         #[arg(long, value_name = "ADDRESS", requires = "token_stdin")]
         ip: Option<IpAddr>,
@@ -65,6 +74,8 @@ struct Explanation {
     credential_from: Vec<String>,
     /// The identity headers that are not sent empty.
     identity_headers: Vec<&'static str>,
+    /// Those of them that the token lacks.
+    missing: Vec<String>,
     /// The principal, if the token is accepted.
     user_id: Option<String>,
     token_id: Option<String>,
@@ -74,8 +85,15 @@ struct Explanation {
 }
 
 pub(super) fn run(options: &GlobalOptions, command: &Command) -> Result<(), Failure> {
-    let Command::Explain { policy, method, path, token_stdin, ip, json } = command;
+    let Command::Explain { policy, method, path, token_stdin, abilities, ip, json } = command;
     let config = Config::load(options.sources()?)?;
+    if let Some(unknown) =
+        abilities.iter().flat_map(Abilities::iter).find(|ability| !tokens::is_known(&config.tokens.abilities, ability))
+    {
+        return Err(Failure::Usage(format!(
+            "no token can have the ability {unknown}, because tokens.abilities in the configuration does not name it"
+        )));
+    }
     let mut explanation = Explanation::new(policy, method, path);
     match authorization::find_policy(&config.policies, policy) {
         Ok(policy) => {
@@ -93,6 +111,11 @@ pub(super) fn run(options: &GlobalOptions, command: &Command) -> Result<(), Fail
                 let token = Secret::new(Zeroizing::new(token.trim_end_matches(['\r', '\n']).to_owned()));
                 explanation.judge(options, token, *ip)?;
             }
+            if let Some(abilities) = abilities
+                && explanation.passes.is_none()
+            {
+                explanation.judge_abilities(abilities);
+            }
         }
         Err(denied) => explanation.reason = reason_of(denied),
     }
@@ -104,6 +127,15 @@ pub(super) fn run(options: &GlobalOptions, command: &Command) -> Result<(), Fail
         Some(false) => Err(Failure::Refused(Vec::new())),
         _ => Ok(()),
     }
+}
+
+fn parse_abilities(text: &str) -> Result<Abilities, String> {
+    if text.is_empty() {
+        return Ok(Abilities::none());
+    }
+    let parse = |ability: &str| Ability::parse(ability.trim()).map_err(|error| format!("{ability:?} {error}"));
+    let abilities = text.split(',').map(parse).collect::<Result<Vec<_>, _>>()?;
+    Abilities::new(abilities).map_err(|error| error.to_string())
 }
 
 /// Why the request is refused.
@@ -139,6 +171,7 @@ impl Explanation {
             challenges: Vec::new(),
             credential_from: Vec::new(),
             identity_headers: Vec::new(),
+            missing: Vec::new(),
             user_id: None,
             token_id: None,
             passes: Some(false),
@@ -171,7 +204,9 @@ impl Explanation {
                 self.credentials = kinds.iter().map(|kind| kind.as_str()).collect();
                 self.abilities = abilities.iter().map(ToString::to_string).collect();
                 self.passes = None;
-                self.reason = "pass a token with --token-stdin to see whether it is allowed".into();
+                self.reason =
+                    "pass a token with --token-stdin, or its abilities with --abilities, to see whether it is allowed"
+                        .into();
             }
         }
     }
@@ -183,21 +218,37 @@ impl Explanation {
         let answer = options.execute(Request::JudgeToken(request), Access::Existing)?;
         let JudgedView { who, user_id, token_id, verdict } = answer.single()?;
         (self.user_id, self.token_id) = (user_id, token_id);
-        let owner = who.unwrap_or_default();
+        self.conclude(&format!("the token of {}", who.unwrap_or_default()), verdict);
+        Ok(())
+    }
+
+    /// Finds out whether the rule allows a personal access token or an environment token with these abilities.
+    fn judge_abilities(&mut self, abilities: &Abilities) {
+        let missing: Vec<String> = self.abilities.iter().filter(|needed| !abilities.cover(needed)).cloned().collect();
+        let is_for_tokens = self.credentials.iter().any(|kind| *kind != CredentialKind::Session.as_str());
+        let verdict = match (is_for_tokens, missing.is_empty()) {
+            (false, _) => Verdict::WrongKind,
+            (true, true) => Verdict::Passes,
+            (true, false) => Verdict::Lacks(missing),
+        };
+        self.conclude("a token with these abilities", verdict);
+    }
+
+    fn conclude(&mut self, subject: &str, verdict: Verdict) {
         self.passes = Some(matches!(verdict, Verdict::Passes));
         self.reason = match verdict {
-            Verdict::Passes => format!("the token of {owner} is allowed"),
+            Verdict::Passes => format!("{subject} is allowed"),
             Verdict::AddressMissing => {
                 "the token allows only some addresses; name the address of the client with --ip".to_owned()
             }
             Verdict::Denied(reason) => format!("the token is not accepted: {reason}"),
             Verdict::Lacks(missing) => {
-                let missing = missing.join(", ");
-                format!("the token of {owner} lacks required abilities: {missing}")
+                let names = missing.join(", ");
+                self.missing = missing;
+                format!("{subject} lacks required abilities: {names}")
             }
             Verdict::WrongKind => reason_of(PolicyRejection::WrongKind),
         };
-        Ok(())
     }
 
     fn text(&self) -> String {

@@ -88,6 +88,16 @@ impl From<ops::Error> for Error {
             }
             ops::Error::Store(StoreError::Conflict(conflict)) => Self::Refused(conflict.to_string()),
             ops::Error::ClockUnreliable(fault) => Self::NotChanged(format!("the clock is unreliable: {fault}")),
+            ops::Error::AfterRevocations { revoked, error } => {
+                let after = |why| format!("{why}; before that, {revoked} tokens were revoked");
+                match Self::from(*error) {
+                    // Something was changed, so the error must not say that nothing was.
+                    Self::Unknown(why) | Self::NotChanged(why) => Self::Unknown(after(why)),
+                    Self::Refused(why) => Self::Refused(after(why)),
+                    Self::Defect(why) => Self::Defect(after(why)),
+                    other => other,
+                }
+            }
             ops::Error::Busy | ops::Error::Exhausted(_) => Self::NotChanged(error.to_string()),
             other => Self::Defect(other.to_string()),
         }

@@ -116,9 +116,11 @@ pub struct RevokedView {
 pub struct RevokedMatchingView {
     /// How many tokens the filter found that were neither revoked nor expired.
     pub matching: u64,
-    /// How many tokens were revoked, with the successors that they made by themselves.
+    /// How many other tokens end with them: successors that they made by themselves.
+    pub successors: u64,
+    /// How many tokens were revoked.
     pub revoked: u64,
-    /// The ids of the tokens that the filter found, at most a thousand.
+    /// The ids of all of these tokens, at most a thousand.
     pub ids: Vec<String>,
 }
 

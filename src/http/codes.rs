@@ -199,7 +199,10 @@ impl From<PolicyRejection> for Code {
 /// on the token in the body and not errors: their status is 200.
 pub const VERDICTS: &[(&str, &str)] = &[
     ("valid", "The credential is accepted and has all abilities that were asked for."),
-    ("missing_ability", "The credential is accepted, but lacks an ability that was asked for."),
+    (
+        "missing_ability",
+        "The credential is accepted, but lacks an ability that was asked for. `required` lists all that were, `missing` those that it lacks.",
+    ),
     ("malformed", "The text is not a token of this server: prefix, length or checksum are wrong."),
     ("unknown", "No token or session has this secret, the session has ended, or it is a canary token."),
     ("expired", "The credential is past its expiry, or was idle for too long."),

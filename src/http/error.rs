@@ -103,6 +103,9 @@ struct ErrorView<'e> {
     /// The token that replaced the named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     successor: Option<String>,
+    /// How many tokens were revoked before the error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked: Option<u64>,
 }
 
 impl ApiError {
@@ -129,6 +132,7 @@ impl ApiError {
                 Ops::Exhausted(_) => Code::ResourcesExhausted,
                 Ops::Store(StoreError::NotMade(_) | StoreError::Unavailable(_)) => Code::StoreUnavailable,
                 Ops::Store(_) | Ops::Internal(_) => Code::ServerError,
+                Ops::AfterRevocations { error, .. } => Self::Ops((**error).clone()).code(),
             },
             Self::MalformedAuthorization(_) | Self::Malformed(_) | Self::MalformedForm(_) => Code::MalformedRequest,
             Self::UntrustedProxy => Code::UntrustedProxy,
@@ -201,6 +205,9 @@ impl ApiError {
 
     /// Static values are not copied: refused checks are as frequent as accepted ones.
     fn add_headers(&self, head: &mut ResponseHead) {
+        if let Self::Ops(ops::Error::AfterRevocations { error, .. }) = self {
+            return Self::Ops((**error).clone()).add_headers(head);
+        }
         let headers = head.headers_mut();
         headers.append(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(challenge) = self.challenge() {
@@ -263,7 +270,12 @@ impl ResponseError for ApiError {
             _ => None,
         };
         let successor = successor.map(|id| id.to_string());
-        let view = ErrorView { message: self.message(), errors, code: code.name(), error, required, successor };
+        let revoked = match self {
+            Self::Ops(ops::Error::AfterRevocations { revoked, .. }) => Some(*revoked),
+            _ => None,
+        };
+        let view =
+            ErrorView { message: self.message(), errors, code: code.name(), error, required, successor, revoked };
         let body = serde_json::to_vec(&view).expect("texts are JSON");
         let mut response = HttpResponse::with_body(code.status(), BoxBody::new(body));
         self.add_headers(response.head_mut());
@@ -335,6 +347,10 @@ fn operation_message(error: &ops::Error) -> Cow<'static, str> {
             "The store is unavailable. A change may or may not have happened.".into()
         }
         Ops::Store(_) | Ops::Internal(_) => SERVER_ERROR.into(),
+        Ops::AfterRevocations { revoked, error } => {
+            let tokens = if *revoked == 1 { "1 token was" } else { &format!("{revoked} tokens were") };
+            format!("{} Before that, {tokens} revoked.", operation_message(error)).into()
+        }
     }
 }
 

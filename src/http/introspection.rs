@@ -134,6 +134,12 @@ pub(super) struct VerdictView {
     owner: Option<OwnerView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment_id: Option<String>,
+    /// The abilities that were asked for, as in a 403 `missing_ability`, if the credential lacks one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required: Option<Vec<String>>,
+    /// Those of them that it lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -151,15 +157,23 @@ struct CredentialView {
 impl From<Verdict> for VerdictView {
     fn from(verdict: Verdict) -> Self {
         let code = verdict.code();
-        let Verdict::Valid(principal) = verdict else {
-            return Self { valid: false, code, token: None, owner: None, environment_id: None };
+        let mut view =
+            Self { valid: false, code, token: None, owner: None, environment_id: None, required: None, missing: None };
+        let principal = match verdict {
+            Verdict::Valid(principal) => principal,
+            Verdict::MissingAbility { required, missing } => {
+                view.required = Some(texts(&required));
+                view.missing = Some(texts(&missing));
+                return view;
+            }
+            Verdict::Rejected(_) => return view,
         };
         let (created_at, expires_at) = principal.lifetime();
         let token = CredentialView {
             id: principal.id().to_string(),
             r#type: principal.kind().as_str(),
             name: principal.name().map(ToString::to_string),
-            abilities: principal.abilities().iter().map(ToString::to_string).collect(),
+            abilities: texts(principal.abilities().iter()),
             created_at: created_at.to_string(),
             expires_at: expires_at.map(|at| at.to_string()),
             annotations: AnnotationsView::new(principal.annotations()),
@@ -170,8 +184,12 @@ impl From<Verdict> for VerdictView {
             Principal::EnvironmentToken { .. } => None,
         };
         let environment_id = principal.environment().map(|id| id.to_string());
-        Self { valid: true, code, token: Some(token), owner, environment_id }
+        Self { valid: true, token: Some(token), owner, environment_id, ..view }
     }
+}
+
+fn texts<'a>(abilities: impl IntoIterator<Item = &'a Ability>) -> Vec<String> {
+    abilities.into_iter().map(ToString::to_string).collect()
 }
 
 const CHECK_FIELDS: &[&str] = &["token", "abilities", "ip"];
@@ -217,15 +235,17 @@ const SMALL: usize = 32;
 /// An upper estimate of the size of a verdict in JSON, in bytes.
 fn size(verdict: &Verdict) -> usize {
     const NAMES_AND_IDS: usize = 3 * 1024;
+    const INVALID: usize = 128;
+    let listed = |ability: &Ability| ability.as_str().len() + "\"\",".len();
     match verdict {
         Verdict::Valid(principal) => {
-            let abilities = principal.abilities();
             let annotations = principal.annotations().map_or(0, Annotations::listed_size);
-            NAMES_AND_IDS
-                + annotations
-                + abilities.iter().map(|ability| ability.as_str().len() + "\"\",".len()).sum::<usize>()
+            NAMES_AND_IDS + annotations + principal.abilities().iter().map(listed).sum::<usize>()
         }
-        _ => 64,
+        Verdict::MissingAbility { required, missing } => {
+            INVALID + required.iter().chain(missing).map(listed).sum::<usize>()
+        }
+        Verdict::Rejected(_) => INVALID,
     }
 }
 

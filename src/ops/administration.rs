@@ -1,6 +1,14 @@
 //! What administrators see and change of the accounts of users. Invitations are in [`super::password_links`].
 
-use super::{accounts::email_taken, context::Context, cursor::List, error::Error, sessions};
+use uuid::Uuid;
+
+use super::{
+    accounts::email_taken,
+    context::Context,
+    cursor::{List, ListScope},
+    error::Error,
+    sessions,
+};
 use crate::{
     domain::{
         account::Role,
@@ -37,9 +45,9 @@ pub async fn accounts(
     list: AccountList,
     request: PageRequest,
 ) -> Result<Page<Account>, Error> {
+    let scope = ListScope::search(Uuid::nil(), &list);
     let AccountList { search, role, state, order, reversed } = list;
-    let order_name = order_name(order, reversed);
-    let after = request.cursor.map(|cursor| List::Accounts.parse_sorted_cursor(order_name, &cursor)).transpose()?;
+    let after = request.cursor.map(|cursor| List::Accounts.parse_sorted_cursor(scope, &cursor)).transpose()?;
     let query = AccountQuery {
         search: search.map(|text| folded(&text)),
         role,
@@ -59,20 +67,9 @@ pub async fn accounts(
             UserOrder::Name => user.name.as_str(),
             UserOrder::Email => user.email.canonical(),
         };
-        List::Accounts.write_sorted_cursor(order_name, key, user.id.uuid())
+        List::Accounts.write_sorted_cursor(scope, key, user.id.uuid())
     });
     Ok(Page { items, next_cursor })
-}
-
-const fn order_name(order: UserOrder, reversed: bool) -> &'static str {
-    match (order, reversed) {
-        (UserOrder::Created, false) => "created",
-        (UserOrder::Created, true) => "-created",
-        (UserOrder::Name, false) => "name",
-        (UserOrder::Name, true) => "-name",
-        (UserOrder::Email, false) => "email",
-        (UserOrder::Email, true) => "-email",
-    }
 }
 
 /// An account with what belongs to it.

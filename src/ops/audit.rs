@@ -2,7 +2,11 @@
 
 use uuid::Uuid;
 
-use super::{context::Context, cursor::List, error::Error};
+use super::{
+    context::Context,
+    cursor::{List, ListScope},
+    error::Error,
+};
 use crate::domain::{
     audit::Event,
     authority::Administrator,
@@ -14,11 +18,12 @@ use crate::store::{EventOrder, EventQuery};
 
 /// Lists the events of the user's audit trail, newest first.
 pub async fn list(ctx: &Context, user: UserId, request: PageRequest) -> Result<Page<Event>, Error> {
-    let before = request.cursor.map(|cursor| List::Events.parse_cursor(user.uuid(), &cursor)).transpose()?;
+    let scope = ListScope::all_of(user.uuid());
+    let before = request.cursor.map(|cursor| List::Events.parse_cursor(scope, &cursor)).transpose()?;
     let mut events = ctx.store.events_of(user, before, request.limit + 1).await?;
     let has_more = events.len() > request.limit as usize;
     events.truncate(request.limit as usize);
-    let next_cursor = events.last().filter(|_| has_more).map(|last| List::Events.write_cursor(user.uuid(), last.seq));
+    let next_cursor = events.last().filter(|_| has_more).map(|last| List::Events.write_cursor(scope, last.seq));
     Ok(Page { items: events, next_cursor })
 }
 
@@ -29,14 +34,14 @@ pub async fn list_all(
     filter: EventFilter,
     request: PageRequest,
 ) -> Result<Page<Event>, Error> {
-    let owner = Uuid::nil();
-    let before = request.cursor.map(|cursor| List::AllEvents.parse_cursor(owner, &cursor)).transpose()?;
+    let scope = ListScope::search(Uuid::nil(), &filter);
+    let before = request.cursor.map(|cursor| List::AllEvents.parse_cursor(scope, &cursor)).transpose()?;
     let limit = request.limit + 1;
     let query = EventQuery { filter, order: EventOrder::NewestFirst, after: None, before, limit };
     let mut events = find(ctx, administrator, query).await?;
     let has_more = events.len() > request.limit as usize;
     events.truncate(request.limit as usize);
-    let next_cursor = events.last().filter(|_| has_more).map(|last| List::AllEvents.write_cursor(owner, last.seq));
+    let next_cursor = events.last().filter(|_| has_more).map(|last| List::AllEvents.write_cursor(scope, last.seq));
     Ok(Page { items: events, next_cursor })
 }
 

@@ -2,7 +2,12 @@
 
 use uuid::Uuid;
 
-use super::{context::Context, cursor::List, error::Error, owners};
+use super::{
+    context::Context,
+    cursor::{List, ListScope},
+    error::Error,
+    owners,
+};
 use crate::{
     domain::{
         audit::RequestSource,
@@ -23,8 +28,9 @@ pub async fn list(
     search: Option<String>,
     request: PageRequest,
 ) -> Result<Page<OwnedEnvironment>, Error> {
-    let (list, whose) = (List::AllEnvironments, owner.map_or(Uuid::nil(), UserId::uuid));
-    let before = request.cursor.map(|cursor| list.parse_timed_cursor(whose, &cursor)).transpose()?;
+    let whose = owner.map_or(Uuid::nil(), UserId::uuid);
+    let (list, scope) = (List::AllEnvironments, ListScope::search(whose, &search));
+    let before = request.cursor.map(|cursor| list.parse_timed_cursor(scope, &cursor)).transpose()?;
     let query = OwnedEnvironmentQuery {
         owner,
         search: search.map(|text| folded(&text)),
@@ -35,7 +41,7 @@ pub async fn list(
     let has_more = items.len() > request.limit as usize;
     items.truncate(request.limit as usize);
     let last = items.last().filter(|_| has_more).map(|last| &last.environment);
-    let next_cursor = last.map(|last| list.write_timed_cursor(whose, last.created_at, last.id.uuid()));
+    let next_cursor = last.map(|last| list.write_timed_cursor(scope, last.created_at, last.id.uuid()));
     Ok(Page { items, next_cursor })
 }
 

@@ -82,11 +82,11 @@ pub async fn list(
     environment: EnvironmentId,
     request: ListRequest,
 ) -> Result<Page<Token>, Error> {
-    let (list, owner) = (List::EnvironmentTokens, environment.uuid());
+    let (list, scope) = (List::EnvironmentTokens, tokens::scope(environment.uuid(), &request));
     let now = ctx.clock.now();
-    let (query, limit) = tokens::query(ctx, request, list, owner, now)?;
+    let (query, limit) = tokens::query(ctx, request, list, scope, now)?;
     let tokens = ctx.store.environment_tokens(Authority::User(user), environment, query, now).await?;
-    Ok(tokens::page(ctx, tokens, limit, list, owner))
+    Ok(tokens::page(ctx, tokens, limit, list, scope))
 }
 
 /// A token of an environment that the user sees, in any state.
@@ -179,10 +179,8 @@ pub async fn revoke_all(
                 Err(error) => failed = Some(error),
             }
         }
-        match failed {
-            Some(Error::Store(error)) if revoked > 0 => return Err(Error::Store(error.after_partial_change())),
-            Some(error) => return Err(error),
-            None => {}
+        if let Some(error) = failed {
+            return Err(error.after_revocations(revoked));
         }
     }
 }

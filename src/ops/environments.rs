@@ -4,7 +4,7 @@
 
 use super::{
     context::Context,
-    cursor::List,
+    cursor::{List, ListScope},
     error::{Error, FieldError},
     new_id::new_id,
 };
@@ -43,14 +43,14 @@ pub async fn create(
 
 /// Lists the environments that the user owns or is a member of, newest first.
 pub async fn list(ctx: &Context, user: UserId, request: PageRequest) -> Result<Page<EnvironmentAccess>, Error> {
-    let (list, whose) = (List::Environments, user.uuid());
-    let before = request.cursor.map(|cursor| list.parse_id_cursor(whose, &cursor)).transpose()?;
+    let (list, scope) = (List::Environments, ListScope::all_of(user.uuid()));
+    let before = request.cursor.map(|cursor| list.parse_id_cursor(scope, &cursor)).transpose()?;
     let query = EnvironmentQuery { before: before.map(EnvironmentId::new), limit: request.limit + 1 };
     let mut environments = ctx.store.environments_of(user, query).await?;
     let has_more = environments.len() > request.limit as usize;
     environments.truncate(request.limit as usize);
     let last = environments.last().filter(|_| has_more);
-    let next_cursor = last.map(|last| list.write_id_cursor(whose, last.environment.id.uuid()));
+    let next_cursor = last.map(|last| list.write_id_cursor(scope, last.environment.id.uuid()));
     Ok(Page { items: environments, next_cursor })
 }
 

@@ -9,7 +9,8 @@ use crate::{
     store::{Conflict, StoreError},
 };
 
-/// Why an operation failed. Nothing was changed, except where [`StoreError::Unavailable`] leaves it open.
+/// Why an operation failed. Nothing was changed, except where [`StoreError::Unavailable`] leaves it open and where
+/// [`Self::AfterRevocations`] says so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The credential is not accepted. Clients see the same answer for nearly all of the reasons.
@@ -66,12 +67,34 @@ pub enum Error {
     /// The operating system refused this resource. Nothing was decided.
     #[error("the system gives no more {0}")]
     Exhausted(&'static str),
+    /// Tokens were revoked in several changes, and some were made before this error.
+    #[error("{error}, after {revoked} tokens were revoked")]
+    AfterRevocations {
+        /// How many tokens were revoked.
+        revoked: u64,
+        /// Why the rest was not.
+        error: Box<Error>,
+    },
     /// The store failed. Nothing was decided.
     #[error(transparent)]
     Store(StoreError),
     /// A defect: the operating system gave no randomness, or a stored hash cannot be read.
     #[error("defect: {0}")]
     Internal(String),
+}
+
+impl Error {
+    /// This error, of an operation that has revoked so many tokens before it.
+    pub(super) fn after_revocations(self, revoked: u64) -> Self {
+        if revoked == 0 {
+            return self;
+        }
+        let error = match self {
+            Self::Store(error) => Self::Store(error.after_partial_change()),
+            other => other,
+        };
+        Self::AfterRevocations { revoked, error: Box::new(error) }
+    }
 }
 
 /// Why the present state does not allow a change that the caller has the right to make.

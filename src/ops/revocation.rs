@@ -1,8 +1,6 @@
 //! Revokes and disables tokens: one, many at once, or those of a leak report.
 
-use std::{collections::BTreeSet, mem, net::IpAddr};
-
-use uuid::Uuid;
+use std::{mem, net::IpAddr};
 
 use super::{
     caller::Caller,
@@ -231,11 +229,10 @@ pub async fn revoke_many(
             TokenSelection::These(select(ctx, owner, by.at, unused).await?.into_iter().map(|token| token.id).collect())
         }
         BulkRevocation::Covering(ability) => {
-            // By family, because all its tokens have the same abilities: a token that is rotated in between is included.
+            // A successor that is made between this and the change is revoked, too, if it covers the ability.
             let covering = |token: &Token| token.abilities.cover(ability.as_str());
-            let families: BTreeSet<Uuid> =
-                select(ctx, owner, by.at, covering).await?.into_iter().map(|token| token.family.uuid()).collect();
-            TokenSelection::Families(families.into_iter().map(TokenId::new).collect())
+            let found = select(ctx, owner, by.at, covering).await?;
+            TokenSelection::Covering(found.into_iter().map(|token| token.id).collect(), ability)
         }
     };
     Ok(ctx.store.revoke_tokens(owner, selection, RevocationReason::RevokedByOwner, by).await?)

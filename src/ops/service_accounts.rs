@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     context::Context,
-    cursor::List,
+    cursor::{List, ListScope},
     error::{Error, FieldError},
     new_id::new_id,
 };
@@ -90,8 +90,8 @@ pub async fn list(
         Authority::User(user) => user.uuid(),
         Authority::Administrator(_) => Uuid::nil(),
     };
-    let list = List::ServiceAccounts;
-    let before = request.cursor.map(|cursor| list.parse_id_cursor(whose, &cursor)).transpose()?;
+    let (list, scope) = (List::ServiceAccounts, ListScope::search(whose, &search));
+    let before = request.cursor.map(|cursor| list.parse_id_cursor(scope, &cursor)).transpose()?;
     let query = ServiceAccountQuery {
         search: search.map(|text| folded(&text)),
         before: before.map(UserId::new),
@@ -100,7 +100,7 @@ pub async fn list(
     let mut items = ctx.store.service_accounts(authority, query).await?;
     let has_more = page::cut(&mut items, request.limit as usize, ServiceAccountDetails::listed_size);
     let last = items.last().filter(|_| has_more);
-    let next_cursor = last.map(|last| list.write_id_cursor(whose, last.account.id.uuid()));
+    let next_cursor = last.map(|last| list.write_id_cursor(scope, last.account.id.uuid()));
     Ok(Page { items, next_cursor })
 }
 

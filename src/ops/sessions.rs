@@ -1,6 +1,10 @@
 //! Lists and ends sessions of a user. [`super::accounts::sign_in`] creates them.
 
-use super::{context::Context, cursor::List, error::Error};
+use super::{
+    context::Context,
+    cursor::{List, ListScope},
+    error::Error,
+};
 use crate::{
     domain::{
         account::User,
@@ -26,14 +30,14 @@ pub struct IssuedSession {
 
 /// Lists the user's live sessions, newest first. Idle ones are left out, so a page can be short.
 pub async fn list(ctx: &Context, user: UserId, request: PageRequest) -> Result<Page<Session>, Error> {
-    let (list, whose, now) = (List::Sessions, user.uuid(), ctx.clock.now());
-    let before = request.cursor.map(|cursor| list.parse_timed_cursor(whose, &cursor)).transpose()?;
+    let (list, scope, now) = (List::Sessions, ListScope::all_of(user.uuid()), ctx.clock.now());
+    let before = request.cursor.map(|cursor| list.parse_timed_cursor(scope, &cursor)).transpose()?;
     let before = before.map(|(at, id)| (at, SessionId::new(id)));
     let mut sessions = ctx.store.sessions_of(user, SessionQuery { before, limit: request.limit + 1 }, now).await?;
     let has_more = sessions.len() > request.limit as usize;
     sessions.truncate(request.limit as usize);
     let last = sessions.last().filter(|_| has_more);
-    let next_cursor = last.map(|last| list.write_timed_cursor(whose, last.created_at, last.id.uuid()));
+    let next_cursor = last.map(|last| list.write_timed_cursor(scope, last.created_at, last.id.uuid()));
     for session in &mut sessions {
         session.last_used_at = ctx.uses.latest_session(session.id, session.last_used_at);
     }

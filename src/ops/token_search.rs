@@ -1,6 +1,6 @@
 //! Administrators search among the tokens of everybody, and revoke all that a filter finds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::future::join_all;
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 pub use super::token_filter::FilterTexts;
 use super::{
     context::Context,
-    cursor::List,
+    cursor::{List, ListScope},
     environment_tokens,
     error::{Error, FieldError},
     token_filter,
@@ -62,8 +62,8 @@ pub async fn search(ctx: &Context, _: Administrator, request: SearchRequest) -> 
     let SearchRequest { filter: texts, sort, descending, cursor, limit } = request;
     let now = ctx.clock.now();
     // A cursor belongs to its search: the same filters, and the same order.
-    let search = Uuid::from_bytes(digest(&format!("{texts:?} {sort:?} {descending}")));
-    let after = cursor.map(|cursor| List::FoundTokens.parse_place_cursor(search, &cursor)).transpose()?;
+    let scope = ListScope::search(Uuid::nil(), (&texts, sort, descending));
+    let after = cursor.map(|cursor| List::FoundTokens.parse_place_cursor(scope, &cursor)).transpose()?;
     let after = after.map(|(time, number)| Place { time, number });
     let filter = texts.read(ctx, now).await?;
     // One token more shows whether there is another page.
@@ -72,23 +72,16 @@ pub async fn search(ctx: &Context, _: Administrator, request: SearchRequest) -> 
     let has_more = page::cut(&mut found, limit as usize, |found| found.token.listed_size());
     let next_cursor = found.last().filter(|_| has_more).map(|last| {
         let place = Place::of(&last.token, sort);
-        List::FoundTokens.write_place_cursor(search, place.time, place.number)
+        List::FoundTokens.write_place_cursor(scope, place.time, place.number)
     });
     Ok(Page { items: found.into_iter().map(|found| owned(ctx, found)).collect(), next_cursor })
 }
 
 fn owned(ctx: &Context, found: FoundToken) -> OwnedToken {
-    let FoundToken { mut token, owner, quota_used, successor } = found;
+    let FoundToken { mut token, owner, quota_used, successor, same_hands: _ } = found;
     tokens::apply_unwritten_use(ctx, &mut token);
     let quota_left = usage_limits::quota_left(ctx, &token, quota_used);
     OwnedToken { details: TokenDetails { token, quota_left, successor }, owner }
-}
-
-fn digest(text: &str) -> [u8; 16] {
-    let hash = blake3::derive_key("patd token search v1", text.as_bytes());
-    let mut digest = [0; 16];
-    digest.copy_from_slice(&hash[..16]);
-    digest
 }
 
 /// A token of anybody with its owner.
@@ -103,10 +96,21 @@ pub async fn show(ctx: &Context, administrator: Administrator, id: TokenId) -> R
 pub struct RevokedByFilter {
     /// How many tokens the filter found that were neither revoked nor expired.
     pub matching: u64,
-    /// The ids of the first [`NAMED`] of them, newest first.
+    /// How many others end with them: successors that they made by themselves, and that the filter did not find.
+    pub successors: u64,
+    /// The ids of the first [`NAMED`] of all of these. Those that the filter found are in the order of their creation, newest
+    /// first; each successor follows its token.
     pub ids: Vec<TokenId>,
-    /// How many tokens were revoked: those, and the successors that they made by themselves.
+    /// How many tokens were revoked.
     pub revoked: u64,
+}
+
+impl RevokedByFilter {
+    fn name(&mut self, id: TokenId) {
+        if self.ids.len() < NAMED {
+            self.ids.push(id);
+        }
+    }
 }
 
 /// Revokes the tokens that the filter accepts and that are neither revoked nor expired, or only counts them. Without any
@@ -139,22 +143,32 @@ pub async fn revoke(
     // Idle tokens as well: after a change of the settings they could be valid again.
     let states = States::Only(TokenState::Active);
     let filter = TokenFilter { states, idle_since: None, ..filter.read(ctx, now).await? };
-    let mut done = RevokedByFilter::default();
+    let (mut done, mut found_successors) = (RevokedByFilter::default(), HashSet::new());
     let mut after = None;
     loop {
         let (sort, descending) = (SortTime::Created, true);
         let query = TokenSearchQuery { filter: filter.clone(), sort, descending, after, limit: BATCH };
-        let found = ctx.store.find_tokens(query, now).await.map_err(|error| partly(error, done.revoked))?;
+        let found = ctx.store.find_tokens(query, now).await;
+        let found = found.map_err(|error| Error::from(error).after_revocations(done.revoked))?;
         let Some(last) = found.last() else { return Ok(done) };
         after = Some(Place::of(&last.token, sort));
-        let named: Vec<Token> = found
-            .into_iter()
-            .map(|found| found.token)
-            .filter(|token| token_filter::is_still_meant(ctx, &filter, token))
-            .collect();
-        done.matching += named.len() as u64;
-        let room = NAMED.saturating_sub(done.ids.len());
-        done.ids.extend(named.iter().take(room).map(|token| token.id));
+        let mut named = Vec::new();
+        for FoundToken { token, same_hands, .. } in found {
+            if !token_filter::is_still_meant(ctx, &filter, &token) {
+                continue;
+            }
+            done.matching += 1;
+            done.name(token.id);
+            // A successor is newer than its token, so it was found before it.
+            if let Some(successor) = same_hands.filter(|id| !found_successors.contains(id)) {
+                done.successors += 1;
+                done.name(successor);
+            }
+            if token.rotated_from.is_some() {
+                found_successors.insert(token.id);
+            }
+            named.push(token);
+        }
         if !dry_run {
             done.revoked += end(ctx, administrator, named, &source, done.revoked).await?;
         }
@@ -190,6 +204,8 @@ async fn end(
     for outcome in personal {
         match outcome {
             Ok(count) => revoked += count,
+            // Not the user's own tokens, so only an administrator may revoke them.
+            Err(StoreError::NotFound) => failed = Some(Error::AdminRequired),
             Err(error) => failed = Some(Error::from(error)),
         }
     }
@@ -201,14 +217,5 @@ async fn end(
             Err(error) => failed = Some(error),
         }
     }
-    match failed {
-        None => Ok(revoked),
-        Some(Error::Store(error)) => Err(partly(error, before + revoked)),
-        Some(error) => Err(error),
-    }
-}
-
-/// The error of a revocation that may have done a part already.
-fn partly(error: StoreError, revoked: u64) -> Error {
-    if revoked > 0 { Error::Store(error.after_partial_change()) } else { error.into() }
+    failed.map_or(Ok(revoked), |error| Err(error.after_revocations(before + revoked)))
 }

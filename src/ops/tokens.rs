@@ -5,7 +5,7 @@ use uuid::Uuid;
 pub use super::expiry::Expiry;
 use super::{
     context::Context,
-    cursor::List,
+    cursor::{List, ListScope},
     error::{Error, FieldError},
     expiry,
     new_id::new_id,
@@ -125,7 +125,7 @@ fn check_abilities(ctx: &Context, abilities: Option<Abilities>, authority: Autho
 }
 
 /// An ability is known if the catalogue or the server has it, or if it is a wildcard that covers one of those.
-pub(super) fn is_known(catalogue: &[Ability], ability: &Ability) -> bool {
+pub fn is_known(catalogue: &[Ability], ability: &Ability) -> bool {
     catalogue.is_empty()
         || catalogue.iter().any(|known| ability.covers(known.as_str()))
         || ServerAbility::ALL.into_iter().any(|known| ability.covers(known.as_str()))
@@ -155,30 +155,37 @@ pub struct ListRequest {
 /// Lists the owner's tokens, newest first, with their latest use.
 pub async fn list(ctx: &Context, owner: UserId, request: ListRequest) -> Result<Page<Token>, Error> {
     let now = ctx.clock.now();
-    let (query, limit) = query(ctx, request, List::Tokens, owner.uuid(), now)?;
+    let scope = scope(owner.uuid(), &request);
+    let (query, limit) = query(ctx, request, List::Tokens, scope, now)?;
     let tokens = ctx.store.tokens_of(owner, query, now).await?;
-    Ok(page(ctx, tokens, limit, List::Tokens, owner.uuid()))
+    Ok(page(ctx, tokens, limit, List::Tokens, scope))
 }
 
-/// The query for one page of the list of `owner` (a user or an environment), and the most tokens of the page.
+/// What a cursor of such a list of `owner` (a user or an environment) belongs to.
+pub(super) fn scope(owner: Uuid, request: &ListRequest) -> ListScope {
+    let ListRequest { search, metadata, state, cursor: _, limit: _ } = request;
+    ListScope::search(owner, (search, metadata, state))
+}
+
+/// The query for one page of the list, and the most tokens of the page.
 pub(super) fn query(
     ctx: &Context,
     request: ListRequest,
     list: List,
-    owner: Uuid,
+    scope: ListScope,
     now: Timestamp,
 ) -> Result<(TokenQuery, u32), Error> {
     let ListRequest { search, metadata, state, cursor, limit } = request;
-    let before = cursor.map(|cursor| list.parse_cursor(owner, &cursor)).transpose()?;
+    let before = cursor.map(|cursor| list.parse_cursor(scope, &cursor)).transpose()?;
     let idle_since = ctx.rules.token_lifetimes.idle_since(now);
     // One token more shows whether there is another page.
     Ok((TokenQuery { search, metadata, state, idle_since, before, limit: limit + 1 }, limit))
 }
 
 /// Makes a page of the tokens that the store returned.
-pub(super) fn page(ctx: &Context, mut tokens: Vec<Token>, limit: u32, list: List, owner: Uuid) -> Page<Token> {
+pub(super) fn page(ctx: &Context, mut tokens: Vec<Token>, limit: u32, list: List, scope: ListScope) -> Page<Token> {
     let has_more = page::cut(&mut tokens, limit as usize, Token::listed_size);
-    let next_cursor = tokens.last().filter(|_| has_more).map(|last| list.write_cursor(owner, last.number));
+    let next_cursor = tokens.last().filter(|_| has_more).map(|last| list.write_cursor(scope, last.number));
     for token in &mut tokens {
         apply_unwritten_use(ctx, token);
     }

@@ -89,7 +89,12 @@ pub enum Verdict {
     /// It is accepted and holds all required abilities.
     Valid(Box<Principal>),
     /// It is accepted but lacks a required ability.
-    MissingAbility,
+    MissingAbility {
+        /// The required abilities, all of them.
+        required: Vec<Ability>,
+        /// Those that it lacks.
+        missing: Vec<Ability>,
+    },
     /// It is not accepted.
     Rejected(Rejection),
 }
@@ -99,7 +104,7 @@ impl Verdict {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Valid(_) => "valid",
-            Self::MissingAbility => "missing_ability",
+            Self::MissingAbility { .. } => "missing_ability",
             Self::Rejected(rejection) => rejection.code(),
         }
     }
@@ -119,7 +124,9 @@ pub async fn verify(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
             if let Some(record) = principal.token() {
                 ctx.usage.refuse(record, None, &check.abilities, ctx.clock.now());
             }
-            Verdict::MissingAbility
+            let (required, lacks) = (check.abilities.clone(), |needed: &&Ability| !principal.holds(needed.as_str()));
+            let missing = check.abilities.iter().filter(lacks).cloned().collect();
+            Verdict::MissingAbility { required, missing }
         }
     })
 }

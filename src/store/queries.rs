@@ -1,6 +1,7 @@
 //! Which tokens, sessions and environments a read or a change is for.
 
 use crate::domain::{
+    ability::Ability,
     annotations::Metadata,
     id::{EnvironmentId, SessionId, TokenId},
     time::Timestamp,
@@ -50,6 +51,7 @@ pub enum TokenSelection {
     All,
     /// These, as far as the owner has them.
     These(Vec<TokenId>),
-    /// All tokens of these families that the owner has, also successors that were added meanwhile.
-    Families(Vec<TokenId>),
+    /// These, as far as the owner has them, and the tokens of their families that cover this ability, also successors that
+    /// were added meanwhile.
+    Covering(Vec<TokenId>, Ability),
 }

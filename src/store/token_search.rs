@@ -153,4 +153,6 @@ pub struct FoundToken {
     pub quota_used: u32,
     /// Its latest successor, in any state.
     pub successor: Option<TokenId>,
+    /// The later token of its lineage that is not revoked. A revocation of the token ends it, too.
+    pub same_hands: Option<TokenId>,
 }

@@ -229,7 +229,7 @@ fn a_list_is_filtered_sorted_and_paged() {
             let foreign = list(&format!("?sort={other}&cursor={next}"));
             assert_eq!(
                 foreign.body["errors"]["cursor"][0],
-                "The cursor field must be a next_cursor that was answered to you."
+                "The cursor field must be a next_cursor that was answered to you, for the same list with the same filters and order."
             );
             cursor = format!("&cursor={next}");
         }

@@ -224,7 +224,12 @@ fn the_trail_is_paged_and_a_cursor_works_for_its_owner_only() {
     for refused in [foreign, other_list] {
         assert_eq!(
             (refused.status, &refused.body["errors"]["cursor"][0]),
-            (422, &json!("The cursor field must be a next_cursor that was answered to you."))
+            (
+                422,
+                &json!(
+                    "The cursor field must be a next_cursor that was answered to you, for the same list with the same filters and order."
+                )
+            )
         );
     }
     for limit in ["0", "101", "x", ""] {

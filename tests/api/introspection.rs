@@ -204,6 +204,13 @@ fn verification_says_what_is_wrong_with_a_token() {
     {
       "data": {
         "code": "missing_ability",
+        "missing": [
+          "user:read"
+        ],
+        "required": [
+          "calls:read",
+          "user:read"
+        ],
         "valid": false
       }
     }

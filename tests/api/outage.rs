@@ -99,7 +99,7 @@ impl Faulty {
         (switch, move |backend| Self::wrap(backend, mode, fault))
     }
 
-    fn wrap(backend: Backend, mode: Arc<AtomicU8>, fault: Fault) -> Backend {
+    pub fn wrap(backend: Backend, mode: Arc<AtomicU8>, fault: Fault) -> Backend {
         Backend::new(Arc::new(Self { backend, mode, fault }))
     }
 

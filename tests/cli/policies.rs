@@ -75,10 +75,79 @@ fn the_verdict_on_a_token_is_shown_with_its_reason() {
     let (ended, explanation) = explain(&place, "/calls/1", Some(&token("other:read")));
     assert_eq!((ended.code, &explanation["passes"]), (Some(4), &json!(false)));
     assert!(explanation["reason"].as_str().unwrap().contains("calls:read"), "{explanation}");
+    assert_eq!(explanation["missing"], json!(["calls:read"]));
 
     let (ended, explanation) = explain(&place, "/calls/1", Some("rubbish"));
     assert_eq!((ended.code, &explanation["passes"]), (Some(4), &json!(false)));
     assert!(explanation["reason"].as_str().unwrap().contains("malformed"), "{explanation}");
+}
+
+#[test]
+fn abilities_of_a_token_that_does_not_exist_yet_are_judged_in_the_same_words() {
+    let place = place();
+    // Nothing asks the database.
+    std::fs::remove_file(place.path("patd.db")).unwrap();
+    let explain = |policy: &str, path: &str, abilities: &str| {
+        let command = ["policy", "explain", "--policy", policy, "--path", path, "--abilities", abilities, "--json"];
+        let ended = place.run(&command);
+        let explanation: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+        (ended.code, explanation["passes"].clone(), explanation)
+    };
+    for (policy, path, abilities, needed, missing, reason) in [
+        (
+            "app",
+            "/calls/1",
+            "other:read, calls:*",
+            &["calls:read"][..],
+            &[][..],
+            "a token with these abilities is allowed",
+        ),
+        ("app", "/calls/1", "*", &["calls:read"], &[], "a token with these abilities is allowed"),
+        ("app", "/health", "", &[], &[], "the rule is public, so every request is allowed"),
+        (
+            "app",
+            "/calls/1",
+            "",
+            &["calls:read"],
+            &["calls:read"],
+            "a token with these abilities lacks required abilities: calls:read",
+        ),
+        (
+            "packages",
+            "/projects/1",
+            "projects:list,calls:read",
+            &["projects:read", "projects:list"],
+            &["projects:read"],
+            "a token with these abilities lacks required abilities: projects:read",
+        ),
+        ("app", "/other", "*", &[], &[], "no rule matches this method and path, so the request is refused"),
+    ] {
+        let (code, passes, explanation) = explain(policy, path, abilities);
+        let is_allowed = reason.ends_with("is allowed") || reason.contains("public");
+        assert_eq!((code, passes), (Some(if is_allowed { 0 } else { 4 }), json!(is_allowed)), "{explanation}");
+        assert_eq!(explanation["reason"], reason);
+        assert_eq!((&explanation["abilities"], &explanation["missing"]), (&json!(needed), &json!(missing)));
+    }
+    place.write("config.toml", &format!("[tokens]\nabilities = [\"calls:read\"]\n{}", session_only()));
+    let (code, _, explanation) = explain("people", "/x", "*");
+    assert_eq!((code, &explanation["reason"]), (Some(4), &json!("the rule does not accept this kind of credential")));
+
+    let base = ["policy", "explain", "--policy", "people", "--path", "/x"];
+    for (more, says) in [
+        (&["--abilities", "calls:raed"][..], "no token can have the ability calls:raed, because tokens.abilities"),
+        (&["--abilities", "a b"], "\"a b\" must be * or words"),
+        (&["--abilities", "calls:read,"], "\"\" must be * or words"),
+        (&["--abilities", "*", "--token-stdin"], "cannot be used with"),
+        (&["--abilities", "*", "--ip", "192.0.2.7"], "cannot be used with"),
+    ] {
+        let refused = place.run(&[&base[..], more].concat());
+        assert!(refused.code == Some(2) && refused.stderr.contains(says), "{more:?}: {refused:?}");
+    }
+}
+
+/// A policy that accepts sessions and no tokens.
+fn session_only() -> &'static str {
+    "[[policies]]\nname = \"people\"\nrules = [{ paths = [\"/**\"], credentials = [\"session\"] }]\n"
 }
 
 #[test]
@@ -110,7 +179,7 @@ policy       app
 rule         2: GET; /calls/**
 credentials  personal_access_token, environment_token
 abilities    calls:read
-verdict      pass a token with --token-stdin to see whether it is allowed
+verdict      pass a token with --token-stdin, or its abilities with --abilities, to see whether it is allowed
 ";
     assert_eq!(shown.stdout, expected);
     let unknown = place.run(&["policy", "explain", "--policy", "none", "--path", "/"]);
@@ -132,7 +201,7 @@ sent in      Authorization, header:x-api-key
 challenges   basic, bearer
 abilities    projects:read, projects:list
 headers      Remote-User, X-Auth-Token-Id
-verdict      pass a token with --token-stdin to see whether it is allowed
+verdict      pass a token with --token-stdin, or its abilities with --abilities, to see whether it is allowed
 "#;
     assert_eq!(shown.stdout, expected);
     let explanation: Value = serde_json::from_str(&place.run(&[&command[..], &["--json"]].concat()).stdout).unwrap();

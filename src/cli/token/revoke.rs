@@ -84,12 +84,14 @@ fn all_of(whose: WhoseTokens) -> FilterTexts {
 
 fn revoke_matching(options: &GlobalOptions, filter: FilterTexts, dry_run: bool) -> Result<(), Failure> {
     let request = Request::RevokeMatching(RevokeMatching { filter, dry_run });
-    let RevokedMatchingView { matching, revoked, ids } = options.execute(request, Access::Existing)?.single()?;
+    let answer = options.execute(request, Access::Existing)?.single()?;
+    let RevokedMatchingView { matching, successors, revoked, ids } = answer;
     let count = |number: u64| if number == 1 { "1 token".to_owned() } else { format!("{number} tokens") };
     if dry_run {
         if !ids.is_empty() {
             output::print(&ids.join("\n"))?;
         }
+        let matching = matching + successors;
         let unnamed = matching - ids.len() as u64;
         let more = if unnamed == 0 { String::new() } else { format!(" ({unnamed} more than are printed)") };
         print_message(&format!("{} would be revoked{more}; nothing was changed", count(matching)));

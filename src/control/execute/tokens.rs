@@ -26,7 +26,7 @@ use crate::{
         environment_tokens,
         inventory::{self, ListedToken},
         revocation::{self, BulkRevocation},
-        token_search::{self, FilterTexts},
+        token_search::{self, FilterTexts, RevokedByFilter},
         tokens::{self, Expiry, TokenRequest},
         verification::{Caller, Rejection},
     },
@@ -183,9 +183,10 @@ pub(super) async fn revoke_matching(
     output: &mut Output,
 ) -> Result<(), Error> {
     let source = RequestSource::COMMAND_LINE;
-    let revoked = token_search::revoke(ctx, administrator, &filter, false, dry_run, source).await?;
-    let ids = revoked.ids.iter().map(ToString::to_string).collect();
-    Ok(output.item(&RevokedMatchingView { matching: revoked.matching, revoked: revoked.revoked, ids }).await?)
+    let RevokedByFilter { matching, successors, ids, revoked } =
+        token_search::revoke(ctx, administrator, &filter, false, dry_run, source).await?;
+    let ids = ids.iter().map(ToString::to_string).collect();
+    Ok(output.item(&RevokedMatchingView { matching, successors, revoked, ids }).await?)
 }
 
 /// How many valid tokens the user's environments have.

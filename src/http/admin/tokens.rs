@@ -188,6 +188,7 @@ pub(crate) async fn revoke(
 pub(crate) struct RevocationView {
     dry_run: bool,
     matching: u64,
+    successors: u64,
     revoked: u64,
     ids: Vec<String>,
 }
@@ -204,10 +205,10 @@ pub(crate) async fn revoke_many(
     let dry_run = form.optional_bool("dry_run").unwrap_or(false);
     let filter = form.finish(Some(filter))?;
     let source = source.by_admin(&admin);
-    let RevokedByFilter { matching, ids, revoked } =
+    let RevokedByFilter { matching, successors, ids, revoked } =
         token_search::revoke(&state.ops, admin.administrator, &filter, all, dry_run, source).await?;
     let ids = ids.iter().map(TokenId::to_string).collect();
-    Ok(Json(DataView { data: RevocationView { dry_run, matching, revoked, ids } }))
+    Ok(Json(DataView { data: RevocationView { dry_run, matching, successors, revoked, ids } }))
 }
 
 /// Reads the filters of a body. Null is refused: a variable that is not set must not revoke more.

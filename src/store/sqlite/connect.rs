@@ -115,10 +115,13 @@ fn prepare(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<
 }
 
 /// Adds `folded`, which normalises names for a search, `has_metadata`, whether the metadata of a token include some keys and
-/// values, and `covers`, whether the abilities of a token cover one. DIRECTONLY keeps them out of the schema, because other programs lack the functions.
+/// values, and `covers`, whether the abilities of a token cover one. DIRECTONLY keeps them out of the schema, because other
+/// programs lack the functions.
 fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
-    connection.create_scalar_function("folded", 1, flags, |call| Ok(text::folded(call.get_raw(0).as_str()?)))?;
+    // NULL stays NULL: a text that is not there contains nothing.
+    connection
+        .create_scalar_function("folded", 1, flags, |call| Ok(call.get_raw(0).as_str_or_null()?.map(text::folded)))?;
     connection.create_scalar_function("covers", 2, flags, |call| {
         Ok(token_search::covers(call.get_raw(0).as_str()?, call.get_raw(1).as_str()?))
     })?;

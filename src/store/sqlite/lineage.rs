@@ -26,7 +26,7 @@ pub(super) struct FamilyToken {
     pub(super) owner: UserId,
     pub(super) environment: Option<EnvironmentId>,
     number: i64,
-    family: TokenId,
+    pub(super) family: TokenId,
     lineage: TokenId,
     pub(super) is_live: bool,
     /// Whether a successor replaced it. A token that was revoked for another reason is not replaced.

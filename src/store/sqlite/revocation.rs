@@ -13,10 +13,11 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::{
     audit,
     lineage::{self, FamilyToken},
-    owners, row, tokens,
+    owners, row, token_search, tokens,
 };
 use crate::{
     domain::{
+        ability::Ability,
         audit::Attribution,
         events::{self, TokenRef},
         id::{SessionId, TokenId, UserId},
@@ -113,9 +114,13 @@ pub(super) fn revoke_some(
                 ended += revoke_successors(connection, owner, *id, reason, by)?;
             }
         }
-        TokenSelection::Families(families) => {
-            for id in members(connection, families)? {
-                ended += u64::from(revoke_one(connection, owner, id, reason, by)?);
+        TokenSelection::Covering(ids, ability) => {
+            for id in ids {
+                ended += u64::from(revoke_one(connection, owner, *id, reason, by)?);
+                ended += revoke_successors(connection, owner, *id, reason, by)?;
+                for relative in covering(connection, owner, *id, ability)? {
+                    ended += u64::from(revoke_one(connection, owner, relative, reason, by)?);
+                }
             }
         }
     }
@@ -138,24 +143,32 @@ fn revoke_successors(
     Ok(end_same_hands(connection, &named, &later.same_hands, reason, by, &mut Vec::new())?.len() as u64)
 }
 
-/// The live tokens of some families.
-fn members(connection: &Connection, families: &[TokenId]) -> Result<Vec<TokenId>, StoreError> {
+/// The live tokens of the family of a token of the owner that cover an ability. (Rotation can take abilities away, so not
+/// all of a family do.)
+fn covering(
+    connection: &Connection,
+    owner: UserId,
+    id: TokenId,
+    ability: &Ability,
+) -> Result<Vec<TokenId>, StoreError> {
+    let family = match lineage::find_personal(connection, owner, id) {
+        Err(StoreError::NotFound) => return Ok(Vec::new()),
+        found => found?.family,
+    };
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM tokens WHERE id = :family_id AND revoked_at IS NULL
+        "SELECT id, abilities FROM tokens WHERE id = :family_id AND revoked_at IS NULL
          UNION ALL
-         SELECT id FROM tokens INDEXED BY tokens_live_successor
+         SELECT id, abilities FROM tokens INDEXED BY tokens_live_successor
          WHERE family_id = :family_id AND rotated_from IS NOT NULL AND revoked_at IS NULL",
     )?;
-    let mut members = Vec::new();
-    for family in families {
-        let found = statement.query_map(named_params! {":family_id": family.uuid().into_bytes()}, |row| {
-            row::identifier(row, 0).map(TokenId::new)
-        })?;
-        for id in found {
-            members.push(id?);
+    let mut rows = statement.query(named_params! {":family_id": family.uuid().into_bytes()})?;
+    let mut covering = Vec::new();
+    while let Some(row) = rows.next()? {
+        if token_search::covers(&row.get::<_, String>(1)?, ability.as_str()) {
+            covering.push(TokenId::new(row::identifier(row, 0)?));
         }
     }
-    Ok(members)
+    Ok(covering)
 }
 
 /// Revokes all live tokens: two ranges of the index that also counts them.

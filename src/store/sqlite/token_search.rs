@@ -8,7 +8,7 @@ use crate::{
     store::{FoundToken, Period, Place, SortTime, States, StoreError, TokenFilter, TokenSearchQuery},
 };
 
-/// The columns of [`found`].
+/// The columns of [`found`]. The last one needs no order: a family has at most two tokens that are not revoked.
 pub(super) const COLUMNS: &str =
     "SELECT t.id, t.number, t.owner_id, t.name, t.abilities, t.hint, t.created_at, t.expires_at, t.last_used_at,
             t.revoked_at, t.revoked_reason, t.environment_id, t.family_id, t.rotated_from, t.grace_ends_at,
@@ -18,7 +18,10 @@ pub(super) const COLUMNS: &str =
             CASE WHEN t.quota IS NULL THEN 0
                  ELSE coalesce((SELECT f.quota_used FROM tokens f WHERE f.id = t.family_id), 0) END,
             (SELECT c.id FROM tokens c WHERE c.family_id = t.family_id AND c.rotated_from = t.id
-             ORDER BY c.number DESC LIMIT 1)
+             ORDER BY c.number DESC LIMIT 1),
+            (SELECT l.id FROM tokens l INDEXED BY tokens_live_successor
+             WHERE l.family_id = t.family_id AND l.rotated_from IS NOT NULL AND l.revoked_at IS NULL
+               AND l.number > t.number AND l.lineage_id = coalesce(t.lineage_id, t.id))
      FROM tokens t ";
 
 /// The columns of an owner.
@@ -172,6 +175,7 @@ pub(super) fn found(row: &Row<'_>) -> rusqlite::Result<FoundToken> {
         owner: row::owner(row, at)?,
         quota_used: row.get(at + OWNER_COLUMNS)?,
         successor: row::optional_identifier(row, at + OWNER_COLUMNS + 1)?.map(TokenId::new),
+        same_hands: row::optional_identifier(row, at + OWNER_COLUMNS + 2)?.map(TokenId::new),
     })
 }
 
