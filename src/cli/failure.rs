@@ -106,6 +106,7 @@ fn with_flag(violation: FieldError) -> String {
         "name" => "--name",
         "managers" => "--manager",
         "to" => "--to",
+        "transfer_to" => "--transfer-to",
         "tokens" => "--token",
         "environments" => "--environment",
         "password" => "the password",

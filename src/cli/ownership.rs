@@ -1,4 +1,4 @@
-//! `patd user owns` and `patd user hand-over`.
+//! `patd user owns`, `patd user hand-over` and `patd user disable`.
 
 use clap::Args;
 
@@ -9,9 +9,9 @@ use super::{
     terminal::{escaped, print_message},
 };
 use crate::{
-    control::{HandOverRequest, Request},
+    control::{HandOverRequest, Request, UserRemoval},
     store::sqlite::Access,
-    views::{HandedOverView, OwnedItemsView, OwnedView},
+    views::{DisabledAccountView, HandedOverView, OwnedItemsView, OwnedView},
 };
 
 #[derive(Debug, Args)]
@@ -41,11 +41,33 @@ pub(super) struct HandOver {
     format: Format,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Disable {
+    /// The e-mail address or id of the user
+    user: String,
+    #[command(flatten)]
+    transfer: TransferTo,
+    /// Change nothing; only list what the user owns
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TransferTo {
+    /// Hand over the tokens and environments of the user in the same change: e-mail address or id of a user, or id of a
+    /// service account
+    #[arg(long, value_name = "OWNER")]
+    pub(super) transfer_to: Option<String>,
+}
+
 pub(super) fn show(options: &GlobalOptions, Owns { user, format }: Owns) -> Result<(), Failure> {
     let owned: OwnedView = options.execute(Request::ShowOwned(user), Access::Existing)?.single()?;
-    if format.json {
-        return output::print_json(&owned);
-    }
+    if format.json { output::print_json(&owned) } else { print(&owned) }
+}
+
+fn print(owned: &OwnedView) -> Result<(), Failure> {
     let lists = [
         ("personal access tokens", &owned.tokens),
         ("environments", &owned.environments),
@@ -83,4 +105,32 @@ pub(super) fn hand_over(options: &GlobalOptions, arguments: HandOver) -> Result<
         "handed over: {tokens} live tokens, {environments} environments; their secrets stay valid and stand for the new owner"
     ));
     Ok(())
+}
+
+pub(super) fn disable(options: &GlobalOptions, arguments: Disable) -> Result<(), Failure> {
+    let Disable { user, transfer: TransferTo { transfer_to }, dry_run, format } = arguments;
+    let request = Request::DisableUser { removal: UserRemoval { user, transfer_to }, dry_run };
+    let disabled: DisabledAccountView = options.execute(request, Access::Existing)?.single()?;
+    if format.json {
+        output::print_json(&disabled)?;
+    } else {
+        print(&disabled.owns)?;
+    }
+    let email = escaped(&disabled.account.email);
+    let (is, were) = if dry_run { ("would be", "would be") } else { ("is", "were") };
+    print_message(&match disabled.handed_over {
+        None => format!("{email} {is} disabled"),
+        Some(handed_over) => format!("{email} {is} disabled; {} {were} handed over", how_much(&handed_over)),
+    });
+    Ok(())
+}
+
+/// How much is handed over.
+pub(super) fn how_much(HandedOverView { tokens, environments }: &HandedOverView) -> String {
+    format!("{} and {}", counted(u64::from(*tokens), "live token"), counted(u64::from(*environments), "environment"))
+}
+
+/// A number of things.
+pub(super) fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

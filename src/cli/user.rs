@@ -39,22 +39,18 @@ pub(super) enum Command {
         #[command(flatten)]
         format: Format,
     },
-    /// Disable a user: ends all sessions, and refuses the tokens until the user is enabled
-    Disable(UserArgument),
+    /// List what a user owns, and disable the user: ends all sessions, and refuses the tokens until the user is enabled
+    ///
+    /// An open password link ends, too. With --transfer-to, the tokens and environments stay valid: they get another owner.
+    Disable(ownership::Disable),
     /// Enable a user that was disabled
     Enable(UserArgument),
     /// Delete a user with their tokens and environments, and erase their personal data; this cannot be undone
     ///
-    /// The audit trail keeps ids and what happened. Backups and log files are not changed.
-    Delete {
-        #[command(flatten)]
-        user: UserArgument,
-        /// Do not ask for confirmation
-        #[arg(long)]
-        yes: bool,
-        #[command(flatten)]
-        format: Format,
-    },
+    /// With --transfer-to, the tokens and environments stay valid: they get another owner first, all in one change. The
+    /// environment "Default" is deleted with its tokens all the same. The audit trail keeps ids and what happened. Backups
+    /// and log files are not changed.
+    Delete(personal_data::Delete),
     /// Make a user an administrator, or a member again; it holds from the next request on
     ///
     /// Unlike the API, this command can also demote the last administrator.
@@ -217,10 +213,10 @@ pub(super) fn run(options: &GlobalOptions, command: Command) -> Result<(), Failu
         Command::Show { user, format } => return show(options, user.user, format),
         Command::Owns(arguments) => return ownership::show(options, arguments),
         Command::HandOver(arguments) => return ownership::hand_over(options, arguments),
-        Command::Disable(user) => (Request::DisableUser(user.user), "is disabled"),
+        Command::Disable(arguments) => return ownership::disable(options, arguments),
         Command::Enable(user) => (Request::EnableUser(user.user), "is enabled"),
         Command::Export { user, output } => return personal_data::export(options, user.user, output.as_deref()),
-        Command::Delete { user, yes, format } => return personal_data::delete(options, user.user, yes, format),
+        Command::Delete(arguments) => return personal_data::delete(options, arguments),
         Command::SetRole { user, role } => {
             let outcome = match role {
                 RoleName::Member => "is a member",

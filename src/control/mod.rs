@@ -38,7 +38,7 @@ pub use self::{
         JudgeToken, LimitsRequest, NewToken, PROTOCOL, Request, RevokeMatching, Secret, TokenList, TokenRotation,
         TokenSort, WhichToken, WhoseTokens,
     },
-    user_request::{NewUser, UserList, UserSort},
+    user_request::{NewUser, UserList, UserRemoval, UserSort},
     views::{
         ChangedTokenView, CountView, IssuedView, JudgedView, ListedTokenView, ReportItem, RevokedMatchingView,
         RevokedView, UsageItem, Verdict,

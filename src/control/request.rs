@@ -9,7 +9,7 @@ use super::{
     audit_request::EventList,
     moment::Moment,
     owner_requests::{EnvironmentRequest, HandOverRequest, ServiceAccountRequest},
-    user_request::{NewUser, UserList},
+    user_request::{NewUser, UserList, UserRemoval},
 };
 use crate::{
     domain::{
@@ -60,8 +60,13 @@ pub enum Request {
     ListUsers(UserList),
     /// Shows the user with this e-mail address or id. Returns an [`AccountDetailsView`](crate::views::AccountDetailsView).
     ShowUser(String),
-    /// Disables a user. Returns a [`UserView`](crate::views::UserView).
-    DisableUser(String),
+    /// Disables a user. Returns a [`DisabledAccountView`](crate::views::DisabledAccountView).
+    DisableUser {
+        /// The user, and who gets what they own.
+        removal: UserRemoval,
+        /// Whether nothing is changed.
+        dry_run: bool,
+    },
     /// Enables a user. Returns a [`UserView`](crate::views::UserView).
     EnableUser(String),
     /// Sets a user's e-mail address. Returns a [`UserView`](crate::views::UserView).
@@ -81,9 +86,9 @@ pub enum Request {
     /// Exports everything about a user. Returns [`ExportItemView`](crate::views::ExportItemView)s.
     ExportUser(String),
     /// Says what the deletion of a user would end. Returns a [`DeletionView`](crate::views::DeletionView).
-    PreviewDeletion(String),
+    PreviewDeletion(UserRemoval),
     /// Deletes a user. Returns a [`DeletionView`](crate::views::DeletionView).
-    DeleteUser(String),
+    DeleteUser(UserRemoval),
     /// Creates a personal token. Returns an [`IssuedView`](super::views::IssuedView).
     CreateToken(NewToken),
     /// Lists tokens. Returns one [`ListedTokenView`](super::views::ListedTokenView) each.

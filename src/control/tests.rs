@@ -13,6 +13,7 @@ fn secret(text: &str) -> Secret {
 #[test]
 fn requests_have_this_json() {
     let text = || "text".to_owned();
+    let removal = |transfer_to| UserRemoval { user: text(), transfer_to };
     let requests = [
         (
             Request::CreateUser { user: NewUser { name: text(), email: text(), admin: true }, password: secret("p") },
@@ -39,7 +40,12 @@ fn requests_have_this_json() {
             r#"{"list_users":{"search":"text","role":"text","state":null,"sort":"email","reverse":true,"limit":1}}"#,
         ),
         (Request::ShowUser(text()), r#"{"show_user":"text"}"#),
-        (Request::DisableUser(text()), r#"{"disable_user":"text"}"#),
+        (
+            Request::DisableUser { removal: removal(Some(text())), dry_run: true },
+            r#"{"disable_user":{"removal":{"user":"text","transfer_to":"text"},"dry_run":true}}"#,
+        ),
+        (Request::PreviewDeletion(removal(None)), r#"{"preview_deletion":{"user":"text","transfer_to":null}}"#),
+        (Request::DeleteUser(removal(Some(text()))), r#"{"delete_user":{"user":"text","transfer_to":"text"}}"#),
         (Request::EnableUser(text()), r#"{"enable_user":"text"}"#),
         (Request::SetEmail { user: text(), email: text() }, r#"{"set_email":{"user":"text","email":"text"}}"#),
         (

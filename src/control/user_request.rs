@@ -39,6 +39,16 @@ impl NewUser {
     }
 }
 
+/// A user who is disabled or deleted, and who gets what they own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserRemoval {
+    /// The e-mail address or id of the user.
+    pub user: String,
+    /// The e-mail address or id of a user, or the id of a service account. `None` hands over nothing.
+    pub transfer_to: Option<String>,
+}
+
 /// Which users to list.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,10 @@
 //! The states of an account.
 
-use super::{account::User, time::Timestamp};
+use super::{
+    account::User,
+    owner::{HandedOver, Owned},
+    time::Timestamp,
+};
 
 /// The state of an account. Each account has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,17 @@ pub struct Account {
     pub user: User,
     /// The state.
     pub state: AccountState,
+}
+
+/// A user who was disabled, or would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisabledAccount {
+    /// The account.
+    pub account: Account,
+    /// What the user owned before.
+    pub owned: Owned,
+    /// How much of it got another owner, if that was asked for.
+    pub handed_over: Option<HandedOver>,
 }
 
 /// An account with what belongs to it.

@@ -1,5 +1,7 @@
 //! The deletion of a user.
 
+use super::owner::HandedOver;
+
 /// What ends with a user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndsWithUser {
@@ -11,4 +13,6 @@ pub struct EndsWithUser {
     pub environments: u64,
     /// Valid tokens of these environments.
     pub environment_tokens: u64,
+    /// What got another owner instead, if it was asked for.
+    pub handed_over: Option<HandedOver>,
 }

@@ -94,8 +94,10 @@ fn table() -> RouteTable {
         .at("/api/v1/admin/tokens/{id}/report", |route| route.get(admin::token_reports::show))
         .at("/api/v1/admin/users", |route| route.get_with(users::LIST_PARAMETERS, users::list).post(users::create))
         .at("/api/v1/admin/audit", |route| route.get_with(admin::audit::PARAMETERS, admin::audit::list))
-        .at("/api/v1/admin/users/{id}", |route| route.get(users::show).patch(users::update).delete(users::delete))
-        .at("/api/v1/admin/users/{id}/disable", |route| route.post(users::disable))
+        .at("/api/v1/admin/users/{id}", |route| {
+            route.get(users::show).patch(users::update).delete_with(owners::DELETION_PARAMETERS, owners::delete)
+        })
+        .at("/api/v1/admin/users/{id}/disable", |route| route.post(owners::disable))
         .at("/api/v1/admin/users/{id}/enable", |route| route.post(users::enable))
         .at("/api/v1/admin/users/{id}/reset-password", |route| route.post(users::reset_password))
         .at("/api/v1/admin/users/{id}/sessions", |route| {

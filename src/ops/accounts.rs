@@ -327,7 +327,7 @@ pub async fn exist(ctx: &Context) -> Result<bool, Error> {
     Ok(!ctx.store.users(None, 1).await?.is_empty())
 }
 
-/// Disables a user: their sessions end, and their tokens are refused until the user is enabled.
+/// Disables a user: their sessions and their password link end, and their tokens are refused until the user is enabled.
 /// [`StateConflict::LastAdmin`](super::StateConflict::LastAdmin) if the user is the last enabled administrator and `last`
 /// protects them.
 pub async fn disable(

@@ -10,6 +10,7 @@ use super::{
     accounts::{refuse_confirmation, wrong_current_password},
     context::Context,
     error::Error,
+    owners,
 };
 use crate::{
     domain::{
@@ -45,7 +46,7 @@ pub async fn delete_own(
         if !ctx.passwords.confirm(slot, current, &stored).await? {
             return Err(refuse_confirmation(ctx, &user, client, Action::UserDeleted, source).await);
         }
-        let how = UserDeletion { verified: Some(stored), last: LastAdmin::Stays };
+        let how = UserDeletion { verified: Some(stored), transfer: None, last: LastAdmin::Stays };
         match delete_as(ctx, user.id, how, source).await {
             Err(Error::Store(StoreError::Conflict(Conflict::CredentialsChanged))) => Err(wrong_current_password()),
             deleted => deleted,
@@ -56,21 +57,30 @@ pub async fn delete_own(
     deleted
 }
 
-/// Deletes a user. [`StateConflict::LastAdmin`](super::StateConflict::LastAdmin) if the user is the last enabled
+/// Deletes a user. With `transfer_to`, everything that they own is handed over first, in the same change.
+/// [`StateConflict::LastAdmin`](super::StateConflict::LastAdmin) if the user is the last enabled
 /// administrator and `last` protects them.
 pub async fn delete(
     ctx: &Context,
     _: Administrator,
     user: UserId,
+    transfer_to: Option<UserId>,
     last: LastAdmin,
     source: RequestSource,
 ) -> Result<EndsWithUser, Error> {
-    delete_as(ctx, user, UserDeletion { verified: None, last }, source).await
+    let transfer = owners::transfer(ctx, user, transfer_to).await?;
+    delete_as(ctx, user, UserDeletion { verified: None, transfer, last }, source).await
 }
 
-/// What the deletion of a user would end.
-pub async fn preview(ctx: &Context, _: Administrator, user: UserId) -> Result<EndsWithUser, Error> {
-    Ok(ctx.store.ends_with_user(user, ctx.clock.now()).await?)
+/// What the deletion of a user would end, and what it would hand over.
+pub async fn preview(
+    ctx: &Context,
+    _: Administrator,
+    user: UserId,
+    transfer_to: Option<UserId>,
+) -> Result<EndsWithUser, Error> {
+    let transfer = owners::transfer(ctx, user, transfer_to).await?;
+    Ok(ctx.store.ends_with_user(user, transfer.is_some(), ctx.clock.now()).await?)
 }
 
 async fn delete_as(
@@ -82,7 +92,7 @@ async fn delete_as(
     let ended = ctx.store.delete_user(user, how, ctx.attribution(source)).await;
     // Also after an error that leaves open whether the user was deleted.
     ctx.scrub_due.store(true, Ordering::Relaxed);
-    let ended = ended?;
+    let ended = ended.map_err(|error| owners::transfer_refusal(ctx, error))?;
     log::info!(user:%; "a user was deleted");
     Ok(ended)
 }

@@ -59,9 +59,9 @@ pub async fn transfer(
     source: RequestSource,
 ) -> Result<OwnedEnvironment, Error> {
     let found = ctx.store.owned_environment(id).await?;
-    owners::expect_new_owner(ctx, found.owner.id(), to).await?;
+    owners::expect_new_owner(ctx, found.owner.id(), to, "to").await?;
     let transferred = ctx.store.transfer_environment(id, to, ctx.attribution(source)).await;
-    transferred.map_err(|error| owners::refusal(error, ctx.rules.max_tokens_per_user))
+    transferred.map_err(|error| owners::refusal(error, "to", ctx.rules.max_tokens_per_user))
 }
 
 /// Deletes an environment and its tokens, on behalf of its owner.

@@ -17,6 +17,7 @@ pub mod clock;
 mod context;
 mod cursor;
 pub mod deletion;
+pub mod disabling;
 pub mod environment_administration;
 pub mod environment_tokens;
 pub mod environments;

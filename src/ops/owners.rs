@@ -12,7 +12,7 @@ use crate::{
         id::{EnvironmentId, TokenId, UserId},
         owner::{HandedOver, Owned, Owner},
     },
-    store::{Conflict, HandOver, Selection, StoreError},
+    store::{Conflict, HandOver, Selection, StoreError, Transfer},
 };
 
 /// The user or service account with this id.
@@ -99,25 +99,47 @@ pub async fn hand_over(
 ) -> Result<HandedOver, Error> {
     let HandOverRequest { from, to, tokens, environments } = request;
     ctx.store.owner(from).await?;
-    expect_new_owner(ctx, from, to).await?;
+    expect_new_owner(ctx, from, to, "to").await?;
     expect_owned(ctx, from, &tokens, &environments).await?;
     // The addresses of earlier uses are deleted with the change, so they must be in the store.
     ctx.use_locations.flush(&*ctx.store).await?;
     let max_live_tokens = ctx.rules.max_tokens_per_user;
     let hand_over = HandOver { from, to, tokens, environments, max_live_tokens };
-    ctx.store.hand_over(hand_over, ctx.attribution(source)).await.map_err(|error| refusal(error, max_live_tokens))
+    ctx.store.hand_over(hand_over, ctx.attribution(source)).await.map_err(|error| refusal(error, "to", max_live_tokens))
 }
 
-/// Fails unless `to` can be the new owner of what `from` owns.
-pub(super) async fn expect_new_owner(ctx: &Context, from: UserId, to: UserId) -> Result<(), Error> {
+/// The transfer of everything that a user owns to the owner that a request names in the field `transfer_to`.
+pub(super) async fn transfer(ctx: &Context, from: UserId, to: Option<UserId>) -> Result<Option<Transfer>, Error> {
+    ctx.store.user(from).await?;
+    let Some(to) = to else { return Ok(None) };
+    expect_new_owner(ctx, from, to, TRANSFER_TO).await?;
+    // The addresses of earlier uses are deleted with the change, so they must be in the store.
+    ctx.use_locations.flush(&*ctx.store).await?;
+    Ok(Some(Transfer { to, max_live_tokens: ctx.rules.max_tokens_per_user }))
+}
+
+/// The error of a change with such a transfer.
+pub(super) fn transfer_refusal(ctx: &Context, error: StoreError) -> Error {
+    refusal(error, TRANSFER_TO, ctx.rules.max_tokens_per_user)
+}
+
+const TRANSFER_TO: &str = "transfer_to";
+
+/// Fails unless `to`, which a request names in `field`, can be the new owner of what `from` owns.
+pub(super) async fn expect_new_owner(
+    ctx: &Context,
+    from: UserId,
+    to: UserId,
+    field: &'static str,
+) -> Result<(), Error> {
     let predicate = match ctx.store.owner(to).await {
-        Ok(_) if from == to => "must not be the owner that it has now.",
+        Ok(_) if from == to => "must not be the present owner.",
         Ok(owner) if owner.disabled_at().is_some() => "must not be disabled. Enable the account first.",
         Ok(_) => return Ok(()),
         Err(StoreError::NotFound) => "must be the id of a user or of a service account.",
         Err(error) => return Err(error.into()),
     };
-    Err(FieldError::new("to", predicate).into())
+    Err(FieldError::new(field, predicate).into())
 }
 
 async fn expect_owned(
@@ -154,8 +176,8 @@ async fn expect_owned(
     if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
 }
 
-/// The error of a hand-over that the store refused.
-pub(super) fn refusal(error: StoreError, max_live_tokens: u32) -> Error {
+/// The error of a hand-over that the store refused. `field` names the new owner in the request.
+pub(super) fn refusal(error: StoreError, field: &'static str, max_live_tokens: u32) -> Error {
     use crate::domain::environment::Environment;
     let predicate = match error {
         StoreError::Conflict(Conflict::TooManyTokens) => {
@@ -176,5 +198,5 @@ pub(super) fn refusal(error: StoreError, max_live_tokens: u32) -> Error {
         StoreError::Conflict(Conflict::OwnerDisabled) => "must not be disabled. Enable the account first.".to_owned(),
         other => return other.into(),
     };
-    FieldError::new("to", predicate).into()
+    FieldError::new(field, predicate).into()
 }

@@ -41,7 +41,7 @@ pub use self::{
     erasure::{Erasure, UserDeletion},
     export::{Export, ExportBatch, ExportPosition},
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
-    ownership::{HandOver, Ownership, Selection},
+    ownership::{HandOver, Ownership, Selection, Transfer},
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
     rotation::{Rotation, Successors},

@@ -1,7 +1,8 @@
 //! What a user or a service account owns, and how it gets another owner.
 
-use super::reply::Reply;
+use super::{changes::LastAdmin, reply::Reply};
 use crate::domain::{
+    account_state::Account,
     audit::Attribution,
     environment::EnvironmentAccess,
     id::{EnvironmentId, TokenId, UserId},
@@ -44,6 +45,23 @@ pub struct HandOver {
     pub max_live_tokens: u32,
 }
 
+/// Everything that a user owns gets another owner, in the change that disables or deletes the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// The new owner: a user or a service account.
+    pub to: UserId,
+    /// How many live personal tokens the new owner may have.
+    pub max_live_tokens: u32,
+}
+
+impl HandOver {
+    /// Hands over everything that `from` owns, except the default environment.
+    pub const fn everything(from: UserId, transfer: Transfer) -> Self {
+        let Transfer { to, max_live_tokens } = transfer;
+        Self { from, to, tokens: Selection::All, environments: Selection::All, max_live_tokens }
+    }
+}
+
 /// Owners, and what they own. Errors are as for [`Store`](super::Store).
 ///
 /// Every change of a personal token on behalf of a session checks in its transaction that the session's user is the owner,
@@ -67,4 +85,13 @@ pub trait Ownership {
     /// [`Conflict::DefaultEnvironment`](super::Conflict::DefaultEnvironment);
     /// [`Conflict::GrantsAdmin`](super::Conflict::GrantsAdmin).
     fn hand_over(&self, hand_over: HandOver, by: Attribution) -> Reply<'_, HandedOver>;
+    /// Hands over everything that the user owns, like [`Self::hand_over`], and disables the user, like
+    /// [`UserAdministration::disable_user`](super::UserAdministration::disable_user): both or nothing.
+    fn hand_over_and_disable(
+        &self,
+        user: UserId,
+        transfer: Transfer,
+        last: LastAdmin,
+        by: Attribution,
+    ) -> Reply<'_, (Account, HandedOver)>;
 }

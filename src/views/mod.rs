@@ -6,6 +6,7 @@
 mod account;
 mod annotations;
 mod deletion;
+mod disabling;
 mod environment;
 mod event;
 mod export;
@@ -24,6 +25,7 @@ pub use self::{
     account::{AccountDetailsView, AccountView, InvitedView, PasswordLinkView},
     annotations::AnnotationsView,
     deletion::DeletionView,
+    disabling::DisabledAccountView,
     environment::OwnedEnvironmentView,
     event::{ActorView, AdminEventView, EventView, TargetView},
     export::{ExportDocument, ExportItemView, ExportRowView},

@@ -60,6 +60,7 @@ mod token_lists;
 mod token_reports;
 mod token_usage;
 mod tokens;
+mod transfers;
 mod unknown_parameters;
 mod unreliable_clock;
 mod unwritten_first_use;

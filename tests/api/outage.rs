@@ -214,7 +214,7 @@ delegate! {
 delegate! {
     Erasure:
     READS_FAIL {
-        fn ends_with_user(&self, id: UserId, now: Timestamp) -> EndsWithUser;
+        fn ends_with_user(&self, id: UserId, with_transfer: bool, now: Timestamp) -> EndsWithUser;
     }
     WRITES_FAIL {
         fn delete_user(&self, id: UserId, deletion: UserDeletion, by: Attribution) -> EndsWithUser;

@@ -2,6 +2,7 @@
 
 use patd::{
     domain::{
+        account_state::Account,
         audit::Attribution,
         authority::Authority,
         environment::{EnvironmentAccess, OwnedEnvironment},
@@ -10,8 +11,8 @@ use patd::{
         time::Timestamp,
     },
     store::{
-        EnvironmentAdministration, HandOver, NewServiceAccount, OwnedEnvironmentQuery, Ownership, Reply,
-        ServiceAccountChange, ServiceAccountQuery, ServiceAccounts,
+        EnvironmentAdministration, HandOver, LastAdmin, NewServiceAccount, OwnedEnvironmentQuery, Ownership, Reply,
+        ServiceAccountChange, ServiceAccountQuery, ServiceAccounts, Transfer,
     },
 };
 
@@ -27,6 +28,7 @@ delegate! {
     }
     WRITES_FAIL {
         fn hand_over(&self, hand_over: HandOver, by: Attribution) -> HandedOver;
+        fn hand_over_and_disable(&self, user: UserId, transfer: Transfer, last: LastAdmin, by: Attribution) -> (Account, HandedOver);
     }
 }
 

@@ -112,7 +112,7 @@ fn a_hand_over_that_cannot_be_done_says_which_field_is_wrong() {
     422 The to field is required.
     422 The to field must be the id of a user or of a service account.
     422 The to field must be the id of a user or of a service account.
-    422 The to field must not be the owner that it has now.
+    422 The to field must not be the present owner.
     422 The tokens field must be true or an array.
     422 The tokens field must be true or an array.
     422 The environments.1 field must be a UUID.

@@ -63,6 +63,42 @@ fn without_a_terminal_a_deletion_needs_an_option() {
 }
 
 #[test]
+fn what_a_user_owns_is_handed_over_by_the_command_that_disables_or_deletes_them() {
+    let place = Place::new().with_user();
+    assert_eq!(place.run_with(&create_user("bob@example.com"), PASSWORD).code, Some(0));
+    let create = ["token", "create", "--user", EMAIL, "--name", "deploy", "--ability", "user:read"];
+    let token = place.run(&create).stdout.trim().to_owned();
+    // The preview, which says what to do, and changes nothing.
+    let preview = place.run(&["user", "delete", EMAIL]).stderr;
+    assert!(preview.contains("1 personal access token and") && preview.contains("--transfer-to OWNER"), "{preview}");
+    let preview = place.run(&["user", "delete", EMAIL, "--transfer-to", "bob@example.com"]).stderr;
+    assert!(preview.contains("0 personal access tokens and 1 environment that has 0 tokens"), "{preview}");
+    assert!(preview.contains("1 live token and 0 environments get another owner first: bob@example.com."), "{preview}");
+
+    let server = place.serve();
+    assert_eq!(server.read("/api/user", &token)["email"], EMAIL);
+    let dry_run = place.run(&["user", "disable", EMAIL, "--dry-run"]);
+    assert!(dry_run.stdout.contains("personal access tokens: 1") && dry_run.stdout.contains("  deploy"), "{dry_run:?}");
+    assert_eq!((dry_run.code, &*dry_run.stderr), (Some(0), "ada@example.com would be disabled\n"));
+    let disabled = place.run(&["user", "disable", EMAIL, "--transfer-to", "bob@example.com", "--json"]);
+    assert_eq!(
+        (disabled.code, &*disabled.stderr),
+        (Some(0), "ada@example.com is disabled; 1 live token and 0 environments were handed over\n")
+    );
+    assert_eq!(disabled.json_lines()[0]["owns"]["tokens"]["first"][0]["name"], "deploy");
+    assert_eq!(server.read("/api/user", &token)["email"], "bob@example.com");
+
+    let refused = place.run(&["user", "delete", "bob@example.com", "--yes", "--transfer-to", EMAIL]);
+    assert_eq!((refused.code, refused.stderr.contains("--transfer-to must not be disabled.")), (Some(4), true));
+    let unknown = place.run(&["user", "delete", "bob@example.com", "--yes", "--transfer-to", "eve@example.com"]);
+    assert_eq!((unknown.code, unknown.stderr.contains("no user eve@example.com")), (Some(3), true), "{unknown:?}");
+    assert_eq!(place.run(&["user", "enable", EMAIL]).code, Some(0));
+    let deleted = place.run(&["user", "delete", "bob@example.com", "--yes", "--transfer-to", EMAIL]);
+    assert!(deleted.stderr.ends_with("; 1 live token and 0 environments were handed over before\n"), "{deleted:?}");
+    assert_eq!(server.read("/api/user", &token)["email"], EMAIL);
+}
+
+#[test]
 fn an_export_is_one_document_on_stdout_or_in_a_new_file() {
     let place = Place::new().with_user();
     let printed = place.run(&["user", "export", EMAIL]);

@@ -69,7 +69,7 @@ fn what_a_user_owns_is_listed_and_handed_over() {
     assert_eq!((&owned["tokens"]["count"], &owned["environments"]["count"]), (&0.into(), &1.into()));
 
     for (arguments, code, said) in [
-        (["user", "hand-over", EMAIL, "--to", EMAIL], 4, "--to must not be the owner that it has now."),
+        (["user", "hand-over", EMAIL, "--to", EMAIL], 4, "--to must not be the present owner."),
         (["user", "hand-over", EMAIL, "--to", "nobody@example.com"], 3, "there is no user nobody@example.com"),
     ] {
         let refused = place.run(&arguments);

@@ -3,7 +3,7 @@
 use super::{rotation::add_new, *};
 use patd::{
     domain::{authority::Administrator, owner::ServiceAccount, password_link::NewPasswordLink},
-    store::{AccountChange, HandOver, NewServiceAccount, Selection, ServiceAccountChange, UserDeletion},
+    store::{AccountChange, HandOver, NewServiceAccount, ServiceAccountChange, Transfer, UserDeletion},
 };
 
 const COMMAND_LINE: Administrator = Administrator::command_line();
@@ -25,8 +25,8 @@ async fn outcomes(store: &TestStore, target: &User, by: &Attribution) -> Vec<(&'
         ..new_token(by().origin.actor.user().unwrap(), "reserved")
     };
     let heir = add(store, &format!("heir{}", Uuid::now_v7().simple())).await;
-    let everything =
-        HandOver { from: id, to: heir.id, tokens: Selection::All, environments: Selection::All, max_live_tokens: 1000 };
+    let transfer = Transfer { to: heir.id, max_live_tokens: 1000 };
+    let everything = HandOver::everything(id, transfer);
     let invited = person(&format!("new{}", Uuid::now_v7().simple()));
     let change = AccountChange { name: Some(name("changed")), ..AccountChange::default() };
     let account = |text| ServiceAccount {
@@ -40,7 +40,7 @@ async fn outcomes(store: &TestStore, target: &User, by: &Attribution) -> Vec<(&'
     let new = NewServiceAccount { account: known.clone(), description: None, managers: Vec::new() };
     store.add_service_account(new, super::by(1)).await.unwrap();
     let rename = ServiceAccountChange { name: Some(name("changed")), description: None };
-    let deletion = UserDeletion { verified: None, last: LastAdmin::Stays };
+    let deletion = UserDeletion { verified: None, transfer: None, last: LastAdmin::Stays };
     vec![
         ("change", store.change_account(id, change, LastAdmin::Stays, by()).await.map(drop)),
         ("role", store.set_role(id, UserRole::Admin, LastAdmin::Stays, by()).await.map(drop)),
@@ -59,6 +59,7 @@ async fn outcomes(store: &TestStore, target: &User, by: &Attribution) -> Vec<(&'
         ("enable it", store.enable_service_account(known.id, by()).await.map(drop)),
         ("remove it", store.delete_service_account(known.id, by()).await.map(drop)),
         ("hand over", store.hand_over(everything, by()).await.map(drop)),
+        ("hand over and disable", store.hand_over_and_disable(id, transfer, LastAdmin::Stays, by()).await.map(drop)),
         ("delete", store.delete_user(heir.id, deletion, by()).await.map(drop)),
     ]
 }

@@ -4,7 +4,7 @@ use patd::{domain::deletion::EndsWithUser, store::UserDeletion};
 
 use super::*;
 
-const BY_ADMIN: UserDeletion = UserDeletion { verified: None, last: LastAdmin::Stays };
+const BY_ADMIN: UserDeletion = UserDeletion { verified: None, transfer: None, last: LastAdmin::Stays };
 
 async fn environment(store: &TestStore, owner: &User) -> EnvironmentId {
     let id = EnvironmentId::new(Uuid::now_v7());
@@ -45,13 +45,13 @@ pub(super) async fn a_deleted_user_ends_with_everything_they_own(store: &TestSto
     assert_eq!(live().await, [true; 7]);
     assert_eq!(store.session_by_hash(&kept.hash).await.unwrap().unwrap().user.current_environment, id);
 
-    let ends = EndsWithUser { sessions: 2, tokens: 1, environments: 2, environment_tokens: 1 };
-    assert_eq!(store.ends_with_user(ada.id, at(6)).await.unwrap(), ends);
+    let ends = EndsWithUser { sessions: 2, tokens: 1, environments: 2, environment_tokens: 1, handed_over: None };
+    assert_eq!(store.ends_with_user(ada.id, false, at(6)).await.unwrap(), ends);
     assert_eq!(store.delete_user(ada.id, BY_ADMIN, by(6)).await.unwrap(), ends);
     assert_eq!(live().await, [false, false, false, true, false, false, true]);
     assert_eq!(store.user(ada.id).await, Err(NOT_FOUND));
     assert_eq!(store.delete_user(ada.id, BY_ADMIN, by(7)).await, Err(NOT_FOUND));
-    assert_eq!(store.ends_with_user(ada.id, at(7)).await, Err(NOT_FOUND));
+    assert_eq!(store.ends_with_user(ada.id, false, at(7)).await, Err(NOT_FOUND));
     assert_eq!(store.environment(eve.id, id).await.unwrap_err(), NOT_FOUND);
     assert_eq!(store.members_of(eve.id, default).await.unwrap(), []);
     // She worked in an environment that is gone.
@@ -91,7 +91,7 @@ pub(super) async fn a_deletion_keeps_what_happened_and_erases_from_where(store: 
 
 pub(super) async fn a_deletion_needs_the_present_password_and_leaves_an_administrator(store: &TestStore) {
     let ada = add(store, "ada").await;
-    let with = |text| UserDeletion { verified: Some(password(text)), last: LastAdmin::Stays };
+    let with = |text| UserDeletion { verified: Some(password(text)), transfer: None, last: LastAdmin::Stays };
     assert_eq!(store.delete_user(ada.id, with("stale"), by(5)).await, Err(CREDENTIALS_CHANGED));
     store.set_role(ada.id, UserRole::Admin, LastAdmin::Stays, by(5)).await.unwrap();
     let last = StoreError::Conflict(Conflict::LastAdmin);

@@ -20,6 +20,7 @@ mod service_accounts;
 mod sessions;
 mod token_search;
 mod tokens;
+mod transfers;
 mod usage;
 mod users;
 
@@ -109,6 +110,9 @@ use rotation::{
     an_unused_successor_can_be_replaced_by_one_that_expires_no_later,
     only_a_valid_token_of_the_owner_can_be_rotated_and_only_once, revoking_a_family_ends_all_its_tokens_and_no_others,
     the_first_use_of_a_successor_ends_its_predecessor,
+};
+use transfers::{
+    a_deletion_hands_over_first_and_ends_only_the_rest, a_user_is_disabled_and_hands_over_in_one_change_or_not_at_all,
 };
 
 use deletion::{
@@ -240,6 +244,8 @@ cases! {
     what_is_handed_over_keeps_its_secret_and_its_family,
     environments_are_handed_over_with_their_tokens,
     a_refused_hand_over_changes_nothing,
+    a_deletion_hands_over_first_and_ends_only_the_rest,
+    a_user_is_disabled_and_hands_over_in_one_change_or_not_at_all,
     a_change_of_an_administrator_who_lost_the_role_is_not_made,
     a_session_changes_only_what_its_user_owns_or_manages,
     an_environment_is_seen_by_its_owner_and_its_members,

@@ -3,6 +3,7 @@
 mod audit;
 mod environments;
 mod owners;
+mod removals;
 mod rotation;
 mod service_accounts;
 mod token_reports;
@@ -34,17 +35,17 @@ async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Resu
         Request::EndSessions(user) => users::end_sessions(ctx, administrator, &user, output).await,
         Request::ListUsers(list) => users::list(ctx, administrator, list, output).await,
         Request::ShowUser(id_or_email) => users::show(ctx, administrator, &id_or_email, output).await,
-        Request::DisableUser(id_or_email) => users::disable(ctx, administrator, &id_or_email, output).await,
+        Request::DisableUser { removal, dry_run } => {
+            removals::disable(ctx, administrator, &removal, dry_run, output).await
+        }
         Request::EnableUser(id_or_email) => users::enable(ctx, administrator, &id_or_email, output).await,
         Request::SetEmail { user, email } => users::set_email(ctx, administrator, &user, &email, output).await,
         Request::SetPassword { user, password } => {
             users::set_password(ctx, administrator, &user, &password, output).await
         }
         Request::ExportUser(id_or_email) => users::export(ctx, administrator, &id_or_email, output).await,
-        Request::PreviewDeletion(id_or_email) => {
-            users::preview_deletion(ctx, administrator, &id_or_email, output).await
-        }
-        Request::DeleteUser(id_or_email) => users::delete(ctx, administrator, &id_or_email, output).await,
+        Request::PreviewDeletion(removal) => removals::preview_deletion(ctx, administrator, &removal, output).await,
+        Request::DeleteUser(removal) => removals::delete(ctx, administrator, &removal, output).await,
         Request::CreateToken(new) => tokens::create(ctx, administrator, &new, output).await,
         Request::ListTokens(list) => tokens::list(ctx, administrator, list, output).await,
         Request::RotateToken(rotation) => rotation::rotate(ctx, administrator, rotation, output).await,

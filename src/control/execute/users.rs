@@ -20,15 +20,12 @@ use crate::{
     ops::{
         self, Context, FieldError, accounts, administration,
         attempts::{self, AttemptsOf},
-        deletion, export, inventory,
+        export, inventory,
         password_links::{self, Invited},
         profile, roles,
     },
     store::{ExportPosition, LastAdmin, UserOrder},
-    views::{
-        AccountDetailsView, AccountView, DeletionView, ExportItemView, ExportRowView, InvitedView, SessionView,
-        UserView,
-    },
+    views::{AccountDetailsView, AccountView, ExportItemView, ExportRowView, InvitedView, SessionView, UserView},
 };
 
 pub(super) async fn create(
@@ -160,17 +157,6 @@ pub(super) async fn show(
     Ok(output.item(&AccountDetailsView::from(details)).await?)
 }
 
-pub(super) async fn disable(
-    ctx: &Context,
-    administrator: Administrator,
-    id_or_email: &str,
-    output: &mut Output,
-) -> Result<(), Error> {
-    let user = find(ctx, administrator, id_or_email).await?;
-    let user = accounts::disable(ctx, administrator, user.id, LastAdmin::MayGo, RequestSource::COMMAND_LINE).await?;
-    Ok(output.item(&UserView::from(user.user)).await?)
-}
-
 pub(super) async fn enable(
     ctx: &Context,
     administrator: Administrator,
@@ -226,29 +212,6 @@ pub(super) async fn export(
         position = batch.next;
     }
     Ok(())
-}
-
-pub(super) async fn preview_deletion(
-    ctx: &Context,
-    administrator: Administrator,
-    id_or_email: &str,
-    output: &mut Output,
-) -> Result<(), Error> {
-    let user = find(ctx, administrator, id_or_email).await?;
-    let ends = deletion::preview(ctx, administrator, user.id).await?;
-    Ok(output.item(&DeletionView::new(user.id, ends)).await?)
-}
-
-pub(super) async fn delete(
-    ctx: &Context,
-    administrator: Administrator,
-    id_or_email: &str,
-    output: &mut Output,
-) -> Result<(), Error> {
-    let user = find(ctx, administrator, id_or_email).await?;
-    let source = RequestSource::COMMAND_LINE;
-    let ended = deletion::delete(ctx, administrator, user.id, LastAdmin::MayGo, source).await?;
-    Ok(output.item(&DeletionView::new(user.id, ended)).await?)
 }
 
 fn parse_password(password: &Secret) -> Result<Password, Error> {

@@ -29,11 +29,10 @@ use crate::{
     ops::{
         self, FieldError, accounts,
         administration::{self, AccountList},
-        deletion,
         password_links::{self, Invited},
     },
     store::{AccountChange, LastAdmin, UserOrder},
-    views::{AccountDetailsView, AccountView, DataView, DeletionView, InvitedView, PageView, SessionView},
+    views::{AccountDetailsView, AccountView, DataView, InvitedView, PageView, SessionView},
 };
 
 /// The parameters of the list.
@@ -133,17 +132,6 @@ pub(crate) async fn update(
     Ok(Json(DataView { data: account.into() }))
 }
 
-pub(crate) async fn disable(
-    state: Data<AppState>,
-    Guard(Admin(admin)): Guard<Admin>,
-    source: Source,
-    id: Path<String>,
-) -> Result<Json<DataView<AccountView>>, ApiError> {
-    let (id, source) = (user_id(&id)?, source.by_admin(&admin));
-    let account = accounts::disable(&state.ops, admin.administrator, id, LastAdmin::Stays, source).await?;
-    Ok(Json(DataView { data: account.into() }))
-}
-
 pub(crate) async fn enable(
     state: Data<AppState>,
     Guard(Admin(admin)): Guard<Admin>,
@@ -193,17 +181,6 @@ pub(crate) async fn end_sessions(
     let (id, source) = (user_id(&id)?, source.by_admin(&admin));
     let ended = administration::end_sessions(&state.ops, admin.administrator, id, source).await?;
     Ok(Json(DataView { data: EndedView { ended } }))
-}
-
-pub(crate) async fn delete(
-    state: Data<AppState>,
-    Guard(AdminSession(admin)): Guard<AdminSession>,
-    source: Source,
-    id: Path<String>,
-) -> Result<Json<DataView<DeletionView>>, ApiError> {
-    let (id, source) = (user_id(&id)?, source.by_admin(&admin));
-    let ended = deletion::delete(&state.ops, admin.administrator, id, LastAdmin::Stays, source).await?;
-    Ok(Json(DataView { data: DeletionView::new(id, ended) }))
 }
 
 /// A malformed id is answered like an unknown one.

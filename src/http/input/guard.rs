@@ -138,6 +138,11 @@ pub(crate) struct AdminPrincipal {
 }
 
 impl AdminPrincipal {
+    /// Fails if a token acts, where only a session may.
+    pub(crate) fn expect_session(&self) -> Result<(), ops::Error> {
+        if matches!(self.actor, Actor::Session { .. }) { Ok(()) } else { Err(ops::Error::SessionRequired) }
+    }
+
     fn new(principal: &Principal, ability: ServerAbility) -> Result<Self, ops::Error> {
         let administrator = principal.administrator(ability)?;
         let actor = match principal {

@@ -2,16 +2,17 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::{audit, environments, roles, row, scrub, sessions, users};
+use super::{audit, environments, hand_over, headroom::Headroom, roles, row, scrub, sessions, users};
 use crate::{
     domain::{
         audit::{Attribution, Entry},
         deletion::EndsWithUser,
         events::{self, TokenRef},
         id::{EnvironmentId, TokenId, UserId},
+        owner::HandedOver,
         time::Timestamp,
     },
-    store::{Change, StoreError, UserDeletion, invalidation},
+    store::{Change, HandOver, StoreError, UserDeletion, invalidation},
 };
 
 /// Reads the index of live tokens.
@@ -19,14 +20,16 @@ pub(super) const TOKENS: &str = "SELECT id FROM tokens
      WHERE owner_id = :user_id AND environment_id IS NULL AND revoked_at IS NULL
        AND (expires_at IS NULL OR expires_at > :now)";
 
-pub(super) const ENVIRONMENTS: &str = "SELECT id FROM environments WHERE owner_id = :user_id ORDER BY created_at, id";
+pub(super) const ENVIRONMENTS: &str =
+    "SELECT id, is_default FROM environments WHERE owner_id = :user_id ORDER BY created_at, id";
 
-/// Deletes the user. The rows that refer to the user are deleted with theirs (ON DELETE CASCADE). Adds everybody to
+/// Deletes the user, after what they own was handed over if that is asked for. The rows that refer to the user are deleted with theirs (ON DELETE CASCADE). Adds everybody to
 /// `changes` who gets another current environment.
 pub(super) fn delete(
     connection: &Connection,
     id: UserId,
     deletion: &UserDeletion,
+    headroom: &Headroom,
     by: &Attribution,
     changes: &mut Vec<Change>,
 ) -> Result<EndsWithUser, StoreError> {
@@ -37,7 +40,11 @@ pub(super) fn delete(
     let user = users::by_id(connection, id)?;
     roles::expect_other_admin(connection, &user, deletion.last)?;
     let mut ended = EndsWithUser::default();
-    for environment in owned_environments(connection, id)? {
+    if let Some(transfer) = deletion.transfer {
+        let everything = HandOver::everything(id, transfer);
+        ended.handed_over = Some(hand_over::hand_over(connection, &everything, headroom, by, changes)?);
+    }
+    for (environment, _) in owned_environments(connection, id)? {
         ended.environment_tokens += environments::end(connection, environment, (id, id), false, by, changes)?;
         ended.environments += 1;
     }
@@ -56,11 +63,25 @@ pub(super) fn delete(
     Ok(ended)
 }
 
-/// What the deletion would end.
-pub(super) fn preview(connection: &Connection, id: UserId, now: Timestamp) -> Result<EndsWithUser, StoreError> {
+/// What the deletion would end, and what it would hand over.
+pub(super) fn preview(
+    connection: &Connection,
+    id: UserId,
+    with_transfer: bool,
+    now: Timestamp,
+) -> Result<EndsWithUser, StoreError> {
     users::by_id(connection, id)?;
-    let mut ends = EndsWithUser { tokens: live_tokens(connection, id, now)?.len() as u64, ..EndsWithUser::default() };
-    for environment in owned_environments(connection, id)? {
+    let (mut ends, mut handed_over) = (EndsWithUser::default(), HandedOver::default());
+    let tokens = live_tokens(connection, id, now)?.len();
+    match with_transfer {
+        true => handed_over.tokens = u32::try_from(tokens).unwrap_or(u32::MAX),
+        false => ends.tokens = tokens as u64,
+    }
+    for (environment, is_default) in owned_environments(connection, id)? {
+        if with_transfer && !is_default {
+            handed_over.environments += 1;
+            continue;
+        }
         ends.environment_tokens += environments::live_tokens(connection, environment, now)?.len() as u64;
         ends.environments += 1;
     }
@@ -68,6 +89,7 @@ pub(super) fn preview(connection: &Connection, id: UserId, now: Timestamp) -> Re
         .prepare_cached("SELECT count(*) FROM sessions WHERE user_id = :user_id AND expires_at > :now")?
         .query_row(named_params! {":user_id": id.uuid().into_bytes(), ":now": now.unix()}, |row| row.get(0))?;
     ends.sessions = sessions.into();
+    ends.handed_over = with_transfer.then_some(handed_over);
     Ok(ends)
 }
 
@@ -80,10 +102,11 @@ fn live_tokens(connection: &Connection, user: UserId, now: Timestamp) -> Result<
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn owned_environments(connection: &Connection, user: UserId) -> Result<Vec<EnvironmentId>, StoreError> {
+/// Each with whether it is the default one.
+fn owned_environments(connection: &Connection, user: UserId) -> Result<Vec<(EnvironmentId, bool)>, StoreError> {
     let mut statement = connection.prepare_cached(ENVIRONMENTS)?;
     let rows = statement.query_map(named_params! {":user_id": user.uuid().into_bytes()}, |row| {
-        row::identifier(row, 0).map(EnvironmentId::new)
+        Ok((EnvironmentId::new(row::identifier(row, 0)?), row.get(1)?))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -60,7 +60,7 @@ fn scrub(store: &SqliteStore) {
 }
 
 fn delete(store: &SqliteStore, user: UserId) -> EndsWithUser {
-    let how = UserDeletion { verified: None, last: LastAdmin::Stays };
+    let how = UserDeletion { verified: None, transfer: None, last: LastAdmin::Stays };
     wait(store.delete_user(user, how, by())).unwrap()
 }
 
@@ -182,7 +182,10 @@ fn nothing_of_deleted_users_is_left_in_the_bytes_of_the_file_or_its_log() {
     for number in &deleted {
         let ended = delete(&store, scattered(*number));
         let sessions = u64::from(number % 2 != 0);
-        assert_eq!(ended, EndsWithUser { sessions, tokens: 1, environments: 1, environment_tokens: 0 });
+        assert_eq!(
+            ended,
+            EndsWithUser { sessions, tokens: 1, environments: 1, environment_tokens: 0, handed_over: None }
+        );
     }
     // Others go on meanwhile.
     let mut late = USERS;

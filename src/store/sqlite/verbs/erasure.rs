@@ -1,5 +1,7 @@
 //! The methods of [`Erasure`] and of [`Export`].
 
+use std::sync::Arc;
+
 use crate::{
     domain::{audit::Attribution, deletion::EndsWithUser, id::UserId, time::Timestamp},
     store::{
@@ -10,17 +12,18 @@ use crate::{
 
 impl Erasure for SqliteStore {
     fn delete_user(&self, id: UserId, how: UserDeletion, by: Attribution) -> Reply<'_, EndsWithUser> {
+        let headroom = Arc::clone(&self.headroom);
         self.change_reporting(by, move |connection, by, changes| {
             // Who gives their own password deletes themselves.
             if how.verified.is_none() {
                 roles::expect_admin(connection, by)?;
             }
-            deletion::delete(connection, id, &how, by, changes)
+            deletion::delete(connection, id, &how, &headroom, by, changes)
         })
     }
 
-    fn ends_with_user(&self, id: UserId, now: Timestamp) -> Reply<'_, EndsWithUser> {
-        self.read_long(move |connection| deletion::preview(connection, id, now))
+    fn ends_with_user(&self, id: UserId, with_transfer: bool, now: Timestamp) -> Reply<'_, EndsWithUser> {
+        self.read_long(move |connection| deletion::preview(connection, id, with_transfer, now))
     }
 
     fn scrub(&self) -> Reply<'_, bool> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
+        account_state::Account,
         audit::Attribution,
         environment::EnvironmentAccess,
         id::{EnvironmentId, UserId},
@@ -11,8 +12,8 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        HandOver, Ownership, Reply,
-        sqlite::{environment_access, hand_over, owners, store::SqliteStore},
+        HandOver, LastAdmin, Ownership, Reply, Transfer,
+        sqlite::{accounts, environment_access, hand_over, owners, store::SqliteStore, users},
     },
 };
 
@@ -37,6 +38,21 @@ impl Ownership for SqliteStore {
         let headroom = Arc::clone(&self.headroom);
         self.change_as_admin_reporting(by, move |connection, by, changes| {
             hand_over::hand_over(connection, &hand_over, &headroom, by, changes)
+        })
+    }
+
+    fn hand_over_and_disable(
+        &self,
+        user: UserId,
+        transfer: Transfer,
+        last: LastAdmin,
+        by: Attribution,
+    ) -> Reply<'_, (Account, HandedOver)> {
+        let (headroom, everything) = (Arc::clone(&self.headroom), HandOver::everything(user, transfer));
+        self.change_as_admin_reporting(by, move |connection, by, changes| {
+            users::by_id(connection, user)?;
+            let handed_over = hand_over::hand_over(connection, &everything, &headroom, by, changes)?;
+            Ok((accounts::disable(connection, user, last, by)?, handed_over))
         })
     }
 }
