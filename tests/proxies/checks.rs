@@ -2,29 +2,14 @@
 
 use std::time::Instant;
 
-use serde_json::json;
-
 use crate::{
     application::Received,
     client::{ELSEWHERE, Request},
+    identity::{IDENTITY, assert_identity, assert_no_identity},
     proxies::Kind,
-    support::place::{DEADLINE, EMAIL, PASSWORD},
-    world::{NAME, Token, World, furthest},
+    support::place::DEADLINE,
+    world::{Token, World, furthest},
 };
-
-/// The names of the identity headers.
-pub const IDENTITY: [&str; 10] = [
-    "Remote-User",
-    "Remote-Email",
-    "Remote-Name",
-    "Remote-Groups",
-    "X-Auth-Request-User",
-    "X-Auth-Request-Email",
-    "X-Auth-Token-Id",
-    "X-Auth-Token-Kind",
-    "X-Auth-Abilities",
-    "X-Auth-Environment-Id",
-];
 
 /// The names of headers between proxies.
 const PROXY_HEADERS: [&str; 4] = ["X-Original-URI", "X-Original-Method", "X-Forwarded-Uri", "X-Forwarded-Method"];
@@ -90,33 +75,6 @@ pub fn abilities_are_required(kind: Kind) {
     world.await_log(&["/calls/4", "401"]);
     let log = world.log();
     assert!(!log.contains("s3cret") && !log.contains(secret(&reader)), "{log}");
-}
-
-/// An environment token has no user, and forged headers cannot add one.
-pub fn environment_tokens_have_no_user(kind: Kind) {
-    let world = World::start(kind);
-    let server = &world.patd.server;
-    let session = server.sign_in(EMAIL, PASSWORD).1.unwrap();
-    let environment = server.read("/api/v1/user", &session)["current_environment_id"].as_str().unwrap().to_owned();
-    let form = json!({"name": "CI", "abilities": ["calls:read"]});
-    let (status, created) = server.post(&format!("/api/v1/environments/{environment}/tokens"), &session, &form);
-    assert_eq!(status, 201, "{created}");
-    let (token, id) = (created["data"]["token"].as_str().unwrap(), created["data"]["id"].as_str().unwrap());
-    let forged = IDENTITY.map(|name| (name, "forged"));
-    for headers in [&[][..], &forged] {
-        let (answer, received) = world.ask(&Request::get("/calls/1").bearer(token).headers(headers));
-        let received = received.unwrap_or_else(|| panic!("{answer:?}"));
-        for name in IDENTITY {
-            let expected = match name {
-                "X-Auth-Token-Id" => id,
-                "X-Auth-Environment-Id" => &environment,
-                "X-Auth-Abilities" => "calls:read",
-                "X-Auth-Token-Kind" if kind != Kind::Apache => "environment_token",
-                _ => "",
-            };
-            assert_eq!(received.all(name).concat(), expected, "{name} in {received:#?}");
-        }
-    }
 }
 
 /// The proxy itself removes forged headers, independently of patd's answer.
@@ -346,38 +304,6 @@ fn assert_outage(world: &World, request: &Request) {
 
 pub fn secret(token: &Token) -> &str {
     token.text.rsplit('|').next().unwrap()
-}
-
-/// The application received each correct value once, and no other value under any spelling of the names.
-fn assert_identity(world: &World, received: &Received, token: &Token, abilities: &str) {
-    for (name, value) in [
-        ("Remote-User", world.patd.user_id()),
-        ("Remote-Email", EMAIL),
-        ("Remote-Name", NAME),
-        ("Remote-Groups", ""),
-        ("X-Auth-Request-User", world.patd.user_id()),
-        ("X-Auth-Request-Email", EMAIL),
-        ("X-Auth-Token-Id", &token.id),
-        ("X-Auth-Token-Kind", "personal_access_token"),
-        ("X-Auth-Abilities", abilities),
-        ("X-Auth-Environment-Id", ""),
-    ] {
-        let present = received.all(name);
-        // Introspection has no claim for these two.
-        let unknown = world.kind == Kind::Apache && ["Remote-Name", "X-Auth-Token-Kind"].contains(&name);
-        let expected: &[&str] = if unknown || value.is_empty() { &[] } else { &[value] };
-        // Applications treat an empty header like a missing one.
-        assert!(
-            present == expected || (expected.is_empty() && present == [""]),
-            "{name}: {present:?} in {received:#?}"
-        );
-    }
-}
-
-fn assert_no_identity(received: &Received) {
-    for name in IDENTITY {
-        assert!(received.all(name).iter().all(|value| value.is_empty()), "{name} in {received:#?}");
-    }
 }
 
 /// The application received no proxy header from the client. The proxy's own headers may be there.

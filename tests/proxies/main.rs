@@ -8,6 +8,7 @@ mod checks;
 mod client;
 mod everyday;
 mod git;
+mod identity;
 mod introspection;
 mod proxies;
 #[path = "../support/mod.rs"]
@@ -33,7 +34,12 @@ macro_rules! each_check {
 
             #[test]
             fn an_environment_token_has_no_user_identity() {
-                checks::environment_tokens_have_no_user($kind);
+                identity::environment_tokens_have_no_user($kind);
+            }
+
+            #[test]
+            fn the_application_learns_whether_a_service_account_asks_and_clients_cannot_forge_that() {
+                identity::service_accounts_are_named($kind);
             }
 
             #[test]

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use crate::{
-    checks::IDENTITY,
+    identity::IDENTITY,
     world::{Ends, Patd, adapt, program},
 };
 
