@@ -103,6 +103,27 @@ async fn events_of(store: &TestStore, owner: &User, token: &Token) -> Vec<(Actio
     events.into_iter().map(|event| (event.entry.action, event.entry.detail.map(Into::into))).collect()
 }
 
+/// The selection was made before the rotation.
+pub(super) async fn a_revocation_by_ability_includes_successors_that_the_owner_made_meanwhile(store: &TestStore) {
+    let ada = add(store, "ada").await;
+    let ability = |text: &str| Ability::parse(text).unwrap();
+    for grace in [0, 5000] {
+        for (kept, covers) in [("*", true), ("calls:*", true), ("calls:read", false)] {
+            let old = TestToken::new(store, &ada).await;
+            let abilities = Some(Abilities::new([ability(kept)]).unwrap());
+            let request = Rotation { grace: Duration::from_secs(grace), abilities, ..rotation(&old.token) };
+            let hash = request.hash;
+            let new = TestToken { token: store.rotate_token(request, by(2000)).await.unwrap().token, hash };
+            let unrelated = TestToken::new(store, &ada).await;
+            let selection = TokenSelection::Covering(vec![old.token.id], ability("calls:write"));
+            let revoked = store.revoke_tokens(ada.id, selection, REASON, by(3000)).await;
+            assert_eq!(revoked, Ok(u64::from(grace > 0) + u64::from(covers)), "{kept}, {grace}");
+            assert!(!old.is_valid(store).await && unrelated.is_valid(store).await);
+            assert_eq!(new.is_valid(store).await, !covers, "{kept}, {grace}");
+        }
+    }
+}
+
 pub(super) async fn revoking_or_disabling_a_token_includes_its_lineage(store: &TestStore) {
     let ada = add(store, "ada").await;
     for way in WAYS {

@@ -74,6 +74,7 @@ use limits::{
 };
 
 use lineage::{
+    a_revocation_by_ability_includes_successors_that_the_owner_made_meanwhile,
     a_revoked_or_disabled_token_cannot_rotate_itself, a_successor_made_by_the_owner_is_named_and_unchanged,
     predecessors_and_unrelated_tokens_stay_valid, revoking_a_regenerated_token_names_its_successor,
     revoking_or_disabling_a_token_includes_its_lineage, the_latest_successors_of_many_tokens_are_found_in_one_query,
@@ -261,6 +262,7 @@ cases! {
     a_grace_period_ends_no_later_than_the_token,
     only_a_valid_token_of_the_owner_can_be_rotated_and_only_once,
     the_first_use_of_a_successor_ends_its_predecessor,
+    a_revocation_by_ability_includes_successors_that_the_owner_made_meanwhile,
     revoking_or_disabling_a_token_includes_its_lineage,
     a_revoked_or_disabled_token_cannot_rotate_itself,
     a_successor_made_by_the_owner_is_named_and_unchanged,

@@ -15,7 +15,7 @@ use patd::{
 
 const ADMINISTRATOR: Authority = Authority::Administrator(Administrator::command_line());
 
-async fn add_account(store: &TestStore, text: &str, managers: &[&User]) -> ServiceAccount {
+pub(super) async fn add_account(store: &TestStore, text: &str, managers: &[&User]) -> ServiceAccount {
     let account =
         ServiceAccount { id: UserId::new(Uuid::now_v7()), name: name(text), created_at: at(1000), disabled_at: None };
     let managers = managers.iter().map(|manager| manager.id).collect();

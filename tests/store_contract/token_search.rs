@@ -14,7 +14,7 @@ use proptest::{
 
 use super::{
     environments::{add_environment, token_of},
-    *,
+    service_accounts, *,
 };
 
 const TOKENS: i64 = 2000;
@@ -31,17 +31,18 @@ fn metadata(pairs: &[(&str, &str)]) -> Metadata {
 }
 
 /// Tokens of some users and environments, with settings that come in all combinations, more or less.
-async fn add_tokens(store: &TestStore) -> (Vec<User>, Vec<EnvironmentId>) {
-    let (mut users, mut environments) = (Vec::new(), Vec::new());
+async fn add_tokens(store: &TestStore) -> (Vec<Owner>, Vec<EnvironmentId>) {
+    let (mut owners, mut environments) = (Vec::new(), Vec::new());
     for n in 0..4 {
-        users.push(add(store, &format!("user{n}")).await);
-        environments.push(add_environment(store, &users[n], "e").await);
+        let user = add(store, &format!("user{n}")).await;
+        environments.push(add_environment(store, &user, "e").await);
+        owners.push(Owner::User(user));
     }
+    owners.push(Owner::ServiceAccount(service_accounts::add_account(store, "deployer", &[]).await));
     let new = |n: i64| {
-        let user = &users[(n % 4) as usize];
         let mut new = match n % 5 {
             0 => token_of(&environments[(n % 4) as usize]),
-            _ => new_token(user.id, "t"),
+            _ => new_token(owners[(n % 23 % 5) as usize].id(), "t"),
         };
         new.name = name(["deploy", "Deploy 2", "report"][(n % 3) as usize]);
         new.created_at = at(1000 + n);
@@ -70,7 +71,7 @@ async fn add_tokens(store: &TestStore) -> (Vec<User>, Vec<EnvironmentId>) {
     let revoked = added.iter().filter(|token| token.number % 19 == 0 && token.environment.is_none());
     futures_util::future::join_all(revoked.map(|token| store.revoke_token(token.owner, token.id, REASON, by(1500))))
         .await;
-    (users, environments.iter().map(|environment| environment.id).collect())
+    (owners, environments.iter().map(|environment| environment.id).collect())
 }
 
 fn maybe<T: Clone + std::fmt::Debug + 'static>(values: Vec<T>) -> impl Strategy<Value = Option<T>> {
@@ -85,8 +86,8 @@ fn period() -> impl Strategy<Value = Period> {
     (time(), time()).prop_map(|(from, before)| Period { from, before })
 }
 
-fn filter(users: &[User], environments: &[EnvironmentId]) -> impl Strategy<Value = TokenFilter> {
-    let owners = maybe(users.iter().map(|user| user.id).chain([UserId::new(Uuid::now_v7())]).collect());
+fn filter(owners: &[Owner], environments: &[EnvironmentId]) -> impl Strategy<Value = TokenFilter> {
+    let owners = maybe(owners.iter().map(Owner::id).chain([UserId::new(Uuid::now_v7())]).collect());
     let places = maybe(environments.to_vec());
     let states = proptest::sample::select(vec![
         States::NotRevoked,
@@ -126,6 +127,43 @@ fn filter(users: &[User], environments: &[EnvironmentId]) -> impl Strategy<Value
             canary,
         },
     )
+}
+
+/// Each condition alone, with the times of some tokens: those are at the border of a period.
+fn single_filters(owners: &[Owner], environments: &[EnvironmentId]) -> Vec<TokenFilter> {
+    let all = TokenFilter { states: States::All, ..TokenFilter::default() };
+    let (from, before) = (|at| Period { from: Some(at), before: None }, |at| Period { from: None, before: Some(at) });
+    let (created, expires, used) = (at(1500), at(4000), at(2000 + 10 * 60));
+    let mut filters = vec![
+        TokenFilter { owner: Some(owners[0].id()), ..all.clone() },
+        TokenFilter { owner: Some(owners[4].id()), ..all.clone() },
+        TokenFilter { environment: Some(environments[1]), ..all.clone() },
+        TokenFilter { name: Some("deploy".to_owned()), ..all.clone() },
+        TokenFilter { ability: Some(ability("calls:read")), ..all.clone() },
+        TokenFilter { created: from(created), ..all.clone() },
+        TokenFilter { created: before(created), ..all.clone() },
+        TokenFilter { expires: from(expires), ..all.clone() },
+        TokenFilter { expires: before(expires), ..all.clone() },
+        TokenFilter { last_used: from(used), ..all.clone() },
+        TokenFilter { last_used: before(used), ..all.clone() },
+        // At the border of tokens that were used, and of those that were not.
+        TokenFilter { unused_since: Some(used), ..all.clone() },
+        TokenFilter { unused_since: Some(created), ..all.clone() },
+        TokenFilter { metadata: metadata(&[("team", "payments")]), ..all.clone() },
+    ];
+    for is in [true, false] {
+        filters.push(TokenFilter { of_service_account: Some(is), ..all.clone() });
+        filters.push(TokenFilter { of_environment: Some(is), ..all.clone() });
+        filters.push(TokenFilter { canary: Some(is), ..all.clone() });
+    }
+    // A token expires at the very moment of the search, and others became idle at this one.
+    for idle_since in [None, Some(used), Some(created)] {
+        for state in [TokenState::Active, TokenState::Expired, TokenState::Revoked] {
+            filters.push(TokenFilter { states: States::Only(state), idle_since, ..TokenFilter::default() });
+        }
+        filters.push(TokenFilter { idle_since, ..TokenFilter::default() });
+    }
+    filters
 }
 
 /// What the filter says, in the plainest way.
@@ -187,7 +225,7 @@ async fn pages(store: &TestStore, query: TokenSearchQuery) -> Vec<FoundToken> {
 }
 
 pub(super) async fn searches_of_tokens_agree_with_a_plain_model(store: &TestStore) {
-    let (users, environments) = add_tokens(store).await;
+    let (owners, environments) = add_tokens(store).await;
     let everything = TokenSearchQuery {
         filter: TokenFilter { states: States::All, ..TokenFilter::default() },
         sort: SortTime::Created,
@@ -198,14 +236,20 @@ pub(super) async fn searches_of_tokens_agree_with_a_plain_model(store: &TestStor
     let known = pages(store, everything).await;
     assert_eq!(known.len(), TOKENS as usize);
     for found in &known {
-        let owner = users.iter().find(|user| user.id == found.token.owner).unwrap();
-        assert_eq!(
-            (found.owner.user(), store.token_in_any_state(found.token.id).await.as_ref()),
-            (Some(owner), Ok(&found.token))
-        );
+        let owner = owners.iter().find(|owner| owner.id() == found.token.owner);
+        let token = store.token_in_any_state(found.token.id).await;
+        assert_eq!((Some(&found.owner), token.as_ref()), (owner, Ok(&found.token)));
+    }
+    for filter in single_filters(&owners, &environments) {
+        let query = TokenSearchQuery { filter, sort: SortTime::Created, descending: false, after: None, limit: 1000 };
+        let found: Vec<TokenId> = pages(store, query.clone()).await.iter().map(|found| found.token.id).collect();
+        let accepted = known.iter().filter(|known| accepts(&query.filter, &known.token, &known.owner));
+        let expected: Vec<TokenId> = accepted.map(|known| known.token.id).collect();
+        assert!(found == expected, "{} instead of {} with {query:?}", found.len(), expected.len());
+        assert!(!found.is_empty() && found.len() < known.len(), "it separates nothing: {query:?}");
     }
     let sorts = proptest::sample::select(vec![SortTime::Created, SortTime::Expires, SortTime::LastUsed]);
-    let queries = (filter(&users, &environments), sorts, any::<bool>(), 1..700_u32);
+    let queries = (filter(&owners, &environments), sorts, any::<bool>(), 1..700_u32);
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
     let mut nonempty = 0;
     for _ in 0..150 {

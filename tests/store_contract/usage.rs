@@ -35,8 +35,13 @@ pub(super) async fn the_counts_of_a_batch_are_added_once(store: &TestStore) {
         .unwrap();
     assert_eq!(counted(store, &token, 0).await, [count(10, "x", 5, 3)]);
     assert_eq!(counted(store, &other, 0).await, [count(10, "x", 1, 0)]);
+    // The last batch of another part may have the same number.
+    let again = batch(-3, vec![(other.number, count(10, "x", 1, 0))]);
+    store.record_usage(UsageBatch { part: 0, ..again.clone() }).await.unwrap();
+    store.record_usage(again).await.unwrap();
+    assert_eq!(counted(store, &other, 0).await, [count(10, "x", 3, 0)]);
     let last_batch = async |part| store.usage_of(1, Day::MIN, part).await.unwrap().last_batch;
-    assert_eq!((last_batch(7).await, last_batch(8).await), (Some(-2), None));
+    assert_eq!((last_batch(7).await, last_batch(8).await), (Some(-3), None));
 }
 
 pub(super) async fn abilities_beyond_the_limit_are_counted_together(store: &TestStore) {
