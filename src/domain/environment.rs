@@ -38,6 +38,8 @@ pub struct EnvironmentAccess {
     pub environment: Environment,
     /// The user's role.
     pub role: Role,
+    /// The name of the service account that owns it. `None` if a user does.
+    pub service_account: Option<Name>,
 }
 
 /// An environment and its owner, as an administrator sees them.

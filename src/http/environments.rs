@@ -26,7 +26,7 @@ use crate::{
         text::Name,
     },
     ops::{self, environments, owners},
-    views::{DataView, MessageView, PageView, UserView},
+    views::{DataView, MessageView, OwnerView, PageView, UserView},
 };
 
 /// An environment with the role of the user in it.
@@ -37,11 +37,15 @@ pub(super) struct EnvironmentView {
     role: &'static str,
     is_default: bool,
     created_at: String,
+    /// The service account that owns it. Omitted if a user does: members do not see who that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<OwnerView>,
 }
 
 impl From<EnvironmentAccess> for EnvironmentView {
-    fn from(EnvironmentAccess { environment, role }: EnvironmentAccess) -> Self {
+    fn from(EnvironmentAccess { environment, role, service_account }: EnvironmentAccess) -> Self {
         Self {
+            owner: service_account.map(|name| OwnerView::service_account(environment.owner, &name)),
             id: environment.id.to_string(),
             name: environment.name.to_string(),
             role: role.as_str(),

@@ -20,13 +20,15 @@ use crate::{
     store::{Conflict, EnvironmentQuery, StoreError},
 };
 
-/// Creates an environment for the user.
+/// Creates an environment for the user, or for a service account that they manage.
 pub async fn create(
     ctx: &Context,
     owner: UserId,
     name: Name,
     source: RequestSource,
 ) -> Result<EnvironmentAccess, Error> {
+    // Read before the change, which must not fail afterwards.
+    let service_account = ctx.store.owner(owner).await?.service_account().map(|account| account.name.clone());
     let by = ctx.attribution_to_issue(source)?;
     let id = EnvironmentId::new(new_id());
     let environment = Environment { id, owner, name, is_default: false, created_at: by.at };
@@ -38,7 +40,7 @@ pub async fn create(
         }
         other => Error::from(other),
     })?;
-    Ok(EnvironmentAccess { environment, role: Role::Owner })
+    Ok(EnvironmentAccess { environment, role: Role::Owner, service_account })
 }
 
 /// Lists the environments that the user owns or is a member of, newest first.

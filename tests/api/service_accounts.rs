@@ -374,6 +374,12 @@ fn a_token_without_an_ability_of_administrators_does_not_see_the_environments_of
         app.bearer(token["token"].as_str().unwrap()).get(&at).status
     };
     assert_eq!((root.get(&at).status, ada.get(&at).status), (200, 200));
+    let owner = json!({ "id": last(&path), "type": "service_account", "name": "ci" });
+    for shown in [&created.body["data"], &ada.get(&at).body["data"], &ada.get("/api/v1/environments").body["data"][0]] {
+        assert_eq!(shown["owner"], owner);
+    }
+    let default = &ada.get("/api/v1/environments").body["data"][1];
+    assert!(default["name"] == "Default" && default.get("owner").is_none(), "{default}");
     for abilities in [&["*"][..], &["environments:read"], &["environments:read", "admin:read"]] {
         assert_eq!(status(&root, abilities), 404, "{abilities:?}");
     }

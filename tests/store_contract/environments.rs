@@ -39,7 +39,7 @@ pub(super) async fn an_environment_is_seen_by_its_owner_and_its_members(store: &
     let environment = add_environment(store, &ada, "e").await;
     share(store, &environment, &bob, MemberRole::Viewer).await;
     for (user, role) in [(&ada, Role::Owner), (&bob, Role::Viewer)] {
-        let expected = EnvironmentAccess { environment: environment.clone(), role };
+        let expected = EnvironmentAccess { environment: environment.clone(), role, service_account: None };
         assert_eq!(store.environment(user.id, environment.id).await, Ok(expected));
     }
     assert_eq!(store.environment(eve.id, environment.id).await, Err(NOT_FOUND));

@@ -123,9 +123,17 @@ pub(super) async fn managers_have_the_rights_of_the_owner_in_environments_of_a_s
     store.add_environment_token(ada.id, token.clone(), 10, by(5)).await.unwrap();
     assert_eq!(record(store, &token.hash).await.owner.id(), account.id);
     assert_eq!(store.environment(ada.id, environment.id).await.unwrap().role, Role::Owner);
+    let names = async |user: UserId| {
+        let query = EnvironmentQuery { before: None, limit: 10 };
+        let listed = store.environments_of(user, query).await.unwrap().into_iter();
+        let listed: Vec<Option<Name>> = listed.map(|access| access.service_account).collect();
+        (listed, store.environment(user, environment.id).await.map(|access| access.service_account))
+    };
+    assert_eq!(names(ada.id).await, (vec![Some(name("ci")), None], Ok(Some(name("ci")))));
     let query = EnvironmentQuery { before: None, limit: 10 };
     assert_eq!(store.environments_of(ada.id, query).await.unwrap().len(), 2);
     store.set_member(ada.id, environment.id, bob.id, MemberRole::Viewer, by(5)).await.unwrap();
+    assert_eq!(names(bob.id).await, (vec![Some(name("ci")), None], Ok(Some(name("ci")))), "a member");
     // A manager who is also a member is listed once, as the owner.
     store.set_member(ada.id, environment.id, ada.id, MemberRole::Viewer, by(5)).await.unwrap();
     assert_eq!(store.environments_of(ada.id, query).await.unwrap().len(), 2);

@@ -14,7 +14,9 @@ use crate::{
 macro_rules! seen {
     ($also_owner:literal) => {
         concat!(
-            "SELECT id, owner_id, name, is_default, created_at, iif(is_owner, NULL, role) FROM (
+            "SELECT id, owner_id, name, is_default, created_at, iif(is_owner, NULL, role),
+                    (SELECT o.name FROM users o WHERE o.id = owner_id AND o.kind = 'service_account')
+             FROM (
                  SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, m.role,
                         e.owner_id = :user_id
                         OR EXISTS (SELECT 1 FROM service_account_managers s

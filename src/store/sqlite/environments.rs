@@ -27,16 +27,18 @@ use crate::{
 };
 
 /// Sorted without an index, since a user sees few environments.
-const LIST: &str = "SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, NULL AS role
+const LIST: &str = "SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, NULL AS role, NULL
      FROM environments e WHERE e.owner_id = :user_id AND (:before IS NULL OR e.id < :before)
      UNION ALL
-     SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, m.role
+     SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, m.role,
+            (SELECT o.name FROM users o WHERE o.id = e.owner_id AND o.kind = 'service_account')
      FROM environment_members m JOIN environments e ON e.id = m.environment_id
      WHERE m.user_id = :user_id AND (:before IS NULL OR e.id < :before)
        AND NOT EXISTS (SELECT 1 FROM service_account_managers s
                        WHERE s.service_account_id = e.owner_id AND s.user_id = :user_id)
      UNION ALL
-     SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, NULL
+     SELECT e.id, e.owner_id, e.name, e.is_default, e.created_at, NULL,
+            (SELECT o.name FROM users o WHERE o.id = e.owner_id)
      FROM service_account_managers s JOIN environments e ON e.owner_id = s.service_account_id
      WHERE s.user_id = :user_id AND (:before IS NULL OR e.id < :before)
      ORDER BY 1 DESC LIMIT :limit";

@@ -231,12 +231,13 @@ pub(super) fn environment(row: &Row<'_>) -> rusqlite::Result<Environment> {
     })
 }
 
-/// The columns of [`environment`], role. The role is that of a member, and NULL for the owner.
+/// The columns of [`environment`], role, name of the service account. The role is that of a member, and NULL for the owner.
 pub(super) fn environment_access(row: &Row<'_>) -> rusqlite::Result<EnvironmentAccess> {
     let environment = environment(row)?;
     let is_member = row.get_ref(5)?.as_str_or_null()?.is_some();
     let role = if is_member { parsed(row, 5, MemberRole::parse)?.into() } else { Role::Owner };
-    Ok(EnvironmentAccess { environment, role })
+    let service_account = row.get_ref(6)?.as_str_or_null()?.is_some().then(|| name(row, 6)).transpose()?;
+    Ok(EnvironmentAccess { environment, role, service_account })
 }
 
 /// user_id, the user's name, role, created_at
