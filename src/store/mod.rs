@@ -18,6 +18,9 @@ mod export;
 mod invalidation;
 mod inventory;
 mod ownership;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "no process uses it yet"))]
+#[cfg_attr(test, allow(dead_code, reason = "no process uses it yet"))]
+mod postgres;
 mod queries;
 mod reply;
 mod rotation;

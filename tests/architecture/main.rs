@@ -13,6 +13,11 @@ use std::{
 const RULES: &[(&str, &[&str], &[&str])] = &[
     ("domain", &["domain"], &[]),
     ("store/sqlite", &["store", "domain", "priority", "threads"], &["rusqlite", "r2d2", "r2d2_sqlite"]),
+    (
+        "store/postgres",
+        &["store", "domain"],
+        &["tokio_postgres", "deadpool_postgres", "tokio_postgres_rustls", "rustls"],
+    ),
     ("store", &["store", "domain"], &[]),
     ("config", &["config", "domain"], &[]),
     ("logging.rs", &["config", "domain", "sampling"], &["actix_http"]),
@@ -36,8 +41,20 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
 
 const HTTP: &[&str] = &["actix_web", "actix_http", "actix_server", "actix_service"];
 
-const GUARDED: [&str; 8] =
-    ["rusqlite", "r2d2", "r2d2_sqlite", "actix_web", "actix_http", "actix_server", "actix_service", "anyhow"];
+const GUARDED: [&str; 12] = [
+    "rusqlite",
+    "r2d2",
+    "r2d2_sqlite",
+    "tokio_postgres",
+    "deadpool_postgres",
+    "tokio_postgres_rustls",
+    "rustls",
+    "actix_web",
+    "actix_http",
+    "actix_server",
+    "actix_service",
+    "anyhow",
+];
 
 /// Parts that may not name an implementation of the store, only its trait.
 const BEHIND_THE_TRAIT: [&str; 3] = ["ops", "control", "http"];
@@ -72,6 +89,8 @@ fn the_rules_can_be_broken() {
     assert!(broken("control/server.rs", "use crate::config::Config;"));
     assert!(broken("http/tokens.rs", "let store = crate::store::sqlite::open();"));
     assert!(broken("store/mod.rs", "use r2d2_sqlite::SqliteConnectionManager;"));
+    assert!(broken("store/sqlite/store.rs", "use tokio_postgres::Client;"));
+    assert!(broken("ops/tokens.rs", "use crate::store::postgres::Connector;"));
     assert!(broken("cli/serve.rs", "actix_web::rt::System::new()"));
     assert!(broken("ops/tokens.rs", "use super::super::http;"));
     assert!(broken("http/input/guard.rs", "let administrator = Administrator::command_line();"));
@@ -93,7 +112,8 @@ fn mistakes(place: &str, source: &str) -> Vec<String> {
         if !may_name.contains(&&*named) {
             mistakes.push(format!("{place}: {part} may not name crate::{named}"));
         }
-        if named == "store" && BEHIND_THE_TRAIT.contains(part) && rest.contains("sqlite") {
+        if named == "store" && BEHIND_THE_TRAIT.contains(part) && (rest.contains("sqlite") || rest.contains("postgres"))
+        {
             mistakes.push(format!("{place}: {part} knows the store by its trait alone"));
         }
     }

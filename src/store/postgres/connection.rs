@@ -1,0 +1,179 @@
+//! The connection that writes. Its calls block, for it belongs to the thread of the writer.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    sync::Arc,
+};
+
+use futures_util::{TryStreamExt, pin_mut};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
+use tokio_postgres::{Error, Row, Statement, types::ToSql};
+
+use super::{
+    connector::{Connector, Link},
+    dialect::translate,
+    error::{Stage, store_error},
+    settings::TIME_LIMIT,
+};
+use crate::store::StoreError;
+
+/// The number of the advisory lock that writers take: the letters `patdwrit`.
+const WRITER_LOCK: i64 = 8_097_881_579_838_400_884;
+
+/// The value of a parameter, with the parameter's name as it is in the statement (`:id`).
+pub(super) type Parameter<'p> = (&'p str, &'p (dyn ToSql + Sync));
+
+/// A connection with at most one transaction. Every call ends within [`TIME_LIMIT`].
+pub(super) struct WriteConnection {
+    link: Link,
+    /// Its tasks run only while a call waits.
+    runtime: Runtime,
+    statements: RefCell<HashMap<String, Arc<Prepared>>>,
+    /// The first error since the transaction began. After it, PostgreSQL only rolls back.
+    failure: RefCell<Option<StoreError>>,
+    is_lost: Cell<bool>,
+    /// Whether the server did not answer in time.
+    is_silent: Cell<bool>,
+}
+
+struct Prepared {
+    statement: Statement,
+    parameters: Vec<String>,
+}
+
+/// What a statement has returned.
+pub(super) struct Answer {
+    pub(super) rows: Vec<Row>,
+    /// How many rows it read or wrote.
+    pub(super) count: u64,
+}
+
+impl WriteConnection {
+    pub(super) fn open(connector: &Connector) -> Result<Self, StoreError> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| StoreError::NotMade(format!("no connection to PostgreSQL: {error}")))?;
+        let link = runtime.block_on(connector.connect())?;
+        Ok(Self {
+            link,
+            runtime,
+            statements: RefCell::default(),
+            failure: RefCell::default(),
+            is_lost: Cell::new(false),
+            is_silent: Cell::new(false),
+        })
+    }
+
+    /// Whether nothing more can be done with it.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost.get() || self.link.client.is_closed()
+    }
+
+    /// Whether it was lost because the server, or something on the way, has closed it.
+    pub(super) fn was_closed(&self) -> bool {
+        self.is_lost() && !self.is_silent.get()
+    }
+
+    /// Why the transaction cannot be committed any more.
+    pub(super) fn failure(&self) -> Option<StoreError> {
+        self.failure.borrow().clone()
+    }
+
+    /// Begins a transaction, and waits until those of other nodes have ended. If it fails, nothing has changed.
+    pub(super) fn begin(&self) -> Result<(), StoreError> {
+        self.failure.take();
+        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({WRITER_LOCK})");
+        let begun = self.wait(Stage::Work, self.link.client.batch_execute(&begin));
+        if begun.is_err() {
+            self.roll_back();
+        }
+        begun
+    }
+
+    /// Runs a statement of the transaction.
+    pub(super) fn run(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Answer, StoreError> {
+        let result = self.prepare(statement).and_then(|prepared| {
+            let values = prepared.values(statement, parameters)?;
+            self.wait(Stage::Work, async {
+                let rows = self.link.client.query_raw(&prepared.statement, values).await?;
+                pin_mut!(rows);
+                let read = rows.as_mut().try_collect().await?;
+                Ok(Answer { rows: read, count: rows.rows_affected().unwrap_or(0) })
+            })
+        });
+        if let Err(error) = &result {
+            self.failure.borrow_mut().get_or_insert_with(|| error.clone());
+        }
+        result
+    }
+
+    /// Commits. After an error, the outcome is unknown.
+    ///
+    /// A warning here means that the change may be on this server alone: somebody ended the wait for the synchronous standby. No
+    /// time-out of the server ends that wait, because PostgreSQL would then report success.
+    pub(super) fn commit(&self) -> Result<(), StoreError> {
+        self.link.take_warning();
+        let committed = self.wait(Stage::Commit, self.link.client.batch_execute("COMMIT"));
+        if committed.is_err() {
+            self.is_lost.set(true);
+        }
+        committed?;
+        match self.link.take_warning() {
+            true => Err(StoreError::Unavailable("PostgreSQL warned at the commit; the log has its message".into())),
+            false => Ok(()),
+        }
+    }
+
+    /// Ends a transaction without its changes. If even that fails, the connection is lost, and PostgreSQL rolls back.
+    pub(super) fn roll_back(&self) {
+        if !self.is_lost() && self.wait(Stage::Work, self.link.client.batch_execute("ROLLBACK")).is_err() {
+            self.is_lost.set(true);
+        }
+    }
+
+    fn prepare(&self, statement: &str) -> Result<Arc<Prepared>, StoreError> {
+        if let Some(known) = self.statements.borrow().get(statement) {
+            return Ok(Arc::clone(known));
+        }
+        let translated = translate(statement);
+        let prepared = self.wait(Stage::Work, self.link.client.prepare(&translated.text))?;
+        let prepared = Arc::new(Prepared { statement: prepared, parameters: translated.parameters });
+        self.statements.borrow_mut().insert(statement.to_owned(), Arc::clone(&prepared));
+        Ok(prepared)
+    }
+
+    /// Waits for an answer of the server. Without one, nobody knows what the connection does, so it is lost.
+    fn wait<T>(&self, stage: Stage, answer: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+        match self.runtime.block_on(async { timeout(TIME_LIMIT, answer).await }) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(store_error(&error, stage)),
+            Err(_) => {
+                self.is_lost.set(true);
+                self.is_silent.set(true);
+                let why = "PostgreSQL did not answer within 2 s".to_owned();
+                Err(if stage == Stage::Work { StoreError::NotMade(why) } else { StoreError::Unavailable(why) })
+            }
+        }
+    }
+}
+
+impl Prepared {
+    /// The values in the order of their numbers. One without a value is a defect; a value without a parameter is not, as the
+    /// planners of the two need different ones.
+    fn values<'p>(
+        &self,
+        statement: &str,
+        parameters: &[Parameter<'p>],
+    ) -> Result<Vec<&'p (dyn ToSql + Sync)>, StoreError> {
+        let value = |name: &String| {
+            let found = parameters.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+            found.ok_or_else(|| StoreError::Internal(format!("{name} has no value in: {statement}")))
+        };
+        self.parameters.iter().map(value).collect()
+    }
+}

@@ -1,0 +1,120 @@
+//! Connections of their own, and the settings that every connection begins with.
+
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, config::SslMode, error::Severity};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{
+    error::{Stage, describe, store_error},
+    settings::{PostgresSettings, SettingsError, TIME_LIMIT, encryption, parse},
+};
+use crate::store::StoreError;
+
+/// A statement that waits for a lock ends before one that computes, so that its error says so. `synchronous_commit` must be on
+/// also where the server's default is weaker; `remote_apply` is stronger.
+pub(super) const SESSION: &str = "SET statement_timeout = '1900ms'; SET lock_timeout = '1500ms';
+    SET idle_in_transaction_session_timeout = '1s'; SET default_transaction_isolation = 'read committed';
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
+
+/// Connects to the primary.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+}
+
+/// A connection that belongs to one owner.
+pub(super) struct Link {
+    pub(super) client: Client,
+    warned: Arc<AtomicBool>,
+}
+
+impl Connector {
+    /// Connects to nothing yet.
+    pub(crate) fn new(settings: &PostgresSettings) -> Result<Self, SettingsError> {
+        let config = parse(&settings.url)?;
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(MakeRustlsConnect::new(encryption(settings)?)),
+        };
+        Ok(Self { config, tls })
+    }
+
+    /// Connects, within [`TIME_LIMIT`]. The connection lives in the runtime that runs this.
+    pub(super) async fn connect(&self) -> Result<Link, StoreError> {
+        let connecting = async {
+            let link = match &self.tls {
+                None => self.config.connect(NoTls).await.map(drive)?,
+                Some(tls) => self.config.connect(tls.clone()).await.map(drive)?,
+            };
+            link.client.batch_execute(SESSION).await?;
+            Ok(link)
+        };
+        match timeout(TIME_LIMIT, connecting).await {
+            Ok(connected) => connected.map_err(|error| no_connection(&error)),
+            Err(_) => Err(StoreError::NotMade("no connection to PostgreSQL within 2 s".into())),
+        }
+    }
+
+    /// Connects for a pool.
+    pub(super) fn manager(&self) -> Manager {
+        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        match &self.tls {
+            None => Manager::from_config(self.config.clone(), NoTls, config),
+            Some(tls) => Manager::from_config(self.config.clone(), tls.clone(), config),
+        }
+    }
+}
+
+impl Link {
+    /// Whether the server has warned since the last call.
+    pub(super) fn take_warning(&self) -> bool {
+        self.warned.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// There is no connection, so nothing has been changed.
+pub(super) fn no_connection(error: &tokio_postgres::Error) -> StoreError {
+    match store_error(error, Stage::Work) {
+        StoreError::Internal(_) => StoreError::NotMade(format!("no connection to PostgreSQL: {}", describe(error))),
+        StoreError::NotMade(why) => StoreError::NotMade(format!("no connection to PostgreSQL: {why}")),
+        other => other,
+    }
+}
+
+/// Sends and receives until the client is dropped. What the server says is noted before the answer that follows it.
+fn drive<S, T>((client, mut connection): (Client, Connection<S, T>)) -> Link
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let warned = Arc::new(AtomicBool::new(false));
+    let link = Link { client, warned: Arc::clone(&warned) };
+    tokio::spawn(async move {
+        while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
+            match message {
+                Ok(AsyncMessage::Notice(notice)) if notice.parsed_severity() == Some(Severity::Warning) => {
+                    log::warn!("store: PostgreSQL warns: {} ({})", notice.message(), notice.code().code());
+                    warned.store(true, Ordering::SeqCst);
+                }
+                Ok(_) => {}
+                // The next use of the client reports it, too.
+                Err(error) => return log::debug!("store: a connection to PostgreSQL ended: {}", describe(&error)),
+            }
+        }
+    });
+    link
+}

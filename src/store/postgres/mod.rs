@@ -1,0 +1,24 @@
+//! The store in PostgreSQL, as far as it exists: connections, what errors mean, and the text of statements. No process uses it
+//! yet.
+//!
+//! Changes run one after another, over all nodes, as in SQLite: each node has one connection that writes, and a transaction on
+//! it begins with taking an advisory lock ([`connection`]). So the rules of changes need no locks of rows, nothing is serialized or
+//! deadlocked, and audit events and changes are numbered in the order of the commits.
+//!
+//! The isolation level must be READ COMMITTED. There, each statement sees what was committed before it began, so the first one
+//! after the lock sees everything that the transactions before it have changed. At a larger level, the whole transaction would
+//! see the state from before its wait for the lock.
+//!
+//! A process that stops in a transaction keeps the lock. PostgreSQL ends its connection after
+//! `idle_in_transaction_session_timeout`, and others wait for the lock no longer than `lock_timeout`.
+
+mod connection;
+mod connector;
+mod dialect;
+mod error;
+mod readers;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{connector::Connector, readers::Readers, settings::PostgresSettings};

@@ -1,0 +1,74 @@
+//! Tests against a real server, which `tests/postgres cargo test --lib postgres` starts. Without one they check nothing.
+//! `tests/run` starts it, too.
+
+mod connections;
+mod errors;
+mod schema;
+
+use std::env;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+use super::{Connector, PostgresSettings, connection::WriteConnection};
+
+/// A database of its own, with the schema and one user.
+struct TestDatabase {
+    url: String,
+    runtime: Runtime,
+}
+
+impl TestDatabase {
+    /// `None` if there is no server.
+    fn new() -> Option<Self> {
+        let Ok(server) = env::var("PATD_TEST_POSTGRES") else {
+            eprintln!("nothing is checked without a server: tests/postgres starts one");
+            return None;
+        };
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        let url = format!("{}/{name}", server.rsplit_once('/').expect("the name of a database").0);
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let database = Self { url, runtime };
+        let create = format!("CREATE DATABASE {name}");
+        database.runtime.block_on(async { client_at(&server).await.batch_execute(&create).await }).expect("a database");
+        database.execute(include_str!("../../../../schema.postgres.sql"));
+        database.execute(
+            "BEGIN; INSERT INTO users (id, name, email, email_canonical, created_at, current_environment_id)
+                 VALUES ('00000000-0000-0000-0000-000000000001', 'Ada', 'a@example.com', 'a@example.com', 1,
+                         '00000000-0000-0000-0000-000000000002');
+             INSERT INTO environments VALUES ('00000000-0000-0000-0000-000000000002',
+                 '00000000-0000-0000-0000-000000000001', 'Default', true, 1); COMMIT",
+        );
+        Some(database)
+    }
+
+    /// Runs statements on a connection of their own, which ends with them.
+    fn try_execute(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
+        self.runtime.block_on(async { client_at(&self.url).await.batch_execute(sql).await })
+    }
+
+    fn execute(&self, sql: &str) {
+        self.try_execute(sql).expect(sql);
+    }
+
+    /// The first column of the first row.
+    fn read<T: for<'r> tokio_postgres::types::FromSql<'r>>(&self, sql: &str) -> T {
+        self.runtime.block_on(async { client_at(&self.url).await.query_one(sql, &[]).await }).expect(sql).get(0)
+    }
+
+    fn settings(&self, options: &str) -> PostgresSettings {
+        PostgresSettings { url: format!("{}{options}", self.url), ca_file: None, max_readers: 4 }
+    }
+
+    fn write_connection(&self) -> WriteConnection {
+        let connector = Connector::new(&self.settings("")).expect("sound settings");
+        WriteConnection::open(&connector).expect("a connection")
+    }
+}
+
+async fn client_at(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a server");
+    tokio::spawn(connection);
+    client
+}
