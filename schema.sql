@@ -49,7 +49,7 @@ CREATE TABLE users (
 -- Counts the enabled administrators when one of them is to lose that role.
 CREATE INDEX users_admins ON users (id) WHERE role = 'admin';
 CREATE INDEX users_service_accounts ON users (id) WHERE kind = 'service_account';
-CREATE INDEX users_by_name ON users (name COLLATE NOCASE, id);
+CREATE INDEX users_by_name ON users (lower(name), id);
 
 -- Without this index, the deletion of an environment would read every user.
 CREATE INDEX users_by_current_environment ON users (current_environment_id);

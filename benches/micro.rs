@@ -34,9 +34,9 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        Backend, Credentials, Store,
+        Access as OpenedBy, Backend, Credentials, Store,
         cache::Capacity,
-        sqlite::{Access as OpenedBy, SqliteSettings, SqliteStore},
+        sqlite::{SqliteSettings, SqliteStore},
     },
 };
 use uuid::Uuid;

@@ -15,7 +15,10 @@ use anyhow::Context;
 use clap::Parser;
 use patd::{
     domain::secret::{CredentialKind, Plaintext, Prefixes},
-    store::sqlite::{Access, SqliteSettings, SqliteStore},
+    store::{
+        Access,
+        sqlite::{SqliteSettings, SqliteStore},
+    },
 };
 use rusqlite::{Connection, params};
 use uuid::Uuid;

@@ -15,14 +15,14 @@ use crate::{
     ops::{self, Context, clock::Clock},
     server::Server,
     store::{
-        Backend,
+        Access, Backend, Database,
         cache::Capacity,
-        sqlite::{Access, OpenError, SqliteSettings, SqliteStore},
+        sqlite::{OpenError, SqliteSettings, SqliteStore},
     },
 };
 
 /// Opens the database.
-pub fn open_store(config: &Config, access: Access) -> Result<Arc<SqliteStore>, OpenError> {
+pub fn open_store(config: &Config, access: Access) -> Result<Database, OpenError> {
     let database = &config.database;
     let settings = SqliteSettings {
         path: database.path.clone(),
@@ -31,15 +31,15 @@ pub fn open_store(config: &Config, access: Access) -> Result<Arc<SqliteStore>, O
         busy_timeout: database.busy_timeout,
         write_queue: database.write_queue,
     };
-    SqliteStore::open(&settings, access).map(Arc::new)
+    SqliteStore::open(&settings, access).map(|store| Database::new(Arc::new(store)))
 }
 
 /// Puts the cache in front of the store, unless `cache.tokens` is 0.
-pub fn with_cache(config: &Config, store: Arc<SqliteStore>) -> Backend {
+pub fn with_cache(config: &Config, database: Database) -> Backend {
     let Cache { tokens, sessions, unknown } = config.cache;
     match tokens {
-        0 => Backend::new(store),
-        _ => Backend::with_cache(store, Capacity { tokens, sessions, unknown }),
+        0 => database.uncached(),
+        _ => database.cached(Capacity { tokens, sessions, unknown }),
     }
 }
 
@@ -68,8 +68,8 @@ pub async fn start_context(
 }
 
 /// The operations of a command that works without a server. It makes too few look-ups to need a cache.
-pub async fn command_context(config: &Config, store: Arc<SqliteStore>) -> Result<Context, ops::Error> {
-    let context = Context::new(config, Backend::new(store), Clock::system())?;
+pub async fn command_context(config: &Config, database: Database) -> Result<Context, ops::Error> {
+    let context = Context::new(config, database.uncached(), Clock::system())?;
     context.start_clock().await?;
     Ok(context)
 }

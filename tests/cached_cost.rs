@@ -23,9 +23,9 @@ use patd::{
         token::NewToken,
     },
     store::{
-        Backend, CredentialSource, Reply, Store,
+        Access, Backend, CredentialSource, Reply, Store,
         cache::Capacity,
-        sqlite::{Access, SqliteSettings, SqliteStore},
+        sqlite::{SqliteSettings, SqliteStore},
     },
 };
 use uuid::Uuid;

@@ -31,9 +31,9 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        Backend, Store, TokenChange,
+        Access, Backend, Store, TokenChange,
         cache::Capacity,
-        sqlite::{Access, SqliteSettings, SqliteStore},
+        sqlite::{SqliteSettings, SqliteStore},
     },
 };
 use tempfile::TempDir;

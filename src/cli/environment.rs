@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     control::{EnvironmentRequest, Request},
-    store::sqlite::Access,
+    store::Access,
     views::{OwnedEnvironmentView, OwnerView},
 };
 

@@ -11,7 +11,7 @@ use crate::{
     config::{Config, ConfigError, Sources},
     control::{Items, Request, client},
     logging, server,
-    store::sqlite::Access,
+    store::Access,
 };
 
 /// The configuration file that is read if no other is named.

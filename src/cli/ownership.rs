@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     control::{HandOverRequest, Request, UserRemoval},
-    store::sqlite::Access,
+    store::Access,
     views::{DisabledAccountView, HandedOverView, OwnedItemsView, OwnedView},
 };
 

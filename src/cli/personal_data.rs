@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     control::{Request, UserRemoval},
-    store::sqlite::Access,
+    store::Access,
     views::{DeletionView, ExportDocument, ExportItemView, UserView},
 };
 

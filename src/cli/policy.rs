@@ -20,7 +20,7 @@ use crate::{
         authorization::{self, ForwardedRequest, PolicyRejection},
         tokens,
     },
-    store::sqlite::Access,
+    store::Access,
 };
 
 #[derive(Debug, Subcommand)]

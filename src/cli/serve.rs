@@ -17,7 +17,7 @@ use crate::{
     logging,
     ops::{Context, accounts, clock::Clock},
     server,
-    store::sqlite::Access,
+    store::Access,
 };
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     control::{Request, ServiceAccountRequest},
-    store::sqlite::Access,
+    store::Access,
     views::ServiceAccountView,
 };
 

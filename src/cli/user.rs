@@ -20,7 +20,7 @@ use crate::{
         account::{Email, Role},
         account_state::AccountState,
     },
-    store::sqlite::Access,
+    store::Access,
     views::{AccountDetailsView, AccountView, InvitedView, SessionView, UserView},
 };
 

@@ -1,5 +1,7 @@
 //! The export of everything that is held about a user.
 
+use uuid::Uuid;
+
 use super::reply::Reply;
 use crate::domain::{export::ExportRow, id::UserId};
 
@@ -17,7 +19,7 @@ pub struct ExportPosition {
 pub(super) enum ExportKey {
     Number(i64),
     Text(String),
-    Bytes(Vec<u8>),
+    Id(Uuid),
 }
 
 /// Some rows of one section.

@@ -5,6 +5,7 @@
 //! that another database can implement it. The look-ups of credentials, which every request needs, are a trait of their own:
 //! [`Credentials`].
 
+mod access;
 mod audit_trail;
 pub mod cache;
 mod changes;
@@ -25,6 +26,7 @@ mod queries;
 mod reply;
 mod rotation;
 mod service_accounts;
+mod sql;
 pub mod sqlite;
 mod token_histories;
 mod token_search;
@@ -34,6 +36,7 @@ mod user_administration;
 use std::sync::Arc;
 
 pub use self::{
+    access::Access,
     audit_trail::{AuditTrail, EventOrder, EventQuery, SealChecks, SealPlan, SealPosition},
     changes::{
         ChangedToken, LastAdmin, LeakReport, PasswordChange, ProfileChange, PruneBatch, RetentionCutoff, SignIn,
@@ -326,7 +329,28 @@ pub trait Store:
     fn close(&self) -> Reply<'_, ()>;
 }
 
-/// One open database: the store, and the look-ups of credentials, which a cache may answer.
+/// One open database.
+#[derive(Clone)]
+pub struct Database {
+    /// Everything but the look-ups of credentials.
+    pub store: Arc<dyn Store>,
+    /// The look-ups of credentials.
+    pub credentials: Arc<dyn CredentialSource>,
+}
+
+impl Database {
+    /// Of any implementation of the store.
+    pub fn new<S: Store + CredentialSource>(store: Arc<S>) -> Self {
+        Self { store: Arc::<S>::clone(&store), credentials: store }
+    }
+
+    /// A backend without a cache.
+    pub fn uncached(self) -> Backend {
+        Backend { store: self.store, credentials: self.credentials }
+    }
+}
+
+/// The store, and the look-ups of credentials, which a cache may answer.
 #[derive(Clone)]
 pub struct Backend {
     /// Everything but the look-ups of credentials.

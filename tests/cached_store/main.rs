@@ -36,10 +36,10 @@ use patd::{
         verification::{self, Caller},
     },
     store::{
-        Backend, CredentialSource, Credentials, LastAdmin, Observer, Reply, SignIn, Store, StoreError, TokenChange,
-        UserAdministration, Uses,
+        Access, Backend, CredentialSource, Credentials, LastAdmin, Observer, Reply, SignIn, Store, StoreError,
+        TokenChange, UserAdministration, Uses,
         cache::{Capacity, CredentialCache},
-        sqlite::{Access, SqliteSettings, SqliteStore},
+        sqlite::{SqliteSettings, SqliteStore},
     },
 };
 use tempfile::TempDir;

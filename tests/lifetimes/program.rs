@@ -25,9 +25,9 @@ use patd::{
         clock::Clock,
     },
     store::{
-        Backend,
+        Access, Backend,
         cache::Capacity,
-        sqlite::{Access, SqliteSettings, SqliteStore},
+        sqlite::{SqliteSettings, SqliteStore},
     },
 };
 use tempfile::TempDir;

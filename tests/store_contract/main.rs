@@ -43,10 +43,10 @@ use patd::{
         usage_limits::{Allowlist, UsageLimits},
     },
     store::{
-        Backend, Conflict, EnvironmentQuery, LastAdmin, PasswordChange, ProfileChange, Reply, SessionQuery, SignIn,
-        Store, StoreError, TokenChange, TokenQuery, Uses,
+        Access, Backend, Conflict, EnvironmentQuery, LastAdmin, PasswordChange, ProfileChange, Reply, SessionQuery,
+        SignIn, Store, StoreError, TokenChange, TokenQuery, Uses,
         cache::Capacity,
-        sqlite::{Access, SqliteSettings, SqliteStore},
+        sqlite::{SqliteSettings, SqliteStore},
     },
 };
 use uuid::Uuid;

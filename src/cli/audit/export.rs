@@ -17,7 +17,7 @@ use crate::{
         terminal::{escaped, print_message},
     },
     control::{EventConditions, EventList, Items, Request},
-    store::sqlite::Access,
+    store::Access,
     views::AdminEventView,
 };
 

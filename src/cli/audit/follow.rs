@@ -21,7 +21,7 @@ use crate::{
     },
     control::{EventConditions, EventList, Request},
     server,
-    store::sqlite::Access,
+    store::Access,
     views::AdminEventView,
 };
 

@@ -11,7 +11,7 @@ use crate::{
         table::{Column, Fit, print_table},
     },
     control::{EventList, Request},
-    store::sqlite::Access,
+    store::Access,
     views::AdminEventView,
 };
 

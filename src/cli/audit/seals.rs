@@ -14,7 +14,7 @@ use crate::{
     },
     control::{FaultyView, PruningView, Request, SealView, VerificationView},
     domain::seal::SealReference,
-    store::sqlite::Access,
+    store::Access,
 };
 
 #[derive(Debug, Args)]

@@ -36,7 +36,7 @@ use crate::{
         tokens::{self, Expiry, TokenRequest},
     },
     server,
-    store::sqlite::Access,
+    store::Access,
 };
 
 const EMAIL: &str = "demo@example.com";

@@ -7,7 +7,7 @@ use crate::{
         terminal::{escaped, print_message},
     },
     control::{ChangedTokenView, Request},
-    store::sqlite::Access,
+    store::Access,
 };
 
 /// Makes a change and says which tokens it changed.

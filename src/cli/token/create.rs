@@ -15,7 +15,7 @@ use crate::{
         time::parse_duration,
     },
     control::{IssuedView, NewToken, Request},
-    store::sqlite::Access,
+    store::Access,
 };
 
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ use crate::{
     control::{ListedTokenView, Moment, Request, TokenList, TokenSort, WhoseTokens},
     domain::time::Timestamp,
     ops::token_search::FilterTexts,
-    store::sqlite::Access,
+    store::Access,
 };
 
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ use crate::{
         terminal::escaped,
     },
     control::{Items, ReportItem, Request},
-    store::sqlite::Access,
+    store::Access,
     views::{CreationView, EventView, FamilyMemberView, TokenReportView, TotalView, UnusedRuleView, UseView},
 };
 

@@ -17,7 +17,7 @@ use crate::{
     control::{Moment, Request, RevokeMatching, RevokedMatchingView, RevokedView, WhoseTokens},
     domain::{secret::CredentialKind, text::shell_word},
     ops::token_search::FilterTexts,
-    store::sqlite::Access,
+    store::Access,
 };
 
 #[derive(Debug, Args)]

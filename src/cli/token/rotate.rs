@@ -13,7 +13,7 @@ use crate::{
         time::parse_duration,
     },
     control::{IssuedView, Request, TokenRotation},
-    store::sqlite::Access,
+    store::Access,
 };
 
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ use crate::{
         terminal::escaped,
     },
     control::{Items, Request, UsageItem},
-    store::sqlite::Access,
+    store::Access,
     views::{TokenUsageView, TotalView, TotalsView, UseView},
 };
 

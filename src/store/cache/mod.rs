@@ -20,7 +20,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use self::{epochs::Epochs, singleflight::Calls};
-use super::{Backend, Change, CredentialSource, Credentials, Reply, Store, StoreError};
+use super::{Backend, Change, CredentialSource, Credentials, Database, Reply, Store, StoreError};
 use crate::domain::{secret::TokenHash, session::SessionRecord, token::TokenRecord};
 
 /// The size of the cache.
@@ -37,8 +37,15 @@ pub struct Capacity {
 impl Backend {
     /// A backend whose lookups of credentials are answered from memory where possible.
     pub fn with_cache<S: Store + CredentialSource>(store: Arc<S>, capacity: Capacity) -> Self {
-        let credentials = Arc::new(CredentialCache::new(Arc::<S>::clone(&store), capacity));
-        Self { store, credentials }
+        Database::new(store).cached(capacity)
+    }
+}
+
+impl Database {
+    /// A backend whose lookups of credentials are answered from memory where possible.
+    pub fn cached(self, capacity: Capacity) -> Backend {
+        let credentials = Arc::new(CredentialCache::new(self.credentials, capacity));
+        Backend { store: self.store, credentials }
     }
 }
 

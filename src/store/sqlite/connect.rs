@@ -11,13 +11,14 @@ use std::{
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi, functions::FunctionFlags};
 
-use super::{
-    row,
-    settings::{Access, SqliteSettings},
-    token_search,
-    watch::Watch,
+use super::{settings::SqliteSettings, watch::Watch};
+use crate::{
+    domain::text,
+    store::{
+        Access,
+        sql::{row, token_search},
+    },
 };
-use crate::domain::text;
 
 /// More than there are statements, so that none is prepared twice on a connection.
 const CACHED_STATEMENTS: usize = 64;

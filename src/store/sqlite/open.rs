@@ -9,20 +9,24 @@ use super::{
     changes::{Changes, SettleOnDrop},
     checkpoints::{CheckpointThresholds, Files, Wal},
     connect, diagnosis, file,
-    headroom::Headroom,
     health::Health,
     inspection::{self, Depth, Found},
     locks::{self, Database, OlderServerLock, Sharing},
     migrations::{self, MigrationError},
     open_error::OpenError,
     schema,
-    settings::{Access, SqliteSettings},
-    shared::Shared,
+    settings::SqliteSettings,
     store::SqliteStore,
     watch::{Watch, Watcher},
     writer::{Queue, Writer, WriterContext},
 };
-use crate::{store::Change, threads::Threads};
+use crate::{
+    store::{
+        Access, Change,
+        sql::{headroom::Headroom, shared::Shared},
+    },
+    threads::Threads,
+};
 
 /// Threads on which point reads wait if no connection is free. By default there are more connections than threads that
 /// answer requests, so no point read waits.

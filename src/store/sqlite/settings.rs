@@ -1,4 +1,4 @@
-//! How a database is opened: the settings, and who opens it.
+//! The settings of a database.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,15 +15,4 @@ pub struct SqliteSettings {
     pub busy_timeout: Duration,
     /// How many writes may wait in the queue.
     pub write_queue: usize,
-}
-
-/// Who opens the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// The server. It creates a missing file, and no second server can open the file.
-    Server,
-    /// A command that creates a missing file. It works beside a server.
-    Create,
-    /// A command that refuses a missing file. It works beside a server.
-    Existing,
 }

@@ -15,18 +15,17 @@ use super::{
     changes::{Changes, SettleOnDrop},
     connect::Readers,
     diagnosis,
-    headroom::Headroom,
     health::{Health, HealthReport},
     locks::Database,
-    roles, sessions,
-    shared::Shared,
-    tokens,
     watch::{Watch, Watcher},
     writer::{Writer, stopped},
 };
 use crate::{
-    domain::{audit::Attribution, secret::TokenHash, session::SessionRecord, token::TokenRecord},
-    store::{Change, CredentialSource, Credentials, Observer, Reply, StoreError},
+    domain::{secret::TokenHash, session::SessionRecord, token::TokenRecord},
+    store::{
+        CredentialSource, Credentials, Observer, Reply, StoreError,
+        sql::{headroom::Headroom, sessions, shared::Shared, tokens},
+    },
     threads::Threads,
 };
 
@@ -64,7 +63,7 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// A read that takes microseconds. It runs on the calling thread if a connection is free, otherwise on another one.
-    pub(super) fn read<T, F>(&self, work: F) -> Reply<'_, T>
+    pub(super) fn read_point<T, F>(&self, work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -79,7 +78,7 @@ impl SqliteStore {
     }
 
     /// A read that may take long. It never runs on the calling thread.
-    pub(super) fn read_long<T, F>(&self, work: F) -> Reply<'_, T>
+    pub(super) fn read_list<T, F>(&self, work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -101,7 +100,7 @@ impl SqliteStore {
     }
 
     /// A read that waits for the consumer of its rows. It has a connection of its own, so that it blocks no other read.
-    pub(super) fn read_inventory<T, F>(&self, work: F) -> Reply<'_, T>
+    pub(super) fn read_at_pace<T, F>(&self, work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -133,64 +132,6 @@ impl SqliteStore {
         }))
     }
 
-    /// Writes on the writer's thread. The answer comes after the COMMIT and after the observers were notified of `changes`,
-    /// which is everything that `work` may have changed.
-    pub(super) fn write<T, F>(&self, changes: Vec<Change>, work: F) -> Reply<'_, T>
-    where
-        T: Send + 'static,
-        F: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.writer.submit(changes, work)
-    }
-
-    /// Like [`Self::write`], for a change that `by` makes. It fails if the session of `by` ended while the change waited.
-    pub(super) fn change<T, F>(&self, changes: Vec<Change>, by: Attribution, mut work: F) -> Reply<'_, T>
-    where
-        T: Send + 'static,
-        F: FnMut(&Connection, &Attribution) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.write(changes, move |connection| {
-            sessions::expect_open(connection, &by)?;
-            work(connection, &by)
-        })
-    }
-
-    /// Like [`Self::change`], if only `work` can find out what it changes. It adds that to the list that it is given.
-    pub(super) fn change_reporting<T, F>(&self, by: Attribution, mut work: F) -> Reply<'_, T>
-    where
-        T: Send + 'static,
-        F: FnMut(&Connection, &Attribution, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.writer.submit_reporting(Vec::new(), move |connection, changes| {
-            sessions::expect_open(connection, &by)?;
-            work(connection, &by, changes)
-        })
-    }
-
-    /// Like [`Self::change`], for what only administrators do. It fails if `by` lost the role while the change waited.
-    pub(super) fn change_as_admin<T, F>(&self, changes: Vec<Change>, by: Attribution, mut work: F) -> Reply<'_, T>
-    where
-        T: Send + 'static,
-        F: FnMut(&Connection, &Attribution) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.change(changes, by, move |connection, by| {
-            roles::expect_admin(connection, by)?;
-            work(connection, by)
-        })
-    }
-
-    /// Like [`Self::change_reporting`], for what only administrators do.
-    pub(super) fn change_as_admin_reporting<T, F>(&self, by: Attribution, mut work: F) -> Reply<'_, T>
-    where
-        T: Send + 'static,
-        F: FnMut(&Connection, &Attribution, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.change_reporting(by, move |connection, by, changes| {
-            roles::expect_admin(connection, by)?;
-            work(connection, by, changes)
-        })
-    }
-
     /// Fails if a write would fail now, as the latest transaction or a probe shows.
     fn expect_writable(&self) -> Reply<'_, ()> {
         let (outcome, probe) = match self.health.ask(|| diagnosis::is_nearly_full(self.watch.database())) {
@@ -206,7 +147,7 @@ impl SqliteStore {
     }
 
     /// Fails if a read or a write would fail now.
-    pub(super) fn check_readiness(&self) -> Reply<'_, ()> {
+    pub(super) fn expect_ready(&self) -> Reply<'_, ()> {
         if let Err(error) = self.check() {
             return Reply::ready(Err(error));
         }
@@ -215,7 +156,7 @@ impl SqliteStore {
             statement.exists([])?;
             Ok(())
         };
-        self.read(any_user).then(|read| match read {
+        self.read_point(any_user).then(|read| match read {
             Ok(()) => self.expect_writable(),
             failed => Reply::ready(failed),
         })
@@ -234,12 +175,12 @@ impl SqliteStore {
 impl Credentials for SqliteStore {
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
         let (hash, shared) = (*hash, Arc::clone(&self.shared));
-        self.read(move |connection| tokens::by_hash(connection, &hash, &shared))
+        self.read_point(move |connection| tokens::by_hash(connection, &hash, &shared))
     }
 
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
         let hash = *hash;
-        self.read(move |connection| sessions::by_hash(connection, &hash))
+        self.read_point(move |connection| sessions::by_hash(connection, &hash))
     }
 }
 

@@ -23,7 +23,7 @@ use patd::{
         time::Timestamp,
     },
     ops::{Context, accounts, roles},
-    store::{Backend, LastAdmin, sqlite::Access},
+    store::{Access, Backend, LastAdmin},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -194,7 +194,7 @@ impl TestApp {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
-        let backend = Backend::new(compose::open_store(&self.config, Access::Existing).unwrap());
+        let backend = compose::open_store(&self.config, Access::Existing).unwrap().uncached();
         self.ops = Context::new(&self.config, backend, self.ops.clock.clone()).unwrap();
     }
 

@@ -52,7 +52,7 @@ PRAGMA writable_schema = RESET;
 
 CREATE INDEX users_admins ON users (id) WHERE role = 'admin';
 CREATE INDEX users_service_accounts ON users (id) WHERE kind = 'service_account';
-CREATE INDEX users_by_name ON users (name COLLATE NOCASE, id);
+CREATE INDEX users_by_name ON users (lower(name), id);
 
 CREATE TABLE service_account_managers (
     service_account_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,

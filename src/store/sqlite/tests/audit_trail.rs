@@ -6,7 +6,7 @@ use crate::domain::audit::{Action, Actor};
 fn count(store: &SqliteStore) -> i64 {
     let count =
         |connection: &Connection| Ok(connection.query_row("SELECT count(*) FROM audit_events", [], |row| row.get(0))?);
-    wait(store.read(count)).unwrap()
+    wait(store.read_point(count)).unwrap()
 }
 
 /// An attribution whose event the schema refuses. It stands for any failure to write an event.
@@ -24,7 +24,7 @@ fn a_leak_report_without_matches_is_recorded_without_a_user() {
     }
     assert_eq!(count(&store), 1);
     let noted = "SELECT user_id IS NULL AND action = 'token.leaked' AND outcome = 'refused', detail FROM audit_events";
-    let noted = wait(store.read(move |connection| {
+    let noted = wait(store.read_point(move |connection| {
         Ok(connection.query_row(noted, [], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?)))?)
     }));
     assert_eq!(noted, Ok((true, "unknown, 1000 presented".to_owned())));
@@ -37,7 +37,7 @@ fn an_event_can_be_neither_changed_nor_deleted() {
     wait(store.add_user(person("ada"), password(), by())).unwrap();
     for sql in ["UPDATE audit_events SET at = 0", "DELETE FROM audit_events", "DELETE FROM audit_events WHERE seq = 1"]
     {
-        let done = wait(store.write(Vec::new(), move |connection| Ok(connection.execute(sql, [])?)));
+        let done = wait(store.writer.submit(Vec::new(), move |connection| Ok(connection.execute(sql, [])?)));
         assert!(matches!(done, Err(StoreError::Internal(_))), "{sql}: {done:?}");
     }
     assert_eq!(count(&store), 1);
@@ -49,7 +49,7 @@ fn pruning_deletes_only_old_events_and_other_deletions_stay_refused() {
     let store = open(&directory);
     wait(store.add_user(person("ada"), password(), by())).unwrap();
     let delete = |before: i64| {
-        wait(store.write(Vec::new(), move |connection| {
+        wait(store.writer.submit(Vec::new(), move |connection| {
             connection.execute("INSERT INTO audit_pruning (only_row, before) VALUES (1, ?1)", [before])?;
             let deleted = connection.execute("DELETE FROM audit_events WHERE seq = 1", [])?;
             connection.execute("DELETE FROM audit_pruning", [])?;
@@ -61,7 +61,7 @@ fn pruning_deletes_only_old_events_and_other_deletions_stay_refused() {
     wait(store.add_user(person("eve"), password(), by())).unwrap();
     assert_eq!(delete(by().at.unix() + 1), Ok(1));
     let afterwards =
-        wait(store.write(Vec::new(), |connection| Ok(connection.execute("DELETE FROM audit_events", [])?)));
+        wait(store.writer.submit(Vec::new(), |connection| Ok(connection.execute("DELETE FROM audit_events", [])?)));
     assert!(matches!(afterwards, Err(StoreError::Internal(_))), "{afterwards:?}");
     assert_eq!(count(&store), 1);
 }
@@ -111,11 +111,11 @@ fn an_event_outlives_its_user() {
     let store = open(&directory);
     let ada = person("ada");
     wait(store.add_user(ada.clone(), password(), by())).unwrap();
-    wait(store.write(Vec::new(), |connection| Ok(connection.execute("DELETE FROM users", [])?))).unwrap();
+    wait(store.writer.submit(Vec::new(), |connection| Ok(connection.execute("DELETE FROM users", [])?))).unwrap();
     let events = wait(store.events_of(ada.id, None, 9)).unwrap();
     assert_eq!(events[0].entry.action, Action::UserCreated);
     let environments = "SELECT count(*) FROM environments";
     let left: i64 =
-        wait(store.read(|connection| Ok(connection.query_row(environments, [], |row| row.get(0))?))).unwrap();
+        wait(store.read_point(|connection| Ok(connection.query_row(environments, [], |row| row.get(0))?))).unwrap();
     assert_eq!(left, 0);
 }

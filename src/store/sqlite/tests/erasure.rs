@@ -11,7 +11,7 @@ fn from_address(actor: Actor) -> Attribution {
 }
 
 fn erase(store: &SqliteStore, user: UserId) {
-    wait(store.write(Vec::new(), move |connection| audit::erasure::erase(connection, user))).unwrap();
+    wait(store.writer.submit(Vec::new(), move |connection| audit::erasure::erase(connection, user))).unwrap();
 }
 
 /// All events: action, address, detail, and whether there are digests of an address and of a detail.
@@ -24,12 +24,12 @@ fn events(store: &SqliteStore) -> Vec<String> {
         let rows = statement.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<Result<Vec<String>, _>>()?)
     };
-    wait(store.read(read)).unwrap()
+    wait(store.read_point(read)).unwrap()
 }
 
 fn salts(store: &SqliteStore) -> i64 {
     let count = "SELECT count(*) FROM audit_salts";
-    wait(store.read(|connection| Ok(connection.query_row(count, [], |row| row.get(0))?))).unwrap()
+    wait(store.read_point(|connection| Ok(connection.query_row(count, [], |row| row.get(0))?))).unwrap()
 }
 
 /// Two users and their events: two of a refused sign-in, one of each in the trail of the other.
@@ -95,7 +95,7 @@ fn an_erasure_changes_only_events_of_its_user_and_only_their_personal_data() {
     let (ada, eve) = two_users(&store);
     let refused = |user: UserId, change: &'static str| {
         let id = user.uuid().into_bytes();
-        let changed = wait(store.write(Vec::new(), move |connection| {
+        let changed = wait(store.writer.submit(Vec::new(), move |connection| {
             connection.execute("INSERT INTO audit_erasure (only_row, user_id) VALUES (1, ?1)", [&id])?;
             let changed = connection.execute(&format!("UPDATE audit_events SET {change} WHERE seq = 4"), [])?;
             connection.execute("DELETE FROM audit_erasure", [])?;

@@ -64,7 +64,7 @@ fn fill(store: &SqliteStore) -> Vec<Event> {
         events.push(Event { seq, by, entry });
     }
     let written = events.clone();
-    wait(store.write(Vec::new(), move |connection| {
+    wait(store.writer.submit(Vec::new(), move |connection| {
         written.iter().try_for_each(|event| audit::record(connection, &event.by, &event.entry))
     }))
     .unwrap();
@@ -158,7 +158,7 @@ fn every_filter_finds_what_a_naive_model_finds_in_pages_of_any_size() {
 
 #[test]
 fn the_list_of_everybodys_events_uses_an_index_and_no_sort() {
-    use audit::list;
+    use crate::store::sql::audit::list;
     let directory = directory();
     let store = open(&directory);
     for sql in [list::NEWEST_FIRST, list::OLDEST_FIRST] {

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    super::export::{EXCEPTIONS, SECTIONS},
-    *,
-};
+use super::*;
+use crate::store::sql::export::{EXCEPTIONS, SECTIONS};
 
 /// The columns of all tables.
 fn columns(connection: &Connection) -> BTreeMap<String, BTreeSet<String>> {

@@ -59,7 +59,7 @@ fn readiness_fails_at_once_after_a_failed_write() {
     let directory = directory();
     let store = open(&directory);
     assert_eq!(wait(store.ready()), Ok(()));
-    let failed = store.write(Vec::new(), |connection| Ok(connection.execute_batch("ROLLBACK")?));
+    let failed = store.writer.submit(Vec::new(), |connection| Ok(connection.execute_batch("ROLLBACK")?));
     assert!(is_outage(&wait(failed)));
     assert!(is_outage(&wait(store.ready())));
 }

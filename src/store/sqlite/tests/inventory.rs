@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, sync::mpsc};
 
 use super::{statements::plan, *};
-use crate::store::{FoundToken, TokenOrder, Whose, sqlite::inventory::token_statement};
+use crate::store::{FoundToken, TokenOrder, Whose, sql::inventory::token_statement};
 
 fn of(whose: Whose, order: TokenOrder) -> TokenInventory {
     TokenInventory { whose, order, ..TokenInventory::default() }

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::token::{Grace, Revocation};
 
 fn execute(store: &SqliteStore, sql: &'static str) -> Result<usize, StoreError> {
-    wait(store.write(Vec::new(), move |connection| Ok(connection.execute(sql, [])?)))
+    wait(store.writer.submit(Vec::new(), move |connection| Ok(connection.execute(sql, [])?)))
 }
 
 fn only(store: &SqliteStore, owner: UserId) -> Token {
@@ -102,9 +102,9 @@ fn a_user_has_one_default_environment_and_deleting_it_deletes_its_tokens() {
     assert_eq!(events[0].entry.target.kind(), "environment_token");
 
     let left = |sql: &'static str| -> i64 {
-        wait(store.read(move |connection| Ok(connection.query_row(sql, [], |row| row.get(0))?))).unwrap()
+        wait(store.read_point(move |connection| Ok(connection.query_row(sql, [], |row| row.get(0))?))).unwrap()
     };
-    wait(store.write(Vec::new(), |connection| {
+    wait(store.writer.submit(Vec::new(), |connection| {
         // The user needs another first, at the latest by the end of the transaction.
         connection.execute("DELETE FROM environments WHERE is_default = 1", [])?;
         Ok(connection.execute("UPDATE users SET current_environment_id = (SELECT id FROM environments)", [])?)

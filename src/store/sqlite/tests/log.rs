@@ -165,7 +165,7 @@ fn a_failed_transaction_requests_a_checkpoint_so_that_the_next_one_needs_no_spac
     let start = Instant::now();
     while restarts(&directory) == before {
         assert!(start.elapsed() < Duration::from_secs(10), "the log was never restarted");
-        let failed = store.write(Vec::new(), |connection| Ok(connection.execute_batch("ROLLBACK")?));
+        let failed = store.writer.submit(Vec::new(), |connection| Ok(connection.execute_batch("ROLLBACK")?));
         assert!(is_outage(&wait(failed)));
         // Gives the checkpoint thread time to run.
         thread::sleep(Duration::from_millis(20));

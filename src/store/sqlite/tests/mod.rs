@@ -46,9 +46,14 @@ use crate::{
         token::{NewToken, RevocationReason, Token, TokenState},
     },
     store::{
-        AuditTrail, Change, Conflict, CredentialSource, Credentials, LastAdmin, LeakReport, PasswordChange,
+        Access, AuditTrail, Change, Conflict, CredentialSource, Credentials, LastAdmin, LeakReport, PasswordChange,
         ProfileChange, Reply, Store, StoreError, TokenChange, TokenInventory, TokenQuery, UserAdministration,
         UserOrder,
+        sql::{
+            accounts, attempts, audit, current_environments, environment_access, environment_tokens, hand_over,
+            lineage, owned_environments, owners, password_links, pruning, roles, rotation, service_accounts, sessions,
+            token_histories, token_usage, tokens, users,
+        },
     },
 };
 

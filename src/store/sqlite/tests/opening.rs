@@ -68,7 +68,7 @@ fn a_new_file_is_private_and_has_the_right_pragmas() {
     for suffix in ["", "-wal", "-shm"] {
         assert_eq!(mode(&identity::beside(&path, suffix)), 0o600, "{suffix}");
     }
-    let pragmas = wait(store.write(Vec::new(), |connection| {
+    let pragmas = wait(store.writer.submit(Vec::new(), |connection| {
         let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         Ok([
             number("PRAGMA application_id")?,
@@ -123,7 +123,7 @@ fn the_files_of_a_closed_or_killed_process_open_with_all_commits() {
     killed_after(&path, |connection| {
         // User and environment refer to each other, so that neither can be committed alone.
         let transaction = connection.unchecked_transaction().unwrap();
-        users::add(&transaction, &user, Some(&password()), &by()).unwrap();
+        users::add(&*transaction, &user, Some(&password()), &by()).unwrap();
         transaction.commit().unwrap();
     });
     assert!(fs::metadata(identity::beside(&path, "-wal")).unwrap().len() > 0);
@@ -141,8 +141,10 @@ fn an_older_file_is_upgraded() {
         .execute_batch(
             "PRAGMA user_version = 6; PRAGMA application_id = 0x70617464;
              BEGIN;
-             INSERT INTO users VALUES (zeroblob(16), 'Ada', 'Ada@x', 'ada@x', '$argon2id$', 1, NULL, zeroblob(16));
-             INSERT INTO environments VALUES (zeroblob(16), zeroblob(16), 'Default', 1, 1);
+             INSERT INTO users
+             VALUES (x'000102030405060708090a0b0c0d0e0f', 'Ada', 'Ada@x', 'ada@x', '$argon2id$', 1, NULL, zeroblob(16));
+             INSERT INTO environments
+             VALUES (zeroblob(16), x'000102030405060708090a0b0c0d0e0f', 'Default', 1, 1);
              COMMIT;",
         )
         .unwrap();

@@ -16,7 +16,7 @@ use super::*;
 pub(super) fn gate(store: &SqliteStore) -> (mpsc::Sender<()>, Reply<'_, ()>) {
     let (opened, held) = mpsc::channel();
     let (open, opens) = mpsc::channel::<()>();
-    let reply = store.write(Vec::new(), move |_| {
+    let reply = store.writer.submit(Vec::new(), move |_| {
         let _ = opened.send(());
         let _ = opens.recv();
         Ok(())
@@ -50,11 +50,11 @@ fn a_failed_or_panicking_write_does_not_affect_the_rest_of_its_batch() {
     let store = open(&directory);
     let (open, gate) = gate(&store);
     let first = add(&store, "first");
-    let failed: Reply<'_, ()> = store.write(Vec::new(), |connection| {
+    let failed: Reply<'_, ()> = store.writer.submit(Vec::new(), |connection| {
         users::add(connection, &person("failed"), Some(&password()), &by())?;
         Err(StoreError::NotFound)
     });
-    let panicked: Reply<'_, ()> = store.write(Vec::new(), |connection| {
+    let panicked: Reply<'_, ()> = store.writer.submit(Vec::new(), |connection| {
         users::add(connection, &person("panicked"), Some(&password()), &by())?;
         panic!("on purpose")
     });
@@ -76,11 +76,11 @@ fn only_a_write_that_fails_after_a_change_makes_its_batch_run_again() {
         let (open, _gate) = gate(&store);
         let runs = Arc::new(AtomicUsize::new(0));
         let (counted, user) = (Arc::clone(&runs), person(&format!("other-{changes_first}")));
-        let other = store.write(Vec::new(), move |connection| {
+        let other = store.writer.submit(Vec::new(), move |connection| {
             counted.fetch_add(1, Ordering::SeqCst);
             users::add(connection, &user, Some(&password()), &by())
         });
-        let refused: Reply<'_, ()> = store.write(Vec::new(), move |connection| {
+        let refused: Reply<'_, ()> = store.writer.submit(Vec::new(), move |connection| {
             if changes_first {
                 users::add(connection, &person("rolled-back"), Some(&password()), &by())?;
             }
@@ -102,7 +102,7 @@ fn nothing_is_answered_or_visible_before_the_commit() {
     let mut first = add(&store, "first");
     let (reached, first_has_run) = mpsc::channel();
     let (go_on, waits) = mpsc::channel::<()>();
-    let second = store.write(Vec::new(), move |_| {
+    let second = store.writer.submit(Vec::new(), move |_| {
         let _ = reached.send(());
         let _ = waits.recv();
         Ok(())
@@ -135,7 +135,7 @@ fn if_sqlite_rolls_a_transaction_back_all_its_writes_fail() {
     let store = open(&directory);
     let (open, gate) = gate(&store);
     let before = add(&store, "before");
-    let culprit = store.write(Vec::new(), |connection| {
+    let culprit = store.writer.submit(Vec::new(), |connection| {
         connection.execute_batch("ROLLBACK")?;
         Ok(())
     });
@@ -155,8 +155,8 @@ fn if_a_commit_fails_all_its_writes_fail() {
     let store = open(&directory);
     let (open, gate) = gate(&store);
     let first = add(&store, "first");
-    let refused: Reply<'_, ()> = store.write(Vec::new(), |_| Err(StoreError::NotFound));
-    let culprit = store.write(Vec::new(), |connection| {
+    let refused: Reply<'_, ()> = store.writer.submit(Vec::new(), |_| Err(StoreError::NotFound));
+    let culprit = store.writer.submit(Vec::new(), |connection| {
         connection.execute_batch(
             "PRAGMA defer_foreign_keys = ON;
              INSERT INTO sessions VALUES (zeroblob(16), zeroblob(16), zeroblob(32), NULL, 1, 1, 2);",
@@ -184,7 +184,7 @@ fn the_writer_survives_a_panic_outside_a_write() {
     let store = open(&directory);
     let (reached, runs) = mpsc::channel();
     let (go_on, waits) = mpsc::channel::<()>();
-    let abandoned = store.write(Vec::new(), move |_| {
+    let abandoned = store.writer.submit(Vec::new(), move |_| {
         let _ = reached.send(());
         let _ = waits.recv();
         Ok(PanicsWhenDropped)
@@ -320,7 +320,7 @@ fn a_transaction_fails_if_the_file_is_lost_meanwhile() {
     let directory = directory();
     let store = open(&directory);
     let (path, elsewhere) = (database(&directory), directory.path().join("moved"));
-    let moved = store.write(Vec::new(), move |connection| {
+    let moved = store.writer.submit(Vec::new(), move |connection| {
         users::add(connection, &person("lost"), Some(&password()), &by())?;
         fs::rename(&path, &elsewhere).unwrap();
         Ok(())
@@ -335,7 +335,7 @@ fn on_a_full_disk_writes_fail_reads_work_and_writes_work_again_later() {
     let user = person("ada");
     wait(store.add_user(user.clone(), password(), by())).unwrap();
     let allow_pages = |pages: i64| {
-        wait(store.write(Vec::new(), move |connection| {
+        wait(store.writer.submit(Vec::new(), move |connection| {
             connection.pragma_update(None, "max_page_count", pages)?;
             Ok(())
         }))

@@ -66,8 +66,12 @@ fn tamper(store: &SqliteStore, sql: &'static str) {
     let without_triggers = "DROP TRIGGER IF EXISTS audit_events_are_not_changed;
         DROP TRIGGER IF EXISTS audit_events_are_not_deleted; DROP TRIGGER IF EXISTS audit_seals_are_not_changed;
         DROP TRIGGER IF EXISTS audit_seals_are_not_deleted;";
-    wait(store.write(Vec::new(), move |connection| Ok(connection.execute_batch(&format!("{without_triggers}{sql}"))?)))
-        .unwrap();
+    wait(
+        store
+            .writer
+            .submit(Vec::new(), move |connection| Ok(connection.execute_batch(&format!("{without_triggers}{sql}"))?)),
+    )
+    .unwrap();
 }
 
 /// The number and the faults of each seal that has some.
@@ -157,7 +161,7 @@ fn an_erasure_before_or_after_the_seal_keeps_it_valid() {
     let change = ProfileChange { email: Some(Email::parse("new@x.org").unwrap()), ..ProfileChange::default() };
     wait(store.change_profile(ada.id, change, by())).unwrap();
     let erase = |user: UserId| {
-        wait(store.write(Vec::new(), move |connection| audit::erasure::erase(connection, user))).unwrap();
+        wait(store.writer.submit(Vec::new(), move |connection| audit::erasure::erase(connection, user))).unwrap();
     };
     record(&store, Some(ada.id), 50);
     // The last events are not sealed yet.
@@ -250,7 +254,7 @@ fn a_seal_cannot_be_changed_or_deleted() {
         "INSERT INTO audit_pruning (only_row, before) VALUES (1, 99); UPDATE audit_seals SET events = 1 WHERE number = 1",
         "INSERT INTO audit_pruning (only_row, before) VALUES (1, 3); UPDATE audit_seals SET pruned_by = 3 WHERE number = 1",
     ] {
-        let done = wait(store.write(Vec::new(), move |connection| Ok(connection.execute_batch(sql)?)));
+        let done = wait(store.writer.submit(Vec::new(), move |connection| Ok(connection.execute_batch(sql)?)));
         assert!(matches!(done, Err(StoreError::Internal(_))), "{sql}: {done:?}");
     }
     assert_eq!(check(&store), []);
@@ -260,7 +264,7 @@ fn a_seal_cannot_be_changed_or_deleted() {
 fn seals_and_their_events_are_read_by_indexes() {
     let directory = directory();
     let store = open(&directory);
-    use audit::{pruning, seals};
+    use crate::store::sql::audit::{pruning, seals};
     let by_key = "SEARCH audit_seals USING INTEGER PRIMARY KEY (rowid>?)";
     assert_eq!(statements::plan(&store, seals::LATEST), ["SCAN audit_seals"], "backwards, one row");
     assert_eq!(statements::plan(&store, seals::LAST_SEALED), ["SCAN audit_seals"], "backwards, to the first match");

@@ -26,7 +26,7 @@ fn a_look_up_by_secret_searches_two_unique_indexes() {
 /// The opcodes of a statement on a connection that may write. On a read-only connection, SQLite leaves out the opcodes of
 /// CHECK constraints.
 fn steps(store: &SqliteStore, sql: &'static str) -> Vec<String> {
-    let explained = store.write(Vec::new(), move |connection| {
+    let explained = store.writer.submit(Vec::new(), move |connection| {
         let mut program = connection.prepare(&format!("EXPLAIN {sql}"))?;
         let steps = program.raw_query().mapped(|row| row.get("opcode"));
         Ok(steps.collect::<Result<_, _>>()?)
@@ -93,7 +93,7 @@ fn every_order_of_accounts_is_that_of_an_index() {
     let directory = directory();
     let store = open(&directory);
     let created = |compared| format!("SEARCH users USING PRIMARY KEY (id{compared}?)");
-    let name = |compared| format!("SEARCH users USING INDEX users_by_name (name{compared}?)");
+    let name = |compared| format!("SEARCH users USING INDEX users_by_name (<expr>{compared}?)");
     let email = |compared| format!("SEARCH users USING INDEX sqlite_autoindex_users_2 (email_canonical{compared}?)");
     for (order, reversed, expected) in [
         (UserOrder::Created, false, created('>')),
@@ -119,7 +119,7 @@ fn a_password_link_and_what_belongs_to_a_user_are_found_by_indexes() {
     for sql in [accounts::LAST_SIGN_IN, accounts::BELONGINGS] {
         let plan = plan(&store, sql);
         let scans = plan.iter().filter(|step| step.starts_with("SCAN") && !step.contains("CONSTANT ROW"));
-        let unbounded: Vec<_> = scans.filter(|step| !step.contains("(subquery")).collect();
+        let unbounded: Vec<_> = scans.filter(|step| *step != "SCAN latest").collect();
         assert!(unbounded.is_empty(), "{plan:#?}");
     }
 }
@@ -152,7 +152,7 @@ fn deleting_an_environment_scans_no_table() {
     let at = Timestamp::from_unix(1);
     wait(store.add_environment(Environment { id, owner: user.id, name, is_default: false, created_at: at }, by()))
         .unwrap();
-    let steps = wait(store.write(Vec::new(), move |connection| {
+    let steps = wait(store.writer.submit(Vec::new(), move |connection| {
         let mut delete = connection.prepare("DELETE FROM environments WHERE id = ?1")?;
         delete.execute([id.uuid().into_bytes()])?;
         Ok(delete.get_status(rusqlite::StatementStatus::FullscanStep))
@@ -198,7 +198,7 @@ fn an_environment_token_is_not_a_personal_access_token() {
     let new = || new_token(user.id);
     let token = new();
     wait(store.add_token(token.clone(), 1, by())).unwrap();
-    wait(store.write(Vec::new(), |connection| {
+    wait(store.writer.submit(Vec::new(), |connection| {
         let sql = "UPDATE tokens SET environment_id = (SELECT id FROM environments)";
         Ok(connection.execute(sql, [])?)
     }))
@@ -247,11 +247,11 @@ fn records_share_an_owner_and_abilities_only_while_these_are_equal() {
         let before = owner(&tokens[0]);
         assert!(Arc::ptr_eq(&before, &owner(&tokens[1])));
         let sql = format!("UPDATE users SET {change}");
-        wait(store.write(Vec::new(), move |connection| Ok(connection.execute(&sql, [])?))).unwrap();
+        wait(store.writer.submit(Vec::new(), move |connection| Ok(connection.execute(&sql, [])?))).unwrap();
         assert_ne!(before, owner(&tokens[1]), "{change}");
     }
     let sql = "UPDATE tokens SET abilities = 'calls:read' WHERE number = 2";
-    wait(store.write(Vec::new(), move |connection| Ok(connection.execute(sql, [])?))).unwrap();
+    wait(store.writer.submit(Vec::new(), move |connection| Ok(connection.execute(sql, [])?))).unwrap();
     let held = tokens.map(|token| wait(store.token_by_hash(&token.hash)).unwrap().unwrap().token.abilities.to_string());
     assert_eq!(held, ["*", "calls:read"]);
 }
@@ -262,8 +262,10 @@ fn an_invalid_row_is_an_internal_error_and_its_contents_are_not_shown() {
     let store = open(&directory);
     let user = person("ada");
     wait(store.add_user(user.clone(), password(), by())).unwrap();
-    wait(store.write(Vec::new(), |connection| Ok(connection.execute("UPDATE users SET email = 'canary'", [])?)))
-        .unwrap();
+    wait(
+        store.writer.submit(Vec::new(), |connection| Ok(connection.execute("UPDATE users SET email = 'canary'", [])?)),
+    )
+    .unwrap();
     match wait(store.user(user.id)) {
         Err(StoreError::Internal(text)) => assert!(!text.contains("canary"), "{text}"),
         other => panic!("{other:?}"),
@@ -279,7 +281,7 @@ fn stored_names_and_addresses_with_hidden_characters_still_work() {
     wait(store.add_user(user.clone(), password(), by())).unwrap();
     let (name, address) = ("A\u{200d}da", "a\u{200b}da@example.com");
     let change = "UPDATE users SET name = ?1, email = ?2, email_canonical = ?2";
-    wait(store.write(Vec::new(), move |connection| Ok(connection.execute(change, [name, address])?))).unwrap();
+    wait(store.writer.submit(Vec::new(), move |connection| Ok(connection.execute(change, [name, address])?))).unwrap();
     let read = wait(store.user(user.id)).unwrap();
     assert_eq!((read.name.as_str(), read.email.as_str()), (name, address));
     let found = wait(store.credentials_by_email(&Email::parse_stored(address).unwrap())).unwrap();
@@ -309,14 +311,12 @@ fn a_family_is_found_by_its_indexes() {
 }
 
 #[test]
-fn the_successors_of_a_page_of_tokens_are_found_by_indexes() {
+fn the_successor_of_a_token_is_found_by_indexes() {
     let directory = directory();
     assert_eq!(
-        plan(&open(&directory), lineage::SUCCESSORS),
+        plan(&open(&directory), lineage::SUCCESSOR),
         [
-            "SCAN wanted VIRTUAL TABLE INDEX 1:",
             "SEARCH t USING INDEX sqlite_autoindex_tokens_1 (id=?)",
-            "CORRELATED SCALAR SUBQUERY 1",
             "SEARCH c USING INDEX tokens_by_family (family_id=? AND rotated_from=?)"
         ]
     );
@@ -330,7 +330,7 @@ fn the_cost_of_operations_on_a_family_does_not_grow_with_its_ended_tokens() {
         let store = open(&directory);
         let ada = person("ada");
         wait(store.add_user(ada.clone(), password(), by())).unwrap();
-        wait(store.write(Vec::new(), move |connection| {
+        wait(store.writer.submit(Vec::new(), move |connection| {
             let rows = "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
                  INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, family_id, rotated_from,
                                      revoked_at, revoked_reason)

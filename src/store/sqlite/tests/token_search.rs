@@ -3,7 +3,7 @@
 use super::{statements::plan, *};
 use crate::store::{
     SortTime, TokenFilter, TokenSearchQuery,
-    sqlite::token_search::{Section, statement},
+    sql::token_search::{Section, statement},
 };
 
 #[test]

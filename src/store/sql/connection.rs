@@ -1,0 +1,222 @@
+//! What the statements of the store need of a database: to execute a statement with parameters, and to read its rows.
+//!
+//! A statement is written once for all databases. Its parameters have names (`:id`), or numbers (`?1`) where the time to look up
+//! names matters. A database with another dialect translates the text (`store/postgres/dialect.rs`).
+
+use std::{borrow::Cow, ops::ControlFlow};
+
+use uuid::Uuid;
+
+use crate::store::StoreError;
+
+/// A connection to a database, or a transaction on it. Calls answer when the database has answered.
+pub(crate) trait Connection {
+    /// Executes a statement that returns no rows. Returns how many rows it has changed.
+    fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, StoreError>;
+    /// Inserts one row into a table whose rows the database numbers. Returns the number.
+    fn insert_numbered(&self, sql: &str, parameters: Parameters<'_>) -> Result<i64, StoreError>;
+    /// Passes the rows of a statement to `each`, until it breaks. `each` must not use the connection.
+    fn each(&self, sql: &str, parameters: Parameters<'_>, each: EachRow<'_>) -> Result<(), StoreError>;
+    /// Notes that personal data was deleted, for a database that may keep deleted rows in its file.
+    fn owe_scrub(&self) -> Result<(), StoreError>;
+}
+
+/// What receives rows.
+pub(crate) type EachRow<'f> = &'f mut dyn FnMut(&dyn Row) -> Result<ControlFlow<()>, StoreError>;
+
+impl dyn Connection + '_ {
+    /// Whether a statement returns a row.
+    pub(crate) fn exists(&self, sql: &str, parameters: Parameters<'_>) -> Result<bool, StoreError> {
+        Ok(self.optional(sql, parameters, |_| Ok(()))?.is_some())
+    }
+
+    /// The first row of a statement, which always returns one.
+    pub(crate) fn one<T>(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        read: impl FnOnce(&dyn Row) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.optional(sql, parameters, read)?
+            .ok_or_else(|| StoreError::Internal("a statement returned no row".to_owned()))
+    }
+
+    /// The first row of a statement, if there is one.
+    pub(crate) fn optional<T>(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        read: impl FnOnce(&dyn Row) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let (mut read, mut found) = (Some(read), None);
+        self.each(sql, parameters, &mut |row| {
+            if let Some(read) = read.take() {
+                found = Some(read(row)?);
+            }
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(found)
+    }
+
+    /// All rows of a statement.
+    pub(crate) fn all<T>(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+        mut read: impl FnMut(&dyn Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut found = Vec::new();
+        self.each(sql, parameters, &mut |row| {
+            found.push(read(row)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(found)
+    }
+}
+
+/// A row. Columns are counted from 0. NULL is `None`; any other type than the expected one is an error.
+pub(crate) trait Row {
+    /// An integer.
+    fn integer(&self, at: usize) -> Result<Option<i64>, StoreError>;
+    /// A truth value.
+    fn flag(&self, at: usize) -> Result<Option<bool>, StoreError>;
+    /// A text.
+    fn optional_text(&self, at: usize) -> Result<Option<&str>, StoreError>;
+    /// Bytes.
+    fn bytes(&self, at: usize) -> Result<Option<&[u8]>, StoreError>;
+    /// An identifier.
+    fn id(&self, at: usize) -> Result<Option<Uuid>, StoreError>;
+}
+
+impl dyn Row + '_ {
+    /// A value that may not be NULL, unless `T` is an `Option`.
+    pub(crate) fn get<T: Column>(&self, at: usize) -> Result<T, StoreError> {
+        T::read(self, at)
+    }
+
+    /// A text that may not be NULL.
+    pub(crate) fn text(&self, at: usize) -> Result<&str, StoreError> {
+        self.optional_text(at)?.ok_or_else(|| is_null(at))
+    }
+}
+
+/// A type of a column.
+pub(crate) trait Column: Sized {
+    /// Reads the column `at`.
+    fn read(row: &dyn Row, at: usize) -> Result<Self, StoreError>;
+}
+
+macro_rules! column {
+    ($($type:ty: |$row:ident, $at:ident| $read:expr;)+) => {$(
+        impl Column for Option<$type> {
+            fn read($row: &dyn Row, $at: usize) -> Result<Self, StoreError> {
+                $read
+            }
+        }
+
+        impl Column for $type {
+            fn read(row: &dyn Row, at: usize) -> Result<Self, StoreError> {
+                row.get::<Option<$type>>(at)?.ok_or_else(|| is_null(at))
+            }
+        }
+    )+};
+}
+
+column! {
+    i64: |row, at| row.integer(at);
+    bool: |row, at| row.flag(at);
+    u32: |row, at| row.integer(at)?.map(|value| value.try_into().map_err(|_| is_unreadable(at))).transpose();
+    String: |row, at| Ok(row.optional_text(at)?.map(str::to_owned));
+    Uuid: |row, at| row.id(at);
+    Vec<u8>: |row, at| Ok(row.bytes(at)?.map(<[u8]>::to_vec));
+    [u8; 16]: |row, at| array(row, at);
+    [u8; 32]: |row, at| array(row, at);
+}
+
+fn array<const N: usize>(row: &dyn Row, at: usize) -> Result<Option<[u8; N]>, StoreError> {
+    row.bytes(at)?.map(|bytes| bytes.try_into().map_err(|_| is_unreadable(at))).transpose()
+}
+
+fn is_null(at: usize) -> StoreError {
+    StoreError::Internal(format!("column {at} is NULL"))
+}
+
+/// The error for a value that is not of the type which the column must have.
+pub(crate) fn is_unreadable(at: usize) -> StoreError {
+    StoreError::Internal(format!("column {at} has a value of a wrong type"))
+}
+
+/// The parameters of a statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Parameters<'a> {
+    /// By name, with its colon. Each is named in the statement.
+    Named(&'a [(&'a str, Value<'a>)]),
+    /// In the order of their numbers.
+    Numbered(&'a [Value<'a>]),
+}
+
+/// A statement without parameters.
+pub(crate) const NONE: Parameters<'static> = Parameters::Numbered(&[]);
+
+/// The value of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value<'a> {
+    Null,
+    Integer(i64),
+    Flag(bool),
+    Text(Cow<'a, str>),
+    Bytes(Cow<'a, [u8]>),
+    Id(Uuid),
+}
+
+macro_rules! value {
+    ($($type:ty: |$value:ident| $made:expr;)+) => {$(
+        impl<'a> From<$type> for Value<'a> {
+            fn from($value: $type) -> Self {
+                $made
+            }
+        }
+    )+};
+}
+
+value! {
+    i64: |value| Self::Integer(value);
+    u32: |value| Self::Integer(value.into());
+    u16: |value| Self::Integer(value.into());
+    bool: |value| Self::Flag(value);
+    &'a str: |value| Self::Text(Cow::Borrowed(value));
+    &'a String: |value| Self::Text(Cow::Borrowed(value));
+    String: |value| Self::Text(Cow::Owned(value));
+    &'a [u8]: |value| Self::Bytes(Cow::Borrowed(value));
+    &'a [u8; 16]: |value| Self::Bytes(Cow::Borrowed(value));
+    &'a [u8; 32]: |value| Self::Bytes(Cow::Borrowed(value));
+    [u8; 16]: |value| Self::Bytes(Cow::Owned(value.to_vec()));
+    [u8; 32]: |value| Self::Bytes(Cow::Owned(value.to_vec()));
+    Uuid: |value| Self::Id(value);
+}
+
+impl<'a, T: Into<Self>> From<Option<T>> for Value<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// Parameters by name: `named! {":id": id.uuid(), ":at": now.unix()}`.
+macro_rules! named {
+    ($($name:literal: $value:expr),+ $(,)?) => {
+        $crate::store::sql::connection::Parameters::Named(&[
+            $(($name, $crate::store::sql::connection::Value::from($value))),+
+        ])
+    };
+}
+
+/// Parameters by number: `numbered![id.uuid(), now.unix()]`.
+macro_rules! numbered {
+    ($($value:expr),+ $(,)?) => {
+        $crate::store::sql::connection::Parameters::Numbered(&[
+            $($crate::store::sql::connection::Value::from($value)),+
+        ])
+    };
+}
+
+pub(crate) use {named, numbered};

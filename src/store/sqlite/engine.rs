@@ -1,0 +1,78 @@
+//! SQLite as an engine of the store: [`store`](super::store) says where work runs.
+
+use std::sync::Arc;
+
+use super::{scrub, store::SqliteStore};
+use crate::store::{
+    Change, Reply, StoreError,
+    sql::{connection::Connection, engine::Engine, headroom::Headroom},
+};
+
+impl Engine for SqliteStore {
+    fn read<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.read_point(move |connection| work(connection))
+    }
+
+    fn read_long<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.read_list(move |connection| work(connection))
+    }
+
+    fn read_snapshot<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.read_list(move |connection| work(&*connection.unchecked_transaction()?))
+    }
+
+    fn read_inventory<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.read_at_pace(move |connection| work(connection))
+    }
+
+    fn write_reporting<T, F>(&self, changes: Vec<Change>, mut work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&dyn Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.writer.submit_reporting(changes, move |connection, changes| work(connection, changes))
+    }
+
+    fn check_readiness(&self) -> Reply<'_, ()> {
+        self.expect_ready()
+    }
+
+    fn scrub(&self) -> Reply<'_, bool> {
+        Reply::Pending(Box::pin(async move {
+            let Some(found) = self.read_list(scrub::find).await? else { return Ok(true) };
+            let is_last = found.is_last();
+            self.writer.submit(Vec::new(), move |connection| scrub::clean(connection, &found)).await?;
+            if !is_last {
+                return Ok(false);
+            }
+            if self.writer.empty_log().await? {
+                self.writer.submit(Vec::new(), scrub::settle).await?;
+            }
+            Ok(true)
+        }))
+    }
+
+    fn close(&self) -> Reply<'_, ()> {
+        Reply::Pending(Box::pin(self.writer.close()))
+    }
+
+    fn headroom(&self) -> &Arc<Headroom> {
+        &self.headroom
+    }
+}
