@@ -345,6 +345,39 @@ mod tests {
     }
 
     #[test]
+    fn the_digest_of_a_field_depends_on_salt_field_event_and_text() {
+        use PersonalField::{Address, Detail};
+        let (salt, other) = ([1; 32], [2; 32]);
+        let digests = [
+            digest_field(&salt, Address, 1, "x"),
+            digest_field(&other, Address, 1, "x"),
+            digest_field(&salt, Detail, 1, "x"),
+            digest_field(&salt, Address, 2, "x"),
+            digest_field(&salt, Address, 1, "y"),
+        ];
+        for (at, one) in digests.iter().enumerate() {
+            assert!(!digests[at + 1..].contains(one), "{at}");
+        }
+        assert!(is_personal_detail("token.canary_used", "curl/8.5.0") && !is_personal_detail("token.renamed", "name"));
+    }
+
+    #[test]
+    fn the_digest_of_a_pruning_depends_on_the_numbers_and_digests_of_its_seals() {
+        let (one, other) = (blake3::hash(b"one"), blake3::hash(b"other"));
+        let digests = [
+            digest_pruned(&[]),
+            digest_pruned(&[(1, one)]),
+            digest_pruned(&[(2, one)]),
+            digest_pruned(&[(1, other)]),
+            digest_pruned(&[(1, one), (2, other)]),
+            digest_pruned(&[(2, other), (1, one)]),
+        ];
+        for (at, digest) in digests.iter().enumerate() {
+            assert!(!digests[at + 1..].contains(digest), "{at}");
+        }
+    }
+
+    #[test]
     fn a_reference_is_a_number_and_a_digest() {
         let reference = SealReference { number: 12, digest: blake3::hash(b"x") };
         assert_eq!(SealReference::parse(&reference.to_string()), Ok(reference));

@@ -60,6 +60,8 @@ pub async fn transfer(
 ) -> Result<OwnedEnvironment, Error> {
     let found = ctx.store.owned_environment(id).await?;
     owners::expect_new_owner(ctx, found.owner.id(), to, "to").await?;
+    // The addresses of earlier uses are deleted with the change, so they must be in the store.
+    ctx.use_locations.flush(&*ctx.store).await?;
     let transferred = ctx.store.transfer_environment(id, to, ctx.attribution(source)).await;
     transferred.map_err(|error| owners::refusal(error, "to", ctx.rules.max_tokens_per_user))
 }

@@ -15,6 +15,7 @@ use crate::{
 /// Writes what is in memory only, so that the export has it.
 pub async fn prepare(ctx: &Context) -> Result<(), Error> {
     ctx.use_locations.flush(&*ctx.store).await?;
+    ctx.usage.flush(&*ctx.store, ctx.clock.recordable()).await?;
     Ok(ctx.uses.flush(&*ctx.store).await?)
 }
 

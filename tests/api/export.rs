@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, TestApp, email};
+use crate::{
+    harness::{Client, TestApp, email},
+    service_accounts::{last, service_account},
+};
 
 #[test]
 fn an_export_has_everything_about_the_user_and_no_secret() {
@@ -29,6 +32,9 @@ fn an_export_has_everything_about_the_user_and_no_secret() {
     let member = format!("/api/v1/environments/{}/members/{id}", shared.as_str().unwrap());
     assert_eq!(eve.put(&member, json!({ "role": "viewer" })).status, 200);
 
+    let machine = service_account(&app.sign_in_admin("root"), "ci", &[&ada]);
+    ada.create_token(json!({ "name": "deploy", "owner": last(&machine) }));
+
     let answer = ada.get("/api/v1/user/export");
     assert_eq!(answer.status, 200, "{}", answer.shown());
     let disposition = format!("attachment; filename=\"patd-export-{id}.json\"");
@@ -45,6 +51,13 @@ fn an_export_has_everything_about_the_user_and_no_secret() {
     assert_eq!(export["token_addresses"][0]["address"], "127.0.0.1");
     assert_eq!(export["environments"].as_array().unwrap().len(), 1);
     assert_eq!(export["memberships"][0]["environment_id"], shared);
+    assert_eq!(export["managed_service_accounts"][0]["service_account_id"], last(&machine));
+    let uses = &export["token_usage"][0];
+    assert_eq!((&uses["token_number"], &uses["name"]), (&tokens[0]["number"], &json!("user:read")));
+    assert_eq!((&uses["allowed"], &uses["refused"]), (&json!(1), &json!(0)));
+    let elsewhere: Vec<_> = export["actions_elsewhere"].as_array().unwrap().iter().collect();
+    assert_eq!(elsewhere.len(), 1, "{elsewhere:?}");
+    assert_eq!((&elsewhere[0]["action"], &elsewhere[0]["user_id"]), (&json!("token.created"), &json!(last(&machine))));
     let actions: Vec<_> =
         export["audit_trail"].as_array().unwrap().iter().map(|event| event["action"].as_str().unwrap()).collect();
     assert!(actions.contains(&"session.created") && actions.contains(&"environment.shared"), "{actions:?}");

@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod admin_access;
 mod admin_audit;
+mod admin_environments;
 mod admin_throttle;
 mod admin_tokens;
 mod admin_users;

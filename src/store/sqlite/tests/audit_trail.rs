@@ -1,7 +1,13 @@
 //! A change and its audit event are committed together, and the trail is append-only.
 
 use super::*;
-use crate::domain::audit::{Action, Actor};
+use crate::{
+    domain::{
+        audit::{Action, Actor, Entry},
+        event_filter::EventFilter,
+    },
+    store::{AuditTrail, EventOrder, EventQuery},
+};
 
 fn count(store: &SqliteStore) -> i64 {
     let count =
@@ -93,6 +99,41 @@ fn a_change_fails_if_its_event_cannot_be_written() {
     assert_eq!((stored.user, stored.password), (ada.clone(), Some(password())));
     let list = TokenQuery { limit: 9, ..TokenQuery::default() };
     assert_eq!(wait(store.tokens_of(ada.id, list, Timestamp::from_unix(1))).unwrap(), [token]);
+}
+
+#[test]
+fn events_of_everybody_are_limited_by_number_time_address_and_count() {
+    let directory = directory();
+    let store = open(&directory);
+    for seconds in [10, 11, 12] {
+        // An address as a socket for both versions of IP reports it.
+        let origin = RequestSource {
+            actor: Actor::System,
+            address: Some("::ffff:192.0.2.7".parse().unwrap()),
+            request_id: None,
+        };
+        let by = Attribution { origin, at: Timestamp::from_unix(seconds) };
+        wait(store.record_refusal(Entry::refused(None, Action::SignInRefused, "unknown_user"), by)).unwrap();
+    }
+    let oldest_first = EventQuery {
+        filter: EventFilter::default(),
+        order: EventOrder::OldestFirst,
+        after: None,
+        before: None,
+        limit: 9,
+    };
+    let seqs = |query: EventQuery| wait(store.events(query)).unwrap().iter().map(|event| event.seq).collect::<Vec<_>>();
+    let filtered = |filter| seqs(EventQuery { filter, ..oldest_first.clone() });
+    let at = |seconds| Some(Timestamp::from_unix(seconds));
+    assert_eq!(filtered(EventFilter { from: at(11), ..EventFilter::default() }), [2, 3], "from this time on");
+    assert_eq!(filtered(EventFilter { until: at(11), ..EventFilter::default() }), [1], "before this time");
+    let network = |text: &str| EventFilter { address: Some(text.parse().unwrap()), ..EventFilter::default() };
+    assert_eq!(filtered(network("192.0.2.0/24")), [1, 2, 3]);
+    assert_eq!(filtered(network("198.51.100.0/24")), [0; 0]);
+    assert_eq!(seqs(EventQuery { after: Some(1), ..oldest_first.clone() }), [2, 3]);
+    assert_eq!(seqs(EventQuery { before: Some(3), ..oldest_first.clone() }), [1, 2]);
+    assert_eq!(seqs(EventQuery { limit: 2, ..oldest_first.clone() }), [1, 2]);
+    assert_eq!(seqs(EventQuery { order: EventOrder::NewestFirst, limit: 2, ..oldest_first.clone() }), [3, 2]);
 }
 
 #[test]

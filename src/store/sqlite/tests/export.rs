@@ -3,7 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::store::sql::export::{EXCEPTIONS, SECTIONS};
+use crate::{
+    domain::export::ExportValue,
+    store::{
+        Export, ExportPosition,
+        sql::export::{EXCEPTIONS, SECTIONS},
+    },
+};
 
 /// The columns of all tables.
 fn columns(connection: &Connection) -> BTreeMap<String, BTreeSet<String>> {
@@ -97,6 +103,33 @@ fn every_column_is_deleted_with_the_user_or_has_a_reason_to_stay() {
             assert!(deleted.contains(table) != stays, "{table}.{column}: delete it with the user, or say why it stays");
         }
     }
+}
+
+/// A user with an open link has no session, so only an administrator can export it.
+#[test]
+fn an_open_password_link_is_exported_for_its_user_only() {
+    let directory = directory();
+    let store = open(&directory);
+    let (ada, eve) = (person("ada"), person("eve"));
+    for user in [&ada, &eve] {
+        wait(store.add_user(user.clone(), password(), by())).unwrap();
+    }
+    let id = ada.id.uuid().into_bytes();
+    let insert = "INSERT INTO password_links (user_id, hash, created_at, expires_at) VALUES (?1, randomblob(32), 5, 9)";
+    wait(store.writer.submit(Vec::new(), move |connection| Ok(connection.execute(insert, [&id])?))).unwrap();
+    let links = |user: &User| {
+        let (mut rows, mut position) = (Vec::new(), ExportPosition::default());
+        while let Some(batch) = wait(store.export(user.id, position)).unwrap() {
+            if batch.section == "password_links" {
+                rows.extend(batch.rows);
+            }
+            position = batch.next;
+        }
+        rows
+    };
+    let at = |seconds| ExportValue::Time(Timestamp::from_unix(seconds));
+    let expected = vec![("user_id", ExportValue::Id(ada.id.uuid())), ("created_at", at(5)), ("expires_at", at(9))];
+    assert_eq!((links(&ada), links(&eve)), (vec![expected], vec![]));
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn what_earlier_releases_left_is_overwritten_too() {
              INSERT INTO audit_pruning VALUES (1, 1000);
              WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 4999)
              INSERT INTO audit_events (at, actor_kind, action, target_kind, outcome, detail)
-             SELECT 1, 'system', 'user.updated', 'user', 'success', printf('zq%05d %s', i, hex(randomblob(i % 60))) FROM n;
+             SELECT 1, 'system', 'user.updated', 'user', 'success', printf('zq%05d %s', i, hex(randomblob(i % 240))) FROM n;
              DELETE FROM audit_events WHERE seq % 10 <> 0;
              DELETE FROM audit_events WHERE seq BETWEEN 1000 AND 4000;
              UPDATE audit_erasure SET user_id = user_id;
@@ -254,6 +254,33 @@ fn what_earlier_releases_left_is_overwritten_too() {
     assert_eq!(in_files(&directory), live);
     drop(store);
     expect_sound(&directory);
+}
+
+#[test]
+fn a_deleted_row_is_overwritten_where_it_was_without_a_scrub() {
+    let directory = directory();
+    let store = open(&directory);
+    let write =
+        |sql: &'static str| wait(store.writer.submit(Vec::new(), move |connection| Ok(connection.execute_batch(sql)?)));
+    write("INSERT INTO attempts (scope, subject, origin, rests_at) VALUES ('zq00077', zeroblob(16), zeroblob(16), 9)")
+        .unwrap();
+    assert!(in_files(&directory).contains(&77), "the search finds what is there");
+    write("DELETE FROM attempts").unwrap();
+    drop(store);
+    assert!(!in_files(&directory).contains(&77));
+}
+
+#[test]
+fn a_deletion_owes_two_reads_of_every_page() {
+    let directory = directory();
+    let store = open(&directory);
+    lives(&store, &[1]);
+    delete(&store, scattered(1));
+    let owed = "SELECT pages_left = 2 * (SELECT page_count FROM pragma_page_count()) FROM owed_scrub";
+    assert_eq!(
+        wait(store.read_point(move |connection| Ok(connection.query_row(owed, [], |row| row.get(0))?))),
+        Ok(true)
+    );
 }
 
 #[test]
@@ -294,7 +321,9 @@ fn an_event_about_a_user_who_was_deleted_meanwhile_has_no_address() {
     let store = open(&directory);
     lives(&store, &[3]);
     delete(&store, scattered(3));
-    let refused = Entry::refused(Some(scattered(3)), Action::SignInRefused, "wrong_password");
+    // A detail can be a user agent.
+    let refused = Entry::refused(Some(scattered(3)), Action::TokenCanaryUsed, "");
+    let refused = Entry { detail: Some(word(3).into()), ..refused };
     wait(store.record_refusal(refused, from(3))).unwrap();
     scrub(&store);
     assert!(!in_files(&directory).contains(&3));

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     domain::{
         audit::{Action, Actor, Entry},
-        seal::{CheckedSeal, SealFault, SealKind},
+        seal::{CheckedSeal, Seal, SealFault, SealKind},
     },
     store::{AuditTrail, SealPlan, SealPosition},
 };
@@ -62,7 +62,8 @@ fn check(store: &SqliteStore) -> Vec<(i64, Vec<SealFault>)> {
 }
 
 /// What somebody can do who may write to the file.
-fn tamper(store: &SqliteStore, sql: &'static str) {
+fn tamper(store: &SqliteStore, sql: impl Into<String>) {
+    let sql = sql.into();
     let without_triggers = "DROP TRIGGER IF EXISTS audit_events_are_not_changed;
         DROP TRIGGER IF EXISTS audit_events_are_not_deleted; DROP TRIGGER IF EXISTS audit_seals_are_not_changed;
         DROP TRIGGER IF EXISTS audit_seals_are_not_deleted;";
@@ -81,7 +82,7 @@ type Faults<'f> = &'f [(i64, &'f [SealFault])];
 fn each_kind_of_tampering_is_found_and_names_the_range() {
     let insert = "INSERT INTO audit_events (seq, at, actor_kind, action, target_kind, outcome)
                   VALUES (-7, 5, 'system', 'user.created', 'user', 'success')";
-    let cases: [(&str, Faults<'_>); 17] = [
+    let cases: [(&str, Faults<'_>); 18] = [
         ("UPDATE audit_events SET at = 9 WHERE seq = 6", &[(2, &[SealFault::EventsChanged])]),
         ("UPDATE audit_events SET address = '192.0.2.8' WHERE seq = 6", &[(2, &[SealFault::EventsChanged])]),
         ("UPDATE audit_events SET detail = 'unknown_user' WHERE seq = 12", &[(3, &[SealFault::EventsChanged])]),
@@ -106,6 +107,11 @@ fn each_kind_of_tampering_is_found_and_names_the_range() {
             "UPDATE audit_seals SET content = zeroblob(32) WHERE number = 2",
             &[(2, &[SealFault::SealChanged, SealFault::EventsChanged])],
         ),
+        // Its end says nothing about the beginning of the next range.
+        (
+            "UPDATE audit_seals SET last_seq = 6 WHERE number = 1",
+            &[(1, &[SealFault::SealChanged, SealFault::EventsInserted(2)])],
+        ),
         ("DELETE FROM audit_seals WHERE number = 2", &[(3, &[SealFault::SealsMissing(1)])]),
         (
             "DELETE FROM audit_events WHERE seq IN (5, 6, 7, 8); UPDATE audit_seals SET pruned_by = 3 WHERE number = 2",
@@ -125,6 +131,40 @@ fn each_kind_of_tampering_is_found_and_names_the_range() {
         let expected: Vec<_> = expected.iter().map(|(number, faults)| (*number, faults.to_vec())).collect();
         assert_eq!(check(&store), expected, "{sql}");
     }
+}
+
+#[test]
+fn every_column_of_an_event_is_sealed() {
+    let changes = [
+        ("seq", "seq = -seq"),
+        ("at", "at = at + 1"),
+        ("user_id", "user_id = randomblob(16)"),
+        ("actor_kind", "actor_kind = 'system'"),
+        ("actor_id", "actor_id = randomblob(16)"),
+        ("action", "action = 'sign_in.refused2'"),
+        ("target_kind", "target_kind = 'session'"),
+        ("target_id", "target_id = randomblob(16)"),
+        ("address", "address = NULL"),
+        ("request_id", "request_id = 'another'"),
+        ("outcome", "outcome = 'success'"),
+        ("detail", "detail = NULL"),
+        ("actor_user_id", "actor_user_id = randomblob(16)"),
+        ("erased_address", "address = NULL, erased_address = randomblob(32)"),
+        ("erased_detail", "detail = NULL, erased_detail = randomblob(32)"),
+    ];
+    for (column, change) in changes {
+        let directory = directory();
+        let (store, _) = sealed(&directory);
+        tamper(&store, format!("UPDATE audit_events SET {change} WHERE seq = 6"));
+        let found = check(&store);
+        let fault = if column == "seq" { SealFault::EventsMissing(1) } else { SealFault::EventsChanged };
+        assert!(found.contains(&(2, vec![fault])), "{column}: {found:?}");
+    }
+    let directory = directory();
+    let connection = Connection::open(made(&directory)).unwrap();
+    let mut info = connection.prepare("SELECT name FROM pragma_table_info('audit_events')").unwrap();
+    let columns: Vec<String> = info.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(columns, changes.map(|(column, _)| column));
 }
 
 #[test]
@@ -210,6 +250,47 @@ fn pruning_deletes_whole_ranges_and_is_recorded_in_the_chain() {
     seal_all(&store);
     assert_eq!(prune(&store, NOW), 5);
     assert_eq!(check(&store), []);
+}
+
+#[test]
+fn the_latest_time_of_a_range_counts_if_the_clock_went_back() {
+    let directory = directory();
+    let store = open(&directory);
+    for seconds in [30, 20] {
+        record(&store, None, seconds);
+    }
+    seal_all(&store);
+    let latest = wait(store.latest_seal()).unwrap().unwrap();
+    assert_eq!((latest.events, latest.latest_at), (2, Timestamp::from_unix(30)));
+    assert_eq!((prune(&store, 25), prune(&store, 31)), (0, 2));
+}
+
+#[test]
+fn one_pruning_deletes_at_most_500_events() {
+    let directory = directory();
+    let store = open(&directory);
+    let insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
+                  INSERT INTO audit_events (at, actor_kind, action, target_kind, outcome)
+                  SELECT i, 'system', 'user.created', 'user', 'success' FROM n";
+    wait(store.writer.submit(Vec::new(), move |connection| Ok(connection.execute(insert, [])?))).unwrap();
+    while wait(store.seal_events(plan(200, NOW))).unwrap().is_some() {}
+    let once = || wait(store.prune_events(Timestamp::from_unix(NOW), Timestamp::from_unix(NOW))).unwrap();
+    assert_eq!([once(), once(), once()], [400, 200, 0]);
+    assert_eq!(check(&store), []);
+}
+
+#[test]
+fn a_seal_that_another_process_was_faster_to_add_is_not_stored() {
+    let directory = directory();
+    let (store, _) = sealed(&directory);
+    let latest = wait(store.latest_seal()).unwrap().unwrap();
+    let add =
+        |seal: Seal| wait(store.writer.submit(Vec::new(), move |connection| audit::seals::add(connection, &seal)));
+    let next = Seal { number: latest.number + 1, first: latest.last + 1, last: latest.last + 1, ..latest.clone() };
+    assert_eq!(add(latest.clone()), Ok(false), "its number is taken");
+    assert_eq!(add(next.clone().after(Some(&latest.content))), Ok(false), "it does not follow the latest");
+    assert_eq!(wait(store.latest_seal()).unwrap(), Some(latest.clone()));
+    assert_eq!(add(next.after(Some(&latest.digest))), Ok(true));
 }
 
 #[test]
