@@ -41,7 +41,7 @@ CREATE TABLE users (
 
 CREATE INDEX users_admins ON users (id) WHERE role = 'admin';
 CREATE INDEX users_service_accounts ON users (id) WHERE kind = 'service_account';
--- lower() changes only the letters A to Z, because the column has the collation "C".
+-- As in SQLite, lower() changes only the letters A to Z, because the column has the collation "C".
 CREATE INDEX users_by_name ON users (lower(name), id);
 CREATE INDEX users_by_current_environment ON users (current_environment_id);
 

@@ -54,13 +54,14 @@ fn table_of_sqlite(connection: &Connection, name: &str) -> rusqlite::Result<Tabl
     let key = "SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk";
     table.primary_key = rows(connection, key, name, |row| row.get(0))?;
     let indexes = "SELECT name, \"unique\", partial, origin FROM pragma_index_list(?1)";
-    let of_index = "SELECT name || CASE coll WHEN 'NOCASE' THEN ' NOCASE' ELSE '' END FROM pragma_index_xinfo(?1)
-         WHERE key ORDER BY seqno";
+    // An expression has no name. Its text is in the statement that made the index.
+    let of_index = "SELECT coalesce(name, (SELECT substr(sql, instr(sql, '(') + 1) FROM sqlite_schema WHERE name = ?1))
+         FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno";
     for (mut index, origin) in rows(connection, indexes, name, |row| {
         let index = Index { name: row.get(0)?, columns: Vec::new(), is_unique: row.get(1)?, is_partial: row.get(2)? };
         Ok((index, row.get::<_, String>(3)?))
     })? {
-        index.columns = rows(connection, of_index, &index.name, |row| row.get(0))?;
+        index.columns = rows(connection, of_index, &index.name, |row| row.get(0).map(first_column))?;
         match origin.as_str() {
             "c" => table.indexes.push(index),
             "u" => table.unique.push(index.columns),
@@ -74,6 +75,11 @@ fn table_of_sqlite(connection: &Connection, name: &str) -> rusqlite::Result<Tabl
     table.triggers = rows(connection, triggers, name, |row| row.get(0))?;
     table.sort();
     Ok(table)
+}
+
+/// `lower(name)` of the text `lower(name), id) WHERE …`. A name alone stays as it is.
+fn first_column(text: String) -> String {
+    text.split(", ").next().unwrap_or_default().to_owned()
 }
 
 fn rows<T>(
@@ -128,13 +134,9 @@ pub(crate) fn of_postgres(database: &TestDatabase) -> BTreeMap<String, Table> {
          WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid AND contype IN ('p', 'u')) AND {is_table}"
     );
     for [table, name, unique, partial, columns] in database.query(&indexes) {
-        let column = |column: &str| match column.strip_prefix("lower(") {
-            Some(column) => format!("{} NOCASE", column.trim_end_matches(')')),
-            None => column.to_owned(),
-        };
         tables.entry(table).or_default().indexes.push(Index {
             name,
-            columns: columns.split(',').map(column).collect(),
+            columns: columns.split(',').map(str::to_owned).collect(),
             is_unique: unique == "t",
             is_partial: partial == "t",
         });
