@@ -18,6 +18,7 @@ mod erasure;
 mod export;
 mod invalidation;
 mod inventory;
+mod jobs;
 mod ownership;
 #[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "no process uses it yet"))]
 #[cfg_attr(test, allow(dead_code, reason = "no process uses it yet"))]

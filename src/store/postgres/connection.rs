@@ -35,6 +35,7 @@ pub(super) struct WriteConnection {
     statements: RefCell<HashMap<String, Arc<Prepared>>>,
     /// The first error since the transaction began. After it, PostgreSQL only rolls back.
     failure: RefCell<Option<StoreError>>,
+    written: Cell<u64>,
     is_lost: Cell<bool>,
     /// Whether the server did not answer in time.
     is_silent: Cell<bool>,
@@ -64,6 +65,7 @@ impl WriteConnection {
             runtime,
             statements: RefCell::default(),
             failure: RefCell::default(),
+            written: Cell::new(0),
             is_lost: Cell::new(false),
             is_silent: Cell::new(false),
         })
@@ -84,9 +86,15 @@ impl WriteConnection {
         self.failure.borrow().clone()
     }
 
+    /// How many rows the transaction has written.
+    pub(super) fn written(&self) -> u64 {
+        self.written.get()
+    }
+
     /// Begins a transaction, and waits until those of other nodes have ended. If it fails, nothing has changed.
     pub(super) fn begin(&self) -> Result<(), StoreError> {
         self.failure.take();
+        self.written.set(0);
         let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({WRITER_LOCK})");
         let begun = self.wait(Stage::Work, self.link.client.batch_execute(&begin));
         if begun.is_err() {
@@ -106,8 +114,14 @@ impl WriteConnection {
                 Ok(Answer { rows: read, count: rows.rows_affected().unwrap_or(0) })
             })
         });
-        if let Err(error) = &result {
-            self.failure.borrow_mut().get_or_insert_with(|| error.clone());
+        match &result {
+            Ok(answer) if !statement.trim_start().starts_with("SELECT") => {
+                self.written.set(self.written.get() + answer.count);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.failure.borrow_mut().get_or_insert_with(|| error.clone());
+            }
         }
         result
     }

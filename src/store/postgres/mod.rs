@@ -20,5 +20,6 @@ mod readers;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub(crate) use self::{connector::Connector, readers::Readers, settings::PostgresSettings};

@@ -62,8 +62,8 @@ pub(crate) const COUNT_LIVE: &str = "SELECT count(*) FROM (
          LIMIT :max_live
      ) AS live";
 
-/// The search uses `instr`, not LIKE: `instr` has no wildcards and no limit of the pattern's length. Read connections
-/// define the SQL function `folded` for case folding ([`super::connect`]). The caller must case-fold `:search`.
+/// The search uses `instr`, not LIKE: `instr` has no wildcards and no limit of the pattern's length. Each database has the
+/// function `folded`. The caller must case-fold `:search`.
 macro_rules! list {
     ($owner_condition:literal) => {
         concat!(

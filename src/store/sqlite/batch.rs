@@ -34,15 +34,11 @@ pub(super) enum RunOutcome {
     Partial,
 }
 
-pub(super) type Run = fn(&Connection, &mut dyn Job) -> Result<RunOutcome, StoreError>;
+pub(super) type Run = fn(&Connection, &mut Job) -> Result<RunOutcome, StoreError>;
 
 /// Runs all jobs. Returns whether there is anything to commit, `None` if a job left a partial change, and `Err` if the
 /// whole transaction is lost.
-pub(super) fn run_all(
-    connection: &Connection,
-    batch: &mut [Box<dyn Job>],
-    run: Run,
-) -> Result<Option<bool>, StoreError> {
+pub(super) fn run_all(connection: &Connection, batch: &mut [Box<Job>], run: Run) -> Result<Option<bool>, StoreError> {
     let mut changed = false;
     let begun = Instant::now();
     for job in batch {
@@ -58,7 +54,7 @@ pub(super) fn run_all(
     Ok(Some(changed))
 }
 
-pub(super) fn run_bare(connection: &Connection, job: &mut dyn Job) -> Result<RunOutcome, StoreError> {
+pub(super) fn run_bare(connection: &Connection, job: &mut Job) -> Result<RunOutcome, StoreError> {
     let before = connection.total_changes();
     let outcome = job.run(connection);
     expect_transaction(connection, &outcome)?;
@@ -70,7 +66,7 @@ pub(super) fn run_bare(connection: &Connection, job: &mut dyn Job) -> Result<Run
     })
 }
 
-pub(super) fn run_in_savepoint(connection: &Connection, job: &mut dyn Job) -> Result<RunOutcome, StoreError> {
+pub(super) fn run_in_savepoint(connection: &Connection, job: &mut Job) -> Result<RunOutcome, StoreError> {
     let execute = |sql| execute(connection, sql).map_err(|error| StoreError::Unavailable(format!("{sql}: {error}")));
     execute("SAVEPOINT job")?;
     let outcome = job.run(connection);

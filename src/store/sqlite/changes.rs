@@ -1,6 +1,6 @@
 //! Notifies observers of changes, and knows until when they have heard of all of them.
 //!
-//! The job of a write notifies of its own changes, on the writer's thread ([`NotifyOnDrop`]). The [`Probe`] finds changes
+//! The job of a write notifies of its own changes, on the writer's thread ([`Notify`]). The [`Probe`] finds changes
 //! of other processes. It asks the writer's connection: `PRAGMA data_version` changes there when another connection
 //! commits, and never for the connection's own commits. A probe may be late, because of a long COMMIT, another process that
 //! holds the write lock, or a machine without a free core. So it also records the moment up to which it knows of all
@@ -23,7 +23,7 @@ use std::{
 use rusqlite::Connection;
 
 use super::{locks::Database, schema, watch::Watch};
-use crate::store::{Change, Observer};
+use crate::store::{Change, Observer, jobs::Notify};
 
 /// How often an idle writer runs the probe: often enough that a late probe is still in time for [`STALENESS`].
 pub(super) const PROBE_INTERVAL: Duration = Duration::from_millis(30);
@@ -59,7 +59,7 @@ impl Changes {
         u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn notify(&self, change: Change) {
+    fn notify_observers(&self, change: Change) {
         for observer in &*self.observers.read().unwrap_or_else(PoisonError::into_inner) {
             observer(change);
         }
@@ -72,18 +72,10 @@ impl Changes {
     }
 }
 
-/// Notifies of a write's changes when it is dropped, so that observers hear of them even after a panic.
-pub(super) struct NotifyOnDrop {
-    pub(super) changes: Arc<Changes>,
-    pub(super) changed: Vec<Change>,
-}
-
-impl Drop for NotifyOnDrop {
-    fn drop(&mut self) {
-        for change in &self.changed {
-            self.changes.notify(*change);
-            self.changes.last_own_change.fetch_max(self.changes.since_opened(), Ordering::SeqCst);
-        }
+impl Notify for Changes {
+    fn notify(&self, change: Change) {
+        self.notify_observers(change);
+        self.last_own_change.fetch_max(self.since_opened(), Ordering::SeqCst);
     }
 }
 
@@ -125,7 +117,7 @@ impl Probe {
             return;
         }
         match self.changed(connection) {
-            Ok(true) => self.changes.notify(Change::Anything),
+            Ok(true) => self.changes.notify_observers(Change::Anything),
             Ok(false) => {}
             Err(error) => return log::debug!("store: changes of other processes cannot be seen: {error}"),
         }

@@ -23,17 +23,20 @@ use tokio::sync::oneshot;
 use super::{
     batch::{execute, roll_back, run_all, run_bare, run_in_savepoint, yield_to_readers},
     binding::binder::LogBinder,
-    changes::{Changes, NotifyOnDrop, PROBE_INTERVAL, Probe},
+    changes::{Changes, PROBE_INTERVAL, Probe},
     checkpoints::Wal,
     diagnosis,
     health::{self, Health},
-    job::{Job, Message, ProbeJob, Task},
+    job::{Job, Message, ProbeJob},
     log_length,
     watch::Watch,
 };
 use crate::{
     priority::lower_priority,
-    store::{Change, Reply, StoreError},
+    store::{
+        Change, Reply, StoreError,
+        jobs::{NotifyOnDrop, Task},
+    },
 };
 
 /// Limits how long the first job of a batch waits for the last.
@@ -122,7 +125,7 @@ impl Writer {
         self.queue(Box::new(ProbeJob::new(probe)))
     }
 
-    fn queue(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+    fn queue(&self, job: Box<Job>) -> Result<(), StoreError> {
         match &self.queue {
             Some(queue) if queue.len() >= self.capacity => {
                 Err(StoreError::NotMade("too many writes are waiting".into()))
@@ -260,7 +263,7 @@ fn empty(worker: &mut WriterThread<'_>, log: &mut Wal, reply: oneshot::Sender<Re
     drop(reply.send(emptied));
 }
 
-type Jobs = Vec<Box<dyn Job>>;
+type Jobs = Vec<Box<Job>>;
 
 impl WriterThread<'_> {
     /// Returns whether the transaction succeeded, and the jobs that may still wait for the write lock.
@@ -293,7 +296,7 @@ impl WriterThread<'_> {
     }
 
     /// `Err` applies to all jobs: then no job may be answered with its own result.
-    fn commit_together(&mut self, batch: &mut [Box<dyn Job>], deadline: Instant) -> Result<(), StoreError> {
+    fn commit_together(&mut self, batch: &mut [Box<Job>], deadline: Instant) -> Result<(), StoreError> {
         let connection = self.connection;
         self.context.watch.check_for_writing().map_err(not_made)?;
         wait_until(connection, deadline)?;

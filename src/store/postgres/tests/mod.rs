@@ -4,6 +4,7 @@
 mod connections;
 mod errors;
 mod schema;
+mod writer;
 
 use std::env;
 

@@ -1,0 +1,101 @@
+//! The jobs of a thread that writes: independent changes, which share a transaction and are answered after its commit.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Instant,
+};
+
+use tokio::sync::oneshot;
+
+use super::{Change, StoreError};
+
+/// Hears of changes and passes them on to observers.
+pub(super) trait Notify: Send + Sync {
+    fn notify(&self, change: Change);
+}
+
+/// Notifies of a write's changes when it is dropped, so that observers hear of them even after a panic.
+pub(super) struct NotifyOnDrop<N: Notify> {
+    pub(super) changes: Arc<N>,
+    pub(super) changed: Vec<Change>,
+}
+
+impl<N: Notify> Drop for NotifyOnDrop<N> {
+    fn drop(&mut self) {
+        for change in &self.changed {
+            self.changes.notify(*change);
+        }
+    }
+}
+
+/// A write with a result of any type, on a connection `C`. The thread runs it, and answers it when the outcome of the
+/// transaction is known.
+pub(super) trait Job<C>: Send {
+    /// When it was queued.
+    fn queued_at(&self) -> Instant;
+    /// Whether nobody waits for its result any more.
+    fn is_abandoned(&self) -> bool;
+    fn run(&mut self, connection: &C) -> Result<(), StoreError>;
+    /// The error, if it failed because of the store and not because of the data.
+    fn outage(&self) -> Option<StoreError>;
+    /// Sends the result to the caller, or the error of the transaction.
+    fn answer(self: Box<Self>, commit: &Result<(), StoreError>);
+}
+
+pub(super) struct Task<T, F, N: Notify> {
+    queued_at: Instant,
+    work: F,
+    result: Option<Result<T, StoreError>>,
+    // Before the reply, so that a dropped task notifies observers before its caller gets the error.
+    notification: NotifyOnDrop<N>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F, N: Notify> Task<T, F, N> {
+    pub(super) fn new(work: F, notification: NotifyOnDrop<N>, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
+        Self { queued_at: Instant::now(), work, result: None, notification, reply }
+    }
+}
+
+impl<C, T, F, N> Job<C> for Task<T, F, N>
+where
+    T: Send,
+    F: FnMut(&C, &mut Vec<Change>) -> Result<T, StoreError> + Send,
+    N: Notify,
+{
+    fn queued_at(&self) -> Instant {
+        self.queued_at
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn run(&mut self, connection: &C) -> Result<(), StoreError> {
+        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(connection, &mut self.notification.changed)))
+            .unwrap_or_else(|_| Err(StoreError::Internal("a write panicked".into())));
+        let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.result = Some(result);
+        outcome
+    }
+
+    fn outage(&self) -> Option<StoreError> {
+        match &self.result {
+            Some(Err(error @ (StoreError::NotMade(_) | StoreError::Unavailable(_)))) => Some(error.clone()),
+            _ => None,
+        }
+    }
+
+    fn answer(self: Box<Self>, commit: &Result<(), StoreError>) {
+        let Self { result, notification, reply, .. } = *self;
+        drop(notification);
+        let result = match (commit, result) {
+            (Err(error), _) => Err(error.clone()),
+            (Ok(()), Some(result)) => result,
+            (Ok(()), None) => return,
+        };
+        // The caller may be gone, as with any lost answer.
+        drop(reply.send(result));
+    }
+}

@@ -1,0 +1,302 @@
+//! The one thread of a node that writes. It takes all waiting jobs, runs them in one transaction, and answers after the COMMIT.
+//!
+//! The transaction holds the lock of writers over all nodes ([`WriteConnection::begin`]). Jobs that come while it waits
+//! for the lock join it.
+//!
+//! Jobs are independent of each other. Most jobs that fail do so before they change anything, so jobs first run without
+//! savepoints, each of which would cost two questions to the server. If a job fails after a change, or a statement fails, the
+//! whole transaction is rolled back, and each job runs again in a transaction of its own.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, PoisonError, RwLock},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, Sender};
+use tokio::sync::oneshot;
+
+use super::{connection::WriteConnection, connector::Connector, settings::TIME_LIMIT};
+use crate::store::{
+    Change, Observer, Reply, StoreError,
+    jobs::{self, Notify, NotifyOnDrop, Task},
+};
+
+/// Limits how long the first job of a batch waits for the last.
+const MAX_BATCH: usize = 512;
+
+/// A job that has waited this long is refused: whoever asked for it does not wait any more.
+const MAX_WAIT: Duration = TIME_LIMIT.saturating_mul(2);
+
+/// Those who hear of changes.
+#[derive(Default)]
+pub(super) struct Observers(RwLock<Vec<Observer>>);
+
+impl Observers {
+    pub(super) fn add(&self, observer: Observer) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(observer);
+    }
+}
+
+impl Notify for Observers {
+    fn notify(&self, change: Change) {
+        for observer in &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+            observer(change);
+        }
+    }
+}
+
+type Job = Box<dyn jobs::Job<WriteConnection>>;
+
+enum Message {
+    Write(Job),
+    /// Asks the thread to end. It sends a value when the connection is closed.
+    Close(oneshot::Sender<()>),
+}
+
+/// The writer thread's handle. Dropping it waits until the thread has finished all queued jobs.
+pub(super) struct Writer {
+    // Unbounded, with a check of its length. A bounded channel would keep queued jobs after the thread has ended, and their
+    // callers would wait for ever.
+    queue: Option<Sender<Message>>,
+    capacity: usize,
+    thread: Option<JoinHandle<()>>,
+    observers: Arc<Observers>,
+}
+
+impl Writer {
+    /// Starts the thread; at most `capacity` jobs wait for it. It connects when the first job comes.
+    pub(super) fn start(connector: Connector, capacity: usize, observers: Arc<Observers>) -> std::io::Result<Self> {
+        let (queue, messages) = crossbeam_channel::unbounded();
+        let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
+            let mut writer = WriterThread { connector, connection: None, messages, waiting: VecDeque::new() };
+            let closed = writer.run();
+            // From here on, new jobs are refused at once.
+            drop(writer);
+            if let Some(closed) = closed {
+                // The caller may be gone.
+                let _ = closed.send(());
+            }
+        })?;
+        Ok(Self { queue: Some(queue), capacity: capacity.max(1), thread: Some(thread), observers })
+    }
+
+    /// Queues `work`, which adds to the changes that observers are notified of. The work happens in full or, if it returns
+    /// `Err` or panics, not at all. It may run twice; then only the second run counts, but observers are notified of both.
+    pub(super) fn submit<T, F>(&self, changed: Vec<Change>, work: F) -> Reply<'static, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&WriteConnection, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let notification = NotifyOnDrop { changes: Arc::clone(&self.observers), changed };
+        match self.queue(Box::new(Task::new(work, notification, reply))) {
+            Ok(()) => Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) })),
+            Err(refusal) => Reply::ready(Err(refusal)),
+        }
+    }
+
+    fn queue(&self, job: Job) -> Result<(), StoreError> {
+        match &self.queue {
+            Some(queue) if queue.len() >= self.capacity => {
+                Err(StoreError::NotMade("too many writes are waiting".into()))
+            }
+            Some(queue) if queue.send(Message::Write(job)).is_ok() => Ok(()),
+            _ => Err(StoreError::NotMade(STOPPED.into())),
+        }
+    }
+
+    /// Lets the thread finish all queued jobs, close its connection and end. A second call returns at once.
+    pub(super) fn close(&self) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+        let (closed, end) = oneshot::channel();
+        let is_sent = self.queue.as_ref().is_some_and(|queue| queue.send(Message::Close(closed)).is_ok());
+        async move {
+            match end.await {
+                Err(_) if is_sent => Err(stopped()),
+                _ => Ok(()),
+            }
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("store: the writer thread panicked");
+        }
+    }
+}
+
+const STOPPED: &str = "the writer has stopped";
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable(STOPPED.into())
+}
+
+struct WriterThread {
+    connector: Connector,
+    connection: Option<WriteConnection>,
+    messages: Receiver<Message>,
+    /// Taken from `messages`, and not run yet.
+    waiting: VecDeque<Job>,
+}
+
+impl WriterThread {
+    /// Runs batches until a message asks for the end, or all senders are gone. Returns whom to notify when the connection is
+    /// closed.
+    fn run(&mut self) -> Option<oneshot::Sender<()>> {
+        let mut closing = None;
+        loop {
+            if self.waiting.is_empty() {
+                match self.messages.recv() {
+                    Ok(Message::Write(job)) if closing.is_none() => self.waiting.push_back(job),
+                    Ok(Message::Close(closed)) => return Some(closed),
+                    _ => return closing,
+                }
+            }
+            // The thread must survive a panic, or the callers in the queue would wait for ever. The callers of this batch get
+            // an error when it is dropped.
+            match catch_unwind(AssertUnwindSafe(|| self.run_batch())) {
+                Ok(close) => closing = close,
+                Err(_) => {
+                    log::error!("store: the writer panicked; it is unknown whether the writes of its batch were made");
+                    self.connection = None;
+                }
+            }
+            if closing.is_some() && self.waiting.is_empty() {
+                return closing;
+            }
+        }
+    }
+
+    /// Runs the jobs that wait, and answers them. Returns whom to notify if the thread is to end.
+    fn run_batch(&mut self) -> Option<oneshot::Sender<()>> {
+        let began = Instant::now();
+        let begun = self.begin();
+        let closing = self.take_waiting();
+        if let Err(error) = begun {
+            // Those that came while this waited may be luckier.
+            let waiting = mem::take(&mut self.waiting).into_iter();
+            let (late, early): (VecDeque<Job>, VecDeque<Job>) = waiting.partition(|job| job.queued_at() > began);
+            self.waiting = late;
+            answer(early, &Err(error));
+            return closing;
+        }
+        let count = self.waiting.len().min(MAX_BATCH);
+        let mut batch: Vec<Job> = self.waiting.drain(..count).collect();
+        match self.commit_together(&mut batch) {
+            Some(commit) => answer(batch, &commit),
+            None => batch.into_iter().for_each(|job| self.run_alone(job)),
+        }
+        closing
+    }
+
+    fn take_waiting(&mut self) -> Option<oneshot::Sender<()>> {
+        loop {
+            match self.messages.try_recv() {
+                Ok(Message::Write(job)) => self.waiting.push_back(job),
+                Ok(Message::Close(closed)) => return Some(closed),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Begins a transaction, on a new connection if there is none. If it fails, nothing has changed.
+    fn begin(&mut self) -> Result<(), StoreError> {
+        if let Some(connection) = self.connection.take() {
+            let begun = connection.begin();
+            // Only a use shows that the server closed a connection that was idle, as when it was restarted.
+            if begun.is_ok() || !connection.was_closed() {
+                self.connection = Some(connection).filter(|connection| !connection.is_lost());
+                return begun;
+            }
+        }
+        let connection = WriteConnection::open(&self.connector)?;
+        connection.begin()?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// The outcome for all jobs; none of them may be answered with its own result if it is an error. `None` if nothing was made,
+    /// and each job must run again, alone.
+    fn commit_together(&mut self, batch: &mut [Job]) -> Option<Result<(), StoreError>> {
+        let connection = self.connection.take()?;
+        let outcome = commit_all(&connection, batch);
+        // Its loss is an outage for all of them. To try each one would only take longer.
+        let lost = connection.is_lost().then(|| connection.failure()).flatten();
+        self.connection = Some(connection).filter(|connection| !connection.is_lost());
+        outcome.or(lost.map(Err))
+    }
+
+    fn run_alone(&mut self, mut job: Job) {
+        if job.is_abandoned() {
+            return;
+        }
+        if job.queued_at().elapsed() > MAX_WAIT {
+            return job.answer(&Err(StoreError::NotMade("PostgreSQL is too slow".into())));
+        }
+        let commit = self.begin().and_then(|()| match self.connection.take() {
+            Some(connection) => {
+                let commit = commit_one(&connection, &mut job);
+                self.connection = Some(connection).filter(|connection| !connection.is_lost());
+                commit
+            }
+            None => Err(stopped()),
+        });
+        answer([job], &commit);
+    }
+}
+
+/// Runs all jobs in the transaction and commits it. `None` if it was rolled back.
+fn commit_all(connection: &WriteConnection, batch: &mut [Job]) -> Option<Result<(), StoreError>> {
+    for job in batch.iter_mut().filter(|job| !job.is_abandoned()) {
+        let before = connection.written();
+        let outcome = job.run(connection);
+        if connection.failure().is_some() || outcome.is_err() && connection.written() > before {
+            connection.roll_back();
+            return None;
+        }
+    }
+    Some(commit(connection))
+}
+
+/// Runs the only job of the transaction and commits it.
+fn commit_one(connection: &WriteConnection, job: &mut Job) -> Result<(), StoreError> {
+    match (job.run(connection), connection.failure()) {
+        (Ok(()), None) => commit(connection),
+        // A job that goes on after a statement has failed has not made its change.
+        (Ok(()), Some(failure)) => {
+            connection.roll_back();
+            Err(failure)
+        }
+        // Answered with its own error.
+        (Err(_), _) => {
+            connection.roll_back();
+            Ok(())
+        }
+    }
+}
+
+fn commit(connection: &WriteConnection) -> Result<(), StoreError> {
+    if connection.written() == 0 {
+        connection.roll_back();
+        return Ok(());
+    }
+    connection.commit()
+}
+
+fn answer(jobs: impl IntoIterator<Item = Job, IntoIter: ExactSizeIterator>, commit: &Result<(), StoreError>) {
+    let jobs = jobs.into_iter();
+    if let Err(error) = commit {
+        log::error!("store: {} writes were not made: {error}", jobs.len());
+    }
+    for job in jobs {
+        job.answer(commit);
+    }
+}
