@@ -1,7 +1,7 @@
-//! The `patd` binary in a temporary directory, and a client that knows exactly whether an answer arrived.
+//! The `patd` binary in a temporary directory.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::Write,
     net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -10,11 +10,14 @@ use std::{
     time::Instant,
 };
 
-use serde_json::Value;
 use tempfile::TempDir;
 
-pub use crate::support::process::{Ended, ProcessHandle};
+pub use crate::support::{
+    connection::{Answer, Connection},
+    process::{Ended, ProcessHandle},
+};
 use crate::support::{
+    faults,
     process::{DEADLINE, Process},
     settings::{FAST_HASHING, NO_THROTTLE, variable},
 };
@@ -56,12 +59,7 @@ impl Place {
 
     /// Injects the faults of `faults.c` into all processes that are started while the returned value exists.
     pub fn inject_faults(&mut self) -> TempDir {
-        let library = TempDir::new().unwrap();
-        let path = library.path().join("faults.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/faults.c");
-        let compiled =
-            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&path).args([source, "-ldl"]).status();
-        assert!(compiled.unwrap().success(), "a C compiler is needed, as for SQLite");
+        let (library, path) = faults::library();
         self.set("LD_PRELOAD", path.to_str().unwrap());
         library
     }
@@ -197,84 +195,5 @@ impl Server {
     /// Sends a signal, by its name without SIG.
     pub fn signal(&self, name: &str) {
         self.process.signal(name);
-    }
-}
-
-/// A connection that is kept open. An error means that no complete answer arrived.
-pub struct Connection(BufReader<TcpStream>);
-
-impl Connection {
-    fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(DEADLINE))?;
-        Ok(Self(BufReader::new(stream)))
-    }
-
-    /// Sends a well-formed request, with a JSON body or none.
-    pub fn ask(
-        &mut self,
-        method: &str,
-        target: &str,
-        bearer: Option<&str>,
-        body: Option<&Value>,
-    ) -> io::Result<Answer> {
-        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: patd\r\n");
-        if let Some(token) = bearer {
-            request += &format!("Authorization: Bearer {token}\r\n");
-        }
-        match body.map(Value::to_string) {
-            Some(body) => {
-                let length = body.len();
-                request += &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
-            }
-            None => request += "\r\n",
-        }
-        self.exchange(method, request.as_bytes())
-    }
-
-    /// Sends any bytes. The method determines whether the answer has a body.
-    pub fn exchange(&mut self, method: &str, request: &[u8]) -> io::Result<Answer> {
-        self.0.get_mut().write_all(request)?;
-        self.read(method)
-    }
-
-    fn read(&mut self, method: &str) -> io::Result<Answer> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            if self.0.read_until(b'\n', &mut head)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        let head = String::from_utf8(head).unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut answer = Answer { status, head, body: Value::Null };
-        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
-        if method != "HEAD" && length > 0 {
-            let mut body = vec![0; length];
-            self.0.read_exact(&mut body)?;
-            answer.body = serde_json::from_slice(&body).unwrap();
-        }
-        Ok(answer)
-    }
-}
-
-/// A complete answer.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    head: String,
-    pub body: Value,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
-    }
-
-    /// A string in `data` of the body.
-    pub fn data(&self, key: &str) -> String {
-        self.body["data"][key].as_str().unwrap_or_else(|| panic!("no {key} in {self:?}")).to_owned()
     }
 }

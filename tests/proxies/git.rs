@@ -11,7 +11,8 @@ use crate::{
     application::{Application, Received},
     client::PACKAGES,
     proxies::Kind,
-    world::{World, program},
+    support::programs::program,
+    world::World,
 };
 
 /// The directory of this process's repositories, one for each world.

@@ -4,7 +4,8 @@ use std::process::Command;
 
 use crate::{
     support::place::EMAIL,
-    world::{Patd, Token, python},
+    support::programs::python,
+    world::{Patd, Token},
 };
 
 fn ask(patd: &Patd, introspector: &Token, presented: &Token, scopes: &[&str]) -> String {

@@ -4,7 +4,8 @@ use std::{fs, path::PathBuf, process::Command};
 
 use crate::{
     identity::IDENTITY,
-    world::{Ends, Patd, adapt, program},
+    support::programs::program,
+    world::{Ends, Patd, adapt},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]

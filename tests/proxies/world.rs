@@ -174,26 +174,6 @@ pub fn adapt(place: &Place, name: &str, changes: &[(&str, String)]) -> PathBuf {
     copy
 }
 
-/// The path of a program. Fails if the program is missing, so that no check is silently skipped.
-pub fn program(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = [environment()].into_iter().chain(std::env::split_paths(&path)).chain([PathBuf::from("/usr/sbin")]);
-    let mut candidates = places.map(|place| place.join(name));
-    candidates.find(|candidate| candidate.is_file()).unwrap_or_else(|| panic!("{name} is missing: run tests/run"))
-}
-
-/// The Python interpreter with the packages that `tests/run` installs.
-pub fn python() -> PathBuf {
-    let python = environment().join("python");
-    assert!(python.is_file(), "{} is missing: run tests/run", python.display());
-    python
-}
-
-/// Where the virtual environment's programs are.
-fn environment() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("venv").join("bin")
-}
-
 fn address_of(url: &str) -> SocketAddr {
     url.strip_prefix("http://").unwrap().parse().unwrap()
 }

@@ -3,7 +3,10 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod clock;
+pub mod connection;
+pub mod faults;
 pub mod place;
 pub mod ports;
 pub mod process;
+pub mod programs;
 pub mod settings;

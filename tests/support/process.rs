@@ -118,6 +118,11 @@ impl ProcessHandle {
         self.lock().kill().unwrap();
     }
 
+    /// Whether the process has ended by itself or by a signal.
+    pub fn has_ended(&self) -> bool {
+        self.lock().try_wait().unwrap().is_some()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Child> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

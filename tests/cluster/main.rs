@@ -1,0 +1,19 @@
+//! Several nodes on one PostgreSQL: no check that starts after a revocation was answered is accepted anywhere, whatever
+//! happens to the nodes, to their connections and to the database. `tests/postgres cargo test --test cluster` runs these tests;
+//! `PATD_TEST_ROUNDS` is the number of rounds.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+mod clocks;
+mod database;
+mod disturbed;
+mod healthy;
+mod history;
+mod node;
+mod proxied;
+mod proxy;
+mod rolling;
+mod rounds;
+mod subject;
+#[path = "../support/mod.rs"]
+mod support;
