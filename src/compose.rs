@@ -11,18 +11,53 @@ use std::{
 };
 
 use crate::{
-    config::{Cache, Config},
+    config::{Cache, Config, DatabaseUrl},
     ops::{self, Context, clock::Clock},
     server::Server,
     store::{
         Access, Backend, Database,
         cache::Capacity,
-        sqlite::{OpenError, SqliteSettings, SqliteStore},
+        postgres::{self, PostgresSettings, PostgresStore},
+        sqlite::{self, SqliteSettings, SqliteStore},
     },
 };
 
-/// Opens the database.
+/// Why the database was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file.
+    #[error(transparent)]
+    Sqlite(#[from] sqlite::OpenError),
+    /// A database of PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
+}
+
+/// Opens the database: a file, or a database of PostgreSQL.
 pub fn open_store(config: &Config, access: Access) -> Result<Database, OpenError> {
+    match &config.database.url {
+        None => Ok(Database::new(Arc::new(open_sqlite(config, access)?))),
+        Some(url) => Ok(Database::new(Arc::new(open_postgres(config, url, access)?))),
+    }
+}
+
+fn open_postgres(config: &Config, url: &DatabaseUrl, access: Access) -> Result<PostgresStore, postgres::OpenError> {
+    let settings = PostgresSettings {
+        url: url.expose().to_owned(),
+        ca_file: config.database.ca_file.clone(),
+        max_readers: config.database.readers as usize,
+        write_queue: config.database.write_queue,
+        node_name: format!("{} {}", host_name(), config.server.bind),
+    };
+    PostgresStore::open(&settings, access)
+}
+
+/// What this machine calls itself.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn open_sqlite(config: &Config, access: Access) -> Result<SqliteStore, sqlite::OpenError> {
     let database = &config.database;
     let settings = SqliteSettings {
         path: database.path.clone(),
@@ -31,7 +66,7 @@ pub fn open_store(config: &Config, access: Access) -> Result<Database, OpenError
         busy_timeout: database.busy_timeout,
         write_queue: database.write_queue,
     };
-    SqliteStore::open(&settings, access).map(|store| Database::new(Arc::new(store)))
+    SqliteStore::open(&settings, access)
 }
 
 /// Puts the cache in front of the store, unless `cache.tokens` is 0.

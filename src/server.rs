@@ -146,8 +146,11 @@ impl Server {
     }
 }
 
-/// Listens for commands. If that fails, commands open the database file themselves.
+/// Listens for commands. If that fails, commands open the database file themselves. To a database in PostgreSQL they connect.
 fn start_control(config: &Config, state: &web::Data<AppState>) -> Option<control::server::Server> {
+    if config.database.url.is_some() {
+        return None;
+    }
     let state = state.clone().into_inner();
     match control::server::Server::start(&config.database.path, state, |state| &state.ops) {
         Ok(control) => Some(control),

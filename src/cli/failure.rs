@@ -4,10 +4,11 @@ use std::io;
 
 use super::terminal::{escaped, print_message};
 use crate::{
+    compose::OpenError,
     config::{ConfigError, ConfigErrors},
     control,
     ops::{self, FieldError},
-    store::sqlite::OpenError,
+    store::postgres,
 };
 
 /// Why a command failed. Each text is a message for the user of the command line.
@@ -164,7 +165,10 @@ impl From<io::Error> for Failure {
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
-        Self::Unavailable(error.to_string())
+        match error {
+            OpenError::Postgres(postgres::OpenError::Settings(message)) => ConfigError::Unusable(message).into(),
+            other => Self::Unavailable(other.to_string()),
+        }
     }
 }
 

@@ -81,7 +81,9 @@ impl Database {
     /// The same for a command that goes on. Works only within [`server::block_on`].
     pub(super) async fn request(&self, request: Request, access: Access) -> Result<Items, Failure> {
         let config = &self.config;
-        if let Some(server) = client::find(&config.database.path).await? {
+        if config.database.url.is_none()
+            && let Some(server) = client::find(&config.database.path).await?
+        {
             return Ok(server.send(&request).await?);
         }
         let context = compose::command_context(config, compose::open_store(config, access)?).await?;

@@ -129,7 +129,22 @@ pub(super) fn check(config: &Config, layers: &mut Layers) {
             layers.refuse(key, format!("{relation} {}", layers.describe(other)));
         }
     }
+    check_database(config, layers);
     check_prefixes(config, layers);
+}
+
+/// One database, in a file or in PostgreSQL.
+fn check_database(config: &Config, layers: &mut Layers) {
+    match &config.database.url {
+        Some(_) if layers.is_set("database.path") => {
+            let path = layers.describe("database.path");
+            layers.refuse("database.url", format!("left out beside {path}: name one of the two"));
+        }
+        None if config.database.ca_file.is_some() => {
+            layers.refuse("database.ca_file", "left out, unless database.url names a database of PostgreSQL");
+        }
+        _ => {}
+    }
 }
 
 /// The error of the domain shows the prefixes, which may come from a file whose content must not be shown. This names the

@@ -109,6 +109,9 @@ pub enum ConfigError {
         /// What is allowed.
         wanted: String,
     },
+    /// A value whose content does not fit, as a part that uses it found out.
+    #[error("{0}")]
+    Unusable(String),
     /// A defect: the compiled-in `config.toml` does not match the settings.
     #[error("the built-in config.toml does not match this program ({0}); this is a defect of patd, please report it")]
     Defect(String),

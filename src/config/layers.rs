@@ -26,6 +26,9 @@ use crate::domain::policy::Policy;
 /// The prefix of environment variables that are settings.
 pub(super) const VARIABLE_PREFIX: &str = "PATD__";
 
+/// The dotted keys whose values may contain a password. Messages never show them.
+const HIDDEN: [&str; 1] = ["database.url"];
+
 pub(super) struct Layers {
     /// Every key with its default. The type of the default says how text from the environment is parsed.
     defaults: Table,
@@ -191,12 +194,18 @@ impl Layers {
         format!("{key} ({}), which is {}", self.source(key), self.found(key))
     }
 
+    /// Whether any source sets the value of the dotted `key`.
+    pub(super) fn is_set(&self, key: &str) -> bool {
+        self.sources.contains_key(key)
+    }
+
     fn found(&self, key: &str) -> String {
         let Some(value) = self.value(key) else {
             return "missing".to_owned();
         };
         let kind = value.type_str();
         match (self.source(key), value) {
+            _ if HIDDEN.contains(&key) => format!("of type {kind} (its value is not shown)"),
             (SettingSource::VariableFile(_), _) => format!("of type {kind} (its value is not shown)"),
             (_, Value::Table(_)) => format!("of type {kind}"),
             // The debug format keeps a text with line breaks on one line; the format of TOML does not.

@@ -20,7 +20,7 @@ pub use self::{
     settings::{
         Accounts, Audit, Cache, Config, Database, Log, Passwords, Rotation, Server, Sessions, Throttle, Tokens, Usage,
     },
-    values::{LogFormat, LoggedChecks, OnReuse},
+    values::{DatabaseUrl, LogFormat, LoggedChecks, OnReuse},
 };
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::values::{self, LogFormat, LoggedChecks, OnReuse};
+use super::values::{self, DatabaseUrl, LogFormat, LoggedChecks, OnReuse};
 use crate::domain::{
     ability::Ability,
     policy::Policy,
@@ -19,7 +19,7 @@ use crate::domain::{
 pub struct Config {
     /// How the server accepts requests.
     pub server: Server,
-    /// The SQLite file and the connections to it.
+    /// Where the data are, and the connections to it.
     pub database: Database,
     /// How much is cached in memory.
     pub cache: Cache,
@@ -98,6 +98,12 @@ pub struct Database {
     /// The SQLite file.
     #[serde(deserialize_with = "values::path")]
     pub path: PathBuf,
+    /// The address of a database in PostgreSQL, instead of the file.
+    #[serde(deserialize_with = "values::database_url")]
+    pub url: Option<DatabaseUrl>,
+    /// The certificates that the one of PostgreSQL must be signed by, unless those of the system are meant.
+    #[serde(deserialize_with = "values::optional_path")]
+    pub ca_file: Option<PathBuf>,
     /// Read-only connections.
     #[serde(deserialize_with = "values::count")]
     pub readers: u32,

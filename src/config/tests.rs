@@ -55,6 +55,7 @@ fn the_defaults_are_those_of_the_repository_file() {
     assert_eq!(config.server.drain_delay, Duration::ZERO);
     assert!(config.server.trusted_proxies.is_empty());
     assert_eq!(config.database.path, PathBuf::from("patd.db"));
+    assert!(config.database.url.is_none() && config.database.ca_file.is_none());
     assert!(!config.accounts.registration);
     assert_eq!(config.sessions.lifetime, Duration::from_secs(30 * 86_400));
     assert_eq!(config.tokens.max_per_user, 1000);
@@ -63,6 +64,22 @@ fn the_defaults_are_those_of_the_repository_file() {
     assert_eq!(config.log.level, log::LevelFilter::Info);
     assert_eq!(config.log.format, LogFormat::Text);
     assert_eq!(config.prefixes().of(CredentialKind::PersonalAccessToken), "pat_");
+}
+
+#[test]
+fn a_database_is_a_file_or_a_url_and_the_url_is_never_shown() {
+    let url = ("PATD__DATABASE__URL", "postgres://patd:hidden@db/patd");
+    let config = load(environment(&[url]));
+    assert_eq!(config.database.url.as_ref().map(|url| url.expose()), Some(url.1));
+    assert!(!format!("{config:?}").contains("hidden"));
+    let message = refusal(environment(&[url, ("PATD__DATABASE__PATH", "/srv/patd.db")]));
+    assert_says(
+        &message,
+        &["database.url (PATD__DATABASE__URL)", "database.path (PATD__DATABASE__PATH)", "/srv/patd.db"],
+    );
+    assert!(!message.contains("hidden"), "{message}");
+    let message = refusal(environment(&[("PATD__DATABASE__CA_FILE", "/etc/ca.pem")]));
+    assert_says(&message, &["database.ca_file", "database.url"]);
 }
 
 #[test]

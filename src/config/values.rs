@@ -2,6 +2,7 @@
 //! `layers` adds it where it may be shown.
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     path::PathBuf,
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de::Error};
 use toml::Value;
+use zeroize::Zeroizing;
 
 use crate::domain::ability::Ability;
 
@@ -42,6 +44,23 @@ pub enum LoggedChecks {
     Refused,
     /// None.
     None,
+}
+
+/// The address of a database. It may contain a password, so it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(Zeroizing<String>);
+
+impl DatabaseUrl {
+    /// The text, with the password.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(…)")
+    }
 }
 
 const DURATION: &str = r#"a duration such as "500ms", "10s", "5m", "12h" or "90d", at most "36500d""#;
@@ -86,6 +105,18 @@ pub(super) fn text<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> 
 
 pub(super) fn path<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error> {
     read(d, "a string, the path of a file", |value| value.as_str().filter(|path| !path.is_empty()).map(PathBuf::from))
+}
+
+/// `None` for the empty text.
+pub(super) fn optional_path<'de, D: Deserializer<'de>>(d: D) -> Result<Option<PathBuf>, D::Error> {
+    let wanted = "a string, the path of a file";
+    read(d, wanted, |value| value.as_str().map(|path| (!path.is_empty()).then(|| PathBuf::from(path))))
+}
+
+/// `None` for the empty text.
+pub(super) fn database_url<'de, D: Deserializer<'de>>(d: D) -> Result<Option<DatabaseUrl>, D::Error> {
+    let url = |url: &str| (!url.is_empty()).then(|| DatabaseUrl(Zeroizing::new(url.to_owned())));
+    read(d, "a string", |value| value.as_str().map(url))
 }
 
 pub(super) fn address<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::Error> {

@@ -39,7 +39,9 @@ pub(super) trait Job<C>: Send {
     fn run(&mut self, connection: &C) -> Result<(), StoreError>;
     /// The error, if it failed because of the store and not because of the data.
     fn outage(&self) -> Option<StoreError>;
-    /// Sends the result to the caller, or the error of the transaction.
+    /// What it has changed, if it has succeeded.
+    fn changed(&self) -> &[Change];
+    /// Notifies observers of its changes, and sends the result to the caller, or the error of the transaction.
     fn answer(self: Box<Self>, commit: &Result<(), StoreError>);
 }
 
@@ -84,6 +86,13 @@ where
         match &self.result {
             Some(Err(error @ (StoreError::NotMade(_) | StoreError::Unavailable(_)))) => Some(error.clone()),
             _ => None,
+        }
+    }
+
+    fn changed(&self) -> &[Change] {
+        match self.result {
+            Some(Ok(_)) => &self.notification.changed,
+            _ => &[],
         }
     }
 

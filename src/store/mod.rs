@@ -9,8 +9,6 @@ mod access;
 mod audit_trail;
 pub mod cache;
 mod changes;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the store that uses it is not written yet"))]
-#[cfg_attr(test, allow(dead_code, reason = "the store that uses it is not written yet"))]
 mod cluster;
 mod credentials;
 mod environment_administration;
@@ -20,9 +18,7 @@ mod invalidation;
 mod inventory;
 mod jobs;
 mod ownership;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "no process uses it yet"))]
-#[cfg_attr(test, allow(dead_code, reason = "no process uses it yet"))]
-mod postgres;
+pub mod postgres;
 mod queries;
 mod reply;
 mod rotation;

@@ -14,6 +14,7 @@ mod fixtures;
 mod limits;
 mod lineage;
 mod ownership;
+mod postgres;
 mod pruning;
 mod rotation;
 mod service_accounts;
@@ -43,8 +44,8 @@ use patd::{
         usage_limits::{Allowlist, UsageLimits},
     },
     store::{
-        Access, Backend, Conflict, EnvironmentQuery, LastAdmin, PasswordChange, ProfileChange, Reply, SessionQuery,
-        SignIn, Store, StoreError, TokenChange, TokenQuery, Uses,
+        Access, Backend, Conflict, Database, EnvironmentQuery, LastAdmin, PasswordChange, ProfileChange, Reply,
+        SessionQuery, SignIn, Store, StoreError, TokenChange, TokenQuery, Uses,
         cache::Capacity,
         sqlite::{SqliteSettings, SqliteStore},
     },
@@ -177,15 +178,23 @@ macro_rules! cases {
         const CASES: &[(&str, Case)] = &[$((stringify!($name), |store| Box::pin($name(store)))),*];
 
         mod on_sqlite {
-            $(#[test] fn $name() { super::run(stringify!($name), super::Backend::new); })*
+            $(#[test] fn $name() { super::run_on_sqlite(stringify!($name), super::without_cache); })*
         }
 
         mod on_sqlite_with_a_cache {
-            $(#[test] fn $name() { super::run(stringify!($name), super::with_cache); })*
+            $(#[test] fn $name() { super::run_on_sqlite(stringify!($name), super::with_cache); })*
         }
 
         mod on_sqlite_with_a_cache_for_one {
-            $(#[test] fn $name() { super::run(stringify!($name), super::with_cache_for_one); })*
+            $(#[test] fn $name() { super::run_on_sqlite(stringify!($name), super::with_cache_for_one); })*
+        }
+
+        mod on_postgres {
+            $(#[test] fn $name() { super::postgres::run(stringify!($name), super::without_cache); })*
+        }
+
+        mod on_postgres_with_a_cache {
+            $(#[test] fn $name() { super::postgres::run(stringify!($name), super::with_cache); })*
         }
     };
 }
@@ -296,15 +305,19 @@ cases! {
     the_start_of_the_counting_stays_until_it_is_switched_off,
 }
 
-fn with_cache(store: Arc<SqliteStore>) -> Backend {
-    Backend::with_cache(store, Capacity { tokens: 1000, sessions: 1000, unknown: 1000 })
+fn without_cache(database: Database) -> Backend {
+    database.uncached()
 }
 
-fn with_cache_for_one(store: Arc<SqliteStore>) -> Backend {
-    Backend::with_cache(store, Capacity { tokens: 1, sessions: 1, unknown: 0 })
+fn with_cache(database: Database) -> Backend {
+    database.cached(Capacity { tokens: 1000, sessions: 1000, unknown: 1000 })
 }
 
-fn run(name: &str, wrap: impl FnOnce(Arc<SqliteStore>) -> Backend) {
+fn with_cache_for_one(database: Database) -> Backend {
+    database.cached(Capacity { tokens: 1, sessions: 1, unknown: 0 })
+}
+
+fn run_on_sqlite(name: &str, wrap: fn(Database) -> Backend) {
     let directory = tempfile::tempdir().unwrap();
     let settings = SqliteSettings {
         path: directory.path().join("patd.db"),
@@ -313,7 +326,11 @@ fn run(name: &str, wrap: impl FnOnce(Arc<SqliteStore>) -> Backend) {
         busy_timeout: Duration::from_secs(5),
         write_queue: 4096,
     };
-    let store = TestStore(wrap(Arc::new(SqliteStore::open(&settings, Access::Server).unwrap())));
+    run(name, wrap(Database::new(Arc::new(SqliteStore::open(&settings, Access::Server).unwrap()))));
+}
+
+fn run(name: &str, backend: Backend) {
+    let store = TestStore(backend);
     let (_, case) = CASES.iter().find(|(case, _)| *case == name).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(case(&store));

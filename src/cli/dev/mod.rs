@@ -142,6 +142,7 @@ async fn dev(mut config: Config, arguments: &Arguments, parent: Parent) -> Resul
     let directory = Directory::create().map_err(|error| cannot("created", &error))?;
     directory.remove_abandoned();
     config.database.path = directory.path().join("patd.db");
+    config.database.url = None;
     let backend = compose::with_cache(&config, compose::open_store(&config, Access::Server)?);
     let ctx = compose::start_context(&config, backend, Clock::system(), SystemClock::Checked).await?;
     let mut demo = demo(&config, &ctx).await?;

@@ -23,10 +23,15 @@ impl BootTime {
         Self(self.0.saturating_add(duration))
     }
 
-    #[cfg(test)]
+    /// How long after the start of the machine it is.
     pub(crate) const fn elapsed_since_boot(self) -> Duration {
         self.0
     }
+}
+
+/// Whether a lease that ends at `end` holds, for its holder. Look at memory and at the database only afterwards.
+pub(crate) fn holds(end: Option<BootTime>, now: BootTime) -> bool {
+    end.is_some_and(|end| now < end)
 }
 
 /// How long leases last. All nodes of a database must use the same length.

@@ -67,8 +67,8 @@ mod tests;
 
 pub(crate) use self::{
     history::{Invalidation, Mark, Position, Reading},
-    lease::{BootTime, LeaseTerms},
-    membership::{Acknowledgement, Applied, Membership, Renewal, RenewalOutcome},
+    lease::{BootTime, LeaseTerms, holds},
+    membership::{Membership, RenewalOutcome},
     neighbours::{Fencing, Neighbours},
     node::{NodeId, NodeRow, NodeState},
     revocation::{PendingRevocation, Verdict},

@@ -39,7 +39,8 @@ impl PendingRevocation {
     }
 
     /// The change that others have to know.
-    pub(crate) const fn change(&self) -> Position {
+    #[cfg(test)]
+    pub(super) const fn change(&self) -> Position {
         self.change
     }
 

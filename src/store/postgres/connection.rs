@@ -11,15 +11,26 @@ use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
 };
-use tokio_postgres::{Error, Row, Statement, types::ToSql};
+use tokio_postgres::{
+    Error, Row, Statement,
+    types::{ToSql, Type},
+};
 
 use super::{
     connector::{Connector, Link},
     dialect::translate,
     error::{Stage, store_error},
+    reading::in_order,
     settings::TIME_LIMIT,
+    value::declared,
 };
-use crate::store::StoreError;
+use crate::store::{
+    StoreError,
+    sql::{
+        self,
+        connection::{EachRow, Parameters, Value, is_unreadable},
+    },
+};
 
 /// The number of the advisory lock that writers take: the letters `patdwrit`.
 const WRITER_LOCK: i64 = 8_097_881_579_838_400_884;
@@ -107,13 +118,22 @@ impl WriteConnection {
     pub(super) fn run(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Answer, StoreError> {
         let result = self.prepare(statement).and_then(|prepared| {
             let values = prepared.values(statement, parameters)?;
-            self.wait(Stage::Work, async {
-                let rows = self.link.client.query_raw(&prepared.statement, values).await?;
-                pin_mut!(rows);
-                let read = rows.as_mut().try_collect().await?;
-                Ok(Answer { rows: read, count: rows.rows_affected().unwrap_or(0) })
-            })
+            self.ask(&prepared.statement, values)
         });
+        self.note(statement, result)
+    }
+
+    fn ask(&self, statement: &Statement, values: Vec<&(dyn ToSql + Sync)>) -> Result<Answer, StoreError> {
+        self.wait(Stage::Work, async {
+            let rows = self.link.client.query_raw(statement, values).await?;
+            pin_mut!(rows);
+            let read = rows.as_mut().try_collect().await?;
+            Ok(Answer { rows: read, count: rows.rows_affected().unwrap_or(0) })
+        })
+    }
+
+    /// Notes what a statement has written, or that it has failed.
+    fn note(&self, statement: &str, result: Result<Answer, StoreError>) -> Result<Answer, StoreError> {
         match &result {
             Ok(answer) if !statement.trim_start().starts_with("SELECT") => {
                 self.written.set(self.written.get() + answer.count);
@@ -189,5 +209,58 @@ impl Prepared {
             found.ok_or_else(|| StoreError::Internal(format!("{name} has no value in: {statement}")))
         };
         self.parameters.iter().map(value).collect()
+    }
+}
+
+impl sql::connection::Connection for WriteConnection {
+    fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, StoreError> {
+        Ok(self.run_translated(sql, parameters)?.count)
+    }
+
+    fn insert_numbered(&self, sql: &str, parameters: Parameters<'_>) -> Result<i64, StoreError> {
+        let inserted = self.run_translated(&[sql, " RETURNING number"].concat(), parameters)?;
+        let row = inserted.rows.first().ok_or_else(|| StoreError::Internal("an insert returned no row".to_owned()))?;
+        row.try_get(0).map_err(|_| is_unreadable(0))
+    }
+
+    fn each(&self, sql: &str, parameters: Parameters<'_>, each: EachRow<'_>) -> Result<(), StoreError> {
+        for row in &self.run_translated(sql, parameters)?.rows {
+            if each(row)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn owe_scrub(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl WriteConnection {
+    fn run_translated(&self, sql: &str, parameters: Parameters<'_>) -> Result<Answer, StoreError> {
+        let result = self.prepare_for(sql, parameters).and_then(|(prepared, values)| {
+            let values: Vec<&(dyn ToSql + Sync)> = values.into_iter().map(|value| value as _).collect();
+            self.ask(&prepared.statement, values)
+        });
+        self.note(sql, result)
+    }
+
+    /// The statement with the values in the order of its numbers.
+    fn prepare_for<'p>(
+        &self,
+        sql: &str,
+        parameters: Parameters<'p>,
+    ) -> Result<(Arc<Prepared>, Vec<&'p Value<'p>>), StoreError> {
+        if let Some(known) = self.statements.borrow().get(sql) {
+            return Ok((Arc::clone(known), in_order(sql, &known.parameters, parameters)?));
+        }
+        let translated = translate(sql);
+        let values = in_order(sql, &translated.parameters, parameters)?;
+        let kinds: Vec<Type> = values.iter().map(|value| declared(value.kind())).collect();
+        let statement = self.wait(Stage::Work, self.link.client.prepare_typed(&translated.text, &kinds))?;
+        let prepared = Arc::new(Prepared { statement, parameters: translated.parameters });
+        self.statements.borrow_mut().insert(sql.to_owned(), Arc::clone(&prepared));
+        Ok((prepared, values))
     }
 }

@@ -11,6 +11,7 @@ use std::{
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    sync::Notify,
     time::timeout,
 };
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, config::SslMode, error::Severity};
@@ -40,6 +41,8 @@ pub(crate) struct Connector {
 pub(super) struct Link {
     pub(super) client: Client,
     warned: Arc<AtomicBool>,
+    /// Notified for each notification of a channel that the connection listens to.
+    pub(super) notified: Arc<Notify>,
 }
 
 impl Connector {
@@ -102,7 +105,8 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let warned = Arc::new(AtomicBool::new(false));
-    let link = Link { client, warned: Arc::clone(&warned) };
+    let notified = Arc::new(Notify::new());
+    let link = Link { client, warned: Arc::clone(&warned), notified: Arc::clone(&notified) };
     tokio::spawn(async move {
         while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
             match message {
@@ -110,6 +114,7 @@ where
                     log::warn!("store: PostgreSQL warns: {} ({})", notice.message(), notice.code().code());
                     warned.store(true, Ordering::SeqCst);
                 }
+                Ok(AsyncMessage::Notification(_)) => notified.notify_one(),
                 Ok(_) => {}
                 // The next use of the client reports it, too.
                 Err(error) => return log::debug!("store: a connection to PostgreSQL ended: {}", describe(&error)),

@@ -78,7 +78,7 @@ fn is_in_word(c: char) -> bool {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// `:name`. The text does not have the colon's space, so it is longer than the name by one.
+    /// `:name`, or `?1`. The text does not have the colon's space, so it is longer than the name by one.
     Parameter,
     Word,
     /// Text in quotes, an operator, white space.
@@ -98,7 +98,7 @@ impl<'t> Token<'t> {
             // A quote inside is doubled, which reads as two texts.
             '\'' | '"' => (Kind::Other, text[1..].find(first).map_or(text.len(), |end| end + 2)),
             ':' if text[1..].starts_with(':') => (Kind::Other, 2),
-            ':' if text[1..].starts_with(is_in_word) => (Kind::Parameter, word_end(1)),
+            ':' | '?' if text[1..].starts_with(is_in_word) => (Kind::Parameter, word_end(1)),
             first if is_in_word(first) => (Kind::Word, word_end(0)),
             other => (Kind::Other, other.len_utf8()),
         };

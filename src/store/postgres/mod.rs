@@ -12,14 +12,25 @@
 //! A process that stops in a transaction keeps the lock. PostgreSQL ends its connection after
 //! `idle_in_transaction_session_timeout`, and others wait for the lock no longer than `lock_timeout`.
 
+mod announce;
 mod connection;
 mod connector;
 mod dialect;
+mod engine;
 mod error;
+mod installation;
+mod lease;
+mod membership;
+mod node;
+mod observers;
 mod readers;
+mod reading;
+mod revocation;
 mod settings;
+mod store;
 #[cfg(test)]
 mod tests;
+mod value;
 mod writer;
 
-pub(crate) use self::{connector::Connector, readers::Readers, settings::PostgresSettings};
+pub use self::{installation::OpenError, settings::PostgresSettings, store::PostgresStore};

@@ -13,13 +13,24 @@ pub(super) const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// Which database, and how.
 #[derive(Clone)]
-pub(crate) struct PostgresSettings {
+pub struct PostgresSettings {
     /// `postgres://user:password@host1,host2/database?sslmode=verify-full`.
-    pub(crate) url: String,
+    pub url: String,
     /// The certificates that the server's must be signed by. Those of the system if there is no file.
-    pub(crate) ca_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
     /// How many connections may read at the same time.
-    pub(crate) max_readers: usize,
+    pub max_readers: usize,
+    /// How many writes may wait for the thread that writes.
+    pub write_queue: usize,
+    /// What other nodes and operators see of this one.
+    pub node_name: String,
+}
+
+impl PostgresSettings {
+    /// The settings for an address, with few connections.
+    pub fn new(url: String) -> Self {
+        Self { url, ca_file: None, max_readers: 4, write_queue: 4096, node_name: "patd".to_owned() }
+    }
 }
 
 /// Why the settings cannot be used. It never contains the password.
@@ -182,7 +193,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("ca.pem");
         let refused = |ca_file: &PathBuf| {
-            let settings = PostgresSettings { url: String::new(), ca_file: Some(ca_file.clone()), max_readers: 1 };
+            let settings = PostgresSettings { ca_file: Some(ca_file.clone()), ..PostgresSettings::new(String::new()) };
             encryption(&settings).expect_err("no certificates").to_string()
         };
         assert!(refused(&file).contains("ca.pem"), "{}", refused(&file));

@@ -11,7 +11,7 @@ use std::{
     collections::VecDeque,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -19,10 +19,14 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
-use super::{connection::WriteConnection, connector::Connector, settings::TIME_LIMIT};
+use super::{
+    announce::announce, connection::WriteConnection, connector::Connector, lease::boot_time, observers::Observers,
+    settings::TIME_LIMIT,
+};
 use crate::store::{
-    Change, Observer, Reply, StoreError,
-    jobs::{self, Notify, NotifyOnDrop, Task},
+    Change, Reply, StoreError,
+    cluster::{BootTime, Position},
+    jobs::{self, NotifyOnDrop, Task},
 };
 
 /// Limits how long the first job of a batch waits for the last.
@@ -31,25 +35,18 @@ const MAX_BATCH: usize = 512;
 /// A job that has waited this long is refused: whoever asked for it does not wait any more.
 const MAX_WAIT: Duration = TIME_LIMIT.saturating_mul(2);
 
-/// Those who hear of changes.
-#[derive(Default)]
-pub(super) struct Observers(RwLock<Vec<Observer>>);
+pub(super) type Job = Box<dyn jobs::Job<WriteConnection>>;
 
-impl Observers {
-    pub(super) fn add(&self, observer: Observer) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push(observer);
-    }
+/// A change that was committed, which other nodes have to know before it is answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Announced {
+    pub(super) position: Position,
+    /// Read from the clock after the commit was answered.
+    pub(super) committed: BootTime,
 }
 
-impl Notify for Observers {
-    fn notify(&self, change: Change) {
-        for observer in &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
-            observer(change);
-        }
-    }
-}
-
-type Job = Box<dyn jobs::Job<WriteConnection>>;
+/// Answers committed jobs when all nodes know of the change.
+pub(super) type Finish = Box<dyn Fn(Vec<Job>, Announced) + Send>;
 
 enum Message {
     Write(Job),
@@ -69,10 +66,15 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread; at most `capacity` jobs wait for it. It connects when the first job comes.
-    pub(super) fn start(connector: Connector, capacity: usize, observers: Arc<Observers>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connector: Connector,
+        capacity: usize,
+        observers: Arc<Observers>,
+        finish: Finish,
+    ) -> std::io::Result<Self> {
         let (queue, messages) = crossbeam_channel::unbounded();
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
-            let mut writer = WriterThread { connector, connection: None, messages, waiting: VecDeque::new() };
+            let mut writer = WriterThread { connector, finish, connection: None, messages, waiting: VecDeque::new() };
             let closed = writer.run();
             // From here on, new jobs are refused at once.
             drop(writer);
@@ -141,6 +143,7 @@ fn stopped() -> StoreError {
 
 struct WriterThread {
     connector: Connector,
+    finish: Finish,
     connection: Option<WriteConnection>,
     messages: Receiver<Message>,
     /// Taken from `messages`, and not run yet.
@@ -191,7 +194,7 @@ impl WriterThread {
         let count = self.waiting.len().min(MAX_BATCH);
         let mut batch: Vec<Job> = self.waiting.drain(..count).collect();
         match self.commit_together(&mut batch) {
-            Some(commit) => answer(batch, &commit),
+            Some(commit) => self.answer(batch, commit),
             None => batch.into_iter().for_each(|job| self.run_alone(job)),
         }
         closing
@@ -225,7 +228,7 @@ impl WriterThread {
 
     /// The outcome for all jobs; none of them may be answered with its own result if it is an error. `None` if nothing was made,
     /// and each job must run again, alone.
-    fn commit_together(&mut self, batch: &mut [Job]) -> Option<Result<(), StoreError>> {
+    fn commit_together(&mut self, batch: &mut [Job]) -> Option<Commit> {
         let connection = self.connection.take()?;
         let outcome = commit_all(&connection, batch);
         // Its loss is an outage for all of them. To try each one would only take longer.
@@ -249,12 +252,23 @@ impl WriterThread {
             }
             None => Err(stopped()),
         });
-        answer([job], &commit);
+        self.answer(vec![job], commit);
+    }
+
+    fn answer(&self, jobs: Vec<Job>, commit: Commit) {
+        match commit {
+            Ok(Some(announced)) => (self.finish)(jobs, announced),
+            Ok(None) => answer(jobs, &Ok(())),
+            Err(error) => answer(jobs, &Err(error)),
+        }
     }
 }
 
+/// What was announced with the commit, if anything was.
+type Commit = Result<Option<Announced>, StoreError>;
+
 /// Runs all jobs in the transaction and commits it. `None` if it was rolled back.
-fn commit_all(connection: &WriteConnection, batch: &mut [Job]) -> Option<Result<(), StoreError>> {
+fn commit_all(connection: &WriteConnection, batch: &mut [Job]) -> Option<Commit> {
     for job in batch.iter_mut().filter(|job| !job.is_abandoned()) {
         let before = connection.written();
         let outcome = job.run(connection);
@@ -263,13 +277,13 @@ fn commit_all(connection: &WriteConnection, batch: &mut [Job]) -> Option<Result<
             return None;
         }
     }
-    Some(commit(connection))
+    Some(commit(connection, batch))
 }
 
 /// Runs the only job of the transaction and commits it.
-fn commit_one(connection: &WriteConnection, job: &mut Job) -> Result<(), StoreError> {
+fn commit_one(connection: &WriteConnection, job: &mut Job) -> Commit {
     match (job.run(connection), connection.failure()) {
-        (Ok(()), None) => commit(connection),
+        (Ok(()), None) => commit(connection, std::slice::from_ref(job)),
         // A job that goes on after a statement has failed has not made its change.
         (Ok(()), Some(failure)) => {
             connection.roll_back();
@@ -278,20 +292,32 @@ fn commit_one(connection: &WriteConnection, job: &mut Job) -> Result<(), StoreEr
         // Answered with its own error.
         (Err(_), _) => {
             connection.roll_back();
-            Ok(())
+            Ok(None)
         }
     }
 }
 
-fn commit(connection: &WriteConnection) -> Result<(), StoreError> {
+fn commit(connection: &WriteConnection, jobs: &[Job]) -> Commit {
     if connection.written() == 0 {
         connection.roll_back();
-        return Ok(());
+        return Ok(None);
     }
-    connection.commit()
+    let changes = jobs.iter().flat_map(|job| job.changed().iter().copied());
+    let position = match announce(connection, changes) {
+        Ok(position) => position,
+        Err(error) => {
+            connection.roll_back();
+            return Err(error);
+        }
+    };
+    connection.commit()?;
+    Ok(position.map(|position| Announced { position, committed: boot_time() }))
 }
 
-fn answer(jobs: impl IntoIterator<Item = Job, IntoIter: ExactSizeIterator>, commit: &Result<(), StoreError>) {
+pub(super) fn answer(
+    jobs: impl IntoIterator<Item = Job, IntoIter: ExactSizeIterator>,
+    commit: &Result<(), StoreError>,
+) {
     let jobs = jobs.into_iter();
     if let Err(error) = commit {
         log::error!("store: {} writes were not made: {error}", jobs.len());

@@ -48,11 +48,9 @@ pub(crate) fn list_statement(order: UserOrder, reversed: bool) -> String {
     let (after, order) = match (order, reversed) {
         (UserOrder::Created, false) => ("id > :id AND CAST(:key AS text) IS NOT NULL", "id"),
         (UserOrder::Created, true) => ("id < :id AND CAST(:key AS text) IS NOT NULL", "id DESC"),
-        (UserOrder::Name, false) => {
-            ("lower(name) >= lower(:key) AND (lower(name) > lower(:key) OR id > :id)", "lower(name), id")
-        }
+        (UserOrder::Name, false) => ("lower(name) >= :key AND (lower(name) > :key OR id > :id)", "lower(name), id"),
         (UserOrder::Name, true) => {
-            ("lower(name) <= lower(:key) AND (lower(name) < lower(:key) OR id < :id)", "lower(name) DESC, id DESC")
+            ("lower(name) <= :key AND (lower(name) < :key OR id < :id)", "lower(name) DESC, id DESC")
         }
         (UserOrder::Email, false) => ("email_canonical > :key AND CAST(:id AS uuid) IS NOT NULL", "email_canonical"),
         (UserOrder::Email, true) => {
@@ -64,7 +62,8 @@ pub(crate) fn list_statement(order: UserOrder, reversed: bool) -> String {
 
 pub(crate) fn list(connection: &dyn Connection, query: &AccountQuery) -> Result<Vec<Account>, StoreError> {
     let (key, id) = match &query.after {
-        Some(place) => (place.key.clone(), place.id.uuid()),
+        // As `lower` does it with a name: only the letters A to Z.
+        Some(place) => (place.key.to_ascii_lowercase(), place.id.uuid()),
         // After every key and id, or before.
         None if query.reversed => ("\u{10ffff}".repeat(Name::MAX_CHARS + 1), Uuid::max()),
         None => (String::new(), Uuid::nil()),

@@ -158,10 +158,20 @@ pub(crate) enum Parameters<'a> {
 /// A statement without parameters.
 pub(crate) const NONE: Parameters<'static> = Parameters::Numbered(&[]);
 
+/// The type of a value. A database may need to know it of NULL, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Integer,
+    Flag,
+    Text,
+    Bytes,
+    Id,
+}
+
 /// The value of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value<'a> {
-    Null,
+    Null(Kind),
     Integer(i64),
     Flag(bool),
     Text(Cow<'a, str>),
@@ -169,35 +179,58 @@ pub(crate) enum Value<'a> {
     Id(Uuid),
 }
 
+impl Value<'_> {
+    /// The type of the value.
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Null(kind) => *kind,
+            Self::Integer(_) => Kind::Integer,
+            Self::Flag(_) => Kind::Flag,
+            Self::Text(_) => Kind::Text,
+            Self::Bytes(_) => Kind::Bytes,
+            Self::Id(_) => Kind::Id,
+        }
+    }
+}
+
+/// What always becomes a value of one kind.
+pub(crate) trait OfKind {
+    const KIND: Kind;
+}
+
 macro_rules! value {
-    ($($type:ty: |$value:ident| $made:expr;)+) => {$(
+    ($($type:ty: $kind:ident |$value:ident| $made:expr;)+) => {$(
         impl<'a> From<$type> for Value<'a> {
             fn from($value: $type) -> Self {
-                $made
+                Self::$kind($made)
             }
+        }
+
+        impl<'a> OfKind for $type {
+            const KIND: Kind = Kind::$kind;
         }
     )+};
 }
 
 value! {
-    i64: |value| Self::Integer(value);
-    u32: |value| Self::Integer(value.into());
-    u16: |value| Self::Integer(value.into());
-    bool: |value| Self::Flag(value);
-    &'a str: |value| Self::Text(Cow::Borrowed(value));
-    &'a String: |value| Self::Text(Cow::Borrowed(value));
-    String: |value| Self::Text(Cow::Owned(value));
-    &'a [u8]: |value| Self::Bytes(Cow::Borrowed(value));
-    &'a [u8; 16]: |value| Self::Bytes(Cow::Borrowed(value));
-    &'a [u8; 32]: |value| Self::Bytes(Cow::Borrowed(value));
-    [u8; 16]: |value| Self::Bytes(Cow::Owned(value.to_vec()));
-    [u8; 32]: |value| Self::Bytes(Cow::Owned(value.to_vec()));
-    Uuid: |value| Self::Id(value);
+    i64: Integer |value| value;
+    u32: Integer |value| value.into();
+    u16: Integer |value| value.into();
+    bool: Flag |value| value;
+    &'a str: Text |value| Cow::Borrowed(value);
+    &'a String: Text |value| Cow::Borrowed(value);
+    String: Text |value| Cow::Owned(value);
+    &'a [u8]: Bytes |value| Cow::Borrowed(value);
+    &'a [u8; 16]: Bytes |value| Cow::Borrowed(value);
+    &'a [u8; 32]: Bytes |value| Cow::Borrowed(value);
+    [u8; 16]: Bytes |value| Cow::Owned(value.to_vec());
+    [u8; 32]: Bytes |value| Cow::Owned(value.to_vec());
+    Uuid: Id |value| value;
 }
 
-impl<'a, T: Into<Self>> From<Option<T>> for Value<'a> {
+impl<'a, T: OfKind + Into<Self>> From<Option<T>> for Value<'a> {
     fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Into::into)
+        value.map_or(Self::Null(T::KIND), Into::into)
     }
 }
 

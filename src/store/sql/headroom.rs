@@ -12,7 +12,10 @@ use crate::domain::id::UserId;
 /// Revocation and expiry make room that is not recorded here; when the recorded headroom is used up, the store counts. Only
 /// another process could use room unnoticed, and after its write all of this is forgotten.
 #[derive(Default)]
-pub(crate) struct Headroom(Mutex<HashMap<UserId, Recorded>>);
+pub(crate) struct Headroom {
+    recorded: Mutex<HashMap<UserId, Recorded>>,
+    is_unknown: bool,
+}
 
 struct Recorded {
     max_live: u32,
@@ -22,6 +25,11 @@ struct Recorded {
 impl Headroom {
     /// For how many owners it is recorded. Beyond, all are forgotten.
     const MAX_OWNERS: usize = 10_000;
+
+    /// Records nothing, so that each creation counts: where other processes create tokens, too.
+    pub(crate) fn unknown() -> Self {
+        Self { is_unknown: true, ..Self::default() }
+    }
 
     /// Forgets every owner's.
     pub(crate) fn forget(&self) {
@@ -45,6 +53,9 @@ impl Headroom {
     }
 
     pub(crate) fn record(&self, owner: UserId, max_live: u32, left: u32) {
+        if self.is_unknown {
+            return;
+        }
         let mut recorded = self.lock();
         if recorded.len() >= Self::MAX_OWNERS {
             recorded.clear();
@@ -53,6 +64,6 @@ impl Headroom {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Recorded>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -61,7 +61,7 @@ fn bind(statement: &mut Statement<'_>, parameters: Parameters<'_>) -> rusqlite::
 impl ToSql for Value<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
-            Self::Null => ValueRef::Null,
+            Self::Null(_) => ValueRef::Null,
             Self::Integer(value) => ValueRef::Integer(*value),
             Self::Flag(value) => ValueRef::Integer((*value).into()),
             Self::Text(value) => ValueRef::Text(value.as_bytes()),

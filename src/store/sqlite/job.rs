@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::health::Probe;
-use crate::store::{StoreError, jobs};
+use crate::store::{Change, StoreError, jobs};
 
 /// A write on the writer's connection.
 pub(super) type Job = dyn jobs::Job<Connection>;
@@ -49,6 +49,10 @@ impl jobs::Job<Connection> for ProbeJob {
 
     fn outage(&self) -> Option<StoreError> {
         self.outcome.clone().err()
+    }
+
+    fn changed(&self) -> &[Change] {
+        &[]
     }
 
     fn answer(self: Box<Self>, _commit: &Result<(), StoreError>) {}

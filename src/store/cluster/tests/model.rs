@@ -11,7 +11,8 @@ use super::{
     state::{Filling, NOW, Node, Phase, Revoker, State, TERMS, clock},
 };
 use crate::store::cluster::{
-    Fencing, Invalidation, Mark, Neighbours, NodeState, PendingRevocation, Position, Renewal, RenewalOutcome, Verdict,
+    Fencing, Invalidation, Mark, Neighbours, NodeState, PendingRevocation, Position, RenewalOutcome, Verdict,
+    membership::Renewal,
 };
 
 /// What may happen besides the protocol, and what is left out of it.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::database::{Database, Registration};
 use crate::store::cluster::{
-    Acknowledgement, Applied, BootTime, LeaseTerms, Membership, Neighbours, PendingRevocation, Reading, Renewal,
+    BootTime, LeaseTerms, Membership, Neighbours, PendingRevocation, Reading,
+    membership::{Acknowledgement, Applied, Renewal},
 };
 
 /// In the model, a lease is two ticks long, and all clocks tick together.

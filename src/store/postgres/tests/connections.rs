@@ -9,8 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{super::Readers, *};
+use super::*;
 use crate::store::StoreError;
+use crate::store::postgres::readers::Readers;
 
 /// The limit, and some time for a busy machine.
 const IN_TIME: Duration = Duration::from_secs(4);
@@ -31,7 +32,7 @@ fn a_server_that_is_not_there_or_does_not_answer_is_waited_for_only_so_long() {
     let mute = mute.local_addr().expect("bound").port();
     for port in [1, mute] {
         let url = format!("postgres://patd@127.0.0.1:{port}/patd");
-        let settings = PostgresSettings { url, ca_file: None, max_readers: 1 };
+        let settings = PostgresSettings { max_readers: 1, ..PostgresSettings::new(url) };
         let started = Instant::now();
         assert!(is_not_made(open(&settings).map(drop)), "{port}");
         let readers = Readers::new(&Connector::new(&settings).expect("sound settings"), 1).expect("a pool");
@@ -46,7 +47,7 @@ fn the_first_host_that_accepts_writes_is_used() {
     let (_, place) = database.url.split_once('@').expect("a user");
     let (host, name) = place.split_once('/').expect("a name");
     let url = format!("postgres://patd@127.0.0.1:1,{host}/{name}");
-    let settings = PostgresSettings { url, ca_file: None, max_readers: 1 };
+    let settings = PostgresSettings { max_readers: 1, ..PostgresSettings::new(url) };
     open(&settings).expect("the second host");
     // No transaction of this database may write by itself, as on a standby.
     database.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-use super::{Connector, PostgresSettings, connection::WriteConnection};
+use super::{PostgresSettings, connection::WriteConnection, connector::Connector};
 
 /// A database of its own, with the schema and one user.
 struct TestDatabase {
@@ -59,7 +59,7 @@ impl TestDatabase {
     }
 
     fn settings(&self, options: &str) -> PostgresSettings {
-        PostgresSettings { url: format!("{}{options}", self.url), ca_file: None, max_readers: 4 }
+        PostgresSettings::new(format!("{}{options}", self.url))
     }
 
     fn write_connection(&self) -> WriteConnection {

@@ -1,0 +1,110 @@
+//! PostgreSQL as an engine of the store: [`store`](super::store) says where work runs.
+
+use std::sync::Arc;
+
+use super::store::PostgresStore;
+use crate::{
+    domain::{secret::TokenHash, session::SessionRecord, token::TokenRecord},
+    store::{
+        Change, CredentialSource, Credentials, Observer, Reply, StoreError,
+        sql::{connection::Connection, engine::Engine, headroom::Headroom, sessions, tokens},
+    },
+};
+
+/// A list that its consumer reads slowly may take longer than a statement otherwise may.
+const INVENTORY: &str =
+    "BEGIN READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+impl Engine for PostgresStore {
+    fn read<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.read_on_thread("", move |connection| work(connection))
+    }
+
+    fn read_long<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.read_on_thread("", move |connection| work(connection))
+    }
+
+    fn read_snapshot<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.read_on_thread(SNAPSHOT, move |connection| work(connection))
+    }
+
+    fn read_inventory<T, F>(&self, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.read_on_thread(INVENTORY, move |connection| work(connection))
+    }
+
+    fn write_reporting<T, F>(&self, changes: Vec<Change>, mut work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&dyn Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.writer.submit(changes, move |connection, changes| work(connection, changes))
+    }
+
+    fn check_readiness(&self) -> Reply<'_, ()> {
+        // The lease, which a read of a node needs, is renewed with a write.
+        self.read_on_thread("", |connection| {
+            let connection: &dyn Connection = connection;
+            connection.exists("SELECT 1 FROM users LIMIT 1", crate::store::sql::connection::NONE).map(drop)
+        })
+    }
+
+    fn scrub(&self) -> Reply<'_, bool> {
+        // Deleted rows stay in PostgreSQL's files until they are vacuumed; that is the operator's part.
+        Reply::ready(Ok(true))
+    }
+
+    fn close(&self) -> Reply<'_, ()> {
+        let closed = self.writer.close();
+        let node = self.node.clone();
+        Reply::Pending(Box::pin(async move {
+            let closed = closed.await;
+            if let Some(node) = node {
+                node.leave().await;
+            }
+            closed
+        }))
+    }
+
+    fn headroom(&self) -> &Arc<Headroom> {
+        &self.headroom
+    }
+}
+
+impl Credentials for PostgresStore {
+    fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
+        let (hash, shared) = (*hash, Arc::clone(&self.shared));
+        self.read_on_thread("", move |connection| tokens::by_hash(connection, &hash, &shared))
+    }
+
+    fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
+        let hash = *hash;
+        self.read_on_thread("", move |connection| sessions::by_hash(connection, &hash))
+    }
+}
+
+impl CredentialSource for PostgresStore {
+    fn observe(&self, observer: Observer) {
+        self.observers.add(observer);
+    }
+
+    fn is_coherent(&self) -> bool {
+        self.node.as_ref().is_some_and(|node| node.may_answer())
+    }
+}

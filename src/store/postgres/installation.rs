@@ -1,0 +1,114 @@
+//! Creates the schema in a new database, and refuses a database that this program cannot use.
+
+use super::{
+    connector::Connector,
+    error::{Stage, store_error},
+    settings::{PostgresSettings, SettingsError},
+};
+use crate::store::{Access, StoreError};
+
+/// The version of schema.postgres.sql.
+const VERSION: i32 = 8;
+/// The oldest release of PostgreSQL that works.
+const OLDEST_SERVER: i32 = 150_000;
+/// The number of the advisory lock under which the schema is created or upgraded: the letters `patdschm`.
+const SCHEMA_LOCK: i64 = 8_097_881_579_754_840_173;
+
+const SCHEMA: &str = include_str!("../../../schema.postgres.sql");
+
+/// Why a database in PostgreSQL was not opened. Nothing was changed. No message contains the password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A setting cannot be used.
+    #[error("{0}")]
+    Settings(String),
+    /// There is no connection, or the server fails.
+    #[error("the database cannot be opened: {0}")]
+    Unavailable(String),
+    /// A command was pointed at a database without patd's tables.
+    #[error("the database has no tables of patd: start the server once to create them, or correct database.url")]
+    Missing,
+    /// The schema was written by a later release.
+    #[error(
+        "the database was written by a newer patd (schema {found}, this release knows up to {VERSION}): run that release, \
+         or restore a backup made before the upgrade"
+    )]
+    Newer {
+        /// Its schema's version.
+        found: i32,
+    },
+    /// The schema was written by a release that this one does not upgrade.
+    #[error("the database has the schema {found}, which this release (schema {VERSION}) does not upgrade")]
+    TooOld {
+        /// Its schema's version.
+        found: i32,
+    },
+    /// The server is too old.
+    #[error("the server is PostgreSQL {0}: patd needs 15 or newer")]
+    OldServer(String),
+    /// Texts are not stored in UTF-8.
+    #[error("the database has the encoding {0}: create it with ENCODING 'UTF8'")]
+    Encoding(String),
+}
+
+impl From<SettingsError> for OpenError {
+    fn from(error: SettingsError) -> Self {
+        Self::Settings(error.to_string())
+    }
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotMade(why) | StoreError::Unavailable(why) => Self::Unavailable(why),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for OpenError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        store_error(&error, Stage::Work).into()
+    }
+}
+
+/// Checks the database, and creates the schema if `access` allows it. Nodes that start together do it one after another.
+pub(super) async fn prepare(connector: &Connector, access: Access) -> Result<(), OpenError> {
+    let mut link = connector.connect().await?;
+    let client = &mut link.client;
+    let row = client
+        .query_one(
+            "SELECT current_setting('server_version_num')::integer, current_setting('server_version'),
+                    current_setting('server_encoding')",
+            &[],
+        )
+        .await?;
+    let (version, encoding): (i32, String) = (row.get(0), row.get(2));
+    if version < OLDEST_SERVER {
+        return Err(OpenError::OldServer(row.get(1)));
+    }
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding(encoding));
+    }
+    let transaction = client.transaction().await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&SCHEMA_LOCK]).await?;
+    let exists: bool = transaction.query_one("SELECT to_regclass('schema_version') IS NOT NULL", &[]).await?.get(0);
+    if !exists {
+        if access == Access::Existing {
+            return Err(OpenError::Missing);
+        }
+        transaction.batch_execute(SCHEMA).await?;
+        transaction.commit().await?;
+        return Ok(());
+    }
+    match transaction.query_one("SELECT version FROM schema_version", &[]).await?.get(0) {
+        VERSION => Ok(()),
+        found if found > VERSION => Err(OpenError::Newer { found }),
+        found => Err(OpenError::TooOld { found }),
+    }
+}
+
+/// The settings of a pool, which no file has.
+pub(super) fn connector(settings: &PostgresSettings) -> Result<Connector, OpenError> {
+    Ok(Connector::new(settings)?)
+}

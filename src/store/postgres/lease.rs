@@ -1,0 +1,57 @@
+//! What the thread of the lease and the threads that answer checks have in common.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::{Notify, watch};
+
+use super::observers::Observers;
+use crate::store::{
+    Change, StoreError,
+    cluster::{BootTime, NodeId, holds},
+    jobs::Notify as _,
+};
+
+/// The time on the clock that goes on while the machine is suspended.
+pub(super) fn boot_time() -> BootTime {
+    let now = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    BootTime::since_boot(Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0)))
+}
+
+/// The state of a node.
+pub(super) struct Shared {
+    /// When the lease ends, in nanoseconds of [`boot_time`]. 0 without a lease.
+    pub(super) lease_end: AtomicU64,
+    /// The present registration.
+    pub(super) id: Mutex<Option<NodeId>>,
+    pub(super) observers: Arc<Observers>,
+    /// Asks for a renewal now.
+    pub(super) wake: Notify,
+    /// How many renewals have ended, and why the last one failed.
+    pub(super) renewals: watch::Sender<(u64, Option<StoreError>)>,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) left: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub(super) fn may_answer(&self) -> bool {
+        let end = BootTime::since_boot(Duration::from_nanos(self.lease_end.load(Ordering::SeqCst)));
+        holds(Some(end), boot_time())
+    }
+
+    pub(super) fn set_lease(&self, end: Option<BootTime>) {
+        let end = end.map_or(Duration::ZERO, BootTime::elapsed_since_boot);
+        self.lease_end.store(u64::try_from(end.as_nanos()).unwrap_or(0), Ordering::SeqCst);
+    }
+
+    pub(super) fn notify(&self, change: Change) {
+        self.observers.notify(change);
+    }
+}

@@ -1,0 +1,115 @@
+//! A connection that reads, on a thread that may wait for it.
+
+use std::{
+    collections::HashMap,
+    ops::ControlFlow,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use deadpool_postgres::Object;
+use futures_util::{TryStreamExt, pin_mut};
+use tokio::{runtime::Handle, time::timeout};
+
+use super::{
+    dialect::{Translated, translate},
+    error::{Stage, store_error},
+    settings::TIME_LIMIT,
+    value::declared,
+};
+use crate::store::{
+    StoreError,
+    sql::connection::{Connection, EachRow, Parameters, Value},
+};
+
+/// Statements that were translated before, by their text.
+#[derive(Default)]
+pub(super) struct Translations(Mutex<HashMap<Box<str>, Arc<Translated>>>);
+
+impl Translations {
+    pub(super) fn of(&self, statement: &str) -> Arc<Translated> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(translated) = known.get(statement) {
+            return Arc::clone(translated);
+        }
+        let translated = Arc::new(translate(statement));
+        known.insert(statement.into(), Arc::clone(&translated));
+        translated
+    }
+}
+
+/// The values in the order of the numbers in the translated statement, whose parameters have these names.
+pub(super) fn in_order<'p>(
+    sql: &str,
+    names: &[String],
+    parameters: Parameters<'p>,
+) -> Result<Vec<&'p Value<'p>>, StoreError> {
+    let value = |name: &String| {
+        let found = match parameters {
+            Parameters::Named(named) => named.iter().find(|(known, _)| known == name).map(|(_, value)| value),
+            Parameters::Numbered(values) => numbered(name).and_then(|number| values.get(number - 1)),
+        };
+        found.ok_or_else(|| StoreError::Internal(format!("{name} has no value in: {sql}")))
+    };
+    names.iter().map(value).collect()
+}
+
+/// The number in `?1`.
+fn numbered(name: &str) -> Option<usize> {
+    name.strip_prefix('?')?.parse().ok().filter(|number| *number > 0)
+}
+
+/// A connection of the pool. Each statement sees what was committed before it began, unless a transaction was begun.
+pub(super) struct ReadConnection {
+    pub(super) client: Object,
+    pub(super) runtime: Handle,
+    pub(super) translations: Arc<Translations>,
+}
+
+impl ReadConnection {
+    /// Executes statements without parameters.
+    pub(super) fn batch(&self, statements: &str) -> Result<(), StoreError> {
+        self.runtime.block_on(async { limited(self.client.batch_execute(statements)).await })
+    }
+}
+
+impl Connection for ReadConnection {
+    fn execute(&self, sql: &str, _parameters: Parameters<'_>) -> Result<u64, StoreError> {
+        Err(StoreError::Internal(format!("a connection that reads was to write: {sql}")))
+    }
+
+    fn insert_numbered(&self, sql: &str, _parameters: Parameters<'_>) -> Result<i64, StoreError> {
+        Err(StoreError::Internal(format!("a connection that reads was to write: {sql}")))
+    }
+
+    fn each(&self, sql: &str, parameters: Parameters<'_>, each: EachRow<'_>) -> Result<(), StoreError> {
+        let translated = self.translations.of(sql);
+        let values = in_order(sql, &translated.parameters, parameters)?;
+        self.runtime.block_on(async {
+            let kinds: Vec<_> = values.iter().map(|value| declared(value.kind())).collect();
+            let statement = limited(self.client.prepare_typed_cached(&translated.text, &kinds)).await?;
+            let rows = limited(self.client.query_raw(&statement, values)).await?;
+            pin_mut!(rows);
+            while let Some(row) = limited(rows.try_next()).await? {
+                if each(&row)? == ControlFlow::Break(()) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn owe_scrub(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+async fn limited<T>(answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
+    match timeout(TIME_LIMIT, answer).await {
+        Ok(answer) => answer.map_err(|error| match store_error(&error, Stage::Work) {
+            // A read changes nothing, so nobody asks whether it did.
+            StoreError::NotMade(why) => StoreError::Unavailable(why),
+            other => other,
+        }),
+        Err(_) => Err(StoreError::Unavailable("PostgreSQL did not answer within 2 s".to_owned())),
+    }
+}

@@ -1,0 +1,86 @@
+//! The wait of a change that takes rights away, between its commit and its answer.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{runtime::Handle, time::sleep};
+use uuid::Uuid;
+
+use super::{
+    error::{Stage, store_error},
+    lease::boot_time,
+    membership::{NODES, node},
+    node::Node,
+    readers::Readers,
+    writer::{Announced, Finish, answer},
+};
+use crate::store::{
+    StoreError,
+    cluster::{BootTime, LeaseTerms, NodeId, NodeRow, PendingRevocation, Position, Verdict},
+};
+
+/// How long to wait before looking at the nodes again: at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(8);
+
+/// Answers jobs when no other node can accept what they have taken away. The writer goes on meanwhile.
+pub(super) fn finisher(runtime: Handle, readers: Readers, own: Option<Arc<Node>>) -> Finish {
+    Box::new(move |jobs, Announced { position, committed }| {
+        let (readers, own) = (readers.clone(), own.as_ref().and_then(|node| node.id()));
+        runtime.spawn(async move {
+            let known = wait_for_nodes(&readers, own, position, committed).await;
+            answer(jobs, &known);
+        });
+    })
+}
+
+/// Waits until no other node can accept what the change has taken away. `committed` must be read from the clock after the commit
+/// was answered. `own` is this process's registration: its memory has forgotten already.
+///
+/// An error says that it is unknown whether the change was made: the database has another history now.
+pub(super) async fn wait_for_nodes(
+    readers: &Readers,
+    own: Option<NodeId>,
+    change: Position,
+    committed: BootTime,
+) -> Result<(), StoreError> {
+    let pending = PendingRevocation::new(change, committed, LeaseTerms::NODES);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match look(readers, change).await {
+            Ok((mut rows, is_in_history)) => {
+                rows.retain(|row| Some(row.id) != own);
+                match pending.judge(&rows, is_in_history, boot_time()) {
+                    Verdict::Answer => return Ok(()),
+                    Verdict::Lost => {
+                        return Err(StoreError::Unavailable("the database went back to an earlier state".to_owned()));
+                    }
+                    Verdict::Wait { .. } => {}
+                }
+            }
+            // What cannot be read does not matter any more when every lease is over that began before the commit.
+            Err(_) if pending.may_answer_unseen(boot_time()) => return Ok(()),
+            Err(_) => {}
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The rows of all nodes, and whether the change is part of the history, in one snapshot.
+async fn look(readers: &Readers, change: Position) -> Result<(Vec<NodeRow>, bool), StoreError> {
+    let connection = readers.get().await?;
+    let look = format!(
+        "SELECT n.*, EXISTS (SELECT FROM changes WHERE sequence = $1 AND mark = $2)
+         FROM (VALUES (1)) AS always LEFT JOIN ({NODES}) n ON true"
+    );
+    let statement = connection.prepare_cached(&look).await.map_err(failed)?;
+    let mark = Uuid::from_u128(change.mark.0);
+    let rows = connection.query(&statement, &[&change.sequence, &mark]).await.map_err(failed)?;
+    let is_in_history = rows.first().is_some_and(|row| row.get(4));
+    let nodes = rows.iter().filter(|row| row.get::<_, Option<Uuid>>(0).is_some());
+    Ok((nodes.map(node).collect::<Result<_, _>>()?, is_in_history))
+}
+
+fn failed(error: tokio_postgres::Error) -> StoreError {
+    store_error(&error, Stage::Work)
+}

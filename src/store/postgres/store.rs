@@ -1,0 +1,125 @@
+//! The open database: its threads and connections, and which of them runs which work.
+
+use std::{io, sync::Arc};
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::{
+    installation::{self, OpenError},
+    node::Node,
+    observers::Observers,
+    readers::Readers,
+    reading::{ReadConnection, Translations},
+    revocation::finisher,
+    settings::PostgresSettings,
+    writer::Writer,
+};
+use crate::store::{
+    Access, Reply, StoreError,
+    sql::{headroom::Headroom, shared::Shared},
+};
+
+/// Threads of the runtime that drives the connections of readers.
+const IO_THREADS: usize = 2;
+
+/// Users, sessions and tokens in a database of PostgreSQL, which several nodes share.
+pub struct PostgresStore {
+    pub(super) runtime: Option<Runtime>,
+    pub(super) readers: Readers,
+    pub(super) translations: Arc<Translations>,
+    pub(super) writer: Writer,
+    /// `None` in a command, which answers no checks from memory.
+    pub(super) node: Option<Arc<Node>>,
+    pub(super) observers: Arc<Observers>,
+    pub(super) headroom: Arc<Headroom>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl PostgresStore {
+    /// Opens the database, and creates its tables if necessary. A database that this program cannot use is refused and not
+    /// changed. It blocks until the server has answered.
+    pub fn open(settings: &PostgresSettings, access: Access) -> Result<Self, OpenError> {
+        let connector = installation::connector(settings)?;
+        let no_thread = |error: io::Error| OpenError::Unavailable(format!("no thread can be started: {error}"));
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(IO_THREADS)
+            .max_blocking_threads(settings.max_readers * 2)
+            .thread_name("patd-postgres")
+            .enable_all()
+            .build()
+            .map_err(no_thread)?;
+        let preparing = connector.clone();
+        // The caller may run in a runtime of its own, where nothing may block.
+        let prepared = std::thread::scope(|scope| {
+            scope.spawn(|| runtime.block_on(installation::prepare(&preparing, access))).join()
+        });
+        prepared.unwrap_or_else(|_| Err(OpenError::Unavailable("the start panicked".to_owned())))?;
+        let readers = Readers::new(&connector, settings.max_readers)?;
+        let observers = Arc::new(Observers::default());
+        let node = match access {
+            Access::Server => {
+                let name = settings.node_name.clone();
+                let node = Node::start(connector.clone(), name, Arc::clone(&observers)).map_err(no_thread)?;
+                Some(Arc::new(node))
+            }
+            Access::Create | Access::Existing => None,
+        };
+        let finish = finisher(runtime.handle().clone(), readers.clone(), node.clone());
+        let writer =
+            Writer::start(connector, settings.write_queue, Arc::clone(&observers), finish).map_err(no_thread)?;
+        Ok(Self {
+            runtime: Some(runtime),
+            readers,
+            translations: Arc::default(),
+            writer,
+            node,
+            observers,
+            headroom: Arc::new(Headroom::unknown()),
+            shared: Arc::new(Shared::new()),
+        })
+    }
+
+    /// Reads on a thread that may wait. `begin` and `end` are executed around `work`, unless they are empty.
+    pub(super) fn read_on_thread<T, F>(&self, begin: &'static str, work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&ReadConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let Some(runtime) = &self.runtime else {
+            return Reply::ready(Err(StoreError::Unavailable("the store is closed".to_owned())));
+        };
+        let (handle, readers, translations) =
+            (runtime.handle().clone(), self.readers.clone(), Arc::clone(&self.translations));
+        let node = self.node.clone();
+        Reply::Pending(Box::pin(async move {
+            let within = handle.clone();
+            let read = handle.spawn_blocking(move || {
+                let client = within.block_on(async {
+                    // Without a lease, the server may not be the primary any more.
+                    if let Some(node) = &node {
+                        node.lease().await?;
+                    }
+                    readers.get().await
+                })?;
+                let connection = ReadConnection { client, runtime: within, translations };
+                if begin.is_empty() {
+                    return work(&connection);
+                }
+                connection.batch(begin)?;
+                let result = work(&connection);
+                connection.batch("ROLLBACK")?;
+                result
+            });
+            read.await.unwrap_or_else(|panicked| Err(StoreError::Internal(format!("a read panicked: {panicked}"))))
+        }))
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        // It may be dropped in a runtime, where nothing may block.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
