@@ -69,7 +69,7 @@ impl<'r> FromSql<'r> for Bytes<'r> {
 impl connection::Row for Row {
     fn integer(&self, at: usize) -> Result<Option<i64>, StoreError> {
         match self.columns().get(at).map(|column| column.type_()) {
-            Some(&Type::INT4) => get::<Option<i32>>(self, at).map(|value| value.map(i64::from)),
+            Some(&Type::INT4) => get::<i32>(self, at).map(|value| value.map(i64::from)),
             _ => get(self, at),
         }
     }
@@ -83,7 +83,7 @@ impl connection::Row for Row {
     }
 
     fn bytes(&self, at: usize) -> Result<Option<&[u8]>, StoreError> {
-        get::<Option<Bytes<'_>>>(self, at).map(|bytes| bytes.map(|Bytes(raw)| raw))
+        get::<Bytes<'_>>(self, at).map(|bytes| bytes.map(|Bytes(raw)| raw))
     }
 
     fn id(&self, at: usize) -> Result<Option<Uuid>, StoreError> {
@@ -91,6 +91,27 @@ impl connection::Row for Row {
     }
 }
 
-fn get<'r, T: FromSql<'r>>(row: &'r Row, at: usize) -> Result<T, StoreError> {
-    row.try_get(at).map_err(|_| is_unreadable(at))
+/// A column that is always NULL has the type text, whatever it stands for.
+fn get<'r, T: FromSql<'r>>(row: &'r Row, at: usize) -> Result<Option<T>, StoreError> {
+    row.try_get(at).or_else(|_| match row.try_get(at) {
+        Ok(IsNullColumn(true)) => Ok(None),
+        _ => Err(is_unreadable(at)),
+    })
+}
+
+/// Whether a column of any type is NULL.
+struct IsNullColumn(bool);
+
+impl FromSql<'_> for IsNullColumn {
+    fn from_sql(_kind: &Type, _raw: &[u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(false))
+    }
+
+    fn from_sql_null(_kind: &Type) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(true))
+    }
+
+    fn accepts(_kind: &Type) -> bool {
+        true
+    }
 }

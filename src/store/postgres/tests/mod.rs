@@ -3,7 +3,9 @@
 
 mod connections;
 mod errors;
+mod rules;
 mod schema;
+mod statements;
 mod writer;
 
 use std::env;
