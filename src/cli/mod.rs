@@ -8,6 +8,7 @@ mod environment;
 mod failure;
 mod global;
 mod limits;
+mod node;
 mod output;
 mod ownership;
 mod paragraph;
@@ -81,6 +82,9 @@ enum Command {
     /// List, export and follow the audit trail, and check its seals
     #[command(subcommand)]
     Audit(audit::Command),
+    /// List the servers that share a database of PostgreSQL
+    #[command(subcommand)]
+    Node(node::Command),
     /// Show what a policy decides about a request
     #[command(subcommand)]
     Policy(policy::Command),
@@ -101,6 +105,7 @@ impl CommandLine {
             Command::ServiceAccount(command) => service_account::run(&options, command),
             Command::Environment(command) => environment::run(&options, command),
             Command::Audit(command) => audit::run(&options, command),
+            Command::Node(command) => node::run(&options, &command),
             Command::Policy(command) => policy::run(&options, &command),
             Command::Config(command) => config::run(&options, &command),
         }

@@ -16,6 +16,7 @@ mod execute;
 mod frame;
 mod items;
 mod moment;
+mod node_view;
 mod owner_requests;
 mod request;
 pub mod server;
@@ -33,6 +34,7 @@ pub use self::{
     frame::Output,
     items::Items,
     moment::Moment,
+    node_view::NodeView,
     owner_requests::{EnvironmentRequest, HandOverRequest, ServiceAccountRequest},
     request::{
         JudgeToken, LimitsRequest, NewToken, PROTOCOL, Request, RevokeMatching, Secret, TokenList, TokenRotation,

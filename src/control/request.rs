@@ -127,6 +127,8 @@ pub enum Request {
         /// A seal that was written down.
         expected: Option<String>,
     },
+    /// Lists the servers that share the database. Returns one [`NodeView`](super::NodeView) each.
+    ListNodes,
     /// Checks whether a credential is accepted and satisfies a rule. Returns a [`JudgedView`](super::views::JudgedView).
     JudgeToken(JudgeToken),
 }
@@ -148,6 +150,7 @@ impl Request {
             | Self::ShowOwned(_)
             | Self::ListEvents(_)
             | Self::VerifySeals { .. }
+            | Self::ListNodes
             | Self::JudgeToken(_) => false,
             _ => true,
         }

@@ -17,6 +17,7 @@ pub mod events;
 pub mod export;
 pub mod id;
 pub mod last_use;
+pub mod node;
 pub mod owner;
 pub mod page;
 pub mod password_link;

@@ -28,6 +28,7 @@ mod first_use;
 mod housekeeping;
 pub mod inventory;
 mod new_id;
+pub mod nodes;
 pub mod owners;
 pub mod password_links;
 pub mod principal;

@@ -62,6 +62,7 @@ use crate::domain::{
     authority::Authority,
     environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
+    node::NodeStatus,
     session::Session,
     text::Name,
     time::Timestamp,
@@ -320,6 +321,9 @@ pub trait Store:
     fn locations_of(&self, id: TokenId) -> Reply<'_, Vec<UseLocation>>;
     /// Deletes the sessions that passed `expires_at` by `now`; answers how many. What has ended by itself leaves no event.
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
+
+    /// The servers that share the database, oldest registration first. None where only one server can have it.
+    fn nodes(&self) -> Reply<'_, Vec<NodeStatus>>;
 
     /// Completes the queued writes, checkpoints all of them into the database file, and refuses later writes. For the end of
     /// a process. Dropping a store does the same.

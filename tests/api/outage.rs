@@ -18,6 +18,7 @@ use patd::{
         deletion::EndsWithUser,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
+        node::NodeStatus,
         password_link::{NewPasswordLink, PasswordLink},
         secret::TokenHash,
         session::{Session, SessionRecord},
@@ -228,6 +229,7 @@ delegate! {
     Store:
     NEVER {
         fn close(&self) -> ();
+        fn nodes(&self) -> Vec<NodeStatus>;
         fn hash_parameters(&self, sample: u32) -> Vec<(HashParameters, u64)>;
         fn saved_attempts(&self) -> SavedAttempts;
         fn latest_time(&self) -> Option<Timestamp>;

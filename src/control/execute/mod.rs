@@ -2,6 +2,7 @@
 
 mod audit;
 mod environments;
+mod nodes;
 mod owners;
 mod removals;
 mod rotation;
@@ -63,6 +64,7 @@ async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Resu
         Request::ListEvents(list) => audit::list(ctx, administrator, list, output).await,
         Request::SealEvents => audit::seal(ctx, administrator, output).await,
         Request::VerifySeals { expected } => audit::verify(ctx, administrator, expected.as_deref(), output).await,
+        Request::ListNodes => nodes::list(ctx, output).await,
         Request::JudgeToken(judge) => tokens::judge(ctx, &judge, output).await,
     }
 }

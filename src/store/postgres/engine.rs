@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::store::PostgresStore;
+use super::{status, store::PostgresStore};
 use crate::{
-    domain::{secret::TokenHash, session::SessionRecord, token::TokenRecord},
+    domain::{node::NodeStatus, secret::TokenHash, session::SessionRecord, token::TokenRecord},
     store::{
         Change, CredentialSource, Credentials, Observer, Reply, StoreError,
         sql::{connection::Connection, engine::Engine, headroom::Headroom, sessions, tokens},
@@ -68,6 +68,10 @@ impl Engine for PostgresStore {
     fn scrub(&self) -> Reply<'_, bool> {
         // Deleted rows stay in PostgreSQL's files until they are vacuumed; that is the operator's part.
         Reply::ready(Ok(true))
+    }
+
+    fn nodes(&self) -> Reply<'_, Vec<NodeStatus>> {
+        self.read_on_thread("", |connection| status::list(connection))
     }
 
     fn close(&self) -> Reply<'_, ()> {

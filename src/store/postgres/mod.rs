@@ -27,6 +27,7 @@ mod readers;
 mod reading;
 mod revocation;
 mod settings;
+mod status;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{connection::Connection, headroom::Headroom, roles, sessions};
 use crate::{
-    domain::audit::Attribution,
+    domain::{audit::Attribution, node::NodeStatus},
     store::{Change, Reply, StoreError},
 };
 
@@ -47,6 +47,9 @@ pub(crate) trait Engine: Send + Sync + 'static {
 
     /// Removes from the files what deleted rows have left in them, one part at a time. Returns whether nothing is left to do.
     fn scrub(&self) -> Reply<'_, bool>;
+
+    /// The servers that share the database. None where only one can have it.
+    fn nodes(&self) -> Reply<'_, Vec<NodeStatus>>;
 
     /// Completes the writes that are queued, and refuses later ones.
     fn close(&self) -> Reply<'_, ()>;

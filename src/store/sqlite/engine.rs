@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use super::{scrub, store::SqliteStore};
-use crate::store::{
-    Change, Reply, StoreError,
-    sql::{connection::Connection, engine::Engine, headroom::Headroom},
+use crate::{
+    domain::node::NodeStatus,
+    store::{
+        Change, Reply, StoreError,
+        sql::{connection::Connection, engine::Engine, headroom::Headroom},
+    },
 };
 
 impl Engine for SqliteStore {
@@ -66,6 +69,10 @@ impl Engine for SqliteStore {
             }
             Ok(true)
         }))
+    }
+
+    fn nodes(&self) -> Reply<'_, Vec<NodeStatus>> {
+        Reply::ready(Ok(Vec::new()))
     }
 
     fn close(&self) -> Reply<'_, ()> {

@@ -3,6 +3,7 @@
 
 mod connections;
 mod errors;
+mod nodes;
 mod rules;
 mod schema;
 mod statements;

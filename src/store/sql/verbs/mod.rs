@@ -25,6 +25,7 @@ use crate::{
         authority::Authority,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
+        node::NodeStatus,
         session::Session,
         text::Name,
         time::Timestamp,
@@ -387,6 +388,10 @@ impl<E: Engine> Store for E {
 
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64> {
         self.write(invalidation::expired_sessions(), move |connection| sessions::prune(connection, now))
+    }
+
+    fn nodes(&self) -> Reply<'_, Vec<NodeStatus>> {
+        Engine::nodes(self)
     }
 
     fn close(&self) -> Reply<'_, ()> {
