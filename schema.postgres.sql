@@ -322,6 +322,11 @@ CREATE TABLE clock (
     last_event bigint NOT NULL
 );
 
+CREATE TABLE database_copy (
+    only_row integer PRIMARY KEY CHECK (only_row = 1),
+    source bytea NOT NULL CHECK (octet_length(source) = 32)
+);
+
 -- The rest is for several nodes (src/store/cluster/mod.rs).
 
 -- The latest change that takes a right away. Its row is locked last in a transaction and until the commit, so the numbers are

@@ -366,3 +366,10 @@ CREATE TABLE owed_scrub (
     next_page INTEGER NOT NULL CHECK (next_page > 0),
     pages_left INTEGER NOT NULL CHECK (pages_left >= 0)
 ) STRICT;
+
+-- The row exists while rows of another database are copied into this one (src/store/sql/copy/mod.rs). Nothing opens such a
+-- database but the copy. `source` tells which database it is.
+CREATE TABLE database_copy (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    source BLOB NOT NULL CHECK (length(source) = 32)
+) STRICT;

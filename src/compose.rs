@@ -7,18 +7,20 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{
-    config::{Cache, Config, DatabaseUrl},
+    config::{Cache, Config},
     ops::{self, Context, clock::Clock},
     server::Server,
     store::{
-        Access, Backend, Database,
+        Access, Backend, Copied, CopyError, CopyProgress, Database,
         cache::Capacity,
-        postgres::{self, PostgresSettings, PostgresStore},
-        sqlite::{self, SqliteSettings, SqliteStore},
+        postgres::{self, PostgresCopyEnd, PostgresSettings, PostgresStore},
+        sql::copy,
+        sqlite::{self, SqliteCopyEnd, SqliteSettings, SqliteStore},
     },
 };
 
@@ -36,20 +38,25 @@ pub enum OpenError {
 /// Opens the database: a file, or a database of PostgreSQL.
 pub fn open_store(config: &Config, access: Access) -> Result<Database, OpenError> {
     match &config.database.url {
-        None => Ok(Database::new(Arc::new(open_sqlite(config, access)?))),
-        Some(url) => Ok(Database::new(Arc::new(open_postgres(config, url, access)?))),
+        None => {
+            let settings = sqlite_settings(config, &config.database.path);
+            Ok(Database::new(Arc::new(SqliteStore::open(&settings, access)?)))
+        }
+        Some(url) => {
+            let settings = postgres_settings(config, url.expose(), config.database.ca_file.clone());
+            Ok(Database::new(Arc::new(PostgresStore::open(&settings, access)?)))
+        }
     }
 }
 
-fn open_postgres(config: &Config, url: &DatabaseUrl, access: Access) -> Result<PostgresStore, postgres::OpenError> {
-    let settings = PostgresSettings {
-        url: url.expose().to_owned(),
-        ca_file: config.database.ca_file.clone(),
+fn postgres_settings(config: &Config, url: &str, ca_file: Option<PathBuf>) -> PostgresSettings {
+    PostgresSettings {
+        url: url.to_owned(),
+        ca_file,
         max_readers: config.database.readers as usize,
         write_queue: config.database.write_queue,
         node_name: format!("{} {}", host_name(), config.server.bind),
-    };
-    PostgresStore::open(&settings, access)
+    }
 }
 
 /// What this machine calls itself.
@@ -57,16 +64,63 @@ fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-fn open_sqlite(config: &Config, access: Access) -> Result<SqliteStore, sqlite::OpenError> {
+fn sqlite_settings(config: &Config, path: &Path) -> SqliteSettings {
     let database = &config.database;
-    let settings = SqliteSettings {
-        path: database.path.clone(),
+    SqliteSettings {
+        path: path.to_owned(),
         readers: database.readers,
         pool_timeout: database.pool_timeout,
         busy_timeout: database.busy_timeout,
         write_queue: database.write_queue,
+    }
+}
+
+/// The two databases of a copy: a file, and a database of PostgreSQL.
+pub(crate) struct CopyPlaces {
+    pub(crate) file: PathBuf,
+    pub(crate) url: String,
+    /// [`config::Database::ca_file`](crate::config::Database::ca_file) if there is none.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// From the file to PostgreSQL, or back.
+    pub(crate) is_to_postgres: bool,
+}
+
+/// Why a database was not copied. No message contains a password.
+#[derive(Debug)]
+pub(crate) enum CopyFailure {
+    /// One of the two cannot be opened.
+    Open(OpenError),
+    /// The copy failed.
+    Copy(CopyError),
+}
+
+/// Copies a database, or goes on with a copy that was interrupted. It blocks, so it must not run in a runtime.
+pub(crate) fn copy_database(
+    config: &Config,
+    places: &CopyPlaces,
+    on_progress: &mut dyn FnMut(CopyProgress),
+) -> Result<Copied, CopyFailure> {
+    let sqlite = |access| {
+        let settings = sqlite_settings(config, &places.file);
+        SqliteCopyEnd::open(&settings, access).map_err(|error| CopyFailure::Open(error.into()))
     };
-    SqliteStore::open(&settings, access)
+    let postgres = |access| {
+        let ca_file = places.ca_file.clone().or_else(|| config.database.ca_file.clone());
+        let settings = postgres_settings(config, &places.url, ca_file);
+        PostgresCopyEnd::open(&settings, access).map_err(|error| CopyFailure::Open(error.into()))
+    };
+    // The source is opened first: if that fails, no empty target is left behind.
+    let copied = match places.is_to_postgres {
+        true => {
+            let source = sqlite(Access::CopySource)?;
+            copy::copy(&source, &postgres(Access::CopyTarget)?, on_progress)
+        }
+        false => {
+            let source = postgres(Access::CopySource)?;
+            copy::copy(&source, &sqlite(Access::CopyTarget)?, on_progress)
+        }
+    };
+    copied.map_err(CopyFailure::Copy)
 }
 
 /// Puts the cache in front of the store, unless `cache.tokens` is 0.

@@ -55,11 +55,16 @@ impl GlobalOptions {
 
     /// The database, for a command other than the server.
     pub(super) fn database(&self) -> Result<Database, Failure> {
+        Ok(Database { config: self.settings()? })
+    }
+
+    /// The settings, for a command other than the server. Starts the log.
+    pub(super) fn settings(&self) -> Result<Config, Failure> {
         let mut config = Config::load(self.sources()?)?;
         // Information for the log of a server would disturb the output of a command.
         config.log.level = config.log.level.min(LevelFilter::Warn);
         logging::start(&config.log);
-        Ok(Database { config })
+        Ok(config)
     }
 
     /// Executes one request on the database.

@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod confirmation;
+mod database;
 mod dev;
 mod environment;
 mod failure;
@@ -15,6 +16,7 @@ mod paragraph;
 mod password;
 mod personal_data;
 mod policy;
+mod progress;
 mod resources;
 mod serve;
 mod service_account;
@@ -88,6 +90,9 @@ enum Command {
     /// Show what a policy decides about a request
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Copy a database from SQLite to PostgreSQL, and back
+    #[command(subcommand)]
+    Database(database::Command),
     /// Check the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -107,6 +112,7 @@ impl CommandLine {
             Command::Audit(command) => audit::run(&options, command),
             Command::Node(command) => node::run(&options, &command),
             Command::Policy(command) => policy::run(&options, &command),
+            Command::Database(command) => database::run(&options, command),
             Command::Config(command) => config::run(&options, &command),
         }
     }

@@ -10,6 +10,7 @@ mod audit_trail;
 pub mod cache;
 mod changes;
 mod cluster;
+mod copy;
 mod credentials;
 mod environment_administration;
 mod erasure;
@@ -23,7 +24,7 @@ mod queries;
 mod reply;
 mod rotation;
 mod service_accounts;
-mod sql;
+pub(crate) mod sql;
 pub mod sqlite;
 mod token_histories;
 mod token_search;
@@ -39,6 +40,7 @@ pub use self::{
         ChangedToken, LastAdmin, LeakReport, PasswordChange, ProfileChange, PruneBatch, RetentionCutoff, SignIn,
         TokenChange, Uses,
     },
+    copy::{Copied, CopyError, CopyProgress, CopySide},
     credentials::{Change, CredentialSource, Credentials, Observer},
     environment_administration::{EnvironmentAdministration, OwnedEnvironmentQuery},
     erasure::{Erasure, UserDeletion},

@@ -5,6 +5,7 @@
 mod administrators;
 mod audit;
 mod control;
+mod database_copy;
 mod deletion;
 mod dev;
 mod environment_tokens;

@@ -60,10 +60,35 @@ patd() {
             serve | dev) "$1" "$@" && return ;;
         esac
     fi
-    if [[ "${1-} ${2-}" =~ ^user\ (create|set-password)$ && " $* " != *" --password-stdin "* && " $* " != *" --invite "* ]]; then
+    if [ "${1-} ${2-}" = "database copy" ]; then
+        with_postgres "$@"
+    elif [[ "${1-} ${2-}" =~ ^user\ (create|set-password)$ && " $* " != *" --password-stdin "* && " $* " != *" --invite "* ]]; then
         "$program" "$@" --password-stdin <<<"$password"
     else
         "$program" "$@"
+    fi
+}
+
+# For hidden commands: writes the address of a new database in the server of tests/postgres to a file. Without that server,
+# the address leads nowhere.
+make_postgres() {
+    local name=documents_$$
+    if [ -n "${PATD_TEST_POSTGRES-}" ]; then
+        "$PATD_POSTGRES_BIN/psql" --no-psqlrc --quiet --command "CREATE DATABASE $name" "$PATD_TEST_POSTGRES"
+    fi
+    echo "${PATD_TEST_POSTGRES-postgres://patd@127.0.0.1:1/none}" | sed "s|/[^/]*$|/$name|" >"$1"
+}
+
+# Runs a command that needs PostgreSQL. Without the server, it must fail because of that alone, and makes the file that it
+# would make.
+with_postgres() {
+    local status=0
+    if [ -n "${PATD_TEST_POSTGRES-}" ]; then
+        "$program" "$@"
+    else
+        "$program" "$@" 2>"$RECORD/postgres" || status=$?
+        [ "$status" = 5 ] && grep -q 'no connection to PostgreSQL' "$RECORD/postgres" || { cat "$RECORD/postgres" >&2 && return 1; }
+        if [ "${*: -2:1}" = --to ]; then cp patd.db "${*: -1}"; fi
     fi
 }
 

@@ -100,6 +100,11 @@ impl Place {
             .env("PATD__SERVER__WORKERS", "2")
             .env("PATD__PASSWORDS__MEMORY_KIB", "8")
             .env("PATD__PASSWORDS__ITERATIONS", "1")
+            .envs(
+                ["PATD_TEST_POSTGRES", "PATD_POSTGRES_BIN"]
+                    .into_iter()
+                    .filter_map(|name| Some((name, env::var(name).ok()?))),
+            )
             .stdin(Stdio::null());
         command
     }

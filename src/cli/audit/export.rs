@@ -9,11 +9,12 @@ use std::{
 use clap::{Args, ValueEnum};
 use tempfile::NamedTempFile;
 
-use super::{conditions::Conditions, csv, progress::Progress};
+use super::{conditions::Conditions, csv};
 use crate::{
     cli::{
         failure::Failure,
         global::{Database, GlobalOptions},
+        progress::Progress,
         terminal::{escaped, print_message},
     },
     control::{EventConditions, EventList, Items, Request},
@@ -96,10 +97,11 @@ fn write(
         out.flush()?;
         return Ok(0);
     };
-    let progress = Progress::new(first, last);
+    let progress = Progress::new();
+    let all = last.abs_diff(first).saturating_add(1);
     let (mut after, mut events) = (first.saturating_sub(1), 0);
     while after < last {
-        progress.show(after, events);
+        progress.show(after.saturating_add(1).abs_diff(first), all, &format!("{events} events"));
         let before = events;
         write_page(page(Some(after), true, PAGE)?, format, &mut out, |seq| {
             let is_wanted = seq <= last;
@@ -111,7 +113,7 @@ fn write(
             break;
         }
     }
-    progress.clear();
+    drop(progress);
     out.flush()?;
     Ok(events)
 }

@@ -5,7 +5,6 @@ mod csv;
 mod export;
 mod follow;
 mod list;
-mod progress;
 mod seals;
 
 use clap::Subcommand;

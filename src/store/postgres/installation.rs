@@ -28,6 +28,11 @@ pub enum OpenError {
     /// A command was pointed at a database without patd's tables.
     #[error("the database has no tables of patd: start the server once to create them, or correct database.url")]
     Missing,
+    /// Rows of another database are being copied into it.
+    #[error(
+        "the database is an unfinished copy of another one: run the same `patd database copy` again, or correct database.url"
+    )]
+    UnfinishedCopy,
     /// The schema was written by a later release.
     #[error(
         "the database was written by a newer patd (schema {found}, this release knows up to {VERSION}): run that release, \
@@ -94,7 +99,7 @@ pub(super) async fn prepare(connector: &Connector, access: Access) -> Result<(),
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&SCHEMA_LOCK]).await?;
     let exists: bool = transaction.query_one("SELECT to_regclass('schema_version') IS NOT NULL", &[]).await?.get(0);
     if !exists {
-        if access == Access::Existing {
+        if !access.creates() {
             return Err(OpenError::Missing);
         }
         transaction.batch_execute(SCHEMA).await?;
@@ -102,9 +107,14 @@ pub(super) async fn prepare(connector: &Connector, access: Access) -> Result<(),
         return Ok(());
     }
     match transaction.query_one("SELECT version FROM schema_version", &[]).await?.get(0) {
-        VERSION => Ok(()),
-        found if found > VERSION => Err(OpenError::Newer { found }),
-        found => Err(OpenError::TooOld { found }),
+        VERSION => {}
+        found if found > VERSION => return Err(OpenError::Newer { found }),
+        found => return Err(OpenError::TooOld { found }),
+    }
+    let unfinished = "SELECT EXISTS (SELECT FROM database_copy)";
+    match transaction.query_one(unfinished, &[]).await?.get(0) {
+        true if !access.is_exclusive() => Err(OpenError::UnfinishedCopy),
+        _ => Ok(()),
     }
 }
 

@@ -15,6 +15,7 @@
 mod announce;
 mod connection;
 mod connector;
+mod copy;
 mod dialect;
 mod engine;
 mod error;
@@ -34,4 +35,5 @@ mod tests;
 mod value;
 mod writer;
 
+pub(crate) use self::copy::PostgresCopyEnd;
 pub use self::{installation::OpenError, settings::PostgresSettings, store::PostgresStore};

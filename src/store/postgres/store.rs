@@ -53,7 +53,11 @@ impl PostgresStore {
         let prepared = std::thread::scope(|scope| {
             scope.spawn(|| runtime.block_on(installation::prepare(&preparing, access))).join()
         });
-        prepared.unwrap_or_else(|_| Err(OpenError::Unavailable("the start panicked".to_owned())))?;
+        if let Err(error) = prepared.unwrap_or_else(|_| Err(OpenError::Unavailable("the start panicked".to_owned()))) {
+            // To drop it would block, which panics in the runtime of the caller.
+            runtime.shutdown_background();
+            return Err(error);
+        }
         let readers = Readers::new(&connector, settings.max_readers)?;
         let observers = Arc::new(Observers::default());
         let node = match access {
@@ -62,7 +66,7 @@ impl PostgresStore {
                 let node = Node::start(connector.clone(), name, Arc::clone(&observers)).map_err(no_thread)?;
                 Some(Arc::new(node))
             }
-            Access::Create | Access::Existing => None,
+            _ => None,
         };
         let finish = finisher(runtime.handle().clone(), readers.clone(), node.clone());
         let writer =

@@ -18,6 +18,7 @@ pub(crate) mod attempts;
 pub(crate) mod audit;
 mod clock;
 pub(crate) mod connection;
+pub(crate) mod copy;
 pub(crate) mod current_environments;
 pub(crate) mod deletion;
 pub(crate) mod engine;

@@ -11,6 +11,7 @@ mod checkpoint;
 mod checkpoints;
 mod connect;
 mod connection;
+mod copy;
 mod diagnosis;
 mod engine;
 mod error;
@@ -35,4 +36,5 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::copy::SqliteCopyEnd;
 pub use self::{binding::fault::LogFault, open_error::OpenError, settings::SqliteSettings, store::SqliteStore};

@@ -1,6 +1,6 @@
 //! Opens a database: locks it, inspects it before anything changes, upgrades its schema, and starts the threads.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{fs, io, mem, path::Path, sync::Arc};
 
 use rusqlite::ErrorCode;
 
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     store::{
         Access, Change,
-        sql::{headroom::Headroom, shared::Shared},
+        sql::{copy, headroom::Headroom, shared::Shared},
     },
     threads::Threads,
 };
@@ -48,11 +48,11 @@ impl SqliteStore {
         thresholds: CheckpointThresholds,
     ) -> Result<Self, OpenError> {
         let path = file::canonical(&settings.path)?;
-        if access != Access::Existing || path.exists() {
+        if access.creates() || path.exists() {
             diagnosis::expect_writable(&path)?;
         }
         let database = Arc::new(existing_or_new(&path, access)?);
-        if access == Access::Server {
+        if access == Access::Server || access.is_exclusive() {
             database.serve()?;
         }
         // Until the upgrade has ended, no other process can open the database.
@@ -63,6 +63,9 @@ impl SqliteStore {
         }
         // Only the first process checks the log. If there are others, one of them has done it.
         let sharing = opening.join()?;
+        if access.is_exclusive() && sharing == Sharing::Shared {
+            return Err(OpenError::OpenElsewhere { path });
+        }
         let log = match sharing {
             Sharing::Alone => acceptance::accept(&database)?,
             Sharing::Shared => acceptance::LogState::Bound,
@@ -87,6 +90,11 @@ impl SqliteStore {
         if let Some(lock) = older_server {
             lock.remove();
         }
+        let is_unfinished = copy::is_unfinished(&connection)
+            .map_err(|error| OpenError::Inaccessible { path: path.clone(), detail: error.to_string() })?;
+        if is_unfinished && !access.is_exclusive() {
+            return Err(OpenError::UnfinishedCopy { path });
+        }
         let watch = Arc::new(Watch::new(&path).map_err(failed)?);
         let is_server = access == Access::Server;
         let mut binder =
@@ -99,7 +107,11 @@ impl SqliteStore {
             // Until this succeeds, reads are answered and writes are not.
             log::error!("store: the log cannot be checkpointed into {}: {error}", path.display());
         }
-        drop(opening);
+        match access.is_exclusive() {
+            // Others wait for the lock of an opening until the database is dropped, which releases it.
+            true => mem::forget(opening),
+            false => drop(opening),
+        }
         let health = Arc::new(Health::default());
         let watcher = Watcher::start(Arc::clone(&watch), Arc::clone(&health)).map_err(failed)?;
         let readers = |count| {
@@ -129,7 +141,7 @@ impl SqliteStore {
         let queue = Queue { capacity: settings.write_queue, busy_timeout: settings.busy_timeout };
         let context = WriterContext { binder, watch: Arc::clone(&watch), health: Arc::clone(&health) };
         let writer = Writer::start(connection, log, context, queue, Arc::clone(&changes)).map_err(failed)?;
-        let settle_on_drop = (access != Access::Server)
+        let settle_on_drop = matches!(access, Access::Create | Access::Existing)
             .then(|| SettleOnDrop { changes: Arc::clone(&changes), database: Arc::clone(&database) });
         let pool_timeout = settings.pool_timeout;
         Ok(Self {
@@ -163,7 +175,7 @@ fn existing_or_new(path: &Path, access: Access) -> Result<Database, OpenError> {
                 return existing_or_new(path, access);
             }
             log?;
-            if access == Access::Existing {
+            if !access.creates() {
                 return Err(OpenError::Missing { path: path.to_owned() });
             }
             file::create_private(path)?;

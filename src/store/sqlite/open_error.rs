@@ -19,6 +19,21 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// Another process has the file open, and nobody else may.
+    #[error("{path} is in use by another patd command: wait until that has ended, and start again")]
+    OpenElsewhere {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Rows of another database are being copied into the file.
+    #[error(
+        "{path} is an unfinished copy of another database: run the same `patd database copy` again, or delete the file, or \
+         set database.path to another one"
+    )]
+    UnfinishedCopy {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another process has been opening the file for too long.
     #[error("{path} is being opened or upgraded by another patd: wait until that has ended, and start again")]
     Opening {

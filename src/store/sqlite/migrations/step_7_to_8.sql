@@ -176,3 +176,8 @@ CREATE TABLE owed_scrub (
     next_page INTEGER NOT NULL CHECK (next_page > 0),
     pages_left INTEGER NOT NULL CHECK (pages_left >= 0)
 ) STRICT;
+
+CREATE TABLE database_copy (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    source BLOB NOT NULL CHECK (length(source) = 32)
+) STRICT;

@@ -3,6 +3,7 @@
 
 mod audit_trail;
 mod binding;
+mod copy;
 mod erasure;
 mod event_list;
 mod export;
