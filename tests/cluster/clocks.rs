@@ -15,7 +15,6 @@ const SECONDS: [i64; 3] = [0, -3600, 3600];
 const AHEAD: usize = 2;
 
 #[test]
-#[ignore = "the store on PostgreSQL is not there yet"]
 fn nodes_whose_clocks_are_an_hour_apart_accept_nothing_after_the_answer_of_any_change() {
     let Some(database) = Database::new() else { return };
     // It replaces the system clock alone: CLOCK_BOOTTIME, which leases are measured with, stays as it is.

@@ -53,7 +53,6 @@ fn end_during(rounds: &Rounds, disturb: impl Fn(), meanwhile: Duration, resume: 
 }
 
 #[test]
-#[ignore = "the store on PostgreSQL is not there yet"]
 fn a_node_that_was_stopped_accepts_nothing_that_was_ended_meanwhile() {
     let Some(database) = Database::new() else { return };
     let history = three_nodes(database).run(1, |rounds| {
@@ -64,7 +63,6 @@ fn a_node_that_was_stopped_accepts_nothing_that_was_ended_meanwhile() {
 }
 
 #[test]
-#[ignore = "the store on PostgreSQL is not there yet"]
 fn a_node_whose_connections_were_cut_or_stalled_accepts_nothing_that_was_ended_meanwhile() {
     let Some(database) = Database::new() else { return };
     let history = three_nodes(database).run(1, |rounds| {
@@ -79,7 +77,6 @@ fn a_node_whose_connections_were_cut_or_stalled_accepts_nothing_that_was_ended_m
 }
 
 #[test]
-#[ignore = "the store on PostgreSQL is not there yet"]
 fn a_node_with_a_slow_connection_accepts_nothing_that_was_ended() {
     let Some(database) = Database::new() else { return };
     let history = three_nodes(database).run(1, |rounds| {
@@ -98,7 +95,6 @@ fn a_node_with_a_slow_connection_accepts_nothing_that_was_ended() {
 }
 
 #[test]
-#[ignore = "the store on PostgreSQL is not there yet"]
 fn a_dead_node_delays_one_change_by_a_lease_and_the_next_ones_not() {
     let Some(database) = Database::new() else { return };
     let history = three_nodes(database).run(1, |rounds| {
@@ -125,7 +121,6 @@ fn a_dead_node_delays_one_change_by_a_lease_and_the_next_ones_not() {
 }
 
 #[test]
-#[ignore = "the store on PostgreSQL is not there yet"]
 fn a_node_that_comes_back_from_a_partition_keeps_nothing_of_its_memory() {
     let Some(database) = Database::new() else { return };
     let history = three_nodes(database).run(2, |rounds| {
@@ -153,7 +148,6 @@ fn a_node_that_comes_back_from_a_partition_keeps_nothing_of_its_memory() {
 }
 
 #[test]
-#[ignore = "the store on PostgreSQL is not there yet"]
 fn changes_are_exact_without_notifications() {
     let Some(database) = Database::new() else { return };
     let mut lost = 0;
@@ -171,7 +165,6 @@ fn changes_are_exact_without_notifications() {
 }
 
 #[test]
-#[ignore = "the store on PostgreSQL is not there yet"]
 fn a_database_that_restarts_loses_no_change_and_nothing_is_accepted_after_its_end() {
     let Some(mut server) = PrivateServer::new() else { return };
     let database = Database::on(server.address);

@@ -28,7 +28,6 @@ fn one_node_on_a_file_accepts_nothing_after_the_answer_of_any_change() {
 }
 
 #[test]
-#[ignore = "the store on PostgreSQL is not there yet"]
 fn three_nodes_accept_nothing_after_the_answer_of_any_change() {
     let Some(database) = Database::new() else { return };
     run(Cluster::start(Store::Postgres(database), 3, &[]), Rounds::number());

@@ -120,6 +120,10 @@ impl Drop for Node {
     }
 }
 
+/// Held by each test with nodes. Several at once would take the processor from each other's renewals, which makes nodes answer
+/// 503.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// Several nodes on one database.
 pub struct Cluster {
     // Declared before the database, so that they end before it is dropped.
@@ -127,6 +131,7 @@ pub struct Cluster {
     pub store: Store,
     settings: Vec<(String, String)>,
     commands: TempDir,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Cluster {
@@ -148,7 +153,9 @@ impl Cluster {
         };
         let settings = settings(&store, place);
         let commands = TempDir::new().unwrap();
-        Self { nodes: Vec::new(), store, settings: [settings, more.to_vec()].concat(), commands }
+        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = [settings, more.to_vec()].concat();
+        Self { nodes: Vec::new(), store, settings, commands, _alone: alone }
     }
 
     /// Starts one more node, with environment variables of its own.

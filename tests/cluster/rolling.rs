@@ -26,6 +26,12 @@ use crate::{
 
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
 
+/// The lines of the example in the document, with its options.
+fn documented_servers() -> String {
+    let document = include_str!("../../docs/cluster.md");
+    document.lines().filter(|line| line.trim_start().starts_with("server 10.")).collect()
+}
+
 /// nginx with the file in `deploy/`, in which only addresses differ and a second node is added.
 struct Nginx {
     address: SocketAddr,
@@ -34,15 +40,17 @@ struct Nginx {
 }
 
 impl Nginx {
-    fn start(nodes: &[SocketAddr], application: SocketAddr) -> Self {
+    fn start(nodes: [SocketAddr; 2], application: SocketAddr) -> Self {
         let (directory, address) = (TempDir::new().unwrap(), free_address());
         let log = directory.path().join("application.log");
-        // Without max_fails=0, nginx asks a node that did not answer again only after ten seconds. If the other one is
-        // restarted in this time, it asks nobody.
-        let servers: Vec<_> = nodes.iter().map(|node| format!("server {node} max_fails=0;")).collect();
+        let mut servers = documented_servers();
+        for (name, node) in [("10.0.0.11:8080", nodes[0]), ("10.0.0.12:8080", nodes[1])] {
+            assert!(servers.contains(name), "{servers}");
+            servers = servers.replace(name, &node.to_string());
+        }
         let mut site = fs::read_to_string(format!("{DEPLOY}/nginx.conf")).unwrap();
         for (from, to) in [
-            ("server 127.0.0.1:8080;", servers.join("\n    ")),
+            ("server 127.0.0.1:8080;", servers),
             ("127.0.0.1:8000", address.to_string()),
             ("127.0.0.1:3000", application.to_string()),
             ("/var/log/nginx/application.log", log.display().to_string()),
@@ -113,7 +121,6 @@ fn application() -> SocketAddr {
 }
 
 #[test]
-#[ignore = "the store on PostgreSQL is not there yet"]
 fn a_rolling_restart_of_two_nodes_behind_nginx_loses_no_request() {
     let Some(database) = Database::new() else { return };
     let config = ("PATD_CONFIG".to_owned(), format!("{DEPLOY}/patd.toml"));
@@ -122,8 +129,7 @@ fn a_rolling_restart_of_two_nodes_behind_nginx_loses_no_request() {
     cluster.add_node(&[]);
     let actor = Actor::new(&cluster);
     let subject = actor.create(&cluster.nodes[0], Change::RevokeToken, 0).unwrap();
-    let nodes: Vec<_> = cluster.nodes.iter().map(|node| node.address).collect();
-    let nginx = Nginx::start(&nodes, application());
+    let nginx = Nginx::start([cluster.nodes[0].address, cluster.nodes[1].address], application());
     let address = nginx.address;
     let (is_over, answers) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {

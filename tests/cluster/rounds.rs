@@ -24,6 +24,9 @@ use crate::{
 /// How many checks of each node are awaited before a change, and how many after its answer.
 const ENOUGH: usize = 2;
 
+/// The time between two checks of a node.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// How long a node may be unable to decide after the end of a disturbance.
 const RECOVERY: Duration = Duration::from_secs(5);
 
@@ -270,8 +273,9 @@ impl Rounds {
             self.record(lane, Check { credential: target.credential, node, start, end: self.now(), outcome });
             if outcome == Outcome::Unanswered {
                 connection = None;
-                thread::sleep(Duration::from_millis(10));
             }
+            // Without it, the checks take all cores, and the nodes none to renew their leases.
+            thread::sleep(PAUSE);
         }
     }
 
