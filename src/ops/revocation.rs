@@ -14,6 +14,7 @@ use super::{
 use crate::{
     domain::{
         ability::Ability,
+        account::Role,
         audit::{Action, Actor, Attribution, Entry, RequestSource, Target},
         authority::Authority,
         id::{TokenId, UserId},
@@ -65,7 +66,8 @@ pub async fn revoke(
     match ctx.store.revoke_token(owner, id, reason, by.clone()).await {
         Err(error) => {
             let attempt = Entry::done(owner, Action::TokenRevoked, Target::PersonalAccessToken(id));
-            Err(replaced::refuse(ctx, attempt, by, error).await)
+            let actor = by.origin.actor;
+            Err(refusal(ctx, authority, actor, replaced::refuse(ctx, attempt, by, error).await).await)
         }
         revoked => Ok(revoked?),
     }
@@ -165,7 +167,8 @@ pub async fn disable(
         Ok((changed, successors)) => Ok((tokens::details(ctx, changed), successors)),
         Err(error) => {
             let attempt = Entry::done(owner, Action::TokenDisabled, Target::PersonalAccessToken(id));
-            Err(replaced::refuse(ctx, attempt, by, error).await)
+            let actor = by.origin.actor;
+            Err(refusal(ctx, authority, actor, replaced::refuse(ctx, attempt, by, error).await).await)
         }
     }
 }
@@ -178,11 +181,28 @@ pub async fn enable(
     source: RequestSource,
 ) -> Result<TokenDetails, Error> {
     let by = ctx.attribution(source);
+    let actor = by.origin.actor;
     let changed = match holder_of(ctx, authority, id).await? {
-        Holder::Owner(owner) => ctx.store.enable_token(owner, id, by).await?,
-        Holder::Environment => ctx.store.enable_environment_token(id, by).await?,
+        Holder::Owner(owner) => ctx.store.enable_token(owner, id, by).await,
+        Holder::Environment => ctx.store.enable_environment_token(id, by).await,
     };
-    Ok(tokens::details(ctx, changed))
+    match changed {
+        Ok(changed) => Ok(tokens::details(ctx, changed)),
+        Err(error) => Err(refusal(ctx, authority, actor, error.into()).await),
+    }
+}
+
+/// The error of a change that the store refused. For the store, a token of another owner does not exist to somebody who lost
+/// the role of an administrator during the request. They are told about the role, like in the next request.
+async fn refusal(ctx: &Context, authority: Authority, actor: Actor, error: Error) -> Error {
+    let (Error::NotFound, Authority::Administrator(_), Some(user)) = (&error, authority, actor.user()) else {
+        return error;
+    };
+    match ctx.store.user(user).await {
+        Ok(user) if user.role != Role::Admin => Error::AdminRequired,
+        Ok(_) | Err(StoreError::NotFound) => error,
+        Err(failure) => failure.into(),
+    }
 }
 
 /// Whose a token is.

@@ -112,15 +112,15 @@ fn assert_first_batch_is_revoked(app: &TestApp, tokens: &[Value]) {
     assert_eq!(valid(app, &[&tokens[129], &tokens[30], &tokens[29], &tokens[0]]), [false, false, true, true]);
 }
 
-#[test]
-fn an_administrator_who_loses_the_role_midway_learns_how_many_are_revoked() {
+/// Has an administrator revoke two batches of tokens, with `meanwhile` between both.
+fn revoke_with(meanwhile: impl FnOnce(&TestApp, UserId)) -> Answer {
     let mode = Arc::new(AtomicU8::new(WELL));
     let switch = Arc::clone(&mode);
     let app = TestApp::with_store(&[], |backend| Faulty::wrap(backend, switch, Fault::AnswersLate));
     let (ada, root) = (app.sign_in("ada"), app.sign_in_admin("root"));
     let tokens = two_batches(&ada);
     let root_id = UserId::parse(root.get("/api/user").body["id"].as_str().unwrap()).unwrap();
-    // The search of the second batch waits until the role is gone.
+    // The search of the second batch waits for the change.
     mode.store(READS_FAIL_AFTER_WRITE, Ordering::SeqCst);
     let answer: Answer = std::thread::scope(|scope| {
         let request = scope.spawn(|| root.post(REVOKE, json!({ "ability": "calls:read" })));
@@ -128,17 +128,46 @@ fn an_administrator_who_loses_the_role_midway_learns_how_many_are_revoked() {
             assert!(!request.is_finished());
             std::thread::yield_now();
         }
-        let by = Attribution { origin: RequestSource::COMMAND_LINE, at: app.ops.clock.now() };
-        block_on(app.ops.store.set_role(root_id, Role::Member, LastAdmin::MayGo, by)).unwrap();
+        meanwhile(&app, root_id);
         mode.store(WELL, Ordering::SeqCst);
         request.join().unwrap()
     });
-    assert_eq!(answer.status, 403, "{}", answer.shown());
-    assert_eq!((&answer.body["code"], &answer.body["revoked"]), (&json!("admin_required"), &json!(100)));
+    assert_eq!(answer.body["revoked"], 100, "{}", answer.shown());
+    assert_first_batch_is_revoked(&app, &tokens);
+    answer
+}
+
+fn by_command_line(app: &TestApp) -> Attribution {
+    Attribution { origin: RequestSource::COMMAND_LINE, at: app.ops.clock.now() }
+}
+
+#[test]
+fn an_administrator_who_loses_the_role_midway_learns_how_many_are_revoked() {
+    let answer = revoke_with(|app, root| {
+        let demoted = app.ops.store.set_role(root, Role::Member, LastAdmin::MayGo, by_command_line(app));
+        block_on(demoted).unwrap();
+    });
+    assert_eq!((answer.status, &answer.body["code"]), (403, &json!("admin_required")), "{}", answer.shown());
     let message = "Only an administrator may do this. Before that, 100 tokens were revoked.";
     assert_eq!(answer.body["message"], message);
     assert!(answer.header("www-authenticate").unwrap().contains("insufficient_scope"));
-    assert_first_batch_is_revoked(&app, &tokens);
+}
+
+#[test]
+fn an_administrator_whose_session_ends_midway_is_unauthenticated_and_learns_how_many_are_revoked() {
+    let ends: [fn(&TestApp, UserId); 2] = [
+        |app, root| assert_eq!(block_on(app.ops.store.end_sessions(root, by_command_line(app))), Ok(1)),
+        |app, root| {
+            let disabled = app.ops.store.disable_user(root, LastAdmin::MayGo, by_command_line(app));
+            drop(block_on(disabled).unwrap());
+        },
+    ];
+    for end in ends {
+        let answer = revoke_with(end);
+        assert_eq!((answer.status, &answer.body["code"]), (401, &json!("unauthenticated")), "{}", answer.shown());
+        assert_eq!(answer.body["message"], "Unauthenticated. Before that, 100 tokens were revoked.");
+        assert!(answer.header("www-authenticate").unwrap().contains("invalid_token"));
+    }
 }
 
 #[test]

@@ -77,6 +77,33 @@ fn a_request_that_an_administrator_began_is_refused_after_they_lost_the_role() {
     assert_eq!(admin.get("/api/v1/user/api-tokens").body["data"], json!([]));
 }
 
+#[test]
+fn a_change_of_one_token_is_refused_if_its_administrator_lost_the_role_or_the_session_meanwhile() {
+    let app = TestApp::spawn();
+    let (root, ada) = (app.sign_in_admin("root"), app.sign_in("ada"));
+    let token = ada.create_token(json!({ "name": "t", "abilities": ["user:read"] }));
+    let secret = app.bearer(token["token"].as_str().unwrap());
+    let path = format!("/api/v1/admin/tokens/{}", token["id"].as_str().unwrap());
+    app.sign_in_admin("admin");
+    let admin_path = path_of(&app.sign_in_again("admin"));
+    for (method, path) in [("DELETE", path.clone()), ("POST", format!("{path}/disable")), ("POST", path + "/enable")] {
+        let send = |meanwhile: &dyn Fn()| {
+            send_slowly(&app, &app.sign_in_again("admin"), (method, &path), &json!({}), meanwhile)
+        };
+        let demoted = send(&|| app.set_role("admin", Role::Member));
+        assert!(
+            demoted.starts_with("HTTP/1.1 403 ") && demoted.contains("admin_required"),
+            "{method} {path}: {demoted}"
+        );
+        app.set_role("admin", Role::Admin);
+        let signed_out = send(&|| assert_eq!(root.delete(&format!("{admin_path}/sessions")).status, 200));
+        let is_unauthenticated = signed_out.starts_with("HTTP/1.1 401 ") && signed_out.contains("unauthenticated");
+        assert!(is_unauthenticated, "{method} {path}: {signed_out}");
+    }
+    assert_eq!(secret.get("/api/user").status, 200, "nothing was changed");
+    assert_eq!(root.delete(&format!("/api/v1/admin/tokens/{}", uuid::Uuid::now_v7())).status, 404);
+}
+
 fn id_of(client: &Client<'_>) -> UserId {
     UserId::parse(client.get("/api/user").body["id"].as_str().unwrap()).unwrap()
 }

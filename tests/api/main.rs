@@ -50,6 +50,7 @@ mod revocation;
 mod revoked_tokens;
 mod rotation;
 mod rotation_races;
+mod seals;
 mod service_accounts;
 mod sessions;
 #[path = "../support/mod.rs"]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     admin_users::path_of,
-    harness::{Client, TestApp},
+    harness::{Answer, Client, TestApp},
     service_accounts::{id_of, last, service_account},
 };
 
@@ -28,7 +28,7 @@ fn environment(owner: &Client<'_>) -> String {
 }
 
 /// What the error of each field says, or the code.
-fn refusal(answer: &crate::harness::Answer) -> String {
+fn refusal(answer: &Answer) -> String {
     let errors = answer.body["errors"].as_object().map(|errors| {
         errors.values().map(|messages| messages[0].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
     });
@@ -118,7 +118,7 @@ fn a_transfer_that_cannot_be_made_changes_nothing() {
     422 The transfer_to field must not be the present owner.
     422 The transfer_to field must be the id of a user or of a service account.
     422 The transfer field is unknown. The parameters here are: transfer_to.
-    422 The transfer_to field is unknown. There are no fields here.
+    422 The transfer_to field must not be in the body. Send it as a query parameter: ?transfer_to=VALUE.
     422 The transfer_to field must not be null. Leave it out to hand over nothing.
     422 The dry_run field must not be null. Leave it out to disable the user.
     404 "not_found"
@@ -202,5 +202,37 @@ fn no_check_that_starts_after_the_answer_stands_for_the_earlier_owner() {
             answered.store(true, Ordering::SeqCst);
             assert_eq!(changed.status, 200, "{}", changed.shown());
         });
+    }
+}
+
+/// Gives what the user at this path owns to another one.
+type GiveTo = fn(&Client<'_>, &str, &str) -> Answer;
+
+#[test]
+fn the_new_owner_does_not_see_from_where_the_earlier_one_used_a_token() {
+    let app = TestApp::spawn();
+    let (root, bob) = (app.sign_in_admin("root"), app.sign_in("bob"));
+    let ways: [(&str, GiveTo); 3] = [
+        ("deletion", |root, path, to| root.delete(&format!("{path}?transfer_to={to}"))),
+        ("disabling", |root, path, to| root.post(&format!("{path}/disable"), json!({ "transfer_to": to }))),
+        ("hand-over", |root, path, to| root.post(&format!("{path}/hand-over"), json!({ "to": to, "tokens": true }))),
+    ];
+    for (way, give_to) in ways {
+        let ada = app.sign_in(way);
+        let token = ada.create_token(json!({ "name": way, "abilities": ["user:read"] }));
+        let secret = app.bearer(token["token"].as_str().unwrap());
+        let path = format!("/api/v1/user/api-tokens/{}", token["id"].as_str().unwrap());
+        let addresses = |owner: &Client<'_>| {
+            let uses = owner.get(&path).body["data"]["last_uses"].as_array().unwrap().clone();
+            uses.into_iter().map(|used| used["address"].clone()).collect::<Vec<_>>()
+        };
+        // It is in memory only, unless the background has just written it.
+        assert_eq!(secret.get("/api/user").status, 200);
+        assert_eq!(addresses(&ada), ["127.0.0.1"], "{way}");
+        let given = give_to(&root, &path_of(&ada), &id_of(&bob));
+        assert_eq!(given.status, 200, "{way}: {}", given.shown());
+        assert_eq!(addresses(&bob), [""; 0], "{way}");
+        assert_eq!(secret.get("/api/user").body["name"], "bob");
+        assert_eq!(addresses(&bob), ["127.0.0.1"], "{way}: a use for the new owner is recorded");
     }
 }

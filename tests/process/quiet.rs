@@ -1,6 +1,8 @@
 //! The log of a server that only answers probes and a few requests.
 
-use serde_json::json;
+use std::fs;
+
+use serde_json::{Value, json};
 
 use crate::{
     drive::{LOGIN, TOKENS},
@@ -80,3 +82,48 @@ fn too_many_attempts_are_logged_with_the_client_and_the_account() {
     assert_eq!(logged, ("127.0.0.1", &*format!("personal_access_token:{id}")));
     assert!(!ended.stderr.contains("ada@example.com"), "{}", ended.stderr);
 }
+
+#[test]
+fn the_line_of_a_token_of_a_service_account_names_both() {
+    let place = Place::new(&[("PATD__LOG__CHECKS", "all")]);
+    fs::write(place.path("config.toml"), POLICY).unwrap();
+    let server = place.serve();
+    let created = |arguments: &[&str]| {
+        let ended = place.run(arguments, "");
+        assert!(ended.success, "{ended:?}");
+        serde_json::from_str::<Value>(&ended.stdout).unwrap()
+    };
+    let account = created(&["service-account", "create", "--name", "ci", "--json"])["id"].clone();
+    let account = account.as_str().unwrap();
+    let token = created(&["token", "create", "--owner", account, "--name", "t", "--ability", "user:read", "--json"]);
+    let (id, secret) = (token["id"].as_str().unwrap(), token["token"].as_str().unwrap());
+    let mut connection = server.connect();
+    assert_eq!(connection.ask("GET", "/api/user", Some(secret), None).unwrap().status, 200);
+    assert_eq!(connection.ask("GET", "/api/v1/user/sessions", Some(secret), None).unwrap().status, 403);
+    let check = format!(
+        "GET /api/authz/forward-auth/app HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n\
+         X-Forwarded-Method: GET\r\nX-Forwarded-Uri: /calls/1\r\n\r\n"
+    );
+    assert_eq!(connection.exchange("GET", check.as_bytes()).unwrap().status, 200);
+
+    let ended = server.terminate();
+    let principal = format!("personal_access_token:{id} service_account:{account}");
+    let logged: Vec<(String, String)> = lines(&ended.stderr)
+        .into_iter()
+        .filter(|line| line["message"] == "request")
+        .map(|line| (line["route"].clone(), line["principal"].clone()))
+        .collect();
+    let expected = ["/api/user", "/api/v1/user/sessions", "/api/authz/forward-auth/{policy}"];
+    assert_eq!(logged, expected.map(|route| (route.to_owned(), principal.clone())));
+    // In the text form, a value with a space is in quotation marks.
+    assert!(ended.stderr.contains(&format!("principal=\"{principal}\"")), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(secret.split('|').next_back().unwrap()), "{}", ended.stderr);
+}
+
+const POLICY: &str = r#"
+[server]
+trusted_proxies = ["127.0.0.1"]
+[[policies]]
+name = "app"
+rules = [{ paths = ["/calls/**"], abilities = ["user:read"] }]
+"#;

@@ -55,6 +55,15 @@ impl Form {
         }
     }
 
+    /// Refuses fields that are parameters of the query on this route, and says so.
+    pub(super) fn refuse_parameters(&mut self, parameters: &[&str]) {
+        for name in parameters {
+            if self.fields.remove(*name).is_some() {
+                self.refuse(name, format!("must not be in the body. Send it as a query parameter: ?{name}=VALUE."));
+            }
+        }
+    }
+
     /// A required string. `None` means that there is a mistake.
     pub(crate) fn required<T, E: fmt::Display>(
         &mut self,

@@ -36,7 +36,9 @@ where
         let Self { handler, parameters } = self.clone();
         Box::pin(async move {
             refuse_unknown(request.query_string(), parameters)?;
-            unread.form_or_nothing(&[]).await?.finish(Some(()))?;
+            let mut form = unread.form_or_nothing(&[]).await?;
+            form.refuse_parameters(parameters);
+            form.finish(Some(()))?;
             Ok(handler.call(arguments).await)
         })
     }
