@@ -27,6 +27,11 @@ const ENOUGH: usize = 2;
 /// The time between two checks of a node.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// How often it is looked whether this machine still runs what is ready, and from which delay on it does not: the nodes do not
+/// renew their leases then either.
+const WATCH: Duration = Duration::from_millis(20);
+const STARVED: Duration = Duration::from_millis(200);
+
 /// How long a node may be unable to decide after the end of a disturbance.
 const RECOVERY: Duration = Duration::from_secs(5);
 
@@ -108,6 +113,7 @@ impl Rounds {
                     scope.spawn(move || rounds.check_all(lane, node));
                 }
             }
+            scope.spawn(|| self.watch_machine());
             // The checks also end if it panics, so that the scope does.
             let _end = End(&self);
             drive(&self);
@@ -226,6 +232,18 @@ impl Rounds {
     /// Panics unless all nodes vouch for what they answer soon.
     pub fn await_recovery(&self) {
         self.cluster.nodes.iter().for_each(Node::await_ready);
+    }
+
+    /// Records each time in which the machine did not run what was ready as a disturbance of all nodes.
+    fn watch_machine(&self) {
+        while !self.board().ended {
+            let start = self.now();
+            thread::sleep(WATCH);
+            if self.now() - start > STARVED {
+                let (start, end) = (start.saturating_sub(RECOVERY), self.now() + RECOVERY);
+                self.board().history.disturbances.push(Disturbance { node: None, start, end });
+            }
+        }
     }
 
     fn now(&self) -> Moment {
