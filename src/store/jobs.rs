@@ -21,11 +21,17 @@ pub(super) struct NotifyOnDrop<N: Notify> {
     pub(super) changed: Vec<Change>,
 }
 
+impl<N: Notify> NotifyOnDrop<N> {
+    fn now(&mut self) {
+        for change in self.changed.drain(..) {
+            self.changes.notify(change);
+        }
+    }
+}
+
 impl<N: Notify> Drop for NotifyOnDrop<N> {
     fn drop(&mut self) {
-        for change in &self.changed {
-            self.changes.notify(*change);
-        }
+        self.now();
     }
 }
 
@@ -41,6 +47,8 @@ pub(super) trait Job<C>: Send {
     fn outage(&self) -> Option<StoreError>;
     /// What it has changed, if it has succeeded.
     fn changed(&self) -> &[Change];
+    /// Notifies observers of its changes now, and not again when it is answered.
+    fn notify(&mut self);
     /// Notifies observers of its changes, and sends the result to the caller, or the error of the transaction.
     fn answer(self: Box<Self>, commit: &Result<(), StoreError>);
 }
@@ -94,6 +102,10 @@ where
             Some(Ok(_)) => &self.notification.changed,
             _ => &[],
         }
+    }
+
+    fn notify(&mut self) {
+        self.notification.now();
     }
 
     fn answer(self: Box<Self>, commit: &Result<(), StoreError>) {

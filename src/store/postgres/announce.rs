@@ -65,6 +65,14 @@ pub(super) fn announce(
     Ok(Some(Position { sequence, mark: Mark(mark.as_u128()) }))
 }
 
+/// The latest change that any node has announced, as the transaction sees it.
+pub(super) fn latest(connection: &WriteConnection) -> Result<Position, StoreError> {
+    let answer = connection.run("SELECT sequence, mark FROM change_counter", &[])?;
+    let row =
+        answer.rows.first().ok_or_else(|| StoreError::Internal("the counter of changes is missing".to_owned()))?;
+    Ok(Position { sequence: row.get(0), mark: Mark(row.get::<_, Uuid>(1).as_u128()) })
+}
+
 const TOKEN: &str = "token";
 const SESSION: &str = "session";
 const USER: &str = "user";

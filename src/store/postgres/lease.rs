@@ -11,7 +11,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{Notify, watch};
 
-use super::observers::Observers;
+use super::{observers::Observers, readers::Primary};
 use crate::store::{
     Change, StoreError,
     cluster::{BootTime, NodeId, holds},
@@ -32,6 +32,8 @@ pub(super) struct Shared {
     /// The present registration.
     pub(super) id: Mutex<Option<NodeId>>,
     pub(super) observers: Arc<Observers>,
+    /// On which server the lease is renewed.
+    pub(super) primary: Arc<Primary>,
     /// Asks for a renewal now.
     pub(super) wake: Notify,
     /// How many renewals have ended, and why the last one failed.

@@ -18,6 +18,7 @@ use super::{
     connector::{Connector, Link},
     error::{Stage, store_error},
     lease::{Shared, boot_time},
+    readers::STARTED,
 };
 use crate::store::{
     Change, StoreError,
@@ -104,6 +105,9 @@ impl Member {
         if self.link.as_ref().is_none_or(|link| link.client.is_closed()) {
             let link = self.connector.connect().await?;
             limited(link.client.batch_execute(&format!("LISTEN {CHANNEL}"))).await?;
+            let started = limited(link.client.query_one(STARTED, &[])).await?.get(0);
+            // The old link has ended, and what its lease covers was read on its server.
+            self.shared.primary.renews_on(started);
             self.link = Some(link);
         }
         while self.renew().await? == RenewalOutcome::NotActive {
@@ -123,7 +127,7 @@ impl Member {
         if self.membership.is_registered() {
             let id = self.id();
             let renewed = self
-                .execute("UPDATE nodes SET renewal = gen_random_uuid() WHERE id = $1 AND state = 'active'", &[&id])
+                .commit("UPDATE nodes SET renewal = gen_random_uuid() WHERE id = $1 AND state = 'active'", &[&id])
                 .await?;
             if renewed == 0 {
                 self.shared.set_lease(None);
@@ -145,7 +149,7 @@ impl Member {
     async fn register(&mut self) -> Result<(), StoreError> {
         let id = Uuid::new_v4();
         let version = env!("CARGO_PKG_VERSION");
-        self.execute(
+        self.commit(
             "INSERT INTO nodes (id, name, version, started_at)
              VALUES ($1, $2, $3, extract(epoch FROM statement_timestamp())::bigint)",
             &[&id, &self.name, &version],
@@ -247,13 +251,28 @@ impl Member {
         limited(self.client()?.execute(statement, parameters)).await
     }
 
+    /// Executes a statement that gives a lease. A warning says that somebody ended the wait for the synchronous standby. A server
+    /// that has lost its standby may not be the primary any more, and there is no lease on another.
+    async fn commit(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        let link = self.link()?;
+        link.take_warning();
+        let changed = self.execute(statement, parameters).await?;
+        match link.take_warning() {
+            true => Err(StoreError::Unavailable("PostgreSQL warned at a commit; the log has its message".to_owned())),
+            false => Ok(changed),
+        }
+    }
+
     async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         limited(self.client()?.query(statement, parameters)).await
     }
 
     fn client(&self) -> Result<&tokio_postgres::Client, StoreError> {
-        let link = self.link.as_ref().ok_or_else(|| StoreError::NotMade("no connection to PostgreSQL".to_owned()))?;
-        Ok(&link.client)
+        Ok(&self.link()?.client)
+    }
+
+    fn link(&self) -> Result<&Link, StoreError> {
+        self.link.as_ref().ok_or_else(|| StoreError::NotMade("no connection to PostgreSQL".to_owned()))
     }
 }
 

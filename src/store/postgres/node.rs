@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{connector::Connector, lease::Shared, membership::Member, observers::Observers};
+use super::{connector::Connector, lease::Shared, membership::Member, observers::Observers, readers::Primary};
 use crate::store::{StoreError, cluster::NodeId};
 
 /// How long a check without a lease waits for one.
@@ -26,11 +26,17 @@ pub(super) struct Node {
 
 impl Node {
     /// Starts the thread that renews the lease. `name` is what others see; `observers` hear of the changes of others.
-    pub(super) fn start(connector: Connector, name: String, observers: Arc<Observers>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connector: Connector,
+        name: String,
+        observers: Arc<Observers>,
+        primary: Arc<Primary>,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             lease_end: AtomicU64::new(0),
             id: Mutex::default(),
             observers,
+            primary,
             wake: Notify::new(),
             renewals: watch::Sender::new((0, None)),
             stop: watch::Sender::new(false),

@@ -65,6 +65,35 @@ pub(super) struct ReadConnection {
     pub(super) translations: Arc<Translations>,
 }
 
+/// A transaction that reads. Dropped before its end, as by a panic, or by a server that did not answer in time, it takes its
+/// connection out of the pool: whoever got it next would read in the old snapshot.
+pub(super) struct ReadTransaction(Option<ReadConnection>);
+
+impl ReadTransaction {
+    /// Runs `work` between `begin` and a rollback.
+    pub(super) fn run<T>(
+        connection: ReadConnection,
+        begin: &str,
+        work: impl FnOnce(&ReadConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut open = Self(Some(connection));
+        let Some(connection) = &open.0 else { return Err(StoreError::Internal("no connection".to_owned())) };
+        connection.batch(begin)?;
+        let result = work(connection);
+        connection.batch("ROLLBACK")?;
+        open.0 = None;
+        result
+    }
+}
+
+impl Drop for ReadTransaction {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection.client));
+        }
+    }
+}
+
 impl ReadConnection {
     /// Executes statements without parameters.
     pub(super) fn batch(&self, statements: &str) -> Result<(), StoreError> {
@@ -84,18 +113,19 @@ impl Connection for ReadConnection {
     fn each(&self, sql: &str, parameters: Parameters<'_>, each: EachRow<'_>) -> Result<(), StoreError> {
         let translated = self.translations.of(sql);
         let values = in_order(sql, &translated.parameters, parameters)?;
-        self.runtime.block_on(async {
+        let rows = self.runtime.block_on(async {
             let kinds: Vec<_> = values.iter().map(|value| declared(value.kind())).collect();
             let statement = limited(self.client.prepare_typed_cached(&translated.text, &kinds)).await?;
-            let rows = limited(self.client.query_raw(&statement, values)).await?;
-            pin_mut!(rows);
-            while let Some(row) = limited(rows.try_next()).await? {
-                if each(&row)? == ControlFlow::Break(()) {
-                    break;
-                }
+            limited(self.client.query_raw(&statement, values)).await
+        })?;
+        pin_mut!(rows);
+        // `each` runs outside of the runtime: it may wait for whoever takes the rows, or run a statement.
+        while let Some(row) = self.runtime.block_on(async { limited(rows.try_next()).await })? {
+            if each(&row)? == ControlFlow::Break(()) {
+                break;
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     fn owe_scrub(&self) -> Result<(), StoreError> {

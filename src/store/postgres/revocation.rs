@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle, time::sleep};
+use tokio::{
+    runtime::Handle,
+    time::{sleep, timeout},
+};
 use uuid::Uuid;
 
 use super::{
@@ -22,10 +25,14 @@ use crate::store::{
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(8);
 
+/// How long a look may take. A server that is there but does not answer must not delay the answer for ever.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
+
 /// Answers jobs when no other node can accept what they have taken away. The writer goes on meanwhile.
 pub(super) fn finisher(runtime: Handle, readers: Readers, own: Option<Arc<Node>>) -> Finish {
-    Box::new(move |jobs, Announced { position, committed }| {
-        let (readers, own) = (readers.clone(), own.as_ref().and_then(|node| node.id()));
+    Box::new(move |jobs, Announced { position, is_own, committed }| {
+        let own = own.as_ref().filter(|_| is_own).and_then(|node| node.id());
+        let readers = readers.clone();
         runtime.spawn(async move {
             let known = wait_for_nodes(&readers, own, position, committed).await;
             answer(jobs, &known);
@@ -46,7 +53,8 @@ pub(super) async fn wait_for_nodes(
     let pending = PendingRevocation::new(change, committed, LeaseTerms::NODES);
     let mut pause = FIRST_PAUSE;
     loop {
-        match look(readers, change).await {
+        let seen = timeout(LOOK_LIMIT, look(readers, change)).await;
+        match seen.unwrap_or_else(|_| Err(StoreError::NotMade("PostgreSQL did not answer within 1 s".to_owned()))) {
             Ok((mut rows, is_in_history)) => {
                 rows.retain(|row| Some(row.id) != own);
                 match pending.judge(&rows, is_in_history, boot_time()) {
@@ -70,7 +78,8 @@ pub(super) async fn wait_for_nodes(
 async fn look(readers: &Readers, change: Position) -> Result<(Vec<NodeRow>, bool), StoreError> {
     let connection = readers.get().await?;
     let look = format!(
-        "SELECT n.*, EXISTS (SELECT FROM changes WHERE sequence = $1 AND mark = $2)
+        "SELECT n.*, EXISTS (SELECT FROM changes WHERE sequence = $1 AND mark = $2
+                            UNION ALL SELECT FROM change_counter WHERE sequence = $1 AND mark = $2)
          FROM (VALUES (1)) AS always LEFT JOIN ({NODES}) n ON true"
     );
     let statement = connection.prepare_cached(&look).await.map_err(failed)?;

@@ -9,7 +9,7 @@ use super::{
     node::Node,
     observers::Observers,
     readers::Readers,
-    reading::{ReadConnection, Translations},
+    reading::{ReadConnection, ReadTransaction, Translations},
     revocation::finisher,
     settings::PostgresSettings,
     writer::Writer,
@@ -63,7 +63,8 @@ impl PostgresStore {
         let node = match access {
             Access::Server => {
                 let name = settings.node_name.clone();
-                let node = Node::start(connector.clone(), name, Arc::clone(&observers)).map_err(no_thread)?;
+                let (observers, primary) = (Arc::clone(&observers), Arc::clone(readers.primary()));
+                let node = Node::start(connector.clone(), name, observers, primary).map_err(no_thread)?;
                 Some(Arc::new(node))
             }
             _ => None,
@@ -106,13 +107,7 @@ impl PostgresStore {
                     readers.get().await
                 })?;
                 let connection = ReadConnection { client, runtime: within, translations };
-                if begin.is_empty() {
-                    return work(&connection);
-                }
-                connection.batch(begin)?;
-                let result = work(&connection);
-                connection.batch("ROLLBACK")?;
-                result
+                if begin.is_empty() { work(&connection) } else { ReadTransaction::run(connection, begin, work) }
             });
             read.await.unwrap_or_else(|panicked| Err(StoreError::Internal(format!("a read panicked: {panicked}"))))
         }))

@@ -20,7 +20,11 @@ use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
 use super::{
-    announce::announce, connection::WriteConnection, connector::Connector, lease::boot_time, observers::Observers,
+    announce::{announce, latest},
+    connection::WriteConnection,
+    connector::Connector,
+    lease::boot_time,
+    observers::Observers,
     settings::TIME_LIMIT,
 };
 use crate::store::{
@@ -37,15 +41,17 @@ const MAX_WAIT: Duration = TIME_LIMIT.saturating_mul(2);
 
 pub(super) type Job = Box<dyn jobs::Job<WriteConnection>>;
 
-/// A change that was committed, which other nodes have to know before it is answered.
+/// A change that was committed, which nodes have to know before jobs are answered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Announced {
     pub(super) position: Position,
+    /// Whether these jobs have made it, so that this process has forgotten what it affects.
+    pub(super) is_own: bool,
     /// Read from the clock after the commit was answered.
     pub(super) committed: BootTime,
 }
 
-/// Answers committed jobs when all nodes know of the change.
+/// Answers jobs when all nodes know of the change.
 pub(super) type Finish = Box<dyn Fn(Vec<Job>, Announced) + Send>;
 
 enum Message {
@@ -283,35 +289,51 @@ fn commit_all(connection: &WriteConnection, batch: &mut [Job]) -> Option<Commit>
 /// Runs the only job of the transaction and commits it.
 fn commit_one(connection: &WriteConnection, job: &mut Job) -> Commit {
     match (job.run(connection), connection.failure()) {
-        (Ok(()), None) => commit(connection, std::slice::from_ref(job)),
+        (Ok(()), None) => commit(connection, std::slice::from_mut(job)),
         // A job that goes on after a statement has failed has not made its change.
         (Ok(()), Some(failure)) => {
             connection.roll_back();
             Err(failure)
         }
         // Answered with its own error.
-        (Err(_), _) => {
+        (Err(_), None) => look_back(connection),
+        (Err(_), Some(_)) => {
             connection.roll_back();
             Ok(None)
         }
     }
 }
 
-fn commit(connection: &WriteConnection, jobs: &[Job]) -> Commit {
+fn commit(connection: &WriteConnection, jobs: &mut [Job]) -> Commit {
     if connection.written() == 0 {
-        connection.roll_back();
-        return Ok(None);
+        return look_back(connection);
     }
     let changes = jobs.iter().flat_map(|job| job.changed().iter().copied());
-    let position = match announce(connection, changes) {
-        Ok(position) => position,
+    let announced = announce(connection, changes).and_then(|own| match own {
+        Some(position) => Ok(Some((position, true))),
+        // Only a creation says nothing about what is or is not valid any more.
+        None if jobs.iter().all(|job| !job.changed().is_empty()) => Ok(None),
+        None => latest(connection).map(|position| Some((position, false))),
+    });
+    let announced = match announced {
+        Ok(announced) => announced,
         Err(error) => {
             connection.roll_back();
             return Err(error);
         }
     };
     connection.commit()?;
-    Ok(position.map(|position| Announced { position, committed: boot_time() }))
+    // A read that starts now sees the changes. This process need not go on answering from before while others are waited for.
+    jobs.iter_mut().for_each(|job| job.notify());
+    Ok(announced.map(|(position, is_own)| Announced { position, is_own, committed: boot_time() }))
+}
+
+/// Ends a transaction that makes nothing. What its jobs have found may still be unknown to a node: who is told that a token is
+/// already revoked must not see it accepted, although the answer to the one who revoked it is still to come.
+fn look_back(connection: &WriteConnection) -> Commit {
+    let position = latest(connection);
+    connection.roll_back();
+    Ok(Some(Announced { position: position?, is_own: false, committed: boot_time() }))
 }
 
 pub(super) fn answer(

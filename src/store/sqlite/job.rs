@@ -55,5 +55,7 @@ impl jobs::Job<Connection> for ProbeJob {
         &[]
     }
 
+    fn notify(&mut self) {}
+
     fn answer(self: Box<Self>, _commit: &Result<(), StoreError>) {}
 }

@@ -7,6 +7,7 @@ mod nodes;
 mod rules;
 mod schema;
 mod statements;
+mod store;
 mod writer;
 
 use std::env;
