@@ -96,7 +96,7 @@ impl Rounds {
 
     /// How many rounds a test has.
     pub fn number() -> usize {
-        env::var("PATD_TEST_ROUNDS").map_or(240, |number| number.parse().expect("PATD_TEST_ROUNDS is a number"))
+        env::var("PATD_TEST_ROUNDS").map_or(120, |number| number.parse().expect("PATD_TEST_ROUNDS is a number"))
     }
 
     pub fn node(&self, node: usize) -> &Node {
