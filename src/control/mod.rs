@@ -19,6 +19,7 @@ mod moment;
 mod node_view;
 mod owner_requests;
 mod request;
+mod secret;
 pub mod server;
 mod socket;
 #[cfg(test)]
@@ -37,9 +38,10 @@ pub use self::{
     node_view::NodeView,
     owner_requests::{EnvironmentRequest, HandOverRequest, ServiceAccountRequest},
     request::{
-        JudgeToken, LimitsRequest, NewToken, PROTOCOL, Request, RevokeMatching, Secret, TokenList, TokenRotation,
-        TokenSort, WhichToken, WhoseTokens,
+        JudgeToken, LimitsRequest, NewToken, PROTOCOL, Request, RevokeMatching, TokenList, TokenRotation, TokenSort,
+        WhichToken, WhoseTokens,
     },
+    secret::Secret,
     user_request::{NewUser, UserList, UserRemoval, UserSort},
     views::{
         ChangedTokenView, CountView, IssuedView, JudgedView, ListedTokenView, ReportItem, RevokedMatchingView,

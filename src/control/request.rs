@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::{
     audit_request::EventList,
     moment::Moment,
     owner_requests::{EnvironmentRequest, HandOverRequest, ServiceAccountRequest},
+    secret::Secret,
     user_request::{NewUser, UserList, UserRemoval},
 };
 use crate::{
@@ -172,29 +172,6 @@ impl Request {
 
 /// The id of a token as typed.
 pub type WhichToken = String;
-
-/// A secret text. It is wiped from memory when dropped, and debug output does not show it.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// Wraps the text.
-    pub fn new(text: Zeroizing<String>) -> Self {
-        Self(text)
-    }
-
-    /// The text.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret([redacted])")
-    }
-}
 
 /// The data of a new personal token.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -21,8 +21,8 @@ pub struct NodeStatus {
     pub behind: u64,
 }
 
-/// Whether a revocation waits for a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a revocation waits for a node. It only ever moves on in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NodeState {
     /// It answers checks from memory, so revocations wait for it.
     Active,

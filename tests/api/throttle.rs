@@ -108,7 +108,7 @@ fn guesses_of_the_current_password_are_throttled() {
     app.sign_in_again("ada");
     let right = json!({ "current_password": password("ada"), "password": "a long enough new password" });
     assert_eq!(ada.put("/api/v1/user/password", right.clone()).status, 429);
-    assert_eq!(other.put("/api/v1/user/password", right).status, 200, "whoever stole a session stops no other");
+    assert_eq!(other.put("/api/v1/user/password", right).status, 200, "a thief with one session stops no other");
 }
 
 #[test]

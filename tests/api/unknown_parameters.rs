@@ -74,7 +74,11 @@ fn an_unknown_parameter_of_the_query_is_refused_on_every_route() {
     "#);
     assert_eq!(ada.send("HEAD", "/api/user?fields=name", None).status, 422);
     assert_eq!(ada.get("/api/user?").status, 200);
-    assert_eq!(app.anonymous().get("/api/user?fields=name").status, 401, "whoever may not ask learns nothing");
+    assert_eq!(
+        app.anonymous().get("/api/user?fields=name").status,
+        401,
+        "a caller without a credential learns nothing"
+    );
 }
 
 #[test]

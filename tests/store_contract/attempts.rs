@@ -84,14 +84,7 @@ pub(super) async fn each_database_has_its_own_key(store: &TestStore) {
     let key = store.saved_attempts().await.unwrap().key;
     assert_eq!(store.saved_attempts().await.unwrap().key, key, "the key does not change");
     let directory = tempfile::tempdir().unwrap();
-    let settings = SqliteSettings {
-        path: directory.path().join("patd.db"),
-        readers: 1,
-        pool_timeout: Duration::from_secs(2),
-        busy_timeout: Duration::from_secs(5),
-        write_queue: 16,
-    };
-    let other = SqliteStore::open(&settings, Access::Create).unwrap();
+    let other = sqlite::open(directory.path(), Access::Create);
     assert_ne!(other.saved_attempts().await.unwrap().key, key);
 }
 

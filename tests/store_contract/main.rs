@@ -19,6 +19,7 @@ mod pruning;
 mod rotation;
 mod service_accounts;
 mod sessions;
+mod sqlite;
 mod token_search;
 mod tokens;
 mod transfers;
@@ -45,9 +46,7 @@ use patd::{
     },
     store::{
         Access, Backend, Conflict, Database, EnvironmentQuery, LastAdmin, PasswordChange, ProfileChange, Reply,
-        SessionQuery, SignIn, Store, StoreError, TokenChange, TokenQuery, Uses,
-        cache::Capacity,
-        sqlite::{SqliteSettings, SqliteStore},
+        SessionQuery, SignIn, Store, StoreError, TokenChange, TokenQuery, Uses, cache::Capacity,
     },
 };
 use uuid::Uuid;
@@ -178,15 +177,15 @@ macro_rules! cases {
         const CASES: &[(&str, Case)] = &[$((stringify!($name), |store| Box::pin($name(store)))),*];
 
         mod on_sqlite {
-            $(#[test] fn $name() { super::run_on_sqlite(stringify!($name), super::without_cache); })*
+            $(#[test] fn $name() { super::sqlite::run(stringify!($name), super::without_cache); })*
         }
 
         mod on_sqlite_with_a_cache {
-            $(#[test] fn $name() { super::run_on_sqlite(stringify!($name), super::with_cache); })*
+            $(#[test] fn $name() { super::sqlite::run(stringify!($name), super::with_cache); })*
         }
 
         mod on_sqlite_with_a_cache_for_one {
-            $(#[test] fn $name() { super::run_on_sqlite(stringify!($name), super::with_cache_for_one); })*
+            $(#[test] fn $name() { super::sqlite::run(stringify!($name), super::with_cache_for_one); })*
         }
 
         mod on_postgres {
@@ -315,18 +314,6 @@ fn with_cache(database: Database) -> Backend {
 
 fn with_cache_for_one(database: Database) -> Backend {
     database.cached(Capacity { tokens: 1, sessions: 1, unknown: 0 })
-}
-
-fn run_on_sqlite(name: &str, wrap: fn(Database) -> Backend) {
-    let directory = tempfile::tempdir().unwrap();
-    let settings = SqliteSettings {
-        path: directory.path().join("patd.db"),
-        readers: 2,
-        pool_timeout: Duration::from_secs(2),
-        busy_timeout: Duration::from_secs(5),
-        write_queue: 4096,
-    };
-    run(name, wrap(Database::new(Arc::new(SqliteStore::open(&settings, Access::Server).unwrap()))));
 }
 
 fn run(name: &str, backend: Backend) {

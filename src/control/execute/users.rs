@@ -6,7 +6,7 @@ use crate::{
     control::{
         error::Error,
         frame::Output,
-        request::Secret,
+        secret::Secret,
         user_request::{NewUser, UserList, UserSort},
         views::CountView,
     },

@@ -17,8 +17,8 @@
 //! whole lease has passed on the revoker's own clock. Then it is answered.
 //!
 //! **Fencing** ([`Neighbours`]) saves later revocations the wait for a dead node. Anybody may set the row of a node from active to
-//! *fencing* at any time; it is always safe, and a live node only loses its memory. Whoever has seen *fencing* for a whole lease
-//! on their own clock may set it to *gone*. A row never goes back.
+//! *fencing* at any time; it is always safe, and a live node only loses its memory. A process that has seen
+//! *fencing* for a whole lease on its own clock may set it to *gone*. A row never goes back.
 //!
 //! # Why it is exact
 //!
@@ -29,7 +29,7 @@
 //!    C plus the length. If it did not miss it, the node's memory held nothing older before the lease was extended.
 //! 2. So a node that was waited for, for its acknowledgement or for a whole length after C, answers nothing stale after A.
 //! 3. A node that was *gone* needs no wait. Its last renewal committed while the row was active, so before it was *fencing*.
-//!    Whoever set *gone* had seen *fencing* a whole length before. So its lease was over. With two states it would not be: a node
+//!    The process that set *gone* had seen *fencing* a whole length before. So its lease was over. With two states it would not be: a node
 //!    may renew just before the fence, and the next revocation would not wait for it.
 //! 4. A node that registered after the revoker read the rows committed its registration after C, so it reads a counter that
 //!    includes the change, and everything that its memory holds afterwards was read later still.
@@ -70,6 +70,6 @@ pub(crate) use self::{
     lease::{BootTime, LeaseTerms, holds},
     membership::{Membership, RenewalOutcome},
     neighbours::{Fencing, Neighbours},
-    node::{NodeId, NodeRow, NodeState},
+    node::{NodeId, NodeRow},
     revocation::{PendingRevocation, Verdict},
 };

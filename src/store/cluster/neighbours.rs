@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use super::{
     history::Mark,
     lease::{BootTime, LeaseTerms},
-    node::{NodeId, NodeRow, NodeState},
+    node::{NodeId, NodeRow},
 };
+use crate::domain::node::NodeState;
 
 /// What an observer remembers about the rows of nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

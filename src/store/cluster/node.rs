@@ -1,21 +1,11 @@
 //! The row of a node, as others read it.
 
 use super::history::Mark;
+use crate::domain::node::NodeState;
 
 /// Identifies one registration of a node. A node that registers again gets a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NodeId(pub(crate) u128);
-
-/// The state of a node's row. It only ever moves on in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum NodeState {
-    /// It may renew its lease.
-    Active,
-    /// It cannot renew any more, but its lease may still last.
-    Fencing,
-    /// Its lease is over.
-    Gone,
-}
 
 /// What others read about a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

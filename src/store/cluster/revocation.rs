@@ -3,8 +3,9 @@
 use super::{
     history::Position,
     lease::{BootTime, LeaseTerms},
-    node::{NodeId, NodeRow, NodeState},
+    node::{NodeId, NodeRow},
 };
+use crate::domain::node::NodeState;
 
 /// A committed change that has not been answered yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

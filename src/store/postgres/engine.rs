@@ -7,7 +7,12 @@ use crate::{
     domain::{node::NodeStatus, secret::TokenHash, session::SessionRecord, token::TokenRecord},
     store::{
         Change, CredentialSource, Credentials, Observer, Reply, StoreError,
-        sql::{connection::Connection, engine::Engine, headroom::Headroom, sessions, tokens},
+        sql::{
+            connection::{Connection, NONE},
+            engine::Engine,
+            headroom::Headroom,
+            sessions, tokens,
+        },
     },
 };
 
@@ -22,7 +27,7 @@ impl Engine for PostgresStore {
         T: Send + 'static,
         F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.read_on_thread("", move |connection| work(connection))
+        self.read_on_thread(None, move |connection| work(connection))
     }
 
     fn read_long<T, F>(&self, work: F) -> Reply<'_, T>
@@ -30,7 +35,7 @@ impl Engine for PostgresStore {
         T: Send + 'static,
         F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.read_on_thread("", move |connection| work(connection))
+        self.read_on_thread(None, move |connection| work(connection))
     }
 
     fn read_snapshot<T, F>(&self, work: F) -> Reply<'_, T>
@@ -38,7 +43,7 @@ impl Engine for PostgresStore {
         T: Send + 'static,
         F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.read_on_thread(SNAPSHOT, move |connection| work(connection))
+        self.read_on_thread(Some(SNAPSHOT), move |connection| work(connection))
     }
 
     fn read_inventory<T, F>(&self, work: F) -> Reply<'_, T>
@@ -46,7 +51,7 @@ impl Engine for PostgresStore {
         T: Send + 'static,
         F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.read_on_thread(INVENTORY, move |connection| work(connection))
+        self.read_on_thread(Some(INVENTORY), move |connection| work(connection))
     }
 
     fn write_reporting<T, F>(&self, changes: Vec<Change>, mut work: F) -> Reply<'_, T>
@@ -59,9 +64,9 @@ impl Engine for PostgresStore {
 
     fn check_readiness(&self) -> Reply<'_, ()> {
         // The lease, which a read of a node needs, is renewed with a write.
-        self.read_on_thread("", |connection| {
+        self.read_on_thread(None, |connection| {
             let connection: &dyn Connection = connection;
-            connection.exists("SELECT 1 FROM users LIMIT 1", crate::store::sql::connection::NONE).map(drop)
+            connection.exists("SELECT 1 FROM users LIMIT 1", NONE).map(drop)
         })
     }
 
@@ -71,7 +76,7 @@ impl Engine for PostgresStore {
     }
 
     fn nodes(&self) -> Reply<'_, Vec<NodeStatus>> {
-        self.read_on_thread("", |connection| status::list(connection))
+        self.read_on_thread(None, |connection| status::list(connection))
     }
 
     fn close(&self) -> Reply<'_, ()> {
@@ -94,12 +99,12 @@ impl Engine for PostgresStore {
 impl Credentials for PostgresStore {
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
         let (hash, shared) = (*hash, Arc::clone(&self.shared));
-        self.read_on_thread("", move |connection| tokens::by_hash(connection, &hash, &shared))
+        self.read_on_thread(None, move |connection| tokens::by_hash(connection, &hash, &shared))
     }
 
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
         let hash = *hash;
-        self.read_on_thread("", move |connection| sessions::by_hash(connection, &hash))
+        self.read_on_thread(None, move |connection| sessions::by_hash(connection, &hash))
     }
 }
 

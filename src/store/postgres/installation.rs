@@ -3,7 +3,7 @@
 use super::{
     connector::Connector,
     error::{Stage, store_error},
-    settings::{PostgresSettings, SettingsError},
+    settings::SettingsError,
 };
 use crate::store::{Access, StoreError};
 
@@ -116,9 +116,4 @@ pub(super) async fn prepare(connector: &Connector, access: Access) -> Result<(),
         true if !access.is_exclusive() => Err(OpenError::UnfinishedCopy),
         _ => Ok(()),
     }
-}
-
-/// The settings of a pool, which no file has.
-pub(super) fn connector(settings: &PostgresSettings) -> Result<Connector, OpenError> {
-    Ok(Connector::new(settings)?)
 }

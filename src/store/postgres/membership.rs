@@ -20,11 +20,15 @@ use super::{
     lease::{Shared, boot_time},
     readers::STARTED,
 };
-use crate::store::{
-    Change, StoreError,
-    cluster::{
-        Fencing, Invalidation, LeaseTerms, Mark, Membership, Neighbours, NodeId, NodeRow, NodeState, Position, Reading,
-        RenewalOutcome,
+use crate::{
+    domain::node::NodeState,
+    store::{
+        Change, StoreError,
+        cluster::{
+            Fencing, Invalidation, LeaseTerms, Mark, Membership, Neighbours, NodeId, NodeRow, Position, Reading,
+            RenewalOutcome,
+        },
+        sql::connection::is_unreadable,
     },
 };
 
@@ -280,15 +284,9 @@ impl Member {
 pub(super) const NODES: &str = "SELECT id, state, acknowledged, renewal FROM nodes";
 
 pub(super) fn node(row: &Row) -> Result<NodeRow, StoreError> {
-    let state = match row.get(1) {
-        "active" => NodeState::Active,
-        "fencing" => NodeState::Fencing,
-        "gone" => NodeState::Gone,
-        other => return Err(StoreError::Internal(format!("a node has the state {other:?}"))),
-    };
     Ok(NodeRow {
         id: NodeId(row.get::<_, Uuid>(0).as_u128()),
-        state,
+        state: NodeState::parse(row.get(1)).ok_or_else(|| is_unreadable(1))?,
         acknowledged: row.get(2),
         renewal: Mark(row.get::<_, Uuid>(3).as_u128()),
     })

@@ -66,7 +66,7 @@ pub(super) struct ReadConnection {
 }
 
 /// A transaction that reads. Dropped before its end, as by a panic, or by a server that did not answer in time, it takes its
-/// connection out of the pool: whoever got it next would read in the old snapshot.
+/// connection out of the pool: the next read on it would see the old snapshot.
 pub(super) struct ReadTransaction(Option<ReadConnection>);
 
 impl ReadTransaction {
@@ -119,7 +119,7 @@ impl Connection for ReadConnection {
             limited(self.client.query_raw(&statement, values)).await
         })?;
         pin_mut!(rows);
-        // `each` runs outside of the runtime: it may wait for whoever takes the rows, or run a statement.
+        // `each` runs outside of the runtime: it may wait for the consumer of the rows, or run a statement.
         while let Some(row) = self.runtime.block_on(async { limited(rows.try_next()).await })? {
             if each(&row)? == ControlFlow::Break(()) {
                 break;

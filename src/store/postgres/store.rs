@@ -2,9 +2,10 @@
 
 use std::{io, sync::Arc};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::{
+    connector::Connector,
     installation::{self, OpenError},
     node::Node,
     observers::Observers,
@@ -24,7 +25,8 @@ const IO_THREADS: usize = 2;
 
 /// Users, sessions and tokens in a database of PostgreSQL, which several nodes share.
 pub struct PostgresStore {
-    pub(super) runtime: Option<Runtime>,
+    _runtime: Background,
+    pub(super) runtime: Handle,
     pub(super) readers: Readers,
     pub(super) translations: Arc<Translations>,
     pub(super) writer: Writer,
@@ -39,7 +41,7 @@ impl PostgresStore {
     /// Opens the database, and creates its tables if necessary. A database that this program cannot use is refused and not
     /// changed. It blocks until the server has answered.
     pub fn open(settings: &PostgresSettings, access: Access) -> Result<Self, OpenError> {
-        let connector = installation::connector(settings)?;
+        let connector = Connector::new(settings)?;
         let no_thread = |error: io::Error| OpenError::Unavailable(format!("no thread can be started: {error}"));
         let runtime = Builder::new_multi_thread()
             .worker_threads(IO_THREADS)
@@ -48,16 +50,13 @@ impl PostgresStore {
             .enable_all()
             .build()
             .map_err(no_thread)?;
+        let (handle, background) = (runtime.handle().clone(), Background(Some(runtime)));
         let preparing = connector.clone();
         // The caller may run in a runtime of its own, where nothing may block.
         let prepared = std::thread::scope(|scope| {
-            scope.spawn(|| runtime.block_on(installation::prepare(&preparing, access))).join()
+            scope.spawn(|| handle.block_on(installation::prepare(&preparing, access))).join()
         });
-        if let Err(error) = prepared.unwrap_or_else(|_| Err(OpenError::Unavailable("the start panicked".to_owned()))) {
-            // To drop it would block, which panics in the runtime of the caller.
-            runtime.shutdown_background();
-            return Err(error);
-        }
+        prepared.unwrap_or_else(|_| Err(OpenError::Unavailable("the start panicked".to_owned())))?;
         let readers = Readers::new(&connector, settings.max_readers)?;
         let observers = Arc::new(Observers::default());
         let node = match access {
@@ -69,11 +68,12 @@ impl PostgresStore {
             }
             _ => None,
         };
-        let finish = finisher(runtime.handle().clone(), readers.clone(), node.clone());
+        let finish = finisher(handle.clone(), readers.clone(), node.clone());
         let writer =
             Writer::start(connector, settings.write_queue, Arc::clone(&observers), finish).map_err(no_thread)?;
         Ok(Self {
-            runtime: Some(runtime),
+            _runtime: background,
+            runtime: handle,
             readers,
             translations: Arc::default(),
             writer,
@@ -84,17 +84,14 @@ impl PostgresStore {
         })
     }
 
-    /// Reads on a thread that may wait. `begin` and `end` are executed around `work`, unless they are empty.
-    pub(super) fn read_on_thread<T, F>(&self, begin: &'static str, work: F) -> Reply<'_, T>
+    /// Reads on a thread that may wait, in a transaction if `begin` has the statement that begins one.
+    pub(super) fn read_on_thread<T, F>(&self, begin: Option<&'static str>, work: F) -> Reply<'_, T>
     where
         T: Send + 'static,
         F: FnOnce(&ReadConnection) -> Result<T, StoreError> + Send + 'static,
     {
-        let Some(runtime) = &self.runtime else {
-            return Reply::ready(Err(StoreError::Unavailable("the store is closed".to_owned())));
-        };
         let (handle, readers, translations) =
-            (runtime.handle().clone(), self.readers.clone(), Arc::clone(&self.translations));
+            (self.runtime.clone(), self.readers.clone(), Arc::clone(&self.translations));
         let node = self.node.clone();
         Reply::Pending(Box::pin(async move {
             let within = handle.clone();
@@ -107,17 +104,22 @@ impl PostgresStore {
                     readers.get().await
                 })?;
                 let connection = ReadConnection { client, runtime: within, translations };
-                if begin.is_empty() { work(&connection) } else { ReadTransaction::run(connection, begin, work) }
+                match begin {
+                    None => work(&connection),
+                    Some(begin) => ReadTransaction::run(connection, begin, work),
+                }
             });
             read.await.unwrap_or_else(|panicked| Err(StoreError::Internal(format!("a read panicked: {panicked}"))))
         }))
     }
 }
 
-impl Drop for PostgresStore {
+/// A runtime that ends without a wait when it is dropped: that may be in another runtime, where nothing may block.
+struct Background(Option<Runtime>);
+
+impl Drop for Background {
     fn drop(&mut self) {
-        // It may be dropped in a runtime, where nothing may block.
-        if let Some(runtime) = self.runtime.take() {
+        if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
     }

@@ -36,7 +36,7 @@ use crate::store::{
 /// Limits how long the first job of a batch waits for the last.
 const MAX_BATCH: usize = 512;
 
-/// A job that has waited this long is refused: whoever asked for it does not wait any more.
+/// A job that has waited this long is refused, because its caller does not wait any more.
 const MAX_WAIT: Duration = TIME_LIMIT.saturating_mul(2);
 
 pub(super) type Job = Box<dyn jobs::Job<WriteConnection>>;

@@ -1,6 +1,9 @@
 //! What the database of the model holds. Each method is one transaction.
 
-use crate::store::cluster::{Mark, NodeId, NodeRow, NodeState, Position, Reading};
+use crate::{
+    domain::node::NodeState,
+    store::cluster::{Mark, NodeId, NodeRow, Position, Reading},
+};
 
 /// Identifies a node's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

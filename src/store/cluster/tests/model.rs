@@ -10,9 +10,12 @@ use super::{
     search::Model,
     state::{Filling, NOW, Node, Phase, Revoker, State, TERMS, clock},
 };
-use crate::store::cluster::{
-    Fencing, Invalidation, Mark, Neighbours, NodeState, PendingRevocation, Position, RenewalOutcome, Verdict,
-    membership::Renewal,
+use crate::{
+    domain::node::NodeState,
+    store::cluster::{
+        Fencing, Invalidation, Mark, Neighbours, PendingRevocation, Position, RenewalOutcome, Verdict,
+        membership::Renewal,
+    },
 };
 
 /// What may happen besides the protocol, and what is left out of it.
