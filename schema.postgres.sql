@@ -161,8 +161,11 @@ CREATE TABLE token_usage_counting (
 );
 
 CREATE TABLE token_usage_batches (
-    part bigint PRIMARY KEY,
-    batch bigint NOT NULL
+    process_id uuid NOT NULL,
+    part bigint NOT NULL,
+    batch bigint NOT NULL,
+    last_day bigint NOT NULL,
+    PRIMARY KEY (process_id, part)
 );
 
 CREATE TABLE token_addresses (

@@ -196,11 +196,15 @@ CREATE TABLE token_usage_counting (
     since INTEGER NOT NULL
 ) STRICT;
 
--- The last written batch of counts of each part, so that a batch whose outcome was unknown is not added twice.
+-- The last written batch of counts of each part of each process, so that a batch whose outcome was unknown is not added
+-- twice. The rows of a process that has ended stay until the counts of the last day are pruned.
 CREATE TABLE token_usage_batches (
-    part INTEGER PRIMARY KEY,
-    batch INTEGER NOT NULL
-) STRICT;
+    process_id BLOB NOT NULL CHECK (length(process_id) = 16),
+    part INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    last_day INTEGER NOT NULL,
+    PRIMARY KEY (process_id, part)
+) STRICT, WITHOUT ROWID;
 
 -- The latest addresses from which a token was used.
 CREATE TABLE token_addresses (

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use uuid::Uuid;
+
 use super::{
     clock::Clock,
     error::Error,
@@ -61,16 +63,16 @@ impl Context {
     pub fn new(config: &Config, backend: Backend, clock: Clock) -> Result<Self, Error> {
         let mut key = [0; blake3::KEY_LEN];
         getrandom::fill(&mut key)?;
-        let mut first_batch = [0; size_of::<i64>()];
-        getrandom::fill(&mut first_batch)?;
+        let mut process = [0; size_of::<Uuid>()];
+        getrandom::fill(&mut process)?;
         let rules = Rules::new(config);
-        let (policies, first_batch) = (rules.policies.clone(), i64::from_ne_bytes(first_batch));
+        let (policies, process) = (rules.policies.clone(), Uuid::from_bytes(process));
         Ok(Self {
             passwords: Passwords::new(&config.passwords, &key)?,
             throttle: Throttle::new(&config.throttle, &clock, key),
             uses: UseRecorder::default(),
             use_locations: UseLocations::default(),
-            usage: UsageCounters::new(rules.usage, policies, first_batch, clock.now()),
+            usage: UsageCounters::new(rules.usage, policies, process, clock.now()),
             first_uses: PendingFirstUses::default(),
             endings: Arc::default(),
             reuses: ReuseQueue::default(),

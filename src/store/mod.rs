@@ -53,7 +53,7 @@ pub use self::{
     service_accounts::{NewServiceAccount, ServiceAccountChange, ServiceAccountQuery, ServiceAccounts},
     token_histories::TokenHistories,
     token_search::{FoundToken, Period, Place, SortTime, States, TokenAdministration, TokenFilter, TokenSearchQuery},
-    usage_records::{StoredUsage, UsageBatch, UsageRecords},
+    usage_records::{BatchSeries, StoredUsage, UsageBatch, UsageRecords},
     user_administration::{AccountChange, AccountPlace, AccountQuery, UserAdministration},
 };
 pub use crate::domain::rotation::SuccessorEnd;

@@ -30,11 +30,12 @@ use patd::{
         use_location::UseLocation,
     },
     store::{
-        AccountChange, AccountQuery, Backend, ChangedToken, Credentials, EachToken, EachUser, EnvironmentQuery,
-        Erasure, Export, ExportBatch, ExportPosition, FoundToken, LastAdmin, LeakReport, PasswordChange, ProfileChange,
-        PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, StoreError, StoredUsage, Successors,
-        TokenAdministration, TokenChange, TokenHistories, TokenInventory, TokenQuery, TokenSearchQuery, TokenSelection,
-        UsageBatch, UsageRecords, UserAdministration, UserDeletion, UserInventory, Uses,
+        AccountChange, AccountQuery, Backend, BatchSeries, ChangedToken, Credentials, EachToken, EachUser,
+        EnvironmentQuery, Erasure, Export, ExportBatch, ExportPosition, FoundToken, LastAdmin, LeakReport,
+        PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store,
+        StoreError, StoredUsage, Successors, TokenAdministration, TokenChange, TokenHistories, TokenInventory,
+        TokenQuery, TokenSearchQuery, TokenSelection, UsageBatch, UsageRecords, UserAdministration, UserDeletion,
+        UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -196,7 +197,7 @@ delegate! {
 delegate! {
     UsageRecords:
     READS_FAIL {
-        fn usage_of(&self, number: i64, first: Day, part: u16) -> StoredUsage;
+        fn usage_of(&self, number: i64, first: Day, series: BatchSeries) -> StoredUsage;
     }
     HOUSEKEEPING {
         fn record_usage(&self, batch: UsageBatch) -> ();

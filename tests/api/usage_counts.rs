@@ -13,9 +13,10 @@ use patd::{
         state::uses::TURNS,
         verification::{self, Caller, Check},
     },
-    store::Store,
+    store::{BatchSeries, Store},
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
     harness::{Client, TestApp, block_on},
@@ -60,7 +61,8 @@ async fn verify(ctx: &Context, secret: &str, ability: &str) {
 
 /// The rows of a token: day (from the first one on), kind, name, allowed, refused.
 fn stored(store: &dyn Store, token: &UsedToken) -> Vec<(i64, UsageKind, String, u64, u64)> {
-    let usage = block_on(store.usage_of(token.number, Day::MIN, 0)).unwrap();
+    let usage =
+        block_on(store.usage_of(token.number, Day::MIN, BatchSeries { process: Uuid::nil(), part: 0 })).unwrap();
     let first = usage.counts.first().map_or(0, |count| count.day.number());
     let row = |count: patd::domain::token_usage::UsageCount| {
         let day = count.day.number() - first;

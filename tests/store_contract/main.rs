@@ -53,7 +53,8 @@ use uuid::Uuid;
 
 use usage::{
     abilities_beyond_the_limit_are_counted_together, counts_of_old_days_are_left_out_and_pruned,
-    the_counts_of_a_batch_are_added_once, the_start_of_the_counting_stays_until_it_is_switched_off,
+    each_process_repeats_its_last_batch_without_counting_twice, the_counts_of_a_batch_are_added_once,
+    the_start_of_the_counting_stays_until_it_is_switched_off,
 };
 
 use attempts::{
@@ -299,6 +300,7 @@ cases! {
     an_email_change_fails_if_the_password_changed_since_it_was_checked,
     the_longest_email_addresses_fit_into_the_audit_trail,
     the_counts_of_a_batch_are_added_once,
+    each_process_repeats_its_last_batch_without_counting_twice,
     abilities_beyond_the_limit_are_counted_together,
     counts_of_old_days_are_left_out_and_pruned,
     the_start_of_the_counting_stays_until_it_is_switched_off,

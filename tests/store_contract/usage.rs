@@ -2,7 +2,7 @@
 
 use patd::{
     domain::token_usage::{Counts, Day, OTHER_ABILITIES, UsageCount, UsageKind},
-    store::UsageBatch,
+    store::{BatchSeries, UsageBatch},
 };
 
 use super::*;
@@ -12,12 +12,16 @@ fn count(day: i64, name: &str, allowed: u64, refused: u64) -> UsageCount {
     UsageCount { day: Day::from_number(day), kind: UsageKind::Ability, name: name.into(), counts }
 }
 
+fn series(process: u128, part: u16) -> BatchSeries {
+    BatchSeries { process: Uuid::from_u128(process), part }
+}
+
 fn batch(number: i64, counts: Vec<(i64, UsageCount)>) -> UsageBatch {
-    UsageBatch { part: 7, number, counts, max_abilities: 2 }
+    UsageBatch { series: series(1, 7), number, counts, max_abilities: 2 }
 }
 
 async fn counted(store: &TestStore, token: &Token, first: i64) -> Vec<UsageCount> {
-    store.usage_of(token.number, Day::from_number(first), 7).await.unwrap().counts
+    store.usage_of(token.number, Day::from_number(first), series(1, 7)).await.unwrap().counts
 }
 
 pub(super) async fn the_counts_of_a_batch_are_added_once(store: &TestStore) {
@@ -37,11 +41,30 @@ pub(super) async fn the_counts_of_a_batch_are_added_once(store: &TestStore) {
     assert_eq!(counted(store, &other, 0).await, [count(10, "x", 1, 0)]);
     // The last batch of another part may have the same number.
     let again = batch(-3, vec![(other.number, count(10, "x", 1, 0))]);
-    store.record_usage(UsageBatch { part: 0, ..again.clone() }).await.unwrap();
+    store.record_usage(UsageBatch { series: series(1, 0), ..again.clone() }).await.unwrap();
     store.record_usage(again).await.unwrap();
     assert_eq!(counted(store, &other, 0).await, [count(10, "x", 3, 0)]);
-    let last_batch = async |part| store.usage_of(1, Day::MIN, part).await.unwrap().last_batch;
+    let last_batch = async |part| store.usage_of(1, Day::MIN, series(1, part)).await.unwrap().last_batch;
     assert_eq!((last_batch(7).await, last_batch(8).await), (Some(-3), None));
+}
+
+pub(super) async fn each_process_repeats_its_last_batch_without_counting_twice(store: &TestStore) {
+    let ada = add(store, "ada").await;
+    let token = add_token(store, &ada, "a").await;
+    let of = |process, number, allowed| UsageBatch {
+        series: series(process, 7),
+        ..batch(number, vec![(token.number, count(10, "x", allowed, 0))])
+    };
+    for (process, number, allowed) in [(1, 4, 1), (2, 4, 10), (1, 4, 1), (2, 4, 10), (1, 5, 100), (2, 4, 10)] {
+        store.record_usage(of(process, number, allowed)).await.unwrap();
+    }
+    assert_eq!(counted(store, &token, 0).await, [count(10, "x", 111, 0)]);
+    let last_batch = async |process| store.usage_of(1, Day::MIN, series(process, 7)).await.unwrap().last_batch;
+    assert_eq!((last_batch(1).await, last_batch(2).await, last_batch(3).await), (Some(5), Some(4), None));
+    // A process that wrote nothing since is forgotten when its counts are: those of the other still stand.
+    store.record_usage(UsageBatch { counts: vec![(token.number, count(11, "x", 1, 0))], ..of(1, 6, 0) }).await.unwrap();
+    assert_eq!(store.prune_usage(Day::from_number(11)).await, Ok(1));
+    assert_eq!((last_batch(1).await, last_batch(2).await), (Some(6), None));
 }
 
 pub(super) async fn abilities_beyond_the_limit_are_counted_together(store: &TestStore) {
@@ -76,7 +99,7 @@ pub(super) async fn counts_of_old_days_are_left_out_and_pruned(store: &TestStore
 }
 
 pub(super) async fn the_start_of_the_counting_stays_until_it_is_switched_off(store: &TestStore) {
-    let since = async || store.usage_of(1, Day::MIN, 0).await.unwrap().counted_since;
+    let since = async || store.usage_of(1, Day::MIN, series(1, 0)).await.unwrap().counted_since;
     assert_eq!(since().await, None);
     store.set_usage_counting(Some(at(5))).await.unwrap();
     store.set_usage_counting(Some(at(9))).await.unwrap();

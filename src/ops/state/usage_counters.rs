@@ -17,6 +17,8 @@ use std::{
     },
 };
 
+use uuid::Uuid;
+
 use super::uses::TURNS;
 use crate::{
     config,
@@ -28,7 +30,7 @@ use crate::{
         token_usage::{Counts, Day, OTHER_ABILITIES, TokenUsage, UsageCount, UsageKind, UsageTotals},
         use_counts::{Counted, SourceParts, UseSource},
     },
-    store::{Store, StoreError, StoredUsage, UsageBatch},
+    store::{BatchSeries, Store, StoreError, StoredUsage, UsageBatch},
 };
 
 const PARTS: usize = TURNS as usize;
@@ -48,6 +50,7 @@ pub(in crate::ops) struct UsageCounters {
     /// How many names the parts hold.
     names: AtomicUsize,
     next_part: AtomicUsize,
+    process: Uuid,
     next_batch: AtomicI64,
     started_at: Timestamp,
     /// Whether the store knows since when uses are counted.
@@ -71,11 +74,11 @@ struct Unwritten {
 }
 
 impl UsageCounters {
-    /// Counters for these policies. `first_batch` is different for each process.
+    /// Counters for these policies. `process` is different for each start of a program.
     pub(in crate::ops) fn new(
         settings: config::Usage,
         policies: Vec<Policy>,
-        first_batch: i64,
+        process: Uuid,
         started_at: Timestamp,
     ) -> Self {
         Self {
@@ -84,7 +87,8 @@ impl UsageCounters {
             parts: array::from_fn(|_| Part::default()),
             names: AtomicUsize::new(0),
             next_part: AtomicUsize::new(0),
-            next_batch: AtomicI64::new(first_batch),
+            process,
+            next_batch: AtomicI64::new(0),
             started_at,
             start_is_stored: AtomicBool::new(false),
         }
@@ -288,7 +292,11 @@ impl UsageCounters {
         self.names.fetch_sub(counts.len(), Ordering::Relaxed);
         let number = self.next_batch.fetch_add(1, Ordering::Relaxed);
         let max_abilities = self.settings.max_abilities;
-        Some(UsageBatch { part: part as u16, number, counts, max_abilities })
+        Some(UsageBatch { series: self.series(part), number, counts, max_abilities })
+    }
+
+    const fn series(&self, part: usize) -> BatchSeries {
+        BatchSeries { process: self.process, part: part as u16 }
     }
 
     /// What the token with this row number did in the days that are kept, with what is not written yet.
@@ -312,7 +320,7 @@ impl UsageCounters {
             (unwritten.batch.clone(), counts)
         };
         let StoredUsage { counts: stored, counted_since, last_batch } =
-            store.usage_of(number, first, part_number(number) as u16).await?;
+            store.usage_of(number, first, self.series(part_number(number))).await?;
         if let Some(batch) = batch.filter(|batch| Some(batch.number) != last_batch) {
             counts.extend(batch.counts.into_iter().filter(|(token, _)| *token == number).map(|(_, count)| count));
         }

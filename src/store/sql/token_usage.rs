@@ -9,7 +9,7 @@ use crate::{
         time::Timestamp,
         token_usage::{Counts, Day, OTHER_ABILITIES, UsageCount, UsageKind},
     },
-    store::{StoreError, StoredUsage, UsageBatch},
+    store::{BatchSeries, StoreError, StoredUsage, UsageBatch},
 };
 
 pub(crate) const ADD: &str = "UPDATE token_usage SET allowed = allowed + :allowed, refused = refused + :refused
@@ -29,26 +29,32 @@ pub(crate) const NAMES: &str =
 pub(crate) const OF_TOKEN: &str = "SELECT day, kind, name, allowed, refused FROM token_usage
      WHERE token_number = :token AND day >= :first";
 
-/// Adds the counts of a batch, unless it is the last that was added of its part.
+/// Adds the counts of a batch, unless it is the last that was added of its series.
 pub(crate) fn record(connection: &dyn Connection, batch: &UsageBatch) -> Result<(), StoreError> {
-    if last_batch(connection, batch.part)? == Some(batch.number) {
+    let Some(last_day) = batch.counts.iter().map(|(_, count)| count.day.number()).max() else { return Ok(()) };
+    if last_batch(connection, batch.series)? == Some(batch.number) {
         return Ok(());
     }
     for (token, count) in &batch.counts {
         add(connection, *token, count, batch.max_abilities)?;
     }
     connection.execute(
-        "INSERT INTO token_usage_batches (part, batch) VALUES (:part, :batch)
-         ON CONFLICT (part) DO UPDATE SET batch = excluded.batch",
-        named! {":part": batch.part, ":batch": batch.number},
+        "INSERT INTO token_usage_batches (process_id, part, batch, last_day) VALUES (:process, :part, :batch, :last_day)
+         ON CONFLICT (process_id, part) DO UPDATE SET batch = excluded.batch, last_day = excluded.last_day",
+        named! {
+            ":process": batch.series.process,
+            ":part": batch.series.part,
+            ":batch": batch.number,
+            ":last_day": last_day,
+        },
     )?;
     Ok(())
 }
 
-fn last_batch(connection: &dyn Connection, part: u16) -> Result<Option<i64>, StoreError> {
+fn last_batch(connection: &dyn Connection, series: BatchSeries) -> Result<Option<i64>, StoreError> {
     let last = connection.optional(
-        "SELECT batch FROM token_usage_batches WHERE part = :part",
-        named! {":part": part},
+        "SELECT batch FROM token_usage_batches WHERE process_id = :process AND part = :part",
+        named! {":process": series.process, ":part": series.part},
         |row| row.get(0),
     )?;
     Ok(last)
@@ -103,7 +109,7 @@ pub(crate) fn of_token(
     connection: &dyn Connection,
     token: i64,
     first: Day,
-    part: u16,
+    series: BatchSeries,
 ) -> Result<StoredUsage, StoreError> {
     let rows = connection.all(OF_TOKEN, named! {":token": token, ":first": first.number()}, |row| {
         Ok(UsageCount {
@@ -114,7 +120,7 @@ pub(crate) fn of_token(
         })
     })?;
     let counts = rows;
-    Ok(StoredUsage { counts, counted_since: counted_since(connection)?, last_batch: last_batch(connection, part)? })
+    Ok(StoredUsage { counts, counted_since: counted_since(connection)?, last_batch: last_batch(connection, series)? })
 }
 
 fn count(row: &dyn Row, at: usize) -> Result<u64, StoreError> {
@@ -144,8 +150,11 @@ const MAX_DELETED: u32 = 500;
 pub(crate) const PRUNE: &str = "DELETE FROM token_usage WHERE (token_number, day, kind, name) IN
      (SELECT token_number, day, kind, name FROM token_usage INDEXED BY token_usage_by_day WHERE day < :before LIMIT :most)";
 
-/// Deletes some counts of days before this one.
+/// Deletes some counts of days before this one, and forgets batches that hold no others. Such a batch may be added twice: its
+/// counts are pruned again.
 pub(crate) fn prune(connection: &dyn Connection, before: Day) -> Result<u64, StoreError> {
+    connection
+        .execute("DELETE FROM token_usage_batches WHERE last_day < :before", named! {":before": before.number()})?;
     let parameters = named! {":before": before.number(), ":most": MAX_DELETED};
     connection.execute(PRUNE, parameters)
 }

@@ -8,15 +8,21 @@ mod rules;
 mod schema;
 mod statements;
 mod store;
+mod together;
 mod writer;
 
-use std::env;
+use std::{
+    env,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-use super::{PostgresSettings, connection::WriteConnection, connector::Connector};
+use super::{PostgresSettings, PostgresStore, connection::WriteConnection, connector::Connector};
+use crate::store::Access;
 
 /// A database of its own, with the schema and one user.
 struct TestDatabase {
@@ -66,9 +72,22 @@ impl TestDatabase {
         PostgresSettings::new(format!("{}{options}", self.url))
     }
 
+    fn open(&self, access: Access) -> PostgresStore {
+        PostgresStore::open(&self.settings(""), access).expect("a store")
+    }
+
     fn write_connection(&self) -> WriteConnection {
         let connector = Connector::new(&self.settings("")).expect("sound settings");
         WriteConnection::open(&connector).expect("a connection")
+    }
+}
+
+/// Waits until it holds, for at most a few seconds.
+fn soon(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{what}");
+        sleep(Duration::from_millis(20));
     }
 }
 

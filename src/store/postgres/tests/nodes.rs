@@ -1,10 +1,6 @@
 //! Several stores on one database, in one process.
 
-use std::{
-    sync::Arc,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use super::*;
 use crate::{
@@ -12,23 +8,8 @@ use crate::{
         node::NodeState,
         secret::{CredentialKind, Plaintext, Prefixes},
     },
-    store::{Access, CredentialSource, Database, Store, StoreError, postgres::PostgresStore},
+    store::{CredentialSource, Database, Store, StoreError},
 };
-
-impl TestDatabase {
-    fn open(&self, access: Access) -> PostgresStore {
-        PostgresStore::open(&self.settings(""), access).expect("a store")
-    }
-}
-
-/// Waits until it holds, for at most a few seconds.
-fn soon(what: &str, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{what}");
-        sleep(Duration::from_millis(20));
-    }
-}
 
 #[test]
 fn nodes_are_listed_from_their_registration_until_they_leave() {

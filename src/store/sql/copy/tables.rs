@@ -158,8 +158,8 @@ pub(crate) const TABLES: &[Table] = &[
     },
     Table {
         name: "token_usage_batches",
-        columns: &[("part", Integer), ("batch", Integer)],
-        key: &[0],
+        columns: &[("process_id", Id), ("part", Integer), ("batch", Integer), ("last_day", Integer)],
+        key: &[0, 1],
         batch: 300,
         peculiarity: Replaced,
     },

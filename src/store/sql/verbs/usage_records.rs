@@ -3,7 +3,7 @@
 use crate::{
     domain::{time::Timestamp, token_usage::Day},
     store::{
-        Reply, StoredUsage, UsageBatch, UsageRecords, invalidation,
+        BatchSeries, Reply, StoredUsage, UsageBatch, UsageRecords, invalidation,
         sql::{engine::Engine, token_usage},
     },
 };
@@ -13,8 +13,8 @@ impl<E: Engine> UsageRecords for E {
         self.write(invalidation::NOTHING, move |connection| token_usage::record(connection, &batch))
     }
 
-    fn usage_of(&self, number: i64, first: Day, part: u16) -> Reply<'_, StoredUsage> {
-        self.read_long(move |connection| token_usage::of_token(connection, number, first, part))
+    fn usage_of(&self, number: i64, first: Day, series: BatchSeries) -> Reply<'_, StoredUsage> {
+        self.read_long(move |connection| token_usage::of_token(connection, number, first, series))
     }
 
     fn set_usage_counting(&self, since: Option<Timestamp>) -> Reply<'_, ()> {

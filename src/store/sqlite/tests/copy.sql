@@ -63,7 +63,10 @@ WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 400)
 SELECT n % 20 * 2 + 2, 20000 + n / 20, iif(n % 2, 'policy', 'ability'), 'calls' || n % 4, n, n % 3 FROM n;
 
 INSERT INTO token_usage_counting (only_row, since) VALUES (1, 77);
-INSERT INTO token_usage_batches (part, batch) VALUES (0, 9223372036854775807), (1, -5);
+INSERT INTO token_usage_batches (process_id, part, batch, last_day)
+VALUES (unhex('019400000000700080000000000000ff'), 0, 9223372036854775807, 20000),
+       (unhex('019400000000700080000000000000ff'), 1, -5, -1),
+       (unhex('019400000000700080000000000001ff'), 1, 7, 20001);
 
 INSERT INTO token_addresses (token_id, address, user_agent, last_used_at)
 SELECT id, '10.0.0.' || (number % 200), iif(number % 3, 'curl/8', NULL), number FROM tokens;
