@@ -187,7 +187,7 @@ CREATE TABLE audit_events (
     actor_id uuid,
     action text COLLATE "C" NOT NULL CHECK (char_length(action) BETWEEN 1 AND 64),
     target_kind text COLLATE "C" NOT NULL CHECK (target_kind IN ('user', 'session', 'personal_access_token',
-        'environment_token', 'environment', 'service_account')),
+        'environment_token', 'environment', 'service_account', 'database')),
     target_id uuid,
     address text COLLATE "C" CHECK (char_length(address) BETWEEN 2 AND 45),
     request_id text COLLATE "C" CHECK (char_length(request_id) BETWEEN 1 AND 128),

@@ -228,7 +228,7 @@ CREATE TABLE audit_events (
     action TEXT NOT NULL CHECK (length(action) BETWEEN 1 AND 64),
     target_kind TEXT NOT NULL CHECK (target_kind = 'user' OR target_kind = 'session'
         OR target_kind = 'personal_access_token' OR target_kind = 'environment_token' OR target_kind = 'environment'
-        OR target_kind = 'service_account'),
+        OR target_kind = 'service_account' OR target_kind = 'database'),
     target_id BLOB CHECK (length(target_id) = 16),
     address TEXT CHECK (length(address) BETWEEN 2 AND 45),
     request_id TEXT CHECK (length(request_id) BETWEEN 1 AND 128),

@@ -13,14 +13,25 @@ use std::{
 
 use crate::{
     config::{Cache, Config},
+    domain::{
+        audit::{Attribution, RequestSource},
+        replay::TrailEvent,
+        time::Timestamp,
+    },
     ops::{self, Context, clock::Clock},
     server::Server,
     store::{
-        Access, Backend, Copied, CopyError, CopyProgress, Database,
+        Access, Backend, Copied, CopyError, CopyProgress, Database, Restored, Restoring, StoreError,
         cache::Capacity,
         postgres::{self, PostgresCopyEnd, PostgresSettings, PostgresStore},
-        sql::copy,
-        sqlite::{self, SqliteCopyEnd, SqliteSettings, SqliteStore},
+        sql::{
+            clock,
+            copy::{self, CopyEnd},
+            restore,
+        },
+        sqlite::{
+            self, BackedUp, BackupError, BackupProgress, Restoration, SqliteCopyEnd, SqliteSettings, SqliteStore,
+        },
     },
 };
 
@@ -121,6 +132,107 @@ pub(crate) fn copy_database(
         }
     };
     copied.map_err(CopyFailure::Copy)
+}
+
+/// Copies the SQLite file into the new file `target` while it is in use. It blocks.
+pub(crate) fn back_up(
+    config: &Config,
+    target: &Path,
+    bytes_per_second: u64,
+    on_progress: &mut dyn FnMut(BackupProgress),
+) -> Result<BackedUp, BackupError> {
+    let database = &config.database;
+    sqlite::back_up(&database.path, target, bytes_per_second, database.busy_timeout, on_progress)
+}
+
+/// A backup to put in the place of the SQLite file.
+pub(crate) struct BackupFile {
+    pub(crate) file: PathBuf,
+    /// The new name of the present file, if it is to be replaced. Otherwise there must be none.
+    pub(crate) kept: Option<PathBuf>,
+}
+
+/// What a restored database knew last.
+pub(crate) struct KnownLast {
+    /// Its last event.
+    pub(crate) event: Option<TrailEvent>,
+    /// The latest time.
+    pub(crate) time: Option<Timestamp>,
+    /// Whether its events have numbers without gaps.
+    pub(crate) without_gaps: bool,
+    /// The time now.
+    pub(crate) now: Timestamp,
+}
+
+/// Why a database was not restored. It is as it was.
+#[derive(Debug)]
+pub(crate) enum RestoreFailure<E> {
+    /// A file cannot be opened or written.
+    File(BackupError),
+    /// The database in PostgreSQL cannot be opened.
+    Postgres(postgres::OpenError),
+    /// The database fails.
+    Store(StoreError),
+    /// A node has the database open.
+    InUse(String),
+    /// The clock is before a time in the backup.
+    Clock { now: Timestamp, latest: Timestamp },
+    /// The decision failed.
+    Decision(E),
+}
+
+impl<E> From<StoreError> for RestoreFailure<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Puts a backup in the place of the SQLite file, or takes the database as it is, and ends in it what `decide` says. It blocks,
+/// and no server may use the database meanwhile.
+pub(crate) fn restore<E>(
+    config: &Config,
+    backup: Option<&BackupFile>,
+    decide: impl FnOnce(KnownLast) -> Result<Restoring, E>,
+) -> Result<Restored, RestoreFailure<E>> {
+    let sqlite = |path: &Path| {
+        let opened = SqliteCopyEnd::open(&sqlite_settings(config, path), Access::CopySource);
+        opened.map_err(|error| RestoreFailure::File(error.into()))
+    };
+    match (&config.database.url, backup) {
+        (Some(url), _) => {
+            let settings = postgres_settings(config, url.expose(), config.database.ca_file.clone());
+            let end = PostgresCopyEnd::open(&settings, Access::CopySource).map_err(RestoreFailure::Postgres)?;
+            restore_in(&end, decide)
+        }
+        (None, None) => restore_in(&sqlite(&config.database.path)?, decide),
+        (None, Some(BackupFile { file, kept })) => {
+            let settings = sqlite_settings(config, &config.database.path);
+            let restoration = Restoration::begin(file, &settings, kept.is_some()).map_err(RestoreFailure::File)?;
+            let restored = restore_in(&sqlite(restoration.path())?, decide)?;
+            restoration.finish(kept.as_deref()).map_err(RestoreFailure::File)?;
+            Ok(restored)
+        }
+    }
+}
+
+fn restore_in<C: CopyEnd, E>(
+    end: &C,
+    decide: impl FnOnce(KnownLast) -> Result<Restoring, E>,
+) -> Result<Restored, RestoreFailure<E>> {
+    if let Some(node) = end.active_node()? {
+        return Err(RestoreFailure::InUse(node));
+    }
+    let now = Clock::system().now();
+    let (event, time) =
+        end.read(|connection| Ok((restore::last_event(connection)?, clock::latest_time(connection)?)))?;
+    if let Some(latest) = time.filter(|latest| *latest > now) {
+        return Err(RestoreFailure::Clock { now, latest });
+    }
+    let event = event.map(|event| TrailEvent { seq: event.seq, at: event.by.at, entry: event.entry });
+    let known = KnownLast { event, time, without_gaps: C::NUMBERS_WITHOUT_GAPS, now };
+    let restoring = decide(known).map_err(RestoreFailure::Decision)?;
+    let by = Attribution { origin: RequestSource::COMMAND_LINE, at: now };
+    Ok(restore::restore(end, &restoring, &by)?)
 }
 
 /// Puts the cache in front of the store, unless `cache.tokens` is 0.

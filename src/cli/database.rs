@@ -125,11 +125,9 @@ fn places(from: Place, to: Place, ca_file: Option<PathBuf>) -> Result<CopyPlaces
     match (from, to) {
         (Place::File(file), Place::Url(url)) => Ok(CopyPlaces { file, url, ca_file, is_to_postgres: true }),
         (Place::Url(url), Place::File(file)) => Ok(CopyPlaces { file, url, ca_file, is_to_postgres: false }),
-        (Place::File(_), Place::File(_)) => Err(Failure::Usage(
-            "--from and --to are both files: copy the file of a stopped server with cp, or that of a running one with \
-             sqlite3's .backup"
-                .to_owned(),
-        )),
+        (Place::File(_), Place::File(_)) => {
+            Err(Failure::Usage("--from and --to are both files: copy a file with `patd backup`".to_owned()))
+        }
         (Place::Url(_), Place::Url(_)) => Err(Failure::Usage(
             "--from and --to are both in PostgreSQL: copy such a database with pg_dump and pg_restore".to_owned(),
         )),
@@ -194,7 +192,9 @@ mod tests {
     fn two_databases_of_one_kind_are_copied_with_other_tools() {
         let file = || place("patd.db").unwrap();
         let url = || place("postgres://a:hunter2@b/c").unwrap();
-        assert!(matches!(places(file(), file(), None), Err(Failure::Usage(message)) if message.contains(".backup")));
+        assert!(
+            matches!(places(file(), file(), None), Err(Failure::Usage(message)) if message.contains("patd backup"))
+        );
         let refused = places(url(), url(), None);
         assert!(
             matches!(refused, Err(Failure::Usage(message)) if message.contains("pg_dump") && !message.contains("hunter2"))

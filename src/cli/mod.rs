@@ -1,6 +1,7 @@
 //! The command line. Each command is in a file of its own and calls the same operations as HTTP.
 
 mod audit;
+mod backup;
 mod config;
 mod confirmation;
 mod database;
@@ -18,6 +19,7 @@ mod personal_data;
 mod policy;
 mod progress;
 mod resources;
+mod restore;
 mod serve;
 mod service_account;
 mod signals;
@@ -93,6 +95,21 @@ enum Command {
     /// Copy a database from SQLite to PostgreSQL, and back
     #[command(subcommand)]
     Database(database::Command),
+    /// Copy the database into a file while the server runs
+    ///
+    /// The copy is the state of one moment. It is read in full and gets its name when it is complete, so a file with that
+    /// name is a good one. For a timer, name a directory: patd backup /var/backups/patd --every 1h --keep 24
+    Backup(backup::Backup),
+    /// Put a backup in the place of the database, without bringing revoked tokens back
+    ///
+    /// For a stopped server. A backup does not know what was revoked, disabled, rotated or deleted after it was made. With
+    /// --replay, that ends again: export the trail before (patd audit export -o audit.jsonl), or take the one that you
+    /// keep in another place (patd audit follow --json). Without the trail, limit the damage with --end-sessions and
+    /// --expire-in.
+    ///
+    /// The backup is changed beside the database and gets its name in one step. With --replace, the database that was there
+    /// is kept under another name.
+    Restore(restore::Restore),
     /// Check the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -113,6 +130,8 @@ impl CommandLine {
             Command::Node(command) => node::run(&options, &command),
             Command::Policy(command) => policy::run(&options, &command),
             Command::Database(command) => database::run(&options, command),
+            Command::Backup(arguments) => backup::run(&options, &arguments),
+            Command::Restore(arguments) => restore::run(&options, &arguments),
             Command::Config(command) => config::run(&options, &command),
         }
     }

@@ -12,6 +12,7 @@ use super::{
     audit::{Action, Entry, Outcome, Target},
     environment::MemberRole,
     id::{EnvironmentId, SessionId, TokenId, UserId},
+    time::Timestamp,
     token::{RevocationReason, Token},
     use_location::UserAgent,
 };
@@ -157,6 +158,39 @@ pub const fn password_changed(user: UserId) -> Entry {
 /// A user got another password with a link.
 pub fn password_set_by_link(user: UserId) -> Entry {
     password_changed(user).with("link")
+}
+
+/// A password was changed after the backup from which the database was restored, so the old one must not work.
+pub fn password_ended_by_restore(user: UserId) -> Entry {
+    password_changed(user).with("ended by restore")
+}
+
+/// The database was restored from a backup that ends with the event `last`. `replayed` is the last event of the trail that was
+/// repeated, `sessions` how many were ended, and `expiring` how many tokens got an earlier expiry, and which.
+pub fn database_restored(
+    last: i64,
+    replayed: Option<i64>,
+    sessions: Option<u64>,
+    expiring: Option<(u64, Timestamp)>,
+) -> Entry {
+    let mut detail = format!("backup of event {last}");
+    if let Some(end) = replayed {
+        detail += &format!(", repeated up to event {end}");
+    }
+    if let Some(sessions) = sessions {
+        detail += &format!(", {sessions} sessions ended");
+    }
+    if let Some((tokens, at)) = expiring {
+        detail += &format!(", {tokens} tokens expire at {at}");
+    }
+    Entry {
+        user: None,
+        action: Action::DatabaseRestored,
+        target: Target::Database,
+        outcome: Outcome::Success,
+        detail: None,
+    }
+    .with(detail)
 }
 
 /// A user got a link to set a password. With `reset`, the old password has ended.

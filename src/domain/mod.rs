@@ -24,6 +24,7 @@ pub mod password_link;
 pub mod path;
 pub mod policy;
 pub mod policy_options;
+pub mod replay;
 pub mod rotation;
 pub mod seal;
 pub mod secret;

@@ -9,7 +9,7 @@ pub enum Access {
     Create,
     /// A command that refuses a database that is missing. It works beside a server.
     Existing,
-    /// A copy that reads it. It refuses a database that is missing, and keeps all other processes out.
+    /// A copy that reads it, or a restoration. It refuses a database that is missing, and keeps all other processes out.
     CopySource,
     /// A copy that writes it. It creates a database that is missing, and keeps all other processes out.
     CopyTarget,

@@ -22,6 +22,7 @@ mod ownership;
 pub mod postgres;
 mod queries;
 mod reply;
+mod restoring;
 mod rotation;
 mod service_accounts;
 pub(crate) mod sql;
@@ -49,6 +50,7 @@ pub use self::{
     ownership::{HandOver, Ownership, Selection, Transfer},
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
+    restoring::{Restored, Restoring},
     rotation::{Rotation, Successors},
     service_accounts::{NewServiceAccount, ServiceAccountChange, ServiceAccountQuery, ServiceAccounts},
     token_histories::TokenHistories,

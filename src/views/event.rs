@@ -4,7 +4,14 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::audit::{Actor, Event, Target};
+use uuid::Uuid;
+
+use crate::domain::{
+    audit::{Action, Actor, Entry, Event, Outcome, Target},
+    id::UserId,
+    replay::TrailEvent,
+    time::Timestamp,
+};
 
 /// An event of the audit trail.
 #[derive(Debug, Serialize, Deserialize)]
@@ -98,5 +105,36 @@ pub struct AdminEventView {
 impl From<Event> for AdminEventView {
     fn from(event: Event) -> Self {
         Self { seq: event.seq, user_id: event.entry.user.map(|user| user.to_string()), event: event.into() }
+    }
+}
+
+/// Why an exported event cannot be read. The text names the field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {field} {value:?} is not one that this release knows")]
+pub struct UnknownWord {
+    field: &'static str,
+    value: String,
+}
+
+impl TryFrom<&AdminEventView> for TrailEvent {
+    type Error = UnknownWord;
+
+    fn try_from(view: &AdminEventView) -> Result<Self, UnknownWord> {
+        let AdminEventView { seq, user_id, event } = view;
+        let wrong = |field, value: &str| UnknownWord { field, value: value.to_owned() };
+        let id = |field, text: &Option<String>| match text {
+            Some(text) => Uuid::try_parse(text).map(Some).map_err(|_| wrong(field, text)),
+            None => Ok(None),
+        };
+        let target = Target::parse(&event.target.r#type, id("target id", &event.target.id)?)
+            .map_err(|_| wrong("target type", &event.target.r#type))?;
+        let entry = Entry {
+            user: id("user_id", user_id)?.map(UserId::new),
+            action: Action::parse(&event.action).map_err(|_| wrong("action", &event.action))?,
+            target,
+            outcome: Outcome::parse(&event.outcome).map_err(|_| wrong("outcome", &event.outcome))?,
+            detail: event.detail.clone().map(Cow::Owned),
+        };
+        Ok(Self { seq: *seq, at: Timestamp::parse(&event.at).map_err(|_| wrong("at", &event.at))?, entry })
     }
 }

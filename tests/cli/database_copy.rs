@@ -15,13 +15,13 @@ use serde_json::json;
 use crate::support::place::{DEADLINE, EMAIL, Ended, PASSWORD, Place, create_user};
 
 /// An empty database in PostgreSQL.
-struct Target {
-    url: String,
+pub struct Target {
+    pub url: String,
 }
 
 impl Target {
     /// `None` if there is no server.
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let Ok(server) = env::var("PATD_TEST_POSTGRES") else {
             eprintln!("nothing is checked without a server: tests/postgres starts one");
             return None;
@@ -31,6 +31,13 @@ impl Target {
         // The server asks for no password, and takes any.
         let place = server.rsplit_once('/').unwrap().0.replace("patd@", "patd:hunter2@");
         Some(Self { url: format!("{place}/{name}") })
+    }
+
+    /// Another database with the same contents. Nothing may be connected to this one.
+    pub fn copied(&self) -> Self {
+        let (server, name) = self.url.rsplit_once('/').unwrap();
+        psql(&format!("{server}/postgres"), &format!("CREATE DATABASE {name}_copied TEMPLATE {name}"));
+        Self { url: format!("{server}/{name}_copied") }
     }
 
     fn run(&self, sql: &str) -> String {

@@ -4,6 +4,7 @@
 
 mod administrators;
 mod audit;
+mod backup;
 mod control;
 mod database_copy;
 mod deletion;
@@ -11,6 +12,7 @@ mod dev;
 mod environment_tokens;
 mod lists;
 mod policies;
+mod restore;
 mod rotated_tokens;
 mod service_accounts;
 mod serving;

@@ -29,6 +29,8 @@ pub enum Target {
     Environment(EnvironmentId),
     /// A service account.
     ServiceAccount(UserId),
+    /// The whole database.
+    Database,
 }
 
 impl Target {
@@ -49,13 +51,14 @@ impl Target {
             Self::EnvironmentToken(_) => CredentialKind::EnvironmentToken.as_str(),
             Self::Environment(_) => "environment",
             Self::ServiceAccount(_) => "service_account",
+            Self::Database => "database",
         }
     }
 
     /// The id.
     pub const fn id(self) -> Option<Uuid> {
         match self {
-            Self::UnknownUser => None,
+            Self::UnknownUser | Self::Database => None,
             Self::User(id) | Self::ServiceAccount(id) => Some(id.uuid()),
             Self::Session(id) => Some(id.uuid()),
             Self::PersonalAccessToken(id) | Self::EnvironmentToken(id) => Some(id.uuid()),
@@ -73,6 +76,7 @@ impl Target {
             ("environment_token", Some(id)) => Ok(Self::EnvironmentToken(TokenId::new(id))),
             ("environment", Some(id)) => Ok(Self::Environment(EnvironmentId::new(id))),
             ("service_account", Some(id)) => Ok(Self::ServiceAccount(UserId::new(id))),
+            ("database", None) => Ok(Self::Database),
             _ => Err(ParseWordError),
         }
     }
@@ -94,6 +98,7 @@ mod tests {
             Target::EnvironmentToken(token),
             Target::Environment(EnvironmentId::new(id)),
             Target::ServiceAccount(UserId::new(id)),
+            Target::Database,
         ];
         for target in targets {
             assert_eq!(Target::parse(target.kind(), target.id()), Ok(target));

@@ -49,6 +49,8 @@ impl PostgresCopyEnd {
 }
 
 impl CopyEnd for PostgresCopyEnd {
+    const NUMBERS_WITHOUT_GAPS: bool = false;
+
     fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + Unpin + 'static,

@@ -16,7 +16,7 @@
 pub(crate) mod accounts;
 pub(crate) mod attempts;
 pub(crate) mod audit;
-mod clock;
+pub(crate) mod clock;
 pub(crate) mod connection;
 pub(crate) mod copy;
 pub(crate) mod current_environments;
@@ -35,6 +35,7 @@ pub(crate) mod owners;
 pub(crate) mod password_links;
 pub(crate) mod pruning;
 pub(crate) mod quotas;
+pub(crate) mod restore;
 pub(crate) mod revocation;
 pub(crate) mod roles;
 pub(crate) mod rotation;

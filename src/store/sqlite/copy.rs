@@ -34,6 +34,8 @@ impl SqliteCopyEnd {
 }
 
 impl CopyEnd for SqliteCopyEnd {
+    const NUMBERS_WITHOUT_GAPS: bool = true;
+
     fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + Unpin + 'static,

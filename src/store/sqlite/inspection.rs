@@ -81,7 +81,7 @@ pub(super) fn binding_without_log(path: &Path) -> Option<Binding> {
 }
 
 /// Opens the file alone: `immutable` reads it without locks, log or journal.
-fn open_without_log(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_without_log(path: &Path) -> rusqlite::Result<Connection> {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_bytes() {
         match byte {
@@ -121,6 +121,18 @@ fn open_shared(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connecti
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
+}
+
+/// How many rows each table has.
+pub(super) fn count_rows(connection: &Connection) -> rusqlite::Result<Vec<(String, u64)>> {
+    let mut names = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
+    let names = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let count = |name: String| {
+        let sql = format!("SELECT count(*) FROM \"{}\"", name.replace('"', "\"\""));
+        let rows: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+        Ok((name, rows.unsigned_abs()))
+    };
+    names.into_iter().map(count).collect()
 }
 
 struct Finding {

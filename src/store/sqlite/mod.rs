@@ -3,6 +3,8 @@
 //! [`open`] opens a database, and [`store`] says on which thread work runs. The statements are those of all databases
 //! ([`sql`](super::sql)).
 
+mod backup;
+mod backup_report;
 mod batch;
 mod binding;
 mod byte_locks;
@@ -26,6 +28,8 @@ mod log_length;
 mod migrations;
 mod open;
 mod open_error;
+mod partial;
+mod restoration;
 mod schema;
 mod scrub;
 mod settings;
@@ -36,5 +40,11 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::copy::SqliteCopyEnd;
-pub use self::{binding::fault::LogFault, open_error::OpenError, settings::SqliteSettings, store::SqliteStore};
+pub(crate) use self::{backup::back_up, copy::SqliteCopyEnd, restoration::Restoration};
+pub use self::{
+    backup_report::{BackedUp, BackupError, BackupProgress},
+    binding::fault::LogFault,
+    open_error::OpenError,
+    settings::SqliteSettings,
+    store::SqliteStore,
+};

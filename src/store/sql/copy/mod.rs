@@ -25,6 +25,9 @@ use crate::store::{Copied, CopyError, CopyProgress, CopySide, StoreError};
 
 /// One of the two databases. Its calls block.
 pub(crate) trait CopyEnd {
+    /// Whether no number is skipped, as by a transaction that was rolled back.
+    const NUMBERS_WITHOUT_GAPS: bool;
+
     /// Runs a read.
     fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where

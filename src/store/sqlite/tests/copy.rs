@@ -65,6 +65,8 @@ struct Interrupted<'e> {
 }
 
 impl CopyEnd for Interrupted<'_> {
+    const NUMBERS_WITHOUT_GAPS: bool = true;
+
     fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + Unpin + 'static,
