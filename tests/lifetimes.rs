@@ -8,6 +8,8 @@
 mod model;
 #[path = "lifetimes/program.rs"]
 mod program;
+#[path = "support/mod.rs"]
+mod support;
 
 use std::{mem, sync::atomic::Ordering, time::Duration};
 
@@ -30,7 +32,7 @@ use patd::{
         tokens::{self, Expiry, TokenRequest},
         verification::{self, Caller},
     },
-    store::{Store, Successors},
+    store::Successors,
 };
 use proptest::prelude::*;
 
@@ -366,7 +368,7 @@ proptest! {
             }
             // The store without the cache must agree.
             for (at, (id, _)) in program.tokens.iter().enumerate() {
-                let stored = program.store.token(*id).await;
+                let stored = program.ctx.store.token(*id).await;
                 assert_eq!(stored.is_ok(), !model.tokens[at].is_revoked, "token {at}: {stored:?}");
             }
         });

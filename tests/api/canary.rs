@@ -105,8 +105,6 @@ fn a_canary_token_is_refused_like_an_unknown_one_at_each_door_and_recorded() {
     for (name, door) in DOORS {
         for (canary, kind) in canaries(&ada).iter().zip(kinds) {
             let unknown = Plaintext::generate(kind, &app.ops.rules.prefixes).unwrap();
-            let unknown = door(&app, &service, unknown.expose_unnumbered());
-            assert!([200, 401, 403].contains(&unknown.status), "{name}: {}", unknown.shown());
             let secret = canary["token"].as_str().unwrap();
             let unnumbered = secret.split_once('|').map_or(secret, |(_, secret)| secret);
             // With its number, without it, and with a wrong one. An environment token has none.
@@ -115,6 +113,10 @@ fn a_canary_token_is_refused_like_an_unknown_one_at_each_door_and_recorded() {
                 if is_numbered_environment_token {
                     continue;
                 }
+                // Each as often: an answer after a look-up comes later than one from memory, so the connection may be kept
+                // where another one is closed because of a body that is not read.
+                let unknown = door(&app, &service, unknown.expose_unnumbered());
+                assert!([200, 401, 403].contains(&unknown.status), "{name}: {}", unknown.shown());
                 assert_eq!(bytes(&door(&app, &service, &text)), bytes(&unknown), "{name} with {}", kind.as_str());
             }
             expected += 1;

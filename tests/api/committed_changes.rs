@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use crate::{
     harness::{Answer, Client, TestApp, block_on, email},
     outage::{READS_FAIL_AFTER_WRITE, WELL, failing_app},
+    support::database::is_on_postgres,
 };
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
@@ -145,6 +146,8 @@ fn a_command_revokes_all_tokens_of_a_user_while_a_list_is_not_read() {
         drop(end);
         list.join().unwrap().unwrap();
         let answer: serde_json::Value = answer.unwrap().unwrap().single().unwrap();
-        assert_eq!((&answer["revoked"], &answer["left"]), (&json!(1), &json!(null)), "{answer}");
+        // Lists of PostgreSQL need not wait for each other.
+        let is_counted = is_on_postgres() && answer["left"] == 0;
+        assert!(answer["revoked"] == 1 && (is_counted || answer["left"].is_null()), "{answer}");
     });
 }

@@ -11,10 +11,17 @@ use std::{
 use patd::{domain::audit::RequestSource, ops::accounts};
 use serde_json::json;
 
-use crate::harness::{TestApp, block_on};
+use crate::{
+    harness::{TestApp, block_on},
+    support::database::is_on_postgres,
+};
 
 const CHECKERS: usize = 64;
-const ROUNDS: usize = 1000;
+
+/// Fewer on PostgreSQL, where each takes longer: tests/cluster/ makes more, on several nodes.
+fn rounds() -> usize {
+    if is_on_postgres() { 200 } else { 1000 }
+}
 
 #[test]
 fn no_check_that_starts_after_the_revocation_was_answered_succeeds() {
@@ -29,7 +36,7 @@ fn no_check_that_starts_after_the_revocation_was_answered_succeeds() {
     std::thread::scope(|scope| {
         for _ in 0..CHECKERS {
             scope.spawn(|| {
-                for _ in 0..ROUNDS {
+                for _ in 0..rounds() {
                     start.wait();
                     let client = app.bearer(&token.read().unwrap());
                     loop {
@@ -42,6 +49,8 @@ fn no_check_that_starts_after_the_revocation_was_answered_succeeds() {
                                 }
                             }
                             401 => break,
+                            // A busy machine may renew the lease of the node too late: then it does not decide.
+                            503 if is_on_postgres() => {}
                             other => panic!("a check answered {other}"),
                         }
                     }
@@ -49,7 +58,7 @@ fn no_check_that_starts_after_the_revocation_was_answered_succeeds() {
                 }
             });
         }
-        for round in 0..ROUNDS {
+        for round in 0..rounds() {
             let created = ada.create_token(json!({ "name": format!("round {round}") }));
             *token.write().unwrap() = created["token"].as_str().unwrap().to_owned();
             *answered.lock().unwrap() = None;
@@ -113,6 +122,8 @@ fn no_creation_that_starts_after_its_owner_was_disabled_succeeds_and_earlier_tok
                                 made.lock().unwrap().push(created.body["data"]["token"].as_str().unwrap().to_owned())
                             }
                             401 => break,
+                            // A busy machine may renew the lease of the node too late: then it does not decide.
+                            503 if is_on_postgres() => {}
                             other => panic!("a creation answered {other}"),
                         }
                     }

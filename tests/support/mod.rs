@@ -4,9 +4,11 @@
 
 pub mod clock;
 pub mod connection;
+pub mod database;
 pub mod faults;
 pub mod place;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod programs;
 pub mod settings;

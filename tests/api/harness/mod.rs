@@ -31,6 +31,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::support::{
     clock::TestClock,
+    database::TestDatabase,
     settings::{self, FAST_HASHING, NO_THROTTLE},
 };
 
@@ -48,6 +49,7 @@ pub struct TestApp {
     stop: UnboundedSender<()>,
     thread: Option<JoinHandle<()>>,
     /// Keeps the database until this is dropped.
+    _database: TestDatabase,
     _directory: TempDir,
 }
 
@@ -82,13 +84,13 @@ impl TestApp {
         wrap: impl FnOnce(Backend) -> Backend,
     ) -> Self {
         let directory = TempDir::new().unwrap();
-        let path = directory.path().join("patd.db");
+        let database = TestDatabase::new(directory.path());
         let written = directory.path().join("config.toml");
         std::fs::write(&written, file).unwrap();
         let mut changes = vec![
             ("server.bind", "127.0.0.1:0"),
             ("server.workers", "2"),
-            ("database.path", path.to_str().unwrap()),
+            database.setting(),
             ("passwords.concurrent_hashes", "64"),
         ];
         changes.extend(FAST_HASHING);
@@ -120,7 +122,17 @@ impl TestApp {
             .build()
             .into();
         let address = address.recv().unwrap();
-        Self { address, ops, config, clock: test_clock, agent, stop, thread: Some(thread), _directory: directory }
+        Self {
+            address,
+            ops,
+            config,
+            clock: test_clock,
+            agent,
+            stop,
+            thread: Some(thread),
+            _database: database,
+            _directory: directory,
+        }
     }
 
     /// Moves the clock forward.
