@@ -3,6 +3,7 @@
 //! A case gets a new store and uses only the trait. Tests of SQLite itself are beside its code.
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod accounts;
 mod administrators;
@@ -16,10 +17,13 @@ mod lineage;
 mod ownership;
 mod postgres;
 mod pruning;
+mod races;
 mod rotation;
 mod service_accounts;
 mod sessions;
 mod sqlite;
+#[path = "../support/mod.rs"]
+mod support;
 mod token_search;
 mod tokens;
 mod transfers;
