@@ -15,11 +15,13 @@ use crate::{
     config::{Cache, Config},
     domain::{
         audit::{Attribution, RequestSource},
+        finding::Finding,
+        node::{NodeState, NodeStatus},
         replay::TrailEvent,
         time::Timestamp,
     },
     ops::{self, Context, clock::Clock},
-    server::Server,
+    server::{self, Server},
     store::{
         Access, Backend, Copied, CopyError, CopyProgress, Database, Restored, Restoring, StoreError,
         cache::Capacity,
@@ -132,6 +134,41 @@ pub(crate) fn copy_database(
         }
     };
     copied.map_err(CopyFailure::Copy)
+}
+
+/// Examines the database. It blocks, and reads the whole file.
+pub(crate) fn examine_database(config: &Config, now: Timestamp) -> Vec<Finding> {
+    let database = &config.database;
+    if database.url.is_none() {
+        return sqlite::examine(&database.path, database.busy_timeout, now);
+    }
+    let nodes = server::block_on(async {
+        let context = command_context(config, open_store(config, Access::Existing).map_err(|error| error.to_string())?);
+        let nodes = ops::nodes::list(&context.await.map_err(|error| error.to_string())?).await;
+        nodes.map_err(|error| error.to_string())
+    });
+    examine_nodes(nodes)
+}
+
+fn examine_nodes(nodes: Result<Vec<NodeStatus>, String>) -> Vec<Finding> {
+    const DATABASE: &str = "database";
+    const NODES: &str = "nodes";
+    let nodes = match nodes {
+        Ok(nodes) => nodes,
+        Err(error) => {
+            return vec![Finding::bad(DATABASE, error, "correct database.url, or start PostgreSQL")];
+        }
+    };
+    let mut findings = vec![Finding::good(DATABASE, "PostgreSQL answers, and the schema is that of this release")];
+    let own = env!("CARGO_PKG_VERSION");
+    for node in nodes.iter().filter(|node| node.state == NodeState::Active) {
+        let text = format!("{} is patd {}, {} changes behind", node.name, node.version, node.behind);
+        findings.push(match node.version == own {
+            true => Finding::good(NODES, text),
+            false => Finding::warning(NODES, text, format!("restart it with this release, {own}")),
+        });
+    }
+    findings
 }
 
 /// Copies the SQLite file into the new file `target` while it is in use. It blocks.

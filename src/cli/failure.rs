@@ -1,12 +1,13 @@
 //! Why a command failed: the message on stderr and the exit code.
 
-use std::io;
+use std::{fmt, io};
 
 use super::terminal::{escaped, print_message};
 use crate::{
     compose::OpenError,
     config::{ConfigError, ConfigErrors},
     control,
+    domain::finding::Verdict,
     ops::{self, FieldError},
     store::postgres,
 };
@@ -30,6 +31,8 @@ pub enum Failure {
     Tampered(Vec<String>),
     /// The settings have errors.
     Configuration(ConfigErrors),
+    /// An examination has found something. It was printed.
+    Examined(Verdict),
 }
 
 impl Failure {
@@ -44,6 +47,9 @@ impl Failure {
             Self::Unavailable(_) => 5,
             Self::Configuration(_) => 6,
             Self::Tampered(_) => 7,
+            Self::Examined(Verdict::Good) => 0,
+            Self::Examined(Verdict::Warning) => 1,
+            Self::Examined(Verdict::Bad) => 2,
         }
     }
 
@@ -64,12 +70,19 @@ impl Failure {
     fn messages(&self) -> Vec<String> {
         match self {
             Self::Refused(messages) | Self::Tampered(messages) => messages.clone(),
+            Self::Examined(_) => Vec::new(),
             Self::Output(error) => vec![format!("the output cannot be written: {error}")],
             Self::Configuration(ConfigErrors(errors)) => errors.iter().map(ToString::to_string).collect(),
             Self::Defect(message) | Self::Usage(message) | Self::NotFound(message) | Self::Unavailable(message) => {
                 vec![message.clone()]
             }
         }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.messages().join("; "))
     }
 }
 

@@ -6,6 +6,7 @@ mod config;
 mod confirmation;
 mod database;
 mod dev;
+mod doctor;
 mod environment;
 mod failure;
 mod global;
@@ -43,7 +44,8 @@ Data goes to stdout, messages to stderr. Exit codes:
   4  refused; the message names each rule that was broken
   5  unavailable: the database or the address to listen on cannot be used now
   6  the configuration has errors
-  7  the audit trail does not fit its seals";
+  7  the audit trail does not fit its seals
+patd doctor exits with 1 for a warning, and with 2 if something is bad.";
 
 /// The personal access token daemon: users, sessions and hashed API tokens in one binary
 #[derive(Debug, Parser)]
@@ -110,6 +112,11 @@ enum Command {
     /// The backup is changed beside the database and gets its name in one step. With --replace, the database that was there
     /// is kept under another name.
     Restore(restore::Restore),
+    /// Examine the installation: each line is good, a warning or bad, with what to do
+    ///
+    /// It reads the whole database, and asks the running server. Nothing is changed. Exits with 1 if there is a warning, with
+    /// 2 if something is bad.
+    Doctor(output::Format),
     /// Check the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -132,6 +139,7 @@ impl CommandLine {
             Command::Database(command) => database::run(&options, command),
             Command::Backup(arguments) => backup::run(&options, &arguments),
             Command::Restore(arguments) => restore::run(&options, &arguments),
+            Command::Doctor(format) => doctor::run(&options, format),
             Command::Config(command) => config::run(&options, &command),
         }
     }

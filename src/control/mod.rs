@@ -21,6 +21,7 @@ mod owner_requests;
 mod request;
 mod secret;
 pub mod server;
+mod server_view;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ pub use self::{
         WhichToken, WhoseTokens,
     },
     secret::Secret,
+    server_view::ServerView,
     user_request::{NewUser, UserList, UserRemoval, UserSort},
     views::{
         ChangedTokenView, CountView, IssuedView, JudgedView, ListedTokenView, ReportItem, RevokedMatchingView,

@@ -129,6 +129,8 @@ pub enum Request {
     },
     /// Lists the servers that share the database. Returns one [`NodeView`](super::NodeView) each.
     ListNodes,
+    /// Shows the process that carries out requests. Returns a [`ServerView`](super::ServerView).
+    ShowServer,
     /// Checks whether a credential is accepted and satisfies a rule. Returns a [`JudgedView`](super::views::JudgedView).
     JudgeToken(JudgeToken),
 }
@@ -151,6 +153,7 @@ impl Request {
             | Self::ListEvents(_)
             | Self::VerifySeals { .. }
             | Self::ListNodes
+            | Self::ShowServer
             | Self::JudgeToken(_) => false,
             _ => true,
         }

@@ -15,6 +15,7 @@ pub mod environment;
 pub mod event_filter;
 pub mod events;
 pub mod export;
+pub mod finding;
 pub mod id;
 pub mod last_use;
 pub mod node;

@@ -25,6 +25,7 @@ mod error;
 pub mod expiry;
 pub mod export;
 mod first_use;
+pub mod hashing_time;
 mod housekeeping;
 pub mod inventory;
 mod new_id;

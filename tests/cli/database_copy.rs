@@ -135,7 +135,7 @@ fn what_cannot_be_copied_is_refused_with_the_way_out() {
     let place = Place::new().with_user();
     let copy = |from: &str, to: &str| place.run(&["database", "copy", "--from", from, "--to", to]);
     let url = "postgres://patd:hunter2@127.0.0.1:1/patd";
-    refused(&copy("patd.db", "other.db"), 2, "copy the file of a stopped server with cp");
+    refused(&copy("patd.db", "other.db"), 2, "copy a file with `patd backup`");
     refused(&copy(url, url), 2, "pg_dump");
     refused(&copy("patd.db", "mysql://patd:hunter2@a/b"), 2, "begins with postgres://");
     refused(&copy("missing.db", url), 5, "does not exist");

@@ -65,10 +65,18 @@ fn connections_in_memory(limit: u64, passwords: u64) -> u64 {
     (limit.saturating_sub(passwords) / 2 / MEMORY_PER_CONNECTION).max(MIN_CONNECTIONS)
 }
 
-fn fit_files(config: &mut Config, is_default: bool) -> Result<(), Failure> {
+/// How many files the server has open with all connections.
+pub(super) fn files_wanted(config: &Config) -> u64 {
+    fixed_files(config).saturating_add(FILES_PER_CONNECTION.saturating_mul(config.server.max_connections as u64))
+}
+
+fn fixed_files(config: &Config) -> u64 {
     let readers = u64::from(config.database.readers) + u64::from(long_readers(config));
-    let fixed = OTHER_FILES + FILES_PER_WORKER * config.server.workers as u64 + FILES_PER_READER * readers;
-    let wanted = fixed.saturating_add(FILES_PER_CONNECTION.saturating_mul(config.server.max_connections as u64));
+    OTHER_FILES + FILES_PER_WORKER * config.server.workers as u64 + FILES_PER_READER * readers
+}
+
+fn fit_files(config: &mut Config, is_default: bool) -> Result<(), Failure> {
+    let (fixed, wanted) = (fixed_files(config), files_wanted(config));
     let allowed = rlimit::increase_nofile_limit(wanted).unwrap_or(0);
     let connections = fit_connections(config.server.max_connections as u64, fixed, allowed).ok_or_else(|| {
         let least = fixed + FILES_PER_CONNECTION * MIN_CONNECTIONS;

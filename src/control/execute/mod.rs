@@ -11,7 +11,7 @@ mod token_reports;
 mod tokens;
 mod users;
 
-use super::{error::Error, frame::Output, request::Request};
+use super::{error::Error, frame::Output, request::Request, server_view::ServerView};
 use crate::{domain::authority::Administrator, ops::Context};
 
 /// Carries out `request` as an administrator and answers on `output`. In the audit trail, every change has the source
@@ -65,6 +65,7 @@ async fn carry_out(ctx: &Context, request: Request, output: &mut Output) -> Resu
         Request::SealEvents => audit::seal(ctx, administrator, output).await,
         Request::VerifySeals { expected } => audit::verify(ctx, administrator, expected.as_deref(), output).await,
         Request::ListNodes => nodes::list(ctx, output).await,
+        Request::ShowServer => Ok(output.item(&ServerView::this()).await?),
         Request::JudgeToken(judge) => tokens::judge(ctx, &judge, output).await,
     }
 }

@@ -4,7 +4,7 @@
 //! again. The log cannot restart meanwhile: it grows by what is written until the copy has ended.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -16,12 +16,10 @@ use rusqlite::{
 
 use super::{
     backup_report::{BackedUp, BackupError, BackupProgress},
-    binding::acceptance::{self, LogState},
-    diagnosis, file,
-    inspection::{self, Depth, Found},
-    locks::{self, Database},
-    open_error::OpenError,
+    diagnosis,
+    inspection::{self, Depth},
     partial::Partial,
+    snapshot::Snapshot,
 };
 
 /// How many pages of 4 KiB are copied at once.
@@ -40,7 +38,7 @@ pub(crate) fn back_up(
 ) -> Result<BackedUp, BackupError> {
     let snapshot = Snapshot::open(path, busy_timeout)?;
     let partial = Partial::create(target, ".partial")?;
-    let bytes = snapshot.copy(&partial.path, bytes_per_second, on_progress)?;
+    let bytes = copy(&snapshot, &partial.path, bytes_per_second, on_progress)?;
     on_progress(BackupProgress::Checking);
     let tables = check(&partial.path, &snapshot)?;
     partial.finish(target)?;
@@ -48,80 +46,41 @@ pub(crate) fn back_up(
     Ok(BackedUp { bytes, users: rows("users"), tokens: rows("tokens"), events: rows("audit_events") })
 }
 
-/// The state of the database at one moment.
-struct Snapshot {
-    connection: Connection,
-    path: PathBuf,
-    _database: Database,
-}
-
-impl Snapshot {
-    /// Opens the database, which another process may have open. Nothing in or beside it is changed.
-    fn open(path: &Path, busy_timeout: Duration) -> Result<Self, BackupError> {
-        let path = file::canonical(path)?;
-        if !path.exists() {
-            return Err(OpenError::Missing { path }.into());
+/// Copies all pages. Returns how many bytes they have.
+fn copy(
+    snapshot: &Snapshot,
+    target: &Path,
+    bytes_per_second: u64,
+    on_progress: &mut dyn FnMut(BackupProgress),
+) -> Result<u64, BackupError> {
+    let not_written = |error: rusqlite::Error| BackupError::Target {
+        path: target.to_owned(),
+        detail: diagnosis::explain(&error, target),
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut copy = Connection::open_with_flags(target, flags).map_err(not_written)?;
+    // A file that is not complete has no value, so it needs no journal. It is synced before it gets its name.
+    copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;")
+        .map_err(not_written)?;
+    let backup = Backup::new(&snapshot.connection, &mut copy).map_err(not_written)?;
+    let start = Instant::now();
+    let bytes = loop {
+        let step = backup.step(STEP).map_err(not_written)?;
+        let progress = backup.progress();
+        let pages = |pages: i32| u64::try_from(pages).unwrap_or(0) * PAGE;
+        let all = pages(progress.pagecount);
+        let bytes = all - pages(progress.remaining).min(all);
+        on_progress(BackupProgress::Copying { done: bytes, all });
+        if step == StepResult::Done {
+            break bytes;
         }
-        let database = Database::open(&path)?;
-        // Until the transaction has begun, no other process may upgrade it.
-        let opening = database.begin_opening(locks::OPENING_TIMEOUT)?;
-        let log = match database.is_open_elsewhere() {
-            true => LogState::Bound,
-            false => acceptance::accept(&database)?,
-        };
-        let depth = if log == LogState::Unbound { Depth::Full } else { Depth::Quick };
-        if inspection::inspect(&path, depth, busy_timeout)? == Found::Empty {
-            return Err(OpenError::Missing { path }.into());
-        }
-        let unreadable = |error| BackupError::Source(diagnosis::explain(&error, &path));
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(unreadable)?;
-        let begin = || {
-            connection.busy_timeout(busy_timeout)?;
-            connection.execute_batch("BEGIN")?;
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-        };
-        begin().map_err(unreadable)?;
-        drop(opening);
-        Ok(Self { connection, path, _database: database })
-    }
-
-    /// Copies all pages. Returns how many bytes they have.
-    fn copy(
-        &self,
-        target: &Path,
-        bytes_per_second: u64,
-        on_progress: &mut dyn FnMut(BackupProgress),
-    ) -> Result<u64, BackupError> {
-        let not_written = |error: rusqlite::Error| BackupError::Target {
-            path: target.to_owned(),
-            detail: diagnosis::explain(&error, target),
-        };
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut copy = Connection::open_with_flags(target, flags).map_err(not_written)?;
-        // A file that is not complete has no value, so it needs no journal. It is synced before it gets its name.
-        copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;")
-            .map_err(not_written)?;
-        let backup = Backup::new(&self.connection, &mut copy).map_err(not_written)?;
-        let start = Instant::now();
-        let bytes = loop {
-            let step = backup.step(STEP).map_err(not_written)?;
-            let progress = backup.progress();
-            let pages = |pages: i32| u64::try_from(pages).unwrap_or(0) * PAGE;
-            let all = pages(progress.pagecount);
-            let bytes = all - pages(progress.remaining).min(all);
-            on_progress(BackupProgress::Copying { done: bytes, all });
-            if step == StepResult::Done {
-                break bytes;
-            }
-            // At this speed, so many bytes take so long.
-            let due = Duration::from_secs_f64(bytes as f64 / bytes_per_second.max(1) as f64);
-            thread::sleep(due.saturating_sub(start.elapsed()));
-        };
-        drop(backup);
-        copy.close().map_err(|(_, error)| not_written(error))?;
-        Ok(bytes)
-    }
+        // At this speed, so many bytes take so long.
+        let due = Duration::from_secs_f64(bytes as f64 / bytes_per_second.max(1) as f64);
+        thread::sleep(due.saturating_sub(start.elapsed()));
+    };
+    drop(backup);
+    copy.close().map_err(|(_, error)| not_written(error))?;
+    Ok(bytes)
 }
 
 /// Reads the copy in full, and compares how many rows each table has. Returns that.

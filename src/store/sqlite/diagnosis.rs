@@ -163,7 +163,7 @@ pub(super) fn is_nearly_full(database: &Path) -> bool {
 }
 
 /// The free bytes for this user on the file system of the database.
-fn free_space(database: &Path) -> Option<u64> {
+pub(super) fn free_space(database: &Path) -> Option<u64> {
     let system = statvfs(database.parent()?).ok()?;
     system.f_bavail.checked_mul(system.f_frsize)
 }

@@ -45,11 +45,15 @@ pub(super) fn create_private(path: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// The mode of the file, if other users of this machine may read or write it.
+pub(super) fn exposed_mode(path: &Path) -> Option<u32> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & (OTHERS | GROUP_WRITES) != 0).then_some(mode)
+}
+
 /// Warns if other users of this machine may read or write the database. Not an error, because the owner may intend it.
 pub(super) fn warn_if_exposed(path: &Path) {
-    let Ok(metadata) = fs::metadata(path) else { return };
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & (OTHERS | GROUP_WRITES) != 0 {
+    if let Some(mode) = exposed_mode(path) {
         let word = shell_word(&path.to_string_lossy());
         log::warn!(
             "store: {} is open to other users of this machine (mode {mode:04o}), with all e-mail addresses and \

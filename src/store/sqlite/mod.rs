@@ -17,6 +17,7 @@ mod copy;
 mod diagnosis;
 mod engine;
 mod error;
+mod examination;
 mod file;
 mod health;
 mod identity;
@@ -33,6 +34,7 @@ mod restoration;
 mod schema;
 mod scrub;
 mod settings;
+mod snapshot;
 mod store;
 mod watch;
 mod writer;
@@ -40,7 +42,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{backup::back_up, copy::SqliteCopyEnd, restoration::Restoration};
+pub(crate) use self::{backup::back_up, copy::SqliteCopyEnd, examination::examine, restoration::Restoration};
 pub use self::{
     backup_report::{BackedUp, BackupError, BackupProgress},
     binding::fault::LogFault,

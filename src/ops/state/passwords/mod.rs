@@ -72,6 +72,11 @@ impl Passwords {
         })
     }
 
+    /// Hashes on this thread, without a slot.
+    pub(in crate::ops) fn hash_now(&self, password: &Password) -> Result<PasswordHash, Error> {
+        self.hasher.hash(password)
+    }
+
     /// Starts the threads. A server does this before its first request.
     pub(in crate::ops) fn start(&self) -> Result<(), Error> {
         self.slots.start().map(drop)
