@@ -21,6 +21,8 @@ use crate::support::{ports::free_address, process::DEADLINE};
 pub struct Database {
     /// Where its server listens.
     pub server: SocketAddr,
+    /// Where the server is that takes over.
+    standby: Option<SocketAddr>,
     name: String,
     runtime: Runtime,
 }
@@ -42,29 +44,40 @@ impl Database {
     pub fn on(server: SocketAddr) -> Self {
         let name = format!("cluster_{}", uuid::Uuid::new_v4().simple());
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let database = Self { server, name, runtime };
+        let database = Self { server, standby: None, name, runtime };
         database.execute_in("postgres", &format!("CREATE DATABASE {}", database.name)).unwrap();
         database
     }
 
+    /// The nodes are told of the server that takes over.
+    pub fn with_standby(mut self, standby: SocketAddr) -> Self {
+        self.standby = Some(standby);
+        self
+    }
+
     /// Its address when it is reached at this place.
     pub fn url_at(&self, place: SocketAddr) -> String {
-        format!("postgres://patd@{place}/{}?sslmode=disable", self.name)
+        let standby = self.standby.map(|standby| format!(",{standby}")).unwrap_or_default();
+        format!("postgres://patd@{place}{standby}/{}?sslmode=disable", self.name)
     }
 
     /// The first column of the first row.
     pub fn read(&self, sql: &str) -> Option<String> {
-        let messages = self.execute_in(&self.name, sql).unwrap();
-        messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
-        })
+        first(&self.execute_in(&self.name, sql).unwrap())
     }
 
     fn execute_in(&self, name: &str, sql: &str) -> Result<Vec<SimpleQueryMessage>, tokio_postgres::Error> {
         let url = format!("postgres://patd@{}/{name}?connect_timeout=10", self.server);
         self.runtime.block_on(async { connect(&url).await?.simple_query(sql).await })
     }
+}
+
+/// The first column of the first row.
+fn first(messages: &[SimpleQueryMessage]) -> Option<String> {
+    messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    })
 }
 
 async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
@@ -100,11 +113,7 @@ impl PrivateServer {
     /// `None` if there are no tests with PostgreSQL.
     pub fn new() -> Option<Self> {
         env::var_os("PATD_TEST_POSTGRES")?;
-        let directory = TempDir::new().unwrap();
-        if is_root() {
-            std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        let mut server = Self { address: free_address(), directory, child: None };
+        let mut server = Self::without_data(free_address());
         let data = format!("--pgdata={}", server.data().display());
         let mut command = server.command("initdb");
         command.args([&data, "--username=patd", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]);
@@ -112,6 +121,63 @@ impl PrivateServer {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         server.start();
         Some(server)
+    }
+
+    fn without_data(address: SocketAddr) -> Self {
+        let directory = TempDir::new().unwrap();
+        if is_root() {
+            std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        Self { address, directory, child: None }
+    }
+
+    /// A standby at this address, which has each commit on its disk before it is answered.
+    pub fn synchronous_standby(&self, address: SocketAddr) -> Self {
+        let mut standby = Self::without_data(address);
+        let (host, port) = (self.address.ip(), self.address.port());
+        let source = format!("host={host} port={port} user=patd application_name=standby");
+        let mut command = standby.command("pg_basebackup");
+        command
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--dbname", &source, "--pgdata"])
+            .arg(standby.data());
+        let copied = command.output().unwrap();
+        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        standby.start();
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'");
+        self.execute("SELECT pg_reload_conf()");
+        let end = Instant::now() + DEADLINE;
+        while self.execute("SELECT sync_state FROM pg_stat_replication").as_deref() != Some("sync") {
+            assert!(Instant::now() < end, "the standby is not synchronous: {}", standby.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+        standby
+    }
+
+    /// Makes a standby the primary, and waits until it accepts writes.
+    pub fn promote(&self) {
+        assert_eq!(self.execute("SELECT pg_promote(true, 60)").as_deref(), Some("t"), "{}", self.log());
+    }
+
+    /// The first column of the first row.
+    fn execute(&self, sql: &str) -> Option<String> {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let url = format!("postgres://patd@{}/postgres", self.address);
+        let messages = runtime.block_on(async { connect(&url).await?.simple_query(sql).await }).unwrap();
+        first(&messages)
+    }
+
+    /// Kills all its processes.
+    pub fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let server = child.id();
+        let others = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let id = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            (parent(id)? == server).then_some(id)
+        });
+        let ids: Vec<_> = [server].into_iter().chain(others).map(|id| id.to_string()).collect();
+        // Some of the others may have ended by themselves.
+        let _ = Command::new("kill").arg("-KILL").args(&ids).stderr(Stdio::null()).status();
+        child.wait().unwrap();
     }
 
     /// Starts it, and waits until it accepts connections.
@@ -160,6 +226,13 @@ impl PrivateServer {
         }
         command
     }
+}
+
+/// The process that has started this one.
+fn parent(process: u32) -> Option<u32> {
+    let state = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name before it is in parentheses, and may have spaces.
+    state.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 /// The user and the group that own nothing.

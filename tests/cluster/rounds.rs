@@ -32,6 +32,9 @@ const PAUSE: Duration = Duration::from_millis(2);
 const WATCH: Duration = Duration::from_millis(20);
 const STARVED: Duration = Duration::from_millis(200);
 
+/// Of a credential that no lane checks.
+const NO_LANE: usize = usize::MAX;
+
 /// How long a node may be unable to decide after the end of a disturbance.
 const RECOVERY: Duration = Duration::from_secs(5);
 
@@ -136,10 +139,9 @@ impl Rounds {
     /// Creates a credential, and waits until all nodes but the unheard ones have accepted it.
     pub fn begin(&self, lane: usize, change: Change, creator: usize, unheard: &[usize]) -> Running {
         let subject = self.create(change, creator);
-        let mut board = self.board();
-        let credential = board.history.lives.len();
-        board.history.lives.push(Life { change: change.name(), created: self.now(), sent: None, answered: None });
         let nodes = self.cluster.nodes.len();
+        let credential = self.note(change);
+        let mut board = self.board();
         board.targets[lane] = Some(Target {
             credential,
             secret: subject.secret.clone(),
@@ -151,6 +153,20 @@ impl Rounds {
         self.changed.notify_all();
         self.wait_for("accepted", lane, unheard, |target| &target.accepted);
         Running { subject, credential, lane }
+    }
+
+    /// Creates a credential that is checked only on demand. `None` if it may or may not have been created.
+    pub fn add(&self, change: Change, creator: usize) -> Option<Running> {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let subject = self.actor.create(self.node(creator), change, serial).ok()?;
+        Some(Running { subject, credential: self.note(change), lane: NO_LANE })
+    }
+
+    /// The creation of a credential was answered.
+    fn note(&self, change: Change) -> usize {
+        let mut board = self.board();
+        board.history.lives.push(Life { change: change.name(), created: self.now(), sent: None, answered: None });
+        board.history.lives.len() - 1
     }
 
     /// In a disturbance it may need some attempts.
