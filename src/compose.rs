@@ -122,14 +122,16 @@ pub(crate) fn copy_database(
         let settings = postgres_settings(config, &places.url, ca_file);
         PostgresCopyEnd::open(&settings, access).map_err(|error| CopyFailure::Open(error.into()))
     };
-    // The source is opened first: if that fails, no empty target is left behind.
+    // The source is opened and looked at first: if it cannot be copied, no empty target is left behind.
     let copied = match places.is_to_postgres {
         true => {
             let source = sqlite(Access::CopySource)?;
+            copy::expect_complete_source(&source).map_err(CopyFailure::Copy)?;
             copy::copy(&source, &postgres(Access::CopyTarget)?, on_progress)
         }
         false => {
             let source = postgres(Access::CopySource)?;
+            copy::expect_complete_source(&source).map_err(CopyFailure::Copy)?;
             copy::copy(&source, &sqlite(Access::CopyTarget)?, on_progress)
         }
     };

@@ -223,6 +223,9 @@ fn a_copy_to_postgresql_that_was_killed_goes_on_and_a_changed_row_is_found() {
         assert_eq!(copy.end().code, None);
     };
     kill();
+    let of_target = ["database", "copy", "--from", &target.url, "--to", "new.db"];
+    refused(&place.run(&of_target), 4, "the source is itself an unfinished copy");
+    assert!(!place.path("new.db").exists(), "nothing is left behind");
     let server = place.run(&["token", "list"]);
     assert_eq!(server.code, Some(0), "the source is as it was: {server:?}");
     let refusing = Place::new().set("PATD__DATABASE__URL", &target.url).run(&["serve", "--bind", "127.0.0.1:0"]);
@@ -275,6 +278,7 @@ fn a_node_that_runs_is_named_and_nothing_is_copied() {
     let arguments = ["database", "copy", "--from", "patd.db", "--to", &target.url];
     refused(&place.run(&arguments), 5, "the target is in use by the node ");
     refused(&place.run(&["database", "copy", "--from", &target.url, "--to", "new.db"]), 5, "the source is in use by");
+    assert!(!place.path("new.db").exists(), "nothing is left behind");
     // A node that was killed does not renew its lease.
     server.running.signal("KILL");
     server.running.end();

@@ -55,6 +55,12 @@ pub(crate) fn is_unfinished(connection: &dyn Connection) -> Result<bool, StoreEr
     connection.exists("SELECT 1 FROM database_copy", NONE)
 }
 
+/// Whether the database can be copied. Ask before the target is opened, because that creates one that is missing.
+pub(crate) fn expect_complete_source(source: &impl CopyEnd) -> Result<(), CopyError> {
+    expect_unused(source, CopySide::Source)?;
+    source_identity(source).map(drop)
+}
+
 /// Copies everything, or goes on with a copy of the same source.
 pub(crate) fn copy<S: CopyEnd, T: CopyEnd>(
     source: &S,
@@ -62,7 +68,7 @@ pub(crate) fn copy<S: CopyEnd, T: CopyEnd>(
     on_progress: &mut dyn FnMut(CopyProgress),
 ) -> Result<Copied, CopyError> {
     expect_stopped(source, target)?;
-    let identity = source.read(identity).map_err(from_source)?.ok_or(CopyError::UnfinishedSource)?;
+    let identity = source_identity(source)?;
     let was_resumed = begin(target, identity)?;
     let mut progress = Progress { done: 0, all: 0, report: on_progress };
     for table in TABLES {
@@ -109,12 +115,19 @@ fn from_target(error: StoreError) -> CopyError {
 }
 
 fn expect_stopped(source: &impl CopyEnd, target: &impl CopyEnd) -> Result<(), CopyError> {
-    let source = source.active_node().map_err(from_source)?.map(|node| (CopySide::Source, node));
-    let target = target.active_node().map_err(from_target)?.map(|node| (CopySide::Target, node));
-    match source.or(target) {
-        Some((side, node)) => Err(CopyError::InUse(side, node)),
+    expect_unused(source, CopySide::Source)?;
+    expect_unused(target, CopySide::Target)
+}
+
+fn expect_unused(end: &impl CopyEnd, side: CopySide) -> Result<(), CopyError> {
+    match end.active_node().map_err(|error| CopyError::Store(side, error))? {
+        Some(node) => Err(CopyError::InUse(side, node)),
         None => Ok(()),
     }
+}
+
+fn source_identity(source: &impl CopyEnd) -> Result<[u8; 32], CopyError> {
+    source.read(identity).map_err(from_source)?.ok_or(CopyError::UnfinishedSource)
 }
 
 /// A digest of values that every new database draws at random. `None` for a database that is not complete.

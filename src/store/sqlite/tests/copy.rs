@@ -58,10 +58,18 @@ fn differing(source: &Path, target: &Path) -> Vec<&'static str> {
     source.iter().zip(&target).filter(|(source, target)| source != target).map(|(source, _)| source.0).collect()
 }
 
-/// A target that fails after some transactions, as if the process had been killed.
+/// A database that fails after some transactions, as if the process had been killed, or that a node begins to use.
 struct Interrupted<'e> {
     end: &'e SqliteCopyEnd,
     left: Cell<u32>,
+    /// At which look a node uses it.
+    node_at: Cell<Option<u32>>,
+}
+
+impl<'e> Interrupted<'e> {
+    fn after(transactions: u32, end: &'e SqliteCopyEnd) -> Self {
+        Self { end, left: Cell::new(transactions), node_at: Cell::new(None) }
+    }
 }
 
 impl CopyEnd for Interrupted<'_> {
@@ -101,14 +109,16 @@ impl CopyEnd for Interrupted<'_> {
     }
 
     fn active_node(&self) -> Result<Option<String>, StoreError> {
-        self.end.active_node()
+        let looks = self.node_at.get();
+        self.node_at.set(looks.and_then(|looks| looks.checked_sub(1)));
+        Ok((looks == Some(0)).then(|| "a node".to_owned()))
     }
 }
 
 /// Copies until that many transactions have been written.
 fn copy_part(source: &Path, target: &Path, transactions: u32) -> Result<Copied, CopyError> {
     let (source, target) = (end(source, Access::CopySource), end(target, Access::CopyTarget));
-    let target = Interrupted { end: &target, left: Cell::new(transactions) };
+    let target = Interrupted::after(transactions, &target);
     sql::copy::copy(&source, &target, &mut |_| {})
 }
 
@@ -116,7 +126,7 @@ fn copy_part(source: &Path, target: &Path, transactions: u32) -> Result<Copied, 
 fn transactions(source: &Path) -> u32 {
     let to = directory();
     let (source, target) = (end(source, Access::CopySource), end(&database(&to), Access::CopyTarget));
-    let target = Interrupted { end: &target, left: Cell::new(u32::MAX) };
+    let target = Interrupted::after(u32::MAX, &target);
     sql::copy::copy(&source, &target, &mut |_| {}).unwrap();
     u32::MAX - target.left.get()
 }
@@ -274,6 +284,25 @@ fn a_difference_is_found_and_names_its_table() {
         assert_eq!(copy(&source, &target), Err(differs));
         let error = SqliteStore::open(&settings(&target), Access::Server).err().unwrap();
         assert!(matches!(error, OpenError::UnfinishedCopy { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_node_that_uses_one_of_the_two_is_noticed_before_the_copy_and_after_it() {
+    let from = directory();
+    let source = full(&from);
+    for look in [0, 1] {
+        for side in [CopySide::Source, CopySide::Target] {
+            let to = directory();
+            let target = database(&to);
+            let ends = (end(&source, Access::CopySource), end(&target, Access::CopyTarget));
+            let (source, copied) = (Interrupted::after(u32::MAX, &ends.0), Interrupted::after(u32::MAX, &ends.1));
+            let used = if side == CopySide::Source { &source } else { &copied };
+            used.node_at.set(Some(look));
+            let refused = sql::copy::copy(&source, &copied, &mut |_| {});
+            assert_eq!(refused, Err(CopyError::InUse(side, "a node".to_owned())), "{look}");
+            assert_eq!(ends.1.read(sql::copy::is_unfinished), Ok(look > 0), "until it has ended, nothing may open it");
+        }
     }
 }
 
