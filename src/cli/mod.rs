@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod completions;
 mod config;
 mod confirmation;
 mod database;
@@ -11,6 +12,7 @@ mod environment;
 mod failure;
 mod global;
 mod limits;
+mod manual;
 mod node;
 mod output;
 mod ownership;
@@ -120,6 +122,12 @@ enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Print a script with which a shell completes the commands of patd
+    ///
+    /// For bash: patd completions bash > /etc/bash_completion.d/patd
+    Completions(completions::Completions),
+    /// Write the manual pages, one for each command
+    Manual(manual::Manual),
 }
 
 impl CommandLine {
@@ -141,6 +149,8 @@ impl CommandLine {
             Command::Restore(arguments) => restore::run(&options, &arguments),
             Command::Doctor(format) => doctor::run(&options, format),
             Command::Config(command) => config::run(&options, &command),
+            Command::Completions(arguments) => completions::run(&arguments),
+            Command::Manual(arguments) => manual::run(&arguments),
         }
     }
 }
