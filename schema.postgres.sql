@@ -308,7 +308,7 @@ CREATE TABLE attempts (
     scope text COLLATE "C" NOT NULL CHECK (char_length(scope) BETWEEN 1 AND 32),
     subject bytea NOT NULL CHECK (octet_length(subject) = 16),
     origin bytea NOT NULL CHECK (octet_length(origin) = 16),
-    rests_at bigint NOT NULL,
+    rests_at_micros bigint NOT NULL,
     PRIMARY KEY (scope, subject, origin)
 );
 
@@ -386,6 +386,28 @@ $$;
 
 CREATE TRIGGER nodes_stay_fenced BEFORE UPDATE OF state ON nodes FOR EACH ROW EXECUTE FUNCTION protect_node();
 CREATE TRIGGER nodes_with_a_lease_are_not_deleted BEFORE DELETE ON nodes FOR EACH ROW EXECUTE FUNCTION protect_node();
+
+-- Which node deletes what is old and seals the audit trail. Another one takes over when it is not active any more.
+CREATE TABLE housekeeping (
+    only_row integer PRIMARY KEY CHECK (only_row = 1),
+    -- The registration of the node. At first, nobody's.
+    node_id uuid NOT NULL
+);
+
+INSERT INTO housekeeping VALUES (1, gen_random_uuid());
+
+-- What all nodes have taken of the rate limits of tokens. On the clock of the database, in microseconds, because a thousandth of
+-- a minute is less than a second. Rows at rest are deleted.
+CREATE TABLE rate_permits (
+    -- A token and its successors share a limit.
+    family_id uuid PRIMARY KEY,
+    -- When all of the limit is available again.
+    rests_at bigint NOT NULL
+) WITH (fillfactor = 50);
+
+-- The time in microseconds. Unlike now(), it goes on during a transaction, which may have waited for others.
+CREATE FUNCTION database_time() RETURNS bigint LANGUAGE sql VOLATILE
+    RETURN CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint);
 
 -- The functions that connections to SQLite have (src/store/sqlite/connect.rs), so that a statement can be the same in both.
 

@@ -337,7 +337,7 @@ CREATE TABLE attempts (
     scope TEXT NOT NULL CHECK (length(scope) BETWEEN 1 AND 32),
     subject BLOB NOT NULL CHECK (length(subject) = 16),
     origin BLOB NOT NULL CHECK (length(origin) = 16),
-    rests_at INTEGER NOT NULL,
+    rests_at_micros INTEGER NOT NULL,
     PRIMARY KEY (scope, subject, origin)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,5 +1,7 @@
 //! Attempt counters: the throttle keeps them in memory, and the store saves them over a restart.
 
+use std::{num::NonZeroU32, time::Duration};
+
 use super::{audit::ParseWordError, time::Timestamp};
 
 /// What a counter counts.
@@ -98,6 +100,37 @@ impl CountersOf {
             Self::Subject(subject) => key.subject == *subject,
             Self::Origin(origin) => key.origin == *origin,
         }
+    }
+}
+
+/// A burst at once, then one attempt per interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptRate {
+    /// How many attempts at once.
+    pub burst: u32,
+    /// How long until one more.
+    pub interval: Duration,
+}
+
+impl AttemptRate {
+    /// So many at once, and so many a minute.
+    pub fn new(burst: NonZeroU32, per_minute: NonZeroU32) -> Self {
+        Self { burst: burst.get(), interval: Duration::from_secs(60) / per_minute.get() }
+    }
+
+    /// Twice the burst and the rate.
+    pub fn doubled(self) -> Self {
+        Self { burst: self.burst.saturating_mul(2), interval: self.interval / 2 }
+    }
+
+    /// At least the burst and the rate of `other`.
+    pub fn at_least(self, other: Self) -> Self {
+        Self { burst: self.burst.max(other.burst), interval: self.interval.min(other.interval) }
+    }
+
+    /// How long a counter takes from its limit to rest.
+    pub fn window(self) -> Duration {
+        self.interval * self.burst
     }
 }
 

@@ -53,11 +53,11 @@ pub async fn register(
     registration_open(ctx)?;
     ctx.expect_reliable_clock()?;
     ctx.passwords.expect_length("password", &account.password)?;
-    let mut attempt = ctx.throttle.registration(client).map_err(Error::Throttled)?;
+    let mut attempt = ctx.throttle.registration(client).open(&*ctx.store).await?;
     let slot = ctx.passwords.acquire_slot().await?;
     attempt.begin();
     let created = create_at(ctx, slot, account, Role::Member, source).await;
-    attempt.end(&created);
+    attempt.end(&created).await;
     created
 }
 
@@ -123,9 +123,9 @@ pub struct SignInAttempt {
 pub async fn sign_in(ctx: &Context, attempt: SignInAttempt, source: RequestSource) -> Result<IssuedSession, Error> {
     // No session can be issued, so the password is not checked and the attempt does not count.
     ctx.expect_reliable_clock()?;
-    let mut throttled = ctx.throttle.sign_in(attempt.client, &attempt.email).map_err(Error::Throttled)?;
+    let mut throttled = ctx.throttle.sign_in(attempt.client, &attempt.email).open(&*ctx.store).await?;
     let signed_in = judge_sign_in(ctx, attempt, &mut throttled, source).await;
-    throttled.end(&signed_in);
+    throttled.end(&signed_in).await;
     signed_in
 }
 
@@ -250,7 +250,7 @@ pub async fn change_password(
     new: Password,
     source: RequestSource,
 ) -> Result<(), Error> {
-    let mut throttled = ctx.throttle.confirmation(session.id, session.user).map_err(Error::Throttled)?;
+    let mut throttled = ctx.throttle.confirmation(session.id, session.user).open(&*ctx.store).await?;
     let changed = async {
         let UserCredentials { user, password } = ctx.store.credentials(session.user).await?;
         // An administrator has just reset it.
@@ -272,7 +272,7 @@ pub async fn change_password(
         }
     };
     let changed = changed.await;
-    throttled.end(&changed);
+    throttled.end(&changed).await;
     changed
 }
 

@@ -20,7 +20,7 @@ pub enum AttemptsOf {
 /// What is held, the longest block first.
 pub async fn held(ctx: &Context, _: Administrator, whose: AttemptsOf) -> Result<Vec<HeldAttempts>, Error> {
     let (counters, _) = select(ctx, &whose).await?;
-    Ok(ctx.throttle.held(&counters))
+    Ok(ctx.throttle.held(&*ctx.store, &counters).await?)
 }
 
 /// Clears what is held, also what is saved in the store. Returns how many counters held something.

@@ -36,7 +36,7 @@ pub async fn delete_own(
     current: Password,
     source: RequestSource,
 ) -> Result<EndsWithUser, Error> {
-    let mut throttled = ctx.throttle.confirmation(session.id, session.user).map_err(Error::Throttled)?;
+    let mut throttled = ctx.throttle.confirmation(session.id, session.user).open(&*ctx.store).await?;
     let deleted = async {
         let UserCredentials { user, password } = ctx.store.credentials(session.user).await?;
         // An administrator has just reset it.
@@ -53,7 +53,7 @@ pub async fn delete_own(
         }
     };
     let deleted = deleted.await;
-    throttled.end(&deleted);
+    throttled.end(&deleted).await;
     deleted
 }
 

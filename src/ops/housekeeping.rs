@@ -28,9 +28,7 @@ impl Context {
         self.start_clock().await?;
         self.observe_clock();
         self.passwords.start()?;
-        let saved = self.store.saved_attempts().await?;
-        self.passwords.use_key(&saved.key);
-        self.throttle.restore(saved);
+        self.passwords.use_key(&self.throttle.load(&*self.store).await?);
         // A deletion before a crash or before the end of the last server.
         self.scrub_due.store(true, Ordering::Relaxed);
         Ok(self.refresh_dummy_parameters().await?)
@@ -90,12 +88,11 @@ impl Context {
         Ok(())
     }
 
-    /// Due every minute: removes counters and meters at rest, writes what an earlier failure left unwritten, seals
-    /// the audit trail, and prunes rows that ended long ago. If a step fails, the others still run and the next call tries again. The only loss is
-    /// quota that could not be returned.
+    /// Due every minute: removes counters and meters at rest from memory, writes what an earlier failure left unwritten, and does the
+    /// housekeeping of the database, if no other server does. If a step fails, the others still run and the next call tries again.
+    /// The only loss is quota that could not be returned.
     pub async fn run_maintenance(&self) -> Result<(), StoreError> {
         self.throttle.forget_rested();
-        let attempts = self.store.delete_rested_attempts(self.clock.recordable()).await.map(drop);
         let refreshed_at = *self.dummies_refreshed_at.lock().unwrap_or_else(PoisonError::into_inner);
         let dummies = match self.clock.uptime().saturating_sub(refreshed_at) >= REFRESH_DUMMIES_EVERY {
             true => self.refresh_dummy_parameters().await,
@@ -103,13 +100,28 @@ impl Context {
         };
         let leases = self.meters.forget_rested(&*self.store).await;
         let first_uses = first_use::write_pending(self).await;
+        let shared = match self.store.does_housekeeping().await {
+            Ok(true) => self.keep_house().await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        // A command that opened the file itself may have deleted a user, and an earlier turn may have been prevented.
+        self.scrub_due.store(true, Ordering::Relaxed);
+        shared.and(first_uses).and(leases).and(dummies)
+    }
+
+    /// What one server does for all that share the database: removes counters at rest, seals the audit trail, prunes rows that
+    /// ended long ago, and records the time.
+    async fn keep_house(&self) -> Result<(), StoreError> {
+        let counters = match self.store.shared_counters() {
+            None => self.store.delete_rested_attempts(self.clock.recordable()).await.map(drop),
+            Some(counters) => counters.delete_rested_counters().await,
+        };
         // Only sealed events are pruned.
         let sealed = seals::seal_due(self).await;
         let pruned = self.pruning.prune(&*self.store, &self.clock, &self.rules, &self.uses, &self.usage).await;
         let time = self.record_time_hourly().await;
-        // A command that opened the file itself may have deleted a user, and an earlier turn may have been prevented.
-        self.scrub_due.store(true, Ordering::Relaxed);
-        pruned.and(sealed).and(first_uses).and(leases).and(attempts).and(dummies).and(time)
+        pruned.and(sealed).and(counters).and(time)
     }
 
     /// Due every few seconds: saves the attempt counters that have changed. After a failure, the next call tries again.

@@ -79,7 +79,7 @@ pub async fn set_password(
 ) -> Result<(), Error> {
     ctx.expect_reliable_clock()?;
     ctx.passwords.expect_length("password", &password)?;
-    let mut throttled = ctx.throttle.password_link(client).map_err(Error::Throttled)?;
+    let mut throttled = ctx.throttle.password_link(client).open(&*ctx.store).await?;
     throttled.begin();
     let set = match password_link::parse(secret) {
         Some(hash) => try_set_password(ctx, hash, password, source.clone()).await,
@@ -93,7 +93,7 @@ pub async fn set_password(
         Err(Refused::Link(user)) => refuse(ctx, user, client, source).await,
         Err(Refused::Failed(error)) => Err(error),
     };
-    throttled.end(&set);
+    throttled.end(&set).await;
     set
 }
 

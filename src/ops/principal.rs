@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{error::Error, state::meters::RateState};
+use super::{error::Error, state::rates::RateState};
 use crate::domain::{
     ability::{Abilities, Ability, ServerAbility},
     account::User,

@@ -53,10 +53,10 @@ pub async fn update(
     let Some(current) = current_password else {
         return Err(FieldError::new("current_password", "is required to change the email.").into());
     };
-    let mut throttled = ctx.throttle.address_change(session.id, session.user).map_err(Error::Throttled)?;
+    let mut throttled = ctx.throttle.address_change(session.id, session.user).open(&*ctx.store).await?;
     let change = ProfileChange { name, email: Some(email), ..ProfileChange::default() };
     let changed = change_address(ctx, credentials, current, change, &mut throttled, (client, source)).await;
-    throttled.end(&changed);
+    throttled.end(&changed).await;
     changed
 }
 

@@ -291,7 +291,7 @@ pub async fn revoke_leaked(
     source: RequestSource,
 ) -> Result<(), Error> {
     let caller = Caller { address: Some(client), user_agent, since: None };
-    ctx.throttle.report(client).map_err(Error::Throttled)?;
+    ctx.throttle.report(client).count(&*ctx.store).await?;
     let by = ctx.attribution(source);
     let mut leaked = LeakReport { presented: Some(credentials.len()), ..LeakReport::default() };
     for credential in credentials {

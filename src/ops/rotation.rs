@@ -139,7 +139,7 @@ pub async fn rotate_self(
     let Principal::PersonalAccessToken { record, .. } = principal else {
         return Err(Error::NotSelfRotating(principal.kind()));
     };
-    ctx.throttle.rotation(record.token.family).map_err(Error::Throttled)?;
+    ctx.throttle.rotation(record.token.family).count(&*ctx.store).await?;
     let source = RequestSource { actor: Actor::token(&record.token), ..source };
     replace(ctx, &record.token, request, source).await.map_err(|error| match error {
         // It was revoked after it was accepted.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 pub use super::{caller::Caller, rejection::Rejection};
 use super::{
-    canary, context::Context, error::Error, expiry, first_use, principal::Principal, reuse, state::meters::RateState,
+    canary, context::Context, error::Error, expiry, first_use, principal::Principal, reuse, state::rates::RateState,
 };
 use crate::{
     domain::{

@@ -25,6 +25,7 @@ mod reply;
 mod restoring;
 mod rotation;
 mod service_accounts;
+mod shared_counters;
 pub(crate) mod sql;
 pub mod sqlite;
 mod token_histories;
@@ -53,6 +54,7 @@ pub use self::{
     restoring::{Restored, Restoring},
     rotation::{Rotation, Successors},
     service_accounts::{NewServiceAccount, ServiceAccountChange, ServiceAccountQuery, ServiceAccounts},
+    shared_counters::{AttemptAnswer, Counted, Permits, SharedCounters},
     token_histories::TokenHistories,
     token_search::{FoundToken, Period, Place, SortTime, States, TokenAdministration, TokenFilter, TokenSearchQuery},
     usage_records::{BatchSeries, StoredUsage, UsageBatch, UsageRecords},
@@ -328,6 +330,14 @@ pub trait Store:
 
     /// The servers that share the database, oldest registration first. None where only one server can have it.
     fn nodes(&self) -> Reply<'_, Vec<NodeStatus>>;
+
+    /// Whether this process does the housekeeping of the database: it deletes what is old, and seals the audit trail. Of several
+    /// servers, one does. When it ends or is cut off, another one does that asks. Two may believe to for a moment.
+    fn does_housekeeping(&self) -> Reply<'_, bool>;
+
+    /// What the servers that share the database count together. `None` where only one server can have it: then what it counts in
+    /// its memory is all there is.
+    fn shared_counters(&self) -> Option<&dyn SharedCounters>;
 
     /// Completes the queued writes, checkpoints all of them into the database file, and refuses later writes. For the end of
     /// a process. Dropping a store does the same.

@@ -12,7 +12,7 @@ use patd::{
     domain::{
         account::{Email, HashParameters, PasswordHash, Role, User, UserCredentials},
         account_state::{Account, AccountDetails},
-        attempts::{Counter, CountersOf, SavedAttempts},
+        attempts::{AttemptRate, Counter, CounterKey, CountersOf, SavedAttempts},
         audit::{Attribution, Entry, Event},
         authority::Authority,
         deletion::EndsWithUser,
@@ -30,12 +30,12 @@ use patd::{
         use_location::UseLocation,
     },
     store::{
-        AccountChange, AccountQuery, Backend, BatchSeries, ChangedToken, Credentials, EachToken, EachUser,
-        EnvironmentQuery, Erasure, Export, ExportBatch, ExportPosition, FoundToken, LastAdmin, LeakReport,
-        PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store,
-        StoreError, StoredUsage, Successors, TokenAdministration, TokenChange, TokenHistories, TokenInventory,
-        TokenQuery, TokenSearchQuery, TokenSelection, UsageBatch, UsageRecords, UserAdministration, UserDeletion,
-        UserInventory, Uses,
+        AccountChange, AccountQuery, AttemptAnswer, Backend, BatchSeries, ChangedToken, Counted, Credentials,
+        EachToken, EachUser, EnvironmentQuery, Erasure, Export, ExportBatch, ExportPosition, FoundToken, LastAdmin,
+        LeakReport, PasswordChange, Permits, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery,
+        SharedCounters, SignIn, Store, StoreError, StoredUsage, Successors, TokenAdministration, TokenChange,
+        TokenHistories, TokenInventory, TokenQuery, TokenSearchQuery, TokenSelection, UsageBatch, UsageRecords,
+        UserAdministration, UserDeletion, UserInventory, Uses,
     },
 };
 use serde_json::json;
@@ -133,8 +133,9 @@ impl Faulty {
 }
 
 macro_rules! delegate {
-    ($trait:ident: $($mode:ident { $(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $reply:ty;)* })*) => {
+    ($trait:ident $({ $($more:tt)* })?: $($mode:ident { $(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $reply:ty;)* })*) => {
         impl $trait for Faulty {
+            $($($more)*)?
             $($(fn $name(&self $(, $arg: $type)*) -> Reply<'_, $reply> {
                 self.unless($mode, || self.backend.store.$name($($arg),*))
             })*)*
@@ -143,6 +144,34 @@ macro_rules! delegate {
 }
 
 pub(crate) use delegate;
+
+impl Faulty {
+    fn counters(&self) -> &dyn SharedCounters {
+        self.backend.store.shared_counters().unwrap()
+    }
+}
+
+impl SharedCounters for Faulty {
+    fn take_permits(&self, family: TokenId, per_minute: u32) -> Reply<'_, Permits> {
+        self.unless(WRITES_FAIL, || self.counters().take_permits(family, per_minute))
+    }
+
+    fn count_attempt(&self, counters: Vec<(CounterKey, AttemptRate)>) -> Reply<'_, AttemptAnswer> {
+        self.unless(WRITES_FAIL, || self.counters().count_attempt(counters))
+    }
+
+    fn take_back(&self, counted: Vec<Counted>) -> Reply<'_, ()> {
+        self.unless(WRITES_FAIL, || self.counters().take_back(counted))
+    }
+
+    fn held_attempts(&self, wanted: Vec<CountersOf>) -> Reply<'_, Vec<(CounterKey, Duration)>> {
+        self.unless(READS_FAIL, || self.counters().held_attempts(wanted))
+    }
+
+    fn delete_rested_counters(&self) -> Reply<'_, ()> {
+        self.unless(HOUSEKEEPING, || self.counters().delete_rested_counters())
+    }
+}
 
 impl Credentials for Faulty {
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
@@ -227,7 +256,11 @@ delegate! {
 }
 
 delegate! {
-    Store:
+    Store {
+        fn shared_counters(&self) -> Option<&dyn SharedCounters> {
+            self.backend.store.shared_counters().map(|_| self as &dyn SharedCounters)
+        }
+    }:
     NEVER {
         fn close(&self) -> ();
         fn nodes(&self) -> Vec<NodeStatus>;
@@ -297,6 +330,7 @@ delegate! {
         fn record_uses(&self, uses: Uses) -> ();
         fn record_locations(&self, origins: Vec<(TokenId, UseLocation)>) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
+        fn does_housekeeping(&self) -> bool;
     }
 }
 

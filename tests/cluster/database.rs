@@ -66,6 +66,11 @@ impl Database {
         first(&self.execute_in(&self.name, sql).unwrap())
     }
 
+    /// Executes statements.
+    pub fn execute(&self, sql: &str) {
+        self.execute_in(&self.name, sql).unwrap();
+    }
+
     fn execute_in(&self, name: &str, sql: &str) -> Result<Vec<SimpleQueryMessage>, tokio_postgres::Error> {
         let url = format!("postgres://patd@{}/{name}?connect_timeout=10", self.server);
         self.runtime.block_on(async { connect(&url).await?.simple_query(sql).await })

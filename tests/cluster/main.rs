@@ -11,6 +11,7 @@ mod failover;
 mod healthy;
 mod history;
 mod node;
+mod notes;
 mod proxied;
 mod proxy;
 mod rolling;
@@ -18,3 +19,4 @@ mod rounds;
 mod subject;
 #[path = "../support/mod.rs"]
 mod support;
+mod together;

@@ -100,6 +100,11 @@ impl Actor {
         Self { session, verifier: verifier.stdout.trim().to_owned() }
     }
 
+    /// The session of the administrator.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
     /// A credential that the change will end. `serial` is another number each time.
     pub fn create(&self, node: &Node, change: Change, serial: usize) -> Result<Subject, String> {
         let node = &mut Connection::open(node.address).map_err(|error| error.to_string())?;

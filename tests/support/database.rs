@@ -3,6 +3,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::postgres::PostgresDatabase;
@@ -19,6 +20,13 @@ impl TestDatabase {
         match is_on_postgres() {
             false => Self::File(directory.join("patd.db")),
             true => Self::Postgres(PostgresDatabase::new().expect("a server, which tests/postgres starts")),
+        }
+    }
+
+    /// Moves its clock forward, if it has one.
+    pub fn advance(&self, by: Duration) {
+        if let Self::Postgres(database) = self {
+            database.advance(by);
         }
     }
 

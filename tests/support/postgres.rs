@@ -1,9 +1,13 @@
 //! Databases on the private PostgreSQL that `tests/postgres` starts.
 
-use std::{env, sync::OnceLock};
+use std::{env, sync::OnceLock, time::Duration};
 
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
+
+/// Only the test moves the time of the counters that nodes share.
+const STOP_CLOCK: &str = "CREATE OR REPLACE FUNCTION database_time() RETURNS bigint LANGUAGE sql VOLATILE
+    RETURN CAST(1700000000000000 AS bigint)";
 
 /// A new database with patd's tables, which is dropped with this.
 pub struct PostgresDatabase {
@@ -20,12 +24,26 @@ impl PostgresDatabase {
             let name = format!("template_{}", Uuid::new_v4().simple());
             execute("postgres", &format!("CREATE DATABASE {name}"))?;
             execute(&name, include_str!("../../schema.postgres.sql"))?;
+            execute(&name, STOP_CLOCK)?;
             Some(name)
         });
         let name = format!("test_{}", Uuid::new_v4().simple());
         execute("postgres", &format!("CREATE DATABASE {name} TEMPLATE {}", template.as_ref()?))?;
         let url = address(&name)?;
         Some(Self { name, url })
+    }
+}
+
+impl PostgresDatabase {
+    /// Moves the time of those counters forward.
+    pub fn advance(&self, by: Duration) {
+        let replace = format!(
+            "DO $do$ DECLARE body text := pg_get_functiondef('database_time'::regproc); BEGIN
+                 EXECUTE regexp_replace(body, 'RETURN ', 'RETURN {} + ');
+             END $do$",
+            by.as_micros()
+        );
+        execute(&self.name, &replace);
     }
 }
 

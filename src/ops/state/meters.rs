@@ -9,7 +9,6 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -17,21 +16,10 @@ use std::{
     time::Duration,
 };
 
-use governor::{
-    Quota, RateLimiter,
-    clock::Clock as _,
-    middleware::StateInformationMiddleware,
-    state::{InMemoryState, NotKeyed},
-};
-
-use super::throttle::Ticks;
+use super::rates::{RateState, TokenRate};
 use crate::{
     domain::{id::TokenId, time::Timestamp, token::Token, usage_limits::UsageLimits},
-    ops::{
-        clock::Clock,
-        error::Error,
-        rejection::{Rejection, Throttled},
-    },
+    ops::{clock::Clock, error::Error, rejection::Rejection},
     store::{Store, StoreError},
 };
 
@@ -40,20 +28,6 @@ const KEPT: Duration = Duration::from_secs(120);
 
 /// How many leases are returned in one write, so that other writes do not wait long.
 const RETURNED_AT_ONCE: usize = 128;
-
-/// The highest rate limit of a token: the limiter multiplies it within a u64 of nanoseconds.
-pub const MAX_PER_MINUTE: u32 = 1_000_000;
-
-/// What is left of a rate limit at this moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateState {
-    /// How many uses at once are allowed at rest.
-    pub limit: u32,
-    /// How many of them are left.
-    pub remaining: u32,
-    /// When all of them are available again if the token is not used before.
-    pub resets_at: Timestamp,
-}
 
 /// The meters of the recently used families with a rate limit or quota. A token and its successor share one meter;
 /// otherwise a rotation would reset the limits. Only accepted tokens get a meter, and it is dropped after [`KEPT`].
@@ -86,8 +60,11 @@ impl Meters {
         if limits.requests_per_minute.is_none() && limits.quota.is_none() {
             return Ok(None);
         }
-        let meter = self.meter(token.family, limits);
-        let rate_state = meter.rate.as_ref().map(Rate::spend).transpose().map_err(Rejection::RateLimited)?;
+        let meter = self.meter(store, token.family, limits);
+        let rate_state = match &meter.rate {
+            Some(rate) => Some(rate.spend(store, token.family).await?),
+            None => None,
+        };
         if let Some(lease) = &meter.lease {
             lease.spend(store, token.id, self.clock.now()).await?;
         }
@@ -127,10 +104,10 @@ impl Meters {
         outcome
     }
 
-    fn meter(&self, family: TokenId, limits: &UsageLimits) -> Arc<Meter> {
+    fn meter(&self, store: &dyn Store, family: TokenId, limits: &UsageLimits) -> Arc<Meter> {
         let now = self.clock.uptime();
         let mut meters = self.lock();
-        let meter = meters.entry(family).or_insert_with(|| Arc::new(Meter::new(limits, &self.clock)));
+        let meter = meters.entry(family).or_insert_with(|| Arc::new(Meter::new(store, limits, &self.clock)));
         meter.used_at.store(u32::try_from(now.as_secs()).unwrap_or(u32::MAX), Ordering::Relaxed);
         Arc::clone(meter)
     }
@@ -142,17 +119,16 @@ impl Meters {
 
 /// Counts the uses of one family. All records of the family's tokens share it.
 struct Meter {
-    rate: Option<Rate>,
+    rate: Option<TokenRate>,
     lease: Option<Lease>,
     /// In seconds of uptime.
     used_at: AtomicU32,
 }
 
 impl Meter {
-    fn new(limits: &UsageLimits, clock: &Clock) -> Self {
-        let per_minute = limits.requests_per_minute.and_then(NonZeroU32::new);
+    fn new(store: &dyn Store, limits: &UsageLimits, clock: &Clock) -> Self {
         Self {
-            rate: per_minute.map(|per_minute| Rate::new(per_minute, clock)),
+            rate: limits.requests_per_minute.and_then(|per_minute| TokenRate::new(store, per_minute, clock)),
             lease: limits.quota.map(|_| Lease::default()),
             used_at: AtomicU32::new(0),
         }
@@ -160,32 +136,6 @@ impl Meter {
 
     fn used_at(&self) -> Duration {
         Duration::from_secs(self.used_at.load(Ordering::Relaxed).into())
-    }
-}
-
-/// A rate limit of N a minute: N uses at once, and one more after each Nth of a minute.
-struct Rate {
-    limiter: RateLimiter<NotKeyed, InMemoryState, Ticks, StateInformationMiddleware>,
-    clock: Ticks,
-    limit: u32,
-}
-
-impl Rate {
-    fn new(per_minute: NonZeroU32, clock: &Clock) -> Self {
-        let clock = Ticks::new(clock);
-        let limiter = RateLimiter::direct_with_clock(Quota::per_minute(per_minute), clock.clone());
-        Self { limiter: limiter.with_middleware(), clock, limit: per_minute.get() }
-    }
-
-    fn spend(&self) -> Result<RateState, Throttled> {
-        match self.limiter.check() {
-            Ok(state) => {
-                let (limit, remaining) = (self.limit, state.remaining_burst_capacity());
-                let full_in = (u64::from(limit - remaining) * 60).div_ceil(limit.into());
-                Ok(RateState { limit, remaining, resets_at: self.clock.at(Duration::from_secs(full_in)) })
-            }
-            Err(not_until) => Err(self.clock.throttled(not_until.wait_time_from(self.clock.now()), self.limit)),
-        }
     }
 }
 

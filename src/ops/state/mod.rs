@@ -4,6 +4,7 @@ pub mod endings;
 pub(super) mod first_uses;
 pub mod meters;
 pub(super) mod passwords;
+pub mod rates;
 pub(super) mod reuse_queue;
 pub(super) mod throttle;
 pub(super) mod usage_counters;

@@ -1,12 +1,23 @@
 //! PostgreSQL as an engine of the store: [`store`](super::store) says where work runs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{status, store::PostgresStore};
+use uuid::Uuid;
+
+use super::{attempts, counters, housekeeping, status, store::PostgresStore};
 use crate::{
-    domain::{node::NodeStatus, secret::TokenHash, session::SessionRecord, token::TokenRecord},
+    domain::{
+        attempts::{AttemptRate, CounterKey, CountersOf},
+        id::TokenId,
+        node::NodeStatus,
+        secret::TokenHash,
+        session::SessionRecord,
+        token::TokenRecord,
+    },
     store::{
-        Change, CredentialSource, Credentials, Observer, Reply, StoreError,
+        AttemptAnswer, Change, Counted, CredentialSource, Credentials, Observer, Permits, Reply, SharedCounters,
+        StoreError,
+        cluster::NodeId,
         sql::{
             connection::{Connection, NONE},
             engine::Engine,
@@ -79,6 +90,15 @@ impl Engine for PostgresStore {
         self.read_on_thread(None, |connection| status::list(connection))
     }
 
+    fn does_housekeeping(&self) -> Reply<'_, bool> {
+        let Some(NodeId(id)) = self.node.as_ref().and_then(|node| node.id()) else { return Reply::ready(Ok(false)) };
+        self.writer.submit(Vec::new(), move |connection, _| housekeeping::take(connection, Uuid::from_u128(id)))
+    }
+
+    fn shared_counters(&self) -> Option<&dyn SharedCounters> {
+        Some(self)
+    }
+
     fn close(&self) -> Reply<'_, ()> {
         let closed = self.writer.close();
         let node = self.node.clone();
@@ -93,6 +113,28 @@ impl Engine for PostgresStore {
 
     fn headroom(&self) -> &Arc<Headroom> {
         &self.headroom
+    }
+}
+
+impl SharedCounters for PostgresStore {
+    fn take_permits(&self, family: TokenId, per_minute: u32) -> Reply<'_, Permits> {
+        self.writer.submit(Vec::new(), move |connection, _| counters::take_permits(connection, family, per_minute))
+    }
+
+    fn count_attempt(&self, counters: Vec<(CounterKey, AttemptRate)>) -> Reply<'_, AttemptAnswer> {
+        self.writer.submit(Vec::new(), move |connection, _| attempts::count(connection, &counters))
+    }
+
+    fn take_back(&self, counted: Vec<Counted>) -> Reply<'_, ()> {
+        self.writer.submit(Vec::new(), move |connection, _| attempts::take_back(connection, &counted))
+    }
+
+    fn held_attempts(&self, wanted: Vec<CountersOf>) -> Reply<'_, Vec<(CounterKey, Duration)>> {
+        self.writer.submit(Vec::new(), move |connection, _| attempts::held(connection, &wanted))
+    }
+
+    fn delete_rested_counters(&self) -> Reply<'_, ()> {
+        self.writer.submit(Vec::new(), |connection, _| counters::delete_rested(connection))
     }
 }
 

@@ -13,12 +13,15 @@
 //! `idle_in_transaction_session_timeout`, and others wait for the lock no longer than `lock_timeout`.
 
 mod announce;
+mod attempts;
 mod connection;
 mod connector;
 mod copy;
+mod counters;
 mod dialect;
 mod engine;
 mod error;
+mod housekeeping;
 mod installation;
 mod lease;
 mod membership;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{connection::Connection, headroom::Headroom, roles, sessions};
 use crate::{
     domain::{audit::Attribution, node::NodeStatus},
-    store::{Change, Reply, StoreError},
+    store::{Change, Reply, SharedCounters, StoreError},
 };
 
 /// An open database. Every engine is a [`Store`](crate::store::Store).
@@ -50,6 +50,12 @@ pub(crate) trait Engine: Send + Sync + 'static {
 
     /// The servers that share the database. None where only one can have it.
     fn nodes(&self) -> Reply<'_, Vec<NodeStatus>>;
+
+    /// Whether this process does the housekeeping of the database.
+    fn does_housekeeping(&self) -> Reply<'_, bool>;
+
+    /// What the servers that share the database count together. `None` where only one can have it.
+    fn shared_counters(&self) -> Option<&dyn SharedCounters>;
 
     /// Completes the writes that are queued, and refuses later ones.
     fn close(&self) -> Reply<'_, ()>;

@@ -6,7 +6,7 @@ use super::{scrub, store::SqliteStore};
 use crate::{
     domain::node::NodeStatus,
     store::{
-        Change, Reply, StoreError,
+        Change, Reply, SharedCounters, StoreError,
         sql::{connection::Connection, engine::Engine, headroom::Headroom},
     },
 };
@@ -73,6 +73,15 @@ impl Engine for SqliteStore {
 
     fn nodes(&self) -> Reply<'_, Vec<NodeStatus>> {
         Reply::ready(Ok(Vec::new()))
+    }
+
+    fn does_housekeeping(&self) -> Reply<'_, bool> {
+        // No other server can have the file.
+        Reply::ready(Ok(true))
+    }
+
+    fn shared_counters(&self) -> Option<&dyn SharedCounters> {
+        None
     }
 
     fn close(&self) -> Reply<'_, ()> {

@@ -49,7 +49,7 @@ pub struct TestApp {
     stop: UnboundedSender<()>,
     thread: Option<JoinHandle<()>>,
     /// Keeps the database until this is dropped.
-    _database: TestDatabase,
+    database: TestDatabase,
     _directory: TempDir,
 }
 
@@ -130,7 +130,7 @@ impl TestApp {
             agent,
             stop,
             thread: Some(thread),
-            _database: database,
+            database,
             _directory: directory,
         }
     }
@@ -138,6 +138,7 @@ impl TestApp {
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
+        self.database.advance(by);
     }
 
     /// Sets the clock back.

@@ -8,11 +8,11 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
-    num::NonZeroU32,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+pub(super) use crate::domain::attempts::AttemptRate as Rate;
 use crate::domain::attempts::{CounterKey, Digest, Scope};
 
 /// How many counters are kept: about 8 MiB.
@@ -20,34 +20,6 @@ const MAX_COUNTERS: usize = 1 << 16;
 
 /// How many counters all further keys share when that many exist. Sharing can only throttle a key earlier.
 const SHARED: u64 = 1 << 10;
-
-/// A burst at once, then one attempt per interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rate {
-    pub(super) burst: u32,
-    interval: Duration,
-}
-
-impl Rate {
-    pub(super) fn new(burst: NonZeroU32, per_minute: NonZeroU32) -> Self {
-        Self { burst: burst.get(), interval: Duration::from_secs(60) / per_minute.get() }
-    }
-
-    /// Twice the burst and the rate.
-    pub(super) fn doubled(self) -> Self {
-        Self { burst: self.burst.saturating_mul(2), interval: self.interval / 2 }
-    }
-
-    /// At least the burst and the rate of `other`.
-    pub(super) fn at_least(self, other: Self) -> Self {
-        Self { burst: self.burst.max(other.burst), interval: self.interval.min(other.interval) }
-    }
-
-    /// How long a counter takes from its limit to rest.
-    pub(super) fn window(self) -> Duration {
-        self.interval * self.burst
-    }
-}
 
 /// The attempt would exceed a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +39,20 @@ pub(super) struct Held {
     pub(super) wait: Duration,
     /// How long until nothing is held.
     pub(super) rests_in: Duration,
+}
+
+impl Held {
+    /// `ahead` is how long until the counter is at rest if all open attempts count.
+    pub(super) fn new(scope: Scope, rate: Rate, ahead: Duration, rests_in: Duration) -> Self {
+        let room = rate.window().saturating_sub(ahead).as_nanos() / rate.interval.as_nanos().max(1);
+        Self {
+            scope,
+            limit: rate.burst,
+            left: u32::try_from(room).unwrap_or(u32::MAX),
+            wait: (ahead + rate.interval).saturating_sub(rate.window()),
+            rests_in,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -165,14 +151,7 @@ impl Counters {
             .map(|(key, counter)| {
                 let rate = rate_of(key.scope);
                 let ahead = counter.rests_at - now + rate.interval * counter.open;
-                let room = rate.window().saturating_sub(ahead).as_nanos() / rate.interval.as_nanos().max(1);
-                Held {
-                    scope: key.scope,
-                    limit: rate.burst,
-                    left: u32::try_from(room).unwrap_or(u32::MAX),
-                    wait: (ahead + rate.interval).saturating_sub(rate.window()),
-                    rests_in: counter.rests_at - now,
-                }
+                Held::new(key.scope, rate, ahead, counter.rests_at - now)
             })
             .collect()
     }
@@ -209,6 +188,8 @@ impl Counters {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
 
     const START: Duration = Duration::from_secs(1000);

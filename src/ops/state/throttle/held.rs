@@ -44,8 +44,23 @@ impl Throttle {
     }
 
     /// What is held in the counters. Those that block longest come first.
-    pub(in crate::ops) fn held(&self, wanted: &[CountersOf]) -> Vec<HeldAttempts> {
-        let mut held = self.counters.held(is_in(wanted), |scope| self.rates.of(scope), self.clock.uptime());
+    pub(in crate::ops) async fn held(
+        &self,
+        store: &dyn Store,
+        wanted: &[CountersOf],
+    ) -> Result<Vec<HeldAttempts>, StoreError> {
+        let held = match store.shared_counters() {
+            None => self.held_here(wanted),
+            Some(counters) => self.held_together(counters, wanted).await?,
+        };
+        Ok(self.shown(held))
+    }
+
+    pub(super) fn held_here(&self, wanted: &[CountersOf]) -> Vec<Held> {
+        self.counters.held(is_in(wanted), |scope| self.rates.of(scope), self.clock.uptime())
+    }
+
+    pub(super) fn shown(&self, mut held: Vec<Held>) -> Vec<HeldAttempts> {
         held.sort_by_key(|held| (held.left, std::cmp::Reverse((held.wait, held.rests_in))));
         let show = |Held { scope, limit, left, wait, rests_in }| HeldAttempts {
             scope,
@@ -67,16 +82,17 @@ impl Throttle {
     ) -> Result<usize, StoreError> {
         // Otherwise a save that is under way could write the counters again.
         let _saving = self.saving.lock().await;
-        let held = self.held(&wanted).len();
+        let held = self.held(store, &wanted).await?.len();
         store.clear_attempts(wanted.clone(), held > 0, event, by).await?;
         self.counters.clear(is_in(&wanted));
+        self.forget_refusals(is_in(&wanted));
         Ok(held)
     }
 
     /// Restores the saved counters if this process has not done so. A command that opens the file itself needs it.
     pub(in crate::ops) async fn restore_once(&self, store: &dyn Store) -> Result<(), StoreError> {
         if !self.is_restored.load(Ordering::Acquire) {
-            self.restore(store.saved_attempts().await?);
+            self.load(store).await?;
         }
         Ok(())
     }

@@ -6,11 +6,14 @@
 //! signed-in users count by session and user, so strangers cannot influence them.
 //!
 //! [`counters`] holds the counters, and [`persistence`] saves them over a restart. Their keys are digests
-//! ([`crate::domain::attempts`]).
+//! ([`crate::domain::attempts`]). Servers that share a database count in it instead ([`shared`]).
 
 mod counters;
 pub(in crate::ops) mod held;
+mod limits;
 mod persistence;
+mod shared;
+mod shared_state;
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -20,7 +23,11 @@ use std::{
 
 use governor::{clock::Clock as GovernorClock, nanos::Nanos};
 
-use self::counters::{Counters, Exceeded, Rate};
+use self::{
+    counters::{Counters, Exceeded, Rate},
+    limits::Rates,
+    shared_state::SharedState,
+};
 use crate::{
     config,
     domain::{
@@ -30,6 +37,7 @@ use crate::{
         time::Timestamp,
     },
     ops::{clock::Clock, error::Error, rejection::Throttled},
+    store::{Counted, SharedCounters, Store},
 };
 
 /// The limits and the counters.
@@ -42,6 +50,8 @@ pub(in crate::ops) struct Throttle {
     saving: tokio::sync::Mutex<()>,
     /// Whether the saved counters and their key were read.
     is_restored: AtomicBool,
+    /// For counters that several servers share.
+    shared: SharedState,
 }
 
 /// Which outcomes a counter counts.
@@ -81,11 +91,12 @@ impl Throttle {
             clock: Ticks::new(clock),
             saving: tokio::sync::Mutex::default(),
             is_restored: AtomicBool::new(false),
+            shared: SharedState::default(),
         }
     }
 
-    /// Opens an attempt of `client` to sign in as `email`.
-    pub(in crate::ops) fn sign_in(&self, client: IpAddr, email: &Email) -> Result<Attempt<'_>, Throttled> {
+    /// An attempt of `client` to sign in as `email`.
+    pub(in crate::ops) fn sign_in(&self, client: IpAddr, email: &Email) -> Request<'_> {
         let account = self.digest("account", email.canonical().as_bytes());
         let (network, site) = (self.network(client), self.site(client));
         let from = |scope, subject, origin| Some((CounterKey { scope, subject, origin }, On::Failure));
@@ -97,70 +108,67 @@ impl Throttle {
             site.and_then(|site| from(Scope::Site, NONE, site)),
             Some((CounterKey { scope: Scope::Successes, subject: account, origin: NONE }, On::Success)),
         ];
-        self.open(all.into_iter().flatten())
+        self.request(all.into_iter().flatten())
     }
 
-    /// Opens an attempt of `client` to register. Every outcome counts: it creates an account or reveals that one exists.
-    pub(in crate::ops) fn registration(&self, client: IpAddr) -> Result<Attempt<'_>, Throttled> {
+    /// An attempt of `client` to register. Every outcome counts: it creates an account or reveals that one exists.
+    pub(in crate::ops) fn registration(&self, client: IpAddr) -> Request<'_> {
         let from = |scope, origin| (CounterKey { scope, subject: NONE, origin }, On::Either);
         let site = self.site(client).map(|site| from(Scope::Site, site));
-        self.open([from(Scope::Network, self.network(client))].into_iter().chain(site))
+        self.request([from(Scope::Network, self.network(client))].into_iter().chain(site))
     }
 
-    /// Opens an attempt of `client` to set a password with a link. A failure counts like a failed sign-in of its network.
-    pub(in crate::ops) fn password_link(&self, client: IpAddr) -> Result<Attempt<'_>, Throttled> {
+    /// An attempt of `client` to set a password with a link. A failure counts like a failed sign-in of its network.
+    pub(in crate::ops) fn password_link(&self, client: IpAddr) -> Request<'_> {
         let from = |scope, origin| (CounterKey { scope, subject: NONE, origin }, On::Failure);
         let site = self.site(client).map(|site| from(Scope::Site, site));
-        self.open([from(Scope::Network, self.network(client))].into_iter().chain(site))
+        self.request([from(Scope::Network, self.network(client))].into_iter().chain(site))
     }
 
-    /// Opens an attempt of a signed-in user to confirm their password.
-    pub(in crate::ops) fn confirmation(&self, session: SessionId, user: UserId) -> Result<Attempt<'_>, Throttled> {
+    /// An attempt of a signed-in user to confirm their password.
+    pub(in crate::ops) fn confirmation(&self, session: SessionId, user: UserId) -> Request<'_> {
         self.of_session(session, user, On::Failure)
     }
 
-    /// Opens an attempt of a signed-in user to change their address. Every outcome counts, because it reveals whether an
+    /// An attempt of a signed-in user to change their address. Every outcome counts, because it reveals whether an
     /// account has the new address.
-    pub(in crate::ops) fn address_change(&self, session: SessionId, user: UserId) -> Result<Attempt<'_>, Throttled> {
+    pub(in crate::ops) fn address_change(&self, session: SessionId, user: UserId) -> Request<'_> {
         self.of_session(session, user, On::Either)
     }
 
-    fn of_session(&self, session: SessionId, user: UserId, on: On) -> Result<Attempt<'_>, Throttled> {
+    fn of_session(&self, session: SessionId, user: UserId, on: On) -> Request<'_> {
         let subject = self.digest("user", user.uuid().as_bytes());
         let origin = self.digest("session", session.uuid().as_bytes());
-        self.open([
+        self.request([
             (CounterKey { scope: Scope::Session, subject, origin }, on),
             (CounterKey { scope: Scope::User, subject, origin: NONE }, on),
             (CounterKey { scope: Scope::Successes, subject, origin: NONE }, On::Success),
         ])
     }
 
-    /// Counts a leak report of `client`.
-    pub(in crate::ops) fn report(&self, client: IpAddr) -> Result<(), Throttled> {
+    /// A leak report of `client`.
+    pub(in crate::ops) fn report(&self, client: IpAddr) -> Request<'_> {
         let key = |scope, origin| (CounterKey { scope, subject: NONE, origin }, On::Either);
         let keys = [key(Scope::Reports, self.network(client)), key(Scope::AllReports, NONE)];
-        self.open(keys).map(Attempt::passed)
+        self.request(keys)
     }
 
-    /// Counts a self-rotation in `family`. Each leaves a row in the store for a while.
-    pub(in crate::ops) fn rotation(&self, family: TokenId) -> Result<(), Throttled> {
+    /// A self-rotation in `family`. Each leaves a row in the store for a while.
+    pub(in crate::ops) fn rotation(&self, family: TokenId) -> Request<'_> {
         let subject = self.digest("family", family.uuid().as_bytes());
         let key = CounterKey { scope: Scope::Rotations, subject, origin: NONE };
-        self.open([(key, On::Either)]).map(Attempt::passed)
+        self.request([(key, On::Either)])
     }
 
     pub(in crate::ops) fn forget_rested(&self) {
         self.counters.forget_rested(self.clock.uptime());
+        self.shared.forget_rested(self.clock.uptime());
     }
 
-    fn open(&self, keys: impl IntoIterator<Item = (CounterKey, On)>) -> Result<Attempt<'_>, Throttled> {
+    fn request(&self, keys: impl IntoIterator<Item = (CounterKey, On)>) -> Request<'_> {
         let (keys, ons): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
-        let mut keys: Vec<(CounterKey, Rate)> =
-            keys.into_iter().map(|key: CounterKey| (key, self.rates.of(key.scope))).collect();
-        match self.counters.open(&mut keys, self.clock.uptime()) {
-            Ok(()) => Ok(Attempt { throttle: self, keys, ons, outcome: Outcome::Withdrawn }),
-            Err(Exceeded { wait, limit }) => Err(self.clock.throttled(wait, limit)),
-        }
+        let keys = keys.into_iter().map(|key: CounterKey| (key, self.rates.of(key.scope))).collect();
+        Request { throttle: self, keys, ons }
     }
 
     fn network(&self, address: IpAddr) -> Digest {
@@ -185,6 +193,42 @@ impl Throttle {
 /// For counters without an account or without a network.
 const NONE: Digest = [0; 16];
 
+/// An attempt that nobody has asked the counters about.
+#[must_use]
+pub(in crate::ops) struct Request<'t> {
+    throttle: &'t Throttle,
+    keys: Vec<(CounterKey, Rate)>,
+    ons: Vec<On>,
+}
+
+impl<'t> Request<'t> {
+    /// Opens the attempt, or refuses it. If the counters cannot be asked, nothing is decided.
+    pub(in crate::ops) async fn open(self, store: &'t dyn Store) -> Result<Attempt<'t>, Error> {
+        match store.shared_counters() {
+            None => self.open_here().map_err(Error::Throttled),
+            Some(counters) => {
+                let counted = self.throttle.count(counters, &self.keys).await?;
+                let Self { throttle, keys, ons } = self;
+                Ok(Attempt { throttle, keys, ons, outcome: Outcome::Withdrawn, shared: Some((counters, counted)) })
+            }
+        }
+    }
+
+    /// Counts something that counts whatever comes of it.
+    pub(in crate::ops) async fn count(self, store: &'t dyn Store) -> Result<(), Error> {
+        self.open(store).await.map(Attempt::passed)
+    }
+
+    /// Opens the attempt in the counters of this process.
+    fn open_here(self) -> Result<Attempt<'t>, Throttled> {
+        let Self { throttle, mut keys, ons } = self;
+        match throttle.counters.open(&mut keys, throttle.clock.uptime()) {
+            Ok(()) => Ok(Attempt { throttle, keys, ons, outcome: Outcome::Withdrawn, shared: None }),
+            Err(Exceeded { wait, limit }) => Err(throttle.clock.throttled(wait, limit)),
+        }
+    }
+}
+
 /// An attempt with an unknown outcome. If it is dropped before its work began, it does not count. If it is dropped later, it
 /// counts as failed: a client that disconnects before the answer must not guess for free.
 #[must_use]
@@ -193,6 +237,8 @@ pub(in crate::ops) struct Attempt<'t> {
     keys: Vec<(CounterKey, Rate)>,
     ons: Vec<On>,
     outcome: Outcome,
+    /// What was counted in the database, if several servers count there. It is there before the outcome is known.
+    shared: Option<(&'t dyn SharedCounters, Vec<Counted>)>,
 }
 
 impl Attempt<'_> {
@@ -202,7 +248,7 @@ impl Attempt<'_> {
     }
 
     /// Ends the attempt. An outage or a full queue decides nothing, so the attempt does not count.
-    pub(in crate::ops) fn end<T>(mut self, result: &Result<T, Error>) {
+    pub(in crate::ops) async fn end<T>(mut self, result: &Result<T, Error>) {
         self.outcome = match result {
             Ok(_) => Outcome::Passed,
             Err(
@@ -212,6 +258,18 @@ impl Attempt<'_> {
             Err(_) if self.outcome == Outcome::Passed => Outcome::Passed,
             Err(_) => Outcome::Failed,
         };
+        if let Some((counters, counted)) = self.shared.take() {
+            // If this call is dropped, the attempt counts.
+            let uncounted = self.uncounted(counted);
+            self.throttle.take_back(counters, uncounted).await;
+            self.keys.clear();
+        }
+    }
+
+    /// What does not count with this outcome.
+    fn uncounted(&self, counted: Vec<Counted>) -> Vec<Counted> {
+        let ons = counted.into_iter().zip(&self.ons);
+        ons.filter(|(_, on)| !on.counts(self.outcome)).map(|(counted, _)| counted).collect()
     }
 
     /// The password was correct, so the attempt is no failure, whatever else is wrong with the request.
@@ -226,6 +284,9 @@ impl Attempt<'_> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
+        if let Some((_, counted)) = self.shared.take() {
+            return self.throttle.shared.take_back_later(self.uncounted(counted));
+        }
         let now = self.throttle.clock.uptime();
         for ((key, rate), on) in self.keys.iter().zip(&self.ons) {
             self.throttle.counters.close(key, *rate, on.counts(self.outcome), is_kept(key.scope), now);
@@ -244,48 +305,6 @@ const fn is_kept(scope: Scope) -> bool {
         | Scope::Session
         | Scope::User => true,
         Scope::Successes | Scope::Reports | Scope::AllReports | Scope::Rotations => false,
-    }
-}
-
-/// The configured limits.
-struct Rates {
-    account_from_network: Rate,
-    account: Rate,
-    network: Rate,
-    successes: Rate,
-    reports: Rate,
-    all_reports: Rate,
-    rotations: Rate,
-}
-
-impl Rates {
-    fn new(settings: &config::Throttle) -> Self {
-        let account_from_network = Rate::new(settings.per_email_burst, settings.per_email_per_minute);
-        // The limit of an account is at least that of an account from one site.
-        let account = Rate::new(settings.per_account_burst, settings.per_account_per_minute);
-        Self {
-            account_from_network,
-            account: account.at_least(account_from_network.doubled()),
-            network: Rate::new(settings.per_address_burst, settings.per_address_per_minute),
-            successes: Rate::new(settings.successes_per_account_burst, settings.successes_per_account_per_minute),
-            reports: Rate::new(settings.reports_per_address_burst, settings.reports_per_address_per_minute),
-            all_reports: Rate::new(settings.reports_burst, settings.reports_per_minute),
-            rotations: Rate::new(settings.rotations_per_family_burst, settings.rotations_per_family_per_minute),
-        }
-    }
-
-    fn of(&self, scope: Scope) -> Rate {
-        match scope {
-            Scope::AccountFromNetwork | Scope::Session => self.account_from_network,
-            Scope::AccountFromSite => self.account_from_network.doubled(),
-            Scope::Account | Scope::User => self.account,
-            Scope::Network => self.network,
-            Scope::Site => self.network.doubled(),
-            Scope::Successes => self.successes,
-            Scope::Reports => self.reports,
-            Scope::AllReports => self.all_reports,
-            Scope::Rotations => self.rotations,
-        }
     }
 }
 
@@ -325,7 +344,7 @@ impl Ticks {
         self.0.now().plus(wait)
     }
 
-    fn uptime(&self) -> Duration {
+    pub(in crate::ops) fn uptime(&self) -> Duration {
         self.0.uptime()
     }
 }

@@ -16,8 +16,20 @@ use crate::{
 const WRITTEN_AT_ONCE: usize = 256;
 
 impl Throttle {
-    /// Restores saved counters and the key of their digests.
-    pub(in crate::ops) fn restore(&self, saved: SavedAttempts) {
+    /// Restores the saved counters and the key of their digests, and returns the key. Counters that several servers share stay in
+    /// the database.
+    pub(in crate::ops) async fn load(&self, store: &dyn Store) -> Result<[u8; 32], StoreError> {
+        let mut saved = store.saved_attempts().await?;
+        if store.shared_counters().is_some() {
+            saved.counters.clear();
+        }
+        let key = saved.key;
+        self.restore(saved);
+        Ok(key)
+    }
+
+    /// Restores counters and the key of their digests.
+    pub(super) fn restore(&self, saved: SavedAttempts) {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = saved.key;
         let (now, uptime) = (self.clock.0.recordable(), self.clock.uptime());
         for Counter { key, rests_at } in saved.counters {
@@ -56,6 +68,7 @@ impl Throttle {
 
     /// Saves all unsaved counters.
     pub(in crate::ops) async fn save_all(&self, store: &dyn Store) -> Result<(), StoreError> {
+        self.take_back_rest(store).await?;
         let _saving = self.saving.lock().await;
         while !self.save_some(store).await? {}
         Ok(())

@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::domain::attempts::SavedAttempts;
 
@@ -25,12 +27,13 @@ fn email(name: &str) -> Email {
 
 /// How many of `attempts` failing sign-ins are allowed.
 fn failures(throttle: &Throttle, client: &str, name: &str, attempts: u32) -> u32 {
-    let allowed = (0..attempts).filter_map(|_| throttle.sign_in(client.parse().unwrap(), &email(name)).ok());
-    allowed.map(|attempt| attempt.end(&Err::<(), _>(Error::SignInRefused))).count() as u32
+    let allowed =
+        (0..attempts).filter_map(|_| throttle.sign_in(client.parse().unwrap(), &email(name)).open_here().ok());
+    allowed.filter_map(|attempt| attempt.end(&Err::<(), _>(Error::SignInRefused)).now_or_never()).count() as u32
 }
 
 fn is_allowed(throttle: &Throttle, client: &str, name: &str) -> bool {
-    throttle.sign_in(client.parse().unwrap(), &email(name)).is_ok()
+    throttle.sign_in(client.parse().unwrap(), &email(name)).open_here().is_ok()
 }
 
 #[test]
@@ -47,7 +50,7 @@ fn guesses_from_one_network_do_not_lock_the_owner_out() {
 fn what_is_held_agrees_with_what_is_allowed() {
     let throttle = throttle();
     let client = "192.0.2.1".parse().unwrap();
-    let held = |throttle: &Throttle| throttle.held(&throttle.of_account(&email("ada"), None));
+    let held = |throttle: &Throttle| throttle.shown(throttle.held_here(&throttle.of_account(&email("ada"), None)));
     assert_eq!(held(&throttle), []);
     for failed in 1..=10 {
         failures(&throttle, "192.0.2.1", "ada", 1);
@@ -55,15 +58,16 @@ fn what_is_held_agrees_with_what_is_allowed() {
         assert_eq!((first.scope, first.left), (Scope::AccountFromNetwork, 10 - failed));
         assert_eq!(first.blocked_until.is_some(), failed == 10);
     }
-    let refused = throttle.sign_in(client, &email("ada")).err().unwrap();
+    let refused = throttle.sign_in(client, &email("ada")).open_here().err().unwrap();
     assert_eq!(held(&throttle)[0].blocked_until, Some(refused.resets_at));
     // An attempt that is open takes a place.
-    let open = throttle.sign_in("192.0.2.2".parse().unwrap(), &email("ada")).unwrap();
+    let open = throttle.sign_in("192.0.2.2".parse().unwrap(), &email("ada")).open_here().unwrap();
     let account = held(&throttle).into_iter().find(|held| held.scope == Scope::Account).unwrap();
     assert_eq!((account.limit, account.left), (100, 89));
     drop(open);
     // The counters of the address include those of the account from there.
-    let scopes: Vec<_> = throttle.held(&throttle.of_address(client)).iter().map(|held| held.scope).collect();
+    let scopes: Vec<_> =
+        throttle.shown(throttle.held_here(&throttle.of_address(client))).iter().map(|held| held.scope).collect();
     assert_eq!(scopes, [Scope::AccountFromNetwork, Scope::Network]);
 }
 
@@ -74,7 +78,7 @@ fn cleared_counters_are_neither_held_nor_saved() {
     failures(&throttle, "192.0.2.1", "bob", 10);
     let account = throttle.of_account(&email("ada"), None);
     throttle.counters.clear(|key| account.iter().any(|of| of.includes(key)));
-    assert!(throttle.held(&account).is_empty() && is_allowed(&throttle, "192.0.2.1", "ada"));
+    assert!(throttle.held_here(&account).is_empty() && is_allowed(&throttle, "192.0.2.1", "ada"));
     assert!(!is_allowed(&throttle, "192.0.2.1", "bob"));
     assert!(throttle.unsaved().iter().all(|(counter, _)| !account.iter().any(|of| of.includes(&counter.key))));
 }
@@ -114,12 +118,14 @@ fn changing_networks_within_an_ipv6_site_does_not_avoid_the_limit() {
 #[test]
 fn undecided_and_successful_attempts_do_not_count_as_failures() {
     let throttle = throttle();
-    let attempt = || throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).unwrap();
+    let attempt = || throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).open_here().unwrap();
     for _ in 0..200 {
-        attempt().end(&Err::<(), _>(Error::Busy));
-        attempt().end(&Err::<(), _>(Error::Exhausted("memory")));
-        attempt().end(&Err::<(), _>(Error::Store(crate::store::StoreError::Unavailable("on purpose".into()))));
-        attempt().end(&Ok(()));
+        attempt().end(&Err::<(), _>(Error::Busy)).now_or_never();
+        attempt().end(&Err::<(), _>(Error::Exhausted("memory"))).now_or_never();
+        attempt()
+            .end(&Err::<(), _>(Error::Store(crate::store::StoreError::Unavailable("on purpose".into()))))
+            .now_or_never();
+        attempt().end(&Ok(())).now_or_never();
         // Dropped before its work began.
         drop(attempt());
     }
@@ -130,7 +136,7 @@ fn undecided_and_successful_attempts_do_not_count_as_failures() {
 fn disconnecting_before_the_answer_counts_as_a_failure() {
     let throttle = throttle();
     for _ in 0..10 {
-        let mut attempt = throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).unwrap();
+        let mut attempt = throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).open_here().unwrap();
         attempt.begin();
         drop(attempt);
     }
@@ -140,16 +146,21 @@ fn disconnecting_before_the_answer_counts_as_a_failure() {
 #[test]
 fn simultaneous_guesses_are_limited_like_sequential_ones() {
     let throttle = throttle();
-    let open: Vec<_> =
-        (0..30).filter_map(|_| throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).ok()).collect();
+    let open: Vec<_> = (0..30)
+        .filter_map(|_| throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).open_here().ok())
+        .collect();
     assert_eq!(open.len(), 10);
 }
 
 #[test]
 fn successful_sign_ins_are_limited_by_account() {
     let throttle = throttle();
-    let attempt = |n: u32, name: &str| throttle.sign_in(IpAddr::from([192, 0, 2, (n % 250) as u8]), &email(name));
-    let allowed = (0..2000).filter_map(|n| attempt(n, "ada").ok()).map(|attempt| attempt.end(&Ok(()))).count();
+    let attempt =
+        |n: u32, name: &str| throttle.sign_in(IpAddr::from([192, 0, 2, (n % 250) as u8]), &email(name)).open_here();
+    let allowed = (0..2000)
+        .filter_map(|n| attempt(n, "ada").ok())
+        .filter_map(|attempt| attempt.end(&Ok(())).now_or_never())
+        .count();
     assert_eq!(allowed, 1000);
     assert!(attempt(1, "bob").is_ok());
 }
@@ -162,7 +173,12 @@ fn a_signed_in_user_is_limited_by_session_and_user_only() {
     for n in 0..20 {
         failures(&throttle, &format!("192.0.2.{n}"), "ada", 20);
     }
-    let fail = |n: u128| throttle.confirmation(session(n), user).map(|open| open.end(&Err::<(), _>(Error::NotFound)));
+    let fail = |n: u128| {
+        throttle
+            .confirmation(session(n), user)
+            .open_here()
+            .map(|open| open.end(&Err::<(), _>(Error::NotFound)).now_or_never())
+    };
     assert_eq!((0..20).filter(|_| fail(1).is_ok()).count(), 10, "failures of strangers do not count");
     assert_eq!(
         (2..100).map(|n| (0..20).filter(|_| fail(n).is_ok()).count()).sum::<usize>(),
@@ -170,9 +186,10 @@ fn a_signed_in_user_is_limited_by_session_and_user_only() {
         "the limit of the user over many sessions"
     );
     let other = UserId::new(uuid::Uuid::from_u128(2));
-    assert!(throttle.confirmation(session(999), other).is_ok());
+    assert!(throttle.confirmation(session(999), other).open_here().is_ok());
 
-    let change = |n: u128| throttle.address_change(session(n), other).map(|open| open.end(&Ok(())));
+    let change =
+        |n: u128| throttle.address_change(session(n), other).open_here().map(|open| open.end(&Ok(())).now_or_never());
     assert_eq!((0..40).filter(|_| change(1000).is_ok()).count(), 10, "a successful change counts as well");
 }
 
@@ -219,7 +236,7 @@ fn a_restart_keeps_the_counters_even_if_the_clock_was_moved() {
         (after, uptime)
     };
     let retry_after = |throttle: &Throttle| {
-        let throttled = throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).err();
+        let throttled = throttle.sign_in("192.0.2.1".parse().unwrap(), &email("ada")).open_here().err();
         throttled.map(|throttled| throttled.retry_after.as_secs())
     };
     // At once, after five seconds, and after the window of two minutes.

@@ -221,7 +221,7 @@ pub(crate) const TABLES: &[Table] = &[
     },
     Table {
         name: "attempts",
-        columns: &[("scope", Text), ("subject", Bytes), ("origin", Bytes), ("rests_at", Integer)],
+        columns: &[("scope", Text), ("subject", Bytes), ("origin", Bytes), ("rests_at_micros", Integer)],
         key: &[0, 1, 2],
         batch: 300,
         peculiarity: Replaced,
@@ -256,4 +256,6 @@ pub(crate) const EXCEPTIONS: &[(&str, &str)] = &[
     ("change_counter", "about the nodes of a database, and none runs during a copy"),
     ("changes", "what nodes must forget, and none runs during a copy"),
     ("nodes", "none runs during a copy"),
+    ("housekeeping", "about the nodes"),
+    ("rate_permits", "forgotten after a minute, and a file has none"),
 ];

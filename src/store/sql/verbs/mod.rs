@@ -34,8 +34,8 @@ use crate::{
     },
     store::{
         ChangedToken, EachToken, EachUser, EnvironmentQuery, LeakReport, PasswordChange, ProfileChange, PruneBatch,
-        Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, Successors, TokenChange, TokenInventory,
-        TokenQuery, TokenSelection, UserInventory, Uses, invalidation,
+        Reply, RetentionCutoff, Rotation, SessionQuery, SharedCounters, SignIn, Store, Successors, TokenChange,
+        TokenInventory, TokenQuery, TokenSelection, UserInventory, Uses, invalidation,
     },
 };
 
@@ -392,6 +392,14 @@ impl<E: Engine> Store for E {
 
     fn nodes(&self) -> Reply<'_, Vec<NodeStatus>> {
         Engine::nodes(self)
+    }
+
+    fn does_housekeeping(&self) -> Reply<'_, bool> {
+        Engine::does_housekeeping(self)
+    }
+
+    fn shared_counters(&self) -> Option<&dyn SharedCounters> {
+        Engine::shared_counters(self)
     }
 
     fn close(&self) -> Reply<'_, ()> {

@@ -185,3 +185,7 @@ CREATE TABLE database_copy (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     source BLOB NOT NULL CHECK (length(source) = 32)
 ) STRICT;
+
+-- A limit may allow more than one attempt a second.
+ALTER TABLE attempts RENAME COLUMN rests_at TO rests_at_micros;
+UPDATE attempts SET rests_at_micros = rests_at_micros * 1000000;

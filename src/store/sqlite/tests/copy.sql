@@ -92,7 +92,7 @@ INSERT INTO audit_seals (number, kind, first_seq, last_seq, events, latest_at, s
 WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 320)
 SELECT n, iif(n = 310, 'pruning', 'events'), n, n + 1, 2, n, n, randomblob(32), randomblob(32), iif(n < 9, 310, NULL) FROM n;
 
-INSERT INTO attempts (scope, subject, origin, rests_at)
+INSERT INTO attempts (scope, subject, origin, rests_at_micros)
 WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 305)
 SELECT iif(n % 2, 'sign_in', 'register'), zeroblob(16), unhex(printf('%032x', n)), n FROM n;
 

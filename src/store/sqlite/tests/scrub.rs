@@ -262,7 +262,7 @@ fn a_deleted_row_is_overwritten_where_it_was_without_a_scrub() {
     let store = open(&directory);
     let write =
         |sql: &'static str| wait(store.writer.submit(Vec::new(), move |connection| Ok(connection.execute_batch(sql)?)));
-    write("INSERT INTO attempts (scope, subject, origin, rests_at) VALUES ('zq00077', zeroblob(16), zeroblob(16), 9)")
+    write("INSERT INTO attempts (scope, subject, origin, rests_at_micros) VALUES ('zq00077', zeroblob(16), zeroblob(16), 9)")
         .unwrap();
     assert!(in_files(&directory).contains(&77), "the search finds what is there");
     write("DELETE FROM attempts").unwrap();
