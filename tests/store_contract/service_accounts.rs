@@ -93,6 +93,18 @@ pub(super) async fn only_managers_and_administrators_act_for_a_service_account(s
         let added = store.add_token(new_token(account.id, "t"), 10, by_session(session, 5)).await;
         assert_eq!(added.is_ok(), may);
     }
+    let added =
+        async |owner, session| store.add_token(new_token(owner, "t"), 10, by_session(session, 5)).await.map(drop);
+    let as_root = sign_in(store, &root, 1, 9000).await;
+    assert_eq!(added(account.id, &as_root).await, Ok(()));
+    assert_eq!(added(UserId::new(Uuid::from_u128(7)), &as_root).await, Err(NOT_FOUND));
+    store.disable_service_account(account.id, by(5)).await.unwrap();
+    assert_eq!(added(account.id, &sessions[0]).await, Err(NOT_FOUND));
+    store.enable_service_account(account.id, by(5)).await.unwrap();
+    assert_eq!(added(account.id, &sessions[0]).await, Ok(()));
+    store.end_session(root.id, as_root.session.id, by(5)).await.unwrap();
+    assert_eq!(added(account.id, &as_root).await, Err(StoreError::Conflict(Conflict::SessionEnded)));
+
     assert_eq!(store.manages(root.id, account.id).await, Ok(true));
     assert_eq!(store.manages(root.id, ada.id).await, Ok(false), "an administrator stands for no other user");
 

@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::connection::WriteConnection;
+use super::{connection::Parameter, pipeline::Answer};
 use crate::{
     domain::id::{SessionId, TokenId, UserId},
     store::{
@@ -20,7 +20,7 @@ const MAX_ANNOUNCED: usize = 256;
 
 /// Takes the next numbers and leaves the counter's row locked until the commit, so that the numbers are in the order of the
 /// commits. Each change has a mark of its own; that of the last one is the counter's.
-const ANNOUNCE: &str = "WITH latest AS (
+pub(super) const ANNOUNCE: &str = "WITH latest AS (
          UPDATE change_counter SET sequence = sequence + :count, mark = :mark RETURNING sequence)
      INSERT INTO changes (sequence, mark, kind, subject, at)
      SELECT latest.sequence - :count + announced.place, announced.mark, announced.kind, announced.subject,
@@ -29,45 +29,63 @@ const ANNOUNCE: &str = "WITH latest AS (
          WITH ORDINALITY AS announced (mark, kind, subject, place)
      RETURNING sequence, pg_notify('patd_changes', '')";
 
-/// Announces the changes that other nodes must apply before they are answered. `None` if there are none.
-///
-/// An added secret is not announced: nobody knows it before its creation is answered, so no node can remember that it is
-/// unknown.
-pub(super) fn announce(
-    connection: &WriteConnection,
-    changes: impl IntoIterator<Item = Change>,
-) -> Result<Option<Position>, StoreError> {
-    let mut announced: Vec<(&str, Option<Vec<u8>>)> = Vec::new();
-    for change in changes {
-        if let Some(row) = columns(change)
-            && !announced.contains(&row)
-        {
-            announced.push(row);
-        }
-        if announced.len() > MAX_ANNOUNCED {
-            announced = vec![(ANYTHING, None)];
-            break;
-        }
-    }
-    if announced.is_empty() {
-        return Ok(None);
-    }
-    let marks: Vec<Uuid> = announced.iter().map(|_| Uuid::new_v4()).collect();
-    let Some(mark) = marks.last() else { return Ok(None) };
-    let (kinds, subjects): (Vec<&str>, Vec<Option<Vec<u8>>>) = announced.into_iter().unzip();
-    let count = i64::try_from(kinds.len()).unwrap_or(i64::MAX);
-    let answer = connection.run(
-        ANNOUNCE,
-        &[(":count", &count), (":mark", mark), (":marks", &marks), (":kinds", &kinds), (":subjects", &subjects)],
-    )?;
-    let latest = answer.rows.iter().map(|row| row.get::<_, i64>(0)).max();
-    let sequence = latest.ok_or_else(|| StoreError::Internal("no change was announced".to_owned()))?;
-    Ok(Some(Position { sequence, mark: Mark(mark.as_u128()) }))
+/// What a transaction announces: its changes that other nodes must apply before they are answered.
+pub(super) struct Announcement {
+    count: i64,
+    mark: Uuid,
+    marks: Vec<Uuid>,
+    kinds: Vec<&'static str>,
+    subjects: Vec<Option<Vec<u8>>>,
 }
 
-/// The latest change that any node has announced, as the transaction sees it.
-pub(super) fn latest(connection: &WriteConnection) -> Result<Position, StoreError> {
-    let answer = connection.run("SELECT sequence, mark FROM change_counter", &[])?;
+impl Announcement {
+    /// `None` if there is nothing to announce.
+    ///
+    /// An added secret is not announced: nobody knows it before its creation is answered, so no node can remember that it is
+    /// unknown.
+    pub(super) fn of(changes: impl IntoIterator<Item = Change>) -> Option<Self> {
+        let mut announced: Vec<(&str, Option<Vec<u8>>)> = Vec::new();
+        for change in changes {
+            if let Some(row) = columns(change)
+                && !announced.contains(&row)
+            {
+                announced.push(row);
+            }
+            if announced.len() > MAX_ANNOUNCED {
+                announced = vec![(ANYTHING, None)];
+                break;
+            }
+        }
+        let marks: Vec<Uuid> = announced.iter().map(|_| Uuid::new_v4()).collect();
+        let mark = *marks.last()?;
+        let (kinds, subjects): (Vec<_>, Vec<_>) = announced.into_iter().unzip();
+        Some(Self { count: i64::try_from(kinds.len()).unwrap_or(i64::MAX), mark, marks, kinds, subjects })
+    }
+
+    /// The values of [`ANNOUNCE`].
+    pub(super) fn parameters(&self) -> [Parameter<'_>; 5] {
+        [
+            (":count", &self.count),
+            (":mark", &self.mark),
+            (":marks", &self.marks),
+            (":kinds", &self.kinds),
+            (":subjects", &self.subjects),
+        ]
+    }
+
+    /// The position of the last change. `answer` is that to [`ANNOUNCE`].
+    pub(super) fn position(&self, answer: &Answer) -> Result<Position, StoreError> {
+        let latest = answer.rows.iter().map(|row| row.get::<_, i64>(0)).max();
+        let sequence = latest.ok_or_else(|| StoreError::Internal("no change was announced".to_owned()))?;
+        Ok(Position { sequence, mark: Mark(self.mark.as_u128()) })
+    }
+}
+
+/// Asks for the latest change that any node has announced, as the transaction sees it.
+pub(super) const LATEST: &str = "SELECT sequence, mark FROM change_counter";
+
+/// The position in the answer to [`LATEST`].
+pub(super) fn latest(answer: &Answer) -> Result<Position, StoreError> {
     let row =
         answer.rows.first().ok_or_else(|| StoreError::Internal("the counter of changes is missing".to_owned()))?;
     Ok(Position { sequence: row.get(0), mark: Mark(row.get::<_, Uuid>(1).as_u128()) })

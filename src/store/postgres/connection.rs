@@ -6,13 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::{TryStreamExt, pin_mut};
+use futures_util::future::join;
 use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
 };
 use tokio_postgres::{
-    Error, Row, Statement,
+    Error, SimpleQueryMessage, Statement,
     types::{ToSql, Type},
 };
 
@@ -20,23 +20,35 @@ use super::{
     connector::{Connector, Link},
     dialect::translate,
     error::{Stage, store_error},
+    numbers::Numbers,
+    pipeline::{Answer, Asked, ask, send},
     reading::in_order,
     settings::TIME_LIMIT,
+    trail_end::LAST_EVENT,
     value::declared,
 };
 use crate::store::{
     StoreError,
     sql::{
         self,
-        connection::{EachRow, Parameters, Value, is_unreadable},
+        connection::{EachRow, Parameters, Value},
     },
 };
 
 /// The number of the advisory lock that writers take: the letters `patdwrit`.
 const WRITER_LOCK: i64 = 8_097_881_579_838_400_884;
 
+/// How many statements are kept prepared. Beyond, all are prepared again: some texts depend on how many rows they are about.
+const MAX_PREPARED: usize = 512;
+
+/// How many statements wait to be sent with the next one.
+const MAX_UNSENT: usize = 24;
+
 /// The value of a parameter, with the parameter's name as it is in the statement (`:id`).
 pub(super) type Parameter<'p> = (&'p str, &'p (dyn ToSql + Sync));
+
+/// A statement with its parameters.
+pub(super) type Question<'q> = (&'q str, &'q [Parameter<'q>]);
 
 /// A connection with at most one transaction. Every call ends within [`TIME_LIMIT`].
 pub(super) struct WriteConnection {
@@ -44,6 +56,9 @@ pub(super) struct WriteConnection {
     /// Its tasks run only while a call waits.
     runtime: Runtime,
     statements: RefCell<HashMap<String, Arc<Prepared>>>,
+    /// Statements of the transaction whose answers nobody needs. They are sent before the next one.
+    unsent: RefCell<Vec<Unsent>>,
+    pub(super) numbers: Numbers,
     /// The first error since the transaction began. After it, PostgreSQL only rolls back.
     failure: RefCell<Option<StoreError>>,
     written: Cell<u64>,
@@ -57,11 +72,9 @@ struct Prepared {
     parameters: Vec<String>,
 }
 
-/// What a statement has returned.
-pub(super) struct Answer {
-    pub(super) rows: Vec<Row>,
-    /// How many rows it read or wrote.
-    pub(super) count: u64,
+struct Unsent {
+    prepared: Arc<Prepared>,
+    values: Vec<Value<'static>>,
 }
 
 impl WriteConnection {
@@ -75,6 +88,8 @@ impl WriteConnection {
             link,
             runtime,
             statements: RefCell::default(),
+            unsent: RefCell::default(),
+            numbers: Numbers::default(),
             failure: RefCell::default(),
             written: Cell::new(0),
             is_lost: Cell::new(false),
@@ -97,17 +112,29 @@ impl WriteConnection {
         self.failure.borrow().clone()
     }
 
-    /// How many rows the transaction has written.
+    /// How many rows the transaction has written. A statement that was not sent yet counts as one.
     pub(super) fn written(&self) -> u64 {
         self.written.get()
     }
 
-    /// Begins a transaction, and waits until those of other nodes have ended. If it fails, nothing has changed.
-    pub(super) fn begin(&self) -> Result<(), StoreError> {
+    /// Begins a transaction, and waits until those of other nodes have ended. Returns the number of the last event of the audit
+    /// trail. If it fails, nothing has changed.
+    pub(super) fn begin(&self) -> Result<i64, StoreError> {
+        self.unsent.take();
+        self.numbers.begin();
         self.failure.take();
         self.written.set(0);
-        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({WRITER_LOCK})");
-        let begun = self.wait(Stage::Work, self.link.client.batch_execute(&begin));
+        // Each of them sees what was committed before it began: the last one, everything that other writers have committed.
+        let begin =
+            format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({WRITER_LOCK}); {LAST_EVENT}");
+        let begun = self.wait(Stage::Work, self.link.client.simple_query(&begin)).and_then(|messages| {
+            let rows = messages.iter().filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0),
+                _ => None,
+            });
+            let last = rows.last().and_then(|number| number.parse().ok());
+            last.ok_or_else(|| StoreError::Internal("the number of an event is unreadable".to_owned()))
+        });
         if begun.is_err() {
             self.roll_back();
         }
@@ -118,18 +145,25 @@ impl WriteConnection {
     pub(super) fn run(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Answer, StoreError> {
         let result = self.prepare(statement).and_then(|prepared| {
             let values = prepared.values(statement, parameters)?;
-            self.ask(&prepared.statement, values)
+            self.ask(&prepared, values)
         });
         self.note(statement, result)
     }
 
-    fn ask(&self, statement: &Statement, values: Vec<&(dyn ToSql + Sync)>) -> Result<Answer, StoreError> {
-        self.wait(Stage::Work, async {
-            let rows = self.link.client.query_raw(statement, values).await?;
-            pin_mut!(rows);
-            let read = rows.as_mut().try_collect().await?;
-            Ok(Answer { rows: read, count: rows.rows_affected().unwrap_or(0) })
-        })
+    /// Sends a statement, behind those that were not sent yet, and waits for its answer.
+    fn ask(&self, prepared: &Prepared, values: Vec<&(dyn ToSql + Sync)>) -> Result<Answer, StoreError> {
+        let unsent = self.unsent.take();
+        let mut statements = self.asked(&unsent);
+        statements.push(ask(&self.link.client, &prepared.statement, values));
+        let answers = self.wait(Stage::Work, async { send(statements).await?.answers().await });
+        answers?.pop().ok_or_else(|| StoreError::Internal("a statement has no answer".to_owned()))
+    }
+
+    fn asked<'a>(&'a self, unsent: &'a [Unsent]) -> Vec<Asked<'a>> {
+        let statement = |Unsent { prepared, values }: &'a Unsent| {
+            ask(&self.link.client, &prepared.statement, values.iter().map(|value| value as _).collect())
+        };
+        unsent.iter().map(statement).collect()
     }
 
     /// Notes what a statement has written, or that it has failed.
@@ -139,32 +173,76 @@ impl WriteConnection {
                 self.written.set(self.written.get() + answer.count);
             }
             Ok(_) => {}
-            Err(error) => {
-                self.failure.borrow_mut().get_or_insert_with(|| error.clone());
-            }
+            Err(error) => self.note_failure(error),
         }
         result
     }
 
-    /// Commits. After an error, the outcome is unknown.
+    fn note_failure(&self, error: &StoreError) {
+        self.failure.borrow_mut().get_or_insert_with(|| error.clone());
+    }
+
+    /// Sends the last statements of the transaction and the COMMIT, together with what was not sent yet. Returns the answers to the
+    /// last statements. After an error, the outcome is unknown, unless [`Self::failure`] says why nothing was made.
+    ///
+    /// That the COMMIT is on its way before the answers to the statements are known does no harm: if one of them fails, PostgreSQL
+    /// rolls back instead. Only one that is not sent at all would be missing unnoticed, so then there is no COMMIT.
     ///
     /// A warning here means that the change may be on this server alone: somebody ended the wait for the synchronous standby. No
     /// time-out of the server ends that wait, because PostgreSQL would then report success.
-    pub(super) fn commit(&self) -> Result<(), StoreError> {
+    pub(super) fn commit(&self, last: &[Question<'_>]) -> Result<Vec<Answer>, StoreError> {
+        let prepared: Result<Vec<_>, _> = last.iter().map(|(statement, _)| self.prepare(statement)).collect();
+        let prepared = prepared.map_err(|error| self.give_up(error))?;
+        let unsent = self.unsent.take();
+        let mut statements = self.asked(&unsent);
+        for (prepared, (statement, parameters)) in prepared.iter().zip(last) {
+            let values = prepared.values(statement, parameters).map_err(|error| self.give_up(error))?;
+            statements.push(ask(&self.link.client, &prepared.statement, values));
+        }
         self.link.take_warning();
-        let committed = self.wait(Stage::Commit, self.link.client.batch_execute("COMMIT"));
-        if committed.is_err() {
-            self.is_lost.set(true);
+        let ended = self.wait(Stage::Commit, async {
+            let sent = match send(statements).await {
+                Ok(sent) => sent,
+                Err(error) => return Ok(Ended::NotSent(error)),
+            };
+            match join(sent.answers(), self.link.client.batch_execute("COMMIT")).await {
+                (Ok(answers), committed) => committed.map(|()| Ended::Committed(answers)),
+                // PostgreSQL has refused a statement, so it has not committed.
+                (Err(error), committed) if error.as_db_error().is_some() => {
+                    Ok(Ended::RolledBack(error, committed.is_ok()))
+                }
+                (Err(error), _) => Err(error),
+            }
+        });
+        match ended {
+            Ok(Ended::Committed(mut answers)) if !self.link.take_warning() => Ok(answers.split_off(unsent.len())),
+            Ok(Ended::Committed(_)) => {
+                Err(StoreError::Unavailable("PostgreSQL warned at the commit; the log has its message".into()))
+            }
+            Ok(Ended::RolledBack(error, is_answered)) => {
+                let error = store_error(&error, Stage::Work);
+                self.note_failure(&error);
+                self.is_lost.set(!is_answered);
+                Err(error)
+            }
+            Ok(Ended::NotSent(error)) => Err(self.give_up(store_error(&error, Stage::Work))),
+            Err(error) => {
+                self.is_lost.set(true);
+                Err(error)
+            }
         }
-        committed?;
-        match self.link.take_warning() {
-            true => Err(StoreError::Unavailable("PostgreSQL warned at the commit; the log has its message".into())),
-            false => Ok(()),
-        }
+    }
+
+    /// Rolls back, because the transaction failed before its COMMIT was sent.
+    fn give_up(&self, error: StoreError) -> StoreError {
+        self.note_failure(&error);
+        self.roll_back();
+        error
     }
 
     /// Ends a transaction without its changes. If even that fails, the connection is lost, and PostgreSQL rolls back.
     pub(super) fn roll_back(&self) {
+        self.unsent.take();
         if !self.is_lost() && self.wait(Stage::Work, self.link.client.batch_execute("ROLLBACK")).is_err() {
             self.is_lost.set(true);
         }
@@ -176,9 +254,17 @@ impl WriteConnection {
         }
         let translated = translate(statement);
         let prepared = self.wait(Stage::Work, self.link.client.prepare(&translated.text))?;
-        let prepared = Arc::new(Prepared { statement: prepared, parameters: translated.parameters });
-        self.statements.borrow_mut().insert(statement.to_owned(), Arc::clone(&prepared));
-        Ok(prepared)
+        Ok(self.keep(statement, Prepared { statement: prepared, parameters: translated.parameters }))
+    }
+
+    fn keep(&self, statement: &str, prepared: Prepared) -> Arc<Prepared> {
+        let mut known = self.statements.borrow_mut();
+        if known.len() >= MAX_PREPARED {
+            known.clear();
+        }
+        let prepared = Arc::new(prepared);
+        known.insert(statement.to_owned(), Arc::clone(&prepared));
+        prepared
     }
 
     /// Waits for an answer of the server. Without one, nobody knows what the connection does, so it is lost.
@@ -194,6 +280,15 @@ impl WriteConnection {
             }
         }
     }
+}
+
+/// How a transaction ended.
+enum Ended {
+    Committed(Vec<Answer>),
+    /// A statement failed. The flag is whether the server has answered the COMMIT, too.
+    RolledBack(Error, bool),
+    /// A statement could not be sent, and the COMMIT was not.
+    NotSent(Error),
 }
 
 impl Prepared {
@@ -217,10 +312,30 @@ impl sql::connection::Connection for WriteConnection {
         Ok(self.run_translated(sql, parameters)?.count)
     }
 
-    fn insert_numbered(&self, sql: &str, parameters: Parameters<'_>) -> Result<i64, StoreError> {
-        let inserted = self.run_translated(&[sql, " RETURNING number"].concat(), parameters)?;
-        let row = inserted.rows.first().ok_or_else(|| StoreError::Internal("an insert returned no row".to_owned()))?;
-        row.try_get(0).map_err(|_| is_unreadable(0))
+    fn execute_later(&self, sql: &str, parameters: Parameters<'_>) -> Result<(), StoreError> {
+        if self.unsent.borrow().len() >= MAX_UNSENT {
+            return self.execute(sql, parameters).map(drop);
+        }
+        let (prepared, values) = match self.prepare_for(sql, parameters) {
+            Ok((prepared, values)) => (prepared, values.into_iter().map(|value| value.clone().into_owned()).collect()),
+            Err(error) => {
+                self.note_failure(&error);
+                return Err(error);
+            }
+        };
+        self.unsent.borrow_mut().push(Unsent { prepared, values });
+        self.written.set(self.written.get() + 1);
+        Ok(())
+    }
+
+    fn insert_numbered(&self, table: &str, sql: &str, parameters: Parameters<'_>) -> Result<i64, StoreError> {
+        let number = self.numbers.next(self, table)?;
+        let Parameters::Numbered([Value::Null(_), others @ ..]) = parameters else {
+            return Err(StoreError::Internal(format!("the first parameter is not the number in: {sql}")));
+        };
+        let values: Vec<Value<'_>> = [Value::Integer(number)].into_iter().chain(others.iter().cloned()).collect();
+        self.execute_later(sql, Parameters::Numbered(&values))?;
+        Ok(number)
     }
 
     fn each(&self, sql: &str, parameters: Parameters<'_>, each: EachRow<'_>) -> Result<(), StoreError> {
@@ -241,7 +356,7 @@ impl WriteConnection {
     fn run_translated(&self, sql: &str, parameters: Parameters<'_>) -> Result<Answer, StoreError> {
         let result = self.prepare_for(sql, parameters).and_then(|(prepared, values)| {
             let values: Vec<&(dyn ToSql + Sync)> = values.into_iter().map(|value| value as _).collect();
-            self.ask(&prepared.statement, values)
+            self.ask(&prepared, values)
         });
         self.note(sql, result)
     }
@@ -259,8 +374,6 @@ impl WriteConnection {
         let values = in_order(sql, &translated.parameters, parameters)?;
         let kinds: Vec<Type> = values.iter().map(|value| declared(value.kind())).collect();
         let statement = self.wait(Stage::Work, self.link.client.prepare_typed(&translated.text, &kinds))?;
-        let prepared = Arc::new(Prepared { statement, parameters: translated.parameters });
-        self.statements.borrow_mut().insert(sql.to_owned(), Arc::clone(&prepared));
-        Ok((prepared, values))
+        Ok((self.keep(sql, Prepared { statement, parameters: translated.parameters }), values))
     }
 }

@@ -69,7 +69,7 @@ impl CopyEnd for PostgresCopyEnd {
     {
         self.connection.begin()?;
         match work(&self.connection) {
-            Ok(written) => self.connection.commit().map(|()| written),
+            Ok(written) => self.connection.commit(&[]).map(|_| written),
             Err(error) => {
                 self.connection.roll_back();
                 Err(error)

@@ -26,7 +26,9 @@ mod installation;
 mod lease;
 mod membership;
 mod node;
+mod numbers;
 mod observers;
+mod pipeline;
 mod readers;
 mod reading;
 mod revocation;
@@ -35,6 +37,7 @@ mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trail_end;
 mod value;
 mod writer;
 

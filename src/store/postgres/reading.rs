@@ -106,7 +106,7 @@ impl Connection for ReadConnection {
         Err(StoreError::Internal(format!("a connection that reads was to write: {sql}")))
     }
 
-    fn insert_numbered(&self, sql: &str, _parameters: Parameters<'_>) -> Result<i64, StoreError> {
+    fn insert_numbered(&self, _table: &str, sql: &str, _parameters: Parameters<'_>) -> Result<i64, StoreError> {
         Err(StoreError::Internal(format!("a connection that reads was to write: {sql}")))
     }
 

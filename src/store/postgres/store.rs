@@ -69,8 +69,9 @@ impl PostgresStore {
             _ => None,
         };
         let finish = finisher(handle.clone(), readers.clone(), node.clone());
-        let writer =
-            Writer::start(connector, settings.write_queue, Arc::clone(&observers), finish).map_err(no_thread)?;
+        let headroom = Arc::<Headroom>::default();
+        let (hearing, remembered) = (Arc::clone(&observers), Arc::clone(&headroom));
+        let writer = Writer::start(connector, settings.write_queue, hearing, remembered, finish).map_err(no_thread)?;
         Ok(Self {
             _runtime: background,
             runtime: handle,
@@ -79,7 +80,7 @@ impl PostgresStore {
             writer,
             node,
             observers,
-            headroom: Arc::new(Headroom::unknown()),
+            headroom,
             shared: Arc::new(Shared::new()),
         })
     }

@@ -20,17 +20,19 @@ use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
 use super::{
-    announce::{announce, latest},
-    connection::WriteConnection,
+    announce::{ANNOUNCE, Announcement, LATEST, latest},
+    connection::{Question, WriteConnection},
     connector::Connector,
     lease::boot_time,
     observers::Observers,
     settings::TIME_LIMIT,
+    trail_end::{LAST_EVENT, TrailEnd},
 };
 use crate::store::{
     Change, Reply, StoreError,
     cluster::{BootTime, Position},
     jobs::{self, NotifyOnDrop, Task},
+    sql::headroom::Headroom,
 };
 
 /// Limits how long the first job of a batch waits for the last.
@@ -76,11 +78,14 @@ impl Writer {
         connector: Connector,
         capacity: usize,
         observers: Arc<Observers>,
+        headroom: Arc<Headroom>,
         finish: Finish,
     ) -> std::io::Result<Self> {
         let (queue, messages) = crossbeam_channel::unbounded();
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
-            let mut writer = WriterThread { connector, finish, connection: None, messages, waiting: VecDeque::new() };
+            let trail_end = TrailEnd::unknown(headroom);
+            let mut writer =
+                WriterThread { connector, finish, connection: None, trail_end, messages, waiting: VecDeque::new() };
             let closed = writer.run();
             // From here on, new jobs are refused at once.
             drop(writer);
@@ -151,6 +156,7 @@ struct WriterThread {
     connector: Connector,
     finish: Finish,
     connection: Option<WriteConnection>,
+    trail_end: TrailEnd,
     messages: Receiver<Message>,
     /// Taken from `messages`, and not run yet.
     waiting: VecDeque<Job>,
@@ -176,6 +182,7 @@ impl WriterThread {
                 Err(_) => {
                     log::error!("store: the writer panicked; it is unknown whether the writes of its batch were made");
                     self.connection = None;
+                    self.trail_end.forget();
                 }
             }
             if closing.is_some() && self.waiting.is_empty() {
@@ -223,11 +230,12 @@ impl WriterThread {
             // Only a use shows that the server closed a connection that was idle, as when it was restarted.
             if begun.is_ok() || !connection.was_closed() {
                 self.connection = Some(connection).filter(|connection| !connection.is_lost());
-                return begun;
+                return begun.map(|last| self.trail_end.begin(last));
             }
         }
+        self.trail_end.forget();
         let connection = WriteConnection::open(&self.connector)?;
-        connection.begin()?;
+        self.trail_end.begin(connection.begin()?);
         self.connection = Some(connection);
         Ok(())
     }
@@ -236,7 +244,7 @@ impl WriterThread {
     /// and each job must run again, alone.
     fn commit_together(&mut self, batch: &mut [Job]) -> Option<Commit> {
         let connection = self.connection.take()?;
-        let outcome = commit_all(&connection, batch);
+        let outcome = commit_all(&connection, batch, &mut self.trail_end);
         // Its loss is an outage for all of them. To try each one would only take longer.
         let lost = connection.is_lost().then(|| connection.failure()).flatten();
         self.connection = Some(connection).filter(|connection| !connection.is_lost());
@@ -252,7 +260,7 @@ impl WriterThread {
         }
         let commit = self.begin().and_then(|()| match self.connection.take() {
             Some(connection) => {
-                let commit = commit_one(&connection, &mut job);
+                let commit = commit_one(&connection, &mut job, &mut self.trail_end);
                 self.connection = Some(connection).filter(|connection| !connection.is_lost());
                 commit
             }
@@ -274,64 +282,76 @@ impl WriterThread {
 type Commit = Result<Option<Announced>, StoreError>;
 
 /// Runs all jobs in the transaction and commits it. `None` if it was rolled back.
-fn commit_all(connection: &WriteConnection, batch: &mut [Job]) -> Option<Commit> {
-    for job in batch.iter_mut().filter(|job| !job.is_abandoned()) {
+fn commit_all(connection: &WriteConnection, batch: &mut [Job], trail_end: &mut TrailEnd) -> Option<Commit> {
+    let count = batch.len();
+    for (at, job) in batch.iter_mut().enumerate().filter(|(_, job)| !job.is_abandoned()) {
+        connection.numbers.expect(count - at);
         let before = connection.written();
         let outcome = job.run(connection);
         if connection.failure().is_some() || outcome.is_err() && connection.written() > before {
+            trail_end.forget();
             connection.roll_back();
             return None;
         }
     }
-    Some(commit(connection, batch))
+    let committed = commit(connection, batch, trail_end);
+    // A statement of one of them failed only now.
+    if committed.is_err() && connection.failure().is_some() { None } else { Some(committed) }
 }
 
 /// Runs the only job of the transaction and commits it.
-fn commit_one(connection: &WriteConnection, job: &mut Job) -> Commit {
+fn commit_one(connection: &WriteConnection, job: &mut Job, trail_end: &mut TrailEnd) -> Commit {
     match (job.run(connection), connection.failure()) {
-        (Ok(()), None) => commit(connection, std::slice::from_mut(job)),
+        (Ok(()), None) => commit(connection, std::slice::from_mut(job), trail_end),
         // A job that goes on after a statement has failed has not made its change.
         (Ok(()), Some(failure)) => {
+            trail_end.forget();
             connection.roll_back();
             Err(failure)
         }
         // Answered with its own error.
-        (Err(_), None) => look_back(connection),
+        (Err(_), None) => {
+            trail_end.forget();
+            look_back(connection)
+        }
         (Err(_), Some(_)) => {
+            trail_end.forget();
             connection.roll_back();
             Ok(None)
         }
     }
 }
 
-fn commit(connection: &WriteConnection, jobs: &mut [Job]) -> Commit {
+fn commit(connection: &WriteConnection, jobs: &mut [Job], trail_end: &mut TrailEnd) -> Commit {
     if connection.written() == 0 {
         return look_back(connection);
     }
-    let changes = jobs.iter().flat_map(|job| job.changed().iter().copied());
-    let announced = announce(connection, changes).and_then(|own| match own {
-        Some(position) => Ok(Some((position, true))),
+    let announcement = Announcement::of(jobs.iter().flat_map(|job| job.changed().iter().copied()));
+    let parameters = announcement.as_ref().map(Announcement::parameters);
+    let mut last: Vec<Question<'_>> = vec![(LAST_EVENT, &[])];
+    match &parameters {
+        Some(parameters) => last.push((ANNOUNCE, parameters)),
         // Only a creation says nothing about what is or is not valid any more.
-        None if jobs.iter().all(|job| !job.changed().is_empty()) => Ok(None),
-        None => latest(connection).map(|position| Some((position, false))),
-    });
-    let announced = match announced {
-        Ok(announced) => announced,
-        Err(error) => {
-            connection.roll_back();
-            return Err(error);
-        }
-    };
-    connection.commit()?;
+        None if jobs.iter().all(|job| !job.changed().is_empty()) => {}
+        None => last.push((LATEST, &[])),
+    }
+    let answers = connection.commit(&last).inspect_err(|_| trail_end.forget())?;
     // A read that starts now sees the changes. This process need not go on answering from before while others are waited for.
     jobs.iter_mut().for_each(|job| job.notify());
-    Ok(announced.map(|(position, is_own)| Announced { position, is_own, committed: boot_time() }))
+    let committed = boot_time();
+    trail_end.commit(answers.first());
+    let announced = match (answers.get(1), &announcement) {
+        (None, _) => None,
+        (Some(answer), Some(announcement)) => Some((announcement.position(answer)?, true)),
+        (Some(answer), None) => Some((latest(answer)?, false)),
+    };
+    Ok(announced.map(|(position, is_own)| Announced { position, is_own, committed }))
 }
 
 /// Ends a transaction that makes nothing. What its jobs have found may still be unknown to a node: who is told that a token is
 /// already revoked must not see it accepted, although the answer to the one who revoked it is still to come.
 fn look_back(connection: &WriteConnection) -> Commit {
-    let position = latest(connection);
+    let position = connection.run(LATEST, &[]).and_then(|answer| latest(&answer));
     connection.roll_back();
     Ok(Some(Announced { position: position?, is_own: false, committed: boot_time() }))
 }

@@ -9,12 +9,20 @@ use uuid::Uuid;
 
 use crate::store::StoreError;
 
-/// A connection to a database, or a transaction on it. Calls answer when the database has answered.
+/// A connection to a database, or a transaction on it. Calls answer when the database has answered, except
+/// [`Self::execute_later`].
 pub(crate) trait Connection {
     /// Executes a statement that returns no rows. Returns how many rows it has changed.
     fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, StoreError>;
-    /// Inserts one row into a table whose rows the database numbers. Returns the number.
-    fn insert_numbered(&self, sql: &str, parameters: Parameters<'_>) -> Result<i64, StoreError>;
+    /// Executes a statement that returns no rows and has no outcome that a rule depends on. A database on the network may be
+    /// asked later, together with the next statement, which saves a wait: later statements see what it has changed, and its
+    /// failure fails the whole transaction. So it must not be one whose failure a rule answers with an error of its own.
+    fn execute_later(&self, sql: &str, parameters: Parameters<'_>) -> Result<(), StoreError> {
+        self.execute(sql, parameters).map(drop)
+    }
+    /// Inserts one row into a table whose rows the database numbers, in the order of the commits. Returns the number. It is the
+    /// first parameter, whose value here must be NULL. Like [`Self::execute_later`], it may insert later.
+    fn insert_numbered(&self, table: &str, sql: &str, parameters: Parameters<'_>) -> Result<i64, StoreError>;
     /// Passes the rows of a statement to `each`, until it breaks. `each` must not use the connection.
     fn each(&self, sql: &str, parameters: Parameters<'_>, each: EachRow<'_>) -> Result<(), StoreError>;
     /// Notes that personal data was deleted, for a database that may keep deleted rows in its file.
@@ -180,6 +188,18 @@ pub(crate) enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// The same value, without borrowed parts.
+    pub(crate) fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null(kind) => Value::Null(kind),
+            Self::Integer(value) => Value::Integer(value),
+            Self::Flag(value) => Value::Flag(value),
+            Self::Text(value) => Value::Text(Cow::Owned(value.into_owned())),
+            Self::Bytes(value) => Value::Bytes(Cow::Owned(value.into_owned())),
+            Self::Id(value) => Value::Id(value),
+        }
+    }
+
     /// The type of the value.
     pub(crate) const fn kind(&self) -> Kind {
         match self {

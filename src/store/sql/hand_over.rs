@@ -82,11 +82,12 @@ fn hand_over_tokens(
         return Err(StoreError::Conflict(Conflict::TooManyTokens));
     }
     for token in &moved {
-        connection.execute(
+        connection.execute_later(
             "UPDATE tokens SET owner_id = :to WHERE number = :number",
             named! {":number": token.number, ":to": to.id().uuid()},
         )?;
-        connection.execute("DELETE FROM token_addresses WHERE token_id = :id", named! {":id": token.id.uuid()})?;
+        connection
+            .execute_later("DELETE FROM token_addresses WHERE token_id = :id", named! {":id": token.id.uuid()})?;
     }
     for token in &live {
         let (before, after) = events::token_handed_over(token.id, from, to);

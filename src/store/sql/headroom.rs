@@ -10,11 +10,11 @@ use crate::domain::id::UserId;
 /// A lower bound on the tokens that each owner may still create, so that not every creation counts the live ones.
 ///
 /// Revocation and expiry make room that is not recorded here; when the recorded headroom is used up, the store counts. Only
-/// another process could use room unnoticed, and after its write all of this is forgotten.
+/// another process could use room unnoticed, and after its write all of this is forgotten. Each engine has its own way to notice:
+/// `store/sqlite/watch.rs` and `store/postgres/trail_end.rs`.
 #[derive(Default)]
 pub(crate) struct Headroom {
     recorded: Mutex<HashMap<UserId, Recorded>>,
-    is_unknown: bool,
 }
 
 struct Recorded {
@@ -25,11 +25,6 @@ struct Recorded {
 impl Headroom {
     /// For how many owners it is recorded. Beyond, all are forgotten.
     const MAX_OWNERS: usize = 10_000;
-
-    /// Records nothing, so that each creation counts: where other processes create tokens, too.
-    pub(crate) fn unknown() -> Self {
-        Self { is_unknown: true, ..Self::default() }
-    }
 
     /// Forgets every owner's.
     pub(crate) fn forget(&self) {
@@ -53,9 +48,6 @@ impl Headroom {
     }
 
     pub(crate) fn record(&self, owner: UserId, max_live: u32, left: u32) {
-        if self.is_unknown {
-            return;
-        }
         let mut recorded = self.lock();
         if recorded.len() >= Self::MAX_OWNERS {
             recorded.clear();

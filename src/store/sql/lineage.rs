@@ -128,15 +128,14 @@ pub(crate) fn join_lineage(
     successor: TokenId,
     made_by: TokenId,
 ) -> Result<(), StoreError> {
-    connection.execute(
+    connection.execute_later(
         "UPDATE tokens SET lineage_id = (SELECT coalesce(m.lineage_id, m.id) FROM tokens m WHERE m.id = :made_by)
              WHERE id = :id",
         named! {
             ":id": successor.uuid(),
             ":made_by": made_by.uuid(),
         },
-    )?;
-    Ok(())
+    )
 }
 
 /// The latest direct successor of a token.

@@ -2,7 +2,7 @@
 
 use super::{
     connection::{Connection, Parameters, named},
-    roles, row,
+    roles, row, users,
 };
 use crate::{
     domain::{
@@ -12,7 +12,7 @@ use crate::{
         text::Name,
         time::Timestamp,
     },
-    store::StoreError,
+    store::{Conflict, StoreError},
 };
 
 pub(crate) fn by_id(connection: &dyn Connection, id: UserId) -> Result<Owner, StoreError> {
@@ -76,6 +76,40 @@ pub(crate) fn expect_to_act_for(
         },
     )?;
     if may { Ok(()) } else { Err(StoreError::NotFound) }
+}
+
+/// By primary keys. The conditions of [`ACTS_FOR`], for an owner who is enabled.
+pub(crate) const ADDS_FOR: &str = "SELECT u.id IS NOT NULL AND u.disabled_at IS NULL
+       AND (s.user_id = :owner_id
+            OR EXISTS (SELECT 1 FROM service_account_managers m
+                       WHERE m.service_account_id = :owner_id AND m.user_id = s.user_id)
+            OR EXISTS (SELECT 1 FROM users a WHERE a.id = s.user_id AND a.role = 'admin'))
+     FROM sessions s LEFT JOIN users u ON u.id = :owner_id
+     WHERE s.id = :session_id";
+
+/// Fails like [`super::sessions::expect_open`], [`expect_to_act_for`] and [`users::expect_enabled`], with one question instead of three.
+pub(crate) fn expect_to_add_for(
+    connection: &dyn Connection,
+    owner: UserId,
+    by: &Attribution,
+) -> Result<(), StoreError> {
+    let Actor::Session { id: session, .. } = by.origin.actor else {
+        expect_to_act_for(connection, owner, by)?;
+        return users::expect_enabled(connection, owner);
+    };
+    let may = connection.optional(
+        ADDS_FOR,
+        named! {
+            ":session_id": session.uuid(),
+            ":owner_id": owner.uuid(),
+        },
+        |row| row.get(0),
+    )?;
+    match may {
+        Some(true) => Ok(()),
+        Some(false) => Err(StoreError::NotFound),
+        None => Err(StoreError::Conflict(Conflict::SessionEnded)),
+    }
 }
 
 /// Live personal tokens, newest first: the newest of each of two ranges of an index.

@@ -31,7 +31,7 @@ pub(crate) fn reserve(connection: &dyn Connection, id: TokenId) -> Result<u32, S
 /// Gives back uses that were reserved and not spent.
 pub(crate) fn give_back(connection: &dyn Connection, unused: &[(TokenId, u32)]) -> Result<(), StoreError> {
     for (id, unused) in unused {
-        connection.execute(
+        connection.execute_later(
             "UPDATE tokens SET quota_used = CASE WHEN quota_used > :unused THEN quota_used - :unused ELSE 0 END
          WHERE id = (SELECT family_id FROM tokens WHERE id = :id)",
             named! {":id": id.uuid(), ":unused": *unused},

@@ -113,7 +113,7 @@ fn repeat(connection: &dyn Connection, replay: &Replay, by: &Attribution) -> Res
     }
     for user in &replay.deleted_users {
         let deletion = UserDeletion { verified: None, transfer: None, last: LastAdmin::MayGo };
-        if_there(deletion::delete(connection, *user, &deletion, &Headroom::unknown(), by, nobody_caches))?;
+        if_there(deletion::delete(connection, *user, &deletion, &Headroom::default(), by, nobody_caches))?;
     }
     Ok(())
 }

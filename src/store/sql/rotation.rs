@@ -135,7 +135,7 @@ fn withdraw_successor(connection: &dyn Connection, old: &Token, by: &Attribution
 }
 
 fn begin_grace(connection: &dyn Connection, id: TokenId, end: Timestamp, on_first_use: bool) -> Result<(), StoreError> {
-    connection.execute(
+    connection.execute_later(
         "UPDATE tokens SET grace_ends_at = :end, expires_at = :end, ends_on_first_use = :on_first_use
              WHERE id = :id",
         named! {
@@ -143,8 +143,7 @@ fn begin_grace(connection: &dyn Connection, id: TokenId, end: Timestamp, on_firs
             ":end": end.unix(),
             ":on_first_use": on_first_use,
         },
-    )?;
-    Ok(())
+    )
 }
 
 /// Which replaced tokens are revoked.

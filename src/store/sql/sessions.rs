@@ -114,7 +114,7 @@ pub(crate) fn end_all(
 /// Writes nothing if the time is not later than the stored one.
 pub(crate) fn record_uses(connection: &dyn Connection, uses: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
     for (id, at) in uses {
-        connection.execute(
+        connection.execute_later(
             "UPDATE sessions SET last_used_at = :at WHERE id = :id AND last_used_at < :at",
             named! {":id": id.uuid(), ":at": at.unix()},
         )?;

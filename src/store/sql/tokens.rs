@@ -14,7 +14,6 @@ use super::{
     headroom::Headroom,
     lineage, owners, roles, row,
     shared::Shared,
-    users,
 };
 use crate::{
     domain::{
@@ -48,9 +47,10 @@ pub(crate) const BY_HASH: &str =
 /// Parameters by position, in the order of the columns. Looking up their names, here and for the audit event, would be a
 /// twelfth of the writer's work for a creation.
 pub(crate) const INSERT: &str =
-    "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, expires_at, environment_id, family_id,
-                         rotated_from, ip_allowlist, requests_per_minute, quota, description, metadata, canary, created_by)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+    "INSERT INTO tokens (number, id, owner_id, hash, hint, name, abilities, created_at, expires_at, environment_id,
+                         family_id, rotated_from, ip_allowlist, requests_per_minute, quota, description, metadata, canary,
+                         created_by)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
 
 /// Two ranges of one index instead of an OR, so that the cost does not grow with the number of expired tokens.
 pub(crate) const COUNT_LIVE: &str = "SELECT count(*) FROM (
@@ -94,6 +94,7 @@ pub(crate) const LIST: &str = list!("owner_id = :whose AND environment_id IS NUL
 /// The tokens of an environment.
 pub(crate) const LIST_OF_ENVIRONMENT: &str = list!("environment_id = :whose");
 
+/// Adds a personal access token. It fails if a session acts that has ended, perhaps during this request.
 pub(crate) fn add(
     connection: &dyn Connection,
     token: &NewToken,
@@ -104,11 +105,10 @@ pub(crate) fn add(
     if token.environment.is_some() {
         return Err(StoreError::Internal("an environment token was added as a personal access token".into()));
     }
-    owners::expect_to_act_for(connection, token.owner, by)?;
+    owners::expect_to_add_for(connection, token.owner, by)?;
     if token.abilities.iter().any(Ability::is_reserved) {
         roles::expect_admin(connection, by)?;
     }
-    users::expect_enabled(connection, token.owner)?;
     if !headroom.take(token.owner, max_live) {
         let left = max_live.saturating_sub(count_live(connection, token, max_live)?);
         if left == 0 {
@@ -126,8 +126,10 @@ pub(crate) fn insert(connection: &dyn Connection, token: &NewToken, by: &Attribu
     let limits = token.limits.as_deref();
     let annotations = token.annotations.as_deref();
     let number = connection.insert_numbered(
+        "tokens",
         INSERT,
         numbered![
+            None::<i64>,
             token.id.uuid(),
             token.owner.uuid(),
             token.hash.as_bytes(),
@@ -350,7 +352,7 @@ pub(crate) const RECORD_USE: &str = "UPDATE tokens SET last_used_at = :at
 
 pub(crate) fn record_uses(connection: &dyn Connection, uses: &[(i64, Timestamp)]) -> Result<(), StoreError> {
     for (number, at) in uses {
-        connection.execute(RECORD_USE, named! {":number": *number, ":at": at.unix()})?;
+        connection.execute_later(RECORD_USE, named! {":number": *number, ":at": at.unix()})?;
     }
     Ok(())
 }

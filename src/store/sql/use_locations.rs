@@ -20,7 +20,7 @@ use crate::{
 pub(crate) fn record(connection: &dyn Connection, locations: &[(TokenId, UseLocation)]) -> Result<(), StoreError> {
     for (id, location) in locations {
         let id = id.uuid();
-        connection.execute(
+        connection.execute_later(
             "INSERT INTO token_addresses (token_id, address, user_agent, last_used_at)
          SELECT id, :address, :user_agent, CAST(:at AS bigint) FROM tokens WHERE id = :id
          ON CONFLICT (token_id, address) DO UPDATE
@@ -33,7 +33,7 @@ pub(crate) fn record(connection: &dyn Connection, locations: &[(TokenId, UseLoca
                 ":at": location.last_used_at.unix(),
             },
         )?;
-        connection.execute(
+        connection.execute_later(
             "DELETE FROM token_addresses WHERE token_id = :id AND address IN
              (SELECT address FROM token_addresses WHERE token_id = :id
               ORDER BY last_used_at DESC, address LIMIT 1000000 OFFSET :kept)",

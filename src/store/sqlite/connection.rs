@@ -18,7 +18,7 @@ impl Connection for rusqlite::Connection {
         Ok(statement.raw_execute()? as u64)
     }
 
-    fn insert_numbered(&self, sql: &str, parameters: Parameters<'_>) -> Result<i64, StoreError> {
+    fn insert_numbered(&self, _table: &str, sql: &str, parameters: Parameters<'_>) -> Result<i64, StoreError> {
         Connection::execute(self, sql, parameters)?;
         Ok(self.last_insert_rowid())
     }

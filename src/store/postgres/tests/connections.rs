@@ -91,7 +91,7 @@ fn transactions_of_two_nodes_run_one_after_another_and_see_what_the_one_before_h
         waiting.recv().expect("started");
         thread::sleep(Duration::from_millis(200));
         assert!(!second.is_finished());
-        first.commit().expect("committed");
+        first.commit(&[]).expect("committed");
         second.join().expect("read")
     });
     assert_eq!(latest, 7);
@@ -108,7 +108,7 @@ fn another_writer_that_does_not_go_on_is_waited_for_only_so_long_and_then_loses_
     other.begin().expect("begun when the first was ended");
     assert!(started.elapsed() < IN_TIME);
     assert_eq!(other.run("SELECT 1 FROM clock", &[]).expect("read").rows.len(), 0);
-    assert!(matches!(stopped.commit(), Err(StoreError::Unavailable(_))));
+    assert!(matches!(stopped.commit(&[]), Err(StoreError::Unavailable(_))));
     assert!(stopped.is_lost());
     other.roll_back();
     // One that works on keeps the lock.
@@ -152,9 +152,9 @@ fn a_commit_at_which_the_server_warns_is_not_reported_as_made() {
     let connection = database.write_connection();
     connection.begin().expect("begun");
     connection.run("INSERT INTO clock VALUES (1, 7, 7)", &[]).expect("inserted");
-    assert!(matches!(connection.commit(), Err(StoreError::Unavailable(_))));
+    assert!(matches!(connection.commit(&[]), Err(StoreError::Unavailable(_))));
     connection.begin().expect("begun");
-    connection.commit().expect("without a warning");
+    connection.commit(&[]).expect("without a warning");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 mod connections;
 mod errors;
+mod headroom;
+mod later_statements;
 mod nodes;
 mod rules;
 mod schema;

@@ -20,14 +20,14 @@ use crate::{
     },
 };
 
-const OWNER: UserId = UserId::new(Uuid::from_u128(1));
+pub(super) const OWNER: UserId = UserId::new(Uuid::from_u128(1));
 
-fn by() -> Attribution {
+pub(super) fn by() -> Attribution {
     let origin = RequestSource { actor: Actor::CommandLine, address: None, request_id: None };
     Attribution { origin, at: Timestamp::from_unix(100) }
 }
 
-fn token() -> NewToken {
+pub(super) fn token() -> NewToken {
     let prefixes = Prefixes::new("ses_", "pat_", "talq_").expect("different prefixes");
     let secret = Plaintext::generate(CredentialKind::PersonalAccessToken, &prefixes).expect("random bytes");
     let id = TokenId::new(Uuid::new_v4());
@@ -57,7 +57,7 @@ fn change<T>(
     connection.begin()?;
     let result = rule(connection);
     match &result {
-        Ok(_) => connection.commit()?,
+        Ok(_) => drop(connection.commit(&[])?),
         Err(_) => connection.roll_back(),
     }
     result

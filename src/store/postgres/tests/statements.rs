@@ -67,15 +67,36 @@ fn a_row_that_the_database_numbers_returns_its_number() {
     let Some(database) = TestDatabase::new() else { return };
     let connection = database.write_connection();
     let connection: &dyn Connection = &connection;
-    let insert = "INSERT INTO tokens (id, owner_id, hash, hint, name, abilities, created_at, family_id)
-         VALUES (:id, :owner, :hash, 'abcd', 'ci', '', 1, :id)";
+    let insert = "INSERT INTO tokens (number, id, owner_id, hash, hint, name, abilities, created_at, family_id)
+         VALUES (?1, ?2, ?3, ?4, 'abcd', 'ci', '', 1, ?2)";
     let numbers: Vec<_> = (1..=2_u8)
         .map(|n| {
             let (id, owner) = (Uuid::from_u128(n.into()), Uuid::from_u128(1));
-            connection.insert_numbered(insert, named! {":id": id, ":owner": owner, ":hash": [n; 32]})
+            connection.insert_numbered("tokens", insert, numbered![None::<i64>, id, owner, [n; 32]])
         })
         .collect();
     assert_eq!(numbers, [Ok(1), Ok(2)]);
+    let stored = connection.all("SELECT number FROM tokens ORDER BY id", NONE, |row| row.get::<i64>(0));
+    assert_eq!(stored, Ok(vec![1, 2]));
+}
+
+#[test]
+fn numbers_that_a_transaction_took_in_vain_are_not_given_after_those_of_another_node() {
+    let Some(database) = TestDatabase::new() else { return };
+    let nodes = [database.write_connection(), database.write_connection()];
+    let add = |node: &WriteConnection| {
+        node.begin().expect("begun");
+        node.numbers.expect(3);
+        let insert = "INSERT INTO tokens (number, id, owner_id, hash, hint, name, abilities, created_at, family_id)
+             VALUES (?1, ?2, ?3, ?4, 'abcd', 'ci', '', 1, ?2)";
+        let (id, owner) = (Uuid::new_v4(), Uuid::from_u128(1));
+        let hash = [id.into_bytes(); 2].concat();
+        let values = numbered![None::<i64>, id, owner, hash.as_slice()];
+        let number = node.insert_numbered("tokens", insert, values).expect("inserted");
+        node.commit(&[]).expect("committed");
+        number
+    };
+    assert_eq!([add(&nodes[0]), add(&nodes[1]), add(&nodes[0])], [1, 4, 7]);
 }
 
 #[test]

@@ -18,28 +18,35 @@ use super::{
 };
 use crate::{
     domain::id::UserId,
-    store::{Change, Conflict, Reply, StoreError},
+    store::{Change, Conflict, Reply, StoreError, sql::headroom::Headroom},
 };
 
-const REFUSED: StoreError = StoreError::Conflict(Conflict::TooManyTokens);
+pub(super) const REFUSED: StoreError = StoreError::Conflict(Conflict::TooManyTokens);
 
-struct Rig {
-    database: TestDatabase,
-    writer: Writer,
+pub(super) struct Rig {
+    pub(super) database: TestDatabase,
+    pub(super) writer: Writer,
+    pub(super) headroom: Arc<Headroom>,
     observers: Arc<Observers>,
 }
 
 impl Rig {
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
+        Self::reached_as(TestDatabase::settings)
+    }
+
+    pub(super) fn reached_as(settings: impl FnOnce(&TestDatabase, &str) -> PostgresSettings) -> Option<Self> {
         let database = TestDatabase::new()?;
         database.execute("CREATE TABLE made (number bigint PRIMARY KEY)");
         let observers = Arc::new(Observers::default());
-        let connector = Connector::new(&database.settings("")).expect("sound settings");
-        let writer = Writer::start(connector, 1000, Arc::clone(&observers), at_once()).expect("a thread");
-        Some(Self { database, writer, observers })
+        let connector = Connector::new(&settings(&database, "")).expect("sound settings");
+        let headroom = Arc::<Headroom>::default();
+        let (hearing, remembered) = (Arc::clone(&observers), Arc::clone(&headroom));
+        let writer = Writer::start(connector, 1000, hearing, remembered, at_once()).expect("a thread");
+        Some(Self { database, writer, headroom, observers })
     }
 
-    fn submit(
+    pub(super) fn submit(
         &self,
         work: impl FnMut(&WriteConnection) -> Result<(), StoreError> + Send + 'static,
     ) -> Reply<'static, ()> {
@@ -47,15 +54,15 @@ impl Rig {
         self.writer.submit(Vec::new(), move |connection, _| work(connection))
     }
 
-    fn make(&self, number: i64) -> Reply<'static, ()> {
+    pub(super) fn make(&self, number: i64) -> Reply<'static, ()> {
         self.submit(move |connection| insert(connection, number))
     }
 
-    fn wait<T: Unpin>(&self, reply: Reply<'static, T>) -> Result<T, StoreError> {
+    pub(super) fn wait<T: Unpin>(&self, reply: Reply<'static, T>) -> Result<T, StoreError> {
         self.database.runtime.block_on(reply)
     }
 
-    fn made(&self) -> Vec<i64> {
+    pub(super) fn made(&self) -> Vec<i64> {
         self.database.read("SELECT coalesce(array_agg(number ORDER BY number), '{}') FROM made")
     }
 
@@ -65,7 +72,7 @@ impl Rig {
     }
 
     /// Submits while another node has the lock, so that all jobs are in one batch.
-    fn together(&self, submit: impl FnOnce() -> Vec<Reply<'static, ()>>) -> Vec<Result<(), StoreError>> {
+    pub(super) fn together(&self, submit: impl FnOnce() -> Vec<Reply<'static, ()>>) -> Vec<Result<(), StoreError>> {
         let other = self.database.write_connection();
         other.begin().expect("begun");
         let replies = submit();
@@ -237,7 +244,7 @@ fn closing_finishes_the_jobs_that_wait() {
 fn a_queue_that_is_full_refuses_at_once() {
     let Some(database) = TestDatabase::new() else { return };
     let connector = Connector::new(&database.settings("")).expect("sound settings");
-    let writer = Writer::start(connector, 1, Arc::default(), at_once()).expect("a thread");
+    let writer = Writer::start(connector, 1, Arc::default(), Arc::default(), at_once()).expect("a thread");
     let other = database.write_connection();
     other.begin().expect("begun");
     let replies: Vec<_> = (0..20).map(|_| writer.submit(Vec::new(), |_, _| Ok(()))).collect();

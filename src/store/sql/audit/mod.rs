@@ -33,7 +33,7 @@ pub(crate) const INSERT: &str =
 
 /// Records an event in the transaction of its change.
 pub(crate) fn record(connection: &dyn Connection, by: &Attribution, entry: &Entry) -> Result<(), StoreError> {
-    connection.execute(
+    connection.execute_later(
         INSERT,
         numbered![
             by.at.unix(),
@@ -49,8 +49,7 @@ pub(crate) fn record(connection: &dyn Connection, by: &Attribution, entry: &Entr
             entry.detail.as_ref().map(Cow::as_ref),
             by.origin.actor.user().map(|user| user.uuid()),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// The same attribution without the address, which the other user must not learn.

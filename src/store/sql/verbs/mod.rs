@@ -227,7 +227,8 @@ impl<E: Engine> Store for E {
     fn add_token(&self, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token> {
         let headroom = Arc::clone(self.headroom());
         let changes = invalidation::added(token.hash);
-        self.change(changes, by, move |connection, by| tokens::add(connection, &token, max_live, &headroom, by))
+        // Not a `change`: the rule itself finds out whether the session is still open.
+        self.write(changes, move |connection| tokens::add(connection, &token, max_live, &headroom, &by))
     }
 
     fn token(&self, id: TokenId) -> Reply<'_, Token> {

@@ -6,7 +6,7 @@ use super::{statements::plan, *};
 fn who_may_act_for_an_owner_is_found_by_primary_keys() {
     let directory = directory();
     let store = open(&directory);
-    for sql in [owners::MANAGES, owners::ACTS_FOR] {
+    for sql in [owners::MANAGES, owners::ACTS_FOR, owners::ADDS_FOR] {
         for step in plan(&store, sql) {
             assert!(!step.contains("SCAN") || step == "SCAN CONSTANT ROW", "{step}");
             assert!(!step.starts_with("SEARCH") || step.contains("PRIMARY KEY"), "{step}");
