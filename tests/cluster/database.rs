@@ -15,7 +15,10 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::support::{ports::free_address, process::DEADLINE};
+use crate::{
+    proxy::Proxy,
+    support::{ports::free_address, process::DEADLINE},
+};
 
 /// A new database, which is dropped with this.
 pub struct Database {
@@ -136,11 +139,12 @@ impl PrivateServer {
         Self { address, directory, child: None }
     }
 
-    /// A standby at this address, which has each commit on its disk before it is answered.
-    pub fn synchronous_standby(&self, address: SocketAddr) -> Self {
+    /// A standby at this address, which has each commit on its disk before it is answered. It gets them through a proxy.
+    pub fn synchronous_standby(&self, address: SocketAddr, proxy: &Proxy) -> Self {
         let mut standby = Self::without_data(address);
-        let (host, port) = (self.address.ip(), self.address.port());
-        let source = format!("host={host} port={port} user=patd application_name=standby");
+        let (host, port) = (proxy.address.ip(), proxy.address.port());
+        let source =
+            format!("host={host} port={port} user=patd application_name=standby sslmode=disable gssencmode=disable");
         let mut command = standby.command("pg_basebackup");
         command
             .args(["--write-recovery-conf", "--checkpoint=fast", "--dbname", &source, "--pgdata"])

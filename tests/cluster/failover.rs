@@ -14,6 +14,7 @@ use crate::{
     database::{Database, PrivateServer},
     history::{History, Outcome},
     node::{Cluster, Store},
+    proxy::Proxy,
     rounds::{Rounds, Running},
     subject::Change,
     support::{ports::free_address, process::DEADLINE},
@@ -23,6 +24,9 @@ const NODES: Range<usize> = 0..3;
 
 /// How many tokens are created before a primary dies, and how many after its standby has taken over.
 const TOKENS: usize = 60;
+
+/// How long the standby gets nothing before the primary dies.
+const STALLED: Duration = Duration::from_millis(300);
 
 /// Checked on all nodes without a pause while they end, one after another.
 const IN_ROUNDS: [Change; 4] =
@@ -87,33 +91,46 @@ fn fail_over_twice(mut primary: PrivateServer) -> History {
     // Two more lanes for credentials that are checked while there is no primary.
     let (live, revoked) = (NODES.len(), NODES.len() + 1);
     rounds.run(revoked + 1, |rounds| {
-        thread::scope(|scope| {
-            for node in NODES {
-                let (ends, all, made) = (&ends, &all, &made);
-                scope.spawn(move || create_and_revoke(rounds, node, ends, all));
-                scope.spawn(move || made.fetch_add(rounds_of(rounds, node, ends), Ordering::SeqCst));
-            }
-            // They end also if this panics.
-            let _ends = SetOnDrop(&ends);
-            for (address, without) in addresses.into_iter().zip([Duration::ZERO, Duration::from_secs(2)]) {
-                let standby = primary.synchronous_standby(address);
-                await_tokens(&all, TOKENS);
-                let checked = [live, revoked].map(|lane| rounds.begin(lane, Change::RevokeToken, 0, &[]));
-                rounds.end(&checked[1], 1).expect("answered while nothing was disturbed");
-                rounds.disturb(None, || {
+        // Whether a node can decide is not what this is about, only what it decides.
+        rounds.disturb(None, || {
+            thread::scope(|scope| {
+                for node in NODES {
+                    let (ends, all, made) = (&ends, &all, &made);
+                    scope.spawn(move || create_and_revoke(rounds, node, ends, all));
+                    scope.spawn(move || made.fetch_add(rounds_of(rounds, node, ends), Ordering::SeqCst));
+                }
+                // They end also if this panics.
+                let _ends = SetOnDrop(&ends);
+                for (address, without) in addresses.into_iter().zip([Duration::ZERO, Duration::from_secs(2)]) {
+                    let replication = Proxy::to(primary.address);
+                    let standby = primary.synchronous_standby(address, &replication);
+                    await_tokens(&all, TOKENS);
+                    let kept = rounds.begin(live, Change::RevokeToken, 0, &[]);
+                    let ended = loop {
+                        let running = rounds.begin(revoked, Change::RevokeToken, 0, &[]);
+                        // A busy machine may be too slow for an answer.
+                        match rounds.end(&running, 1) {
+                            Some(_) => break running,
+                            None => rounds.abandon(running),
+                        }
+                    };
+                    // What is committed now does not arrive, so nobody may be told that it was made.
+                    replication.stall();
+                    thread::sleep(STALLED);
                     primary.kill();
+                    replication.cut();
                     thread::sleep(without);
                     standby.promote();
                     let promoted = Instant::now();
                     rounds.await_recovery();
                     eprintln!("all nodes are ready {:?} after the standby has taken over", promoted.elapsed());
-                });
-                rounds.end(&checked[0], 2);
-                checked.into_iter().for_each(|running| rounds.settle(running, &[]));
-                await_tokens(&all, TOKENS);
-                primary = standby;
-            }
-            ends.store(true, Ordering::SeqCst);
+                    rounds.end(&kept, 2);
+                    [kept, ended].into_iter().for_each(|running| rounds.settle(running, &[]));
+                    await_tokens(&all, TOKENS);
+                    primary = standby;
+                }
+                ends.store(true, Ordering::SeqCst);
+            });
         });
         let all = all.lock().unwrap();
         eprintln!("{} tokens, {made:?} rounds", all.len());
