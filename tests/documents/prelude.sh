@@ -169,7 +169,7 @@ cargo_names() {
 
 # The scripts of the repository are not run. They must exist and know the given options.
 mkdir tests benches
-for name in tests/run tests/install benches/run benches/proxy benches/instructions benches/without benches/lists; do
+for name in tests/run tests/install benches/run benches/proxy benches/instructions benches/without benches/lists benches/nodes; do
     cat >"$name" <<END
 #!/bin/sh -e
 test -x "$REPOSITORY/$name"
