@@ -59,6 +59,20 @@ impl Error {
         }
     }
 
+    /// Whether it says what the store holds: that something does not exist any more, for example. Then no other node may answer
+    /// otherwise.
+    pub(super) const fn is_about_state(&self) -> bool {
+        matches!(
+            self,
+            Self::NoUser(_)
+                | Self::NoToken(Some(_))
+                | Self::NoServiceAccount(_)
+                | Self::NoEnvironment(_)
+                | Self::Invalid(_)
+                | Self::Refused(_)
+        )
+    }
+
     /// The same error of a request that changes nothing.
     pub(super) fn for_read(self) -> Self {
         match self {

@@ -166,7 +166,8 @@ pub async fn revoke_all(
         let query = TokenQuery { state, limit: PAGE, ..TokenQuery::default() };
         let live = ctx.store.environment_tokens(authority, environment, query, ctx.clock.recordable()).await?;
         if live.is_empty() {
-            return Ok(revoked);
+            let known = ctx.store.wait_until_known().await;
+            return known.map(|()| revoked).map_err(|error| Error::from(error).after_revocations(revoked));
         }
         // All at once, so that they share a commit.
         let revocations = live.iter().map(|token| revoke(ctx, authority, environment, token.id, source.clone()));

@@ -101,14 +101,15 @@ pub async fn revoke_by_possession(
                 let id = record.session.id;
                 ctx.store.end_session(record.session.user, id, by(Actor::session(&record.session))).await
             }
-            None => Ok(()),
+            None => Err(StoreError::NotFound),
         },
         CredentialKind::PersonalAccessToken | CredentialKind::EnvironmentToken => {
             match ctx.credentials.token_by_hash(&presented.hash).await? {
                 Some(record) if record.token.is_canary => {
                     let caller = Caller { address: source.address, user_agent, since: None };
                     canary::note_use(ctx, &record, caller, ctx.clock.recordable());
-                    Ok(())
+                    // Answered like an unknown secret, and as late.
+                    Err(StoreError::NotFound)
                 }
                 Some(record)
                     if presented.kind == record.token.kind()
@@ -116,14 +117,15 @@ pub async fn revoke_by_possession(
                 {
                     end_presented(ctx, &presented, &record.token, by).await
                 }
-                _ => Ok(()),
+                _ => Err(StoreError::NotFound),
             }
         }
     };
     match ended {
-        // It has ended already. A successor that the owner made is not revealed to the holder of the old secret.
+        // It has ended already, perhaps on another node, which others still have to hear of. A successor that the owner made is
+        // not revealed to the holder of the old secret.
         Err(StoreError::NotFound | StoreError::Conflict(Conflict::SessionEnded | Conflict::AlreadyRotated(_))) => {
-            Ok(())
+            Ok(ctx.store.wait_until_known().await?)
         }
         ended => Ok(ended?),
     }
@@ -302,6 +304,9 @@ pub async fn revoke_leaked(
     }
     if leaked.presented.is_some() || !leaked.tokens.is_empty() || !leaked.sessions.is_empty() {
         end_leaked(ctx, leaked, by).await?;
+    } else {
+        // The last ones were found to have ended.
+        ctx.store.wait_until_known().await.map_err(StoreError::after_partial_change)?;
     }
     Ok(())
 }

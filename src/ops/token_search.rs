@@ -150,7 +150,12 @@ pub async fn revoke(
         let query = TokenSearchQuery { filter: filter.clone(), sort, descending, after, limit: BATCH };
         let found = ctx.store.find_tokens(query, now).await;
         let found = found.map_err(|error| Error::from(error).after_revocations(done.revoked))?;
-        let Some(last) = found.last() else { return Ok(done) };
+        let Some(last) = found.last() else {
+            let revoked = done.revoked;
+            // Also without a change: who sees that nothing is left to revoke does not go on.
+            let known = ctx.store.wait_until_known().await;
+            return known.map(|()| done).map_err(|error| Error::from(error).after_revocations(revoked));
+        };
         after = Some(Place::of(&last.token, sort));
         let mut named = Vec::new();
         for FoundToken { token, same_hands, .. } in found {

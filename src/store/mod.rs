@@ -103,6 +103,11 @@ pub trait Store:
     /// Whether the store can read and write at this moment.
     fn ready(&self) -> Reply<'_, ()>;
 
+    /// Waits until no server accepts any more what earlier reads have shown as revoked, changed or gone. Another server may
+    /// have made that change, and its own answer may still wait for others. Call it before an answer that tells somebody who
+    /// revokes that there is nothing to revoke, unless the answer is that of a change.
+    fn wait_until_known(&self) -> Reply<'_, ()>;
+
     /// Adds a user, and with them their environment "Default", which is their current one. [`Conflict::EmailTaken`] where
     /// the canonical address exists.
     fn add_user(&self, user: User, password: PasswordHash, by: Attribution) -> Reply<'_, ()>;

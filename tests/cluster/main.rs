@@ -7,6 +7,7 @@
 mod clocks;
 mod database;
 mod disturbed;
+mod ended_elsewhere;
 mod failover;
 mod healthy;
 mod history;

@@ -62,13 +62,13 @@ pub struct Subject {
     /// The id of what the change names.
     pub id: String,
     /// The session that makes the change.
-    session: String,
+    pub session: String,
 }
 
 /// Creates subjects, and makes their changes.
 pub struct Actor {
     /// The session of the administrator.
-    session: String,
+    pub session: String,
     /// A token that may verify others.
     pub verifier: String,
 }

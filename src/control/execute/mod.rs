@@ -12,7 +12,10 @@ mod tokens;
 mod users;
 
 use super::{error::Error, frame::Output, request::Request, server_view::ServerView};
-use crate::{domain::authority::Administrator, ops::Context};
+use crate::{
+    domain::authority::Administrator,
+    ops::{self, Context},
+};
 
 /// Carries out `request` as an administrator and answers on `output`. In the audit trail, every change has the source
 /// [`RequestSource::COMMAND_LINE`].
@@ -20,7 +23,13 @@ use crate::{domain::authority::Administrator, ops::Context};
 /// [`RequestSource::COMMAND_LINE`]: crate::domain::audit::RequestSource::COMMAND_LINE
 pub async fn execute(ctx: &Context, request: Request, mut output: Output) {
     let is_change = request.is_change();
-    let outcome = carry_out(ctx, request, &mut output).await;
+    let mut outcome = carry_out(ctx, request, &mut output).await;
+    // Also of a read: the command that deletes a user looks first at what would be deleted.
+    if outcome.as_ref().is_err_and(Error::is_about_state)
+        && let Err(failure) = ctx.store.wait_until_known().await
+    {
+        outcome = Err(ops::Error::from(failure.after_partial_change()).into());
+    }
     output.finish(outcome.map_err(|error| if is_change { error } else { error.for_read() })).await;
 }
 

@@ -156,6 +156,11 @@ impl InFlightRequest {
     ) -> Result<Response<BoxBody>, Error> {
         match within(self.state.request_limits.deadline, handled).await {
             Ok(Ok(response)) => {
+                if is_gone(&response)
+                    && let Err(error) = Box::pin(self.wait_until_known()).await
+                {
+                    return Ok(self.refuse(&error, None));
+                }
                 let principal = response.request().extensions().get::<PrincipalSummary>().copied();
                 self.log.write_answered(&response, principal, &self.state);
                 let (_request, mut response) = response.into_parts();
@@ -175,6 +180,11 @@ impl InFlightRequest {
             }
             Err(error) => Ok(self.refuse(&error, None)),
         }
+    }
+
+    /// Who is told that what they want to revoke is gone must not see another node accept it.
+    async fn wait_until_known(&self) -> Result<(), ApiError> {
+        Ok(within(self.state.request_limits.deadline, self.state.ops.store.wait_until_known()).await??)
     }
 
     /// The answer to a request whose target has a raw `#`. The connection is closed: only the part of the target before
@@ -209,6 +219,12 @@ impl InFlightRequest {
             body => response.map_body(|_, answer| BoxBody::new(KeepUntilSent::new(answer, body))),
         }
     }
+}
+
+/// Whether a request for a change was answered that its subject does not exist, perhaps not any more.
+fn is_gone(response: &ServiceResponse) -> bool {
+    let error = response.response().error().and_then(|error| error.as_error::<ApiError>());
+    matches!(error, Some(ApiError::Ops(ops::Error::NotFound))) && !response.request().method().is_safe()
 }
 
 /// Ends a handler at its deadline, and catches its panic. A handler that is ready at once gets no timer.

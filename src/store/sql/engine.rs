@@ -42,6 +42,9 @@ pub(crate) trait Engine: Send + Sync + 'static {
         T: Send + 'static,
         F: FnMut(&dyn Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static;
 
+    /// Waits until every server answers by the changes that reads of this process have seen before the call.
+    fn wait_until_known(&self) -> Reply<'_, ()>;
+
     /// Fails if a read or a write would fail now.
     fn check_readiness(&self) -> Reply<'_, ()>;
 

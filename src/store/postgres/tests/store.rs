@@ -147,22 +147,26 @@ fn is_in_time(
         connection.execute("INSERT INTO clock VALUES (1, 7, 7) ON CONFLICT DO NOTHING", NONE)?;
         disable(connection)
     });
+    // And one has only read.
+    let mut known = other.wait_until_known();
     // Creations wait for nobody, and these were queued last.
     create(store);
     create(other);
     thread::sleep(Duration::from_millis(50));
     let early: Vec<_> = [&mut first, &mut again, &mut late].into_iter().map(|reply| reply.now_or_never()).collect();
     let refused_early = (&mut refused).now_or_never();
+    let known_early = (&mut known).now_or_never();
     let is_forgotten = heard.lock().expect("unpoisoned").contains(&Change::User(ADA));
     if started.elapsed() > Duration::from_millis(900) {
         return false;
     }
     assert!(early.iter().all(Option::is_none) && refused_early.is_none(), "{early:?}, {refused_early:?}");
+    assert!(known_early.is_none(), "{known_early:?}");
     assert!(is_forgotten);
     acknowledge(database);
     assert_eq!(database.wait(first), Ok(1));
     assert_eq!((database.wait(again), database.wait(late)), (Ok(0), Ok(0)));
-    assert_eq!(database.wait(refused), Err(StoreError::NotFound));
+    assert_eq!((database.wait(refused), database.wait(known)), (Err(StoreError::NotFound), Ok(())));
     true
 }
 

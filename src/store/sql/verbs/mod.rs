@@ -44,6 +44,10 @@ impl<E: Engine> Store for E {
         self.check_readiness()
     }
 
+    fn wait_until_known(&self) -> Reply<'_, ()> {
+        Engine::wait_until_known(self)
+    }
+
     fn add_user(&self, user: User, password: PasswordHash, by: Attribution) -> Reply<'_, ()> {
         self.change(invalidation::NOTHING, by, move |connection, by| users::add(connection, &user, Some(&password), by))
     }
