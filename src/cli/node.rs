@@ -18,8 +18,8 @@ use crate::{
 pub(super) enum Command {
     /// List the servers, oldest first: their release, since when, and how many changes they are behind
     ///
-    /// A revocation is answered when every active server has applied it. A server that is cut off is fenced: it is "fencing" for a
-    /// second and then "gone". It registers again when it is back, under a new id.
+    /// A revocation is answered when every active server has applied it. A server that has not renewed its lease for a second is
+    /// "gone". It registers again when it is back, under a new id.
     List(Format),
 }
 

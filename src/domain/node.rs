@@ -21,12 +21,21 @@ pub struct NodeStatus {
     pub behind: u64,
 }
 
+/// Whether a server can answer requests now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Its store can be read and written.
+    Ready,
+    /// It shares its database with others and has no lease, so it answers no check.
+    NoLease,
+}
+
 /// Whether a revocation waits for a node. It only ever moves on in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NodeState {
     /// It answers checks from memory, so revocations wait for it.
     Active,
-    /// It has not renewed its lease. It may answer checks for the rest of that.
+    /// It cannot renew its lease any more. It may answer checks for the rest of that.
     Fencing,
     /// It answers no checks.
     Gone,

@@ -163,6 +163,11 @@ codes! {
          been made."
         "Send the request again after `Retry-After`; if a change may have been made, read the object first. The \
          administrator finds the cause in the log: a full disk, missing permissions, or a file that was replaced.";
+    SERVICE_UNAVAILABLE NoLease "no_lease":
+        "This node of several has no lease (`/readyz`), so it answers no check: it cannot write to PostgreSQL, or does not reach \
+         it."
+        "Send requests to another node. The administrator finds the cause in the log of this one, and looks at the primary and its \
+         synchronous standby.";
     SERVICE_UNAVAILABLE DeadlineExceeded "deadline_exceeded":
         "The answer was not ready within `server.request_deadline`. A change may or may not have been made."
         "Read the object before you repeat a change.";

@@ -60,6 +60,8 @@ pub(crate) enum ApiError {
     TooManyAnswers,
     /// Shutdown has begun.
     Draining,
+    /// This node has no lease.
+    NoLease,
     /// The handler panicked.
     Panicked,
 }
@@ -146,6 +148,7 @@ impl ApiError {
             Self::Deadline => Code::DeadlineExceeded,
             Self::TooManyAnswers => Code::Busy,
             Self::Draining => Code::Draining,
+            Self::NoLease => Code::NoLease,
             Self::Panicked => Code::ServerError,
         }
     }
@@ -176,6 +179,9 @@ impl ApiError {
             Self::Deadline => "This took too long. A change may or may not have happened.".into(),
             Self::TooManyAnswers => "Too many large answers at once. Try again.".into(),
             Self::Draining => "The server is shutting down.".into(),
+            Self::NoLease => {
+                "This node has no lease: it cannot write to PostgreSQL, or does not reach it. It answers 503 until it can.".into()
+            }
             Self::Panicked => SERVER_ERROR.into(),
         }
     }

@@ -6,7 +6,7 @@ use actix_web::web::{Data, Json};
 use serde::Serialize;
 
 use super::{error::ApiError, state::AppState};
-use crate::ops;
+use crate::{domain::node::Readiness, ops};
 
 /// The answer of a successful probe.
 #[derive(Serialize)]
@@ -25,6 +25,8 @@ pub(super) async fn ready(state: Data<AppState>) -> Result<Json<Health>, ApiErro
         return Err(ApiError::Draining);
     }
     state.ops.clock.check().map_err(ops::Error::ClockUnreliable)?;
-    state.ops.store.ready().await?;
-    Ok(Json(Health { status: "ok" }))
+    match state.ops.store.ready().await? {
+        Readiness::Ready => Ok(Json(Health { status: "ok" })),
+        Readiness::NoLease => Err(ApiError::NoLease),
+    }
 }

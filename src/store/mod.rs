@@ -68,7 +68,7 @@ use crate::domain::{
     authority::Authority,
     environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
-    node::NodeStatus,
+    node::{NodeStatus, Readiness},
     session::Session,
     text::Name,
     time::Timestamp,
@@ -100,13 +100,8 @@ pub trait Store:
     + Sync
     + 'static
 {
-    /// Whether the store can read and write at this moment.
-    fn ready(&self) -> Reply<'_, ()>;
-
-    /// Waits until no server accepts any more what earlier reads have shown as revoked, changed or gone. Another server may
-    /// have made that change, and its own answer may still wait for others. Call it before an answer that tells somebody who
-    /// revokes that there is nothing to revoke, unless the answer is that of a change.
-    fn wait_until_known(&self) -> Reply<'_, ()>;
+    /// Whether the store can read and write at this moment. An error if it cannot, other than for lack of a lease.
+    fn ready(&self) -> Reply<'_, Readiness>;
 
     /// Adds a user, and with them their environment "Default", which is their current one. [`Conflict::EmailTaken`] where
     /// the canonical address exists.

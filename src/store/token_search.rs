@@ -22,6 +22,10 @@ pub trait TokenAdministration {
     /// Enables a token of an environment that is not revoked; where it is enabled, nothing changes.
     /// [`StoreError::NotFound`](super::StoreError::NotFound).
     fn enable_environment_token(&self, id: TokenId, by: Attribution) -> Reply<'_, ChangedToken>;
+    /// Waits until no server accepts any more what earlier reads have shown as revoked, changed or gone. Another server may
+    /// have made that change, and its own answer may still wait for others. Call it before an answer that tells somebody who
+    /// revokes that there is nothing to revoke, unless the answer is that of a change.
+    fn wait_until_known(&self) -> Reply<'_, ()>;
 }
 
 /// Which tokens. All conditions must hold. Unwritten uses do not count.

@@ -18,7 +18,7 @@ use patd::{
         deletion::EndsWithUser,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
-        node::NodeStatus,
+        node::{NodeStatus, Readiness},
         password_link::{NewPasswordLink, PasswordLink},
         secret::TokenHash,
         session::{Session, SessionRecord},
@@ -213,6 +213,7 @@ delegate! {
     WRITES_FAIL {
         fn disable_environment_token(&self, id: TokenId, by: Attribution) -> ChangedToken;
         fn enable_environment_token(&self, id: TokenId, by: Attribution) -> ChangedToken;
+        fn wait_until_known(&self) -> ();
     }
 }
 
@@ -269,7 +270,7 @@ delegate! {
         fn latest_time(&self) -> Option<Timestamp>;
     }
     READS_FAIL {
-        fn ready(&self) -> ();
+        fn ready(&self) -> Readiness;
         fn user(&self, id: UserId) -> User;
         fn credentials(&self, id: UserId) -> UserCredentials;
         fn credentials_by_email(&self, email: &Email) -> Option<UserCredentials>;

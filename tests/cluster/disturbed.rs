@@ -96,23 +96,29 @@ fn a_node_with_a_slow_connection_accepts_nothing_that_was_ended() {
 
 #[test]
 fn a_dead_node_delays_one_change_by_a_lease_and_the_next_ones_not() {
+    /// A machine that is too busy delays changes, too.
+    const ATTEMPTS: usize = 3;
     let Some(database) = Database::new() else { return };
     let history = three_nodes(database).run(1, |rounds| {
         rounds.round(0, Change::RevokeToken, &[]);
-        rounds.disturb(Some(DISTURBED), || {
-            rounds.node(DISTURBED).kill();
-            let first = rounds.round(0, Change::RevokeToken, &[DISTURBED]).expect("answered");
-            assert!(first < ONE_LEASE, "{first:?}");
-            // The second one may be the one that sees it fenced for a whole lease.
-            rounds.round(0, Change::RevokeToken, &[DISTURBED]);
-            thread::sleep(ONE_LEASE);
-            rounds.round(0, Change::RevokeToken, &[DISTURBED]);
-            let mut later: Vec<_> = (0..9).filter_map(|_| rounds.round(0, Change::RevokeToken, &[DISTURBED])).collect();
-            later.sort_unstable();
-            assert!(later[later.len() / 2] < Duration::from_millis(500), "{first:?}, then {later:?}");
-            rounds.node(DISTURBED).run();
+        let mut seen = Vec::new();
+        let is_delayed_once = (0..ATTEMPTS).any(|_| {
+            let all = rounds.disturb(Some(DISTURBED), || {
+                rounds.node(DISTURBED).kill();
+                let first = rounds.round(0, Change::RevokeToken, &[DISTURBED]).expect("answered");
+                assert!(first < ONE_LEASE, "{first:?}");
+                let later = (0..9).filter_map(|_| rounds.round(0, Change::RevokeToken, &[DISTURBED]));
+                let all: Vec<_> = std::iter::once(first).chain(later).collect();
+                rounds.node(DISTURBED).run();
+                all
+            });
+            rounds.await_recovery();
+            let is_good =
+                all[0] < Duration::from_millis(1_500) && all[1..].iter().all(|took| *took < Duration::from_millis(500));
+            seen.push(all);
+            is_good
         });
-        rounds.await_recovery();
+        assert!(is_delayed_once, "{seen:?}");
         for change in CHANGES {
             rounds.round(0, change, &[]);
         }
@@ -158,6 +164,12 @@ fn changes_are_exact_without_notifications() {
             rounds.round(0, Change::ALL[turn % Change::ALL.len()], &[]);
         }
         lost = proxies.iter().map(|proxy| proxy.notifications().0).sum();
+        // A node tests each connection on which it listens.
+        rounds.disturb(Some(DISTURBED), || {
+            rounds.node(DISTURBED).proxy().cut();
+            rounds.node(DISTURBED).proxy().pass();
+        });
+        rounds.node(DISTURBED).await_log("notifications of PostgreSQL do not arrive");
     });
     let summary = history.expect_no_fault();
     assert_eq!(summary.answered, summary.lives);

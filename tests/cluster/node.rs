@@ -101,6 +101,12 @@ impl Node {
         assert!(ended.success, "{ended:?}");
     }
 
+    /// Waits until its log has this text.
+    #[track_caller]
+    pub fn await_log(&self, text: &str) {
+        self.process().as_ref().unwrap().stderr_line(text);
+    }
+
     fn process(&self) -> MutexGuard<'_, Option<Process>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -115,6 +115,7 @@ fn each_code_of_the_table_is_the_answer_to_some_error() {
         ApiError::BodyTimeout,
         ApiError::Deadline,
         ApiError::Draining,
+        ApiError::NoLease,
     ];
     let policies = POLICY_REJECTIONS.map(Error::from);
     let errors = operations.into_iter().chain(policies).map(ApiError::from).chain(requests);

@@ -96,6 +96,11 @@ impl Membership {
         self.lease_end = None;
     }
 
+    /// Renewals go to another server from now on. The lease says nothing about that one: what it answers may be old.
+    pub(crate) fn moved(&mut self) {
+        self.lease_end = None;
+    }
+
     /// Applies what was read after the transaction of `renewal` was committed. `forget` must have taken effect when it
     /// returns: no check finds in memory, from then on, what was read from the database before.
     pub(crate) fn apply<C>(

@@ -16,9 +16,11 @@
 //! A **revocation** waits after its commit ([`PendingRevocation`]) until each node has acknowledged its position, or is gone, or a
 //! whole lease has passed on the revoker's own clock. Then it is answered.
 //!
-//! **Fencing** ([`Neighbours`]) saves later revocations the wait for a dead node. Anybody may set the row of a node from active to
-//! *fencing* at any time; it is always safe, and a live node only loses its memory. A process that has seen
-//! *fencing* for a whole lease on its own clock may set it to *gone*. A row never goes back.
+//! **A dead node** must not delay later revocations, too ([`Neighbours`]). A process that has seen its row unchanged for a whole
+//! lease on its own clock may set it from active to *gone*, in an update that changes nothing if the row was renewed since.
+//! Nodes do so, and so does a revocation that has waited for a whole lease, before it is answered: the next one does not wait. A row
+//! never goes back. Somebody may also set a row to *fencing* at any time, as an operator may by hand: it cannot be renewed from
+//! then on, so the node loses its memory, but its last lease may still hold. Only *gone* needs no wait.
 //!
 //! # Why it is exact
 //!
@@ -28,9 +30,10 @@
 //! 1. If the reading of changes in that renewal missed the revocation, it was made before C, so t0 < C, and the lease ends before
 //!    C plus the length. If it did not miss it, the node's memory held nothing older before the lease was extended.
 //! 2. So a node that was waited for, for its acknowledgement or for a whole length after C, answers nothing stale after A.
-//! 3. A node that was *gone* needs no wait. Its last renewal committed while the row was active, so before it was *fencing*.
-//!    The process that set *gone* had seen *fencing* a whole length before. So its lease was over. With two states it would not be: a node
-//!    may renew just before the fence, and the next revocation would not wait for it.
+//! 3. A node that was *gone* needs no wait. The process that set it to *gone* had seen the same row a whole length before. The
+//!    row has another mark after each renewal, so the last one committed before it was seen, and its lease was over. If the
+//!    update did not compare the mark, it would not be: the node may have renewed just before it. For the same reason
+//!    *fencing* alone does not suffice.
 //! 4. A node that registered after the revoker read the rows committed its registration after C, so it reads a counter that
 //!    includes the change, and everything that its memory holds afterwards was read later still.
 //! 5. A record that was read before the change and arrives in memory after it was applied is voided by its epoch, as on a single
@@ -69,7 +72,7 @@ pub(crate) use self::{
     history::{Invalidation, Mark, Position, Reading},
     lease::{BootTime, LeaseTerms, holds},
     membership::{Membership, RenewalOutcome},
-    neighbours::{Fencing, Neighbours},
-    node::{NodeId, NodeRow},
+    neighbours::{Departure, Neighbours},
+    node::{NodeId, NodeRow, ServerId},
     revocation::{PendingRevocation, Verdict},
 };

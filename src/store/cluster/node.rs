@@ -7,6 +7,10 @@ use crate::domain::node::NodeState;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NodeId(pub(crate) u128);
 
+/// Identifies the process of a server of the database, by its start. A restored backup and a promoted standby have others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ServerId(pub(crate) i64);
+
 /// What others read about a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NodeRow {

@@ -1,5 +1,7 @@
 //! When a revocation that is committed may be answered.
 
+use std::time::Duration;
+
 use super::{
     history::Position,
     lease::{BootTime, LeaseTerms},
@@ -43,6 +45,16 @@ impl PendingRevocation {
     #[cfg(test)]
     pub(super) const fn change(&self) -> Position {
         self.change
+    }
+
+    /// Whether a node may still accept what was revoked, unless its last lease is over.
+    pub(crate) fn waits_for(&self, rows: &[NodeRow]) -> bool {
+        rows.iter().any(|row| !self.is_done(row))
+    }
+
+    /// Whether it was committed longer ago than a lease and this.
+    pub(crate) fn is_older_than(&self, more: Duration, now: BootTime) -> bool {
+        self.terms.is_over(self.committed.plus(more), now)
     }
 
     /// Judges the rows of all nodes, which were read after the commit, in one snapshot with whether the change is part of the

@@ -22,6 +22,7 @@ use super::{
     error::{Stage, store_error},
     numbers::Numbers,
     pipeline::{Answer, Asked, ask, send},
+    readers::{Renewed, STARTED},
     reading::in_order,
     settings::TIME_LIMIT,
     trail_end::LAST_EVENT,
@@ -55,6 +56,8 @@ pub(super) struct WriteConnection {
     link: Link,
     /// Its tasks run only while a call waits.
     runtime: Runtime,
+    /// What names the server.
+    started: i64,
     statements: RefCell<HashMap<String, Arc<Prepared>>>,
     /// Statements of the transaction whose answers nobody needs. They are sent before the next one.
     unsent: RefCell<Vec<Unsent>>,
@@ -83,10 +86,17 @@ impl WriteConnection {
             .enable_all()
             .build()
             .map_err(|error| StoreError::NotMade(format!("no connection to PostgreSQL: {error}")))?;
-        let link = runtime.block_on(connector.connect())?;
+        let (link, started) = runtime.block_on(async {
+            let link = connector.connect().await?;
+            let started = timeout(TIME_LIMIT, link.client.query_one(STARTED, &[])).await;
+            let late = |_| StoreError::NotMade("PostgreSQL did not answer within 2 s".to_owned());
+            let started = started.map_err(late)?.map_err(|error| store_error(&error, Stage::Work))?;
+            Ok::<_, StoreError>((link, started.get(0)))
+        })?;
         Ok(Self {
             link,
             runtime,
+            started,
             statements: RefCell::default(),
             unsent: RefCell::default(),
             numbers: Numbers::default(),
@@ -95,6 +105,11 @@ impl WriteConnection {
             is_lost: Cell::new(false),
             is_silent: Cell::new(false),
         })
+    }
+
+    /// Whether it is to this server, if there is one that it must be to.
+    pub(super) fn is_at(&self, place: Option<Renewed>) -> bool {
+        place.is_none_or(|place| place.started == self.started)
     }
 
     /// Whether nothing more can be done with it.

@@ -3,23 +3,25 @@
 use std::{
     future::poll_fn,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
-use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, RecyclingMethod};
+use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Notify,
+    task::JoinHandle,
     time::timeout,
 };
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, config::SslMode, error::Severity};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls, config::SslMode, error::Severity};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     error::{Stage, describe, store_error},
-    settings::{PostgresSettings, SettingsError, TIME_LIMIT, encryption, parse},
+    settings::{PostgresSettings, SettingsError, TIME_LIMIT, beginning_with_each_host, encryption, parse},
 };
 use crate::store::StoreError;
 
@@ -33,7 +35,10 @@ pub(super) const SESSION: &str = "SET statement_timeout = '1900ms'; SET lock_tim
 /// Connects to the primary.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    config: Config,
+    /// The address, beginning with each of its hosts.
+    orders: Arc<[Config]>,
+    /// Which of them is used now, by all connections.
+    order: Arc<AtomicUsize>,
     tls: Option<MakeRustlsConnect>,
 }
 
@@ -43,6 +48,7 @@ pub(super) struct Link {
     warned: Arc<AtomicBool>,
     /// Notified for each notification of a channel that the connection listens to.
     pub(super) notified: Arc<Notify>,
+    notifications: Arc<AtomicU64>,
 }
 
 impl Connector {
@@ -53,15 +59,31 @@ impl Connector {
             SslMode::Disable => None,
             _ => Some(MakeRustlsConnect::new(encryption(settings)?)),
         };
-        Ok(Self { config, tls })
+        let orders = beginning_with_each_host(&config).into();
+        Ok(Self { orders, order: Arc::default(), tls })
+    }
+
+    /// Later connections are made to the host after the one that comes first now, if that accepts writes. A host that comes first
+    /// and is not the primary any more would otherwise be used for ever.
+    pub(super) fn begin_with_next_host(&self) {
+        self.order.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many hosts the address names.
+    pub(super) fn hosts(&self) -> usize {
+        self.orders.len()
+    }
+
+    fn config(&self) -> &Config {
+        &self.orders[self.order.load(Ordering::Relaxed) % self.orders.len()]
     }
 
     /// Connects, within [`TIME_LIMIT`]. The connection lives in the runtime that runs this.
     pub(super) async fn connect(&self) -> Result<Link, StoreError> {
         let connecting = async {
             let link = match &self.tls {
-                None => self.config.connect(NoTls).await.map(drive)?,
-                Some(tls) => self.config.connect(tls.clone()).await.map(drive)?,
+                None => self.config().connect(NoTls).await.map(drive)?,
+                Some(tls) => self.config().connect(tls.clone()).await.map(drive)?,
             };
             link.client.batch_execute(SESSION).await?;
             Ok(link)
@@ -75,10 +97,19 @@ impl Connector {
     /// Connects for a pool.
     pub(super) fn manager(&self) -> Manager {
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        match &self.tls {
-            None => Manager::from_config(self.config.clone(), NoTls, config),
-            Some(tls) => Manager::from_config(self.config.clone(), tls.clone(), config),
-        }
+        Manager::from_connect(self.config().clone(), self.clone(), config)
+    }
+}
+
+/// For a pool, which keeps the client. The hosts are tried in the present order, not in the one from when the pool was made.
+impl Connect for Connector {
+    fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        Box::pin(async move {
+            Ok(match &self.tls {
+                None => self.config().connect(NoTls).await.map(drive_for_pool)?,
+                Some(tls) => self.config().connect(tls.clone()).await.map(drive_for_pool)?,
+            })
+        })
     }
 }
 
@@ -86,6 +117,16 @@ impl Link {
     /// Whether the server has warned since the last call.
     pub(super) fn take_warning(&self) -> bool {
         self.warned.swap(false, Ordering::SeqCst)
+    }
+
+    /// It can be upgraded as long as the connection lasts.
+    pub(super) fn is_open(&self) -> Weak<AtomicBool> {
+        Arc::downgrade(&self.warned)
+    }
+
+    /// How many notifications have arrived.
+    pub(super) fn notifications(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.notifications)
     }
 }
 
@@ -98,6 +139,21 @@ pub(super) fn no_connection(error: &tokio_postgres::Error) -> StoreError {
     }
 }
 
+/// Sends and receives until the client is dropped.
+fn drive_for_pool<S, T>((client, connection): (Client, Connection<S, T>)) -> (Client, JoinHandle<()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let driven = tokio::spawn(async move {
+        // The next use of the client reports it, too.
+        if let Err(error) = connection.await {
+            log::debug!("store: a connection to PostgreSQL ended: {}", describe(&error));
+        }
+    });
+    (client, driven)
+}
+
 /// Sends and receives until the client is dropped. What the server says is noted before the answer that follows it.
 fn drive<S, T>((client, mut connection): (Client, Connection<S, T>)) -> Link
 where
@@ -106,7 +162,13 @@ where
 {
     let warned = Arc::new(AtomicBool::new(false));
     let notified = Arc::new(Notify::new());
-    let link = Link { client, warned: Arc::clone(&warned), notified: Arc::clone(&notified) };
+    let notifications = Arc::new(AtomicU64::new(0));
+    let link = Link {
+        client,
+        warned: Arc::clone(&warned),
+        notified: Arc::clone(&notified),
+        notifications: Arc::clone(&notifications),
+    };
     tokio::spawn(async move {
         while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
             match message {
@@ -114,7 +176,10 @@ where
                     log::warn!("store: PostgreSQL warns: {} ({})", notice.message(), notice.code().code());
                     warned.store(true, Ordering::SeqCst);
                 }
-                Ok(AsyncMessage::Notification(_)) => notified.notify_one(),
+                Ok(AsyncMessage::Notification(_)) => {
+                    notifications.fetch_add(1, Ordering::SeqCst);
+                    notified.notify_one();
+                }
                 Ok(_) => {}
                 // The next use of the client reports it, too.
                 Err(error) => return log::debug!("store: a connection to PostgreSQL ended: {}", describe(&error)),

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         attempts::{AttemptRate, CounterKey, CountersOf},
         id::TokenId,
-        node::NodeStatus,
+        node::{NodeStatus, Readiness},
         secret::TokenHash,
         session::SessionRecord,
         token::TokenRecord,
@@ -18,12 +18,7 @@ use crate::{
         AttemptAnswer, Change, Counted, CredentialSource, Credentials, Observer, Permits, Reply, SharedCounters,
         StoreError,
         cluster::NodeId,
-        sql::{
-            connection::{Connection, NONE},
-            engine::Engine,
-            headroom::Headroom,
-            sessions, tokens,
-        },
+        sql::{connection::Connection, engine::Engine, headroom::Headroom, sessions, tokens},
     },
 };
 
@@ -38,7 +33,7 @@ impl Engine for PostgresStore {
         T: Send + 'static,
         F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.read_on_thread(None, move |connection| work(connection))
+        self.read_on_thread(&self.readers, None, move |connection| work(connection))
     }
 
     fn read_long<T, F>(&self, work: F) -> Reply<'_, T>
@@ -46,7 +41,7 @@ impl Engine for PostgresStore {
         T: Send + 'static,
         F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.read_on_thread(None, move |connection| work(connection))
+        self.read_on_thread(&self.long_readers, None, move |connection| work(connection))
     }
 
     fn read_snapshot<T, F>(&self, work: F) -> Reply<'_, T>
@@ -54,7 +49,7 @@ impl Engine for PostgresStore {
         T: Send + 'static,
         F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.read_on_thread(Some(SNAPSHOT), move |connection| work(connection))
+        self.read_on_thread(&self.long_readers, Some(SNAPSHOT), move |connection| work(connection))
     }
 
     fn read_inventory<T, F>(&self, work: F) -> Reply<'_, T>
@@ -62,7 +57,7 @@ impl Engine for PostgresStore {
         T: Send + 'static,
         F: FnOnce(&dyn Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.read_on_thread(Some(INVENTORY), move |connection| work(connection))
+        self.read_on_thread(&self.inventory_reader, Some(INVENTORY), move |connection| work(connection))
     }
 
     fn write_reporting<T, F>(&self, changes: Vec<Change>, mut work: F) -> Reply<'_, T>
@@ -78,12 +73,8 @@ impl Engine for PostgresStore {
         self.write(Vec::new(), |_| Ok(()))
     }
 
-    fn check_readiness(&self) -> Reply<'_, ()> {
-        // The lease, which a read of a node needs, is renewed with a write.
-        self.read_on_thread(None, |connection| {
-            let connection: &dyn Connection = connection;
-            connection.exists("SELECT 1 FROM users LIMIT 1", NONE).map(drop)
-        })
+    fn check_readiness(&self) -> Reply<'_, Readiness> {
+        self.readiness()
     }
 
     fn scrub(&self) -> Reply<'_, bool> {
@@ -92,7 +83,7 @@ impl Engine for PostgresStore {
     }
 
     fn nodes(&self) -> Reply<'_, Vec<NodeStatus>> {
-        self.read_on_thread(None, |connection| status::list(connection))
+        self.read_on_thread(&self.long_readers, None, |connection| status::list(connection))
     }
 
     fn does_housekeeping(&self) -> Reply<'_, bool> {
@@ -145,13 +136,12 @@ impl SharedCounters for PostgresStore {
 
 impl Credentials for PostgresStore {
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
-        let (hash, shared) = (*hash, Arc::clone(&self.shared));
-        self.read_on_thread(None, move |connection| tokens::by_hash(connection, &hash, &shared))
+        let shared = Arc::clone(&self.shared);
+        self.look_up(&self.token_by_hash, hash, move |row| tokens::record(row, &shared))
     }
 
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
-        let hash = *hash;
-        self.read_on_thread(None, move |connection| sessions::by_hash(connection, &hash))
+        self.look_up(&self.session_by_hash, hash, |row| sessions::record(row))
     }
 }
 

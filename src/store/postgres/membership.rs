@@ -1,8 +1,8 @@
-//! The thread of a node: it renews the lease, applies the changes of others to its memory, and fences nodes that do not live any
-//! more. [`cluster`](crate::store::cluster) has the decisions and says why they are right.
+//! The thread of a node: it renews the lease, applies the changes of others to its memory, and sets nodes that do not live any
+//! more to gone. [`cluster`](crate::store::cluster) has the decisions and says why they are right.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use super::{
     connector::{Connector, Link},
     error::{Stage, store_error},
     lease::{Shared, boot_time},
+    listening,
     readers::STARTED,
 };
 use crate::{
@@ -25,8 +26,8 @@ use crate::{
     store::{
         Change, StoreError,
         cluster::{
-            Fencing, Invalidation, LeaseTerms, Mark, Membership, Neighbours, NodeId, NodeRow, Position, Reading,
-            RenewalOutcome,
+            Departure, Invalidation, LeaseTerms, Mark, Membership, Neighbours, NodeId, NodeRow, Position, Reading,
+            RenewalOutcome, ServerId,
         },
         sql::connection::is_unreadable,
     },
@@ -36,6 +37,8 @@ use crate::{
 const RENEWAL: Duration = Duration::from_millis(250);
 /// How long a step of a renewal may take. Later, its lease would be over anyway.
 const STEP_LIMIT: Duration = Duration::from_secs(1);
+/// How soon after the begin of a renewal that failed the next one begins, if somebody waits for it.
+const RETRY: Duration = Duration::from_millis(50);
 /// How often old rows of changes and nodes are deleted, in renewals.
 const PRUNE_EVERY: u32 = 240;
 
@@ -47,8 +50,14 @@ pub(super) struct Member {
     membership: Membership,
     neighbours: Neighbours,
     link: Option<Link>,
+    /// Where the link leads to.
+    server: ServerId,
     acknowledged: Option<Position>,
     renewed: u32,
+    /// Whether it was said that notifications do not arrive.
+    has_warned: Arc<AtomicBool>,
+    /// A registration that was sent, and may have been made.
+    registering: Option<Uuid>,
 }
 
 impl Member {
@@ -60,8 +69,11 @@ impl Member {
             membership: Membership::new(LeaseTerms::NODES),
             neighbours: Neighbours::default(),
             link: None,
+            server: ServerId(0),
             acknowledged: None,
             renewed: 0,
+            has_warned: Arc::default(),
+            registering: None,
         }
     }
 
@@ -74,7 +86,14 @@ impl Member {
                 outcome = self.turn() => outcome,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
+            let is_renewed = outcome.is_ok();
             self.report(outcome);
+            if !is_renewed {
+                tokio::select! {
+                    () = sleep_until(begun + RETRY) => {}
+                    _ = stop.wait_for(|stop| *stop) => break,
+                }
+            }
             let hints = self.link.as_ref().map(|link| Arc::clone(&link.notified));
             tokio::select! {
                 () = sleep_until(begun + RENEWAL) => {}
@@ -97,6 +116,8 @@ impl Member {
         if outcome.is_err() {
             // Its statements may still run, and another connection must not mix with them.
             self.link = None;
+            // The first host may not be the primary any more.
+            self.connector.begin_with_next_host();
         }
         self.shared.renewals.send_modify(|(count, error)| {
             *count += 1;
@@ -110,12 +131,18 @@ impl Member {
             let link = self.connector.connect().await?;
             limited(link.client.batch_execute(&format!("LISTEN {CHANNEL}"))).await?;
             let started = limited(link.client.query_one(STARTED, &[])).await?.get(0);
-            // The old link has ended, and what its lease covers was read on its server.
-            self.shared.primary.renews_on(started);
+            let (shared, membership) = (&self.shared, &mut self.membership);
+            // The lease covers what is read on the server of the old link only.
+            shared.primary.renews_on(started, || {
+                membership.moved();
+                shared.set_lease(None);
+            });
+            self.server = ServerId(started);
+            listening::test(&link, &self.connector, &self.has_warned);
             self.link = Some(link);
         }
         while self.renew().await? == RenewalOutcome::NotActive {
-            log::warn!("store: this node was fenced: it empties its memory and registers again");
+            log::warn!("store: other nodes took this one for dead: it empties its memory and registers again");
         }
         self.look_at_neighbours().await?;
         self.renewed = self.renewed.wrapping_add(1);
@@ -152,6 +179,7 @@ impl Member {
 
     async fn register(&mut self) -> Result<(), StoreError> {
         let id = Uuid::new_v4();
+        self.registering = Some(id);
         let version = env!("CARGO_PKG_VERSION");
         self.commit(
             "INSERT INTO nodes (id, name, version, started_at)
@@ -160,6 +188,7 @@ impl Member {
         )
         .await?;
         *self.shared.id.lock().unwrap_or_else(PoisonError::into_inner) = Some(NodeId(id.as_u128()));
+        self.registering = None;
         self.acknowledged = None;
         self.membership.registered();
         Ok(())
@@ -196,21 +225,11 @@ impl Member {
     async fn look_at_neighbours(&mut self) -> Result<(), StoreError> {
         let rows = self.query(NODES, &[]).await?;
         let rows: Vec<NodeRow> = rows.iter().map(node).collect::<Result<_, _>>()?;
-        for step in self.neighbours.observe(&rows, boot_time(), LeaseTerms::NODES) {
-            match step {
-                Fencing::Fence(NodeId(id), Mark(renewal)) => {
-                    let (id, renewal) = (Uuid::from_u128(id), Uuid::from_u128(renewal));
-                    self.execute(
-                        "UPDATE nodes SET state = 'fencing' WHERE id = $1 AND state = 'active' AND renewal = $2",
-                        &[&id, &renewal],
-                    )
-                    .await?
-                }
-                Fencing::DeclareGone(NodeId(id)) => {
-                    let id = Uuid::from_u128(id);
-                    self.execute("UPDATE nodes SET state = 'gone' WHERE id = $1 AND state = 'fencing'", &[&id]).await?
-                }
-            };
+        for Departure { node: NodeId(id), state, renewal } in
+            self.neighbours.observe(self.server, &rows, boot_time(), LeaseTerms::NODES)
+        {
+            let (id, renewal) = (Uuid::from_u128(id), Uuid::from_u128(renewal.0));
+            self.execute(DEPART, &[&id, &state.as_str(), &renewal]).await?;
         }
         Ok(())
     }
@@ -238,11 +257,13 @@ impl Member {
         self.shared.renewals.send_modify(|(_, error)| {
             *error = Some(StoreError::Unavailable("this node has stopped".to_owned()));
         });
-        if self.membership.is_registered() && self.link.is_some() {
-            let id = self.id();
-            self.membership.lost();
-            // Otherwise others fence it.
-            let _ = self.execute("UPDATE nodes SET state = 'gone' WHERE id = $1", &[&id]).await;
+        let registered = self.id().filter(|_| self.membership.is_registered());
+        self.membership.lost();
+        // A registration that was sent comes first on the connection.
+        let ids: Vec<Uuid> = registered.into_iter().chain(self.registering).collect();
+        if !ids.is_empty() && self.link.is_some() {
+            // Otherwise others find out.
+            let _ = self.execute("UPDATE nodes SET state = 'gone' WHERE id = ANY ($1)", &[&ids]).await;
         }
         self.shared.left.send_replace(true);
     }
@@ -282,6 +303,9 @@ impl Member {
 
 /// The rows of all nodes, as [`node`] reads them.
 pub(super) const NODES: &str = "SELECT id, state, acknowledged, renewal FROM nodes";
+
+/// Sets a node to gone, in PostgreSQL's dialect: its id, and the state and the renewal that were seen for a whole lease.
+pub(super) const DEPART: &str = "UPDATE nodes SET state = 'gone' WHERE id = $1 AND state = $2 AND renewal = $3";
 
 pub(super) fn node(row: &Row) -> Result<NodeRow, StoreError> {
     Ok(NodeRow {

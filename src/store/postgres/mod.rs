@@ -1,5 +1,5 @@
-//! The store in PostgreSQL, as far as it exists: connections, what errors mean, and the text of statements. No process uses it
-//! yet.
+//! The store in PostgreSQL, which several nodes share: connections and threads, what errors mean, the text of statements, and
+//! the lease of a node.
 //!
 //! Changes run one after another, over all nodes, as in SQLite: each node has one connection that writes, and a transaction on
 //! it begins with taking an advisory lock ([`connection`]). So the rules of changes need no locks of rows, nothing is serialized or
@@ -24,6 +24,7 @@ mod error;
 mod housekeeping;
 mod installation;
 mod lease;
+mod listening;
 mod membership;
 mod node;
 mod numbers;

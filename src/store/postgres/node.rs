@@ -1,22 +1,31 @@
 //! This process as one of several nodes: whether it may answer checks. [`membership`](super::membership) renews its lease.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     thread,
     time::Duration,
 };
 
 use tokio::{
-    runtime::Builder,
+    runtime::{Builder, Runtime},
     sync::{Notify, watch},
     time::timeout,
 };
 
-use super::{connector::Connector, lease::Shared, membership::Member, observers::Observers, readers::Primary};
+use super::{
+    connector::Connector,
+    lease::Shared,
+    membership::Member,
+    observers::Observers,
+    readers::{Primary, Renewed},
+};
 use crate::store::{StoreError, cluster::NodeId};
 
 /// How long a check without a lease waits for one.
 const LEASE_WAIT: Duration = Duration::from_secs(2);
+/// How long after a panic the renewal begins again.
+const AFTER_PANIC: Duration = Duration::from_millis(500);
 
 /// A process that answers checks from memory. Dropping it gives up the lease.
 pub(super) struct Node {
@@ -45,8 +54,7 @@ impl Node {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let in_thread = Arc::clone(&shared);
         let thread = thread::Builder::new().name("patd-node".to_owned()).spawn(move || {
-            let member = Member::new(in_thread, connector, name);
-            runtime.block_on(member.run());
+            run(&runtime, &in_thread, &connector, &name);
         })?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -61,6 +69,9 @@ impl Node {
     pub(super) async fn lease(&self) -> Result<(), StoreError> {
         if self.may_answer() {
             return Ok(());
+        }
+        if *self.shared.stop.borrow() {
+            return Err(StoreError::Unavailable("this node has stopped".to_owned()));
         }
         let mut renewals = self.shared.renewals.subscribe();
         self.shared.wake.notify_one();
@@ -84,6 +95,65 @@ impl Node {
     /// The present registration. A revocation of this process does not wait for it, since it notifies the observers itself.
     pub(super) fn id(&self) -> Option<NodeId> {
         *self.shared.id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ties what a process writes to the lease of its node. A server that was replaced would answer from its old data that nothing is
+/// left to do.
+pub(super) struct Anchor {
+    runtime: Runtime,
+    /// `None` in a command.
+    node: Option<Arc<Node>>,
+}
+
+impl Anchor {
+    pub(super) fn new(node: Option<Arc<Node>>) -> std::io::Result<Self> {
+        Ok(Self { runtime: Builder::new_current_thread().enable_time().build()?, node })
+    }
+
+    /// The server on which the node has a lease now, for which this waits. It blocks.
+    pub(super) fn place(&self) -> Result<Option<Renewed>, StoreError> {
+        let Some(node) = &self.node else { return Ok(None) };
+        loop {
+            self.runtime.block_on(node.lease()).map_err(|error| StoreError::NotMade(error.to_string()))?;
+            let place = node.shared.primary.renewed();
+            // Looked at after the server, as by a read.
+            if node.may_answer() {
+                return Ok(place);
+            }
+        }
+    }
+
+    /// Fails unless the node has a lease there.
+    pub(super) fn expect(&self, place: Option<Renewed>) -> Result<(), StoreError> {
+        match &self.node {
+            Some(node) if !node.may_answer() || node.shared.primary.renewed() != place => {
+                Err(StoreError::NotMade("this node has lost its lease".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Renews the lease until the node is to stop. After a panic, which is a defect, the node has no lease, and begins again as a new
+/// one: nothing of what it knew counts any more.
+fn run(runtime: &Runtime, shared: &Arc<Shared>, connector: &Connector, name: &str) {
+    loop {
+        let member = Member::new(Arc::clone(shared), connector.clone(), name.to_owned());
+        if catch_unwind(AssertUnwindSafe(|| runtime.block_on(member.run()))).is_ok() {
+            return;
+        }
+        shared.set_lease(None);
+        log::error!("store: the renewal of the lease panicked; this node registers again");
+        shared.renewals.send_modify(|(count, error)| {
+            *count += 1;
+            *error = Some(StoreError::Unavailable("the renewal panicked".to_owned()));
+        });
+        let mut stop = shared.stop.subscribe();
+        if runtime.block_on(async { timeout(AFTER_PANIC, stop.wait_for(|stop| *stop)).await }).is_ok() {
+            shared.left.send_replace(true);
+            return;
+        }
     }
 }
 

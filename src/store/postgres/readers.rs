@@ -6,9 +6,11 @@ use std::{
 };
 
 use deadpool_postgres::{Hook, HookError, Object, Pool, PoolError, Runtime, Timeouts};
+use tokio::{sync::Semaphore, time::timeout_at};
 
 use super::{
     connector::{Connector, SESSION, no_connection},
+    node::Node,
     settings::{SettingsError, TIME_LIMIT},
 };
 use crate::store::StoreError;
@@ -19,51 +21,67 @@ pub(super) const STARTED: &str = "SELECT (extract(epoch FROM pg_postmaster_start
 /// The server on which this node renews its lease. After a failover, the old primary may still answer reads, or come back with
 /// its old data, and a lease of the new one says nothing about those.
 #[derive(Default)]
-pub(crate) struct Primary(Mutex<Option<(i64, Instant)>>);
+pub(crate) struct Primary(Mutex<Option<Renewed>>);
+
+/// A server, and since when the lease is renewed there: the same server at another time is not the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Renewed {
+    pub(super) started: i64,
+    since: Instant,
+}
 
 impl Primary {
-    /// The lease is renewed on this server from now on, as [`STARTED`] names it. Call it before the first renewal there.
-    pub(super) fn renews_on(&self, started: i64) {
+    /// The lease is renewed on this server from now on, as [`STARTED`] names it. Call it before the first renewal there. If it
+    /// is another one than before, `give_up` must give up the lease of that one first.
+    pub(super) fn renews_on(&self, started: i64, give_up: impl FnOnce()) {
         let mut primary = self.lock();
-        if primary.is_none_or(|(known, _)| known != started) {
-            *primary = Some((started, Instant::now()));
+        if primary.is_none_or(|known| known.started != started) {
+            give_up();
+            *primary = Some(Renewed { started, since: Instant::now() });
         }
     }
 
-    /// What names the server. `None` in a process without a lease, and before its first renewal.
-    pub(super) fn started(&self) -> Option<i64> {
-        self.lock().map(|(started, _)| started)
+    /// Where the lease is renewed. `None` in a process without a lease, and before its first renewal.
+    pub(super) fn renewed(&self) -> Option<Renewed> {
+        *self.lock()
     }
 
     /// Whether a connection that was made then may be to another server.
     fn may_differ(&self, made: Instant) -> bool {
-        self.lock().is_some_and(|(_, since)| made <= since)
+        self.lock().is_some_and(|renewed| made <= renewed.since)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Renewed>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A pool of connections to the primary. A standby does not know yet what was just revoked.
+/// How many reads of a kind may wait for a lease and a connection. More would only wait for the same time-out.
+const MAX_WAITING: usize = 1024;
+
+/// A pool of connections to the primary, for one kind of reads. A standby does not know yet what was just revoked.
 #[derive(Clone)]
 pub(crate) struct Readers {
     pool: Pool,
     primary: Arc<Primary>,
+    places: Arc<Semaphore>,
 }
 
 impl Readers {
     /// Connects to nothing yet.
-    pub(crate) fn new(connector: &Connector, max_connections: usize) -> Result<Self, SettingsError> {
-        let primary = Arc::<Primary>::default();
-        let (made, reused) = (Arc::clone(&primary), Arc::clone(&primary));
+    pub(crate) fn new(
+        connector: &Connector,
+        primary: &Arc<Primary>,
+        max_connections: usize,
+    ) -> Result<Self, SettingsError> {
+        let (made, reused) = (Arc::clone(primary), Arc::clone(primary));
         let set_up = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
             let primary = Arc::clone(&made);
             Box::pin(async move {
                 client.batch_execute(SESSION).await.map_err(HookError::Backend)?;
                 let started: i64 = client.query_one(STARTED, &[]).await.map_err(HookError::Backend)?.get(0);
-                match primary.started() {
-                    Some(primary) if primary != started => {
+                match primary.renewed() {
+                    Some(primary) if primary.started != started => {
                         Err(HookError::message("this node has its lease on another server"))
                     }
                     _ => Ok(()),
@@ -83,12 +101,7 @@ impl Readers {
             .pre_recycle(check)
             .build()
             .map_err(|error| SettingsError::Url(error.to_string()))?;
-        Ok(Self { pool, primary })
-    }
-
-    /// The server that may be read from. The thread of the lease sets it.
-    pub(super) const fn primary(&self) -> &Arc<Primary> {
-        &self.primary
+        Ok(Self { pool, primary: Arc::clone(primary), places: Arc::new(Semaphore::new(MAX_WAITING)) })
     }
 
     /// A connection.
@@ -98,5 +111,31 @@ impl Readers {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => no_connection(&error),
             other => StoreError::NotMade(format!("no connection to PostgreSQL: {other}")),
         })
+    }
+
+    /// A connection to the server on which `node` has its lease, for a read that comes afterwards. Without a node, which is in a
+    /// command, any connection. It waits until `deadline`, but not at all behind too many others.
+    pub(super) async fn get_under_lease(&self, node: Option<&Node>, deadline: Instant) -> Result<Object, StoreError> {
+        let _place =
+            self.places.try_acquire().map_err(|_| StoreError::NotMade("too many reads are waiting".to_owned()))?;
+        let late = |_| Err(StoreError::NotMade("no lease and connection to PostgreSQL within 2 s".to_owned()));
+        timeout_at(deadline.into(), self.wait_for_connection(node)).await.unwrap_or_else(late)
+    }
+
+    async fn wait_for_connection(&self, node: Option<&Node>) -> Result<Object, StoreError> {
+        let Some(node) = node else { return self.get().await };
+        loop {
+            node.lease().await?;
+            let renewed = self.primary.renewed();
+            // Looked at after the server: whoever changes the server gives up the lease of the old one first. So the lease is
+            // one of this server, unless the server is another one below.
+            if !node.may_answer() {
+                continue;
+            }
+            let connection = self.get().await?;
+            if self.primary.renewed() == renewed {
+                return Ok(connection);
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use deadpool_postgres::Object;
 use futures_util::{TryStreamExt, pin_mut};
 use tokio::{runtime::Handle, time::timeout};
+use tokio_postgres::{Row, types::Type};
 
 use super::{
     dialect::{Translated, translate},
@@ -16,9 +17,12 @@ use super::{
     settings::TIME_LIMIT,
     value::declared,
 };
-use crate::store::{
-    StoreError,
-    sql::connection::{Connection, EachRow, Parameters, Value},
+use crate::{
+    domain::secret::TokenHash,
+    store::{
+        StoreError,
+        sql::connection::{Connection, EachRow, Parameters, Value},
+    },
 };
 
 /// Statements that were translated before, by their text.
@@ -56,6 +60,26 @@ pub(super) fn in_order<'p>(
 /// The number in `?1`.
 fn numbered(name: &str) -> Option<usize> {
     name.strip_prefix('?')?.parse().ok().filter(|number| *number > 0)
+}
+
+/// Reads the only row of a translated statement whose parameter is a hash. It takes one question, and no thread. The caller limits
+/// its time.
+pub(super) async fn read_by_hash(client: &Object, text: &str, hash: &TokenHash) -> Result<Option<Row>, StoreError> {
+    let statement = client.prepare_typed_cached(text, &[Type::BYTEA]).await.map_err(unanswered)?;
+    client.query_opt(&statement, &[&hash.as_bytes().as_slice()]).await.map_err(unanswered)
+}
+
+/// Runs a translated statement without parameters, and throws its rows away. The caller limits its time.
+pub(super) async fn read_nothing(client: &Object, text: &str) -> Result<(), StoreError> {
+    let statement = client.prepare_cached(text).await.map_err(unanswered)?;
+    client.query(&statement, &[]).await.map(drop).map_err(unanswered)
+}
+
+/// Takes a connection out of its pool if its read had no answer: that may still come, and the next read would wait for it.
+pub(super) fn give_back<T>(client: Object, read: &Result<T, StoreError>) {
+    if let Err(StoreError::Unavailable(_)) = read {
+        drop(Object::take(client));
+    }
 }
 
 /// A connection of the pool. Each statement sees what was committed before it began, unless a transaction was begun.
@@ -135,11 +159,15 @@ impl Connection for ReadConnection {
 
 async fn limited<T>(answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
     match timeout(TIME_LIMIT, answer).await {
-        Ok(answer) => answer.map_err(|error| match store_error(&error, Stage::Work) {
-            // A read changes nothing, so nobody asks whether it did.
-            StoreError::NotMade(why) => StoreError::Unavailable(why),
-            other => other,
-        }),
+        Ok(answer) => answer.map_err(unanswered),
         Err(_) => Err(StoreError::Unavailable("PostgreSQL did not answer within 2 s".to_owned())),
+    }
+}
+
+fn unanswered(error: tokio_postgres::Error) -> StoreError {
+    match store_error(&error, Stage::Work) {
+        // A read changes nothing, so nobody asks whether it did.
+        StoreError::NotMade(why) => StoreError::Unavailable(why),
+        other => other,
     }
 }

@@ -97,6 +97,44 @@ pub(super) fn parse(url: &str) -> Result<Config, SettingsError> {
     Ok(config)
 }
 
+/// The address once for each of its hosts, which comes first there.
+pub(super) fn beginning_with_each_host(config: &Config) -> Vec<Config> {
+    (0..config.get_hosts().len().max(1)).map(|first| beginning_with(config, first)).collect()
+}
+
+/// A configuration can be added to, but not reordered, so it is made anew.
+fn beginning_with(config: &Config, first: usize) -> Config {
+    let mut made = Config::new();
+    let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
+    for at in (0..hosts.len()).map(|at| (at + first) % hosts.len()) {
+        match &hosts[at] {
+            Host::Tcp(name) => made.host(name),
+            Host::Unix(path) => made.host_path(path),
+        };
+        // One for each host, or none.
+        addresses.get(at).map(|address| made.hostaddr(*address));
+        // One for each host, or one for all.
+        ports.get(at).map(|port| made.port(*port));
+    }
+    config.get_user().map(|user| made.user(user));
+    config.get_password().map(|password| made.password(password));
+    config.get_dbname().map(|name| made.dbname(name));
+    config.get_options().map(|options| made.options(options));
+    config.get_application_name().map(|name| made.application_name(name));
+    config.get_connect_timeout().map(|timeout| made.connect_timeout(*timeout));
+    config.get_tcp_user_timeout().map(|timeout| made.tcp_user_timeout(*timeout));
+    config.get_keepalives_interval().map(|interval| made.keepalives_interval(interval));
+    config.get_keepalives_retries().map(|retries| made.keepalives_retries(retries));
+    made.keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .target_session_attrs(config.get_target_session_attrs())
+        .channel_binding(config.get_channel_binding())
+        .load_balance_hosts(config.get_load_balance_hosts());
+    made
+}
+
 /// Nothing leaves the machine, so there is nothing to encrypt.
 fn is_on_this_machine(host: &Host) -> bool {
     match host {
@@ -186,6 +224,21 @@ mod tests {
             parse("postgres://patd@a,b,c,d/patd?target_session_attrs=any&connect_timeout=60").expect("an address");
         assert_eq!(config.get_connect_timeout().copied(), Some(TIME_LIMIT / 4));
         assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+    }
+
+    #[test]
+    fn an_address_can_begin_with_each_of_its_hosts_and_keeps_everything_else() {
+        let url = "postgres://ada:secret@a:1,b:2,c:3/patd?hostaddr=192.0.2.1,192.0.2.2,192.0.2.3&sslmode=require\
+                   &options=-c%20geqo%3Doff&keepalives=0&channel_binding=require&load_balance_hosts=random";
+        let config = parse(url).expect("an address");
+        let orders = beginning_with_each_host(&config);
+        assert_eq!(orders.len(), 3);
+        assert!(orders[0] == config, "something was lost");
+        let second = "postgres://ada:secret@b:2,c:3,a:1/patd?hostaddr=192.0.2.2,192.0.2.3,192.0.2.1&sslmode=require\
+                      &options=-c%20geqo%3Doff&keepalives=0&channel_binding=require&load_balance_hosts=random";
+        assert!(orders[1] == parse(second).expect("an address"), "another order");
+        let one_port = parse("postgres://patd@/patd?host=/run/a,/run/b&port=5433").expect("an address");
+        assert!(beginning_with_each_host(&one_port)[0] == one_port);
     }
 
     #[test]

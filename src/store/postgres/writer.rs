@@ -24,7 +24,9 @@ use super::{
     connection::{Question, WriteConnection},
     connector::Connector,
     lease::boot_time,
+    node::Anchor,
     observers::Observers,
+    readers::Renewed,
     settings::TIME_LIMIT,
     trail_end::{LAST_EVENT, TrailEnd},
 };
@@ -79,13 +81,21 @@ impl Writer {
         capacity: usize,
         observers: Arc<Observers>,
         headroom: Arc<Headroom>,
+        anchor: Anchor,
         finish: Finish,
     ) -> std::io::Result<Self> {
         let (queue, messages) = crossbeam_channel::unbounded();
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
             let trail_end = TrailEnd::unknown(headroom);
-            let mut writer =
-                WriterThread { connector, finish, connection: None, trail_end, messages, waiting: VecDeque::new() };
+            let mut writer = WriterThread {
+                connector,
+                anchor,
+                finish,
+                connection: None,
+                trail_end,
+                messages,
+                waiting: VecDeque::new(),
+            };
             let closed = writer.run();
             // From here on, new jobs are refused at once.
             drop(writer);
@@ -154,6 +164,7 @@ fn stopped() -> StoreError {
 
 struct WriterThread {
     connector: Connector,
+    anchor: Anchor,
     finish: Finish,
     connection: Option<WriteConnection>,
     trail_end: TrailEnd,
@@ -196,6 +207,7 @@ impl WriterThread {
         let began = Instant::now();
         let begun = self.begin();
         let closing = self.take_waiting();
+        let begun = begun.and_then(|place| self.expect_lease(place));
         if let Err(error) = begun {
             // Those that came while this waited may be luckier.
             let waiting = mem::take(&mut self.waiting).into_iter();
@@ -223,8 +235,32 @@ impl WriterThread {
         }
     }
 
-    /// Begins a transaction, on a new connection if there is none. If it fails, nothing has changed.
-    fn begin(&mut self) -> Result<(), StoreError> {
+    /// The same after the jobs were taken from the queue: none of them may be answered by a server that was replaced before it
+    /// came.
+    fn expect_lease(&mut self, place: Option<Renewed>) -> Result<(), StoreError> {
+        let held = self.anchor.expect(place);
+        if let (Err(_), Some(connection)) = (&held, &self.connection) {
+            connection.roll_back();
+        }
+        held
+    }
+
+    /// Begins a transaction, on a new connection if there is none. If it fails, nothing has changed. It is on the server on which
+    /// the node has its lease, which is returned.
+    fn begin(&mut self) -> Result<Option<Renewed>, StoreError> {
+        let place = self.anchor.place()?;
+        self.connection = self.connection.take().filter(|connection| connection.is_at(place));
+        self.begin_anywhere()?;
+        match &self.connection {
+            Some(connection) if !connection.is_at(place) => {
+                connection.roll_back();
+                Err(StoreError::NotMade("this node has its lease on another server".to_owned()))
+            }
+            _ => Ok(place),
+        }
+    }
+
+    fn begin_anywhere(&mut self) -> Result<(), StoreError> {
         if let Some(connection) = self.connection.take() {
             let begun = connection.begin();
             // Only a use shows that the server closed a connection that was idle, as when it was restarted.
@@ -258,7 +294,8 @@ impl WriterThread {
         if job.queued_at().elapsed() > MAX_WAIT {
             return job.answer(&Err(StoreError::NotMade("PostgreSQL is too slow".into())));
         }
-        let commit = self.begin().and_then(|()| match self.connection.take() {
+        let begun = self.begin().and_then(|place| self.expect_lease(place));
+        let commit = begun.and_then(|()| match self.connection.take() {
             Some(connection) => {
                 let commit = commit_one(&connection, &mut job, &mut self.trail_end);
                 self.connection = Some(connection).filter(|connection| !connection.is_lost());

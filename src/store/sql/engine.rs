@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{connection::Connection, headroom::Headroom, roles, sessions};
 use crate::{
-    domain::{audit::Attribution, node::NodeStatus},
+    domain::{
+        audit::Attribution,
+        node::{NodeStatus, Readiness},
+    },
     store::{Change, Reply, SharedCounters, StoreError},
 };
 
@@ -45,8 +48,8 @@ pub(crate) trait Engine: Send + Sync + 'static {
     /// Waits until every server answers by the changes that reads of this process have seen before the call.
     fn wait_until_known(&self) -> Reply<'_, ()>;
 
-    /// Fails if a read or a write would fail now.
-    fn check_readiness(&self) -> Reply<'_, ()>;
+    /// Fails if a read or a write would fail now, other than for lack of a lease.
+    fn check_readiness(&self) -> Reply<'_, Readiness>;
 
     /// Removes from the files what deleted rows have left in them, one part at a time. Returns whether nothing is left to do.
     fn scrub(&self) -> Reply<'_, bool>;

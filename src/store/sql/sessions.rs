@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     audit,
-    connection::{Connection, named},
+    connection::{Connection, Row, named},
     row,
 };
 use crate::{
@@ -36,12 +36,14 @@ pub(crate) fn expect_open(connection: &dyn Connection, by: &Attribution) -> Resu
 }
 
 pub(crate) fn by_hash(connection: &dyn Connection, hash: &TokenHash) -> Result<Option<Arc<SessionRecord>>, StoreError> {
-    let found = connection.optional(BY_HASH, named! {":hash": hash.as_bytes()}, |row| {
-        let session = row::session(row)?;
-        let last_use = LastUse::new(Some(session.last_used_at));
-        Ok(Arc::new(SessionRecord { session, user: row::user(row, row::SESSION_COLUMNS)?, last_use }))
-    })?;
-    Ok(found)
+    connection.optional(BY_HASH, named! {":hash": hash.as_bytes()}, record)
+}
+
+/// Reads a row of [`BY_HASH`].
+pub(crate) fn record(row: &dyn Row) -> Result<Arc<SessionRecord>, StoreError> {
+    let session = row::session(row)?;
+    let last_use = LastUse::new(Some(session.last_used_at));
+    Ok(Arc::new(SessionRecord { session, user: row::user(row, row::SESSION_COLUMNS)?, last_use }))
 }
 
 /// Reads its index backwards from the end of the previous page.

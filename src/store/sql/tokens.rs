@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     audit,
-    connection::{Connection, named, numbered},
+    connection::{Connection, Row, named, numbered},
     headroom::Headroom,
     lineage, owners, roles, row,
     shared::Shared,
@@ -190,14 +190,16 @@ pub(crate) fn by_hash(
     hash: &TokenHash,
     shared: &Shared,
 ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-    let found = connection.optional(BY_HASH, named! {":hash": hash.as_bytes()}, |row| {
-        let token = row::token_with(row, shared.abilities(row, row::TOKEN_ABILITIES)?)?;
-        let last_use = LastUse::new(token.last_used_at);
-        let owner = shared.owner(row, row::TOKEN_COLUMNS)?;
-        let (noted_location, use_counts) = (NotedLocation::default(), UseCounts::default());
-        Ok(Arc::new(TokenRecord { token, owner, last_use, noted_location, use_counts }))
-    })?;
-    Ok(found)
+    connection.optional(BY_HASH, named! {":hash": hash.as_bytes()}, |row| record(row, shared))
+}
+
+/// Reads a row of [`BY_HASH`].
+pub(crate) fn record(row: &dyn Row, shared: &Shared) -> Result<Arc<TokenRecord>, StoreError> {
+    let token = row::token_with(row, shared.abilities(row, row::TOKEN_ABILITIES)?)?;
+    let last_use = LastUse::new(token.last_used_at);
+    let owner = shared.owner(row, row::TOKEN_COLUMNS)?;
+    let (noted_location, use_counts) = (NotedLocation::default(), UseCounts::default());
+    Ok(Arc::new(TokenRecord { token, owner, last_use, noted_location, use_counts }))
 }
 
 /// A personal access token that is not revoked.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{scrub, store::SqliteStore};
 use crate::{
-    domain::node::NodeStatus,
+    domain::node::{NodeStatus, Readiness},
     store::{
         Change, Reply, SharedCounters, StoreError,
         sql::{connection::Connection, engine::Engine, headroom::Headroom},
@@ -57,8 +57,8 @@ impl Engine for SqliteStore {
         Reply::ready(Ok(()))
     }
 
-    fn check_readiness(&self) -> Reply<'_, ()> {
-        self.expect_ready()
+    fn check_readiness(&self) -> Reply<'_, Readiness> {
+        self.expect_ready().then(|ready| Reply::ready(ready.map(|()| Readiness::Ready)))
     }
 
     fn scrub(&self) -> Reply<'_, bool> {

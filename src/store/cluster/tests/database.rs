@@ -2,7 +2,7 @@
 
 use crate::{
     domain::node::NodeState,
-    store::cluster::{Mark, NodeId, NodeRow, Position, Reading},
+    store::cluster::{Departure, Mark, NodeId, NodeRow, Position, Reading},
 };
 
 /// Identifies a node's row.
@@ -73,11 +73,17 @@ impl Database {
         }
     }
 
-    pub(super) fn declare_gone(&mut self, id: NodeId) {
-        let row = &mut self.nodes[id.0 as usize];
-        if row.state == NodeState::Fencing {
+    /// Without `compares_renewal`, a row that was renewed since becomes gone, too.
+    pub(super) fn depart(&mut self, departure: Departure, compares_renewal: bool) {
+        let row = &mut self.nodes[departure.node.0 as usize];
+        if row.state == departure.state && (row.renewal == departure.renewal || !compares_renewal) {
             row.state = NodeState::Gone;
         }
+    }
+
+    /// The marks of renewals, in the order of the rows.
+    pub(super) fn renewals(&mut self) -> impl Iterator<Item = &mut Mark> {
+        self.nodes.iter_mut().map(|row| &mut row.renewal)
     }
 
     pub(super) fn revoke(&mut self, token: usize, position: Position) {

@@ -5,6 +5,7 @@ mod history;
 mod model;
 mod search;
 mod state;
+mod step;
 
 use self::{
     model::Configuration,
@@ -36,10 +37,16 @@ enum Fault {
     NoEpochs,
     /// Only the numbers of changes are compared.
     NoMarks,
-    /// A fence of a history that was lost counts in the next one.
+    /// A row does not show that it was renewed.
     NoMarksOfRenewals,
+    /// A row becomes gone also if it was renewed since it was looked at.
+    DeclaresRenewedNodesGone,
+    /// What was seen on one server counts on another.
+    MistakesServers,
     /// A node without a lease asks the database and answers.
     AsksWithoutLease,
+    /// A node that renews its lease on another server from now on keeps the one that it has.
+    KeepsLeaseOnAnotherServer,
 }
 
 /// One node that may be fenced once and come back.
@@ -51,6 +58,7 @@ const ONE_NODE: Configuration = Configuration {
     crashes: 0,
     may_rewind: false,
     may_depose: false,
+    may_go_back: false,
     fault: None,
 };
 
@@ -59,6 +67,9 @@ const RESTORED: Configuration = Configuration { registrations: 1, may_rewind: tr
 
 /// One node, and a database that may be deposed.
 const DEPOSED: Configuration = Configuration { registrations: 1, may_depose: true, ..ONE_NODE };
+
+/// One node, which is led back to the database that was deposed.
+const LED_BACK: Configuration = Configuration { revocations: 1, watched: 0, may_go_back: true, ..DEPOSED };
 
 fn expect_sound(configuration: Configuration) {
     match search(&configuration) {
@@ -97,6 +108,7 @@ fn a_backup_that_is_restored_hides_no_later_revocation() {
 #[test]
 fn a_database_that_was_deposed_makes_no_node_accept_what_was_revoked() {
     expect_sound(DEPOSED);
+    expect_sound(LED_BACK);
 }
 
 #[test]
@@ -130,12 +142,20 @@ fn a_record_that_arrives_after_a_change_must_be_void() {
 }
 
 #[test]
+fn a_node_must_be_gone_only_if_it_was_not_renewed_meanwhile() {
+    expect_faulty(Fault::NoMarksOfRenewals, ONE_NODE);
+    expect_faulty(Fault::DeclaresRenewedNodesGone, ONE_NODE);
+}
+
+#[test]
 fn changes_and_renewals_must_be_told_apart_from_those_of_a_lost_history() {
     expect_faulty(Fault::NoMarks, RESTORED);
     expect_faulty(Fault::NoMarksOfRenewals, Configuration { revocations: 1, watched: 0, ..RESTORED });
+    expect_faulty(Fault::MistakesServers, RESTORED);
 }
 
 #[test]
 fn an_answer_from_the_database_must_have_a_lease_too() {
     expect_faulty(Fault::AsksWithoutLease, DEPOSED);
+    expect_faulty(Fault::KeepsLeaseOnAnotherServer, LED_BACK);
 }

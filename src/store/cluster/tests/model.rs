@@ -9,11 +9,12 @@ use super::{
     database::Database,
     search::Model,
     state::{Filling, NOW, Node, Phase, Revoker, State, TERMS, clock},
+    step::Step,
 };
 use crate::{
     domain::node::NodeState,
     store::cluster::{
-        Fencing, Invalidation, Mark, Neighbours, PendingRevocation, Position, RenewalOutcome, Verdict,
+        Invalidation, Mark, Neighbours, PendingRevocation, Position, RenewalOutcome, ServerId, Verdict,
         membership::Renewal,
     },
 };
@@ -34,30 +35,9 @@ pub(super) struct Configuration {
     pub(super) may_rewind: bool,
     /// Whether another database may take over while this one still answers reads.
     pub(super) may_depose: bool,
+    /// Whether nodes may then be led to the old one once more.
+    pub(super) may_go_back: bool,
     pub(super) fault: Option<Fault>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Tick,
-    Begin(usize),
-    CommitRenewal(usize),
-    ReadChanges(usize),
-    Apply(usize),
-    Extend(usize),
-    Acknowledge(usize),
-    ReadToken(usize),
-    KeepToken(usize),
-    LookIntoMemory(usize),
-    Crash(usize),
-    Fence(usize),
-    Observe,
-    Revoke(usize),
-    Answer(usize),
-    BackUp,
-    Restore,
-    Depose,
-    SwitchOver(usize),
 }
 
 impl Configuration {
@@ -73,6 +53,11 @@ impl Configuration {
 
     fn may_answer(&self, node: &Node, index: usize, now: u64) -> bool {
         self.has(Fault::NoLeaseCheck) && node.row.is_some() || node.membership.may_answer(clock(index, now))
+    }
+
+    /// The code makes no look-up without a lease. On the primary it would do no harm, so here it is made.
+    fn may_look_up(&self, node: &Node, index: usize, now: u64) -> bool {
+        !node.is_on_deposed || self.has(Fault::AsksWithoutLease) || self.may_answer(node, index, now)
     }
 
     fn node_steps(&self, state: &State, index: usize, next: &mut Vec<(Step, State)>) {
@@ -139,10 +124,19 @@ impl Configuration {
         }
         match node.filling {
             // The memory of the first node stands for that of all: what another one holds changes nothing for it.
-            None if index == 0 && !node.holds_token && !state.database_of(index).revoked[self.watched] => {
-                add(Step::ReadToken(index), &|state| state.nodes[index].filling = Some(Filling::Current));
+            None if index == 0 && !node.holds_token && self.may_look_up(node, index, state.now) => {
+                let on_deposed = node.is_on_deposed;
+                add(Step::BeginLookUp(index), &|state| {
+                    state.nodes[index].filling = Some(Filling::Begun { on_deposed });
+                });
             }
             None => {}
+            Some(Filling::Begun { on_deposed }) => {
+                let is_revoked = state.database_at(on_deposed).revoked[self.watched];
+                add(Step::ReadToken(index), &|state| {
+                    state.nodes[index].filling = (!is_revoked).then_some(Filling::Current);
+                });
+            }
             Some(filling) => add(Step::KeepToken(index), &|state| {
                 let node = &mut state.nodes[index];
                 node.holds_token |= filling == Filling::Current;
@@ -162,14 +156,27 @@ impl Configuration {
                 state.nodes[index] = Node::new(state.nodes[index].is_on_deposed);
             });
         }
+        let mut switch = |step, to_deposed: bool| {
+            add(step, &|state| {
+                let node = &mut state.nodes[index];
+                node.is_on_deposed = to_deposed;
+                node.has_gone_back |= to_deposed;
+                node.phase = Phase::Idle;
+                if !self.has(Fault::KeepsLeaseOnAnotherServer) {
+                    node.membership.moved();
+                }
+            });
+        };
         if node.is_on_deposed {
-            add(Step::SwitchOver(index), &|state| state.nodes[index].is_on_deposed = false);
+            switch(Step::SwitchOver(index), false);
+        } else if self.may_go_back && state.deposed.is_some() && !node.has_gone_back {
+            switch(Step::SwitchBack(index), true);
         }
     }
 
     fn commit_renewal(&self, state: &mut State, index: usize, renewal: Renewal) {
-        // Marks are random. Here it is enough that they differ from those of a history that was lost.
-        let mark = Mark(u128::from(state.is_rewound && !self.has(Fault::NoMarksOfRenewals)));
+        // Marks are random.
+        let mark = if self.has(Fault::NoMarksOfRenewals) { Mark(0) } else { state.new_renewal() };
         let node = &mut state.nodes[index];
         let row = match node.row {
             Some(row) => {
@@ -247,16 +254,20 @@ impl Configuration {
                 next.push((Step::Fence(row), changed));
             }
         }
-        for database in [Some(&state.database), state.deposed.as_deref()].into_iter().flatten() {
+        if let Some(departure) = state.departure {
             let mut changed = state.clone();
-            let mut rows = database.rows();
-            rows.retain(|row| row.state == NodeState::Fencing);
-            for step in changed.observer.observe(&rows, now, TERMS) {
-                if let Fencing::DeclareGone(id) = step {
-                    changed.database.declare_gone(id);
-                }
-            }
-            next.push((Step::Observe, changed));
+            changed.departure = None;
+            changed.database.depart(departure, !self.has(Fault::DeclaresRenewedNodesGone));
+            next.push((Step::Depart, changed));
+            return;
+        }
+        // What it sees in the database that was deposed leads to nothing: that one commits nothing.
+        let server = ServerId(i64::from(state.is_rewound && !self.has(Fault::MistakesServers)));
+        let mut observer = state.observer.clone();
+        let departures = observer.observe(server, &state.database.rows(), now, TERMS);
+        // One after the other, or none of them: the observer may end at any time.
+        for departure in departures.into_iter().map(Some).chain([None]) {
+            next.push((Step::Observe, State { observer: observer.clone(), departure, ..state.clone() }));
         }
     }
 
@@ -273,6 +284,10 @@ impl Configuration {
                 Some(backup) if backup.registered() < state.database.registered() => {}
                 Some(backup) => add(Step::Restore, &|state| {
                     state.is_rewound = true;
+                    if !self.has(Fault::MistakesServers) {
+                        // The connection of the observer has ended.
+                        state.departure = None;
+                    }
                     state.database = (**backup).clone();
                     state.backup = None;
                     // What was lost is not promised any more.
@@ -287,7 +302,12 @@ impl Configuration {
         if self.may_depose && state.deposed.is_none() {
             add(Step::Depose, &|state| {
                 state.deposed = Some(Box::new(state.database.clone()));
-                state.nodes.iter_mut().for_each(|node| node.is_on_deposed = true);
+                for node in &mut state.nodes {
+                    node.is_on_deposed = true;
+                    if let Some(Filling::Begun { on_deposed }) = &mut node.filling {
+                        *on_deposed = true;
+                    }
+                }
             });
         }
     }
@@ -306,6 +326,7 @@ impl Model for Configuration {
             is_rewound: false,
             nodes: vec![Node::new(false); self.nodes],
             observer: Neighbours::default(),
+            departure: None,
             revokers: vec![Revoker::Idle; self.revocations],
             crashes: 0,
         }
@@ -320,7 +341,12 @@ impl Model for Configuration {
         (0..self.revocations).for_each(|index| self.revoker_steps(state, index, &mut next));
         self.observer_steps(state, &mut next);
         self.database_steps(state, &mut next);
-        next.iter_mut().for_each(|(_, state)| state.normalise());
+        for (_, state) in &mut next {
+            if !self.has(Fault::DeclaresRenewedNodesGone) {
+                state.forget_departure_that_is_over();
+            }
+            state.normalise();
+        }
         next
     }
 

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::database::{Database, Registration};
-use crate::store::cluster::{
-    BootTime, LeaseTerms, Membership, Neighbours, PendingRevocation, Reading,
-    membership::{Acknowledgement, Applied, Renewal},
+use crate::{
+    domain::node::NodeState,
+    store::cluster::{
+        BootTime, Departure, LeaseTerms, Mark, Membership, Neighbours, NodeId, NodeRow, PendingRevocation, Reading,
+        membership::{Acknowledgement, Applied, Renewal},
+    },
 };
 
 /// In the model, a lease is two ticks long, and all clocks tick together.
@@ -26,8 +29,10 @@ pub(super) struct State {
     pub(super) deposed: Option<Box<Database>>,
     pub(super) is_rewound: bool,
     pub(super) nodes: Vec<Node>,
-    /// Fences nodes. Any number of processes may do so; one stands for all.
+    /// Declares nodes gone. Any number of processes may do so; one stands for all.
     pub(super) observer: Neighbours,
+    /// What it has decided and not done yet.
+    pub(super) departure: Option<Departure>,
     pub(super) revokers: Vec<Revoker>,
     pub(super) crashes: u8,
 }
@@ -42,12 +47,17 @@ pub(super) struct Node {
     /// Whether it was read as valid and is not in memory yet.
     pub(super) filling: Option<Filling>,
     pub(super) is_on_deposed: bool,
+    /// Whether it has gone back to the database that was deposed.
+    pub(super) has_gone_back: bool,
     /// With a fault: a check has looked into memory before it looks at the lease, after its token's revocation was answered.
     pub(super) looked_too_early: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Filling {
+    /// A look-up has begun under a lease, on the database on which the lease is renewed.
+    Begun { on_deposed: bool },
+    /// It has found the token valid.
     Current,
     /// A change came after the read.
     Invalidated,
@@ -83,8 +93,12 @@ impl State {
 
     /// The database that a node reads.
     pub(super) fn database_of(&self, node: usize) -> &Database {
+        self.database_at(self.nodes[node].is_on_deposed)
+    }
+
+    pub(super) fn database_at(&self, is_deposed: bool) -> &Database {
         match &self.deposed {
-            Some(deposed) if self.nodes[node].is_on_deposed => deposed,
+            Some(deposed) if is_deposed => deposed,
             _ => &self.database,
         }
     }
@@ -112,12 +126,61 @@ impl State {
             }
         }
         self.observer.map_times(past);
+        self.forget_observations_that_are_over();
+        self.renumber_renewals();
         for revoker in &mut self.revokers {
             if let Revoker::Waiting(pending) = revoker {
                 pending.map_times(past);
             }
         }
     }
+}
+
+impl State {
+    /// A mark that no renewal has.
+    pub(super) fn new_renewal(&mut self) -> Mark {
+        Mark(self.renewals().map(|mark| mark.0 + 1).max().unwrap_or(0))
+    }
+
+    /// An observation of a row that is another one now leads to nothing, unless the row comes back from the backup.
+    fn forget_observations_that_are_over(&mut self) {
+        let rows = self.rows_that_may_come_back();
+        self.observer.keep_only(|id, state, renewal| is_current(&rows, id, state, renewal));
+    }
+
+    /// The same for what was decided then.
+    pub(super) fn forget_departure_that_is_over(&mut self) {
+        let rows = self.rows_that_may_come_back();
+        self.departure.take_if(|one| !is_current(&rows, one.node, one.state, one.renewal));
+    }
+
+    fn rows_that_may_come_back(&self) -> Vec<NodeRow> {
+        let databases = std::iter::once(&self.database).chain(self.backup.as_deref());
+        databases.flat_map(Database::rows).collect()
+    }
+
+    /// Only which marks are equal matters, so they are numbered in the order in which they occur.
+    fn renumber_renewals(&mut self) {
+        let mut known = Vec::new();
+        for mark in self.renewals() {
+            let number = known.iter().position(|other| other == mark).unwrap_or_else(|| {
+                known.push(*mark);
+                known.len() - 1
+            });
+            *mark = Mark(number as u128);
+        }
+    }
+
+    fn renewals(&mut self) -> impl Iterator<Item = &mut Mark> {
+        let others = [self.backup.as_deref_mut(), self.deposed.as_deref_mut()].into_iter().flatten();
+        let databases = std::iter::once(&mut self.database).chain(others);
+        let decided = self.departure.as_mut().map(|departure| &mut departure.renewal);
+        databases.flat_map(Database::renewals).chain(self.observer.renewals()).chain(decided)
+    }
+}
+
+fn is_current(rows: &[NodeRow], id: NodeId, state: NodeState, renewal: Mark) -> bool {
+    state != NodeState::Gone && rows.iter().any(|row| (row.id, row.state, row.renewal) == (id, state, renewal))
 }
 
 impl Node {
@@ -129,6 +192,7 @@ impl Node {
             holds_token: false,
             filling: None,
             is_on_deposed,
+            has_gone_back: false,
             looked_too_early: false,
         }
     }

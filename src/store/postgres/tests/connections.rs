@@ -4,7 +4,7 @@ use std::{
     env,
     net::TcpListener,
     path::PathBuf,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -35,7 +35,8 @@ fn a_server_that_is_not_there_or_does_not_answer_is_waited_for_only_so_long() {
         let settings = PostgresSettings { max_readers: 1, ..PostgresSettings::new(url) };
         let started = Instant::now();
         assert!(is_not_made(open(&settings).map(drop)), "{port}");
-        let readers = Readers::new(&Connector::new(&settings).expect("sound settings"), 1).expect("a pool");
+        let readers =
+            Readers::new(&Connector::new(&settings).expect("sound settings"), &Arc::default(), 1).expect("a pool");
         assert!(is_not_made(database.runtime.block_on(readers.get()).map(drop)), "{port}");
         assert!(started.elapsed() < 2 * IN_TIME, "{port}: {:?}", started.elapsed());
     }

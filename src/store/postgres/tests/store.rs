@@ -42,7 +42,7 @@ impl TestDatabase {
 }
 
 /// That of a new secret.
-fn hash() -> TokenHash {
+pub(super) fn hash() -> TokenHash {
     let prefixes = Prefixes::new("ses_", "pat_", "env_").expect("sound prefixes");
     Plaintext::generate(CredentialKind::Session, &prefixes).expect("random").hash()
 }
@@ -97,9 +97,10 @@ fn an_answer_that_finds_a_change_already_made_waits_until_all_nodes_know_of_the_
         let heard = Arc::clone(&heard);
         move |change| heard.lock().expect("unpoisoned").push(change)
     }));
-    database.execute("INSERT INTO nodes (id, name, version, started_at) VALUES (gen_random_uuid(), 'busy', '1', 1)");
-    // The wait ends with the lease of the node. A machine that is too busy shows nothing within that time.
+    // The wait ends with the lease of the node, which is gone then. A machine that is too busy shows nothing within that time.
     for _ in 0..10 {
+        database
+            .execute("INSERT INTO nodes (id, name, version, started_at) VALUES (gen_random_uuid(), 'busy', '1', 1)");
         database.execute("UPDATE users SET disabled_at = NULL");
         acknowledge(&database);
         heard.lock().expect("unpoisoned").clear();
@@ -178,11 +179,11 @@ fn a_read_is_made_only_on_the_server_on_which_the_lease_is_renewed() {
     assert_eq!(read(), Ok(false));
     // As if a lease were renewed on another server now. This one, to which the pool is connected, may be deposed.
     let here: i64 = database.read(STARTED);
-    store.readers.primary().renews_on(here + 1);
+    store.primary.renews_on(here + 1, || ());
     for _ in ["the old connection", "a new one"] {
         assert!(matches!(read(), Err(StoreError::NotMade(why)) if why.contains("another server")));
     }
-    store.readers.primary().renews_on(here);
+    store.primary.renews_on(here, || ());
     assert_eq!(read(), Ok(false));
 }
 

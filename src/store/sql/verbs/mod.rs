@@ -25,7 +25,7 @@ use crate::{
         authority::Authority,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
-        node::NodeStatus,
+        node::{NodeStatus, Readiness},
         session::Session,
         text::Name,
         time::Timestamp,
@@ -40,12 +40,8 @@ use crate::{
 };
 
 impl<E: Engine> Store for E {
-    fn ready(&self) -> Reply<'_, ()> {
+    fn ready(&self) -> Reply<'_, Readiness> {
         self.check_readiness()
-    }
-
-    fn wait_until_known(&self) -> Reply<'_, ()> {
-        Engine::wait_until_known(self)
     }
 
     fn add_user(&self, user: User, password: PasswordHash, by: Attribution) -> Reply<'_, ()> {

@@ -20,4 +20,8 @@ impl<E: Engine> TokenAdministration for E {
     fn enable_environment_token(&self, id: TokenId, by: Attribution) -> Reply<'_, ChangedToken> {
         self.change(invalidation::token(id), by, move |connection, by| environment_tokens::enable(connection, id, by))
     }
+
+    fn wait_until_known(&self) -> Reply<'_, ()> {
+        Engine::wait_until_known(self)
+    }
 }

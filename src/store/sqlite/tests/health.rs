@@ -3,7 +3,10 @@
 use std::fs;
 
 use super::*;
-use crate::store::sqlite::{health::HealthReport, log_index::LogIndex};
+use crate::{
+    domain::node::Readiness,
+    store::sqlite::{health::HealthReport, log_index::LogIndex},
+};
 
 /// Runs the probe that is due after a failure, and returns its outcome.
 fn probe(store: &SqliteStore) -> Result<(), StoreError> {
@@ -28,7 +31,7 @@ fn file_pages(store: &SqliteStore) -> i64 {
 fn a_probe_writes_the_same_pages_again_and_again() {
     let directory = directory();
     let store = open(&directory);
-    assert_eq!(wait(store.ready()), Ok(()));
+    assert_eq!(wait(store.ready()), Ok(Readiness::Ready));
     assert_eq!(probe(&store), Ok(()));
     let before = file_pages(&store);
     let index = LogIndex::open(&identity::beside(&database(&directory), "-shm")).unwrap();
@@ -58,7 +61,7 @@ fn concurrent_health_checks_share_one_probe() {
 fn readiness_fails_at_once_after_a_failed_write() {
     let directory = directory();
     let store = open(&directory);
-    assert_eq!(wait(store.ready()), Ok(()));
+    assert_eq!(wait(store.ready()), Ok(Readiness::Ready));
     let failed = store.writer.submit(Vec::new(), |connection| Ok(connection.execute_batch("ROLLBACK")?));
     assert!(is_outage(&wait(failed)));
     assert!(is_outage(&wait(store.ready())));
@@ -72,7 +75,7 @@ fn a_small_write_after_a_failure_does_not_restore_readiness() {
     wait(store.add_user(person("ada"), password(), by())).unwrap();
     assert!(is_outage(&wait(store.ready())));
     assert_eq!(probe(&store), Ok(()));
-    assert_eq!(wait(store.ready()), Ok(()));
+    assert_eq!(wait(store.ready()), Ok(Readiness::Ready));
 }
 
 #[test]
@@ -81,7 +84,7 @@ fn a_violated_constraint_does_not_affect_readiness() {
     let store = open(&directory);
     wait(store.add_user(person("ada"), password(), by())).unwrap();
     assert!(wait(store.add_user(person("ada"), password(), by())).is_err());
-    assert_eq!(wait(store.ready()), Ok(()));
+    assert_eq!(wait(store.ready()), Ok(Readiness::Ready));
 }
 
 #[test]
@@ -98,7 +101,7 @@ fn after_a_failed_sync_reads_work_and_the_next_start_checkpoints_the_whole_log()
     }
     assert!(fs::metadata(identity::beside(&database(&directory), "-wal")).unwrap().len() > 0);
     let store = open(&directory);
-    assert_eq!(wait(store.ready()), Ok(()));
+    assert_eq!(wait(store.ready()), Ok(Readiness::Ready));
     assert_eq!(wait(store.users(None, 9)), Ok(vec![user]));
     drop(store);
     settle(&database(&directory));

@@ -11,6 +11,7 @@ use std::{
 use futures_util::FutureExt;
 
 use super::*;
+use crate::domain::node::Readiness;
 
 /// Holds the writer until the returned sender is dropped, so that all jobs submitted meanwhile become one batch.
 pub(super) fn gate(store: &SqliteStore) -> (mpsc::Sender<()>, Reply<'_, ()>) {
@@ -194,7 +195,7 @@ fn the_writer_survives_a_panic_outside_a_write() {
     let waiting = add(&store, "waiting");
     drop(go_on);
     assert_eq!(wait(waiting), Ok(()));
-    assert_eq!(wait(store.ready()), Ok(()));
+    assert_eq!(wait(store.ready()), Ok(Readiness::Ready));
 }
 
 #[test]
@@ -295,7 +296,7 @@ fn a_lost_file_is_neither_read_nor_written_until_it_is_back() {
         assert!(is_outage(&wait(add(&store, "lost"))), "{suffix}");
 
         fs::rename(&elsewhere, &path).unwrap();
-        eventually(|| wait(store.ready()) == Ok(()));
+        eventually(|| wait(store.ready()) == Ok(Readiness::Ready));
         assert_eq!(wait(store.user(user.id)), Ok(user));
         wait(add(&store, "back")).unwrap();
         assert_eq!(count(&store), 2);
