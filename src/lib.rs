@@ -31,6 +31,7 @@ pub mod control;
 pub mod domain;
 pub mod http;
 pub mod logging;
+pub mod measure;
 pub mod ops;
 mod priority;
 mod sampling;

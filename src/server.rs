@@ -18,7 +18,10 @@ use tokio::{sync::mpsc::UnboundedReceiver, time::MissedTickBehavior};
 use crate::{
     config::Config,
     control,
-    http::{self, AppState, Connections},
+    http::{
+        self, AppState, Connections,
+        metrics::{self, MetricsListener},
+    },
     ops::{Context, state::uses},
     store::StoreError,
 };
@@ -57,6 +60,7 @@ pub struct Server {
     connections: Connections,
     drain_delay: Duration,
     control: Option<control::server::Server>,
+    metrics: Option<MetricsListener>,
 }
 
 impl Server {
@@ -66,7 +70,7 @@ impl Server {
         let settings = &config.server;
         let address = listener.local_addr()?;
         limit_send_buffers(&listener);
-        let state = web::Data::new(AppState::new(config, ctx)?);
+        let state = web::Data::new(AppState::new(config, ctx, http::routes().into_iter().map(|(_, pattern)| pattern))?);
         let connections = Connections::new(settings);
         let (worker_state, worker_connections, server) = (state.clone(), connections.clone(), settings.clone());
         let builder = Workers::build()
@@ -78,6 +82,7 @@ impl Server {
         let workers = builder
             .listen("patd", listener, move || http::service(&server, &worker_state, &worker_connections, &shutdown))?
             .run();
+        let metrics = metrics::start(config, &state)?;
         let control = start_control(config, &state);
         Ok(Self {
             address,
@@ -87,7 +92,13 @@ impl Server {
             connections,
             drain_delay: settings.drain_delay,
             control,
+            metrics,
         })
+    }
+
+    /// The address at which it answers scrapes, if it does.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|metrics| metrics.address)
     }
 
     /// Waits until every worker runs. Fails if the system gives too few threads.
@@ -101,9 +112,9 @@ impl Server {
     /// Serves until a message arrives on `stop` or its sender is dropped, then drains. A second message ends the drain at
     /// once.
     pub async fn run(self, mut stop: UnboundedReceiver<()>) -> io::Result<()> {
-        let Self { workers: handle, mut serving, state, connections, drain_delay, control, .. } = self;
+        let Self { workers: handle, mut serving, state, connections, drain_delay, control, metrics, .. } = self;
         let housekeeping = rt::spawn(run_housekeeping(Arc::clone(&state)));
-        let closing = rt::spawn(close_stuck(connections));
+        let closing = rt::spawn(connections.keep_closing_stuck());
 
         let ended = tokio::select! {
             _ = stop.recv() => None,
@@ -128,6 +139,9 @@ impl Server {
         }
         housekeeping.abort();
         closing.abort();
+        if let Some(metrics) = metrics {
+            metrics.stop().await;
+        }
         // A store that does not answer must not prevent the end of the process.
         let flush = async {
             let saved = state.ops.save_attempts().await.and(state.ops.record_time().await);
@@ -211,13 +225,6 @@ async fn run_housekeeping(state: Arc<AppState>) {
         if failed {
             rt::time::sleep(FLUSH_RETRY_DELAY).await;
         }
-    }
-}
-
-async fn close_stuck(connections: Connections) {
-    loop {
-        rt::time::sleep(connections.check_interval()).await;
-        connections.close_stuck();
     }
 }
 

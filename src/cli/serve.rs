@@ -65,6 +65,14 @@ async fn serve(config: &Config, trust_clock: bool, first_user: &str) -> Result<(
             "server.bind accepts connections from other machines over plain HTTP; use a reverse proxy that terminates TLS"
         );
     }
+    if let Some(metrics) = server.metrics_address() {
+        log::info!(address:% = metrics; "metrics are at http://{metrics}/metrics");
+        if !metrics.ip().to_canonical().is_loopback() {
+            log::warn!(
+                "metrics.bind accepts connections from other machines, and asks for no credential; let only your monitoring reach it"
+            );
+        }
+    }
     if has_no_user {
         log::info!("there is no user yet; create the first, an administrator, with: {first_user}");
     }

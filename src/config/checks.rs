@@ -1,6 +1,6 @@
 //! The allowed range of each value, and the rules between settings.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use super::{layers::Layers, settings::Config};
 use crate::domain::{
@@ -130,6 +130,7 @@ pub(super) fn check(config: &Config, layers: &mut Layers) {
         }
     }
     check_database(config, layers);
+    check_metrics(config, layers);
     check_prefixes(config, layers);
 }
 
@@ -144,6 +145,19 @@ fn check_database(config: &Config, layers: &mut Layers) {
             layers.refuse("database.ca_file", "left out, unless database.url names a database of PostgreSQL");
         }
         _ => {}
+    }
+}
+
+/// The metrics have a listener of their own.
+fn check_metrics(config: &Config, layers: &mut Layers) {
+    let api = config.server.bind;
+    let overlaps = |bind: SocketAddr| {
+        let is_same = bind.ip() == api.ip() || bind.ip().is_unspecified() || api.ip().is_unspecified();
+        bind.port() != 0 && bind.port() == api.port() && is_same
+    };
+    if config.metrics.bind.is_some_and(overlaps) && !layers.is_refused("server.bind") {
+        let other = layers.describe("server.bind");
+        layers.refuse("metrics.bind", format!("another address or port than {other}: the API never shows metrics"));
     }
 }
 

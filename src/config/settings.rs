@@ -41,6 +41,8 @@ pub struct Config {
     pub throttle: Throttle,
     /// What is logged, and in which format.
     pub log: Log,
+    /// Metrics.
+    pub metrics: Metrics,
     /// The rules that answer the checks of proxies.
     #[serde(skip)]
     pub policies: Vec<Policy>,
@@ -326,6 +328,15 @@ pub struct Log {
     /// Which checks of proxies are logged.
     #[serde(deserialize_with = "values::checks")]
     pub checks: LoggedChecks,
+}
+
+/// The section `[metrics]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// The address at which `/metrics` is answered, never that of the API. `None` for no metrics.
+    #[serde(deserialize_with = "values::optional_address")]
+    pub bind: Option<SocketAddr>,
 }
 
 impl Config {

@@ -124,6 +124,15 @@ pub(super) fn address<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::
     read(d, wanted, |value| value.as_str()?.parse().ok())
 }
 
+/// `None` for the empty text.
+pub(super) fn optional_address<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SocketAddr>, D::Error> {
+    let wanted = r#"an IP address and a port in a string, such as "127.0.0.1:9464", or "" for none"#;
+    read(d, wanted, |value| match value.as_str()? {
+        "" => Some(None),
+        address => address.parse().ok().map(Some),
+    })
+}
+
 pub(super) fn networks<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<IpNet>, D::Error> {
     let wanted = r#"an array of addresses and networks, such as ["10.0.0.0/8", "::1"]"#;
     list(d, wanted, |text| {

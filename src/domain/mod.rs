@@ -33,6 +33,7 @@ pub mod session;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod token_counts;
 pub mod token_report;
 pub mod token_usage;
 pub mod usage_limits;

@@ -17,8 +17,8 @@ use super::{codes::Code, headers::add_rate_state};
 use crate::{
     domain::{ability::Ability, path::AmbiguousPath, secret::CredentialKind},
     ops::{
-        self, FieldError, StateConflict, Throttled, authorization::PolicyRejection, usage_limits::RateState,
-        verification::Rejection,
+        self, FieldError, StateConflict, Throttled, authorization::PolicyRejection, state::measurements::CheckVerdict,
+        usage_limits::RateState, verification::Rejection,
     },
     store::StoreError,
 };
@@ -150,6 +150,19 @@ impl ApiError {
             Self::Draining => Code::Draining,
             Self::NoLease => Code::NoLease,
             Self::Panicked => Code::ServerError,
+        }
+    }
+
+    /// How a check ended that failed so.
+    pub(crate) fn verdict(&self) -> CheckVerdict {
+        use ops::Error as Ops;
+        match self {
+            Self::Ops(Ops::Rejected(rejection)) => (*rejection).into(),
+            Self::Ops(Ops::MissingAbility(_)) => CheckVerdict::MissingAbility,
+            Self::Ops(Ops::Policy(PolicyRejection::NoRule | PolicyRejection::WrongKind)) => CheckVerdict::PolicyRefused,
+            Self::MalformedAuthorization(_) => CheckVerdict::Malformed,
+            error if error.code().status().is_server_error() => CheckVerdict::Undecided,
+            _ => CheckVerdict::BadQuestion,
         }
     }
 

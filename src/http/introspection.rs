@@ -29,7 +29,7 @@ use crate::{
     ops::{
         principal::Principal,
         revocation,
-        state::endings::RequestStart,
+        state::{endings::RequestStart, measurements::Via},
         verification::{self, Caller, Check, Verdict},
     },
     views::{AnnotationsView, DataView, MessageView, OwnerView},
@@ -109,7 +109,7 @@ pub(super) async fn introspect(
 ) -> Result<Json<IntrospectionView>, ApiError> {
     let caller = unknown_caller(state.ops.moment());
     let credential = body.parameter("token").await?;
-    let details = verification::inspect(&state.ops, &credential, caller).await?.ok().map(IntrospectionDetails::from);
+    let details = verification::introspect(&state.ops, &credential, caller).await?.ok().map(IntrospectionDetails::from);
     Ok(Json(IntrospectionView { active: details.is_some(), details }))
 }
 
@@ -203,7 +203,7 @@ pub(super) async fn verify(
     let mut form = body.form(CHECK_FIELDS).await?;
     let check = read_check(&mut form, since);
     let check = form.finish(check)?;
-    Ok(Json(DataView { data: verification::verify(&state.ops, &check).await?.into() }))
+    Ok(Json(DataView { data: verification::verify(&state.ops, Via::Verify, &check).await?.into() }))
 }
 
 pub(super) async fn verify_batch(
@@ -218,7 +218,7 @@ pub(super) async fn verify_batch(
     let checks = form.finish(checks)?;
     let mut verdicts = Vec::with_capacity(checks.len());
     for check in &checks {
-        verdicts.push(verification::verify(&state.ops, check).await?);
+        verdicts.push(verification::verify(&state.ops, Via::VerifyBatch, check).await?);
     }
     let size = verdicts.iter().map(size).sum::<usize>().div_ceil(1024);
     let view =

@@ -23,6 +23,7 @@ mod health;
 mod index;
 mod input;
 mod introspection;
+pub mod metrics;
 mod revocation;
 mod rotation;
 mod route_table;

@@ -8,6 +8,7 @@ use super::{
     new_id::new_id,
     sessions::IssuedSession,
     state::{
+        measurements::ThrottledAction,
         passwords::{Against, Slot},
         throttle::Attempt,
     },
@@ -53,7 +54,12 @@ pub async fn register(
     registration_open(ctx)?;
     ctx.expect_reliable_clock()?;
     ctx.passwords.expect_length("password", &account.password)?;
-    let mut attempt = ctx.throttle.registration(client).open(&*ctx.store).await?;
+    let mut attempt = ctx
+        .throttle
+        .registration(client)
+        .open(&*ctx.store)
+        .await
+        .inspect_err(ctx.throttled(ThrottledAction::Registration))?;
     let slot = ctx.passwords.acquire_slot().await?;
     attempt.begin();
     let created = create_at(ctx, slot, account, Role::Member, source).await;
@@ -121,9 +127,20 @@ pub struct SignInAttempt {
 ///
 /// A throttled attempt records no event: a flood of them would fill the disk.
 pub async fn sign_in(ctx: &Context, attempt: SignInAttempt, source: RequestSource) -> Result<IssuedSession, Error> {
+    let signed_in = try_once(ctx, attempt, source).await;
+    ctx.measurements.count_sign_in(&signed_in);
+    signed_in
+}
+
+async fn try_once(ctx: &Context, attempt: SignInAttempt, source: RequestSource) -> Result<IssuedSession, Error> {
     // No session can be issued, so the password is not checked and the attempt does not count.
     ctx.expect_reliable_clock()?;
-    let mut throttled = ctx.throttle.sign_in(attempt.client, &attempt.email).open(&*ctx.store).await?;
+    let mut throttled = ctx
+        .throttle
+        .sign_in(attempt.client, &attempt.email)
+        .open(&*ctx.store)
+        .await
+        .inspect_err(ctx.throttled(ThrottledAction::SignIn))?;
     let signed_in = judge_sign_in(ctx, attempt, &mut throttled, source).await;
     throttled.end(&signed_in).await;
     signed_in
@@ -250,7 +267,12 @@ pub async fn change_password(
     new: Password,
     source: RequestSource,
 ) -> Result<(), Error> {
-    let mut throttled = ctx.throttle.confirmation(session.id, session.user).open(&*ctx.store).await?;
+    let mut throttled = ctx
+        .throttle
+        .confirmation(session.id, session.user)
+        .open(&*ctx.store)
+        .await
+        .inspect_err(ctx.throttled(ThrottledAction::Confirmation))?;
     let changed = async {
         let UserCredentials { user, password } = ctx.store.credentials(session.user).await?;
         // An administrator has just reset it.

@@ -15,6 +15,7 @@ use super::{
     state::{
         endings::{Endings, RequestStart},
         first_uses::PendingFirstUses,
+        measurements::{Measurements, ThrottledAction},
         meters::Meters,
         passwords::Passwords,
         reuse_queue::ReuseQueue,
@@ -49,6 +50,8 @@ pub struct Context {
     pub(super) endings: Arc<Endings>,
     pub(super) reuses: ReuseQueue,
     pub(super) meters: Meters,
+    /// What is counted for metrics.
+    pub measurements: Measurements,
     pub(super) pruning: Pruning,
     /// The uptime at which the parameters of stored hashes were last read.
     pub(super) dummies_refreshed_at: Mutex<Duration>,
@@ -77,6 +80,7 @@ impl Context {
             endings: Arc::default(),
             reuses: ReuseQueue::default(),
             meters: Meters::new(&clock),
+            measurements: Measurements::default(),
             pruning: Pruning::new(&clock),
             dummies_refreshed_at: Mutex::default(),
             time_recorded_at: Mutex::default(),
@@ -102,6 +106,15 @@ impl Context {
     pub(super) fn attribution_to_issue(&self, source: RequestSource) -> Result<Attribution, Error> {
         self.expect_reliable_clock()?;
         Ok(self.attribution(source))
+    }
+
+    /// Counts an action that a limit refuses.
+    pub(super) fn throttled(&self, action: ThrottledAction) -> impl FnOnce(&Error) + '_ {
+        move |error| {
+            if matches!(error, Error::Throttled(_)) {
+                self.measurements.count_throttled(action);
+            }
+        }
     }
 
     /// [`Error::ClockUnreliable`] while the clock cannot be relied on.

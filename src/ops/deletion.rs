@@ -11,6 +11,7 @@ use super::{
     context::Context,
     error::Error,
     owners,
+    state::measurements::ThrottledAction,
 };
 use crate::{
     domain::{
@@ -36,7 +37,12 @@ pub async fn delete_own(
     current: Password,
     source: RequestSource,
 ) -> Result<EndsWithUser, Error> {
-    let mut throttled = ctx.throttle.confirmation(session.id, session.user).open(&*ctx.store).await?;
+    let mut throttled = ctx
+        .throttle
+        .confirmation(session.id, session.user)
+        .open(&*ctx.store)
+        .await
+        .inspect_err(ctx.throttled(ThrottledAction::Confirmation))?;
     let deleted = async {
         let UserCredentials { user, password } = ctx.store.credentials(session.user).await?;
         // An administrator has just reset it.

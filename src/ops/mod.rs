@@ -46,6 +46,7 @@ pub mod seals;
 pub mod service_accounts;
 pub mod sessions;
 pub mod state;
+pub mod token_counts;
 mod token_filter;
 pub mod token_report;
 pub mod token_search;

@@ -6,6 +6,7 @@ use super::{
     accounts::{email_taken, guessable, new_user},
     context::Context,
     error::{Error, FieldError},
+    state::measurements::ThrottledAction,
 };
 use crate::{
     domain::{
@@ -79,7 +80,12 @@ pub async fn set_password(
 ) -> Result<(), Error> {
     ctx.expect_reliable_clock()?;
     ctx.passwords.expect_length("password", &password)?;
-    let mut throttled = ctx.throttle.password_link(client).open(&*ctx.store).await?;
+    let mut throttled = ctx
+        .throttle
+        .password_link(client)
+        .open(&*ctx.store)
+        .await
+        .inspect_err(ctx.throttled(ThrottledAction::PasswordLink))?;
     throttled.begin();
     let set = match password_link::parse(secret) {
         Some(hash) => try_set_password(ctx, hash, password, source.clone()).await,

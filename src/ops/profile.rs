@@ -9,7 +9,7 @@ use super::{
     accounts::{email_taken, refuse_confirmation, wrong_current_password},
     context::Context,
     error::{Error, FieldError},
-    state::throttle::Attempt,
+    state::{measurements::ThrottledAction, throttle::Attempt},
 };
 use crate::{
     domain::{
@@ -53,7 +53,12 @@ pub async fn update(
     let Some(current) = current_password else {
         return Err(FieldError::new("current_password", "is required to change the email.").into());
     };
-    let mut throttled = ctx.throttle.address_change(session.id, session.user).open(&*ctx.store).await?;
+    let mut throttled = ctx
+        .throttle
+        .address_change(session.id, session.user)
+        .open(&*ctx.store)
+        .await
+        .inspect_err(ctx.throttled(ThrottledAction::EmailChange))?;
     let change = ProfileChange { name, email: Some(email), ..ProfileChange::default() };
     let changed = change_address(ctx, credentials, current, change, &mut throttled, (client, source)).await;
     throttled.end(&changed).await;

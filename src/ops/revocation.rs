@@ -9,6 +9,7 @@ use super::{
     environment_tokens,
     error::{Error, FieldError},
     replaced,
+    state::measurements::ThrottledAction,
     tokens::{self, TokenDetails},
 };
 use crate::{
@@ -293,7 +294,7 @@ pub async fn revoke_leaked(
     source: RequestSource,
 ) -> Result<(), Error> {
     let caller = Caller { address: Some(client), user_agent, since: None };
-    ctx.throttle.report(client).count(&*ctx.store).await?;
+    ctx.throttle.report(client).count(&*ctx.store).await.inspect_err(ctx.throttled(ThrottledAction::LeakReport))?;
     let by = ctx.attribution(source);
     let mut leaked = LeakReport { presented: Some(credentials.len()), ..LeakReport::default() };
     for credential in credentials {

@@ -15,7 +15,10 @@ use super::{
     principal::Principal,
     rejection::Rejection,
     reuse,
-    state::endings::{Ended, Ending, RequestStart},
+    state::{
+        endings::{Ended, Ending, RequestStart},
+        measurements::ThrottledAction,
+    },
     token_usage, tokens, usage_limits, verification,
 };
 use crate::{
@@ -139,7 +142,11 @@ pub async fn rotate_self(
     let Principal::PersonalAccessToken { record, .. } = principal else {
         return Err(Error::NotSelfRotating(principal.kind()));
     };
-    ctx.throttle.rotation(record.token.family).count(&*ctx.store).await?;
+    ctx.throttle
+        .rotation(record.token.family)
+        .count(&*ctx.store)
+        .await
+        .inspect_err(ctx.throttled(ThrottledAction::SelfRotation))?;
     let source = RequestSource { actor: Actor::token(&record.token), ..source };
     replace(ctx, &record.token, request, source).await.map_err(|error| match error {
         // It was revoked after it was accepted.

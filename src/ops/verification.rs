@@ -7,7 +7,16 @@ use std::sync::Arc;
 
 pub use super::{caller::Caller, rejection::Rejection};
 use super::{
-    canary, context::Context, error::Error, expiry, first_use, principal::Principal, reuse, state::rates::RateState,
+    canary,
+    context::Context,
+    error::Error,
+    expiry, first_use,
+    principal::Principal,
+    reuse,
+    state::{
+        measurements::{CheckVerdict, Via},
+        rates::RateState,
+    },
 };
 use crate::{
     domain::{
@@ -61,11 +70,22 @@ pub fn find_token<'c>(ctx: &'c Context, credential: &str) -> Reply<'c, Option<Pr
 
 /// The principal of a credential, or the reason why it is not accepted, for callers that may know the reason. [`Error::Store`]
 /// means that nothing was decided.
-pub async fn inspect(
+pub async fn introspect(
     ctx: &Context,
     credential: &str,
     caller: Caller<'_>,
 ) -> Result<Result<Principal, Rejection>, Error> {
+    let inspected = inspect(ctx, credential, caller).await;
+    let verdict = match &inspected {
+        Ok(Ok(_)) => CheckVerdict::Allowed,
+        Ok(Err(rejection)) => (*rejection).into(),
+        Err(_) => CheckVerdict::Undecided,
+    };
+    ctx.measurements.count_check(Via::Introspect, verdict);
+    inspected
+}
+
+async fn inspect(ctx: &Context, credential: &str, caller: Caller<'_>) -> Result<Result<Principal, Rejection>, Error> {
     match authenticate(ctx, credential, caller).await {
         Ok(principal) => Ok(Ok(principal)),
         Err(Error::Rejected(rejection)) => Ok(Err(rejection)),
@@ -111,7 +131,19 @@ impl Verdict {
 }
 
 /// Verifies a credential for an application. [`Error::Store`] means that nothing was decided.
-pub async fn verify(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
+pub async fn verify(ctx: &Context, via: Via, check: &Check) -> Result<Verdict, Error> {
+    let judged = judge(ctx, check).await;
+    let verdict = match &judged {
+        Ok(Verdict::Valid(_)) => CheckVerdict::Allowed,
+        Ok(Verdict::MissingAbility { .. }) => CheckVerdict::MissingAbility,
+        Ok(Verdict::Rejected(rejection)) => (*rejection).into(),
+        Err(_) => CheckVerdict::Undecided,
+    };
+    ctx.measurements.count_check(via, verdict);
+    judged
+}
+
+async fn judge(ctx: &Context, check: &Check) -> Result<Verdict, Error> {
     Ok(match inspect(ctx, &check.token, check.caller).await? {
         Err(rejection) => Verdict::Rejected(rejection),
         Ok(principal) if check.abilities.iter().all(|needed| principal.holds(needed.as_str())) => {
@@ -187,7 +219,10 @@ fn accept_token<'c>(
             expiry::expect_in_use(ctx, &record, now).await?;
         }
         let rate_state = match &record.token.limits {
-            Some(limits) => ctx.meters.spend(&*ctx.store, &record.token, limits, caller.address).await?,
+            Some(limits) => {
+                let spent = ctx.meters.spend(&*ctx.store, &record.token, limits, caller.address).await;
+                spent.inspect_err(|error| ctx.measurements.count_limited(error))?
+            }
             None => None,
         };
         if !record.token.is_fresh_successor() || first_use::record(ctx, &record, used_at).await? {

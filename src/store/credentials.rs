@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::reply::Reply;
+use super::{lookups::CacheReport, reply::Reply};
 use crate::domain::{
     id::{SessionId, TokenId, UserId},
     secret::TokenHash,
@@ -19,6 +19,10 @@ pub trait Credentials: Send + Sync + 'static {
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>>;
     /// The session with this secret, and its user. `None` if there is no such session.
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>>;
+    /// How the cache in front of them does, for metrics. `None` without a cache.
+    fn cache_report(&self) -> Option<CacheReport> {
+        None
+    }
 }
 
 /// Credentials that report their changes, so that a cache in front of them stays exact.

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Change, StoreError};
+use super::{Change, StoreError, StoreMeasurements};
 
 /// Hears of changes and passes them on to observers.
 pub(super) trait Notify: Send + Sync {
@@ -53,18 +53,41 @@ pub(super) trait Job<C>: Send {
     fn answer(self: Box<Self>, commit: &Result<(), StoreError>);
 }
 
+/// Counts a write as unanswered until it is dropped.
+struct Unanswered(Arc<StoreMeasurements>);
+
+impl Unanswered {
+    fn new(measurements: &Arc<StoreMeasurements>) -> Self {
+        measurements.unanswered_writes.add(1);
+        Self(Arc::clone(measurements))
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.unanswered_writes.add(-1);
+    }
+}
+
 pub(super) struct Task<T, F, N: Notify> {
     queued_at: Instant,
     work: F,
     result: Option<Result<T, StoreError>>,
     // Before the reply, so that a dropped task notifies observers before its caller gets the error.
     notification: NotifyOnDrop<N>,
+    _unanswered: Unanswered,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T, F, N: Notify> Task<T, F, N> {
-    pub(super) fn new(work: F, notification: NotifyOnDrop<N>, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
-        Self { queued_at: Instant::now(), work, result: None, notification, reply }
+    pub(super) fn new(
+        work: F,
+        notification: NotifyOnDrop<N>,
+        measurements: &Arc<StoreMeasurements>,
+        reply: oneshot::Sender<Result<T, StoreError>>,
+    ) -> Self {
+        let unanswered = Unanswered::new(measurements);
+        Self { queued_at: Instant::now(), work, result: None, notification, _unanswered: unanswered, reply }
     }
 }
 
@@ -109,8 +132,8 @@ where
     }
 
     fn answer(self: Box<Self>, commit: &Result<(), StoreError>) {
-        let Self { result, notification, reply, .. } = *self;
-        drop(notification);
+        let Self { result, notification, _unanswered: unanswered, reply, .. } = *self;
+        drop((notification, unanswered));
         let result = match (commit, result) {
             (Err(error), _) => Err(error.clone()),
             (Ok(()), Some(result)) => result,

@@ -18,6 +18,8 @@ mod export;
 mod invalidation;
 mod inventory;
 mod jobs;
+mod lookups;
+mod measurements;
 mod ownership;
 pub mod postgres;
 mod queries;
@@ -28,6 +30,7 @@ mod service_accounts;
 mod shared_counters;
 pub(crate) mod sql;
 pub mod sqlite;
+mod token_counting;
 mod token_histories;
 mod token_search;
 mod usage_records;
@@ -48,6 +51,8 @@ pub use self::{
     erasure::{Erasure, UserDeletion},
     export::{Export, ExportBatch, ExportPosition},
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
+    lookups::{CacheReport, LookupResult},
+    measurements::{Measured, StoreKind, StoreMeasurements},
     ownership::{HandOver, Ownership, Selection, Transfer},
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
@@ -55,6 +60,7 @@ pub use self::{
     rotation::{Rotation, Successors},
     service_accounts::{NewServiceAccount, ServiceAccountChange, ServiceAccountQuery, ServiceAccounts},
     shared_counters::{AttemptAnswer, Counted, Permits, SharedCounters},
+    token_counting::{TokenCountQuery, TokenCounting},
     token_histories::TokenHistories,
     token_search::{FoundToken, Period, Place, SortTime, States, TokenAdministration, TokenFilter, TokenSearchQuery},
     usage_records::{BatchSeries, StoredUsage, UsageBatch, UsageRecords},
@@ -90,9 +96,11 @@ pub trait Store:
     + EnvironmentAdministration
     + Erasure
     + Export
+    + Measured
     + Ownership
     + ServiceAccounts
     + TokenAdministration
+    + TokenCounting
     + TokenHistories
     + UsageRecords
     + UserAdministration

@@ -35,6 +35,7 @@ mod last_uses;
 mod lineage;
 mod list_cursors;
 mod lost_power;
+mod metrics;
 mod narrower_rotation;
 mod outage;
 mod outage_owners;

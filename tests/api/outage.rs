@@ -25,16 +25,15 @@ use patd::{
         text::Name,
         time::Timestamp,
         token::{NewToken, RevocationReason, Token, TokenRecord},
-        token_report::TokenHistory,
         token_usage::Day,
         use_location::UseLocation,
     },
     store::{
-        AccountChange, AccountQuery, AttemptAnswer, Backend, BatchSeries, ChangedToken, Counted, Credentials,
-        EachToken, EachUser, EnvironmentQuery, Erasure, Export, ExportBatch, ExportPosition, FoundToken, LastAdmin,
-        LeakReport, PasswordChange, Permits, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery,
-        SharedCounters, SignIn, Store, StoreError, StoredUsage, Successors, TokenAdministration, TokenChange,
-        TokenHistories, TokenInventory, TokenQuery, TokenSearchQuery, TokenSelection, UsageBatch, UsageRecords,
+        AccountChange, AccountQuery, AttemptAnswer, Backend, BatchSeries, CacheReport, ChangedToken, Counted,
+        Credentials, EachToken, EachUser, EnvironmentQuery, Erasure, Export, ExportBatch, ExportPosition, FoundToken,
+        LastAdmin, LeakReport, PasswordChange, Permits, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation,
+        SessionQuery, SharedCounters, SignIn, Store, StoreError, StoredUsage, Successors, TokenAdministration,
+        TokenChange, TokenInventory, TokenQuery, TokenSearchQuery, TokenSelection, UsageBatch, UsageRecords,
         UserAdministration, UserDeletion, UserInventory, Uses,
     },
 };
@@ -181,6 +180,10 @@ impl Credentials for Faulty {
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
         self.unless(READS_FAIL, || self.backend.credentials.session_by_hash(hash))
     }
+
+    fn cache_report(&self) -> Option<CacheReport> {
+        self.backend.credentials.cache_report()
+    }
 }
 
 delegate! {
@@ -204,6 +207,7 @@ delegate! {
 }
 
 mod audit_trail;
+mod token_reads;
 
 delegate! {
     TokenAdministration:
@@ -214,13 +218,6 @@ delegate! {
         fn disable_environment_token(&self, id: TokenId, by: Attribution) -> ChangedToken;
         fn enable_environment_token(&self, id: TokenId, by: Attribution) -> ChangedToken;
         fn wait_until_known(&self) -> ();
-    }
-}
-
-delegate! {
-    TokenHistories:
-    READS_FAIL {
-        fn token_history(&self, id: TokenId, limit: u32) -> TokenHistory;
     }
 }
 

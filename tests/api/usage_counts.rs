@@ -10,7 +10,7 @@ use patd::{
     ops::{
         Context,
         authorization::{self, RuleRequirement},
-        state::uses::TURNS,
+        state::{measurements::Via, uses::TURNS},
         verification::{self, Caller, Check},
     },
     store::{BatchSeries, Store},
@@ -56,7 +56,7 @@ async fn check(ctx: &Context, secret: &str, rule: usize) -> bool {
 async fn verify(ctx: &Context, secret: &str, ability: &str) {
     let abilities = vec![Ability::parse(ability).unwrap()];
     let check = Check { token: secret.to_owned(), abilities, caller: Caller::default() };
-    verification::verify(ctx, &check).await.unwrap();
+    verification::verify(ctx, Via::Verify, &check).await.unwrap();
 }
 
 /// The rows of a token: day (from the first one on), kind, name, allowed, refused.

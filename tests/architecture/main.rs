@@ -12,20 +12,25 @@ use std::{
 /// A part of the source, the parts of this crate that it may name, and the guarded crates that it may use.
 const RULES: &[(&str, &[&str], &[&str])] = &[
     ("domain", &["domain"], &[]),
-    ("store/sqlite", &["store", "domain", "priority", "threads"], &["rusqlite", "r2d2", "r2d2_sqlite"]),
+    ("store/sqlite", &["store", "domain", "measure", "priority", "threads"], &["rusqlite", "r2d2", "r2d2_sqlite"]),
     (
         "store/postgres",
-        &["store", "domain"],
+        &["store", "domain", "measure"],
         &["tokio_postgres", "deadpool_postgres", "tokio_postgres_rustls", "rustls"],
     ),
     ("store/sql/", &["store", "domain"], &[]),
-    ("store", &["store", "domain"], &[]),
+    ("store", &["store", "domain", "measure"], &[]),
     ("config", &["config", "domain"], &[]),
     ("logging.rs", &["config", "domain", "sampling"], &["actix_http"]),
-    ("ops", &["ops", "store", "domain", "config", "threads"], &[]),
+    ("ops", &["ops", "store", "domain", "config", "measure", "threads"], &[]),
     ("views", &["views", "domain"], &[]),
     ("control", &["control", "ops", "store", "domain", "views"], &[]),
-    ("http", &["http", "ops", "store", "domain", "views", "config", "sampling", "threads"], HTTP),
+    (
+        "http/metrics",
+        &["http", "ops", "store", "domain", "config", "measure"],
+        &["actix_web", "actix_http", "actix_server", "actix_service", "prometheus_client"],
+    ),
+    ("http", &["http", "ops", "store", "domain", "views", "config", "measure", "sampling", "threads"], HTTP),
     ("server.rs", &["control", "http", "ops", "store", "domain", "config"], &["actix_web", "actix_server"]),
     ("compose.rs", &["server", "ops", "store", "domain", "config"], &[]),
     (
@@ -33,6 +38,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         &["cli", "compose", "control", "server", "ops", "store", "domain", "views", "config", "logging", "threads"],
         &["anyhow"],
     ),
+    ("measure", &["measure"], &[]),
     ("sampling.rs", &[], &[]),
     ("priority.rs", &[], &[]),
     ("threads.rs", &["priority"], &[]),
@@ -42,7 +48,8 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
 
 const HTTP: &[&str] = &["actix_web", "actix_http", "actix_server", "actix_service"];
 
-const GUARDED: [&str; 12] = [
+const GUARDED: [&str; 13] = [
+    "prometheus_client",
     "rusqlite",
     "r2d2",
     "r2d2_sqlite",
@@ -99,6 +106,7 @@ fn the_rules_can_be_broken() {
     assert!(broken("http/tokens.rs", "let administrator = Administrator::with_role(Role::Admin);"));
     assert!(broken("ops/tokens.rs", "use crate::domain::authority::Administrator as A; find(ctx, A::command_line())"));
     assert!(!broken("control/execute/mod.rs", "let administrator = Administrator::command_line();"));
+    assert!(broken("http/error.rs", "use prometheus_client::registry::Registry;"));
     assert!(broken("new_part/mod.rs", ""));
     assert!(!broken("ops/tokens.rs", "use crate::{domain::id::UserId, store::{Conflict, Store}}; // actix_web::web"));
 }

@@ -24,6 +24,7 @@ mod sessions;
 mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
+mod token_counts;
 mod token_search;
 mod tokens;
 mod transfers;
@@ -60,6 +61,8 @@ use usage::{
     each_process_repeats_its_last_batch_without_counting_twice, the_counts_of_a_batch_are_added_once,
     the_start_of_the_counting_stays_until_it_is_switched_off,
 };
+
+use token_counts::tokens_are_counted_in_parts_by_kind_and_state;
 
 use attempts::{
     an_email_change_fails_if_the_password_changed_since_it_was_checked,
@@ -308,6 +311,7 @@ cases! {
     abilities_beyond_the_limit_are_counted_together,
     counts_of_old_days_are_left_out_and_pruned,
     the_start_of_the_counting_stays_until_it_is_switched_off,
+    tokens_are_counted_in_parts_by_kind_and_state,
 }
 
 fn without_cache(database: Database) -> Backend {

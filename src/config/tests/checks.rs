@@ -7,6 +7,13 @@ fn each_range_is_checked_at_both_ends() {
     // Each row: a key, refused values, a part of the message, accepted values.
     let rows: &[(&'static str, &[&str], &str, &[&str])] = &[
         ("server.trusted_proxies", &["0.0.0.0/0", "::1,::/0"], "of your proxies only", &["10.0.0.0/8,::1"]),
+        (
+            "metrics.bind",
+            &["127.0.0.1:8080", "0.0.0.0:8080", "[::]:8080"],
+            "another address or port than server.bind (the default)",
+            &["", "127.0.0.1:9464", "127.0.0.1:0", "192.0.2.1:8080"],
+        ),
+        ("metrics.bind", &["localhost:9464", "9464"], "an IP address and a port in a string", &[]),
         ("server.max_connections", &["0"], "at least 1", &["1"]),
         ("server.keep_alive", &["0s"], "longer than zero", &["1ms"]),
         ("server.head_timeout", &["0s"], "longer than zero", &["1ms"]),

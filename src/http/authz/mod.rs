@@ -28,7 +28,7 @@ use super::{
     headers,
     input::client::caller,
     route_table::ALL_METHODS,
-    state::AppState,
+    state::{AppState, request_counts::Route},
     wire::{access_log::LoggedCheck, principal_summary::PrincipalSummary},
 };
 use crate::{
@@ -39,6 +39,7 @@ use crate::{
     ops::{
         authorization::{self, ForwardedRequest, PolicyRejection, RuleRequirement},
         principal::Principal,
+        state::measurements::Via,
         verification::{Caller, authenticate},
     },
     store::Reply,
@@ -50,6 +51,8 @@ pub(super) struct Dialect {
     prefix: &'static str,
     /// The whole path, as the route table writes paths.
     pattern: &'static str,
+    /// What metrics call it.
+    via: Via,
     /// The methods that the proxy uses. `None` means any.
     methods: Option<&'static [Method]>,
     /// Whether the path of the forwarded request follows the name of the policy.
@@ -69,6 +72,7 @@ static DIALECTS: [Dialect; 3] = [
     Dialect {
         prefix: "/api/authz/auth-request/",
         pattern: "/api/authz/auth-request/{policy}",
+        via: Via::AuthRequest,
         methods: GET_HEAD,
         path_follows: false,
         only_401_403: true,
@@ -78,6 +82,7 @@ static DIALECTS: [Dialect; 3] = [
     Dialect {
         prefix: "/api/authz/forward-auth/",
         pattern: "/api/authz/forward-auth/{policy}",
+        via: Via::ForwardAuth,
         methods: GET_HEAD,
         path_follows: false,
         only_401_403: false,
@@ -87,6 +92,7 @@ static DIALECTS: [Dialect; 3] = [
     Dialect {
         prefix: EXT_AUTHZ,
         pattern: "/api/authz/ext-authz/{policy}/{tail:.*}",
+        via: Via::ExtAuthz,
         methods: None,
         path_follows: true,
         only_401_403: false,
@@ -115,6 +121,16 @@ impl Dialect {
     /// The path, as the route table writes paths.
     pub(super) fn pattern(&self) -> &'static str {
         self.pattern
+    }
+
+    /// What metrics call it.
+    pub(super) fn via(&self) -> Via {
+        self.via
+    }
+
+    /// Its place among all routes: these are listed first, in the order of the values of [`Via`].
+    pub(super) fn route(&self) -> Route {
+        Route::at(self.via as usize)
     }
 
     /// The name of the policy, if `path` is one of this dialect.

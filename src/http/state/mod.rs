@@ -2,13 +2,14 @@
 
 pub(crate) mod answer_memory;
 pub(crate) mod probes;
+pub(crate) mod request_counts;
 
 use std::{io, net::IpAddr, sync::atomic::AtomicBool, time::Duration};
 
 use ipnet::IpNet;
 use log::Level;
 
-use self::{answer_memory::AnswerMemory, probes::Probes};
+use self::{answer_memory::AnswerMemory, probes::Probes, request_counts::RequestCounts};
 use crate::{
     config::{Config, LoggedChecks},
     ops::Context,
@@ -28,6 +29,7 @@ pub struct AppState {
     pub(crate) malformed: Sampler,
     pub(crate) answer_memory: AnswerMemory,
     pub(crate) probes: Probes,
+    pub(crate) request_counts: RequestCounts,
 }
 
 /// The bounds of one request. Sizes are in bytes.
@@ -39,12 +41,14 @@ pub(crate) struct RequestLimits {
 }
 
 impl AppState {
-    /// Takes the limits of `config` and the operations. Starts the threads that serialize large answers.
-    pub fn new(config: &Config, ops: Context) -> io::Result<Self> {
+    /// Takes the limits of `config`, the operations and the patterns of all routes. Starts the threads that serialize large
+    /// answers.
+    pub fn new(config: &Config, ops: Context, routes: impl IntoIterator<Item = &'static str>) -> io::Result<Self> {
         let settings = &config.server;
         Ok(Self {
             answer_memory: AnswerMemory::new(config.database.pool_timeout)?,
             probes: Probes::default(),
+            request_counts: RequestCounts::new(routes),
             ops,
             draining: AtomicBool::new(false),
             request_limits: RequestLimits {

@@ -1,6 +1,10 @@
 //! The log line of a request. It has the pattern of the route and not the path, because a path can contain secrets.
 
-use std::{borrow::Cow, time::Instant};
+use std::{
+    borrow::Cow,
+    cell::OnceCell,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     dev::ServiceResponse,
@@ -9,20 +13,15 @@ use actix_web::{
 use log::Level;
 
 use super::{log_subject::LogSubject, principal_summary::PrincipalSummary, request_id::RequestId};
-use crate::http::state::AppState;
-
-/// The methods that a log line names. A client can send any word as a method, even a token.
-const KNOWN_METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
-
-fn known_method(method: &Method) -> Option<&'static str> {
-    KNOWN_METHODS.into_iter().find(|known| *known == method.as_str())
-}
+use crate::http::state::{AppState, request_counts::KnownMethod};
 
 /// What the log line of a request needs, from its start on.
 pub(super) struct AccessLog {
     pub(super) id: RequestId,
-    method: Option<&'static str>,
+    /// `None` for a word that is no usual method: it could be a token.
+    pub(super) method: Option<KnownMethod>,
     started: Instant,
+    elapsed: OnceCell<Duration>,
 }
 
 /// The forwarded request of a check, as its log line shows it.
@@ -36,19 +35,25 @@ pub(crate) struct LoggedCheck<'r> {
 
 impl AccessLog {
     pub(super) fn start(method: Option<&Method>) -> Self {
-        Self { id: RequestId::new(), method: method.and_then(known_method), started: Instant::now() }
+        Self {
+            id: RequestId::new(),
+            method: method.and_then(KnownMethod::of),
+            started: Instant::now(),
+            elapsed: OnceCell::new(),
+        }
     }
 
     /// The line of a request that a handler answered.
     pub(super) fn write_answered<B>(
         &self,
         response: &ServiceResponse<B>,
+        route: Option<&str>,
         principal: Option<PrincipalSummary>,
         state: &AppState,
     ) {
         let (request, status) = (response.request(), response.status());
-        let (route, reason) = (request.match_pattern(), response.response().error().map(ToString::to_string));
-        let (route, reason) = (route.as_deref(), reason.as_deref());
+        let reason = response.response().error().map(ToString::to_string);
+        let reason = reason.as_deref();
         if status == StatusCode::TOO_MANY_REQUESTS {
             self.write_with_subject(status, route, LogSubject::new(request, principal), reason);
         } else if state.probes.is_logged(request.method(), route, status) {
@@ -67,7 +72,7 @@ impl AccessLog {
     ) {
         log::log!(
             target: "patd::request", level_of(status),
-            method = self.method.unwrap_or("-"),
+            method = self.method(),
             route = route.unwrap_or("-"),
             status = status.as_u16(),
             elapsed_us = self.elapsed_us(),
@@ -94,7 +99,7 @@ impl AccessLog {
         };
         log::log!(
             target: "patd::request", level_of(status),
-            method = self.method.unwrap_or("-"),
+            method = self.method(),
             route = route,
             status = status.as_u16(),
             elapsed_us = self.elapsed_us(),
@@ -118,7 +123,7 @@ impl AccessLog {
     ) {
         log::log!(
             target: "patd::request", level_of(status),
-            method = self.method.unwrap_or("-"),
+            method = self.method(),
             route = route.unwrap_or("-"),
             status = status.as_u16(),
             elapsed_us = self.elapsed_us(),
@@ -129,8 +134,17 @@ impl AccessLog {
         );
     }
 
+    /// The time from the start to the first call, which is when the answer is ready.
+    pub(super) fn elapsed(&self) -> Duration {
+        *self.elapsed.get_or_init(|| self.started.elapsed())
+    }
+
     fn elapsed_us(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(self.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn method(&self) -> &'static str {
+        self.method.map_or("-", KnownMethod::as_str)
     }
 }
 

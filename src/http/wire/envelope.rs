@@ -31,9 +31,9 @@ use crate::{
         authz::{self, Dialect},
         error::ApiError,
         headers,
-        state::AppState,
+        state::{AppState, request_counts::Route},
     },
-    ops::{self, authorization::PolicyRejection},
+    ops::{self, authorization::PolicyRejection, state::measurements::CheckVerdict},
 };
 
 /// The routes and the authorization endpoints, with the envelope around them.
@@ -133,6 +133,11 @@ impl InFlightRequest {
             Ok(answer) => answer,
             Err(error) => return Ok(self.refuse(&error, Some(dialect))),
         };
+        let verdict = match &outcome {
+            Ok(_) => CheckVerdict::Allowed,
+            Err(refused) => refused.error.verdict(),
+        };
+        self.state.ops.measurements.count_check(dialect.via(), verdict);
         let is_logged = match self.state.logged_checks {
             LoggedChecks::All => true,
             LoggedChecks::Refused => response.status() != StatusCode::OK && self.state.refused_checks.allows(),
@@ -146,7 +151,7 @@ impl InFlightRequest {
             };
             self.log.write_check(response.status(), dialect.pattern(), check, principal, reason.as_deref());
         }
-        Ok(self.close(response))
+        Ok(self.close(response, dialect.route()))
     }
 
     /// Completes the answer of a route.
@@ -162,7 +167,9 @@ impl InFlightRequest {
                     return Ok(self.refuse(&error, None));
                 }
                 let principal = response.request().extensions().get::<PrincipalSummary>().copied();
-                self.log.write_answered(&response, principal, &self.state);
+                let route = response.request().match_pattern();
+                self.log.write_answered(&response, route.as_deref(), principal, &self.state);
+                let route = self.state.request_counts.route(route.as_deref());
                 let (_request, mut response) = response.into_parts();
                 if let Some(principal) = principal {
                     let headers = response.headers_mut();
@@ -171,12 +178,12 @@ impl InFlightRequest {
                         headers::add_rate_state(headers, rate_state);
                     }
                 }
-                Ok(self.close(response.into()))
+                Ok(self.close(response.into(), route))
             }
             Ok(Err(error)) => {
                 let response = error.error_response();
                 self.log.write(response.status(), None, None, Some(&error.to_string()));
-                Ok(self.close(response.into()))
+                Ok(self.close(response.into(), Route::NONE))
             }
             Err(error) => Ok(self.refuse(&error, None)),
         }
@@ -208,11 +215,15 @@ impl InFlightRequest {
             None => error.error_response().into(),
         };
         self.log.write(response.status(), dialect.map(Dialect::pattern), None, Some(&error.to_string()));
-        self.close(response)
+        if let Some(dialect) = dialect {
+            self.state.ops.measurements.count_check(dialect.via(), error.verdict());
+        }
+        self.close(response, dialect.map_or(Route::NONE, Dialect::route))
     }
 
-    /// Adds the headers of every answer.
-    fn close(self, mut response: Response<BoxBody>) -> Response<BoxBody> {
+    /// Adds the headers of every answer, and counts it.
+    fn close(self, mut response: Response<BoxBody>, route: Route) -> Response<BoxBody> {
+        self.state.request_counts.count(route, self.log.method, response.status(), self.log.elapsed());
         headers::add_common(response.headers_mut(), self.log.id.header_value());
         match self.body {
             None => response,

@@ -2,6 +2,7 @@
 
 pub mod endings;
 pub(super) mod first_uses;
+pub mod measurements;
 pub mod meters;
 pub(super) mod passwords;
 pub mod rates;

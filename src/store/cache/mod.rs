@@ -20,7 +20,10 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use self::{epochs::Epochs, singleflight::Calls};
-use super::{Backend, Change, CredentialSource, Credentials, Database, Reply, Store, StoreError};
+use super::{
+    Backend, Change, CredentialSource, Credentials, Database, Reply, Store, StoreError,
+    lookups::{CacheReport, LookupResult, Lookups},
+};
 use crate::domain::{secret::TokenHash, session::SessionRecord, token::TokenRecord};
 
 /// The size of the cache.
@@ -78,10 +81,18 @@ impl CredentialCache {
         ask: Ask<'s, R>,
     ) -> Reply<'s, Option<Arc<R>>> {
         // Checked before the cache is read, because it covers only changes that were reported before this call.
-        if self.source.is_coherent()
-            && let Some(found) = cache.find(hash, &self.epochs)
-        {
-            return Reply::ready(Ok(found));
+        if self.source.is_coherent() {
+            let found = cache.find(hash, &self.epochs);
+            cache.lookups.count(match &found {
+                Some(Some(_)) => LookupResult::Hit,
+                Some(None) => LookupResult::KnownMiss,
+                None => LookupResult::Miss,
+            });
+            if let Some(found) = found {
+                return Reply::ready(Ok(found));
+            }
+        } else {
+            cache.lookups.count(LookupResult::Bypassed);
         }
         let since = self.epochs.now();
         match ask(&*self.source, hash) {
@@ -131,6 +142,11 @@ impl Credentials for CredentialCache {
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
         self.look_up(&self.sessions, hash, |source, hash| source.session_by_hash(hash))
     }
+
+    fn cache_report(&self) -> Option<CacheReport> {
+        let is_coherent = self.source.is_coherent();
+        Some(CacheReport::new(is_coherent, &self.tokens.lookups, &self.sessions.lookups))
+    }
 }
 
 type Ask<'s, R> = fn(&'s dyn CredentialSource, &TokenHash) -> Reply<'s, Option<Arc<R>>>;
@@ -170,11 +186,17 @@ struct RecordCache<R> {
     /// A separate cache, so that many invented secrets evict no record.
     unknown: Cache<TokenHash, u64>,
     calls: Calls<Option<Arc<R>>>,
+    lookups: Lookups,
 }
 
 impl<R: Record> RecordCache<R> {
     fn new(known: usize, unknown: usize) -> Self {
-        Self { known: Cache::new(known), unknown: Cache::new(unknown), calls: Calls::default() }
+        Self {
+            known: Cache::new(known),
+            unknown: Cache::new(unknown),
+            calls: Calls::default(),
+            lookups: Lookups::default(),
+        }
     }
 
     /// A current record, or `Some(None)` if the secret is known not to exist.

@@ -54,6 +54,11 @@ impl LeaseTerms {
         started.plus(self.length.saturating_sub(self.margin))
     }
 
+    /// When a lease with this end began.
+    pub(crate) fn started(self, end: BootTime) -> BootTime {
+        BootTime(end.0.saturating_sub(self.length.saturating_sub(self.margin)))
+    }
+
     /// Whether every lease that began before `since` is over, for anybody else.
     pub(crate) fn is_over(self, since: BootTime, now: BootTime) -> bool {
         now.since(since) >= self.length

@@ -16,7 +16,7 @@ use crate::{
     },
     store::{
         AttemptAnswer, Change, Counted, CredentialSource, Credentials, Observer, Permits, Reply, SharedCounters,
-        StoreError,
+        StoreError, StoreKind, StoreMeasurements,
         cluster::NodeId,
         sql::{connection::Connection, engine::Engine, headroom::Headroom, sessions, tokens},
     },
@@ -105,6 +105,14 @@ impl Engine for PostgresStore {
             }
             closed
         }))
+    }
+
+    fn measurements(&self) -> &StoreMeasurements {
+        &self.measurements
+    }
+
+    fn kind(&self) -> StoreKind {
+        StoreKind::Shared { lag: self.node.as_ref().and_then(|node| node.lag()) }
     }
 
     fn headroom(&self) -> &Arc<Headroom> {

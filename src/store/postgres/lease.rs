@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use super::{observers::Observers, readers::Primary};
 use crate::store::{
     Change, StoreError,
-    cluster::{BootTime, NodeId, holds},
+    cluster::{BootTime, LeaseTerms, NodeId, holds},
     jobs::Notify as _,
 };
 
@@ -29,6 +29,8 @@ pub(super) fn boot_time() -> BootTime {
 pub(super) struct Shared {
     /// When the lease ends, in nanoseconds of [`boot_time`]. 0 without a lease.
     pub(super) lease_end: AtomicU64,
+    /// The end of the latest lease, also if it was given up. For metrics alone.
+    pub(super) latest_lease_end: AtomicU64,
     /// The present registration.
     pub(super) id: Mutex<Option<NodeId>>,
     pub(super) observers: Arc<Observers>,
@@ -50,7 +52,16 @@ impl Shared {
 
     pub(super) fn set_lease(&self, end: Option<BootTime>) {
         let end = end.map_or(Duration::ZERO, BootTime::elapsed_since_boot);
-        self.lease_end.store(u64::try_from(end.as_nanos()).unwrap_or(0), Ordering::SeqCst);
+        let end = u64::try_from(end.as_nanos()).unwrap_or(0);
+        self.lease_end.store(end, Ordering::SeqCst);
+        self.latest_lease_end.fetch_max(end, Ordering::SeqCst);
+    }
+
+    /// How long ago the latest lease began. `None` before the first.
+    pub(super) fn lag(&self) -> Option<Duration> {
+        let end = self.latest_lease_end.load(Ordering::SeqCst);
+        let began = LeaseTerms::NODES.started(BootTime::since_boot(Duration::from_nanos(end)));
+        (end > 0).then(|| boot_time().since(began))
     }
 
     pub(super) fn notify(&self, change: Change) {

@@ -43,6 +43,7 @@ impl Node {
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             lease_end: AtomicU64::new(0),
+            latest_lease_end: AtomicU64::new(0),
             id: Mutex::default(),
             observers,
             primary,
@@ -62,6 +63,11 @@ impl Node {
     /// Whether checks may be answered, from memory or from what is read in the database afterwards.
     pub(super) fn may_answer(&self) -> bool {
         self.shared.may_answer()
+    }
+
+    /// How long ago this process last knew every change of the others. `None` before its first lease.
+    pub(super) fn lag(&self) -> Option<Duration> {
+        self.shared.lag()
     }
 
     /// Waits for a lease, if there is none. A database that cannot be written to gives none: it may not be the primary any

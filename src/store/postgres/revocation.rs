@@ -19,7 +19,7 @@ use super::{
 use crate::{
     domain::node::NodeState,
     store::{
-        StoreError,
+        StoreError, StoreMeasurements,
         cluster::{
             BootTime, Departure, LeaseTerms, Neighbours, NodeId, NodeRow, PendingRevocation, Position, ServerId,
             Verdict,
@@ -39,12 +39,18 @@ const DEPARTURE_LIMIT: Duration = Duration::from_millis(100);
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
 
 /// Answers jobs when no other node can accept what they have taken away. The writer goes on meanwhile.
-pub(super) fn finisher(runtime: Handle, readers: Readers, own: Option<Arc<Node>>) -> Finish {
+pub(super) fn finisher(
+    runtime: Handle,
+    readers: Readers,
+    own: Option<Arc<Node>>,
+    measurements: Arc<StoreMeasurements>,
+) -> Finish {
     Box::new(move |jobs, Announced { position, is_own, committed }| {
         let own = own.as_ref().filter(|_| is_own).and_then(|node| node.id());
-        let readers = readers.clone();
+        let (readers, measurements) = (readers.clone(), Arc::clone(&measurements));
         runtime.spawn(async move {
             let known = wait_for_nodes(&readers, own, position, committed).await;
+            measurements.acknowledgements.observe(boot_time().since(committed));
             answer(jobs, &known);
         });
     })

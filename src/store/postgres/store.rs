@@ -24,7 +24,7 @@ use super::{
 use crate::{
     domain::{node::Readiness, secret::TokenHash},
     store::{
-        Access, Reply, StoreError,
+        Access, Reply, StoreError, StoreMeasurements,
         sql::{headroom::Headroom, sessions, shared::Shared, tokens},
     },
 };
@@ -56,6 +56,7 @@ pub struct PostgresStore {
     pub(super) observers: Arc<Observers>,
     pub(super) headroom: Arc<Headroom>,
     pub(super) shared: Arc<Shared>,
+    pub(super) measurements: Arc<StoreMeasurements>,
 }
 
 impl PostgresStore {
@@ -92,11 +93,13 @@ impl PostgresStore {
             _ => None,
         };
         let anchor = Anchor::new(node.clone()).map_err(no_thread)?;
-        let finish = finisher(handle.clone(), readers.clone(), node.clone());
+        let measurements = Arc::<StoreMeasurements>::default();
+        let finish = finisher(handle.clone(), readers.clone(), node.clone(), Arc::clone(&measurements));
         let headroom = Arc::<Headroom>::default();
         let (hearing, remembered) = (Arc::clone(&observers), Arc::clone(&headroom));
-        let writer =
-            Writer::start(connector, settings.write_queue, hearing, remembered, anchor, finish).map_err(no_thread)?;
+        let measured = Arc::clone(&measurements);
+        let writer = Writer::start(connector, settings.write_queue, hearing, remembered, measured, anchor, finish);
+        let writer = writer.map_err(no_thread)?;
         Ok(Self {
             _runtime: background,
             runtime: handle,
@@ -113,6 +116,7 @@ impl PostgresStore {
             observers,
             headroom,
             shared: Arc::new(Shared::new()),
+            measurements,
         })
     }
 

@@ -31,7 +31,7 @@ use super::{
     trail_end::{LAST_EVENT, TrailEnd},
 };
 use crate::store::{
-    Change, Reply, StoreError,
+    Change, Reply, StoreError, StoreMeasurements,
     cluster::{BootTime, Position},
     jobs::{self, NotifyOnDrop, Task},
     sql::headroom::Headroom,
@@ -72,6 +72,7 @@ pub(super) struct Writer {
     capacity: usize,
     thread: Option<JoinHandle<()>>,
     observers: Arc<Observers>,
+    measurements: Arc<StoreMeasurements>,
 }
 
 impl Writer {
@@ -81,10 +82,12 @@ impl Writer {
         capacity: usize,
         observers: Arc<Observers>,
         headroom: Arc<Headroom>,
+        measurements: Arc<StoreMeasurements>,
         anchor: Anchor,
         finish: Finish,
     ) -> std::io::Result<Self> {
         let (queue, messages) = crossbeam_channel::unbounded();
+        let measured = Arc::clone(&measurements);
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
             let trail_end = TrailEnd::unknown(headroom);
             let mut writer = WriterThread {
@@ -95,6 +98,7 @@ impl Writer {
                 trail_end,
                 messages,
                 waiting: VecDeque::new(),
+                measurements: measured,
             };
             let closed = writer.run();
             // From here on, new jobs are refused at once.
@@ -104,7 +108,7 @@ impl Writer {
                 let _ = closed.send(());
             }
         })?;
-        Ok(Self { queue: Some(queue), capacity: capacity.max(1), thread: Some(thread), observers })
+        Ok(Self { queue: Some(queue), capacity: capacity.max(1), thread: Some(thread), observers, measurements })
     }
 
     /// Queues `work`, which adds to the changes that observers are notified of. The work happens in full or, if it returns
@@ -116,7 +120,7 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let notification = NotifyOnDrop { changes: Arc::clone(&self.observers), changed };
-        match self.queue(Box::new(Task::new(work, notification, reply))) {
+        match self.queue(Box::new(Task::new(work, notification, &self.measurements, reply))) {
             Ok(()) => Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) })),
             Err(refusal) => Reply::ready(Err(refusal)),
         }
@@ -171,6 +175,7 @@ struct WriterThread {
     messages: Receiver<Message>,
     /// Taken from `messages`, and not run yet.
     waiting: VecDeque<Job>,
+    measurements: Arc<StoreMeasurements>,
 }
 
 impl WriterThread {
@@ -218,6 +223,7 @@ impl WriterThread {
         }
         let count = self.waiting.len().min(MAX_BATCH);
         let mut batch: Vec<Job> = self.waiting.drain(..count).collect();
+        self.measurements.batches.observe_size(batch.len());
         match self.commit_together(&mut batch) {
             Some(commit) => self.answer(batch, commit),
             None => batch.into_iter().for_each(|job| self.run_alone(job)),
@@ -280,7 +286,7 @@ impl WriterThread {
     /// and each job must run again, alone.
     fn commit_together(&mut self, batch: &mut [Job]) -> Option<Commit> {
         let connection = self.connection.take()?;
-        let outcome = commit_all(&connection, batch, &mut self.trail_end);
+        let outcome = commit_all(&connection, batch, &mut self.trail_end, &self.measurements);
         // Its loss is an outage for all of them. To try each one would only take longer.
         let lost = connection.is_lost().then(|| connection.failure()).flatten();
         self.connection = Some(connection).filter(|connection| !connection.is_lost());
@@ -297,7 +303,7 @@ impl WriterThread {
         let begun = self.begin().and_then(|place| self.expect_lease(place));
         let commit = begun.and_then(|()| match self.connection.take() {
             Some(connection) => {
-                let commit = commit_one(&connection, &mut job, &mut self.trail_end);
+                let commit = commit_one(&connection, &mut job, &mut self.trail_end, &self.measurements);
                 self.connection = Some(connection).filter(|connection| !connection.is_lost());
                 commit
             }
@@ -319,7 +325,12 @@ impl WriterThread {
 type Commit = Result<Option<Announced>, StoreError>;
 
 /// Runs all jobs in the transaction and commits it. `None` if it was rolled back.
-fn commit_all(connection: &WriteConnection, batch: &mut [Job], trail_end: &mut TrailEnd) -> Option<Commit> {
+fn commit_all(
+    connection: &WriteConnection,
+    batch: &mut [Job],
+    trail_end: &mut TrailEnd,
+    measured: &StoreMeasurements,
+) -> Option<Commit> {
     let count = batch.len();
     for (at, job) in batch.iter_mut().enumerate().filter(|(_, job)| !job.is_abandoned()) {
         connection.numbers.expect(count - at);
@@ -331,15 +342,20 @@ fn commit_all(connection: &WriteConnection, batch: &mut [Job], trail_end: &mut T
             return None;
         }
     }
-    let committed = commit(connection, batch, trail_end);
+    let committed = commit(connection, batch, trail_end, measured);
     // A statement of one of them failed only now.
     if committed.is_err() && connection.failure().is_some() { None } else { Some(committed) }
 }
 
 /// Runs the only job of the transaction and commits it.
-fn commit_one(connection: &WriteConnection, job: &mut Job, trail_end: &mut TrailEnd) -> Commit {
+fn commit_one(
+    connection: &WriteConnection,
+    job: &mut Job,
+    trail_end: &mut TrailEnd,
+    measured: &StoreMeasurements,
+) -> Commit {
     match (job.run(connection), connection.failure()) {
-        (Ok(()), None) => commit(connection, std::slice::from_mut(job), trail_end),
+        (Ok(()), None) => commit(connection, std::slice::from_mut(job), trail_end, measured),
         // A job that goes on after a statement has failed has not made its change.
         (Ok(()), Some(failure)) => {
             trail_end.forget();
@@ -359,7 +375,12 @@ fn commit_one(connection: &WriteConnection, job: &mut Job, trail_end: &mut Trail
     }
 }
 
-fn commit(connection: &WriteConnection, jobs: &mut [Job], trail_end: &mut TrailEnd) -> Commit {
+fn commit(
+    connection: &WriteConnection,
+    jobs: &mut [Job],
+    trail_end: &mut TrailEnd,
+    measured: &StoreMeasurements,
+) -> Commit {
     if connection.written() == 0 {
         return look_back(connection);
     }
@@ -372,7 +393,7 @@ fn commit(connection: &WriteConnection, jobs: &mut [Job], trail_end: &mut TrailE
         None if jobs.iter().all(|job| !job.changed().is_empty()) => {}
         None => last.push((LATEST, &[])),
     }
-    let answers = connection.commit(&last).inspect_err(|_| trail_end.forget())?;
+    let answers = measured.commit(|| connection.commit(&last)).inspect_err(|_| trail_end.forget())?;
     // A read that starts now sees the changes. This process need not go on answering from before while others are waited for.
     jobs.iter_mut().for_each(|job| job.notify());
     let committed = boot_time();

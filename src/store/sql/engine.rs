@@ -8,7 +8,7 @@ use crate::{
         audit::Attribution,
         node::{NodeStatus, Readiness},
     },
-    store::{Change, Reply, SharedCounters, StoreError},
+    store::{Change, Reply, SharedCounters, StoreError, StoreKind, StoreMeasurements},
 };
 
 /// An open database. Every engine is a [`Store`](crate::store::Store).
@@ -65,6 +65,12 @@ pub(crate) trait Engine: Send + Sync + 'static {
 
     /// Completes the writes that are queued, and refuses later ones.
     fn close(&self) -> Reply<'_, ()>;
+
+    /// What the engine counts for metrics.
+    fn measurements(&self) -> &StoreMeasurements;
+
+    /// What kind of store it is, for metrics.
+    fn kind(&self) -> StoreKind;
 
     /// What is known of how many tokens owners may still create.
     fn headroom(&self) -> &Arc<Headroom>;

@@ -44,6 +44,7 @@ pub(crate) mod service_accounts;
 pub(crate) mod sessions;
 pub(crate) mod shared;
 mod sign_in;
+pub(crate) mod token_counts;
 pub(crate) mod token_histories;
 pub(crate) mod token_search;
 pub(crate) mod token_usage;

@@ -6,7 +6,7 @@ use super::{scrub, store::SqliteStore};
 use crate::{
     domain::node::{NodeStatus, Readiness},
     store::{
-        Change, Reply, SharedCounters, StoreError,
+        Change, Reply, SharedCounters, StoreError, StoreKind, StoreMeasurements,
         sql::{connection::Connection, engine::Engine, headroom::Headroom},
     },
 };
@@ -91,6 +91,14 @@ impl Engine for SqliteStore {
 
     fn close(&self) -> Reply<'_, ()> {
         Reply::Pending(Box::pin(self.writer.close()))
+    }
+
+    fn measurements(&self) -> &StoreMeasurements {
+        &self.measurements
+    }
+
+    fn kind(&self) -> StoreKind {
+        StoreKind::File
     }
 
     fn headroom(&self) -> &Arc<Headroom> {

@@ -23,6 +23,12 @@ pub(super) fn get() -> u32 {
     LENGTH.get()
 }
 
+/// The same in bytes.
+pub(super) fn bytes() -> u64 {
+    const FRAME: u64 = 4096 + 24;
+    u64::from(get()) * FRAME
+}
+
 /// Notes that the next commit starts the log from its beginning.
 pub(super) fn reset() {
     LENGTH.set(0);

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     store::{
-        Access, Change,
+        Access, Change, StoreMeasurements,
         sql::{copy, headroom::Headroom, shared::Shared},
     },
     threads::Threads,
@@ -139,7 +139,9 @@ impl SqliteStore {
         let files = Files { database: Arc::clone(&database), watch: Arc::clone(&watch) };
         let log = Wal::start(checkpoint_connection, files, settings.busy_timeout, thresholds).map_err(failed)?;
         let queue = Queue { capacity: settings.write_queue, busy_timeout: settings.busy_timeout };
-        let context = WriterContext { binder, watch: Arc::clone(&watch), health: Arc::clone(&health) };
+        let measurements = Arc::<StoreMeasurements>::default();
+        let (watched, healthy, measured) = (Arc::clone(&watch), Arc::clone(&health), Arc::clone(&measurements));
+        let context = WriterContext { binder, watch: watched, health: healthy, measurements: measured };
         let writer = Writer::start(connection, log, context, queue, Arc::clone(&changes)).map_err(failed)?;
         let settle_on_drop = matches!(access, Access::Create | Access::Existing)
             .then(|| SettleOnDrop { changes: Arc::clone(&changes), database: Arc::clone(&database) });
@@ -158,6 +160,7 @@ impl SqliteStore {
             health,
             headroom,
             shared: Arc::new(Shared::new()),
+            measurements,
             pool_timeout,
             _settle_on_drop: settle_on_drop,
             _database: database,

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     domain::{secret::TokenHash, session::SessionRecord, token::TokenRecord},
     store::{
-        CredentialSource, Credentials, Observer, Reply, StoreError,
+        CredentialSource, Credentials, Observer, Reply, StoreError, StoreMeasurements,
         sql::{headroom::Headroom, sessions, shared::Shared, tokens},
     },
     threads::Threads,
@@ -55,6 +55,7 @@ pub struct SqliteStore {
     pub(super) health: Arc<Health>,
     pub(super) headroom: Arc<Headroom>,
     pub(super) shared: Arc<Shared>,
+    pub(super) measurements: Arc<StoreMeasurements>,
     pub(super) pool_timeout: Duration,
     pub(super) _settle_on_drop: Option<SettleOnDrop>,
     // Last, so that its locks are released last.

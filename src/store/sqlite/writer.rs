@@ -34,7 +34,7 @@ use super::{
 use crate::{
     priority::lower_priority,
     store::{
-        Change, Reply, StoreError,
+        Change, Reply, StoreError, StoreMeasurements,
         jobs::{NotifyOnDrop, Task},
     },
 };
@@ -65,6 +65,7 @@ pub(super) struct Writer {
     capacity: usize,
     thread: Option<JoinHandle<()>>,
     changes: Arc<Changes>,
+    measurements: Arc<StoreMeasurements>,
 }
 
 impl Writer {
@@ -77,6 +78,7 @@ impl Writer {
         changes: Arc<Changes>,
     ) -> std::io::Result<Self> {
         let (queue, messages) = crossbeam_channel::unbounded();
+        let measurements = Arc::clone(&context.measurements);
         let probe = Probe::new(Arc::clone(&changes), Arc::clone(&context.watch));
         let thread = thread::Builder::new().name("patd-writer".into()).spawn(move || {
             lower_priority(NICE);
@@ -92,7 +94,7 @@ impl Writer {
                 let _ = closed.send(());
             }
         })?;
-        Ok(Self { queue: Some(queue), capacity: capacity.max(1), thread: Some(thread), changes })
+        Ok(Self { queue: Some(queue), capacity: capacity.max(1), thread: Some(thread), changes, measurements })
     }
 
     /// Queues `work`. Observers are notified of `changed`. The work happens in full or, if it returns `Err` or panics, not
@@ -114,7 +116,7 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let notification = NotifyOnDrop { changes: Arc::clone(&self.changes), changed };
-        match self.queue(Box::new(Task::new(work, notification, reply))) {
+        match self.queue(Box::new(Task::new(work, notification, &self.measurements, reply))) {
             Ok(()) => Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) })),
             Err(refusal) => Reply::ready(Err(refusal)),
         }
@@ -188,6 +190,7 @@ pub(super) struct WriterContext {
     pub(super) binder: LogBinder,
     pub(super) watch: Arc<Watch>,
     pub(super) health: Arc<Health>,
+    pub(super) measurements: Arc<StoreMeasurements>,
 }
 
 /// The state of the writer thread.
@@ -251,6 +254,7 @@ fn run(worker: &mut WriterThread<'_>, mut log: Wal, messages: &Receiver<Message>
             true => log.keep_short(worker.connection),
             false => log.request_checkpoint(),
         }
+        worker.context.measurements.log_bytes.set(log_length::bytes());
     }
     log.close(worker.connection, &mut worker.context.binder);
     closing
@@ -272,6 +276,7 @@ impl WriterThread<'_> {
         let deadline = batch.first().map_or_else(Instant::now, |job| job.queued_at()) + self.busy_timeout;
         let before = self.connection.total_changes();
         let commit = self.commit_together(&mut batch, deadline);
+        self.context.measurements.batches.observe_size(batch.len());
         let outage = batch.iter().find_map(|job| job.outage());
         let outcome = commit.clone().and(outage.map_or(Ok(()), Err));
         self.context.health.record(outcome, self.connection.total_changes() - before);
@@ -311,7 +316,7 @@ impl WriterThread<'_> {
             }
         };
         if changed {
-            self.execute("COMMIT")?;
+            self.context.measurements.commit(|| self.execute("COMMIT"))?;
             self.context.binder.record_commit();
         } else {
             self.execute("ROLLBACK")?;
@@ -366,7 +371,13 @@ mod tests {
     #[test]
     fn a_writer_whose_thread_has_ended_refuses_at_once() {
         let (queue, messages) = crossbeam_channel::unbounded();
-        let writer = Writer { queue: Some(queue), capacity: 1, thread: None, changes: Arc::new(Changes::new()) };
+        let writer = Writer {
+            queue: Some(queue),
+            capacity: 1,
+            thread: None,
+            changes: Arc::new(Changes::new()),
+            measurements: Arc::default(),
+        };
         drop(messages);
         assert!(!writer.is_alive());
         let refused = writer.submit(Vec::new(), |_| Ok(())).now_or_never();

@@ -41,6 +41,8 @@ pub const START: &str = "2024-01-15T19:00:00Z";
 /// A running server.
 pub struct TestApp {
     pub address: SocketAddr,
+    /// Where it answers scrapes, if `metrics.bind` is set.
+    pub metrics: Option<SocketAddr>,
     /// Operations on the same store and clock, as the command line runs them.
     pub ops: Context,
     config: Config,
@@ -111,7 +113,7 @@ impl TestApp {
                 let ctx = compose::start_context(&server_config, backend, clock, SystemClock::Checked).await.unwrap();
                 let listener = compose::listen(server_config.server.bind).unwrap();
                 let server = compose::start_server(&server_config, listener, ctx).await.unwrap();
-                started.send(server.address).unwrap();
+                started.send((server.address, server.metrics_address())).unwrap();
                 server.run(stopped).await.unwrap();
             });
         });
@@ -121,9 +123,10 @@ impl TestApp {
             .max_idle_connections_per_host(128)
             .build()
             .into();
-        let address = address.recv().unwrap();
+        let (address, metrics) = address.recv().unwrap();
         Self {
             address,
+            metrics,
             ops,
             config,
             clock: test_clock,

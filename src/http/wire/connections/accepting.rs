@@ -11,10 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_http::{HttpService, Protocol, error::DispatchError};
+use actix_http::{HttpService, Protocol, Request, Response, error::DispatchError};
 use actix_server::GracefulShutdownSignal;
 use actix_service::{Service, ServiceFactory, map_config};
-use actix_web::{dev::AppConfig, rt::net::TcpStream, web::Data};
+use actix_web::{Error, body::BoxBody, dev::AppConfig, http::StatusCode, rt::net::TcpStream, web::Data};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use log::Level;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,7 +26,12 @@ use super::{
 };
 use crate::{
     config,
-    http::{error::ApiError, routes::app, state::AppState, wire::raw_answer::raw_answer},
+    http::{
+        error::ApiError,
+        routes::app,
+        state::{AppState, request_counts::Route},
+        wire::raw_answer::raw_answer,
+    },
 };
 
 /// How much of an answer is written at once, and so how much of it a connection keeps in memory.
@@ -41,6 +46,24 @@ pub fn service(
     connections: &Connections,
     shutdown: &GracefulShutdownSignal,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> + use<> {
+    service_of(app(state.clone()), settings, state, connections, shutdown)
+}
+
+/// The same for another application than that of the API.
+pub(crate) fn service_of<A>(
+    app: A,
+    settings: &config::Server,
+    state: &Data<AppState>,
+    connections: &Connections,
+    shutdown: &GracefulShutdownSignal,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> + use<A>
+where
+    A: ServiceFactory<Request, Config = AppConfig, Response = Response<BoxBody>, Error = Error, InitError = ()>
+        + 'static,
+    A::Future: 'static,
+    A::Service: 'static,
+    <A::Service as Service<Request>>::Future: 'static,
+{
     let shutdown = shutdown.clone();
     let http = HttpService::build()
         .graceful_shutdown_signal(move || {
@@ -55,7 +78,7 @@ pub fn service(
             data.insert(Arc::clone(&stream.connection));
         })
         // The address and name of the server are needed for links only, and no answer has one.
-        .finish(map_config(app(state.clone()), |()| AppConfig::default()));
+        .finish(map_config(app, |()| AppConfig::default()));
     ConnectionServiceFactory { http, state: state.clone(), connections: connections.clone() }
 }
 
@@ -147,7 +170,7 @@ where
     };
     match (refused, served) {
         (Some(error), _) => {
-            let answer = raw_answer(&error, connection.peer());
+            let answer = raw_answer(state, &error, connection.peer());
             if let Some(Remainder { socket, is_stalled: false, .. }) = remainder {
                 // The client may be gone.
                 let _ = tokio::time::timeout(LINGER, send(socket, &answer)).await;
@@ -170,7 +193,10 @@ async fn send(mut socket: TcpStream, answer: &[u8]) -> io::Result<()> {
 
 fn log_failure(state: &AppState, connection: &Connection, error: &DispatchError) {
     let level = match error {
-        DispatchError::Parse(error) => return log_malformed(state, connection, &error.to_string()),
+        DispatchError::Parse(error) => {
+            state.request_counts.count(Route::NONE, None, StatusCode::BAD_REQUEST, Duration::ZERO);
+            return log_malformed(state, connection, &error.to_string());
+        }
         // The client is gone or was too slow.
         DispatchError::Io(_) | DispatchError::SlowRequestTimeout | DispatchError::DisconnectTimeout => Level::Debug,
         _ => Level::Error,

@@ -65,13 +65,17 @@ impl Connections {
         drop(self.0.ready.acquire_many(self.0.workers).await);
     }
 
-    /// How often [`Connections::close_stuck`] is to be called.
-    pub fn check_interval(&self) -> Duration {
-        (self.0.idle_timeout.min(self.0.write_timeout) / 4).min(Duration::from_secs(1))
+    /// Closes connections that are stuck, until it is dropped.
+    pub async fn keep_closing_stuck(self) {
+        let interval = (self.0.idle_timeout.min(self.0.write_timeout) / 4).min(Duration::from_secs(1));
+        loop {
+            tokio::time::sleep(interval).await;
+            self.close_stuck();
+        }
     }
 
     /// Closes the connections that have been idle for too long, and those whose clients do not read.
-    pub fn close_stuck(&self) {
+    fn close_stuck(&self) {
         let (now, open) = (Instant::now(), &*self.0);
         self.lock().retain_mut(|watched| {
             let Some((connection, since)) = watched.update(now) else { return false };

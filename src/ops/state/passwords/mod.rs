@@ -87,6 +87,11 @@ impl Passwords {
         self.slots.acquire().await
     }
 
+    /// How many passwords are being hashed.
+    pub(in crate::ops) fn in_flight(&self) -> usize {
+        self.slots.taken()
+    }
+
     /// Sets the parameters of the stored hashes and how many hashes have them.
     pub(in crate::ops) fn learn(&self, counted: &[(HashParameters, u64)]) {
         self.dummies.learn(counted);

@@ -34,6 +34,11 @@ impl Slots {
         }
     }
 
+    /// How many slots are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.count.saturating_sub(self.free.available_permits())
+    }
+
     /// Starts the threads if they do not run yet.
     pub(super) fn start(&self) -> Result<Arc<Threads>, Error> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);

@@ -48,7 +48,8 @@ impl Rig {
         let connector = Connector::new(&settings(&database, "")).expect("sound settings");
         let headroom = Arc::<Headroom>::default();
         let (hearing, remembered) = (Arc::clone(&observers), Arc::clone(&headroom));
-        let writer = Writer::start(connector, 1000, hearing, remembered, anchor(), at_once()).expect("a thread");
+        let writer =
+            Writer::start(connector, 1000, hearing, remembered, Arc::default(), anchor(), at_once()).expect("a thread");
         Some(Self { database, writer, headroom, observers })
     }
 
@@ -250,7 +251,8 @@ fn closing_finishes_the_jobs_that_wait() {
 fn a_queue_that_is_full_refuses_at_once() {
     let Some(database) = TestDatabase::new() else { return };
     let connector = Connector::new(&database.settings("")).expect("sound settings");
-    let writer = Writer::start(connector, 1, Arc::default(), Arc::default(), anchor(), at_once()).expect("a thread");
+    let writer = Writer::start(connector, 1, Arc::default(), Arc::default(), Arc::default(), anchor(), at_once())
+        .expect("a thread");
     let other = database.write_connection();
     other.begin().expect("begun");
     let replies: Vec<_> = (0..20).map(|_| writer.submit(Vec::new(), |_, _| Ok(()))).collect();

@@ -9,6 +9,7 @@ mod erasure;
 mod ownership;
 mod service_accounts;
 mod token_administration;
+mod token_counting;
 mod token_histories;
 mod usage_records;
 mod user_administration;

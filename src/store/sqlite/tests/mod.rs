@@ -21,6 +21,7 @@ mod schemas;
 mod scrub;
 mod seals;
 mod statements;
+mod token_counts;
 mod token_search;
 
 use std::{
