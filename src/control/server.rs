@@ -130,7 +130,7 @@ async fn answer(stream: UnixStream, ctx: &Context, lists: &Semaphore) -> io::Res
     let peer = stream.peer_cred()?;
     let (reader, writer) = stream.into_split();
     if !is_trusted(peer.uid()) {
-        log::warn!(user = peer.uid(); "control: a command of another user was refused");
+        log::warn!(uid = peer.uid(); "control: a command of another user was refused");
         let refused = "the server takes commands of its own user and of root alone";
         return refuse(writer, Error::Refused(refused.to_owned())).await;
     }

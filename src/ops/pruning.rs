@@ -98,7 +98,7 @@ impl Pruning {
         }
         if time.since(last.time) > uptime.saturating_sub(last.uptime) + CLOCK_JUMP {
             log::warn!(
-                time:%, before:% = last.time;
+                system_clock:% = time, latest_time:% = last.time;
                 "the clock leapt ahead: nothing is deleted for a day. If the time is wrong, set it right and restart"
             );
             turn.held_until = uptime + HOLD;

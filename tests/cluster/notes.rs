@@ -93,7 +93,7 @@ impl Nodes {
 }
 
 async fn is_accepted(node: &Context, secret: &str) -> bool {
-    verification::inspect(node, secret, Caller::default()).await.unwrap().is_ok()
+    verification::introspect(node, secret, Caller::default()).await.unwrap().is_ok()
 }
 
 #[test]

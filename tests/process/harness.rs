@@ -18,6 +18,7 @@ pub use crate::support::{
 };
 use crate::support::{
     faults,
+    log_lines::checked,
     process::{DEADLINE, Process},
     settings::{FAST_HASHING, NO_THROTTLE, variable},
 };
@@ -42,6 +43,10 @@ impl Place {
         ];
         let settings = keys.into_iter().chain(FAST_HASHING).chain(NO_THROTTLE);
         let mut settings: Vec<_> = settings.map(|(key, value)| (variable(key), value.to_owned())).collect();
+        // A test that chooses the format sees the lines as they are.
+        if more.iter().all(|(name, _)| *name != "PATD__LOG__FORMAT") {
+            settings.extend(checked().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
         settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let program = env!("CARGO_BIN_EXE_patd").into();
         Self { directory: TempDir::new().unwrap(), settings, program, user: None }

@@ -12,6 +12,7 @@ mod flood;
 mod foreign_log;
 mod harness;
 mod locks;
+mod log_schema;
 mod logs;
 mod malformed;
 mod overwritten;
@@ -21,6 +22,7 @@ mod read_only;
 mod sign_ins;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;
 mod unread_answers;
 mod upgrade;
 mod wrong_clock;

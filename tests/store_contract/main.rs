@@ -62,8 +62,6 @@ use usage::{
     the_start_of_the_counting_stays_until_it_is_switched_off,
 };
 
-use token_counts::tokens_are_counted_in_parts_by_kind_and_state;
-
 use attempts::{
     an_email_change_fails_if_the_password_changed_since_it_was_checked,
     attempt_counters_are_stored_until_they_are_at_rest,
@@ -80,6 +78,7 @@ use limits::{
     many_tokens_are_revoked_in_one_change, only_the_owner_can_disable_and_enable_a_token,
     the_latest_five_addresses_of_a_token_are_kept, uses_can_be_reserved_until_the_quota_is_exhausted,
 };
+use token_counts::tokens_are_counted_in_parts_by_kind_and_state;
 
 use lineage::{
     a_revocation_by_ability_includes_successors_that_the_owner_made_meanwhile,

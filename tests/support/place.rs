@@ -10,6 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::log_lines::checked;
 pub use super::process::{DEADLINE, Ended, Process};
 use super::settings::{FAST_HASHING, variable};
 
@@ -131,6 +132,7 @@ impl Place {
             .env("TMPDIR", self.path("tmp"))
             .envs(FAST_HASHING.map(|(key, value)| (variable(key), value)))
             .env("PATD__SERVER__WORKERS", "2")
+            .envs(checked())
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null());
         command

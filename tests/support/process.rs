@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::log_lines::Lines;
+
 /// How long a test waits for anything before it fails.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -40,8 +42,10 @@ impl Process {
 
     /// Starts the command with the standard output that is set, and reads its standard error.
     pub fn start_with_stderr(command: &mut Command) -> Self {
+        let lines = Lines::of(command);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let (stdout, stderr) = (Output::of(child.stdout.take()), Output::of(child.stderr.take()));
+        let stdout = Output::of(child.stdout.take(), Lines::NotChecked);
+        let stderr = Output::of(child.stderr.take(), lines);
         Self { child: ProcessHandle(Mutex::new(child)), stdout, stderr }
     }
 
@@ -131,11 +135,12 @@ impl ProcessHandle {
 /// The output of a process, line by line.
 pub struct Output {
     lines: Receiver<Vec<u8>>,
+    shown: Lines,
     read: RefCell<Vec<u8>>,
 }
 
 impl Output {
-    fn of(stream: Option<impl Read + Send + 'static>) -> Self {
+    fn of(stream: Option<impl Read + Send + 'static>, shown: Lines) -> Self {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             let Some(stream) = stream else { return };
@@ -147,7 +152,7 @@ impl Output {
                 }
             }
         });
-        Self { lines, read: RefCell::default() }
+        Self { lines, shown, read: RefCell::default() }
     }
 
     /// Waits for a line that contains `text`.
@@ -188,7 +193,8 @@ impl Output {
     }
 
     fn keep(&self, line: Vec<u8>) -> String {
-        self.read.borrow_mut().extend(&line);
-        String::from_utf8(line).unwrap()
+        let line = self.shown.show(String::from_utf8(line).unwrap());
+        self.read.borrow_mut().extend(line.as_bytes());
+        line
     }
 }

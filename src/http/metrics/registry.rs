@@ -223,8 +223,37 @@ fn encode_store(families: &mut Families<'_>, store: &StoreMeasurements, kind: St
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::http::routes;
+
+    /// The metrics of a store that several nodes share.
+    #[derive(Debug)]
+    struct OfNodes;
+
+    impl Collector for OfNodes {
+        fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+            let lag = Some(Duration::from_millis(1500));
+            encode_store(&mut Families(encoder), &StoreMeasurements::default(), StoreKind::Shared { lag })
+        }
+    }
+
+    #[test]
+    fn the_metrics_of_several_nodes_are_those_of_the_document() {
+        let (mut registry, mut text) = (Registry::default(), String::new());
+        registry.register_collector(Box::new(OfNodes));
+        encode(&mut text, &registry).unwrap();
+        let document = include_str!("../../../docs/metrics.md");
+        let rows: Vec<&str> = document.lines().filter(|row| row.contains("PostgreSQL only")).collect();
+        assert_eq!(rows.len(), 2);
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let declared = format!("# TYPE {} {}\n", cells[1].trim_matches('`'), cells[2]);
+            assert!(text.contains(&declared), "{declared}{text}");
+        }
+        assert!(text.contains("patd_node_lag_seconds 1.5\n") && !text.contains("patd_wal"), "{text}");
+    }
 
     #[test]
     fn every_way_to_ask_for_a_check_has_a_route() {

@@ -10,9 +10,14 @@ use actix_web::{
     dev::ServiceResponse,
     http::{Method, StatusCode},
 };
-use log::Level;
+use log::{
+    Level, Record,
+    kv::{self, Key, Value, VisitSource},
+};
 
-use super::{log_subject::LogSubject, principal_summary::PrincipalSummary, request_id::RequestId};
+use super::{
+    log_subject::LogSubject, principal_summary::PrincipalSummary, request_id::RequestId, trace_context::TraceContext,
+};
 use crate::http::state::{AppState, request_counts::KnownMethod};
 
 /// What the log line of a request needs, from its start on.
@@ -20,6 +25,8 @@ pub(super) struct AccessLog {
     pub(super) id: RequestId,
     /// `None` for a word that is no usual method: it could be a token.
     pub(super) method: Option<KnownMethod>,
+    /// The trace that the request belongs to. Of a check, it is read only if the check is logged.
+    pub(super) trace: Option<TraceContext>,
     started: Instant,
     elapsed: OnceCell<Duration>,
 }
@@ -38,6 +45,7 @@ impl AccessLog {
         Self {
             id: RequestId::new(),
             method: method.and_then(KnownMethod::of),
+            trace: None,
             started: Instant::now(),
             elapsed: OnceCell::new(),
         }
@@ -70,19 +78,8 @@ impl AccessLog {
         subject: LogSubject,
         reason: Option<&str>,
     ) {
-        log::log!(
-            target: "patd::request", level_of(status),
-            method = self.method(),
-            route = route.unwrap_or("-"),
-            status = status.as_u16(),
-            elapsed_us = self.elapsed_us(),
-            request_id = self.id.as_str(),
-            principal = subject.principal.map_or_else(|| "-".to_owned(), |principal| principal.to_string()),
-            reason = reason.unwrap_or("-"),
-            client = subject.client,
-            account = subject.account.as_deref().unwrap_or("-");
-            "request"
-        );
+        let more = [("client", &*subject.client), ("account", subject.account.as_deref().unwrap_or("-"))];
+        self.line(status, route, subject.principal, reason).write(&more);
     }
 
     /// The line of a check by a proxy. It also has the forwarded request, because the proxy may not log it.
@@ -94,24 +91,14 @@ impl AccessLog {
         principal: Option<PrincipalSummary>,
         reason: Option<&str>,
     ) {
-        let Some(LoggedCheck { policy, method, target, client }) = check else {
-            return self.write(status, Some(route), principal, reason);
-        };
-        log::log!(
-            target: "patd::request", level_of(status),
-            method = self.method(),
-            route = route,
-            status = status.as_u16(),
-            elapsed_us = self.elapsed_us(),
-            request_id = self.id.as_str(),
-            principal = principal.map_or_else(|| "-".to_owned(), |principal| principal.to_string()),
-            reason = reason.unwrap_or("-"),
-            policy = policy,
-            asked = method,
-            path = &*logged_path(target),
-            client = client.as_str();
-            "request"
-        );
+        let line = self.line(status, Some(route), principal, reason);
+        match check {
+            Some(LoggedCheck { policy, method, target, client }) => {
+                let path = logged_path(target);
+                line.write(&[("policy", policy), ("asked", method), ("path", &path), ("client", &client)]);
+            }
+            None => line.write(&[]),
+        }
     }
 
     pub(super) fn write(
@@ -121,17 +108,17 @@ impl AccessLog {
         principal: Option<PrincipalSummary>,
         reason: Option<&str>,
     ) {
-        log::log!(
-            target: "patd::request", level_of(status),
-            method = self.method(),
-            route = route.unwrap_or("-"),
-            status = status.as_u16(),
-            elapsed_us = self.elapsed_us(),
-            request_id = self.id.as_str(),
-            principal = principal.map_or_else(|| "-".to_owned(), |principal| principal.to_string()),
-            reason = reason.unwrap_or("-");
-            "request"
-        );
+        self.line(status, route, principal, reason).write(&[]);
+    }
+
+    fn line<'l>(
+        &'l self,
+        status: StatusCode,
+        route: Option<&'l str>,
+        principal: Option<PrincipalSummary>,
+        reason: Option<&'l str>,
+    ) -> Line<'l> {
+        Line { log: self, status, route, principal, reason, more: &[] }
     }
 
     /// The time from the start to the first call, which is when the answer is ready.
@@ -145,6 +132,51 @@ impl AccessLog {
 
     fn method(&self) -> &'static str {
         self.method.map_or("-", KnownMethod::as_str)
+    }
+}
+
+/// A line, whose pairs are visited when it is written.
+struct Line<'l> {
+    log: &'l AccessLog,
+    status: StatusCode,
+    route: Option<&'l str>,
+    principal: Option<PrincipalSummary>,
+    reason: Option<&'l str>,
+    /// The last pairs.
+    more: &'l [(&'static str, &'l str)],
+}
+
+impl Line<'_> {
+    fn write(&self, more: &[(&'static str, &str)]) {
+        const TARGET: &str = "patd::request";
+        let level = level_of(self.status);
+        if log::log_enabled!(target: TARGET, level) {
+            let pairs = Line { more, ..*self };
+            let mut record = Record::builder();
+            record.target(TARGET).level(level).key_values(&pairs);
+            log::logger().log(&record.args(format_args!("request")).build());
+        }
+    }
+}
+
+impl kv::Source for Line<'_> {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        let mut pair = |key: &'kvs str, value: Value<'kvs>| visitor.visit_pair(Key::from_str(key), value);
+        pair("method", self.log.method().into())?;
+        pair("route", self.route.unwrap_or("-").into())?;
+        pair("status", self.status.as_u16().into())?;
+        pair("elapsed_us", self.log.elapsed_us().into())?;
+        pair("request_id", self.log.id.as_str().into())?;
+        if let Some(trace) = &self.log.trace {
+            pair("trace_id", trace.trace_id().into())?;
+            pair("parent_id", trace.parent_id().into())?;
+        }
+        match &self.principal {
+            Some(principal) => pair("principal", Value::from_display(principal))?,
+            None => pair("principal", "-".into())?,
+        }
+        pair("reason", self.reason.unwrap_or("-").into())?;
+        self.more.iter().try_for_each(|(key, value)| pair(key, (*value).into()))
     }
 }
 

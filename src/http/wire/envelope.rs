@@ -23,6 +23,7 @@ use super::{
     body_drain::{KeepUntilSent, SharedBody},
     connections::connection::RequestUnderWay,
     principal_summary::PrincipalSummary,
+    trace_context::TraceContext,
 };
 use crate::{
     config::LoggedChecks,
@@ -85,7 +86,7 @@ where
     forward_ready!(routes);
 
     fn call(&self, mut request: Request) -> Self::Future {
-        let in_flight = InFlightRequest {
+        let mut in_flight = InFlightRequest {
             log: AccessLog::start(Some(request.method())),
             state: self.state.clone(),
             body: SharedBody::of_chunked(&mut request),
@@ -95,10 +96,12 @@ where
         let (limit, under_way) = (self.state.request_limits.head, in_flight.under_way.as_ref());
         // The exact size is computed only if more bytes arrived than a head may have.
         if under_way.is_none_or(|under_way| under_way.max_head > limit) && head_size(&request) > limit {
+            in_flight.note_trace(&request);
             let refused = in_flight.refuse(&ApiError::HeadTooLarge(limit), dialect);
             return Box::pin(ready(Ok(refused)));
         }
         if under_way.is_some_and(|under_way| under_way.has_fragment) {
+            in_flight.note_trace(&request);
             return Box::pin(ready(Ok(in_flight.refuse_fragment(dialect))));
         }
         match dialect {
@@ -106,10 +109,12 @@ where
             // No route and no id needs an encoded character. The router would decode them, so a rule of a proxy in
             // front of this server would see another path than the router.
             None if request.path().contains('%') => {
+                in_flight.note_trace(&request);
                 let refused = in_flight.refuse(&ApiError::Ops(ops::Error::NotFound), None);
                 Box::pin(ready(Ok(refused)))
             }
             None => {
+                in_flight.note_trace(&request);
                 request.extensions_mut().insert(in_flight.log.id);
                 Box::pin(in_flight.route(self.routes.call(request)))
             }
@@ -126,12 +131,20 @@ struct InFlightRequest {
 }
 
 impl InFlightRequest {
+    /// Reads for the log line which trace the request belongs to.
+    fn note_trace(&mut self, request: &Request) {
+        self.log.trace = TraceContext::of(request.headers());
+    }
+
     /// Answers a check by a proxy.
-    async fn check(self, dialect: &'static Dialect, request: Request) -> Result<Response<BoxBody>, Error> {
+    async fn check(mut self, dialect: &'static Dialect, request: Request) -> Result<Response<BoxBody>, Error> {
         let answered = within(self.state.request_limits.deadline, authz::answer(&self.state, dialect, &request)).await;
         let (response, outcome) = match answered {
             Ok(answer) => answer,
-            Err(error) => return Ok(self.refuse(&error, Some(dialect))),
+            Err(error) => {
+                self.note_trace(&request);
+                return Ok(self.refuse(&error, Some(dialect)));
+            }
         };
         let verdict = match &outcome {
             Ok(_) => CheckVerdict::Allowed,
@@ -144,6 +157,7 @@ impl InFlightRequest {
             LoggedChecks::None => false,
         };
         if is_logged {
+            self.note_trace(&request);
             let check = authz::logged_check(&self.state, dialect, &request);
             let (principal, reason) = match outcome {
                 Ok(principal) => (principal, None),

@@ -9,3 +9,4 @@ pub(crate) mod log_subject;
 pub(crate) mod principal_summary;
 mod raw_answer;
 pub(crate) mod request_id;
+mod trace_context;

@@ -7,8 +7,9 @@ use crate::{
     domain::{
         node::NodeState,
         secret::{CredentialKind, Plaintext, Prefixes},
+        time::Timestamp,
     },
-    store::{CredentialSource, Database, Store, StoreError},
+    store::{CredentialSource, Database, Measured, Store, StoreError, StoreKind},
 };
 
 #[test]
@@ -58,4 +59,23 @@ fn a_node_without_a_database_has_no_lease_and_answers_that_it_cannot_decide() {
         database.runtime.block_on(backend.credentials.token_by_hash(&hash)).map(|found| found.is_none()),
         Ok(true)
     );
+}
+
+#[test]
+fn a_node_measures_its_lag_and_how_long_answers_wait_for_the_others() {
+    let Some(database) = TestDatabase::new() else { return };
+    let (first, second) = (database.open(Access::Server), database.open(Access::Server));
+    soon("both have a lease", || first.is_coherent() && second.is_coherent());
+    let StoreKind::Shared { lag: Some(lag) } = Measured::kind(&first) else { panic!("it has had a lease") };
+    assert!(lag < Duration::from_secs(5), "{lag:?}");
+    let measured = Measured::measurements(&first);
+    let counts =
+        || [&measured.commits, &measured.batches, &measured.acknowledgements].map(|it| it.distribution().count());
+    let before = counts();
+    let now = Timestamp::parse("2030-01-01T00:00:00Z").expect("a time");
+    database.runtime.block_on(first.record_time(now)).expect("written");
+    assert_eq!(counts(), before.map(|count| count + 1));
+    assert_eq!(measured.unanswered_writes.get(), 0);
+    let command = database.open(Access::Existing);
+    assert_eq!(Measured::kind(&command), StoreKind::Shared { lag: None });
 }
