@@ -39,6 +39,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod trail_end;
+mod transaction;
 mod value;
 mod writer;
 
