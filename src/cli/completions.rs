@@ -2,10 +2,10 @@
 
 use std::io;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{CommandLine, failure::Failure};
+use super::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
@@ -13,8 +13,9 @@ pub(super) struct Completions {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &Completions) -> Result<(), Failure> {
+/// Prints the script for the commands of `patd`.
+pub(super) fn run(arguments: &Completions, mut patd: Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut CommandLine::command(), "patd", &mut script);
+    clap_complete::generate(arguments.shell, &mut patd, "patd", &mut script);
     io::Write::write_all(&mut io::stdout().lock(), &script).map_err(Failure::Output)
 }

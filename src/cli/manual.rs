@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
 use super::{
-    CommandLine,
     failure::Failure,
     terminal::{escaped, print_message},
 };
@@ -17,9 +16,10 @@ pub(super) struct Manual {
     directory: PathBuf,
 }
 
-pub(super) fn run(arguments: &Manual) -> Result<(), Failure> {
+/// Writes the pages of the commands of `patd`.
+pub(super) fn run(arguments: &Manual, patd: Command) -> Result<(), Failure> {
     let shown = escaped(&arguments.directory.display().to_string());
-    clap_mangen::generate_to(CommandLine::command(), &arguments.directory)
+    clap_mangen::generate_to(patd, &arguments.directory)
         .map_err(|error| Failure::Unavailable(format!("{shown} cannot be written: {error}")))?;
     print_message(&format!("the manual pages are in {shown}"));
     Ok(())

@@ -32,7 +32,7 @@ mod time;
 mod token;
 mod user;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use self::failure::Failure;
 use self::global::GlobalOptions;
@@ -149,8 +149,8 @@ impl CommandLine {
             Command::Restore(arguments) => restore::run(&options, &arguments),
             Command::Doctor(format) => doctor::run(&options, format),
             Command::Config(command) => config::run(&options, &command),
-            Command::Completions(arguments) => completions::run(&arguments),
-            Command::Manual(arguments) => manual::run(&arguments),
+            Command::Completions(arguments) => completions::run(&arguments, Self::command()),
+            Command::Manual(arguments) => manual::run(&arguments, Self::command()),
         }
     }
 }

@@ -20,6 +20,7 @@ mod inventory;
 mod jobs;
 mod lookups;
 mod measurements;
+mod nodes;
 mod ownership;
 pub mod postgres;
 mod queries;
@@ -53,6 +54,7 @@ pub use self::{
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
     lookups::{CacheReport, LookupResult},
     measurements::{Measured, StoreKind, StoreMeasurements},
+    nodes::Nodes,
     ownership::{HandOver, Ownership, Selection, Transfer},
     queries::{EnvironmentQuery, SessionQuery, TokenQuery, TokenSelection},
     reply::{Conflict, Reply, StoreError},
@@ -74,7 +76,7 @@ use crate::domain::{
     authority::Authority,
     environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
     id::{EnvironmentId, SessionId, TokenId, UserId},
-    node::{NodeStatus, Readiness},
+    node::Readiness,
     session::Session,
     text::Name,
     time::Timestamp,
@@ -97,6 +99,7 @@ pub trait Store:
     + Erasure
     + Export
     + Measured
+    + Nodes
     + Ownership
     + ServiceAccounts
     + TokenAdministration
@@ -335,17 +338,6 @@ pub trait Store:
     fn locations_of(&self, id: TokenId) -> Reply<'_, Vec<UseLocation>>;
     /// Deletes the sessions that passed `expires_at` by `now`; answers how many. What has ended by itself leaves no event.
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64>;
-
-    /// The servers that share the database, oldest registration first. None where only one server can have it.
-    fn nodes(&self) -> Reply<'_, Vec<NodeStatus>>;
-
-    /// Whether this process does the housekeeping of the database: it deletes what is old, and seals the audit trail. Of several
-    /// servers, one does. When it ends or is cut off, another one does that asks. Two may believe to for a moment.
-    fn does_housekeeping(&self) -> Reply<'_, bool>;
-
-    /// What the servers that share the database count together. `None` where only one server can have it: then what it counts in
-    /// its memory is all there is.
-    fn shared_counters(&self) -> Option<&dyn SharedCounters>;
 
     /// Completes the queued writes, checkpoints all of them into the database file, and refuses later writes. For the end of
     /// a process. Dropping a store does the same.

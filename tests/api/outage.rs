@@ -12,13 +12,13 @@ use patd::{
     domain::{
         account::{Email, HashParameters, PasswordHash, Role, User, UserCredentials},
         account_state::{Account, AccountDetails},
-        attempts::{AttemptRate, Counter, CounterKey, CountersOf, SavedAttempts},
+        attempts::{Counter, CountersOf, SavedAttempts},
         audit::{Attribution, Entry, Event},
         authority::Authority,
         deletion::EndsWithUser,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
-        node::{NodeStatus, Readiness},
+        node::Readiness,
         password_link::{NewPasswordLink, PasswordLink},
         secret::TokenHash,
         session::{Session, SessionRecord},
@@ -29,12 +29,12 @@ use patd::{
         use_location::UseLocation,
     },
     store::{
-        AccountChange, AccountQuery, AttemptAnswer, Backend, BatchSeries, CacheReport, ChangedToken, Counted,
-        Credentials, EachToken, EachUser, EnvironmentQuery, Erasure, Export, ExportBatch, ExportPosition, FoundToken,
-        LastAdmin, LeakReport, PasswordChange, Permits, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation,
-        SessionQuery, SharedCounters, SignIn, Store, StoreError, StoredUsage, Successors, TokenAdministration,
-        TokenChange, TokenInventory, TokenQuery, TokenSearchQuery, TokenSelection, UsageBatch, UsageRecords,
-        UserAdministration, UserDeletion, UserInventory, Uses,
+        AccountChange, AccountQuery, Backend, BatchSeries, CacheReport, ChangedToken, Credentials, EachToken, EachUser,
+        EnvironmentQuery, Erasure, Export, ExportBatch, ExportPosition, FoundToken, LastAdmin, LeakReport,
+        PasswordChange, ProfileChange, PruneBatch, Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store,
+        StoreError, StoredUsage, Successors, TokenAdministration, TokenChange, TokenInventory, TokenQuery,
+        TokenSearchQuery, TokenSelection, UsageBatch, UsageRecords, UserAdministration, UserDeletion, UserInventory,
+        Uses,
     },
 };
 use serde_json::json;
@@ -144,34 +144,6 @@ macro_rules! delegate {
 
 pub(crate) use delegate;
 
-impl Faulty {
-    fn counters(&self) -> &dyn SharedCounters {
-        self.backend.store.shared_counters().unwrap()
-    }
-}
-
-impl SharedCounters for Faulty {
-    fn take_permits(&self, family: TokenId, per_minute: u32) -> Reply<'_, Permits> {
-        self.unless(WRITES_FAIL, || self.counters().take_permits(family, per_minute))
-    }
-
-    fn count_attempt(&self, counters: Vec<(CounterKey, AttemptRate)>) -> Reply<'_, AttemptAnswer> {
-        self.unless(WRITES_FAIL, || self.counters().count_attempt(counters))
-    }
-
-    fn take_back(&self, counted: Vec<Counted>) -> Reply<'_, ()> {
-        self.unless(WRITES_FAIL, || self.counters().take_back(counted))
-    }
-
-    fn held_attempts(&self, wanted: Vec<CountersOf>) -> Reply<'_, Vec<(CounterKey, Duration)>> {
-        self.unless(READS_FAIL, || self.counters().held_attempts(wanted))
-    }
-
-    fn delete_rested_counters(&self) -> Reply<'_, ()> {
-        self.unless(HOUSEKEEPING, || self.counters().delete_rested_counters())
-    }
-}
-
 impl Credentials for Faulty {
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
         self.unless(READS_FAIL, || self.backend.credentials.token_by_hash(hash))
@@ -207,6 +179,7 @@ delegate! {
 }
 
 mod audit_trail;
+mod nodes;
 mod token_reads;
 
 delegate! {
@@ -254,14 +227,9 @@ delegate! {
 }
 
 delegate! {
-    Store {
-        fn shared_counters(&self) -> Option<&dyn SharedCounters> {
-            self.backend.store.shared_counters().map(|_| self as &dyn SharedCounters)
-        }
-    }:
+    Store:
     NEVER {
         fn close(&self) -> ();
-        fn nodes(&self) -> Vec<NodeStatus>;
         fn hash_parameters(&self, sample: u32) -> Vec<(HashParameters, u64)>;
         fn saved_attempts(&self) -> SavedAttempts;
         fn latest_time(&self) -> Option<Timestamp>;
@@ -328,7 +296,6 @@ delegate! {
         fn record_uses(&self, uses: Uses) -> ();
         fn record_locations(&self, origins: Vec<(TokenId, UseLocation)>) -> ();
         fn prune_sessions(&self, now: Timestamp) -> u64;
-        fn does_housekeeping(&self) -> bool;
     }
 }
 

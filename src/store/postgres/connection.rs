@@ -22,7 +22,7 @@ use super::{
     error::{Stage, store_error},
     numbers::Numbers,
     pipeline::{Answer, Asked, ask, send},
-    readers::{Renewed, STARTED},
+    primary::{Renewed, STARTED},
     reading::in_order,
     settings::TIME_LIMIT,
     trail_end::LAST_EVENT,

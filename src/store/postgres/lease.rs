@@ -11,7 +11,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{Notify, watch};
 
-use super::{observers::Observers, readers::Primary};
+use super::{observers::Observers, primary::Primary};
 use crate::store::{
     Change, StoreError,
     cluster::{BootTime, LeaseTerms, NodeId, holds},

@@ -19,7 +19,7 @@ use super::{
     error::{Stage, store_error},
     lease::{Shared, boot_time},
     listening,
-    readers::STARTED,
+    primary::STARTED,
 };
 use crate::{
     domain::node::NodeState,

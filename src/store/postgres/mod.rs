@@ -30,6 +30,7 @@ mod node;
 mod numbers;
 mod observers;
 mod pipeline;
+mod primary;
 mod readers;
 mod reading;
 mod revocation;

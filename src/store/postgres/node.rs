@@ -18,7 +18,7 @@ use super::{
     lease::Shared,
     membership::Member,
     observers::Observers,
-    readers::{Primary, Renewed},
+    primary::{Primary, Renewed},
 };
 use crate::store::{StoreError, cluster::NodeId};
 

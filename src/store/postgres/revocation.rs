@@ -13,7 +13,8 @@ use super::{
     lease::boot_time,
     membership::{DEPART, NODES, node},
     node::Node,
-    readers::{Readers, STARTED},
+    primary::STARTED,
+    readers::Readers,
     writer::{Announced, Finish, answer},
 };
 use crate::{

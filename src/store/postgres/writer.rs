@@ -25,7 +25,7 @@ use super::{
     connector::Connector,
     node::Anchor,
     observers::Observers,
-    readers::Renewed,
+    primary::Renewed,
     settings::TIME_LIMIT,
     trail_end::TrailEnd,
     transaction::{Commit, commit_all, commit_one},

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    super::{PostgresStore, readers::STARTED},
+    super::{PostgresStore, primary::STARTED},
     *,
 };
 use crate::{

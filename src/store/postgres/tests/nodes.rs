@@ -9,7 +9,7 @@ use crate::{
         secret::{CredentialKind, Plaintext, Prefixes},
         time::Timestamp,
     },
-    store::{CredentialSource, Database, Measured, Store, StoreError, StoreKind},
+    store::{CredentialSource, Database, Measured, Nodes, Store, StoreError, StoreKind},
 };
 
 #[test]

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use super::{
-    super::{PostgresStore, readers::STARTED},
+    super::{PostgresStore, primary::STARTED},
     *,
 };
 use crate::{

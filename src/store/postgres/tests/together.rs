@@ -12,8 +12,8 @@ use crate::{
         token_usage::{Counts, Day, UsageCount, UsageKind},
     },
     store::{
-        Access, AttemptAnswer, AuditTrail, BatchSeries, Counted, CredentialSource, Permits, SharedCounters, Store,
-        UsageBatch, UsageRecords,
+        Access, AttemptAnswer, AuditTrail, BatchSeries, Counted, CredentialSource, Nodes, Permits, SharedCounters,
+        Store, UsageBatch, UsageRecords,
     },
 };
 
@@ -36,7 +36,7 @@ impl TestDatabase {
     }
 
     fn does_housekeeping(&self, store: &PostgresStore) -> bool {
-        self.runtime.block_on(Store::does_housekeeping(store)).expect("an answer")
+        self.runtime.block_on(Nodes::does_housekeeping(store)).expect("an answer")
     }
 
     fn permits(&self, store: &PostgresStore, per_minute: u32) -> Permits {

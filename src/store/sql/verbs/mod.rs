@@ -6,6 +6,7 @@ use std::sync::Arc;
 mod audit_trail;
 mod environment_administration;
 mod erasure;
+mod nodes;
 mod ownership;
 mod service_accounts;
 mod token_administration;
@@ -26,7 +27,7 @@ use crate::{
         authority::Authority,
         environment::{Environment, EnvironmentAccess, Member, MemberRole, Successor},
         id::{EnvironmentId, SessionId, TokenId, UserId},
-        node::{NodeStatus, Readiness},
+        node::Readiness,
         session::Session,
         text::Name,
         time::Timestamp,
@@ -35,8 +36,8 @@ use crate::{
     },
     store::{
         ChangedToken, EachToken, EachUser, EnvironmentQuery, LeakReport, PasswordChange, ProfileChange, PruneBatch,
-        Reply, RetentionCutoff, Rotation, SessionQuery, SharedCounters, SignIn, Store, Successors, TokenChange,
-        TokenInventory, TokenQuery, TokenSelection, UserInventory, Uses, invalidation,
+        Reply, RetentionCutoff, Rotation, SessionQuery, SignIn, Store, Successors, TokenChange, TokenInventory,
+        TokenQuery, TokenSelection, UserInventory, Uses, invalidation,
     },
 };
 
@@ -390,18 +391,6 @@ impl<E: Engine> Store for E {
 
     fn prune_sessions(&self, now: Timestamp) -> Reply<'_, u64> {
         self.write(invalidation::expired_sessions(), move |connection| sessions::prune(connection, now))
-    }
-
-    fn nodes(&self) -> Reply<'_, Vec<NodeStatus>> {
-        Engine::nodes(self)
-    }
-
-    fn does_housekeeping(&self) -> Reply<'_, bool> {
-        Engine::does_housekeeping(self)
-    }
-
-    fn shared_counters(&self) -> Option<&dyn SharedCounters> {
-        Engine::shared_counters(self)
     }
 
     fn close(&self) -> Reply<'_, ()> {
