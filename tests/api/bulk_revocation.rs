@@ -9,7 +9,7 @@ use patd::{
     domain::{
         account::Role,
         audit::{Attribution, RequestSource},
-        id::UserId,
+        id::{TokenId, UserId},
     },
     store::LastAdmin,
 };
@@ -116,16 +116,26 @@ fn assert_first_batch_is_revoked(app: &TestApp, tokens: &[Value]) {
 fn revoke_with(meanwhile: impl FnOnce(&TestApp, UserId)) -> Answer {
     let mode = Arc::new(AtomicU8::new(WELL));
     let switch = Arc::clone(&mode);
-    let app = TestApp::with_store(&[], |backend| Faulty::wrap(backend, switch, Fault::AnswersLate));
+    let mut prompt = None;
+    let app = TestApp::with_store(&[], |backend| {
+        prompt = Some(Arc::clone(&backend.store));
+        Faulty::wrap(backend, switch, Fault::AnswersLate)
+    });
+    let prompt = prompt.unwrap();
     let (ada, root) = (app.sign_in("ada"), app.sign_in_admin("root"));
     let tokens = two_batches(&ada);
     let root_id = UserId::parse(root.get("/api/user").body["id"].as_str().unwrap()).unwrap();
+    let last_of_first_batch = TokenId::parse(tokens[30]["id"].as_str().unwrap()).unwrap();
     // The search of the second batch waits for the change.
     mode.store(READS_FAIL_AFTER_WRITE, Ordering::SeqCst);
     let answer: Answer = std::thread::scope(|scope| {
         let request = scope.spawn(|| root.post(REVOKE, json!({ "ability": "calls:read" })));
         while mode.load(Ordering::SeqCst) != READS_FAIL {
             assert!(!request.is_finished());
+            std::thread::yield_now();
+        }
+        // The changes of the first batch are under way, and one of somebody else could come between them.
+        while block_on(prompt.token_in_any_state(last_of_first_batch)).unwrap().revoked.is_none() {
             std::thread::yield_now();
         }
         meanwhile(&app, root_id);

@@ -256,7 +256,7 @@ fn a_copy_from_postgresql_that_was_killed_goes_on() {
     let place = with_rows();
     succeeded(&place.run(&["database", "copy", "--from", "patd.db", "--to", &target.url]), "copied ");
     let arguments = ["database", "copy", "--from", &target.url, "--to", "back.db"];
-    let lock = target.hold("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE;");
+    let lock = target.hold("LOCK TABLE audit_seals IN ACCESS EXCLUSIVE MODE;");
     let copy = place.start(&arguments);
     let back = place.path("back.db");
     wait_until("tokens are copied", || rows(&back, "token_addresses") == 250);

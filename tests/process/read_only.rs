@@ -100,7 +100,7 @@ fn an_unreadable_directory_is_not_taken_for_a_deleted_file() {
     user.set_mode("data", 0o755);
     let ended = server.terminate();
     assert!(ended.stderr.contains("cannot be accessed (Permission denied"), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("deleted"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("was deleted"), "{}", ended.stderr);
 }
 
 #[test]
