@@ -188,8 +188,10 @@ pub fn refusals_name_the_reason_and_logs_the_token(kind: Kind) {
         world.await_log(&["/calls/traced", "403", user, &token.id, "missing_ability", "calls:write"]);
         world.await_log(&["/unknown", "403", user, &token.id, "no_rule"]);
         // patd logs the request, too.
-        let line = world.patd.server.running.stderr_line("asked=POST path=/calls/traced");
-        for part in ["policy=app", "client=", &format!("personal_access_token:{}", token.id), "calls:write"] {
+        let line = world.patd.server.running.stderr_line("path=/calls/traced");
+        for part in
+            ["policy=app", "asked=POST", "client=", &format!("personal_access_token:{}", token.id), "calls:write"]
+        {
             assert!(line.contains(part), "{part} in {line}");
         }
     }
