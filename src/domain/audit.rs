@@ -166,7 +166,7 @@ words! {
         ServiceAccountManagerAdded = "service_account.manager_added",
         /// A user is no longer a manager of a service account.
         ServiceAccountManagerRemoved = "service_account.manager_removed",
-        /// The database was restored from a backup. In nobody's trail. The detail says up to which event, and what was
+        /// The database was restored from a backup. In the trail of no user. The detail says up to which event, and what was
         /// ended.
         DatabaseRestored = "database.restored",
     }

@@ -84,7 +84,7 @@ impl Readers {
         loop {
             node.lease().await?;
             let renewed = self.primary.renewed();
-            // Looked at after the server: whoever changes the server gives up the lease of the old one first. So the lease is
+            // Looked at after the server: the thread that changes the server gives up the lease of the old one first. So the lease is
             // one of this server, unless the server is another one below.
             if !node.may_answer() {
                 continue;

@@ -40,7 +40,7 @@ pub(crate) fn restore<E: CopyEnd>(end: &E, restoring: &Restoring, by: &Attributi
     end.write(move |connection| {
         let last = last_event(connection)?.map_or(0, |event| event.seq);
         if let Some((_, end)) = &restoring.replay {
-            // Whoever follows the trail never sees a number twice.
+            // A reader that follows the trail never sees a number twice.
             let number = E::last_number(connection, "audit_events", "seq")?.max(*end);
             E::number_after(connection, "audit_events", "seq", number)?;
         }
