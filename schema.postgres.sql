@@ -390,7 +390,7 @@ CREATE TRIGGER nodes_with_a_lease_are_not_deleted BEFORE DELETE ON nodes FOR EAC
 -- Which node deletes what is old and seals the audit trail. Another one takes over when it is not active any more.
 CREATE TABLE housekeeping (
     only_row integer PRIMARY KEY CHECK (only_row = 1),
-    -- The registration of the node. At first, nobody's.
+    -- The registration of the node. At first, an identifier that no node has.
     node_id uuid NOT NULL
 );
 

@@ -27,8 +27,8 @@ pub(crate) const TOKENS: &str = "SELECT id FROM tokens
 pub(crate) const ENVIRONMENTS: &str =
     "SELECT id, is_default FROM environments WHERE owner_id = :user_id ORDER BY created_at, id";
 
-/// Deletes the user, after what they own was handed over if that is asked for. The rows that refer to the user are deleted with theirs (ON DELETE CASCADE). Adds everybody to
-/// `changes` who gets another current environment.
+/// Deletes the user. If that is asked for, what they own is handed over first. The rows that refer to the user are deleted
+/// with theirs (ON DELETE CASCADE). Adds everybody to `changes` who gets another current environment.
 pub(crate) fn delete(
     connection: &dyn Connection,
     id: UserId,

@@ -62,7 +62,7 @@ fn one_that_fails_at_the_commit_or_at_the_next_statement_undoes_its_job_and_no_o
     assert!(is_duplicate(&results[2]), "{results:?}");
     assert_eq!((&results[..2], &results[3]), (&[Ok(()), Ok(())][..], &Ok(())));
     let results = rig.together(|| {
-        // It does not look at the error. Whoever asks next hears of the failure, and it is not theirs.
+        // It ignores the error. The failure must not be reported to the next job, which did not cause it.
         let careless = rig.submit(|connection| {
             insert_later(connection, 4)?;
             insert_later(connection, 1)?;
