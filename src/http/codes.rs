@@ -170,7 +170,7 @@ codes! {
          synchronous standby.";
     SERVICE_UNAVAILABLE DeadlineExceeded "deadline_exceeded":
         "The answer was not ready within `server.request_deadline`. A change may or may not have been made."
-        "Read the object before you repeat a change.";
+        "Read the object before you repeat a change. Send other requests again after `Retry-After`.";
     SERVICE_UNAVAILABLE Draining "draining":
         "The server is shutting down (`/readyz`)."
         "Send requests to another instance, or wait until the server has restarted.";

@@ -249,19 +249,14 @@ impl ApiError {
                 let Throttled { limit, resets_at, .. } = *throttled;
                 add_rate_state(headers, RateState { limit, remaining: 0, resets_at });
             }
-            Self::Ops(
-                ops::Error::Busy
-                | ops::Error::Exhausted(_)
-                | ops::Error::Store(StoreError::NotMade(_) | StoreError::Unavailable(_)),
-            )
-            | Self::TooManyAnswers => {
-                headers.append(header::RETRY_AFTER, 1.into());
-            }
             Self::Ops(ops::Error::ClockUnreliable(_)) => {
                 headers.append(header::RETRY_AFTER, CLOCK_RETRY_AFTER.into());
             }
             // The rest of this request would be read as the next one.
             Self::BodyTimeout | Self::HeadTooLarge(_) => head.set_connection_type(ConnectionType::Close),
+            _ if self.code().status() == StatusCode::SERVICE_UNAVAILABLE => {
+                headers.append(header::RETRY_AFTER, 1.into());
+            }
             _ => {}
         }
     }
@@ -388,4 +383,16 @@ fn by_field(errors: &[FieldError]) -> BTreeMap<String, Vec<String>> {
         fields.entry(field.clone()).or_default().push(message.clone());
     }
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_503_says_when_to_ask_again() {
+        for error in [ApiError::Deadline, ApiError::Draining, ApiError::NoLease, ApiError::TooManyAnswers] {
+            assert!(error.error_response().headers().contains_key(header::RETRY_AFTER), "{error:?}");
+        }
+    }
 }

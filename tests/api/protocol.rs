@@ -335,6 +335,7 @@ fn a_request_that_is_not_answered_by_its_deadline_is_503() {
     let answer = app.bearer(&unknown_token()).get("/api/user");
     assert_snapshot!(answer.shown(), @r#"
     503
+    retry-after: 1
     {
       "code": "deadline_exceeded",
       "message": "This took too long. A change may or may not have happened."

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tempfile::TempDir;
+
 use crate::{
     database::Database,
     node::{Cluster, Store},
@@ -18,13 +20,13 @@ const AHEAD: usize = 2;
 fn nodes_whose_clocks_are_an_hour_apart_accept_nothing_after_the_answer_of_any_change() {
     let Some(database) = Database::new() else { return };
     // It replaces the system clock alone: CLOCK_BOOTTIME, which leases are measured with, stays as it is.
-    let (library, path) = faults::library();
+    let (library, clocks) = (faults::library(), TempDir::new().unwrap());
     let mut cluster = Cluster::without_nodes(Store::Postgres(database), &[]);
     let mut actor = None;
     for (node, seconds) in SECONDS.iter().enumerate() {
-        let clock = library.path().join(format!("clock{node}"));
+        let clock = clocks.path().join(format!("clock{node}"));
         fs::write(&clock, seconds.to_string()).unwrap();
-        let variables = [("LD_PRELOAD", path.display()), ("FAULTS_CLOCK", clock.display())];
+        let variables = [("LD_PRELOAD", library.display()), ("FAULTS_CLOCK", clock.display())];
         cluster.add_node(&variables.map(|(name, value)| (name.to_owned(), value.to_string())));
         actor.get_or_insert_with(|| Actor::new(&cluster));
     }

@@ -14,7 +14,10 @@ use std::{
 use rusqlite::Connection as Database;
 use serde_json::json;
 
-use crate::harness::{Connection, Place, ProcessHandle, Server};
+use crate::{
+    harness::{Place, Server},
+    support::{connection::Connection, process::ProcessHandle},
+};
 
 const ROUNDS: usize = 100;
 /// Threads that create tokens and revoke older ones.

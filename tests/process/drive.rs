@@ -3,10 +3,7 @@
 use patd::domain::secret::{CredentialKind, Plaintext, Prefixes};
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Answer, Server},
-    logs::PART_LENGTH,
-};
+use crate::{harness::Server, logs::PART_LENGTH, support::connection::Answer};
 
 pub const TOKENS: &str = "/api/v1/user/api-tokens";
 pub const TOKEN: &str = "/api/v1/user/api-tokens/{id}";

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::{
     drive::{LOGIN, TOKENS},
-    harness::{Connection, Ended, Place},
+    harness::Place,
+    support::{connection::Connection, process::Ended},
 };
 
 const PASSWORD: &str = "a password of many words";

@@ -11,7 +11,7 @@ use crate::harness::Place;
 
 const FIRST_COMMANDS: usize = 150;
 
-fn create_user(place: &Place, name: &str) -> crate::harness::Ended {
+fn create_user(place: &Place, name: &str) -> crate::support::process::Ended {
     let email = format!("{name}@example.com");
     place.run(&["user", "create", "--email", &email, "--name", name, "--password-stdin"], "a password of many words")
 }

@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use crate::{
     drive::{ANY, Drive, Request, Session, canary},
-    harness::{Ended, Place},
+    harness::Place,
+    support::process::Ended,
 };
 
 /// A part of a secret of this length counts as the secret.

@@ -6,23 +6,19 @@ mod clean_stop;
 mod commands;
 mod connections;
 mod crash;
-mod disk;
 mod drive;
 mod flood;
 mod foreign_log;
-mod harness;
 mod locks;
 mod log_schema;
 mod logs;
 mod malformed;
-mod overwritten;
 mod pressure;
 mod quiet;
-mod read_only;
 mod sign_ins;
 #[path = "../support/mod.rs"]
 mod support;
 mod traces;
 mod unread_answers;
-mod upgrade;
-mod wrong_clock;
+
+use support::harness;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::{
     drive::{LOGIN, TOKENS},
-    harness::{Answer, Place, Server},
+    harness::{Place, Server},
+    support::connection::Answer,
 };
 
 const PASSWORD: &str = "a password of many words";

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod connection;
 pub mod database;
 pub mod faults;
+pub mod harness;
 pub mod log_lines;
 pub mod place;
 pub mod ports;

@@ -34,6 +34,13 @@ pub struct Ended {
     pub stderr: String,
 }
 
+impl Ended {
+    #[track_caller]
+    pub fn expect_success(&self) {
+        assert!(self.success, "{self:?}");
+    }
+}
+
 impl Process {
     /// Starts the command and reads its standard output and error.
     pub fn start(command: &mut Command) -> Self {
@@ -93,13 +100,13 @@ impl Process {
     }
 
     /// Waits for the end. The output also has what was read before.
-    pub fn end_with_all_output(self) -> Ended {
+    pub fn end_with_all_output(&self) -> Ended {
         let (stdout, stderr) = (self.stdout.all(), self.stderr.all());
         self.ended(stdout, stderr)
     }
 
     /// Call it only when the streams are closed, because then the process ends at once.
-    fn ended(self, stdout: String, stderr: String) -> Ended {
+    fn ended(&self, stdout: String, stderr: String) -> Ended {
         let status = self.child.lock().wait().unwrap();
         Ended { success: status.success(), code: status.code(), stdout, stderr }
     }
@@ -157,14 +164,20 @@ impl Output {
 
     /// Waits for a line that contains `text`.
     pub fn wait_for(&self, text: &str) -> String {
+        let line = self.find(text);
+        line.unwrap_or_else(|| panic!("no line with {text:?} in {}", String::from_utf8_lossy(&self.read.borrow())))
+    }
+
+    /// Waits for a line that contains `text`. `None` if the output ends without it.
+    pub fn find(&self, text: &str) -> Option<String> {
         let end = Instant::now() + DEADLINE;
         while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
             let line = self.keep(line);
             if line.contains(text) {
-                return line.trim_end_matches('\n').to_owned();
+                return Some(line.trim_end_matches('\n').to_owned());
             }
         }
-        panic!("no line with {text:?} in {}", String::from_utf8_lossy(&self.read.borrow()));
+        None
     }
 
     /// Whether the next line is already there and contains `text`.

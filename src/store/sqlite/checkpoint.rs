@@ -19,7 +19,7 @@ pub(super) fn checkpoint(
     mode: &'static str,
     watch: &Watch,
 ) -> Result<CheckpointResult, String> {
-    watch.check_for_writing().map_err(|error| error.to_string())?;
+    watch.check_for_checkpoint().map_err(|error| error.to_string())?;
     execute(connection, mode).map_err(|error| {
         let why = diagnosis::explain(&error, watch.database());
         // The code does not say whether the sync of the log or of the file failed, so both stop all writing.

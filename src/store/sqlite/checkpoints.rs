@@ -94,6 +94,7 @@ pub(super) struct Wal {
     next_checkpoint_at: u32,
     /// The length at which the writer next restarts the log. It moves up in the same way.
     next_restart_at: u32,
+    has_saved_deleted_log: bool,
 }
 
 /// The database of the log and the watch over its files.
@@ -143,6 +144,7 @@ impl Wal {
             shared,
             next_checkpoint_at: thresholds.checkpoint_at,
             next_restart_at: thresholds.restart_at,
+            has_saved_deleted_log: false,
         })
     }
 
@@ -174,6 +176,15 @@ impl Wal {
             // A full channel already holds a request.
             let _ = requests.try_send(());
         }
+    }
+
+    /// If the log was deleted, saves what is in it, once. The writer calls it while it is idle: no change is accepted then.
+    pub(super) fn save_deleted_log(&mut self) {
+        let is_deleted = self.files.watch.has_lost_only_the_log();
+        if is_deleted && !self.has_saved_deleted_log {
+            self.request_checkpoint();
+        }
+        self.has_saved_deleted_log = is_deleted;
     }
 
     /// Copies the remaining pages if the thread left few. Returns whether it tried.
@@ -299,7 +310,14 @@ impl CheckpointThread {
             if !self.files.watch.may_checkpoint() {
                 continue;
             }
-            match self.run_passes() {
+            let copied = self.run_passes();
+            if let Ok(CheckpointResult { length, copied, .. }) = &copied
+                && length == copied
+                && self.files.watch.has_lost_only_the_log()
+            {
+                log::warn!("store: the content of the deleted log is in the file now: a restart loses nothing");
+            }
+            match copied {
                 Ok(CheckpointResult { length, copied, .. })
                     if length.saturating_sub(copied) <= thresholds.remainder =>
                 {

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{diagnosis::inaccessible, open_error::OpenError};
+use super::{
+    diagnosis::{inaccessible, reason},
+    open_error::OpenError,
+};
 use crate::domain::text::shell_word;
 
 /// The absolute path of the file with all symbolic links resolved, so that every spelling leads to the same lock.
@@ -29,20 +32,24 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
 /// Creates an empty file that only its owner may read. SQLite would create one with the mode of the umask. It gives the
 /// same mode to `-wal` and `-shm`.
 pub(super) fn create_private(path: &Path) -> Result<(), OpenError> {
-    let create = || {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.sync_all()?;
-        // Without this, a power cut could lose the name, and with it every acknowledged change.
-        match path.parent() {
-            Some(directory) => File::open(directory)?.sync_all(),
-            None => Ok(()),
-        }
-    };
-    match create() {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         // Another process was faster. The file is inspected when it is opened.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        result => result.map_err(|error| inaccessible(path, &error)),
+        Err(error) => Err(inaccessible(path, &error)),
+        Ok(file) => file.sync_all().map_err(|error| unsynced(path, &error)).and_then(|()| sync_directory(path)),
     }
+}
+
+/// Syncs the directory of a file that is still empty. Without this, a power cut could lose the name, and with it every
+/// acknowledged change. The process that created the file may have failed or ended before it did this.
+pub(super) fn sync_directory(path: &Path) -> Result<(), OpenError> {
+    let Some(directory) = path.parent() else { return Ok(()) };
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| unsynced(path, &error))
+}
+
+fn unsynced(path: &Path, error: &io::Error) -> OpenError {
+    let detail = format!("the disk did not confirm that the file exists (fsync): {}", reason(error));
+    OpenError::Inaccessible { path: path.to_owned(), detail }
 }
 
 /// The mode of the file, if other users of this machine may read or write it.

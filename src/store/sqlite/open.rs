@@ -187,6 +187,7 @@ fn existing_or_new(path: &Path, access: Access) -> Result<Database, OpenError> {
         Ok(metadata) if !metadata.is_file() => {
             return Err(OpenError::Inaccessible { path: path.to_owned(), detail: "it is not a regular file".into() });
         }
+        Ok(metadata) if metadata.len() == 0 && access.creates() => file::sync_directory(path)?,
         Ok(_) => {}
     }
     Database::open(path)

@@ -114,6 +114,31 @@ impl Watch {
     /// Checks the files now, before a write.
     pub(super) fn check_for_writing(&self) -> Result<(), StoreError> {
         self.check()?;
+        self.expect_synced()
+    }
+
+    /// Checks the files now, before a checkpoint. If only the name of the log was deleted, the connections still have its
+    /// content, and a checkpoint saves what was acknowledged.
+    pub(super) fn check_for_checkpoint(&self) -> Result<(), StoreError> {
+        match self.check() {
+            Err(_) if self.has_lost_only_the_log() => self.expect_synced(),
+            checked => checked.and_then(|()| self.expect_synced()),
+        }
+    }
+
+    /// Whether nothing is wrong but that the log was deleted. A log of another process is not there either.
+    pub(super) fn has_lost_only_the_log(&self) -> bool {
+        let faults = self.faults.load(Ordering::SeqCst);
+        if faults & LOST == 0 || faults & !(LOST | UNSYNCED) != 0 {
+            return false;
+        }
+        let [database, (log, _), index] = &self.files;
+        let is_in_place = |(path, id): &(PathBuf, FileId)| FileId::of(path).is_ok_and(|found| found == *id);
+        let is_deleted = fs::symlink_metadata(log).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        is_in_place(database) && is_in_place(index) && is_deleted
+    }
+
+    fn expect_synced(&self) -> Result<(), StoreError> {
         match self.faults.load(Ordering::SeqCst) & UNSYNCED {
             0 => Ok(()),
             _ => Err(StoreError::Unavailable("a sync of the database file failed: restart".to_owned())),

@@ -224,6 +224,7 @@ fn run(worker: &mut WriterThread<'_>, mut log: Wal, messages: &Receiver<Message>
                 Ok(Message::Close(closed)) => closing = Some(closed),
                 Err(RecvTimeoutError::Timeout) => {
                     worker.probe.poll(worker.connection);
+                    log.save_deleted_log();
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,

@@ -5,15 +5,13 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
-
 use crate::{
-    drive::{LOGIN, TOKENS},
-    harness::{Ended, Place, Server},
+    harness::{Place, Server},
+    rig::{LOGIN, PASSWORD, Rig, TOKENS},
+    support::process::Ended,
 };
+use serde_json::{Value, json};
 
-const PASSWORD: &str = "a password of many words";
 const YEAR: i64 = 365 * 24 * 60 * 60;
 const CREATE: [&str; 6] = ["token", "create", "--user", "a@example.com", "--name", "CI"];
 
@@ -21,21 +19,13 @@ const CREATE: [&str; 6] = ["token", "create", "--user", "a@example.com", "--name
 struct Clock {
     place: Place,
     token: String,
-    /// Keeps the compiled library while the test runs.
-    _library: TempDir,
 }
 
 impl Clock {
     fn new() -> Self {
-        let mut place = Place::new(&[]);
-        let library = place.inject_faults();
-        let file = place.path("clock");
-        place.set("FAULTS_CLOCK", file.to_str().unwrap());
-        let arguments = ["user", "create", "--email", "a@example.com", "--name", "A", "--password-stdin"];
-        let created = place.run(&arguments, PASSWORD);
-        assert!(created.success, "{created:?}");
+        let Rig { place } = Rig::new(&[]);
         let token = place.run(&CREATE, "").stdout.trim().to_owned();
-        Self { place, token, _library: library }
+        Self { place, token }
     }
 
     /// Makes the system clock wrong by this many seconds.
@@ -152,10 +142,8 @@ fn a_clock_before_1970_is_unreliable_and_nothing_panics() {
 
 #[test]
 fn a_new_database_is_unready_while_the_clock_is_before_the_release() {
-    let mut place = Place::new(&[]);
-    let _library = place.inject_faults();
+    let Rig { place } = Rig::without_database(&[]);
     let file = place.path("clock");
-    place.set("FAULTS_CLOCK", file.to_str().unwrap());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     fs::write(&file, format!("-{now}")).unwrap();
     let server = place.serve();

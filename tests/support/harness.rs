@@ -12,16 +12,16 @@ use std::{
 
 use tempfile::TempDir;
 
-pub use crate::support::{
-    connection::{Answer, Connection},
-    process::{Ended, ProcessHandle},
-};
-use crate::support::{
+use super::{
+    connection::Connection,
     faults,
     log_lines::checked,
-    process::{DEADLINE, Process},
+    process::{DEADLINE, Ended, Process, ProcessHandle},
     settings::{FAST_HASHING, NO_THROTTLE, variable},
 };
+
+/// What a server logs once it listens, before its address.
+const LISTENING: &str = "listening on http://";
 
 /// A directory with a database, and the settings of every command that runs there.
 pub struct Place {
@@ -62,11 +62,9 @@ impl Place {
         self.settings.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Injects the faults of `faults.c` into all processes that are started while the returned value exists.
-    pub fn inject_faults(&mut self) -> TempDir {
-        let (library, path) = faults::library();
-        self.set("LD_PRELOAD", path.to_str().unwrap());
-        library
+    /// Injects the faults of `faults.c` into all processes that are started from now on.
+    pub fn inject_faults(&mut self) {
+        self.set("LD_PRELOAD", faults::library().to_str().unwrap());
     }
 
     /// The path of the directory.
@@ -116,11 +114,18 @@ impl Place {
         Self::listening(self.spawn(&mut command))
     }
 
+    /// Starts a server and waits until it listens or has ended.
+    pub fn try_serve(&self) -> Result<Server, Ended> {
+        let process = self.start(&["serve"]);
+        match process.stderr().find(LISTENING) {
+            Some(line) => Ok(Server::at(&line, process)),
+            None => Err(process.end_with_all_output()),
+        }
+    }
+
     fn listening(process: Process) -> Server {
-        let line = process.stderr_line("listening on http://");
-        let address = line.split("http://").nth(1).unwrap();
-        let end = address.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(address.len());
-        Server { address: address[..end].parse().unwrap(), process }
+        let line = process.stderr_line(LISTENING);
+        Server::at(&line, process)
     }
 
     /// Starts a command and kills it as soon as `condition` is true or a line on stderr contains `done`. Returns whether the
@@ -159,6 +164,13 @@ pub struct Server {
 }
 
 impl Server {
+    /// The server that has logged on which address it listens.
+    fn at(line: &str, process: Process) -> Self {
+        let address = line.split("http://").nth(1).unwrap();
+        let end = address.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(address.len());
+        Self { address: address[..end].parse().unwrap(), process }
+    }
+
     pub fn connect(&self) -> Connection {
         Connection::open(self.address).unwrap()
     }
@@ -194,6 +206,11 @@ impl Server {
     /// Sends SIGTERM and waits for the end. Returns everything that the server wrote.
     pub fn terminate(self) -> Ended {
         self.signal("TERM");
+        self.process.end_with_all_output()
+    }
+
+    /// Waits for the end. Returns everything that the server wrote.
+    pub fn wait(&self) -> Ended {
         self.process.end_with_all_output()
     }
 

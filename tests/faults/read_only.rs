@@ -1,8 +1,8 @@
 //! Files that cannot be written: the start names them and what to do, and leaves nothing behind that disturbs the next start.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use crate::harness::{Ended, Place};
+use crate::{harness::Place, support::process::Ended, table::Row};
 
 /// A user to whom file permissions apply: the user of the tests, unless that is root.
 struct Unprivileged {
@@ -54,8 +54,9 @@ fn expect_refused(ended: &Ended, path: &Path, way_out: &str) {
     assert!(stderr.contains(way_out), "{stderr}");
 }
 
-#[test]
-fn a_file_that_cannot_be_written_is_named_and_the_start_refused() {
+pub fn at_the_start(row: &Row) {
+    row.expect_words("refused");
+    assert!(!row.heals());
     for (name, mode) in [("patd.db", 0o444), ("patd.db-wal", 0o444), ("patd.db-shm", 0o444), ("patd.db-shm", 0o000)] {
         let user = Unprivileged::new();
         if name != "patd.db" {
@@ -63,7 +64,9 @@ fn a_file_that_cannot_be_written_is_named_and_the_start_refused() {
         }
         user.set_mode(name, mode);
         for command in [&["serve"][..], &["user", "list"]] {
-            expect_refused(&user.place.run(command, ""), &user.place.path(name), "give that user the right");
+            let ended = user.place.run(command, "");
+            expect_refused(&ended, &user.place.path(name), "give that user the right");
+            row.expect_logged(&ended.stderr);
         }
         let shm = fs::metadata(user.place.path("patd.db-shm")).map(|shm| shm.permissions().mode() & 0o777);
         assert!(name == "patd.db-shm" || !matches!(shm, Ok(0o444)), "no start left a -shm that cannot be written");
@@ -101,24 +104,4 @@ fn an_unreadable_directory_is_not_taken_for_a_deleted_file() {
     let ended = server.terminate();
     assert!(ended.stderr.contains("cannot be accessed (Permission denied"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("was deleted"), "{}", ended.stderr);
-}
-
-#[test]
-fn a_process_without_file_descriptors_names_the_cause() {
-    let user = Unprivileged::new();
-    let binary = if is_root() { user.place.path("patd") } else { env!("CARGO_BIN_EXE_patd").into() };
-    let mut refusals = 0;
-    for limit in 8..40 {
-        let script = format!("ulimit -n {limit}; exec \"$0\" --database patd.db user list");
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &script]).arg(&binary).current_dir(user.place.directory());
-        let ended = shell.output().unwrap();
-        let stderr = String::from_utf8(ended.stderr).unwrap();
-        // With fewer, the runtime cannot start.
-        if !ended.status.success() && stderr.contains("cannot be opened") {
-            refusals += 1;
-            assert!(stderr.contains("no file descriptor left"), "{limit}: {stderr}");
-        }
-    }
-    assert!(refusals > 0);
 }

@@ -4,15 +4,15 @@ use std::fs;
 
 use rusqlite::Connection as Database;
 
-use crate::harness::Place;
+use crate::{rig::Rig, table::Row};
 
 /// The schema of version 6.
 const V6: &str = include_str!("../../src/store/sqlite/migrations/v6.sql");
 const VERSION: i64 = 8;
 
-const TOKENS: u32 = 8_000;
-/// How much the log grows between two rounds. In each round, the server is killed when the log has a certain size.
-const STRIDE: u64 = 48 << 10;
+const TOKENS: u32 = 500;
+/// How many writes are between two rounds.
+const STRIDE: usize = 11;
 
 /// The rows of version 6.
 const KEPT: [&str; 4] = [
@@ -37,7 +37,7 @@ fn kept(database: &Database) -> Vec<Vec<String>> {
 }
 
 /// Creates a database with seven users and tokens in every state. The newest tokens were deleted.
-fn older(place: &Place) -> Vec<Vec<String>> {
+fn older(place: &crate::harness::Place) -> Vec<Vec<String>> {
     let database = Database::open(place.path("older.db")).unwrap();
     database.execute_batch(V6).unwrap();
     database
@@ -69,38 +69,38 @@ fn older(place: &Place) -> Vec<Vec<String>> {
     kept(&database)
 }
 
-#[test]
-fn an_older_database_survives_a_kill_at_any_point_of_its_upgrade() {
-    let place = Place::new(&[]);
-    let before = older(&place);
-    let log = place.path("patd.db-wal");
-    let mut killed = 0;
-    for moment in 0.. {
-        for suffix in ["-wal", "-shm"] {
-            let _ = fs::remove_file(place.path(&format!("patd.db{suffix}")));
-        }
-        fs::copy(place.path("older.db"), place.path("patd.db")).unwrap();
-        let at = moment * STRIDE;
-        let reached =
-            place.kill_when(&["serve"], "listening on", || fs::metadata(&log).is_ok_and(|log| log.len() > at));
-        killed += u32::from(reached);
+pub fn killed(row: &Row) {
+    row.expect_words("does not answer before the upgrade is done");
+    assert!(!row.heals());
+    let rig = Rig::without_database(&[]);
+    let before = older(&rig.place);
+    let syncs = (1..).take_while(|number| is_killed(&rig, &before, &format!("kill-sync {number}"))).count();
+    let calls =
+        (1..).step_by(STRIDE).take_while(|number| is_killed(&rig, &before, &format!("kill-call {number}"))).count();
+    assert!(syncs >= 3 && calls >= 10, "killed only {syncs} times at a sync and {calls} times at a write");
+}
 
-        // Dropping kills this server, too. The migration is on disk once it listens.
-        drop(place.serve());
-        let database = Database::open(place.path("patd.db")).unwrap();
-        assert_eq!(
-            rows(&database, "SELECT cast(user_version AS TEXT) FROM pragma_user_version"),
-            [VERSION.to_string()]
-        );
-        assert_eq!(rows(&database, "SELECT integrity_check FROM pragma_integrity_check"), ["ok"]);
-        assert_eq!(rows(&database, "SELECT \"table\" FROM pragma_foreign_key_check"), [""; 0]);
-        assert!(kept(&database) == before, "killed with more than {at} bytes in the log");
-        let homeless = "SELECT u.name FROM users u LEFT JOIN environments e
-                        ON e.id = u.current_environment_id AND e.owner_id = u.id AND e.is_default = 1 WHERE e.id IS NULL";
-        assert_eq!(rows(&database, homeless), [""; 0]);
-        if !reached {
-            break;
-        }
+/// Kills the first start at this moment and starts again. Returns whether the start reached it.
+fn is_killed(rig: &Rig, before: &[Vec<String>], moment: &str) -> bool {
+    for suffix in ["-wal", "-shm", "-watermark"] {
+        let _ = fs::remove_file(rig.path(&format!("patd.db{suffix}")));
     }
-    assert!(killed >= 3, "the server was killed only {killed} times before the migration was done");
+    fs::copy(rig.path("older.db"), rig.path("patd.db")).unwrap();
+    rig.switch_on("countdown", moment);
+    // If it is not killed, dropping it ends it.
+    drop(rig.place.try_serve());
+    let is_killed = !rig.path("countdown").exists();
+    let _ = fs::remove_file(rig.path("countdown"));
+
+    // Dropping kills this server, too. The migration is on disk once it listens.
+    drop(rig.place.serve());
+    let database = Database::open(rig.path("patd.db")).unwrap();
+    assert_eq!(rows(&database, "SELECT cast(user_version AS TEXT) FROM pragma_user_version"), [VERSION.to_string()]);
+    assert_eq!(rows(&database, "SELECT integrity_check FROM pragma_integrity_check"), ["ok"]);
+    assert_eq!(rows(&database, "SELECT \"table\" FROM pragma_foreign_key_check"), [""; 0]);
+    assert!(kept(&database) == before, "{moment}");
+    let homeless = "SELECT u.name FROM users u LEFT JOIN environments e
+                    ON e.id = u.current_environment_id AND e.owner_id = u.id AND e.is_default = 1 WHERE e.id IS NULL";
+    assert_eq!(rows(&database, homeless), [""; 0]);
+    is_killed
 }
