@@ -30,7 +30,7 @@ use crate::{
 pub fn start(settings: &Log) {
     let mut builder = Builder::new();
     // Below warnings, lines of other crates could contain what clients sent.
-    builder.filter_level(settings.level.min(LevelFilter::Warn)).filter_module("patd", settings.level);
+    builder.filter_level(LevelFilter::Warn).filter_module("patd", LevelFilter::Trace);
     // It logs errors of connections without the client's address. patd logs the same errors with it.
     builder.filter_module("actix_http::h1", LevelFilter::Off);
     builder.target(Target::Stderr);
@@ -43,8 +43,14 @@ pub fn start(settings: &Log) {
     };
     // An error means that a logger is already set.
     if builder.try_init().is_ok() {
+        set_level(settings.level);
         panic::set_hook(Box::new(log_panic));
     }
+}
+
+/// Logs lines of this level and of more severe ones from now on.
+pub fn set_level(level: LevelFilter) {
+    log::set_max_level(level);
 }
 
 /// The most panics that are logged per second, because a client might cause them.

@@ -3,15 +3,12 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, atomic::Ordering},
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
 use actix_server::{Server as Workers, ServerHandle};
-use actix_web::{
-    rt::{self, task::JoinHandle},
-    web,
-};
+use actix_web::rt::{self, task::JoinHandle};
 use rustix::net::sockopt;
 use tokio::{sync::mpsc::UnboundedReceiver, time::MissedTickBehavior};
 
@@ -19,7 +16,7 @@ use crate::{
     config::Config,
     control,
     http::{
-        self, AppState, Connections,
+        self, AppState, Connections, CurrentState,
         metrics::{self, MetricsListener},
     },
     ops::{Context, state::uses},
@@ -56,11 +53,23 @@ pub struct Server {
     pub address: SocketAddr,
     workers: ServerHandle,
     serving: JoinHandle<io::Result<()>>,
-    state: web::Data<AppState>,
+    state: CurrentState,
     connections: Connections,
     drain_delay: Duration,
+    hands_over_socket: bool,
     control: Option<control::server::Server>,
     metrics: Option<MetricsListener>,
+}
+
+/// Replaces the settings of a running server.
+pub struct Reloader(CurrentState);
+
+impl Reloader {
+    /// Requests that begin from now on are judged by `config`, and those that began before are not affected. `config` comes from
+    /// [`Config::reloaded`].
+    pub fn reload(&self, config: &Config) {
+        self.0.reload(config);
+    }
 }
 
 impl Server {
@@ -70,7 +79,8 @@ impl Server {
         let settings = &config.server;
         let address = listener.local_addr()?;
         limit_send_buffers(&listener);
-        let state = web::Data::new(AppState::new(config, ctx, http::routes().into_iter().map(|(_, pattern)| pattern))?);
+        let routes = http::routes().into_iter().map(|(_, pattern)| pattern);
+        let state = CurrentState::new(AppState::new(config, ctx, routes)?);
         let connections = Connections::new(settings);
         let (worker_state, worker_connections, server) = (state.clone(), connections.clone(), settings.clone());
         let builder = Workers::build()
@@ -91,6 +101,7 @@ impl Server {
             state,
             connections,
             drain_delay: settings.drain_delay,
+            hands_over_socket: false,
             control,
             metrics,
         })
@@ -99,6 +110,17 @@ impl Server {
     /// The address at which it answers scrapes, if it does.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(|metrics| metrics.address)
+    }
+
+    /// The next process will have the same socket. At shutdown, connections that are not accepted by then wait for it, and
+    /// those that are accepted are answered.
+    pub fn hand_over_socket(&mut self) {
+        self.hands_over_socket = true;
+    }
+
+    /// Gives the server other settings while it runs.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.state.clone())
     }
 
     /// Waits until every worker runs. Fails if the system gives too few threads.
@@ -112,9 +134,10 @@ impl Server {
     /// Serves until a message arrives on `stop` or its sender is dropped, then drains. A second message ends the drain at
     /// once.
     pub async fn run(self, mut stop: UnboundedReceiver<()>) -> io::Result<()> {
-        let Self { workers: handle, mut serving, state, connections, drain_delay, control, metrics, .. } = self;
-        let housekeeping = rt::spawn(run_housekeeping(Arc::clone(&state)));
-        let closing = rt::spawn(connections.keep_closing_stuck());
+        let Self { workers: handle, mut serving, state, connections, control, metrics, .. } = self;
+        let (drain_delay, hands_over_socket) = (self.drain_delay, self.hands_over_socket);
+        let housekeeping = rt::spawn(run_housekeeping(state.clone()));
+        let closing = rt::spawn(connections.clone().keep_closing_stuck());
 
         let ended = tokio::select! {
             _ = stop.recv() => None,
@@ -123,9 +146,9 @@ impl Server {
         let mut command_timeout = COMMAND_TIMEOUT;
         if ended.is_none() {
             log::info!("shutting down; waiting for requests in progress");
-            state.draining.store(true, Ordering::Relaxed);
+            state.get().draining.store(true, Ordering::Relaxed);
             tokio::select! {
-                () = drain(&handle, drain_delay) => {}
+                () = drain(&handle, &connections, drain_delay, hands_over_socket) => {}
                 Some(()) = stop.recv() => {
                     log::warn!("forced to stop: requests in progress are cut off");
                     command_timeout = Duration::ZERO;
@@ -142,6 +165,7 @@ impl Server {
         if let Some(metrics) = metrics {
             metrics.stop().await;
         }
+        let state = state.get();
         // A store that does not answer must not prevent the end of the process.
         let flush = async {
             let saved = state.ops.save_attempts().await.and(state.ops.record_time().await);
@@ -161,12 +185,12 @@ impl Server {
 }
 
 /// Listens for commands. If that fails, commands open the database file themselves. To a database in PostgreSQL they connect.
-fn start_control(config: &Config, state: &web::Data<AppState>) -> Option<control::server::Server> {
+fn start_control(config: &Config, state: &CurrentState) -> Option<control::server::Server> {
     if config.database.url.is_some() {
         return None;
     }
-    let state = state.clone().into_inner();
-    match control::server::Server::start(&config.database.path, state, |state| &state.ops) {
+    let state = state.clone();
+    match control::server::Server::start(&config.database.path, move || state.get().ops.clone()) {
         Ok(control) => Some(control),
         Err(error) => {
             log::warn!(error:%; "there is no socket for commands: they will open the database file themselves");
@@ -195,18 +219,25 @@ fn limit_send_buffers(listener: &TcpListener) {
     }
 }
 
-async fn drain(handle: &ServerHandle, delay: Duration) {
+async fn drain(handle: &ServerHandle, connections: &Connections, delay: Duration, hands_over_socket: bool) {
     rt::time::sleep(delay).await;
+    if hands_over_socket {
+        // The framework drops connections that were accepted and have not reached a worker, and closes those without a
+        // request. So it must accept none for a while before it is told to stop.
+        handle.pause().await;
+        connections.all_have_begun().await;
+    }
     handle.stop(true).await;
 }
 
-async fn run_housekeeping(state: Arc<AppState>) {
+async fn run_housekeeping(current: CurrentState) {
     // Many small turns instead of one large flush, so that checks do not wait behind many writes.
     let mut turns = rt::time::interval(FLUSH_PERIOD / uses::TURNS);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut maintained_at, mut saved_at) = (Instant::now(), Instant::now());
     loop {
         turns.tick().await;
+        let state = current.get();
         state.ops.observe_clock();
         let uses = state.ops.flush_some_uses().await;
         let reuse = state.ops.flush_reuse().await;

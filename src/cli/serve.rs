@@ -1,6 +1,9 @@
 //! `patd serve`: runs the server until a signal stops it.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
 
 use clap::Args;
 use tokio::sync::mpsc::unbounded_channel;
@@ -8,7 +11,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::{
     failure::Failure,
     global::{GlobalOptions, USING_DEFAULT_FILE},
-    resources, signals,
+    reload::{self, Configuration},
+    resources, service_manager, signals,
 };
 use crate::{
     compose::{self, SystemClock},
@@ -38,26 +42,43 @@ pub(super) fn run(options: &GlobalOptions, arguments: Arguments) -> Result<(), F
     let mut sources = options.server_sources()?;
     sources.flags.extend(arguments.bind.map(|bind| ("server.bind", bind)));
     let first_user = first_user_command(options, &sources.environment);
-    let mut config = Config::load(sources)?;
+    let mut config = Config::load(sources.clone())?;
     logging::start(&config.log);
+    let listener = service_manager::passed_listener()?;
     if options.default_file().is_some() {
         log::info!("{USING_DEFAULT_FILE}");
     }
+    let configuration = Configuration { sources, running: config.clone() };
     resources::fit(&mut config)?;
-    server::block_on(serve(&config, arguments.trust_clock, &first_user))
+    server::block_on(serve(&config, configuration, listener, arguments.trust_clock, &first_user))
 }
 
-async fn serve(config: &Config, trust_clock: bool, first_user: &str) -> Result<(), Failure> {
+async fn serve(
+    config: &Config,
+    configuration: Configuration,
+    passed: Option<TcpListener>,
+    trust_clock: bool,
+    first_user: &str,
+) -> Result<(), Failure> {
     let (stop, stopped) = unbounded_channel();
     signals::forward_stop_signals(&stop)?;
+    let hangups = signals::hangups()?;
     signals::ignore_file_size_signal()?;
     let backend = compose::with_cache(config, compose::open_store(config, Access::Server)?);
     let system_clock = if trust_clock { SystemClock::Trusted } else { SystemClock::Checked };
     let context = compose::start_context(config, backend, Clock::system(), system_clock).await?;
     let has_no_user = has_no_user(&context).await?;
     let bind = config.server.bind;
-    let listener = compose::listen(bind).map_err(|error| cannot_listen(bind, &error))?;
-    let server = compose::start_server(config, listener, context).await.map_err(cannot_start)?;
+    let is_passed = passed.is_some();
+    let listener = match passed {
+        Some(listener) => listener,
+        None => compose::listen(bind).map_err(|error| cannot_listen(bind, &error))?,
+    };
+    let mut server = compose::start_server(config, listener, context).await.map_err(cannot_start)?;
+    if is_passed {
+        server.hand_over_socket();
+        log::info!("the socket comes from the service manager; server.bind is not used");
+    }
     let address = server.address;
     log::info!(address:%; "listening on http://{address}");
     if !address.ip().to_canonical().is_loopback() {
@@ -76,7 +97,12 @@ async fn serve(config: &Config, trust_clock: bool, first_user: &str) -> Result<(
     if has_no_user {
         log::info!("there is no user yet; create the first, an administrator, with: {first_user}");
     }
-    server.run(stopped).await.map_err(ended)
+    let status = format!("listening on http://{address}");
+    service_manager::ready(&status);
+    let reloading = tokio::spawn(reload::on_hangup(hangups, configuration, server.reloader(), status));
+    let ended = server.run(stopped).await.map_err(self::ended);
+    reloading.abort();
+    ended
 }
 
 async fn has_no_user(context: &Context) -> Result<bool, Failure> {

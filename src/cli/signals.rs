@@ -8,7 +8,7 @@ use tokio::{
     sync::mpsc::UnboundedSender,
 };
 
-use super::failure::Failure;
+use super::{failure::Failure, service_manager};
 
 /// Sends a message to `stop` for each SIGTERM and SIGINT. They no longer end the process.
 pub(super) fn forward_stop_signals(stop: &UnboundedSender<()>) -> Result<(), Failure> {
@@ -23,6 +23,11 @@ pub(super) fn forward_signal(kind: SignalKind, stop: &UnboundedSender<()>) -> Re
     Ok(())
 }
 
+/// The SIGHUPs that arrive from now on. They no longer end the process.
+pub(super) fn hangups() -> Result<unix::Signal, Failure> {
+    signal(SignalKind::hangup()).map_err(cannot_handle)
+}
+
 /// Ignores SIGXFSZ, which would end the process when a file reaches the limit of `ulimit -f`. The write then fails, as on a
 /// full disk.
 pub(super) fn ignore_file_size_signal() -> Result<(), Failure> {
@@ -34,5 +39,10 @@ fn cannot_handle(error: io::Error) -> Failure {
 }
 
 async fn forward(mut signals: unix::Signal, stop: UnboundedSender<()>) {
-    while signals.recv().await.is_some() && stop.send(()).is_ok() {}
+    while signals.recv().await.is_some() {
+        service_manager::stopping();
+        if stop.send(()).is_err() {
+            return;
+        }
+    }
 }

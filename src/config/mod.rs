@@ -1,7 +1,8 @@
 //! The settings, merged from `config.toml`, a file, the environment and flags into one [`Config`].
 //!
 //! `settings` has the types, `load` merges the sources with the help of `layers`, `values` parses each kind of value,
-//! `policies` parses the policies, `checks` has the allowed ranges, and `error` the messages. This module does not look
+//! `policies` parses the policies, `checks` has the allowed ranges, `reload` says what a running server takes over, and
+//! `error` has the messages. This module does not look
 //! for a file: the command line does that.
 
 mod checks;
@@ -10,6 +11,7 @@ mod file;
 mod layers;
 mod load;
 mod policies;
+mod reload;
 mod settings;
 mod spelling;
 mod values;
@@ -17,6 +19,7 @@ mod values;
 pub use self::{
     error::{ConfigError, ConfigErrors, SettingSource},
     load::Sources,
+    reload::Reloaded,
     settings::{
         Accounts, Audit, Cache, Config, Database, Log, Passwords, Rotation, Server, Sessions, Throttle, Tokens, Usage,
     },

@@ -49,20 +49,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens beside `database` and executes requests on the context that `context` returns for `state`. The caller holds the
+    /// Listens beside `database` and executes each request on the context that `context` returns then. The caller holds the
     /// server's lock of the database.
-    pub fn start<S: Send + Sync + 'static>(
-        database: &Path,
-        state: Arc<S>,
-        context: fn(&S) -> &Context,
-    ) -> io::Result<Self> {
+    pub fn start(database: &Path, context: impl Fn() -> Context + Send + 'static) -> io::Result<Self> {
         let (listener, file) = ListeningSocket::new(&SocketLocation::beside(database)?)?.into_parts();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("patd-control".into()).spawn(move || {
             let tasks = LocalSet::new();
-            let served = tasks.block_on(&runtime, serve(listener, file, state, context, stopped));
+            let served = tasks.block_on(&runtime, serve(listener, file, context, stopped));
             if let Err(error) = served {
                 log::error!("control: no more commands are accepted: {error}");
             }
@@ -82,11 +78,10 @@ impl Server {
     }
 }
 
-async fn serve<S: 'static>(
+async fn serve(
     listener: std::os::unix::net::UnixListener,
     file: SocketFile,
-    state: Arc<S>,
-    context: fn(&S) -> &Context,
+    context: impl Fn() -> Context,
     mut stopped: oneshot::Receiver<Duration>,
 ) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
@@ -111,9 +106,9 @@ async fn serve<S: 'static>(
                 continue;
             }
         };
-        let (state, lists) = (Arc::clone(&state), Rc::clone(&lists));
+        let (context, lists) = (context(), Rc::clone(&lists));
         tokio::task::spawn_local(async move {
-            if let Err(error) = answer(stream, context(&state), &lists).await {
+            if let Err(error) = answer(stream, &context, &lists).await {
                 log::debug!("control: a command was not answered: {error}");
             }
             drop(permit);

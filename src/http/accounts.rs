@@ -2,10 +2,7 @@
 
 use std::convert::Infallible;
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{Data, Json},
-};
+use actix_web::{HttpRequest, HttpResponse, web::Json};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -16,7 +13,7 @@ use super::{
         guard::{AccountReader, AnyCredential, Guard, SessionUser},
         request_source::Source,
     },
-    state::AppState,
+    state::current::State,
     wire::log_subject,
 };
 use crate::{
@@ -69,7 +66,7 @@ pub(super) struct IdentityView {
 
 pub(super) async fn register(
     request: HttpRequest,
-    state: Data<AppState>,
+    state: State,
     source: Source,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
@@ -89,7 +86,7 @@ pub(super) async fn register(
 
 pub(super) async fn login(
     request: HttpRequest,
-    state: Data<AppState>,
+    state: State,
     source: Source,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
@@ -106,7 +103,7 @@ pub(super) async fn login(
 }
 
 pub(super) async fn set_password_by_link(
-    state: Data<AppState>,
+    state: State,
     source: Source,
     body: Body,
 ) -> Result<Json<MessageView>, ApiError> {
@@ -120,7 +117,7 @@ pub(super) async fn set_password_by_link(
 }
 
 pub(super) async fn logout(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
 ) -> Result<Json<MessageView>, ApiError> {
@@ -175,7 +172,7 @@ pub(super) async fn show(Guard(AccountReader(owner)): Guard<AccountReader>) -> J
 }
 
 pub(super) async fn update(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
@@ -192,7 +189,7 @@ pub(super) async fn update(
 }
 
 pub(super) async fn change_password(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
@@ -207,7 +204,7 @@ pub(super) async fn change_password(
 }
 
 pub(super) async fn delete(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,

@@ -1,9 +1,6 @@
 //! The audit trail of the user.
 
-use actix_web::{
-    HttpResponse,
-    web::{Data, Query},
-};
+use actix_web::{HttpResponse, web::Query};
 
 use super::{
     error::ApiError,
@@ -11,7 +8,7 @@ use super::{
         guard::{Guard, SessionUser},
         page::{self, PageQuery},
     },
-    state::AppState,
+    state::current::State,
     wire::large_answer::LargeAnswer,
 };
 use crate::{
@@ -20,7 +17,7 @@ use crate::{
 };
 
 pub(super) async fn list(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     query: Result<Query<PageQuery>, actix_web::Error>,
     answer: LargeAnswer,

@@ -73,13 +73,13 @@ codes! {
         "Ask an administrator to do it, or for the role `admin`.";
     FORBIDDEN UntrustedProxy "untrusted_proxy":
         "A proxy endpoint was called from an address that is not in `server.trusted_proxies`."
-        "Add the address of the proxy to `server.trusted_proxies` and restart the server.";
+        "Add the address of the proxy to `server.trusted_proxies` and reload the server.";
     FORBIDDEN IncompleteRequest "incomplete_request":
         "The proxy did not name the method and the path of the request, or named one of them twice."
         "Configure the proxy as `deploy/` shows. `message` lists the headers.";
     FORBIDDEN UnknownPolicy "unknown_policy":
         "The configuration has no policy with the name that the proxy asked for."
-        "Correct the name in the proxy's configuration, or add the policy and restart the server.";
+        "Correct the name in the proxy's configuration, or add the policy and reload the server.";
     FORBIDDEN MalformedPath "malformed_path":
         "The target of the forwarded request is not an absolute path, or contains a raw `#`."
         "Send a path that begins with `/`, and write `%23` for `#`.";

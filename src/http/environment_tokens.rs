@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path},
+    web::{Json, Path},
 };
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
         query_pairs::QueryPairs,
         request_source::Source,
     },
-    state::AppState,
+    state::current::State,
     tokens::{self, DetailView, FullPage, NewTokenForm, detail_view, token_id, token_view},
     wire::large_answer::LargeAnswer,
 };
@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub(super) async fn create(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     environment: Path<String>,
@@ -43,7 +43,7 @@ fn list_path(environment: EnvironmentId) -> String {
 }
 
 pub(super) async fn list(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     environment: Path<String>,
     query: QueryPairs,
@@ -57,7 +57,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     path: Path<(String, String)>,
 ) -> Result<Json<DataView<DetailView>>, ApiError> {
@@ -67,7 +67,7 @@ pub(super) async fn show(
 }
 
 pub(super) async fn change(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     path: Path<(String, String)>,
@@ -81,7 +81,7 @@ pub(super) async fn change(
 
 /// The body may be missing.
 pub(super) async fn regenerate(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     path: Path<(String, String)>,
@@ -97,7 +97,7 @@ pub(super) async fn regenerate(
 }
 
 pub(super) async fn revoke(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     path: Path<(String, String)>,

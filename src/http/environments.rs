@@ -3,7 +3,7 @@
 use actix_web::{
     HttpResponse,
     http::header,
-    web::{Data, Json, Path, Query},
+    web::{Json, Path, Query},
 };
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use super::{
         page::{self, PageQuery},
         request_source::Source,
     },
-    state::AppState,
+    state::current::State,
     tokens::read_owner,
     wire::large_answer::LargeAnswer,
 };
@@ -76,7 +76,7 @@ impl From<Member> for MemberView {
 }
 
 pub(super) async fn list(
-    state: Data<AppState>,
+    state: State,
     Guard(EnvironmentReader { owner: user, .. }): Guard<EnvironmentReader>,
     query: Result<Query<PageQuery>, actix_web::Error>,
     answer: LargeAnswer,
@@ -87,7 +87,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn create(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
@@ -110,7 +110,7 @@ async fn read_name(body: Body) -> Result<Name, ApiError> {
 }
 
 pub(super) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(EnvironmentReader { owner: user, is_token }): Guard<EnvironmentReader>,
     id: Path<String>,
 ) -> Result<Json<DataView<EnvironmentView>>, ApiError> {
@@ -123,7 +123,7 @@ pub(super) async fn show(
 }
 
 pub(super) async fn rename(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
@@ -136,7 +136,7 @@ pub(super) async fn rename(
 }
 
 pub(super) async fn delete(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
@@ -146,7 +146,7 @@ pub(super) async fn delete(
 }
 
 pub(super) async fn set_current(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
@@ -158,7 +158,7 @@ pub(super) async fn set_current(
 }
 
 pub(super) async fn members(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     id: Path<String>,
     answer: LargeAnswer,
@@ -170,7 +170,7 @@ pub(super) async fn members(
 }
 
 pub(super) async fn set_member(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     path: Path<(String, String)>,
@@ -186,7 +186,7 @@ pub(super) async fn set_member(
 }
 
 pub(super) async fn remove_member(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     path: Path<(String, String)>,

@@ -7,7 +7,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, ContentType},
-    web::{Bytes, Data},
+    web::Bytes,
 };
 use futures_util::{Stream, stream};
 
@@ -17,7 +17,7 @@ use super::{
         authorization_header::bearer,
         guard::{Guard, SessionUser},
     },
-    state::{AppState, answer_memory::ReservedMemory},
+    state::{answer_memory::ReservedMemory, current::State},
     wire::connections::connection::Sending,
 };
 use crate::{
@@ -32,7 +32,7 @@ const BATCH: u32 = 512;
 
 pub(super) async fn show(
     request: HttpRequest,
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
 ) -> Result<HttpResponse, ApiError> {
     let user = signed_in.user.id;
@@ -57,7 +57,7 @@ pub(super) async fn show(
 }
 
 struct Export {
-    state: Data<AppState>,
+    state: State,
     user: UserId,
     /// The session token, so this has no Debug.
     credential: String,

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 use serde::Serialize;
 
-use super::{error::ApiError, state::AppState};
+use super::{error::ApiError, state::current::State};
 use crate::{domain::node::Readiness, ops};
 
 /// The answer of a successful probe.
@@ -20,7 +20,7 @@ pub(super) async fn live() -> Json<Health> {
 }
 
 /// Answers 200 only while the store can read and write, the clock is reliable, and no shutdown has begun.
-pub(super) async fn ready(state: Data<AppState>) -> Result<Json<Health>, ApiError> {
+pub(super) async fn ready(state: State) -> Result<Json<Health>, ApiError> {
     if state.draining.load(Ordering::Relaxed) {
         return Err(ApiError::Draining);
     }

@@ -3,10 +3,7 @@
 
 use std::net::IpAddr;
 
-use actix_web::{
-    HttpResponse,
-    web::{Data, Json},
-};
+use actix_web::{HttpResponse, web::Json};
 use serde::Serialize;
 
 use super::{
@@ -17,7 +14,7 @@ use super::{
         guard::{Guard, Introspector},
         request_source::{ClientAgent, Source},
     },
-    state::AppState,
+    state::current::State,
     wire::large_answer::LargeAnswer,
 };
 use crate::{
@@ -103,7 +100,7 @@ impl From<Principal> for IntrospectionDetails {
 
 /// Ignores `token_type_hint`, because the prefix tells the kind of a credential.
 pub(super) async fn introspect(
-    state: Data<AppState>,
+    state: State,
     _: Guard<Introspector>,
     body: Body,
 ) -> Result<Json<IntrospectionView>, ApiError> {
@@ -114,7 +111,7 @@ pub(super) async fn introspect(
 }
 
 pub(super) async fn revoke(
-    state: Data<AppState>,
+    state: State,
     source: Source,
     ClientAgent(agent): ClientAgent,
     body: Body,
@@ -195,7 +192,7 @@ fn texts<'a>(abilities: impl IntoIterator<Item = &'a Ability>) -> Vec<String> {
 const CHECK_FIELDS: &[&str] = &["token", "abilities", "ip"];
 
 pub(super) async fn verify(
-    state: Data<AppState>,
+    state: State,
     _: Guard<Introspector>,
     body: Body,
 ) -> Result<Json<DataView<VerdictView>>, ApiError> {
@@ -207,7 +204,7 @@ pub(super) async fn verify(
 }
 
 pub(super) async fn verify_batch(
-    state: Data<AppState>,
+    state: State,
     _: Guard<Introspector>,
     body: Body,
     answer: LargeAnswer,

@@ -39,6 +39,6 @@ mod wire;
 
 pub use self::{
     routes::routes,
-    state::AppState,
+    state::{AppState, current::CurrentState},
     wire::connections::{accepting::service, open::Connections},
 };

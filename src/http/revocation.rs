@@ -1,6 +1,6 @@
 //! Disabling and enabling tokens, revoking many at once, and leak reports.
 
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Json, Path};
 use serde::Serialize;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
         guard::{Guard, SessionUser},
         request_source::{ClientAgent, Source},
     },
-    state::AppState,
+    state::current::State,
     tokens::{ids, read_owner, token_id, token_view},
 };
 use crate::{
@@ -53,7 +53,7 @@ impl DisabledView {
 }
 
 pub(super) async fn disable(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
@@ -65,7 +65,7 @@ pub(super) async fn disable(
 }
 
 pub(super) async fn enable(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
@@ -82,7 +82,7 @@ pub(super) struct RevokedView {
 }
 
 pub(super) async fn revoke_many(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
@@ -114,7 +114,7 @@ fn read_bulk(form: &mut Form) -> Option<BulkRevocation> {
 }
 
 pub(super) async fn revoke_leaked(
-    state: Data<AppState>,
+    state: State,
     source: Source,
     ClientAgent(agent): ClientAgent,
     body: Body,

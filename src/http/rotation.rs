@@ -2,13 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{
-    FromRequest, HttpRequest, HttpResponse,
-    body::BoxBody,
-    dev::Payload,
-    http::header,
-    web::{Data, Path},
-};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, body::BoxBody, dev::Payload, http::header, web::Path};
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 
@@ -20,7 +14,7 @@ use super::{
         guard::{Guard, SessionUser, record, state_and_caller},
         request_source::Source,
     },
-    state::AppState,
+    state::{AppState, current::State},
     tokens::{self, token_id},
     wire::{body_drain::KeepUntilSent, connections::connection::connection_start},
 };
@@ -68,7 +62,7 @@ struct RotatedView {
 }
 
 pub(super) async fn rotate(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
@@ -82,7 +76,7 @@ pub(super) async fn rotate(
 }
 
 pub(super) async fn rotate_self(
-    state: Data<AppState>,
+    state: State,
     SelfRotation { principal, source }: SelfRotation,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {

@@ -7,7 +7,7 @@ use actix_web::{
     body::BoxBody,
     dev::{AppConfig, Response, Service, ServiceFactory},
     http::Method,
-    web::{self, Data},
+    web,
 };
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     introspection, revocation, rotation,
     route_table::RouteTable,
     service_accounts, sessions,
-    state::AppState,
+    state::current::CurrentState,
     token_reports, token_usage, tokens,
     wire::envelope::Envelope,
 };
@@ -148,7 +148,7 @@ pub fn routes() -> Vec<(Method, &'static str)> {
 
 /// The application: the routes and the authorization endpoints, in their envelope.
 pub(super) fn app(
-    state: Data<AppState>,
+    state: CurrentState,
 ) -> impl ServiceFactory<
     Request,
     Config = AppConfig,
@@ -157,9 +157,6 @@ pub(super) fn app(
     InitError = (),
     Service: Service<Request, Future: 'static>,
 > {
-    let routes = App::new()
-        .app_data(state.clone())
-        .configure(|app| table().register(app))
-        .default_service(web::to(error::unknown_route));
+    let routes = App::new().configure(|app| table().register(app)).default_service(web::to(error::unknown_route));
     Envelope::new(routes.into_factory(), state)
 }

@@ -3,7 +3,7 @@
 use actix_web::{
     HttpResponse,
     http::header,
-    web::{Data, Json, Path, Query},
+    web::{Json, Path, Query},
 };
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ use super::{
         page,
         request_source::Source,
     },
-    state::AppState,
+    state::current::State,
     wire::large_answer::LargeAnswer,
 };
 use crate::{
@@ -42,7 +42,7 @@ pub(super) struct ListQuery {
 }
 
 pub(super) async fn list(
-    state: Data<AppState>,
+    state: State,
     Guard(ServiceAccountReader(reader)): Guard<ServiceAccountReader>,
     query: Result<Query<ListQuery>, actix_web::Error>,
     answer: LargeAnswer,
@@ -54,7 +54,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn create(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminSession(admin)): Guard<AdminSession>,
     source: Source,
     body: Body,
@@ -73,7 +73,7 @@ pub(super) async fn create(
 }
 
 pub(super) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(ServiceAccountReader(reader)): Guard<ServiceAccountReader>,
     id: Path<String>,
 ) -> Answer {
@@ -82,7 +82,7 @@ pub(super) async fn show(
 }
 
 pub(super) async fn update(
-    state: Data<AppState>,
+    state: State,
     Guard(ServiceAccountEditor(editor)): Guard<ServiceAccountEditor>,
     source: Source,
     id: Path<String>,
@@ -110,7 +110,7 @@ fn read_change(form: &mut Form) -> Option<ServiceAccountChange> {
 }
 
 pub(super) async fn delete(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     id: Path<String>,
@@ -120,7 +120,7 @@ pub(super) async fn delete(
 }
 
 pub(super) async fn disable(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     id: Path<String>,
@@ -131,7 +131,7 @@ pub(super) async fn disable(
 }
 
 pub(super) async fn enable(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     id: Path<String>,
@@ -143,7 +143,7 @@ pub(super) async fn enable(
 
 /// A manager can make tokens for the service account, so only a session can add one.
 pub(super) async fn add_manager(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminSession(admin)): Guard<AdminSession>,
     source: Source,
     path: Path<(String, String)>,
@@ -155,7 +155,7 @@ pub(super) async fn add_manager(
 }
 
 pub(super) async fn remove_manager(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     path: Path<(String, String)>,

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path, Query},
+    web::{Json, Path, Query},
 };
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use super::{
         page::{self, PageQuery},
         request_source::Source,
     },
-    state::AppState,
+    state::current::State,
     wire::large_answer::LargeAnswer,
 };
 use crate::{
@@ -46,7 +46,7 @@ impl SessionView {
 }
 
 pub(super) async fn list(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     query: Result<Query<PageQuery>, actix_web::Error>,
     answer: LargeAnswer,
@@ -59,7 +59,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn end(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
@@ -70,7 +70,7 @@ pub(super) async fn end(
 }
 
 pub(super) async fn end_others(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
 ) -> Result<Json<MessageView>, ApiError> {

@@ -1,14 +1,11 @@
 //! Reports about tokens.
 
-use actix_web::{
-    HttpResponse,
-    web::{Data, Path},
-};
+use actix_web::{HttpResponse, web::Path};
 
 use super::{
     error::ApiError,
     input::guard::{Guard, SessionUser},
-    state::AppState,
+    state::{AppState, current::State},
     token_usage,
     tokens::token_id,
     wire::large_answer::LargeAnswer,
@@ -20,7 +17,7 @@ use crate::{
 };
 
 pub(super) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     id: Path<String>,
     answer: LargeAnswer,

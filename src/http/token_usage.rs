@@ -1,15 +1,12 @@
 //! What tokens did.
 
-use actix_web::{
-    HttpResponse,
-    web::{Data, Path},
-};
+use actix_web::{HttpResponse, web::Path};
 
 use super::{
     environments::environment_id,
     error::ApiError,
     input::guard::{Guard, SessionUser},
-    state::AppState,
+    state::{AppState, current::State},
     tokens::token_id,
     wire::large_answer::LargeAnswer,
 };
@@ -20,7 +17,7 @@ use crate::{
 };
 
 pub(super) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     id: Path<String>,
     answer: LargeAnswer,
@@ -32,7 +29,7 @@ pub(super) async fn show(
 }
 
 pub(super) async fn show_of_environment(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     path: Path<(String, String)>,
     answer: LargeAnswer,

@@ -5,7 +5,7 @@ use std::{slice::from_ref, time::Duration};
 use actix_web::{
     HttpResponse,
     http::header,
-    web::{Data, Json, Path},
+    web::{Json, Path},
 };
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use super::{
         query_pairs::QueryPairs,
         request_source::Source,
     },
-    state::AppState,
+    state::{AppState, current::State},
     usage_limits,
     wire::large_answer::LargeAnswer,
 };
@@ -127,7 +127,7 @@ const WITH_OWNER: &[&str] = &[
 ];
 
 pub(super) async fn create(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     body: Body,
@@ -231,7 +231,7 @@ pub(super) fn expiry(form: &mut Form) -> Expiry {
 }
 
 pub(super) async fn list(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     mut query: QueryPairs,
     answer: LargeAnswer,
@@ -275,7 +275,7 @@ pub(super) struct DetailView {
 }
 
 pub(super) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     id: Path<String>,
 ) -> Result<Json<DataView<DetailView>>, ApiError> {
@@ -302,7 +302,7 @@ pub(super) async fn read_change(body: Body) -> Result<TokenChange, ApiError> {
 }
 
 pub(super) async fn change(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,
@@ -341,7 +341,7 @@ pub(super) fn ids(ids: &[TokenId]) -> Vec<String> {
 }
 
 pub(super) async fn revoke(
-    state: Data<AppState>,
+    state: State,
     Guard(signed_in): Guard<SessionUser>,
     source: Source,
     id: Path<String>,

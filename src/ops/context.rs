@@ -31,7 +31,8 @@ use crate::{
     store::{Backend, Credentials, Store},
 };
 
-/// The store, the settings, the clock and the state in memory. A process has one.
+/// The store, the settings, the clock and the state in memory. Contexts of one process differ in their settings alone.
+#[derive(Clone)]
 pub struct Context {
     /// The store of users, sessions, environments and tokens.
     pub store: Arc<dyn Store>,
@@ -43,22 +44,22 @@ pub struct Context {
     pub rules: Rules,
     pub(super) passwords: Passwords,
     pub(super) throttle: Throttle,
-    pub(super) uses: UseRecorder,
-    pub(super) use_locations: UseLocations,
-    pub(super) usage: UsageCounters,
-    pub(super) first_uses: PendingFirstUses,
+    pub(super) uses: Arc<UseRecorder>,
+    pub(super) use_locations: Arc<UseLocations>,
+    pub(super) usage: Arc<UsageCounters>,
+    pub(super) first_uses: Arc<PendingFirstUses>,
     pub(super) endings: Arc<Endings>,
-    pub(super) reuses: ReuseQueue,
-    pub(super) meters: Meters,
+    pub(super) reuses: Arc<ReuseQueue>,
+    pub(super) meters: Arc<Meters>,
     /// What is counted for metrics.
-    pub measurements: Measurements,
-    pub(super) pruning: Pruning,
+    pub measurements: Arc<Measurements>,
+    pub(super) pruning: Arc<Pruning>,
     /// The uptime at which the parameters of stored hashes were last read.
-    pub(super) dummies_refreshed_at: Mutex<Duration>,
+    pub(super) dummies_refreshed_at: Arc<Mutex<Duration>>,
     /// The uptime at which the time was last recorded in the store.
-    pub(super) time_recorded_at: Mutex<Option<Duration>>,
+    pub(super) time_recorded_at: Arc<Mutex<Option<Duration>>>,
     /// Whether the files of the store may hold what deleted users left.
-    pub(super) scrub_due: AtomicBool,
+    pub(super) scrub_due: Arc<AtomicBool>,
 }
 
 impl Context {
@@ -68,28 +69,39 @@ impl Context {
         getrandom::fill(&mut key)?;
         let mut process = [0; size_of::<Uuid>()];
         getrandom::fill(&mut process)?;
-        let rules = Rules::new(config);
-        let (policies, process) = (rules.policies.clone(), Uuid::from_bytes(process));
+        let usage = UsageCounters::new(config.usage, Uuid::from_bytes(process), clock.now());
         Ok(Self {
+            rules: Rules::new(config, usage.number(&config.policies)),
             passwords: Passwords::new(&config.passwords, &key)?,
             throttle: Throttle::new(&config.throttle, &clock, key),
-            uses: UseRecorder::default(),
-            use_locations: UseLocations::default(),
-            usage: UsageCounters::new(rules.usage, policies, process, clock.now()),
-            first_uses: PendingFirstUses::default(),
+            uses: Arc::default(),
+            use_locations: Arc::default(),
+            usage: Arc::new(usage),
+            first_uses: Arc::default(),
             endings: Arc::default(),
-            reuses: ReuseQueue::default(),
-            meters: Meters::new(&clock),
-            measurements: Measurements::default(),
-            pruning: Pruning::new(&clock),
-            dummies_refreshed_at: Mutex::default(),
-            time_recorded_at: Mutex::default(),
-            scrub_due: AtomicBool::new(false),
-            rules,
+            reuses: Arc::default(),
+            meters: Arc::new(Meters::new(&clock)),
+            measurements: Arc::default(),
+            pruning: Arc::new(Pruning::new(&clock)),
+            dummies_refreshed_at: Arc::default(),
+            time_recorded_at: Arc::default(),
+            scrub_due: Arc::default(),
             store: backend.store,
             credentials: backend.credentials,
             clock,
         })
+    }
+
+    /// The same context with other settings. Requests that use this one are not affected. What
+    /// [`Config::reloaded`] does not change stays as it is.
+    #[must_use]
+    pub fn with_settings(&self, config: &Config) -> Self {
+        Self {
+            rules: Rules::new(config, self.usage.number(&config.policies)),
+            passwords: self.passwords.with_min_length(config.passwords.min_length),
+            throttle: self.throttle.with_limits(&config.throttle),
+            ..self.clone()
+        }
     }
 
     /// The present moment, for [`Caller::since`](super::caller::Caller::since).

@@ -30,8 +30,6 @@ pub struct Rules {
     pub token_lifetimes: Lifetimes,
     /// How long audit events are kept. `None` keeps all.
     pub prune_events_after: Option<Duration>,
-    /// How uses of tokens are counted.
-    pub usage: config::Usage,
     /// How tokens are rotated.
     pub rotation: config::Rotation,
     /// The abilities that can be granted in addition to the server abilities. If it is empty, any can.
@@ -41,7 +39,8 @@ pub struct Rules {
 }
 
 impl Rules {
-    pub(super) fn new(config: &Config) -> Self {
+    /// `policies` are those of `config`, each with the number by which its uses are counted.
+    pub(super) fn new(config: &Config, policies: Vec<Policy>) -> Self {
         Self {
             prefixes: config.prefixes(),
             registration: config.accounts.registration,
@@ -53,17 +52,11 @@ impl Rules {
             require_abilities: config.tokens.require_abilities,
             token_lifetimes: Lifetimes::new(&config.tokens),
             prune_events_after: config.audit.prune_after,
-            usage: config.usage,
             rotation: config.rotation.clone(),
             catalogue: config.tokens.abilities.clone(),
-            policies: numbered(&config.policies),
+            policies,
         }
     }
-}
-
-/// The policies, each with its place.
-fn numbered(policies: &[Policy]) -> Vec<Policy> {
-    policies.iter().cloned().enumerate().map(|(number, policy)| policy.numbered(number)).collect()
 }
 
 /// How long tokens last.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+mod activation;
 mod clean_stop;
 mod commands;
 mod connections;
@@ -15,6 +16,7 @@ mod logs;
 mod malformed;
 mod pressure;
 mod quiet;
+mod reload;
 mod sign_ins;
 #[path = "../support/mod.rs"]
 mod support;

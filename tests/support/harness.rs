@@ -2,10 +2,11 @@
 
 use std::{
     io::Write,
-    net::{SocketAddr, TcpStream},
-    os::unix::process::CommandExt,
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::{fd::OwnedFd, unix::process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Instant,
 };
@@ -58,8 +59,8 @@ impl Place {
     }
 
     /// Sets a variable for all processes that are started from now on.
-    pub fn set(&mut self, name: &'static str, value: &str) {
-        self.settings.push((name.to_owned(), value.to_owned()));
+    pub fn set(&mut self, name: impl Into<String>, value: &str) {
+        self.settings.push((name.into(), value.to_owned()));
     }
 
     /// Injects the faults of `faults.c` into all processes that are started from now on.
@@ -114,6 +115,17 @@ impl Place {
         Self::listening(self.spawn(&mut command))
     }
 
+    /// Starts a server that listens on a socket of its service manager, and on `more` of the same socket.
+    pub fn serve_on(&self, socket: &TcpListener, more: usize) -> Process {
+        let mut command = Command::new("/bin/sh");
+        // The sockets are passed from descriptor 3 on, and the id of the process that may take them is in the environment.
+        let copies = (0..=more).map(|n| format!("{}<&0 ", 3 + n)).collect::<String>();
+        let script = format!("exec {copies}</dev/null; LISTEN_PID=$$ LISTEN_FDS={} exec \"$0\" serve", 1 + more);
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_patd")]);
+        self.prepare(&mut command);
+        Process::start(command.stdin(OwnedFd::from(socket.try_clone().unwrap())))
+    }
+
     /// Starts a server and waits until it listens or has ended.
     pub fn try_serve(&self) -> Result<Server, Ended> {
         let process = self.start(&["serve"]);
@@ -123,7 +135,8 @@ impl Place {
         }
     }
 
-    fn listening(process: Process) -> Server {
+    /// Waits until a server listens.
+    pub fn listening(process: Process) -> Server {
         let line = process.stderr_line(LISTENING);
         Server::at(&line, process)
     }
@@ -148,12 +161,25 @@ impl Place {
     }
 
     fn spawn(&self, command: &mut Command) -> Process {
+        self.prepare(command);
+        Process::start(command.stdin(Stdio::piped()))
+    }
+
+    fn prepare(&self, command: &mut Command) {
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
         command.current_dir(self.directory.path()).env_clear();
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
-        Process::start(command.stdin(Stdio::piped()))
+    }
+}
+
+/// Tells the threads of a test to end, also when the test fails.
+pub struct AtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -201,6 +227,11 @@ impl Server {
     /// The id of the process.
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// The first line that it writes from now on that contains `text`.
+    pub fn line(&self, text: &str) -> String {
+        self.process.stderr_line(text)
     }
 
     /// Sends SIGTERM and waits for the end. Returns everything that the server wrote.

@@ -1,6 +1,6 @@
 //! The audit trails of everybody.
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::HttpResponse;
 use uuid::Uuid;
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
             guard::{AdminReader, Guard},
             query_pairs::QueryPairs,
         },
-        state::AppState,
+        state::current::State,
         wire::large_answer::LargeAnswer,
     },
     ops::{self, FieldError, audit},
@@ -30,7 +30,7 @@ pub(crate) const PARAMETERS: &[&str] =
     &["limit", "cursor", "actor", "subject", "action", "outcome", "address", "from", "until"];
 
 pub(crate) async fn list(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     mut query: QueryPairs,
     answer: LargeAnswer,

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path, Query},
+    web::{Json, Path, Query},
 };
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ use crate::{
             page,
             request_source::Source,
         },
-        state::AppState,
+        state::current::State,
         wire::large_answer::LargeAnswer,
     },
     ops::{self, FieldError, environment_administration},
@@ -40,7 +40,7 @@ pub(crate) struct ListQuery {
 const NO_OWNER: &str = "must be the id of a user or of a service account.";
 
 pub(crate) async fn list(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     query: Result<Query<ListQuery>, actix_web::Error>,
     answer: LargeAnswer,
@@ -57,7 +57,7 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     id: Path<String>,
 ) -> Result<Json<DataView<OwnedEnvironmentView>>, ApiError> {
@@ -66,7 +66,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn transfer(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminSession(admin)): Guard<AdminSession>,
     source: Source,
     id: Path<String>,

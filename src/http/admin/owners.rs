@@ -1,6 +1,6 @@
 //! What a user or a service account owns, handing it over, and disabling and deleting users with what they own.
 
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Json, Path};
 
 use super::users::user_id;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
             query_pairs::QueryPairs,
             request_source::Source,
         },
-        state::AppState,
+        state::current::State,
     },
     ops::{
         FieldError, deletion, disabling,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub(crate) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     id: Path<String>,
 ) -> Result<Json<DataView<OwnedView>>, ApiError> {
@@ -34,7 +34,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn hand_over(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminSession(admin)): Guard<AdminSession>,
     source: Source,
     id: Path<String>,
@@ -74,7 +74,7 @@ fn new_owner(text: &str) -> Result<UserId, &'static str> {
 const TRANSFER_TO: &str = "transfer_to";
 
 pub(crate) async fn disable(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     id: Path<String>,
@@ -103,7 +103,7 @@ pub(crate) async fn disable(
 pub(crate) const DELETION_PARAMETERS: &[&str] = &[TRANSFER_TO];
 
 pub(crate) async fn delete(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminSession(admin)): Guard<AdminSession>,
     source: Source,
     id: Path<String>,

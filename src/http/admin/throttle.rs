@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use actix_web::web::{Data, Json, Query};
+use actix_web::web::{Json, Query};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
             page,
             request_source::Source,
         },
-        state::AppState,
+        state::current::State,
     },
     ops::{
         FieldError,
@@ -82,7 +82,7 @@ impl From<HeldAttempts> for CounterView {
 }
 
 pub(crate) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     query: Result<Query<WhoseQuery>, actix_web::Error>,
 ) -> Result<Json<DataView<HeldView>>, ApiError> {
@@ -100,7 +100,7 @@ pub(crate) struct ClearedView {
 }
 
 pub(crate) async fn clear(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     query: Result<Query<WhoseQuery>, actix_web::Error>,

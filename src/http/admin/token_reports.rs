@@ -1,15 +1,12 @@
 //! Reports about the tokens of everybody.
 
-use actix_web::{
-    HttpResponse,
-    web::{Data, Path},
-};
+use actix_web::{HttpResponse, web::Path};
 
 use crate::{
     http::{
         error::ApiError,
         input::guard::{AdminReader, Guard},
-        state::AppState,
+        state::current::State,
         token_reports,
         tokens::token_id,
         wire::large_answer::LargeAnswer,
@@ -18,7 +15,7 @@ use crate::{
 };
 
 pub(crate) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     id: Path<String>,
     answer: LargeAnswer,

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path},
+    web::{Json, Path},
 };
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ use crate::{
             request_source::Source,
         },
         revocation::DisabledView,
-        state::AppState,
+        state::current::State,
         tokens::{DetailView, RevokedTokenView, detail_view, token_id, token_view},
         wire::large_answer::LargeAnswer,
     },
@@ -104,7 +104,7 @@ fn found_view(found: OwnedToken) -> OwnedView<TokenView> {
 }
 
 pub(crate) async fn list(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     query: QueryPairs,
     answer: LargeAnswer,
@@ -140,7 +140,7 @@ fn read_search(mut query: QueryPairs) -> Result<SearchRequest, ApiError> {
 }
 
 pub(crate) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     id: Path<String>,
 ) -> Result<Json<DataView<OwnedView<DetailView>>>, ApiError> {
@@ -151,7 +151,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn disable(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     id: Path<String>,
@@ -162,7 +162,7 @@ pub(crate) async fn disable(
 }
 
 pub(crate) async fn enable(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     id: Path<String>,
@@ -173,7 +173,7 @@ pub(crate) async fn enable(
 }
 
 pub(crate) async fn revoke(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     id: Path<String>,
@@ -194,7 +194,7 @@ pub(crate) struct RevocationView {
 }
 
 pub(crate) async fn revoke_many(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     body: Body,

@@ -3,7 +3,7 @@
 use actix_web::{
     HttpResponse,
     http::header,
-    web::{Data, Json, Path, Query},
+    web::{Json, Path, Query},
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ use crate::{
             page,
             request_source::Source,
         },
-        state::AppState,
+        state::current::State,
         wire::large_answer::LargeAnswer,
     },
     ops::{
@@ -73,7 +73,7 @@ fn sort(text: &str) -> Result<(UserOrder, bool), ApiError> {
 }
 
 pub(crate) async fn list(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     query: Result<Query<ListQuery>, actix_web::Error>,
     answer: LargeAnswer,
@@ -84,7 +84,7 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn create(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminSession(admin)): Guard<AdminSession>,
     source: Source,
     body: Body,
@@ -104,7 +104,7 @@ pub(crate) async fn create(
 }
 
 pub(crate) async fn show(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     id: Path<String>,
 ) -> Result<Json<DataView<AccountDetailsView>>, ApiError> {
@@ -113,7 +113,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn update(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminSession(admin)): Guard<AdminSession>,
     source: Source,
     id: Path<String>,
@@ -133,7 +133,7 @@ pub(crate) async fn update(
 }
 
 pub(crate) async fn enable(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     id: Path<String>,
@@ -143,7 +143,7 @@ pub(crate) async fn enable(
 }
 
 pub(crate) async fn reset_password(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminSession(admin)): Guard<AdminSession>,
     source: Source,
     id: Path<String>,
@@ -155,7 +155,7 @@ pub(crate) async fn reset_password(
 }
 
 pub(crate) async fn sessions(
-    state: Data<AppState>,
+    state: State,
     Guard(AdminReader(admin)): Guard<AdminReader>,
     id: Path<String>,
     query: Result<Query<page::PageQuery>, actix_web::Error>,
@@ -173,7 +173,7 @@ pub(crate) struct EndedView {
 }
 
 pub(crate) async fn end_sessions(
-    state: Data<AppState>,
+    state: State,
     Guard(Admin(admin)): Guard<Admin>,
     source: Source,
     id: Path<String>,

@@ -8,12 +8,12 @@ use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
     http::header::{self, HeaderMap, HeaderName},
-    web::{self, BytesMut},
+    web::BytesMut,
 };
 use futures_util::StreamExt;
 
 use super::{form::Form, strict_json::refuse_byte_order_mark};
-use crate::http::{error::ApiError, state::AppState, wire::connections::connection::BodyRead};
+use crate::http::{error::ApiError, state::current::State, wire::connections::connection::BodyRead};
 
 const JSON: &str = "application/json";
 const URL_ENCODED: &str = "application/x-www-form-urlencoded";
@@ -33,7 +33,7 @@ impl FromRequest for Body {
     type Future = std::future::Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
+        let state = State::of(request);
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let body_read = if matches!(payload, Payload::None) { None } else { BodyRead::of(request) };
         std::future::ready(Ok(Self {

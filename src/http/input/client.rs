@@ -10,12 +10,14 @@ use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
     http::header::{self, HeaderMap, HeaderName},
-    web,
 };
 use ipnet::IpNet;
 
 use crate::{
-    http::{error::ApiError, state::AppState},
+    http::{
+        error::ApiError,
+        state::{AppState, current::State},
+    },
     ops::verification::Caller,
 };
 
@@ -27,8 +29,8 @@ impl FromRequest for ClientAddress {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let state = request.app_data::<web::Data<AppState>>().expect("the state is part of every application");
-        ready(Ok(Self(client_address(request.peer_addr(), request.headers(), state))))
+        let state = State::of(request);
+        ready(Ok(Self(client_address(request.peer_addr(), request.headers(), &state))))
     }
 }
 

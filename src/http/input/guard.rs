@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap, web::Data};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap};
 use futures_util::future::LocalBoxFuture;
 
 use super::{
@@ -22,7 +22,7 @@ use crate::{
     },
     http::{
         error::ApiError,
-        state::AppState,
+        state::current::State,
         wire::{log_subject, principal_summary::PrincipalSummary},
     },
     ops::{
@@ -71,9 +71,10 @@ impl<R: Requirement + 'static> FromRequest for Guard<R> {
     }
 }
 
-pub(crate) fn state_and_caller(request: &HttpRequest) -> (&Data<AppState>, Caller<'_>) {
-    let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");
-    (state, caller(request.peer_addr(), request.headers(), state))
+pub(crate) fn state_and_caller(request: &HttpRequest) -> (State, Caller<'_>) {
+    let state = State::of(request);
+    let caller = caller(request.peer_addr(), request.headers(), &state);
+    (state, caller)
 }
 
 /// Records the principal for the log line and the headers of the answer.

@@ -10,7 +10,7 @@ use std::{
 
 use actix_web::rt;
 
-use crate::{domain::token_counts::TokenCounts, http::state::AppState, ops::token_counts};
+use crate::{domain::token_counts::TokenCounts, http::state::current::CurrentState, ops::token_counts};
 
 /// The shortest time from the end of a count to the start of the next.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
@@ -34,12 +34,12 @@ impl CountedTokens {
     }
 
     /// Counts at the start and then from time to time, as long as somebody scrapes.
-    pub(super) async fn keep_counting(&self, state: &AppState) {
+    pub(super) async fn keep_counting(&self, state: &CurrentState) {
         self.was_scraped.store(true, Relaxed);
         loop {
             if self.was_scraped.swap(false, Relaxed) {
                 let began = Instant::now();
-                match token_counts::count(&state.ops).await {
+                match token_counts::count(&state.get().ops).await {
                     Ok(counts) => *self.lock() = Some((counts, Instant::now())),
                     Err(error) => log::warn!(error:%; "the tokens were not counted for the metrics"),
                 }

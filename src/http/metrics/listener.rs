@@ -19,14 +19,13 @@ use actix_web::{
         header::{self, HeaderValue},
     },
     rt::{self, task::JoinHandle},
-    web::Data,
 };
 
 use super::{counted_tokens::CountedTokens, registry};
 use crate::{
     config::{self, Config},
     http::{
-        state::AppState,
+        state::current::CurrentState,
         wire::connections::{accepting, open::Connections},
     },
 };
@@ -46,7 +45,7 @@ pub struct MetricsListener {
 }
 
 /// Listens at `metrics.bind`, if that is set. Works only within an actix system.
-pub fn start(config: &Config, state: &Data<AppState>) -> io::Result<Option<MetricsListener>> {
+pub fn start(config: &Config, state: &CurrentState) -> io::Result<Option<MetricsListener>> {
     let Some(bind) = config.metrics.bind else { return Ok(None) };
     let listener = TcpListener::bind(bind).map_err(|error| cannot_listen(bind, &error))?;
     let address = listener.local_addr()?;
@@ -81,7 +80,7 @@ impl MetricsListener {
 
 /// Answers scrapes.
 fn scrapes(
-    state: Data<AppState>,
+    state: CurrentState,
     tokens: Arc<CountedTokens>,
 ) -> impl ServiceFactory<Request, Config = AppConfig, Response = Response<BoxBody>, Error = Error, InitError = ()> {
     fn_service(move |request: Request| {
@@ -90,7 +89,7 @@ fn scrapes(
     })
 }
 
-fn answer(request: &Request, state: &Data<AppState>, tokens: &Arc<CountedTokens>) -> Response<BoxBody> {
+fn answer(request: &Request, state: &CurrentState, tokens: &Arc<CountedTokens>) -> Response<BoxBody> {
     if request.path() != PATH {
         return text(StatusCode::NOT_FOUND, "There is nothing at this path. The metrics are at /metrics.\n".to_owned());
     }
@@ -99,7 +98,7 @@ fn answer(request: &Request, state: &Data<AppState>, tokens: &Arc<CountedTokens>
         refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
     }
-    match registry::show(state.clone(), Arc::clone(tokens)) {
+    match registry::show(state.get(), Arc::clone(tokens)) {
         Ok(metrics) => {
             let mut shown = text(StatusCode::OK, metrics);
             shown.headers_mut().insert(header::CONTENT_TYPE, OPEN_METRICS);

@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::web::Data;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, text::encode},
@@ -19,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::token_counts::{COUNTED_KINDS, CountedState, EXPIRY_WINDOWS, TokenCounts},
-    http::state::AppState,
+    http::state::current::State,
     ops::state::measurements::{CheckVerdict, SignInResult, ThrottledAction, Via},
     store::{CacheReport, LookupResult, StoreKind, StoreMeasurements},
 };
@@ -77,7 +76,7 @@ const NODE_LAG: Name = seconds("patd_node_lag", "Time since this node last knew 
 const BUILD: Name = plain("patd_build", "The version of this server, always 1");
 
 /// The metrics in OpenMetrics text.
-pub(super) fn show(state: Data<AppState>, tokens: Arc<CountedTokens>) -> Result<String, Error> {
+pub(super) fn show(state: State, tokens: Arc<CountedTokens>) -> Result<String, Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Metrics { state, tokens }));
     let mut text = String::new();
@@ -87,7 +86,7 @@ pub(super) fn show(state: Data<AppState>, tokens: Arc<CountedTokens>) -> Result<
 
 /// Reads all counts when it is encoded.
 struct Metrics {
-    state: Data<AppState>,
+    state: State,
     tokens: Arc<CountedTokens>,
 }
 

@@ -14,7 +14,6 @@ use actix_web::{
     body::BoxBody,
     dev::{AppConfig, Response, Service, ServiceFactory, ServiceResponse, forward_ready},
     http::{ConnectionType, StatusCode},
-    web::Data,
 };
 use futures_util::{FutureExt, future::LocalBoxFuture};
 
@@ -32,7 +31,10 @@ use crate::{
         authz::{self, Dialect},
         error::ApiError,
         headers,
-        state::{AppState, request_counts::Route},
+        state::{
+            current::{CurrentState, State, WorkerState},
+            request_counts::Route,
+        },
     },
     ops::{self, authorization::PolicyRejection, state::measurements::CheckVerdict},
 };
@@ -40,11 +42,11 @@ use crate::{
 /// The routes and the authorization endpoints, with the envelope around them.
 pub(crate) struct Envelope<F> {
     routes: F,
-    state: Data<AppState>,
+    state: CurrentState,
 }
 
 impl<F> Envelope<F> {
-    pub(crate) fn new(routes: F, state: Data<AppState>) -> Self {
+    pub(crate) fn new(routes: F, state: CurrentState) -> Self {
         Self { routes, state }
     }
 }
@@ -63,7 +65,7 @@ where
     type Future = LocalBoxFuture<'static, Result<Self::Service, ()>>;
 
     fn new_service(&self, config: AppConfig) -> Self::Future {
-        let (routes, state) = (self.routes.new_service(config), self.state.clone());
+        let (routes, state) = (self.routes.new_service(config), self.state.on_this_worker());
         Box::pin(async move { Ok(EnvelopeService { routes: routes.await?, state }) })
     }
 }
@@ -71,7 +73,7 @@ where
 /// The [`Envelope`] of one worker.
 pub(crate) struct EnvelopeService<S> {
     routes: S,
-    state: Data<AppState>,
+    state: WorkerState,
 }
 
 impl<S> Service<Request> for EnvelopeService<S>
@@ -88,12 +90,12 @@ where
     fn call(&self, mut request: Request) -> Self::Future {
         let mut in_flight = InFlightRequest {
             log: AccessLog::start(Some(request.method())),
-            state: self.state.clone(),
+            state: self.state.get(),
             body: SharedBody::of_chunked(&mut request),
             under_way: RequestUnderWay::begin(&mut request),
         };
         let dialect = Dialect::of(request.path());
-        let (limit, under_way) = (self.state.request_limits.head, in_flight.under_way.as_ref());
+        let (limit, under_way) = (in_flight.state.request_limits.head, in_flight.under_way.as_ref());
         // The exact size is computed only if more bytes arrived than a head may have.
         if under_way.is_none_or(|under_way| under_way.max_head > limit) && head_size(&request) > limit {
             in_flight.note_trace(&request);
@@ -115,7 +117,10 @@ where
             }
             None => {
                 in_flight.note_trace(&request);
-                request.extensions_mut().insert(in_flight.log.id);
+                let mut extensions = request.extensions_mut();
+                extensions.insert(in_flight.log.id);
+                extensions.insert(in_flight.state.clone());
+                drop(extensions);
                 Box::pin(in_flight.route(self.routes.call(request)))
             }
         }
@@ -125,7 +130,7 @@ where
 /// What is kept of a request until it is answered.
 struct InFlightRequest {
     log: AccessLog,
-    state: Data<AppState>,
+    state: State,
     body: Option<SharedBody>,
     under_way: Option<RequestUnderWay>,
 }

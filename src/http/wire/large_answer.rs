@@ -16,7 +16,7 @@ use actix_web::{
     body::{BodySize, MessageBody},
     dev::Payload,
     http::header::ContentType,
-    web::{Bytes, Data},
+    web::Bytes,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -26,7 +26,7 @@ use crate::{
     domain::page,
     http::{
         error::ApiError,
-        state::{AppState, answer_memory::ReservedMemory},
+        state::{answer_memory::ReservedMemory, current::State},
     },
     ops::Error,
     threads::Panicked,
@@ -89,7 +89,7 @@ impl LargeAnswer {
         T: Send + 'static,
         V: Serialize,
     {
-        let state = self.0.app_data::<Data<AppState>>().expect("the state is part of every application");
+        let state = State::of(&self.0);
         let mut memory = state.answer_memory.reserve(account, size).await?;
         let found = find.await?;
         let serialized = state.answer_memory.run(move || serialize(&view(found))).await;

@@ -1,12 +1,12 @@
 //! Who is named in the log line of a request that was answered with 429: its address, and the account or the token that
 //! it was for.
 
-use actix_web::{HttpMessage, HttpRequest, web::Data};
+use actix_web::{HttpMessage, HttpRequest};
 
 use super::principal_summary::PrincipalSummary;
 use crate::{
     domain::account::Email,
-    http::{input::client::client_address, state::AppState},
+    http::{input::client::client_address, state::current::State},
     ops::{
         Error,
         verification::{self, Rejection},
@@ -31,7 +31,7 @@ pub(crate) async fn note_token(request: &HttpRequest, credential: &str, error: &
     if !matches!(error, Error::Throttled(_) | Error::Rejected(Rejection::RateLimited(_) | Rejection::QuotaExceeded)) {
         return;
     }
-    let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");
+    let state = State::of(request);
     if let Ok(Some(principal)) = verification::find_token(&state.ops, credential).await {
         request.extensions_mut().insert(LimitedToken(PrincipalSummary::new(&principal)));
     }
@@ -46,11 +46,11 @@ pub(super) struct LogSubject {
 
 impl LogSubject {
     pub(super) fn new(request: &HttpRequest, principal: Option<PrincipalSummary>) -> Self {
-        let state = request.app_data::<Data<AppState>>().expect("the state is part of every application");
+        let state = State::of(request);
         let extensions = request.extensions();
         Self {
             principal: principal.or_else(|| extensions.get::<LimitedToken>().map(|LimitedToken(token)| *token)),
-            client: client_address(request.peer_addr(), request.headers(), state).to_string(),
+            client: client_address(request.peer_addr(), request.headers(), &state).to_string(),
             account: extensions.get::<Account>().map(|Account(account)| account.clone()),
         }
     }

@@ -12,7 +12,7 @@ use std::{
     array,
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
 };
@@ -45,7 +45,8 @@ const MAX_NAMES: usize = 50_000;
 /// The counts that are not in the store yet.
 pub(in crate::ops) struct UsageCounters {
     settings: config::Usage,
-    policies: Vec<Policy>,
+    /// Every policy that has been in force, by its number.
+    policies: RwLock<Vec<Policy>>,
     parts: [Part; PARTS],
     /// How many names the parts hold.
     names: AtomicUsize,
@@ -74,16 +75,11 @@ struct Unwritten {
 }
 
 impl UsageCounters {
-    /// Counters for these policies. `process` is different for each start of a program.
-    pub(in crate::ops) fn new(
-        settings: config::Usage,
-        policies: Vec<Policy>,
-        process: Uuid,
-        started_at: Timestamp,
-    ) -> Self {
+    /// `process` is different for each start of a program.
+    pub(in crate::ops) fn new(settings: config::Usage, process: Uuid, started_at: Timestamp) -> Self {
         Self {
             settings,
-            policies,
+            policies: RwLock::default(),
             parts: array::from_fn(|_| Part::default()),
             names: AtomicUsize::new(0),
             next_part: AtomicUsize::new(0),
@@ -92,6 +88,21 @@ impl UsageCounters {
             started_at,
             start_is_stored: AtomicBool::new(false),
         }
+    }
+
+    /// The policies, each with a number that no other one has had. What a record counts for a number is added to the policy
+    /// that had it, so a policy that changes gets a new one.
+    pub(in crate::ops) fn number(&self, policies: &[Policy]) -> Vec<Policy> {
+        let mut known = self.policies.write().unwrap_or_else(PoisonError::into_inner);
+        let numbered = policies.iter().map(|policy| {
+            let number = known.iter().position(|known| policy.clone().numbered(known.number()) == *known);
+            let policy = policy.clone().numbered(number.unwrap_or(known.len()));
+            if number.is_none() {
+                known.push(policy.clone());
+            }
+            policy
+        });
+        numbered.collect()
     }
 
     /// Counts a use that the rule with this index allowed.
@@ -261,13 +272,14 @@ impl UsageCounters {
 
     /// Takes the counts of the listed records.
     fn collect(&self, unwritten: &mut Unwritten, today: Day) {
+        let policies = self.policies.read().unwrap_or_else(PoisonError::into_inner);
         for record in std::mem::take(&mut unwritten.records) {
             for (day, source, allowed) in record.use_counts.take(today) {
                 let names = unwritten.by_name.entry((record.token.number, day)).or_default();
                 let counts = Counts { allowed, refused: 0 };
                 match source.parts() {
                     SourceParts::Rule { policy, rule } => {
-                        let Some(policy) = self.policies.get(policy) else { continue };
+                        let Some(policy) = policies.get(policy) else { continue };
                         self.add(names, UsageKind::Policy, policy.name(), counts);
                         for ability in abilities_of(policy, rule) {
                             self.add(names, UsageKind::Ability, ability.as_str(), counts);

@@ -14,7 +14,7 @@ use std::{
 use actix_http::{HttpService, Protocol, Request, Response, error::DispatchError};
 use actix_server::GracefulShutdownSignal;
 use actix_service::{Service, ServiceFactory, map_config};
-use actix_web::{Error, body::BoxBody, dev::AppConfig, http::StatusCode, rt::net::TcpStream, web::Data};
+use actix_web::{Error, body::BoxBody, dev::AppConfig, http::StatusCode, rt::net::TcpStream};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use log::Level;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,7 +29,7 @@ use crate::{
     http::{
         error::ApiError,
         routes::app,
-        state::{AppState, request_counts::Route},
+        state::{AppState, current::CurrentState, request_counts::Route},
         wire::raw_answer::raw_answer,
     },
 };
@@ -42,7 +42,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The service of one worker, which serves accepted sockets.
 pub fn service(
     settings: &config::Server,
-    state: &Data<AppState>,
+    state: &CurrentState,
     connections: &Connections,
     shutdown: &GracefulShutdownSignal,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> + use<> {
@@ -53,7 +53,7 @@ pub fn service(
 pub(crate) fn service_of<A>(
     app: A,
     settings: &config::Server,
-    state: &Data<AppState>,
+    state: &CurrentState,
     connections: &Connections,
     shutdown: &GracefulShutdownSignal,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = (), InitError = ()> + use<A>
@@ -87,7 +87,7 @@ type Accepted = (Stream, Protocol, Option<SocketAddr>);
 
 struct ConnectionServiceFactory<F> {
     http: F,
-    state: Data<AppState>,
+    state: CurrentState,
     connections: Connections,
 }
 
@@ -117,7 +117,7 @@ where
 /// Serves each connection as soon as there is a permit for it.
 struct ConnectionService<S> {
     http: Rc<S>,
-    state: Data<AppState>,
+    state: CurrentState,
     connections: Connections,
 }
 
@@ -135,7 +135,7 @@ where
 
     fn call(&self, socket: TcpStream) -> Self::Future {
         let (http, state, connections) = (Rc::clone(&self.http), self.state.clone(), self.connections.clone());
-        let accepted_at = (state.ops.moment(), Instant::now());
+        let accepted_at = (state.get().ops.moment(), Instant::now());
         Box::pin(async move {
             let _permit = connections.permit().await;
             // Without this, the last segment of an answer waits until the client has acknowledged the one before.
@@ -149,7 +149,7 @@ where
 }
 
 /// Serves a connection to its end. Answers if the framework gave up on it.
-async fn serve<S>(http: &S, state: &AppState, socket: TcpStream, connection: Arc<Connection>, head_bytes: usize)
+async fn serve<S>(http: &S, state: &CurrentState, socket: TcpStream, connection: Arc<Connection>, head_bytes: usize)
 where
     S: Service<Accepted, Response = (), Error = DispatchError>,
 {
@@ -161,6 +161,7 @@ where
     let was_under_way = connection.is_under_way();
     drop(serving);
     let remainder = slot.take();
+    let state = &state.get();
     let refused = match (&served, &remainder) {
         (_, Some(Remainder { is_refused: true, .. })) => Some(ApiError::HeadTooLarge(state.request_limits.head)),
         (Err(_), _) if was_under_way => Some(ApiError::Panicked),

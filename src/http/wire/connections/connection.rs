@@ -117,6 +117,11 @@ impl Connection {
         self.turns() > 0
     }
 
+    /// Since it was accepted.
+    pub(super) fn age(&self) -> Duration {
+        self.accepted_at.1.elapsed()
+    }
+
     pub(super) fn is_under_way(&self) -> bool {
         !self.turns().is_multiple_of(2)
     }

@@ -25,6 +25,12 @@ const MAX_HEAD: usize = 64 * 1024 - 1;
 /// A connection in the middle of a request can be closed for a new one if its client has been silent for this long.
 const SLOW: Duration = Duration::from_secs(1);
 
+/// Clients send the first request right after they have connected.
+const FIRST_REQUEST: Duration = Duration::from_millis(250);
+/// How often to look for new connections at shutdown, and how many looks in a row must find none.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const QUIET_LOOKS: u32 = 5;
+
 /// The open connections of a server.
 #[derive(Clone)]
 pub struct Connections(Arc<Open>);
@@ -63,6 +69,16 @@ impl Connections {
     /// Waits until all workers accept connections.
     pub async fn all_workers(&self) {
         drop(self.0.ready.acquire_many(self.0.workers).await);
+    }
+
+    /// Waits until no connection is new and without a request. Call it when no more are accepted.
+    pub async fn all_have_begun(&self) {
+        let mut quiet = 0;
+        // Several looks, because a connection may be on its way to the thread that serves it.
+        while quiet < QUIET_LOOKS {
+            tokio::time::sleep(LOOK_EVERY).await;
+            quiet = if self.lock().iter().any(Watched::is_new) { 0 } else { quiet + 1 };
+        }
     }
 
     /// Closes connections that are stuck, until it is dropped.
@@ -169,6 +185,12 @@ struct Watched {
 impl Watched {
     fn new(connection: &Arc<Connection>) -> Self {
         Self { connection: Arc::downgrade(connection), activity: connection.activity(), since: Instant::now() }
+    }
+
+    /// Whether its first request may still be on its way.
+    fn is_new(&self) -> bool {
+        let connection = self.connection.upgrade();
+        connection.is_some_and(|connection| !connection.has_served() && connection.age() < FIRST_REQUEST)
     }
 
     /// The connection, and since when nothing has happened on it as of `now`. `None` when it is closed.

@@ -35,10 +35,11 @@ const MIN_GUESSES_LOG10: f64 = 6.0;
 const EXAMINED_CHARS: usize = 32;
 
 /// Hashes passwords with argon2id.
+#[derive(Clone)]
 pub(in crate::ops) struct Passwords {
-    slots: Slots,
+    slots: Arc<Slots>,
     hasher: Arc<Hasher>,
-    dummies: DummyParameters,
+    dummies: Arc<DummyParameters>,
     min_length: usize,
 }
 
@@ -65,11 +66,16 @@ impl Passwords {
             Params::new(settings.memory_kib, settings.iterations, settings.lanes, Some(Params::DEFAULT_OUTPUT_LEN))
                 .map_err(defect)?;
         Ok(Self {
-            slots: Slots::new(settings.concurrent_hashes, settings.max_wait),
+            slots: Arc::new(Slots::new(settings.concurrent_hashes, settings.max_wait)),
             hasher: Arc::new(Hasher { configured: configured.clone(), buffers: BufferPool::default() }),
-            dummies: DummyParameters::new(configured, *key),
+            dummies: Arc::new(DummyParameters::new(configured, *key)),
             min_length: settings.min_length,
         })
+    }
+
+    /// The same with another minimum length of new passwords.
+    pub(in crate::ops) fn with_min_length(&self, min_length: usize) -> Self {
+        Self { min_length, ..self.clone() }
     }
 
     /// Hashes on this thread, without a slot.

@@ -4,6 +4,7 @@ use super::counters::Rate;
 use crate::{config, domain::attempts::Scope};
 
 /// The configured limits.
+#[derive(Clone)]
 pub(super) struct Rates {
     account_from_network: Rate,
     account: Rate,

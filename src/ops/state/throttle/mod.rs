@@ -17,7 +17,7 @@ mod shared_state;
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    sync::{PoisonError, RwLock, atomic::AtomicBool},
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -41,17 +41,18 @@ use crate::{
 };
 
 /// The limits and the counters.
+#[derive(Clone)]
 pub(in crate::ops) struct Throttle {
     rates: Rates,
-    counters: Counters,
-    key: RwLock<[u8; blake3::KEY_LEN]>,
+    counters: Arc<Counters>,
+    key: Arc<RwLock<[u8; blake3::KEY_LEN]>>,
     clock: Ticks,
     /// Held while counters are saved or cleared.
-    saving: tokio::sync::Mutex<()>,
+    saving: Arc<tokio::sync::Mutex<()>>,
     /// Whether the saved counters and their key were read.
-    is_restored: AtomicBool,
+    is_restored: Arc<AtomicBool>,
     /// For counters that several servers share.
-    shared: SharedState,
+    shared: Arc<SharedState>,
 }
 
 /// Which outcomes a counter counts.
@@ -86,13 +87,18 @@ impl Throttle {
     pub(in crate::ops) fn new(settings: &config::Throttle, clock: &Clock, key: [u8; blake3::KEY_LEN]) -> Self {
         Self {
             rates: Rates::new(settings),
-            counters: Counters::default(),
-            key: RwLock::new(key),
+            counters: Arc::default(),
+            key: Arc::new(RwLock::new(key)),
             clock: Ticks::new(clock),
-            saving: tokio::sync::Mutex::default(),
-            is_restored: AtomicBool::new(false),
-            shared: SharedState::default(),
+            saving: Arc::default(),
+            is_restored: Arc::default(),
+            shared: Arc::default(),
         }
+    }
+
+    /// The same counters with other limits. Attempts that are open keep theirs.
+    pub(in crate::ops) fn with_limits(&self, settings: &config::Throttle) -> Self {
+        Self { rates: Rates::new(settings), ..self.clone() }
     }
 
     /// An attempt of `client` to sign in as `email`.
