@@ -29,6 +29,8 @@ pub mod compose;
 pub mod config;
 pub mod control;
 pub mod domain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
 pub mod logging;
 pub mod measure;

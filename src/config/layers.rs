@@ -59,9 +59,14 @@ impl Layers {
     pub(super) fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text = fs::read_to_string(path)
             .map_err(|problem| ConfigError::UnreadableFile { path: path.to_owned(), problem })?;
-        let file = File { path, text: &text };
+        self.add_text(path, &text)
+    }
+
+    /// Adds the content of a file.
+    pub(super) fn add_text(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
+        let file = File { path, text };
         let parsed =
-            DeTable::parse(&text).map_err(|error| file.not_toml(&error, error.span().map_or(0, |span| span.start)))?;
+            DeTable::parse(text).map_err(|error| file.not_toml(&error, error.span().map_or(0, |span| span.start)))?;
         for (section, content) in in_order(parsed.into_inner()) {
             let set_in = file.source_at(section.span().start);
             let section = section.into_inner();

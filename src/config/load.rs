@@ -39,6 +39,19 @@ impl Config {
         }
         layers.add_environment(&sources.environment);
         layers.add_flags(&sources.flags);
+        Self::of(layers)
+    }
+
+    /// The settings of a file with this text, and of environment variables.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn from_text(text: &str, environment: &[(String, String)]) -> Result<Self, ConfigErrors> {
+        let mut layers = Layers::new(DEFAULTS)?;
+        layers.add_text(std::path::Path::new("config.toml"), text)?;
+        layers.add_environment(environment);
+        Self::of(layers)
+    }
+
+    fn of(mut layers: Layers) -> Result<Self, ConfigErrors> {
         let mut config: Self = layers.deserialize()?;
         checks::check(&config, &mut layers);
         config.policies = layers.finish()?;

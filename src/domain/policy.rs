@@ -147,7 +147,8 @@ impl PathPattern {
             None => (text, false),
         };
         let keeps_empty = reading.empty_segments == EmptySegments::Keep;
-        if text.contains('?') || (and_below && stem.ends_with('/') && !keeps_empty) {
+        // No path begins with an empty segment, whatever the reading is.
+        if text.contains('?') || (and_below && (stem == "/" || stem.ends_with('/') && !keeps_empty)) {
             return Err(ParsePatternError);
         }
         let segments = match (stem, and_below) {
@@ -284,7 +285,7 @@ mod tests {
         for bad in ["/a%2Fb", "/a;b", "/a//b", "/a//**"] {
             assert_eq!(PathPattern::parse_as(bad, AS_SEPARATORS), Err(ParsePatternError), "{bad}");
         }
-        for bad in ["/a%2F..", "/a/..;x", "//a", "/*%2F*", "/a?b"] {
+        for bad in ["/a%2F..", "/a/..;x", "//a", "//**", "/*%2F*", "/a?b"] {
             assert_eq!(PathPattern::parse_as(bad, AS_CHARACTERS), Err(ParsePatternError), "{bad}");
         }
     }

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 
 /// A list with pages.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum List {
+pub(crate) enum List {
     Tokens,
     Events,
     AllEvents,
@@ -28,18 +28,18 @@ pub(super) enum List {
 
 /// Whose list a cursor belongs to, and which of its rows are listed in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ListScope([u8; 16]);
+pub(crate) struct ListScope([u8; 16]);
 
 impl ListScope {
     /// All rows of `owner`, a user or an environment, in the only order that the list has. For a list of everybody's, the
     /// nil id.
-    pub(super) fn all_of(owner: Uuid) -> Self {
+    pub(crate) fn all_of(owner: Uuid) -> Self {
         Self::search(owner, "")
     }
 
     /// The rows of `owner` that these filters accept, in this order. Filters that are written in another way but mean the
     /// same may count as different ones.
-    pub(super) fn search(owner: Uuid, filters_and_order: impl Debug) -> Self {
+    pub(crate) fn search(owner: Uuid, filters_and_order: impl Debug) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("patd list scope v1");
         hasher.update(owner.as_bytes()).update(format!("{filters_and_order:?}").as_bytes());
         let mut digest = [0; 16];
@@ -65,12 +65,12 @@ impl List {
     }
 
     /// The cursor after the row `number`.
-    pub(super) fn write_cursor(self, scope: ListScope, number: i64) -> String {
+    pub(crate) fn write_cursor(self, scope: ListScope, number: i64) -> String {
         format!("{number:016x}{}", self.tag(scope, &number.to_be_bytes()))
     }
 
     /// The row's number, if the cursor belongs to this list and scope.
-    pub(super) fn parse_cursor(self, scope: ListScope, text: &str) -> Result<i64, Error> {
+    pub(crate) fn parse_cursor(self, scope: ListScope, text: &str) -> Result<i64, Error> {
         text.get(..16)
             .and_then(|number| i64::from_str_radix(number, 16).ok())
             .filter(|number| self.write_cursor(scope, *number) == text)
@@ -78,12 +78,12 @@ impl List {
     }
 
     /// The cursor after the row with this id, for rows without a number.
-    pub(super) fn write_id_cursor(self, scope: ListScope, id: Uuid) -> String {
+    pub(crate) fn write_id_cursor(self, scope: ListScope, id: Uuid) -> String {
         format!("{}{}", id.simple(), self.tag(scope, id.as_bytes()))
     }
 
     /// The row's id, if the cursor belongs to this list and scope.
-    pub(super) fn parse_id_cursor(self, scope: ListScope, text: &str) -> Result<Uuid, Error> {
+    pub(crate) fn parse_id_cursor(self, scope: ListScope, text: &str) -> Result<Uuid, Error> {
         text.get(..32)
             .and_then(|id| Uuid::try_parse(id).ok())
             .filter(|id| self.write_id_cursor(scope, *id) == text)
@@ -91,13 +91,13 @@ impl List {
     }
 
     /// The cursor after the row with this creation time and id, for rows in the order of both.
-    pub(super) fn write_timed_cursor(self, scope: ListScope, at: Timestamp, id: Uuid) -> String {
+    pub(crate) fn write_timed_cursor(self, scope: ListScope, at: Timestamp, id: Uuid) -> String {
         let place = [&at.unix().to_be_bytes()[..], id.as_bytes()].concat();
         format!("{:016x}{}{}", at.unix(), id.simple(), self.tag(scope, &place))
     }
 
     /// The row's creation time and id, if the cursor belongs to this list and scope.
-    pub(super) fn parse_timed_cursor(self, scope: ListScope, text: &str) -> Result<(Timestamp, Uuid), Error> {
+    pub(crate) fn parse_timed_cursor(self, scope: ListScope, text: &str) -> Result<(Timestamp, Uuid), Error> {
         let read = || {
             let at = i64::from_str_radix(text.get(..16)?, 16).ok().map(Timestamp::from_unix)?;
             Some((at, Uuid::try_parse(text.get(16..48)?).ok()?))
@@ -106,14 +106,14 @@ impl List {
     }
 
     /// The cursor after the row with this sort key and id.
-    pub(super) fn write_sorted_cursor(self, scope: ListScope, key: &str, id: Uuid) -> String {
+    pub(crate) fn write_sorted_cursor(self, scope: ListScope, key: &str, id: Uuid) -> String {
         let place = [id.as_bytes(), key.as_bytes()].concat();
         let key: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
         format!("{}{key}{}", id.simple(), self.tag(scope, &place))
     }
 
     /// The sort key and id of the row, if the cursor belongs to this list and scope.
-    pub(super) fn parse_sorted_cursor(self, scope: ListScope, text: &str) -> Result<(String, Uuid), Error> {
+    pub(crate) fn parse_sorted_cursor(self, scope: ListScope, text: &str) -> Result<(String, Uuid), Error> {
         let read = || {
             let (id, rest) = text.split_at_checked(32)?;
             let key = rest.get(..rest.len().checked_sub(16)?)?;
@@ -126,14 +126,14 @@ impl List {
     }
 
     /// The cursor after the row with this time, or without one, and this number.
-    pub(super) fn write_place_cursor(self, scope: ListScope, time: Option<Timestamp>, number: i64) -> String {
+    pub(crate) fn write_place_cursor(self, scope: ListScope, time: Option<Timestamp>, number: i64) -> String {
         let seconds = time.map_or(i64::MAX, Timestamp::unix);
         let place = [seconds.to_be_bytes(), number.to_be_bytes()].concat();
         format!("{seconds:016x}{number:016x}{}", self.tag(scope, &place))
     }
 
     /// The time and the number, if the cursor belongs to this list and scope.
-    pub(super) fn parse_place_cursor(self, scope: ListScope, text: &str) -> Result<(Option<Timestamp>, i64), Error> {
+    pub(crate) fn parse_place_cursor(self, scope: ListScope, text: &str) -> Result<(Option<Timestamp>, i64), Error> {
         let read = || {
             let seconds = i64::from_str_radix(text.get(..16)?, 16).ok()?;
             let time = (seconds != i64::MAX).then(|| Timestamp::from_unix(seconds));

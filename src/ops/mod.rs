@@ -15,7 +15,7 @@ pub mod caller;
 mod canary;
 pub mod clock;
 mod context;
-mod cursor;
+pub(crate) mod cursor;
 pub mod deletion;
 pub mod disabling;
 pub mod environment_administration;

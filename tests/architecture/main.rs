@@ -38,6 +38,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         &["cli", "compose", "control", "server", "ops", "store", "domain", "views", "config", "logging", "threads"],
         &["anyhow"],
     ),
+    ("fuzzing", &["fuzzing", "http", "ops", "domain", "views", "config"], HTTP),
     ("measure", &["measure"], &[]),
     ("sampling.rs", &[], &[]),
     ("priority.rs", &[], &[]),

@@ -67,7 +67,11 @@ fn address_or_peer(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>
 /// Follows the hops from the peer towards the client while the hop that names the next one is a trusted proxy. `None`
 /// if the peer is a trusted proxy that names no client, or if a hop is malformed: clients can forge all hops before
 /// that.
-fn known_address(peer: IpAddr, forwarded: impl Iterator<Item = impl AsRef<str>>, trusted: &[IpNet]) -> Option<IpAddr> {
+pub(crate) fn known_address(
+    peer: IpAddr,
+    forwarded: impl Iterator<Item = impl AsRef<str>>,
+    trusted: &[IpNet],
+) -> Option<IpAddr> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let peer = peer.to_canonical();
     if !is_trusted(peer) {

@@ -24,11 +24,17 @@ pub(crate) struct Form {
 
 impl Form {
     /// Parses a JSON object with the fields `known`.
-    pub(super) fn parse(bytes: &[u8], known: &'static [&'static str]) -> Result<Self, ApiError> {
+    pub(crate) fn parse(bytes: &[u8], known: &'static [&'static str]) -> Result<Self, ApiError> {
         match strict_json::parse(bytes)? {
             Value::Object(fields) => Ok(Form { fields, known, prefix: String::new(), errors: Vec::new() }),
             _ => Err(ApiError::Malformed("The body must be a JSON object.".to_owned())),
         }
+    }
+
+    /// The fields that are not read yet.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn fields(&self) -> &Map<String, Value> {
+        &self.fields
     }
 
     /// Whether the field is an empty list.
