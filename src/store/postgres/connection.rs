@@ -37,7 +37,7 @@ use crate::store::{
 };
 
 /// The number of the advisory lock that writers take: the letters `patdwrit`.
-const WRITER_LOCK: i64 = 8_097_881_579_838_400_884;
+pub(super) const WRITER_LOCK: i64 = 8_097_881_579_838_400_884;
 
 /// How many statements are kept prepared. Beyond, all are prepared again: some texts depend on how many rows they are about.
 const MAX_PREPARED: usize = 512;

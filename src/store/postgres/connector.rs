@@ -1,9 +1,10 @@
 //! Connections of their own, and the settings that every connection begins with.
 
 use std::{
+    collections::HashMap,
     future::poll_fn,
     sync::{
-        Arc, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -16,7 +17,9 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls, config::SslMode, error::Severity};
+use tokio_postgres::{
+    AsyncMessage, Client, Config, Connection, Error, NoTls, Statement, config::SslMode, error::Severity,
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
@@ -45,6 +48,7 @@ pub(crate) struct Connector {
 /// A connection that belongs to one owner.
 pub(super) struct Link {
     pub(super) client: Client,
+    statements: Mutex<HashMap<&'static str, Statement>>,
     warned: Arc<AtomicBool>,
     /// Notified for each notification of a channel that the connection listens to.
     pub(super) notified: Arc<Notify>,
@@ -114,6 +118,19 @@ impl Connect for Connector {
 }
 
 impl Link {
+    /// The statement, which the server prepares once for the connection.
+    pub(super) async fn prepare(&self, text: &'static str) -> Result<Statement, Error> {
+        let known = self.statements.lock().unwrap_or_else(PoisonError::into_inner).get(text).cloned();
+        match known {
+            Some(statement) => Ok(statement),
+            None => {
+                let statement = self.client.prepare(text).await?;
+                self.statements.lock().unwrap_or_else(PoisonError::into_inner).insert(text, statement.clone());
+                Ok(statement)
+            }
+        }
+    }
+
     /// Whether the server has warned since the last call.
     pub(super) fn take_warning(&self) -> bool {
         self.warned.swap(false, Ordering::SeqCst)
@@ -165,6 +182,7 @@ where
     let notifications = Arc::new(AtomicU64::new(0));
     let link = Link {
         client,
+        statements: Mutex::default(),
         warned: Arc::clone(&warned),
         notified: Arc::clone(&notified),
         notifications: Arc::clone(&notifications),

@@ -272,13 +272,14 @@ impl Member {
         self.shared.id.lock().unwrap_or_else(PoisonError::into_inner).map(|NodeId(id)| Uuid::from_u128(id))
     }
 
-    async fn execute(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
-        limited(self.client()?.execute(statement, parameters)).await
+    async fn execute(&self, statement: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        let link = self.link()?;
+        limited(async { link.client.execute(&link.prepare(statement).await?, parameters).await }).await
     }
 
     /// Executes a statement that gives a lease. A warning says that somebody ended the wait for the synchronous standby. A server
     /// that has lost its standby may not be the primary any more, and there is no lease on another.
-    async fn commit(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+    async fn commit(&self, statement: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
         let link = self.link()?;
         link.take_warning();
         let changed = self.execute(statement, parameters).await?;
@@ -288,12 +289,9 @@ impl Member {
         }
     }
 
-    async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        limited(self.client()?.query(statement, parameters)).await
-    }
-
-    fn client(&self) -> Result<&tokio_postgres::Client, StoreError> {
-        Ok(&self.link()?.client)
+    async fn query(&self, statement: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        let link = self.link()?;
+        limited(async { link.client.query(&link.prepare(statement).await?, parameters).await }).await
     }
 
     fn link(&self) -> Result<&Link, StoreError> {

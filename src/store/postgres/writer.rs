@@ -197,9 +197,17 @@ impl WriterThread {
     /// Runs the jobs that wait, and answers them. Returns whom to notify if the thread is to end.
     fn run_batch(&mut self) -> Option<oneshot::Sender<()>> {
         let began = Instant::now();
-        let begun = self.begin();
-        let closing = self.take_waiting();
-        let begun = begun.and_then(|place| self.expect_lease(place));
+        let mut closing = None;
+        let begun = loop {
+            let begun = self.begin();
+            closing = closing.or_else(|| self.take_waiting());
+            match begun.map(|place| self.expect_lease(place)) {
+                // The lease has ended meanwhile, as on a busy machine. Nothing has been made, so begin again.
+                Ok(Err(_)) if began.elapsed() < TIME_LIMIT => {}
+                Ok(held) => break held,
+                Err(error) => break Err(error),
+            }
+        };
         if let Err(error) = begun {
             // Those that came while this waited may be luckier.
             let waiting = mem::take(&mut self.waiting).into_iter();

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    super::{PostgresStore, primary::STARTED},
+    super::{PostgresStore, connection::WRITER_LOCK, primary::STARTED},
     *,
 };
 use crate::{
@@ -67,24 +67,39 @@ fn a_renewal_that_panics_leaves_no_lease_and_begins_again() {
 }
 
 #[test]
+fn a_node_renews_its_lease_without_being_asked() {
+    let Some(database) = TestDatabase::new() else { return };
+    let _store = database.open(Access::Server);
+    let renewal = || database.read::<Option<Uuid>>("SELECT (SELECT renewal FROM nodes)");
+    soon("it registers", || renewal().is_some());
+    // The first ones may be hinted at by the test of notifications.
+    for _ in 0..6 {
+        let last = renewal();
+        soon("it renews", || renewal() != last);
+    }
+}
+
+#[test]
 fn a_revocation_that_has_waited_for_a_dead_node_leaves_it_gone() {
     let Some(database) = TestDatabase::new() else { return };
     let store = database.open(Access::Existing);
-    // A machine that is too busy delays changes, too.
-    let mut seen = Vec::new();
-    for _ in 0..5 {
-        database
-            .execute("INSERT INTO nodes (id, name, version, started_at) VALUES (gen_random_uuid(), 'dead', '1', 1)");
-        let (first, second) = (database.revoke(&store), database.revoke(&store));
-        assert!(first >= Duration::from_secs(1), "a node that may answer was not waited for: {first:?}");
-        if first < Duration::from_millis(1_500) && second < Duration::from_millis(500) {
-            let active: i64 = database.read("SELECT count(*) FROM nodes WHERE state <> 'gone'");
-            assert_eq!(active, 0);
-            return;
-        }
-        seen.push((first, second));
+    for state in ["active", "fencing"] {
+        let dead = format!(
+            "INSERT INTO nodes (id, name, version, started_at, state) VALUES (gen_random_uuid(), 'dead', '1', 1, '{state}')"
+        );
+        // A machine that is too busy delays changes, too.
+        let mut seen = Vec::new();
+        let is_delayed_once = (0..5).any(|_| {
+            database.execute(&dead);
+            let (first, second) = (database.revoke(&store), database.revoke(&store));
+            assert!(first >= Duration::from_secs(1), "a node that may answer was not waited for: {state}, {first:?}");
+            seen.push((first, second));
+            first < Duration::from_millis(1_500) && second < Duration::from_millis(500)
+        });
+        assert!(is_delayed_once, "{state}: {seen:?}");
+        let left: i64 = database.read("SELECT count(*) FROM nodes WHERE state <> 'gone'");
+        assert_eq!(left, 0);
     }
-    panic!("{seen:?}");
 }
 
 #[test]
@@ -127,6 +142,33 @@ fn a_write_is_made_only_on_the_server_on_which_the_lease_is_renewed() {
     }
     store.primary.renews_on(here, || ());
     assert_eq!(write(), Ok(true));
+}
+
+#[test]
+fn a_write_that_waits_while_its_lease_ends_is_made_under_the_next_one_or_not_at_all() {
+    let Some(database) = TestDatabase::new() else { return };
+    let store = database.open(Access::Server);
+    soon("it has a lease", || store.is_coherent());
+    let here: i64 = database.read(STARTED);
+    let write_while_the_lease_is_on = |servers: &[i64]| {
+        database.runtime.block_on(async {
+            let other = client_at(&database.url).await;
+            let lock = format!("BEGIN; SELECT pg_advisory_xact_lock({WRITER_LOCK})");
+            other.batch_execute(&lock).await.expect("locked");
+            let written = store.write(Vec::new(), |connection| connection.exists("SELECT 1", NONE));
+            let waits = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                         WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()";
+            while other.query_one(waits, &[]).await.expect("read").get::<_, i64>(0) == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            servers.iter().for_each(|server| store.primary.renews_on(*server, || ()));
+            other.batch_execute("ROLLBACK").await.expect("unlocked");
+            written.await
+        })
+    };
+    assert_eq!(write_while_the_lease_is_on(&[here + 1, here]), Ok(true));
+    let written = write_while_the_lease_is_on(&[here + 1]);
+    assert!(matches!(&written, Err(StoreError::NotMade(why)) if why.contains("another server")), "{written:?}");
 }
 
 /// Passes everything on to a server, until it is to be mute: then nothing goes through it any more, and nobody is told.
