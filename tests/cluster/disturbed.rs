@@ -1,13 +1,18 @@
 //! Revocations while nodes, their connections or the database are disturbed.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     database::{Database, PrivateServer, Stop},
     history::{History, Outcome},
     node::{Cluster, Store},
+    proxy::{NODES, READING, RENEWAL},
     rounds::Rounds,
     subject::Change,
+    support::process::DEADLINE,
 };
 
 /// A lease lasts a second, and a change waits for one at most. The rest is for a busy machine.
@@ -92,6 +97,48 @@ fn a_node_with_a_slow_connection_accepts_nothing_that_was_ended() {
         }
     });
     expect_kept(&history);
+}
+
+/// A lease begins before its renewal is sent. If it began when an answer comes, it would last longer than others wait for it: after
+/// the changes were read, until a change of that time is answered; after the commit of the renewal, until the node is gone.
+#[test]
+fn a_renewal_whose_answer_comes_late_gives_no_lease_for_what_is_ended_meanwhile() {
+    /// Less than what a node allows a step of a renewal.
+    const LATE: Duration = Duration::from_millis(800);
+    let Some(database) = Database::new() else { return };
+    let history = three_nodes(database).run(1, |rounds| {
+        let (node, Store::Postgres(database)) = (rounds.node(DISTURBED), &rounds.cluster.store) else { unreachable!() };
+        let is_gone = format!("SELECT 1 FROM nodes WHERE state = 'gone' AND name LIKE '%{}'", node.address);
+        for late in [RENEWAL, READING] {
+            let running = rounds.begin(0, Change::RevokeToken, 0, &[]);
+            rounds.disturb(Some(DISTURBED), || {
+                node.proxy().stall_at_answer_to(late);
+                thread::scope(|scope| {
+                    let at_once = (late == READING).then(|| scope.spawn(|| rounds.end(&running, 0)));
+                    thread::sleep(LATE);
+                    // It has extended its lease, and learns nothing more.
+                    node.proxy().stall_at_answer_to(NODES);
+                    let ended = match at_once {
+                        Some(at_once) => at_once.join().unwrap(),
+                        None => {
+                            let begun = Instant::now();
+                            while database.read(&is_gone).is_none() {
+                                assert!(begun.elapsed() < DEADLINE, "other nodes do not miss it");
+                                thread::sleep(Duration::from_millis(5));
+                            }
+                            rounds.end(&running, 0)
+                        }
+                    };
+                    assert!(ended.is_some(), "answered without the node");
+                });
+                assert_ne!(rounds.check_once(&running, DISTURBED), Outcome::Accepted, "{late}");
+                node.proxy().pass();
+            });
+            rounds.settle(running, &[]);
+            rounds.await_recovery();
+        }
+    });
+    history.expect_no_fault();
 }
 
 #[test]

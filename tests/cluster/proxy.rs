@@ -11,8 +11,22 @@ use std::{
     time::Duration,
 };
 
-/// The type of PostgreSQL's message that tells a listener of a notification.
+use crate::support::process::DEADLINE;
+
+/// The types of PostgreSQL's messages that tell a listener of a notification, and that begin the answer to the execution of
+/// a prepared statement.
 const NOTIFICATION: u8 = b'A';
+const BIND_COMPLETE: u8 = b'2';
+
+/// The statement with which a node renews its lease.
+pub const RENEWAL: &str = "UPDATE nodes SET renewal";
+/// The one with which it then reads what it has to forget.
+pub const READING: &str = "SELECT latest.sequence";
+/// The one with which it looks at other nodes, when its lease is extended.
+pub const NODES: &str = "SELECT id, state, acknowledged, renewal FROM nodes";
+
+/// How the statements begin at whose answers the proxy can stall.
+const STATEMENTS: [&str; 3] = [RENEWAL, READING, NODES];
 
 /// What happens to the bytes in both directions.
 #[derive(Clone, Copy, PartialEq)]
@@ -39,6 +53,8 @@ struct Shared {
     swallows: AtomicBool,
     swallowed: AtomicUsize,
     passed: AtomicUsize,
+    /// Everything stalls at the answer to this statement.
+    awaited: Mutex<Option<&'static str>>,
     ended: AtomicBool,
 }
 
@@ -54,6 +70,7 @@ impl Proxy {
             swallows: AtomicBool::new(false),
             swallowed: AtomicUsize::new(0),
             passed: AtomicUsize::new(0),
+            awaited: Mutex::default(),
             ended: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -80,6 +97,19 @@ impl Proxy {
     /// From now on each message arrives later, in both directions.
     pub fn delay(&self, by: Duration) {
         self.shared.set(Mode::Delay(by));
+    }
+
+    /// From the next answer on to this statement of [`STATEMENTS`], no byte arrives, until another mode is set. The server has
+    /// executed it then. Returns as soon as that has happened.
+    #[track_caller]
+    pub fn stall_at_answer_to(&self, statement: &'static str) {
+        assert!(STATEMENTS.contains(&statement));
+        *locked(&self.shared.awaited) = Some(statement);
+        self.shared.set(Mode::Pass);
+        let mode = locked(&self.shared.mode);
+        let waited = self.shared.changed.wait_timeout_while(mode, DEADLINE, |mode| *mode == Mode::Pass);
+        let is_stalled = *waited.unwrap_or_else(PoisonError::into_inner).0 == Mode::Stall;
+        assert!(is_stalled, "the node does not send {statement:?}");
     }
 
     /// Closes all connections. New ones are closed at once, until another mode is set.
@@ -154,30 +184,41 @@ impl Shared {
         server.set_nodelay(true)?;
         locked(&self.connections).push(server.try_clone()?);
         let (shared, from, to) = (Arc::clone(self), server.try_clone()?, client.try_clone()?);
+        let is_asked = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&is_asked);
         thread::spawn(move || {
-            let _ = shared.messages(&from, &to);
+            let _ = shared.messages(&from, &to, &asked);
             close(&from, &to);
         });
-        let _ = self.bytes(client, &server);
+        let _ = self.bytes(client, &server, &is_asked);
         close(client, &server);
         Ok(())
     }
 
-    /// From the node to the server.
-    fn bytes(&self, mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
+    /// From the node to the server. Sets `is_asked` when the awaited statement is to be executed.
+    fn bytes(&self, mut from: &TcpStream, mut to: &TcpStream, is_asked: &AtomicBool) -> io::Result<()> {
         let mut buffer = [0; 16 << 10];
+        let mut prepared = Vec::new();
         loop {
             let read = from.read(&mut buffer)?;
             if read == 0 {
                 return Ok(());
             }
             self.gate()?;
+            prepared.extend(STATEMENTS.iter().filter_map(|one| Some((*one, name_of(one, &buffer[..read])?))));
+            let awaited = *locked(&self.awaited);
+            let is_execution = |(statement, name): &(&str, Vec<u8>)| {
+                awaited == Some(*statement) && buffer[..read].windows(name.len()).any(|window| window == name)
+            };
+            if prepared.iter().any(is_execution) {
+                is_asked.store(true, Ordering::SeqCst);
+            }
             to.write_all(&buffer[..read])?;
         }
     }
 
     /// From the server to the node: each message has a type and a length, because the connection is not encrypted.
-    fn messages(&self, from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
+    fn messages(&self, from: &TcpStream, mut to: &TcpStream, is_asked: &AtomicBool) -> io::Result<()> {
         let mut from = BufReader::new(from);
         let mut kept = Vec::new();
         loop {
@@ -186,6 +227,10 @@ impl Shared {
             let length = u32::from_be_bytes([message[1], message[2], message[3], message[4]]);
             message.resize(1 + usize::try_from(length).unwrap(), 0);
             from.read_exact(&mut message[5..])?;
+            if message[0] == BIND_COMPLETE && is_asked.swap(false, Ordering::SeqCst) {
+                *locked(&self.awaited) = None;
+                self.set(Mode::Stall);
+            }
             if message[0] != NOTIFICATION {
                 kept.extend(message);
             } else if self.swallows.load(Ordering::SeqCst) {
@@ -201,6 +246,14 @@ impl Shared {
             }
         }
     }
+}
+
+/// How an execution names the statement that is prepared in these bytes: its name, which consists of `s` and a number, comes before
+/// the text, and between two zeros in the message that executes it.
+fn name_of(statement: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+    let at = bytes.windows(statement.len()).position(|window| window == statement.as_bytes())?;
+    let digits = bytes[..at - 1].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    Some([b"\0s", &bytes[at - 1 - digits..at]].concat())
 }
 
 fn close(one: &TcpStream, other: &TcpStream) {

@@ -68,6 +68,15 @@ fn a_node_measures_its_lag_and_how_long_answers_wait_for_the_others() {
     soon("both have a lease", || first.is_coherent() && second.is_coherent());
     let StoreKind::Shared { lag: Some(lag) } = Measured::kind(&first) else { panic!("it has had a lease") };
     assert!(lag < Duration::from_secs(5), "{lag:?}");
+    database.runtime.block_on(async {
+        let other = client_at(&database.url).await;
+        other.batch_execute("BEGIN; LOCK TABLE nodes IN EXCLUSIVE MODE").await.expect("locked");
+        soon("the lease ends", || !first.is_coherent());
+        let StoreKind::Shared { lag: Some(lag) } = Measured::kind(&first) else { panic!("it has had a lease") };
+        assert!(lag >= Duration::from_millis(900), "since it began: {lag:?}");
+        other.batch_execute("ROLLBACK").await.expect("unlocked");
+    });
+    soon("it has a lease again", || first.is_coherent());
     let measured = Measured::measurements(&first);
     let counts =
         || [&measured.commits, &measured.batches, &measured.acknowledgements].map(|it| it.distribution().count());

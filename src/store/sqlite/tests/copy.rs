@@ -18,7 +18,7 @@ use crate::store::{
 };
 
 /// A file with rows in every table.
-fn full(directory: &TempDir) -> PathBuf {
+pub(super) fn full(directory: &TempDir) -> PathBuf {
     let path = database(directory);
     drop(SqliteStore::open(&settings(&path), Access::Create).unwrap());
     settle(&path);
@@ -28,7 +28,7 @@ fn full(directory: &TempDir) -> PathBuf {
     path
 }
 
-fn end(path: &Path, access: Access) -> SqliteCopyEnd {
+pub(super) fn end(path: &Path, access: Access) -> SqliteCopyEnd {
     SqliteCopyEnd::open(&settings(path), access).unwrap()
 }
 

@@ -16,6 +16,7 @@ mod locks;
 mod log;
 mod opening;
 mod owner_statements;
+mod restoring;
 mod running;
 mod schemas;
 mod scrub;
