@@ -1,7 +1,13 @@
 //! When a token ends, the successors that it made by itself end too: a thief who rotates a stolen token, long before or
 //! at the same moment, is left without a valid token.
 
-use std::{sync::Barrier, thread};
+use std::{
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -100,6 +106,7 @@ fn a_thief_who_rotates_all_the_time_keeps_no_valid_token_however_the_token_ends(
             let body = json!({ "name": "t", "abilities": [ability, "tokens:rotate-self"] });
             let token = ada.create_token(body);
             let start = Barrier::new(2);
+            let rotations = AtomicUsize::new(0);
             let (stolen, answer) = thread::scope(|scope| {
                 let thief = scope.spawn(|| {
                     let mut stolen = vec![token.clone()];
@@ -113,13 +120,14 @@ fn a_thief_who_rotates_all_the_time_keeps_no_valid_token_however_the_token_ends(
                             return stolen;
                         }
                         stolen.push(answer.body["data"].clone());
+                        rotations.fetch_add(1, Ordering::SeqCst);
                     }
                     panic!("nobody ended it")
                 });
                 start.wait();
                 // Wait until the thief is in the middle of its rotations.
-                for _ in 0..round % 5 {
-                    ada.get("/api/user");
+                while rotations.load(Ordering::SeqCst) < round % 3 && !thief.is_finished() {
+                    thread::yield_now();
                 }
                 let answer = way.go(&app, &ada, &token);
                 (thief.join().unwrap(), answer)

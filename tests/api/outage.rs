@@ -46,8 +46,7 @@ pub const READS_FAIL: u8 = 1;
 pub const WRITES_FAIL: u8 = 2;
 /// The next write works. Every read after it fails.
 pub const READS_FAIL_AFTER_WRITE: u8 = 3;
-/// A write of the housekeeping. It fails like the others, and does not count as the write of
-/// [`READS_FAIL_AFTER_WRITE`].
+/// A write of the housekeeping. It fails like the others, and is not the one of [`READS_FAIL_AFTER_WRITE`].
 const HOUSEKEEPING: u8 = 4;
 /// What a server reads at its start. It works, so that the server starts.
 const NEVER: u8 = u8::MAX;
@@ -109,14 +108,15 @@ impl Faulty {
             let (after_write, fail) = (READS_FAIL_AFTER_WRITE, READS_FAIL);
             let _ = self.mode.compare_exchange(after_write, fail, Ordering::SeqCst, Ordering::SeqCst);
         }
-        let mode = if mode == HOUSEKEEPING { WRITES_FAIL } else { mode };
-        if self.mode.load(Ordering::SeqCst) != mode {
+        let failing = if [HOUSEKEEPING, nodes::COUNTING].contains(&mode) { WRITES_FAIL } else { mode };
+        if self.mode.load(Ordering::SeqCst) != failing {
             return reply();
         }
         match self.fault {
             Fault::Fails => Reply::ready(Err(StoreError::Unavailable("on purpose".into()))),
             Fault::Hangs => Reply::Pending(Box::pin(std::future::pending())),
             Fault::Panics => panic!("on purpose"),
+            Fault::AnswersLate if mode == nodes::COUNTING => reply(),
             Fault::AnswersLate => {
                 let (reply, mode) = (reply(), Arc::clone(&self.mode));
                 Reply::Pending(Box::pin(async move {

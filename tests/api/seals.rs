@@ -17,7 +17,7 @@ use crate::harness::{ADMINISTRATOR, TestApp, block_on};
 fn stopped(settings: &[(&'static str, &str)]) -> TestApp {
     let mut app = TestApp::with(settings);
     app.user("ada");
-    app.stop();
+    app.stop_housekeeping();
     app
 }
 

@@ -59,7 +59,7 @@ async fn verify(ctx: &Context, secret: &str, ability: &str) {
     verification::verify(ctx, Via::Verify, &check).await.unwrap();
 }
 
-/// The rows of a token: day (from the first one on), kind, name, allowed, refused.
+/// The rows of a token, which a database returns in any order, sorted: day (from the first one on), kind, name, allowed, refused.
 fn stored(store: &dyn Store, token: &UsedToken) -> Vec<(i64, UsageKind, String, u64, u64)> {
     let usage =
         block_on(store.usage_of(token.number, Day::MIN, BatchSeries { process: Uuid::nil(), part: 0 })).unwrap();
@@ -68,7 +68,9 @@ fn stored(store: &dyn Store, token: &UsedToken) -> Vec<(i64, UsageKind, String, 
         let day = count.day.number() - first;
         (day, count.kind, count.name.into(), count.counts.allowed, count.counts.refused)
     };
-    usage.counts.into_iter().map(row).collect()
+    let mut rows: Vec<_> = usage.counts.into_iter().map(row).collect();
+    rows.sort_by(|a, b| (a.0, a.1.as_str(), &a.2).cmp(&(b.0, b.1.as_str(), &b.2)));
+    rows
 }
 
 fn ability(name: &str, allowed: u64, refused: u64) -> (i64, UsageKind, String, u64, u64) {

@@ -31,7 +31,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::support::{
     clock::TestClock,
-    database::TestDatabase,
+    database::{TestDatabase, is_on_postgres},
     settings::{self, FAST_HASHING, NO_THROTTLE},
 };
 
@@ -206,11 +206,21 @@ impl TestApp {
     /// Stops the server and waits until it has closed its store. Then `ops` are those of another process. The database stays
     /// until this is dropped.
     pub fn stop(&mut self) {
+        self.replace_server(Access::Existing);
+    }
+
+    /// Stops the server. Then `ops` are those of another one, which does housekeeping only when the test says so.
+    pub fn stop_housekeeping(&mut self) {
+        // Who has the file open may do it. Of the users of a database in PostgreSQL, only a registered node.
+        self.replace_server(if is_on_postgres() { Access::Server } else { Access::Existing });
+    }
+
+    fn replace_server(&mut self, access: Access) {
         let _ = self.stop.send(());
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
-        let backend = compose::open_store(&self.config, Access::Existing).unwrap().uncached();
+        let backend = compose::open_store(&self.config, access).unwrap().uncached();
         self.ops = Context::new(&self.config, backend, self.ops.clock.clone()).unwrap();
     }
 

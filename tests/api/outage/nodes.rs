@@ -10,6 +10,10 @@ use patd::{
 
 use super::*;
 
+/// Servers count together, before they make a change. It fails like a write, but what a test delays, or follows with reads that
+/// fail, is the change.
+pub(super) const COUNTING: u8 = 5;
+
 delegate! {
     Nodes {
         fn shared_counters(&self) -> Option<&dyn SharedCounters> {
@@ -32,15 +36,15 @@ impl Faulty {
 
 impl SharedCounters for Faulty {
     fn take_permits(&self, family: TokenId, per_minute: u32) -> Reply<'_, Permits> {
-        self.unless(WRITES_FAIL, || self.counters().take_permits(family, per_minute))
+        self.unless(COUNTING, || self.counters().take_permits(family, per_minute))
     }
 
     fn count_attempt(&self, counters: Vec<(CounterKey, AttemptRate)>) -> Reply<'_, AttemptAnswer> {
-        self.unless(WRITES_FAIL, || self.counters().count_attempt(counters))
+        self.unless(COUNTING, || self.counters().count_attempt(counters))
     }
 
     fn take_back(&self, counted: Vec<Counted>) -> Reply<'_, ()> {
-        self.unless(WRITES_FAIL, || self.counters().take_back(counted))
+        self.unless(COUNTING, || self.counters().take_back(counted))
     }
 
     fn held_attempts(&self, wanted: Vec<CountersOf>) -> Reply<'_, Vec<(CounterKey, Duration)>> {
