@@ -145,11 +145,11 @@ impl SharedCounters for PostgresStore {
 impl Credentials for PostgresStore {
     fn token_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<TokenRecord>>> {
         let shared = Arc::clone(&self.shared);
-        self.look_up(&self.token_by_hash, hash, move |row| tokens::record(row, &shared))
+        self.look_up(&self.tokens, hash, move |row| tokens::record(row, &shared))
     }
 
     fn session_by_hash(&self, hash: &TokenHash) -> Reply<'_, Option<Arc<SessionRecord>>> {
-        self.look_up(&self.session_by_hash, hash, |row| sessions::record(row))
+        self.look_up(&self.sessions, hash, |row| sessions::record(row))
     }
 }
 

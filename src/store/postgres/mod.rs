@@ -25,6 +25,7 @@ mod housekeeping;
 mod installation;
 mod lease;
 mod listening;
+mod look_ups;
 mod membership;
 mod node;
 mod numbers;

@@ -17,12 +17,9 @@ use super::{
     settings::TIME_LIMIT,
     value::declared,
 };
-use crate::{
-    domain::secret::TokenHash,
-    store::{
-        StoreError,
-        sql::connection::{Connection, EachRow, Parameters, Value},
-    },
+use crate::store::{
+    StoreError,
+    sql::connection::{Connection, EachRow, Parameters, Value},
 };
 
 /// Statements that were translated before, by their text.
@@ -62,11 +59,11 @@ fn numbered(name: &str) -> Option<usize> {
     name.strip_prefix('?')?.parse().ok().filter(|number| *number > 0)
 }
 
-/// Reads the only row of a translated statement whose parameter is a hash. It takes one question, and no thread. The caller limits
-/// its time.
-pub(super) async fn read_by_hash(client: &Object, text: &str, hash: &TokenHash) -> Result<Option<Row>, StoreError> {
-    let statement = client.prepare_typed_cached(text, &[Type::BYTEA]).await.map_err(unanswered)?;
-    client.query_opt(&statement, &[&hash.as_bytes().as_slice()]).await.map_err(unanswered)
+/// Reads the rows of a translated statement whose parameter is a list of hashes. It takes one question, and no thread. The caller
+/// limits its time.
+pub(super) async fn read_by_hashes(client: &Object, text: &str, hashes: &[&[u8]]) -> Result<Vec<Row>, StoreError> {
+    let statement = client.prepare_typed_cached(text, &[Type::BYTEA_ARRAY]).await.map_err(unanswered)?;
+    client.query(&statement, &[&hashes]).await.map_err(unanswered)
 }
 
 /// Runs a translated statement without parameters, and throws its rows away. The caller limits its time.

@@ -11,13 +11,13 @@ use tokio_postgres::Row;
 
 use super::{
     connector::Connector,
-    dialect::{Translated, translate},
     installation::{self, OpenError},
+    look_ups::LookUps,
     node::{Anchor, Node},
     observers::Observers,
     primary::Primary,
     readers::Readers,
-    reading::{ReadConnection, ReadTransaction, Translations, give_back, read_by_hash, read_nothing},
+    reading::{ReadConnection, ReadTransaction, Translations, give_back, read_nothing},
     revocation::finisher,
     settings::{PostgresSettings, TIME_LIMIT},
     writer::Writer,
@@ -49,8 +49,8 @@ pub struct PostgresStore {
     /// One connection, for lists whose pace the consumer of the rows sets.
     pub(super) inventory_reader: Readers,
     pub(super) translations: Arc<Translations>,
-    pub(super) token_by_hash: Arc<Translated>,
-    pub(super) session_by_hash: Arc<Translated>,
+    pub(super) tokens: Arc<LookUps>,
+    pub(super) sessions: Arc<LookUps>,
     pub(super) writer: Writer,
     /// `None` in a command, which answers no checks from memory.
     pub(super) node: Option<Arc<Node>>,
@@ -101,7 +101,10 @@ impl PostgresStore {
         let measured = Arc::clone(&measurements);
         let writer = Writer::start(connector, settings.write_queue, hearing, remembered, measured, anchor, finish);
         let writer = writer.map_err(no_thread)?;
+        let look_ups = |by_hash| Arc::new(LookUps::new(by_hash, readers.clone(), node.clone()));
         Ok(Self {
+            tokens: look_ups(tokens::BY_HASH),
+            sessions: look_ups(sessions::BY_HASH),
             _runtime: background,
             runtime: handle,
             #[cfg(test)]
@@ -110,8 +113,6 @@ impl PostgresStore {
             long_readers,
             inventory_reader,
             translations: Arc::default(),
-            token_by_hash: Arc::new(translate(tokens::BY_HASH)),
-            session_by_hash: Arc::new(translate(sessions::BY_HASH)),
             writer,
             node,
             observers,
@@ -147,23 +148,19 @@ impl PostgresStore {
         })
     }
 
-    /// Reads the row of `statement`, a translated one, for the secret with this hash, without a thread of its own: a look-up
-    /// takes less time than to change the thread.
-    pub(super) fn look_up<T, F>(&self, statement: &Arc<Translated>, hash: &TokenHash, record: F) -> Reply<'_, Option<T>>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Row) -> Result<T, StoreError> + Send + 'static,
-    {
-        let (readers, node, statement, hash) = (self.readers.clone(), self.node.clone(), Arc::clone(statement), *hash);
-        self.read_in_runtime(async move {
-            let deadline = Instant::now() + TIME_LIMIT;
-            let client = readers.get_under_lease(node.as_deref(), deadline).await?;
-            let late = |_| Err(StoreError::Unavailable("PostgreSQL did not answer within 2 s".to_owned()));
-            let reading = read_by_hash(&client, &statement.text, &hash);
-            let read = timeout_at(deadline.into(), reading).await.unwrap_or_else(late);
-            give_back(client, &read);
-            read?.map(|row| record(&row)).transpose()
-        })
+    /// Looks up the row for the secret with this hash. The record is read from it on the thread of the caller, of which there are
+    /// more than of those that wait for the server.
+    pub(super) fn look_up<T: Send + 'static>(
+        &self,
+        kind: &Arc<LookUps>,
+        hash: &TokenHash,
+        record: impl FnOnce(&Row) -> Result<T, StoreError> + Send + 'static,
+    ) -> Reply<'_, Option<T>> {
+        let (look_ups, runtime, hash) = (Arc::clone(kind), self.runtime.clone(), *hash);
+        Reply::Pending(Box::pin(async move {
+            let row = look_ups.find(&runtime, hash).await?;
+            row.map(|row| record(&row)).transpose()
+        }))
     }
 
     /// Whether requests can be answered: whether there is a lease, which a write has renewed, and whether a read works.

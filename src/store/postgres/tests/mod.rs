@@ -6,6 +6,7 @@ mod errors;
 mod headroom;
 mod later_statements;
 mod life;
+mod look_ups;
 mod nodes;
 mod reads;
 mod rules;

@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// The limit, and some time for a busy machine.
-const IN_TIME: Duration = Duration::from_secs(15);
+/// The limit, and some time for a busy machine. One batch of look-ups after another would take longer.
+const IN_TIME: Duration = Duration::from_secs(9);
 
 impl TestDatabase {
     /// With one connection for each kind of reads.
@@ -107,6 +107,7 @@ fn look_ups_without_a_lease_wait_together_and_too_many_are_refused_at_once() {
             assert!(*took < IN_TIME, "a look-up took {took:?}");
         }
         other.batch_execute("ROLLBACK").await.expect("unlocked");
-        assert!(matches!(store.session_by_hash(&hash()).await, Ok(None)));
+        let found = store.session_by_hash(&hash()).await.map(|found| found.is_none());
+        assert_eq!(found, Ok(true));
     });
 }
