@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{connection::Parameter, pipeline::Answer};
+use super::{pipeline::Answer, statements::Parameter};
 use crate::{
     domain::id::{SessionId, TokenId, UserId},
     store::{

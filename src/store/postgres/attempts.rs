@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::connection::{Parameter, WriteConnection};
+use super::{connection::WriteConnection, statements::Parameter};
 use crate::{
     domain::attempts::{AttemptRate, CounterKey, CountersOf, Digest, Scope},
     store::{AttemptAnswer, Counted, StoreError, sql::connection::is_unreadable},

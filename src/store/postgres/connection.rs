@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     sync::Arc,
 };
 
@@ -12,20 +11,23 @@ use tokio::{
     time::timeout,
 };
 use tokio_postgres::{
-    Error, SimpleQueryMessage, Statement,
+    Error, SimpleQueryMessage,
     types::{ToSql, Type},
 };
 
 use super::{
+    answered::Answered,
     connector::{Connector, Link},
     dialect::translate,
     error::{Stage, store_error},
     numbers::Numbers,
-    pipeline::{Answer, Asked, ask, send},
+    pipeline::{Answer, ask, send},
     primary::{Renewed, STARTED},
     reading::in_order,
     settings::TIME_LIMIT,
+    statements::{Parameter, Prepared, Statements},
     trail_end::LAST_EVENT,
+    unsent::{Outgoing, Unsent, runs},
     value::declared,
 };
 use crate::store::{
@@ -39,14 +41,8 @@ use crate::store::{
 /// The number of the advisory lock that writers take: the letters `patdwrit`.
 pub(super) const WRITER_LOCK: i64 = 8_097_881_579_838_400_884;
 
-/// How many statements are kept prepared. Beyond, all are prepared again: some texts depend on how many rows they are about.
-const MAX_PREPARED: usize = 512;
-
 /// How many statements wait to be sent with the next one.
-const MAX_UNSENT: usize = 24;
-
-/// The value of a parameter, with the parameter's name as it is in the statement (`:id`).
-pub(super) type Parameter<'p> = (&'p str, &'p (dyn ToSql + Sync));
+const MAX_UNSENT: usize = 128;
 
 /// A statement with its parameters.
 pub(super) type Question<'q> = (&'q str, &'q [Parameter<'q>]);
@@ -58,7 +54,8 @@ pub(super) struct WriteConnection {
     runtime: Runtime,
     /// What names the server.
     started: i64,
-    statements: RefCell<HashMap<String, Arc<Prepared>>>,
+    statements: Statements,
+    answered: Answered,
     /// Statements of the transaction whose answers nobody needs. They are sent before the next one.
     unsent: RefCell<Vec<Unsent>>,
     pub(super) numbers: Numbers,
@@ -68,16 +65,6 @@ pub(super) struct WriteConnection {
     is_lost: Cell<bool>,
     /// Whether the server did not answer in time.
     is_silent: Cell<bool>,
-}
-
-struct Prepared {
-    statement: Statement,
-    parameters: Vec<String>,
-}
-
-struct Unsent {
-    prepared: Arc<Prepared>,
-    values: Vec<Value<'static>>,
 }
 
 impl WriteConnection {
@@ -97,7 +84,8 @@ impl WriteConnection {
             link,
             runtime,
             started,
-            statements: RefCell::default(),
+            statements: Statements::default(),
+            answered: Answered::default(),
             unsent: RefCell::default(),
             numbers: Numbers::default(),
             failure: RefCell::default(),
@@ -136,6 +124,7 @@ impl WriteConnection {
     /// trail. If it fails, nothing has changed.
     pub(super) fn begin(&self) -> Result<i64, StoreError> {
         self.unsent.take();
+        self.answered.forget();
         self.numbers.begin();
         self.failure.take();
         self.written.set(0);
@@ -167,22 +156,28 @@ impl WriteConnection {
 
     /// Sends a statement, behind those that were not sent yet, and waits for its answer.
     fn ask(&self, prepared: &Prepared, values: Vec<&(dyn ToSql + Sync)>) -> Result<Answer, StoreError> {
-        let unsent = self.unsent.take();
-        let mut statements = self.asked(&unsent);
+        let outgoing = self.outgoing()?;
+        let mut statements: Vec<_> = outgoing.iter().map(|one| one.ask(&self.link.client)).collect();
         statements.push(ask(&self.link.client, &prepared.statement, values));
         let answers = self.wait(Stage::Work, async { send(statements).await?.answers().await });
         answers?.pop().ok_or_else(|| StoreError::Internal("a statement has no answer".to_owned()))
     }
 
-    fn asked<'a>(&'a self, unsent: &'a [Unsent]) -> Vec<Asked<'a>> {
-        let statement = |Unsent { prepared, values }: &'a Unsent| {
-            ask(&self.link.client, &prepared.statement, values.iter().map(|value| value as _).collect())
+    /// The statements that were not sent yet.
+    fn outgoing(&self) -> Result<Vec<Outgoing>, StoreError> {
+        let prepare = |(prepared, rows): (Arc<Prepared>, Vec<_>)| {
+            let statement = match &prepared.of_several {
+                Some(text) if rows.len() > 1 => self.prepare(text)?.statement.clone(),
+                _ => prepared.statement.clone(),
+            };
+            Ok(Outgoing::new(statement, rows))
         };
-        unsent.iter().map(statement).collect()
+        runs(self.unsent.take()).into_iter().map(prepare).collect()
     }
 
     /// Notes what a statement has written, or that it has failed.
     fn note(&self, statement: &str, result: Result<Answer, StoreError>) -> Result<Answer, StoreError> {
+        self.answered.note(statement);
         match &result {
             Ok(answer) if !statement.trim_start().starts_with("SELECT") => {
                 self.written.set(self.written.get() + answer.count);
@@ -208,8 +203,8 @@ impl WriteConnection {
     pub(super) fn commit(&self, last: &[Question<'_>]) -> Result<Vec<Answer>, StoreError> {
         let prepared: Result<Vec<_>, _> = last.iter().map(|(statement, _)| self.prepare(statement)).collect();
         let prepared = prepared.map_err(|error| self.give_up(error))?;
-        let unsent = self.unsent.take();
-        let mut statements = self.asked(&unsent);
+        let outgoing = self.outgoing().map_err(|error| self.give_up(error))?;
+        let mut statements: Vec<_> = outgoing.iter().map(|one| one.ask(&self.link.client)).collect();
         for (prepared, (statement, parameters)) in prepared.iter().zip(last) {
             let values = prepared.values(statement, parameters).map_err(|error| self.give_up(error))?;
             statements.push(ask(&self.link.client, &prepared.statement, values));
@@ -230,7 +225,7 @@ impl WriteConnection {
             }
         });
         match ended {
-            Ok(Ended::Committed(mut answers)) if !self.link.take_warning() => Ok(answers.split_off(unsent.len())),
+            Ok(Ended::Committed(mut answers)) if !self.link.take_warning() => Ok(answers.split_off(outgoing.len())),
             Ok(Ended::Committed(_)) => {
                 Err(StoreError::Unavailable("PostgreSQL warned at the commit; the log has its message".into()))
             }
@@ -264,22 +259,12 @@ impl WriteConnection {
     }
 
     fn prepare(&self, statement: &str) -> Result<Arc<Prepared>, StoreError> {
-        if let Some(known) = self.statements.borrow().get(statement) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = self.statements.get(statement) {
+            return Ok(known);
         }
         let translated = translate(statement);
         let prepared = self.wait(Stage::Work, self.link.client.prepare(&translated.text))?;
-        Ok(self.keep(statement, Prepared { statement: prepared, parameters: translated.parameters }))
-    }
-
-    fn keep(&self, statement: &str, prepared: Prepared) -> Arc<Prepared> {
-        let mut known = self.statements.borrow_mut();
-        if known.len() >= MAX_PREPARED {
-            known.clear();
-        }
-        let prepared = Arc::new(prepared);
-        known.insert(statement.to_owned(), Arc::clone(&prepared));
-        prepared
+        Ok(self.statements.keep(statement, &translated.text, prepared, translated.parameters))
     }
 
     /// Waits for an answer of the server. Without one, nobody knows what the connection does, so it is lost.
@@ -306,22 +291,6 @@ enum Ended {
     NotSent(Error),
 }
 
-impl Prepared {
-    /// The values in the order of their numbers. One without a value is a defect; a value without a parameter is not, as the
-    /// planners of the two need different ones.
-    fn values<'p>(
-        &self,
-        statement: &str,
-        parameters: &[Parameter<'p>],
-    ) -> Result<Vec<&'p (dyn ToSql + Sync)>, StoreError> {
-        let value = |name: &String| {
-            let found = parameters.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
-            found.ok_or_else(|| StoreError::Internal(format!("{name} has no value in: {statement}")))
-        };
-        self.parameters.iter().map(value).collect()
-    }
-}
-
 impl sql::connection::Connection for WriteConnection {
     fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, StoreError> {
         Ok(self.run_translated(sql, parameters)?.count)
@@ -338,7 +307,8 @@ impl sql::connection::Connection for WriteConnection {
                 return Err(error);
             }
         };
-        self.unsent.borrow_mut().push(Unsent { prepared, values });
+        self.answered.note(sql);
+        self.unsent.borrow_mut().push(Unsent::new(sql, prepared, values));
         self.written.set(self.written.get() + 1);
         Ok(())
     }
@@ -362,6 +332,16 @@ impl sql::connection::Connection for WriteConnection {
         Ok(())
     }
 
+    fn remembered_flag(&self, sql: &str, parameters: Parameters<'_>) -> Result<Option<bool>, StoreError> {
+        if let Some(answer) = self.answered.get(sql, parameters) {
+            return Ok(answer);
+        }
+        let connection: &dyn sql::connection::Connection = self;
+        let answer = connection.optional(sql, parameters, |row| row.get(0))?;
+        self.answered.remember(sql, parameters, answer);
+        Ok(answer)
+    }
+
     fn owe_scrub(&self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -382,13 +362,14 @@ impl WriteConnection {
         sql: &str,
         parameters: Parameters<'p>,
     ) -> Result<(Arc<Prepared>, Vec<&'p Value<'p>>), StoreError> {
-        if let Some(known) = self.statements.borrow().get(sql) {
-            return Ok((Arc::clone(known), in_order(sql, &known.parameters, parameters)?));
+        if let Some(known) = self.statements.get(sql) {
+            let values = in_order(sql, &known.parameters, parameters)?;
+            return Ok((known, values));
         }
         let translated = translate(sql);
         let values = in_order(sql, &translated.parameters, parameters)?;
         let kinds: Vec<Type> = values.iter().map(|value| declared(value.kind())).collect();
         let statement = self.wait(Stage::Work, self.link.client.prepare_typed(&translated.text, &kinds))?;
-        Ok((self.keep(sql, Prepared { statement, parameters: translated.parameters }), values))
+        Ok((self.statements.keep(sql, &translated.text, statement, translated.parameters), values))
     }
 }

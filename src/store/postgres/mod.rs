@@ -13,6 +13,7 @@
 //! `idle_in_transaction_session_timeout`, and others wait for the lock no longer than `lock_timeout`.
 
 mod announce;
+mod answered;
 mod attempts;
 mod connection;
 mod connector;
@@ -36,12 +37,14 @@ mod readers;
 mod reading;
 mod revocation;
 mod settings;
+mod statements;
 mod status;
 mod store;
 #[cfg(test)]
 mod tests;
 mod trail_end;
 mod transaction;
+mod unsent;
 mod value;
 mod writer;
 

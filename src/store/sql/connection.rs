@@ -25,6 +25,17 @@ pub(crate) trait Connection {
     fn insert_numbered(&self, table: &str, sql: &str, parameters: Parameters<'_>) -> Result<i64, StoreError>;
     /// Passes the rows of a statement to `each`, until it breaks. `each` must not use the connection.
     fn each(&self, sql: &str, parameters: Parameters<'_>, each: EachRow<'_>) -> Result<(), StoreError>;
+    /// The flag that a question about who may do something returns, or `None` without a row. It is for questions that many changes
+    /// ask alike. A database on the network may remember the answer within the transaction, until a statement may have changed it;
+    /// new tokens and events do not count. So the question must not be about those.
+    fn remembered_flag(&self, sql: &str, parameters: Parameters<'_>) -> Result<Option<bool>, StoreError> {
+        let mut flag = None;
+        self.each(sql, parameters, &mut |row| {
+            flag = Some(row.get(0)?);
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(flag)
+    }
     /// Notes that personal data was deleted, for a database that may keep deleted rows in its file.
     fn owe_scrub(&self) -> Result<(), StoreError>;
 }

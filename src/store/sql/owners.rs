@@ -97,13 +97,12 @@ pub(crate) fn expect_to_add_for(
         expect_to_act_for(connection, owner, by)?;
         return users::expect_enabled(connection, owner);
     };
-    let may = connection.optional(
+    let may = connection.remembered_flag(
         ADDS_FOR,
         named! {
             ":session_id": session.uuid(),
             ":owner_id": owner.uuid(),
         },
-        |row| row.get(0),
     )?;
     match may {
         Some(true) => Ok(()),

@@ -4,6 +4,7 @@
 mod connections;
 mod errors;
 mod headroom;
+mod insertions;
 mod later_statements;
 mod life;
 mod look_ups;
