@@ -68,7 +68,8 @@ impl Histogram {
 
     /// Counts a duration. The histogram must be one of durations.
     pub fn observe(&self, duration: Duration) {
-        self.add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        // In 64 bits, which is quicker than `as_nanos` and enough for 500 years.
+        self.add(duration.as_secs().saturating_mul(SECOND).saturating_add(duration.subsec_nanos().into()));
     }
 
     /// Counts a number. The histogram must be one of sizes.

@@ -13,7 +13,7 @@ const COPIES: usize = 64;
 
 /// Copies of `T`, which threads make when they first need one.
 #[derive(Debug)]
-pub(crate) struct PerThread<T>(Box<[OnceLock<Box<Aligned<T>>>]>);
+pub(crate) struct PerThread<T>(Box<[OnceLock<Box<Aligned<T>>>; COPIES]>);
 
 /// In cache lines of its own. Processors fetch them in pairs.
 #[derive(Debug, Default)]
@@ -22,14 +22,15 @@ struct Aligned<T>(T);
 
 impl<T: Default> Default for PerThread<T> {
     fn default() -> Self {
-        Self((0..COPIES).map(|_| OnceLock::new()).collect())
+        Self(Box::new([const { OnceLock::new() }; COPIES]))
     }
 }
 
 impl<T: Default> PerThread<T> {
     /// The copy of this thread.
     pub(crate) fn own(&self) -> &T {
-        &self.0[own_copy()].get_or_init(Box::default).0
+        // The compiler sees that a remainder is always a place.
+        &self.0[own_copy() % COPIES].get_or_init(Box::default).0
     }
 
     /// All copies that were made.

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    cell::OnceCell,
+    cell::Cell,
     time::{Duration, Instant},
 };
 
@@ -26,9 +26,9 @@ pub(super) struct AccessLog {
     /// `None` for a word that is no usual method: it could be a token.
     pub(super) method: Option<KnownMethod>,
     /// The trace that the request belongs to. Of a check, it is read only if the check is logged.
-    pub(super) trace: Option<TraceContext>,
+    pub(super) trace: Option<Box<TraceContext>>,
     started: Instant,
-    elapsed: OnceCell<Duration>,
+    elapsed: Cell<Option<Duration>>,
 }
 
 /// The forwarded request of a check, as its log line shows it.
@@ -47,7 +47,7 @@ impl AccessLog {
             method: method.and_then(KnownMethod::of),
             trace: None,
             started: Instant::now(),
-            elapsed: OnceCell::new(),
+            elapsed: Cell::new(None),
         }
     }
 
@@ -123,7 +123,9 @@ impl AccessLog {
 
     /// The time from the start to the first call, which is when the answer is ready.
     pub(super) fn elapsed(&self) -> Duration {
-        *self.elapsed.get_or_init(|| self.started.elapsed())
+        let elapsed = self.elapsed.get().unwrap_or_else(|| self.started.elapsed());
+        self.elapsed.set(Some(elapsed));
+        elapsed
     }
 
     fn elapsed_us(&self) -> u64 {

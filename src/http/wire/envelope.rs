@@ -138,7 +138,7 @@ struct InFlightRequest {
 impl InFlightRequest {
     /// Reads for the log line which trace the request belongs to.
     fn note_trace(&mut self, request: &Request) {
-        self.log.trace = TraceContext::of(request.headers());
+        self.log.trace = TraceContext::of(request.headers()).map(Box::new);
     }
 
     /// Answers a check by a proxy.
