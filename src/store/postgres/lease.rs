@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 use tokio::sync::{Notify, watch};
 
 use super::{observers::Observers, primary::Primary};
@@ -18,11 +18,9 @@ use crate::store::{
     jobs::Notify as _,
 };
 
-/// The time on the clock that goes on while the machine is suspended.
+/// The time on the clock that goes on while the machine is suspended. Without one, no lease would hold.
 pub(super) fn boot_time() -> BootTime {
-    let now = clock_gettime(ClockId::Boottime);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    BootTime::since_boot(Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0)))
+    BootTime::since_boot(clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::MAX, Duration::from))
 }
 
 /// The state of a node.
