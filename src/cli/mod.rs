@@ -11,6 +11,7 @@ mod doctor;
 mod environment;
 mod failure;
 mod global;
+mod health;
 mod limits;
 mod manual;
 mod node;
@@ -121,6 +122,8 @@ enum Command {
     /// It reads the whole database, and asks the running server. Nothing is changed. Exits with 1 if there is a warning, with
     /// 2 if something is bad.
     Doctor(output::Format),
+    /// Ask the server on this machine whether it is ready: exit code 0 if it is, 5 if not
+    Health,
     /// Check the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -150,6 +153,7 @@ impl CommandLine {
             Command::Backup(arguments) => backup::run(&options, &arguments),
             Command::Restore(arguments) => restore::run(&options, &arguments),
             Command::Doctor(format) => doctor::run(&options, format),
+            Command::Health => health::run(&options),
             Command::Config(command) => config::run(&options, &command),
             Command::Completions(arguments) => completions::run(&arguments, Self::command()),
             Command::Manual(arguments) => manual::run(&arguments, Self::command()),

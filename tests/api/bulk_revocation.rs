@@ -136,6 +136,7 @@ fn revoke_with(meanwhile: impl FnOnce(&TestApp, UserId)) -> Answer {
         }
         // The changes of the first batch are under way, and one of somebody else could come between them.
         while block_on(prompt.token_in_any_state(last_of_first_batch)).unwrap().revoked.is_none() {
+            assert!(!request.is_finished(), "the first batch was not revoked");
             std::thread::yield_now();
         }
         meanwhile(&app, root_id);

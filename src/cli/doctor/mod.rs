@@ -1,6 +1,6 @@
 //! `patd doctor`: examines an installation, and says what to do.
 
-mod server;
+pub(super) mod server;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 

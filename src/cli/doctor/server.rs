@@ -25,7 +25,7 @@ const LONGEST_ANSWER: u64 = 4096;
 
 /// Examines the server, if one runs.
 pub(super) async fn examine(config: &Config) -> Result<Vec<Finding>, Failure> {
-    let mut findings = vec![reachability(config.server.bind)];
+    let mut findings = vec![probe(config.server.bind)];
     let server = match config.database.url {
         // Servers that share a database have no socket.
         Some(_) => None,
@@ -79,7 +79,7 @@ fn open_files(limit: u64, wanted: u64, connections: usize) -> Finding {
 }
 
 /// Asks the server on this machine whether it is ready.
-fn reachability(bind: SocketAddr) -> Finding {
+pub(in crate::cli) fn probe(bind: SocketAddr) -> Finding {
     let address = match bind.ip() {
         ip if !ip.is_unspecified() => bind,
         IpAddr::V4(_) => (Ipv4Addr::LOCALHOST, bind.port()).into(),
