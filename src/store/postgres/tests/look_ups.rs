@@ -118,7 +118,7 @@ fn the_statement_of_look_ups_is_not_planned_each_time() {
 fn a_look_up_never_gets_what_a_statement_finds_that_began_before_it() {
     let Some(database) = TestDatabase::new() else { return };
     let hash = hash();
-    // Whoever reads tokens waits while somebody has the lock, and what it reads is from before its wait.
+    // A thread that reads tokens waits for the lock, and what it reads is from before its wait.
     database.execute(
         "CREATE FUNCTION wait() RETURNS boolean LANGUAGE plpgsql VOLATILE AS
              $$ BEGIN PERFORM pg_advisory_lock_shared(1); PERFORM pg_advisory_unlock_shared(1); RETURN true; END $$;
