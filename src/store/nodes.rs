@@ -9,7 +9,7 @@ pub trait Nodes {
     fn nodes(&self) -> Reply<'_, Vec<NodeStatus>>;
 
     /// Whether this process does the housekeeping of the database: it deletes what is old, and seals the audit trail. Of several
-    /// servers, one does. When it ends or is cut off, another one does that asks. Two may believe to for a moment.
+    /// servers, one does. When it ends or is cut off, the next one that asks takes over. For a moment, two may do it.
     fn does_housekeeping(&self) -> Reply<'_, bool>;
 
     /// What the servers that share the database count together. `None` where only one server can have it: then what it counts in

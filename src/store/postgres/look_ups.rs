@@ -106,7 +106,7 @@ impl LookUps {
 }
 
 impl Queue {
-    /// Returns whether somebody has to begin with statements.
+    /// Returns whether the caller must start to run statements.
     fn add(&mut self, one: Waiting) -> Result<bool, StoreError> {
         if self.waiting.len() >= MAX_WAITING {
             return Err(StoreError::NotMade("too many reads are waiting".to_owned()));
@@ -137,7 +137,7 @@ impl Queue {
 async fn run_statements(look_ups: Arc<LookUps>) {
     loop {
         let Some(taken) = look_ups.queue().take() else { return };
-        // A panic drops what it has taken, so that nobody waits for it, and must not end the turn of this task.
+        // A panic drops what it has taken, so that no caller waits for it. It must not end this task.
         let _ = AssertUnwindSafe(look_ups.look_up(taken)).catch_unwind().await;
     }
 }
@@ -152,16 +152,16 @@ fn refuse(waiting: impl IntoIterator<Item = Waiting>, error: &StoreError) {
 /// Answers each one with its row.
 fn answer(taken: Vec<Waiting>, rows: Vec<Row>) {
     let mut waiting: Vec<_> = taken.into_iter().map(|one| Some(one.answer)).collect();
-    let mut of_nobody = false;
+    let mut is_unexpected = false;
     for row in rows {
         match position(&row).and_then(|at| waiting.get_mut(at)).and_then(Option::take) {
             Some(answer) => drop(answer.send(Ok(Some(row)))),
-            None => of_nobody = true,
+            None => is_unexpected = true,
         }
     }
     for answer in waiting.into_iter().flatten() {
-        let answered = match of_nobody {
-            true => Err(StoreError::Internal("a look-up found a row that nobody has asked for".to_owned())),
+        let answered = match is_unexpected {
+            true => Err(StoreError::Internal("a look-up found a row that was not asked for".to_owned())),
             false => Ok(None),
         };
         let _ = answer.send(answered);

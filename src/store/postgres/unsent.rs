@@ -1,4 +1,4 @@
-//! Statements of a transaction whose answers nobody needs: they wait, and are sent with the next one.
+//! Statements of a transaction whose answers are not needed: they wait, and are sent with the next one.
 //!
 //! Rows that wait for the same table are inserted by one statement. The server answers each statement with a message of its own,
 //! which this process reads with a system call of its own, and that costs more than the row.
