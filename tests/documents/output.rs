@@ -1,6 +1,6 @@
 //! Compares the output of commands with the output that a document shows.
 //!
-//! `…` matches any text. In JSON, an id, a time, a secret, a hint or a server address matches any other of its kind.
+//! `…` matches any text. In JSON, an id, a time, a day, a secret, a hint or a server address matches any other of its kind.
 
 use serde_json::{Deserializer, Value};
 
@@ -47,6 +47,7 @@ fn matches_value(shown: &Value, printed: &Value) -> bool {
 enum Kind {
     Id,
     Time,
+    Day,
     Secret,
     Hint,
     Server,
@@ -66,6 +67,8 @@ fn kind(text: &str) -> Option<Kind> {
         Some(Kind::Id)
     } else if is_shape("0000-00-00T00:00:00Z") {
         Some(Kind::Time)
+    } else if is_shape("0000-00-00") {
+        Some(Kind::Day)
     } else if is_shape("xxxx") {
         Some(Kind::Hint)
     } else if secret.is_some_and(|body| body.len() == 48 && body.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
@@ -93,13 +96,14 @@ fn matches_text(shown: &str, printed: &str) -> bool {
 #[test]
 fn values_that_change_between_runs_may_differ() {
     let mistake = |shown: &str, printed: &str| mistake("json", shown, printed).is_some();
-    let shown =
-        r#"{"id":"01a20d4c-282d-734b-831f-147980497265","token":"pat_…","left":7,"url":"http://127.0.0.1:8080"}"#;
-    let printed = "HTTP/1.1 200 OK\n\n{\"id\":\"11a20d4c-282d-734b-831f-147980497265\",\"token\":\"pat_abc\",\"left\":7,\n\
-                   \"url\":\"http://127.0.0.1:1\"}\n";
+    let shown = r#"{"id":"01a20d4c-282d-734b-831f-147980497265","token":"pat_…","day":"2026-11-27","left":7,
+        "url":"http://127.0.0.1:8080"}"#;
+    let printed = "HTTP/1.1 200 OK\n\n{\"id\":\"11a20d4c-282d-734b-831f-147980497265\",\"token\":\"pat_abc\",\n\
+                   \"day\":\"2027-01-02\",\"left\":7,\"url\":\"http://127.0.0.1:1\"}\n";
     assert!(!mistake(shown, printed));
     assert!(mistake(shown, &printed.replace("11a2", "no")), "not an id");
     assert!(mistake(shown, &printed.replace("pat_", "ses_")), "another prefix");
+    assert!(mistake(shown, &printed.replace("2027-01", "January")), "not a day");
     assert!(mistake(shown, &printed.replace(":7", ":8")), "another number");
     assert!(mistake(shown, &printed.replace("\"left\"", "\"rest\"")), "another key");
     assert!(mistake(&shown.replace(",\"left\":7", ""), printed), "a key that is not shown");
