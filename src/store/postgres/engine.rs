@@ -122,23 +122,23 @@ impl Engine for PostgresStore {
 
 impl SharedCounters for PostgresStore {
     fn take_permits(&self, family: TokenId, per_minute: u32) -> Reply<'_, Permits> {
-        self.writer.submit(Vec::new(), move |connection, _| counters::take_permits(connection, family, per_minute))
+        self.writer.submit_count(move |connection| counters::take_permits(connection, family, per_minute))
     }
 
     fn count_attempt(&self, counters: Vec<(CounterKey, AttemptRate)>) -> Reply<'_, AttemptAnswer> {
-        self.writer.submit(Vec::new(), move |connection, _| attempts::count(connection, &counters))
+        self.writer.submit_count(move |connection| attempts::count(connection, &counters))
     }
 
     fn take_back(&self, counted: Vec<Counted>) -> Reply<'_, ()> {
-        self.writer.submit(Vec::new(), move |connection, _| attempts::take_back(connection, &counted))
+        self.writer.submit_count(move |connection| attempts::take_back(connection, &counted))
     }
 
     fn held_attempts(&self, wanted: Vec<CountersOf>) -> Reply<'_, Vec<(CounterKey, Duration)>> {
-        self.writer.submit(Vec::new(), move |connection, _| attempts::held(connection, &wanted))
+        self.writer.submit_count(move |connection| attempts::held(connection, &wanted))
     }
 
     fn delete_rested_counters(&self) -> Reply<'_, ()> {
-        self.writer.submit(Vec::new(), |connection, _| counters::delete_rested(connection))
+        self.writer.submit_count(counters::delete_rested)
     }
 }
 

@@ -12,7 +12,27 @@ use crate::store::{
     jobs,
 };
 
-pub(super) type Job = Box<dyn jobs::Job<WriteConnection>>;
+pub(super) struct Job {
+    pub(super) task: Box<dyn jobs::Job<WriteConnection>>,
+    pub(super) awaits: Awaits,
+}
+
+/// What the answer to a job that has changed nothing of what is valid waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaits {
+    /// All nodes know what its transaction has seen, because the answer may tell what is valid.
+    Nodes,
+    /// Only the commit. **The answer must not depend on a right**: it may see a revocation that was not answered yet.
+    Commit,
+}
+
+impl Job {
+    /// Whether all nodes must know the latest change before it is answered, though it has announced none. Creations say nothing
+    /// about what is not valid any more, and counts say nothing about what is valid.
+    fn awaits_nodes(&self) -> bool {
+        self.awaits == Awaits::Nodes && self.task.changed().is_empty()
+    }
+}
 
 /// A change that was committed, which nodes have to know before jobs are answered.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +55,10 @@ pub(super) fn commit_all(
     measured: &StoreMeasurements,
 ) -> Option<Commit> {
     let count = batch.len();
-    for (at, job) in batch.iter_mut().enumerate().filter(|(_, job)| !job.is_abandoned()) {
+    for (at, job) in batch.iter_mut().enumerate().filter(|(_, job)| !job.task.is_abandoned()) {
         connection.numbers.expect(count - at);
         let before = connection.written();
-        let outcome = job.run(connection);
+        let outcome = job.task.run(connection);
         if connection.failure().is_some() || outcome.is_err() && connection.written() > before {
             trail_end.forget();
             connection.roll_back();
@@ -57,7 +77,7 @@ pub(super) fn commit_one(
     trail_end: &mut TrailEnd,
     measured: &StoreMeasurements,
 ) -> Commit {
-    match (job.run(connection), connection.failure()) {
+    match (job.task.run(connection), connection.failure()) {
         (Ok(()), None) => commit(connection, std::slice::from_mut(job), trail_end, measured),
         // A job that goes on after a statement has failed has not made its change.
         (Ok(()), Some(failure)) => {
@@ -68,7 +88,7 @@ pub(super) fn commit_one(
         // Answered with its own error.
         (Err(_), None) => {
             trail_end.forget();
-            look_back(connection)
+            look_back(connection, std::slice::from_ref(job))
         }
         (Err(_), Some(_)) => {
             trail_end.forget();
@@ -85,20 +105,19 @@ fn commit(
     measured: &StoreMeasurements,
 ) -> Commit {
     if connection.written() == 0 {
-        return look_back(connection);
+        return look_back(connection, jobs);
     }
-    let announcement = Announcement::of(jobs.iter().flat_map(|job| job.changed().iter().copied()));
+    let announcement = Announcement::of(jobs.iter().flat_map(|job| job.task.changed().iter().copied()));
     let parameters = announcement.as_ref().map(Announcement::parameters);
     let mut last: Vec<Question<'_>> = vec![(LAST_EVENT, &[])];
     match &parameters {
         Some(parameters) => last.push((ANNOUNCE, parameters)),
-        // Only a creation says nothing about what is or is not valid any more.
-        None if jobs.iter().all(|job| !job.changed().is_empty()) => {}
-        None => last.push((LATEST, &[])),
+        None if jobs.iter().any(Job::awaits_nodes) => last.push((LATEST, &[])),
+        None => {}
     }
     let answers = measured.commit(|| connection.commit(&last)).inspect_err(|_| trail_end.forget())?;
     // A read that starts now sees the changes. This process need not go on answering from before while others are waited for.
-    jobs.iter_mut().for_each(|job| job.notify());
+    jobs.iter_mut().for_each(|job| job.task.notify());
     let committed = boot_time();
     trail_end.commit(answers.first());
     let announced = match (answers.get(1), &announcement) {
@@ -111,7 +130,11 @@ fn commit(
 
 /// Ends a transaction that makes nothing. What its jobs have found may still be unknown to a node: who is told that a token is
 /// already revoked must not see it accepted, although the answer to the one who revoked it is still to come.
-fn look_back(connection: &WriteConnection) -> Commit {
+fn look_back(connection: &WriteConnection, jobs: &[Job]) -> Commit {
+    if jobs.iter().all(|job| job.awaits == Awaits::Commit) {
+        connection.roll_back();
+        return Ok(None);
+    }
     let position = connection.run(LATEST, &[]).and_then(|answer| latest(&answer));
     connection.roll_back();
     Ok(Some(Announced { position: position?, is_own: false, committed: boot_time() }))

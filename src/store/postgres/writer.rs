@@ -19,7 +19,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
-pub(super) use super::transaction::{Announced, Job};
+pub(super) use super::transaction::{Announced, Awaits, Job};
 use super::{
     connection::WriteConnection,
     connector::Connector,
@@ -105,9 +105,28 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&WriteConnection, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
     {
+        self.submit_as(Awaits::Nodes, changed, work)
+    }
+
+    /// The same for work that neither changes nor tells what is valid, such as a count. It is answered after the commit, also while
+    /// other nodes have to hear of a revocation ([`Awaits::Commit`]).
+    pub(super) fn submit_count<T, F>(&self, mut work: F) -> Reply<'static, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&WriteConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.submit_as(Awaits::Commit, Vec::new(), move |connection, _| work(connection))
+    }
+
+    fn submit_as<T, F>(&self, awaits: Awaits, changed: Vec<Change>, work: F) -> Reply<'static, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&WriteConnection, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let notification = NotifyOnDrop { changes: Arc::clone(&self.observers), changed };
-        match self.queue(Box::new(Task::new(work, notification, &self.measurements, reply))) {
+        let task = Box::new(Task::new(work, notification, &self.measurements, reply));
+        match self.queue(Job { task, awaits }) {
             Ok(()) => Reply::Pending(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopped())) })),
             Err(refusal) => Reply::ready(Err(refusal)),
         }
@@ -211,7 +230,7 @@ impl WriterThread {
         if let Err(error) = begun {
             // Those that came while this waited may be luckier.
             let waiting = mem::take(&mut self.waiting).into_iter();
-            let (late, early): (VecDeque<Job>, VecDeque<Job>) = waiting.partition(|job| job.queued_at() > began);
+            let (late, early): (VecDeque<Job>, VecDeque<Job>) = waiting.partition(|job| job.task.queued_at() > began);
             self.waiting = late;
             answer(early, &Err(error));
             return closing;
@@ -289,11 +308,11 @@ impl WriterThread {
     }
 
     fn run_alone(&mut self, mut job: Job) {
-        if job.is_abandoned() {
+        if job.task.is_abandoned() {
             return;
         }
-        if job.queued_at().elapsed() > MAX_WAIT {
-            return job.answer(&Err(StoreError::NotMade("PostgreSQL is too slow".into())));
+        if job.task.queued_at().elapsed() > MAX_WAIT {
+            return job.task.answer(&Err(StoreError::NotMade("PostgreSQL is too slow".into())));
         }
         let begun = self.begin().and_then(|place| self.expect_lease(place));
         let commit = begun.and_then(|()| match self.connection.take() {
@@ -309,7 +328,11 @@ impl WriterThread {
 
     fn answer(&self, jobs: Vec<Job>, commit: Commit) {
         match commit {
-            Ok(Some(announced)) => (self.finish)(jobs, announced),
+            Ok(Some(announced)) => {
+                let (counts, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.awaits == Awaits::Commit);
+                answer(counts, &Ok(()));
+                (self.finish)(jobs, announced);
+            }
             Ok(None) => answer(jobs, &Ok(())),
             Err(error) => answer(jobs, &Err(error)),
         }
@@ -325,6 +348,6 @@ pub(super) fn answer(
         log::error!("store: {} writes were not made: {error}", jobs.len());
     }
     for job in jobs {
-        job.answer(commit);
+        job.task.answer(commit);
     }
 }

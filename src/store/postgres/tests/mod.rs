@@ -2,6 +2,7 @@
 //! `tests/run` starts it, too.
 
 mod connections;
+mod counts;
 mod errors;
 mod headroom;
 mod insertions;

@@ -41,7 +41,16 @@ impl Rig {
         Self::reached_as(TestDatabase::settings)
     }
 
+    /// `finish` decides when jobs are answered that wait for nodes.
+    pub(super) fn answered_by(finish: Finish) -> Option<Self> {
+        Self::with(TestDatabase::settings, finish)
+    }
+
     pub(super) fn reached_as(settings: impl FnOnce(&TestDatabase, &str) -> PostgresSettings) -> Option<Self> {
+        Self::with(settings, at_once())
+    }
+
+    fn with(settings: impl FnOnce(&TestDatabase, &str) -> PostgresSettings, finish: Finish) -> Option<Self> {
         let database = TestDatabase::new()?;
         database.execute("CREATE TABLE made (number bigint PRIMARY KEY)");
         let observers = Arc::new(Observers::default());
@@ -49,7 +58,7 @@ impl Rig {
         let headroom = Arc::<Headroom>::default();
         let (hearing, remembered) = (Arc::clone(&observers), Arc::clone(&headroom));
         let writer =
-            Writer::start(connector, 1000, hearing, remembered, Arc::default(), anchor(), at_once()).expect("a thread");
+            Writer::start(connector, 1000, hearing, remembered, Arc::default(), anchor(), finish).expect("a thread");
         Some(Self { database, writer, headroom, observers })
     }
 
@@ -74,7 +83,7 @@ impl Rig {
     }
 
     /// In how many transactions the rows were made.
-    fn transactions(&self) -> i64 {
+    pub(super) fn transactions(&self) -> i64 {
         self.database.read("SELECT count(DISTINCT xmin::text) FROM made")
     }
 
@@ -89,7 +98,7 @@ impl Rig {
     }
 }
 
-fn insert(connection: &WriteConnection, number: i64) -> Result<(), StoreError> {
+pub(super) fn insert(connection: &WriteConnection, number: i64) -> Result<(), StoreError> {
     connection.run("INSERT INTO made VALUES (:number)", &[(":number", &number)]).map(drop)
 }
 
