@@ -1,12 +1,6 @@
 //! Concurrent requests in environments.
 
-use std::{
-    sync::{
-        Barrier, Mutex, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Instant,
-};
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -14,6 +8,7 @@ use crate::{
     environment_tokens::{create, secret},
     environments::{environment, id_of, share},
     harness::TestApp,
+    races::expect_refused_after,
 };
 
 const CHECKERS: usize = 16;
@@ -23,53 +18,19 @@ const ROUNDS: usize = 200;
 fn no_check_that_starts_after_the_environment_was_deleted_or_the_token_regenerated_succeeds() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
-    let token = RwLock::new(String::new());
-    // When the end of this round's token was answered. `None` until then.
-    let answered: Mutex<Option<Instant>> = Mutex::new(None);
-    let (start, end) = (Barrier::new(CHECKERS + 1), Barrier::new(CHECKERS + 1));
-    let failed = AtomicBool::new(false);
-
-    std::thread::scope(|scope| {
-        for _ in 0..CHECKERS {
-            scope.spawn(|| {
-                for _ in 0..ROUNDS {
-                    start.wait();
-                    let client = app.bearer(&token.read().unwrap());
-                    loop {
-                        let started = Instant::now();
-                        match client.post("/api/v1/auth/identify", json!({})).status {
-                            200 => {
-                                if answered.lock().unwrap().is_some_and(|answered| started > answered) {
-                                    failed.store(true, Ordering::SeqCst);
-                                    break;
-                                }
-                            }
-                            401 => break,
-                            other => panic!("a check answered {other}"),
-                        }
-                    }
-                    end.wait();
-                }
-            });
-        }
-        for round in 0..ROUNDS {
-            let path = environment(&ada, &format!("round {round}"));
-            let created = create(&ada, &path, json!({ "name": "t" }));
-            *token.write().unwrap() = secret(&created).to_owned();
-            *answered.lock().unwrap() = None;
-            start.wait();
-            match round % 2 {
-                0 => assert_eq!(ada.delete(&path).status, 200),
-                _ => {
-                    let regenerate = format!("{path}/tokens/{}/regenerate", id_of(&created));
-                    assert_eq!(ada.post(&regenerate, json!({})).status, 201);
-                }
+    for round in 0..ROUNDS {
+        let path = environment(&ada, &format!("round {round}"));
+        let created = create(&ada, &path, json!({ "name": "t" }));
+        let token = app.bearer(secret(&created));
+        let check = || token.post("/api/v1/auth/identify", json!({})).status;
+        expect_refused_after(CHECKERS, check, || match round % 2 {
+            0 => assert_eq!(ada.delete(&path).status, 200),
+            _ => {
+                let regenerate = format!("{path}/tokens/{}/regenerate", id_of(&created));
+                assert_eq!(ada.post(&regenerate, json!({})).status, 201);
             }
-            *answered.lock().unwrap() = Some(Instant::now());
-            end.wait();
-        }
-    });
-    assert!(!failed.load(Ordering::SeqCst), "a check that started after the answer succeeded");
+        });
+    }
 }
 
 #[test]

@@ -2,74 +2,73 @@
 
 use std::{
     sync::{
-        Barrier, Mutex, RwLock,
+        Barrier, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
 
-use patd::{domain::audit::RequestSource, ops::accounts};
+use patd::{domain::audit::RequestSource, ops::accounts, store::LastAdmin};
 use serde_json::json;
 
 use crate::{
-    harness::{TestApp, block_on},
-    support::database::is_on_postgres,
+    harness::{ADMINISTRATOR, TestApp, block_on},
+    support::{database::is_on_postgres, harness::AtEnd},
 };
-
-const CHECKERS: usize = 64;
 
 /// Fewer on PostgreSQL, where each takes longer: tests/cluster/ makes more, on several nodes.
 fn rounds() -> usize {
     if is_on_postgres() { 200 } else { 1000 }
 }
 
+/// Fewer on PostgreSQL, because the thread that renews the lease needs a part of the time.
+fn checkers() -> usize {
+    if is_on_postgres() { 8 } else { 64 }
+}
+
+/// Repeats a check on some threads while `end` takes away what it needs. Fails if a check that starts after that is accepted.
+pub fn expect_refused_after(checkers: usize, check: impl Fn() -> u16 + Sync, end: impl FnOnce()) {
+    // When `end` was answered. `None` until then.
+    let answered: Mutex<Option<Instant>> = Mutex::new(None);
+    let (start, is_over) = (Barrier::new(checkers + 1), AtomicBool::new(false));
+    let repeat = || {
+        start.wait();
+        while !is_over.load(Ordering::Relaxed) {
+            let started = Instant::now();
+            match check() {
+                200 => {
+                    let is_late = answered.lock().unwrap().is_some_and(|answered| started > answered);
+                    assert!(!is_late, "a check that started after the answer succeeded");
+                }
+                401 => break,
+                // A busy machine may renew the lease of the node too late: then it does not decide.
+                503 if is_on_postgres() => {}
+                other => panic!("a check answered {other}"),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let checking: Vec<_> = (0..checkers).map(|_| scope.spawn(repeat)).collect();
+        // If something fails, the other threads must not go on for ever.
+        let _at_end = AtEnd(&is_over);
+        start.wait();
+        end();
+        *answered.lock().unwrap() = Some(Instant::now());
+        checking.into_iter().for_each(|checker| checker.join().unwrap());
+    });
+}
+
 #[test]
 fn no_check_that_starts_after_the_revocation_was_answered_succeeds() {
     let app = TestApp::spawn();
     let ada = app.sign_in("ada");
-    let token = RwLock::new(String::new());
-    // When the revocation of this round was answered. `None` until then.
-    let answered: Mutex<Option<Instant>> = Mutex::new(None);
-    let (start, end) = (Barrier::new(CHECKERS + 1), Barrier::new(CHECKERS + 1));
-    let failed = AtomicBool::new(false);
-
-    std::thread::scope(|scope| {
-        for _ in 0..CHECKERS {
-            scope.spawn(|| {
-                for _ in 0..rounds() {
-                    start.wait();
-                    let client = app.bearer(&token.read().unwrap());
-                    loop {
-                        let started = Instant::now();
-                        match client.get("/api/user").status {
-                            200 => {
-                                if answered.lock().unwrap().is_some_and(|answered| started > answered) {
-                                    failed.store(true, Ordering::SeqCst);
-                                    break;
-                                }
-                            }
-                            401 => break,
-                            // A busy machine may renew the lease of the node too late: then it does not decide.
-                            503 if is_on_postgres() => {}
-                            other => panic!("a check answered {other}"),
-                        }
-                    }
-                    end.wait();
-                }
-            });
-        }
-        for round in 0..rounds() {
-            let created = ada.create_token(json!({ "name": format!("round {round}") }));
-            *token.write().unwrap() = created["token"].as_str().unwrap().to_owned();
-            *answered.lock().unwrap() = None;
-            start.wait();
-            let path = format!("/api/v1/user/api-tokens/{}", created["id"].as_str().unwrap());
-            assert_eq!(ada.delete(&path).status, 200);
-            *answered.lock().unwrap() = Some(Instant::now());
-            end.wait();
-        }
-    });
-    assert!(!failed.load(Ordering::SeqCst), "a check that started after the answer succeeded");
+    for round in 0..rounds() {
+        let created = ada.create_token(json!({ "name": format!("round {round}") }));
+        let token = app.bearer(created["token"].as_str().unwrap());
+        let path = format!("/api/v1/user/api-tokens/{}", created["id"].as_str().unwrap());
+        let check = || token.get("/api/user").status;
+        expect_refused_after(checkers(), check, || assert_eq!(ada.delete(&path).status, 200));
+    }
 }
 
 #[test]
@@ -106,39 +105,18 @@ fn no_creation_that_starts_after_its_owner_was_disabled_succeeds_and_earlier_tok
         let name = format!("owner-{round}");
         let id = app.user(&name).id;
         let owner = app.sign_in_again(&name);
-        let answered: Mutex<Option<Instant>> = Mutex::new(None);
-        let (begun, made) = (Barrier::new(9), Mutex::new(Vec::new()));
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    begun.wait();
-                    loop {
-                        let started = Instant::now();
-                        let created = owner.post("/api/v1/user/api-tokens", json!({ "name": "t" }));
-                        let late = answered.lock().unwrap().is_some_and(|answered| started > answered);
-                        match created.status {
-                            201 if late => panic!("a disabled owner made a token"),
-                            201 => {
-                                made.lock().unwrap().push(created.body["data"]["token"].as_str().unwrap().to_owned())
-                            }
-                            401 => break,
-                            // A busy machine may renew the lease of the node too late: then it does not decide.
-                            503 if is_on_postgres() => {}
-                            other => panic!("a creation answered {other}"),
-                        }
-                    }
-                });
+        let made = Mutex::new(Vec::new());
+        let create = || {
+            let created = owner.post("/api/v1/user/api-tokens", json!({ "name": "t" }));
+            if created.status != 201 {
+                return created.status;
             }
-            begun.wait();
-            block_on(accounts::disable(
-                &app.ops,
-                crate::harness::ADMINISTRATOR,
-                id,
-                patd::store::LastAdmin::MayGo,
-                RequestSource::COMMAND_LINE,
-            ))
-            .unwrap();
-            *answered.lock().unwrap() = Some(Instant::now());
+            made.lock().unwrap().push(created.body["data"]["token"].as_str().unwrap().to_owned());
+            200
+        };
+        let source = RequestSource::COMMAND_LINE;
+        expect_refused_after(8, create, || {
+            block_on(accounts::disable(&app.ops, ADMINISTRATOR, id, LastAdmin::MayGo, source)).unwrap();
         });
         for token in made.into_inner().unwrap() {
             assert_eq!(app.bearer(&token).get("/api/user").status, 401);
