@@ -1,8 +1,10 @@
 //! Log lines: as text, or as JSON with one object per line. Both have UTC times and escaped control characters.
 
+mod output;
+
 use std::{
     fmt::{self, Write as _},
-    io::{self, Write as _},
+    io,
     panic::{self, PanicHookInfo},
     sync::LazyLock,
     thread,
@@ -11,14 +13,12 @@ use std::{
 
 use anstream::{AutoStream, ColorChoice};
 use chrono::{DateTime, SecondsFormat, Utc};
-use env_logger::{
-    Builder, Target, WriteStyle,
-    fmt::{Formatter, style::Style},
-};
+use env_logger::{Builder, Target, WriteStyle, fmt::style::Style};
 use log::{
     Level, LevelFilter, Record,
     kv::{self, Key, Value, VisitSource},
 };
+use output::Output;
 
 use crate::{
     config::{Log, LogFormat},
@@ -33,12 +33,16 @@ pub fn start(settings: &Log) {
     builder.filter_level(LevelFilter::Warn).filter_module("patd", LevelFilter::Trace);
     // It logs errors of connections without the client's address. patd logs the same errors with it.
     builder.filter_module("actix_http::h1", LevelFilter::Off);
-    builder.target(Target::Stderr);
+    let format = settings.format;
+    builder.target(Target::Pipe(Box::new(Output::new(move |left_out| line_about(left_out, format)))));
     // Decided here once. Otherwise each line would be searched for styles to remove.
     builder.write_style(WriteStyle::Always);
     let is_styled = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
-    match settings.format {
-        LogFormat::Text => builder.format(move |out, record| write_text(out, record, is_styled)),
+    match format {
+        LogFormat::Text => builder.format(move |out, record| {
+            let style = if is_styled { out.default_level_style(record.level()) } else { Style::new() };
+            write_text(out, record, style)
+        }),
         LogFormat::Json => builder.format(write_json),
     };
     // An error means that a logger is already set.
@@ -73,9 +77,23 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     );
 }
 
-fn write_text(out: &mut Formatter, record: &Record<'_>, is_styled: bool) -> io::Result<()> {
+/// The line that says how many lines were left out while the reader of the log stalled.
+fn line_about(left_out: u64, format: LogFormat) -> Vec<u8> {
+    let pairs = [("left_out", left_out)];
+    let mut record = Record::builder();
+    record.level(Level::Warn).target(module_path!()).key_values(&pairs);
+    let record = record.args(format_args!("lines were not logged: the reader of stderr stalled")).build();
+    let mut line = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = match format {
+        LogFormat::Text => write_text(&mut line, &record, Style::new()),
+        LogFormat::Json => write_json(&mut line, &record),
+    };
+    line
+}
+
+fn write_text(out: &mut impl io::Write, record: &Record<'_>, style: Style) -> io::Result<()> {
     let level = record.level();
-    let style = if is_styled { out.default_level_style(level) } else { Style::new() };
     let mut text = String::with_capacity(TYPICAL_LINE_LENGTH);
     // Writing to a string cannot fail.
     let _ = write!(Escaped(&mut text), "{}", record.args());
@@ -83,7 +101,7 @@ fn write_text(out: &mut Formatter, record: &Record<'_>, is_styled: bool) -> io::
     writeln!(out, "{} {style}{level:<5}{style:#} {text}", now())
 }
 
-fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+fn write_json(out: &mut impl io::Write, record: &Record<'_>) -> io::Result<()> {
     let mut pairs = Pairs::default();
     record.key_values().visit(&mut pairs).map_err(io::Error::other)?;
     let mut line = serde_json::Map::new();

@@ -139,6 +139,7 @@ impl CommandLine {
     /// Runs the command.
     pub fn run(self) -> Result<(), Failure> {
         let Self { options, command } = self;
+        signals::ignore_file_size_signal()?;
         match command {
             Command::Serve(arguments) => serve::run(&options, arguments),
             Command::Dev(arguments) => dev::run(&options, &arguments),

@@ -63,7 +63,6 @@ async fn serve(
     let (stop, stopped) = unbounded_channel();
     signals::forward_stop_signals(&stop)?;
     let hangups = signals::hangups()?;
-    signals::ignore_file_size_signal()?;
     let backend = compose::with_cache(config, compose::open_store(config, Access::Server)?);
     let system_clock = if trust_clock { SystemClock::Trusted } else { SystemClock::Checked };
     let context = compose::start_context(config, backend, Clock::system(), system_clock).await?;

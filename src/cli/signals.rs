@@ -4,6 +4,7 @@ use std::io;
 
 use rustix::process::Signal;
 use tokio::{
+    runtime::Builder,
     signal::unix::{self, SignalKind, signal},
     sync::mpsc::UnboundedSender,
 };
@@ -31,6 +32,9 @@ pub(super) fn hangups() -> Result<unix::Signal, Failure> {
 /// Ignores SIGXFSZ, which would end the process when a file reaches the limit of `ulimit -f`. The write then fails, as on a
 /// full disk.
 pub(super) fn ignore_file_size_signal() -> Result<(), Failure> {
+    // The handler stays when this runtime is gone.
+    let runtime = Builder::new_current_thread().enable_io().build().map_err(cannot_handle)?;
+    let _entered = runtime.enter();
     signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop).map_err(cannot_handle)
 }
 

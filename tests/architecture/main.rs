@@ -21,7 +21,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("store/sql/", &["store", "domain"], &[]),
     ("store", &["store", "domain", "measure"], &[]),
     ("config", &["config", "domain"], &[]),
-    ("logging.rs", &["config", "domain", "sampling"], &["actix_http"]),
+    ("logging", &["config", "domain", "sampling"], &["actix_http"]),
     ("ops", &["ops", "store", "domain", "config", "measure", "threads"], &[]),
     ("views", &["views", "domain"], &[]),
     ("control", &["control", "ops", "store", "domain", "views"], &[]),

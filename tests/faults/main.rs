@@ -10,6 +10,8 @@ mod clock;
 mod descriptors;
 mod disk;
 mod files;
+mod killed;
+mod limits;
 mod overwritten;
 mod page;
 mod read_only;
@@ -19,6 +21,7 @@ mod stalled;
 mod support;
 mod syncs;
 mod table;
+mod unread_log;
 mod upgrade;
 mod wrong_clock;
 
@@ -57,9 +60,15 @@ failures! {
     a_deleted_database: "The database is deleted or moved away" => files::deleted_database;
     a_deleted_log: "The log is deleted" => files::deleted_log;
     an_overwritten_file: "Another program overwrites the database" => overwritten::while_running;
+    a_log_of_another_file: "The log belongs to another file" => killed::foreign_log;
+    exhausted_memory: "Memory is exhausted" => limits::memory_exhausted;
+    a_file_that_is_too_large: "A file reaches the limit of its size" => limits::file_size;
+    a_file_that_is_too_large_at_the_start: "A file reaches the limit of its size, at the start" => limits::file_size_at_the_start;
+    a_log_that_nobody_reads: "The reader of the log lines stalls" => unread_log::while_running;
     no_file_descriptors: "No file descriptor is left" => descriptors::while_running;
     no_file_descriptors_at_the_start: "No file descriptor is left, at the start" => descriptors::at_the_start;
     a_clock_that_is_set_back: "The clock is set back" => clock::set_back;
     a_clock_that_leaps_ahead: "The clock leaps ahead by over a year" => clock::ahead;
+    a_kill_at_any_moment: "patd is killed" => killed::at_any_moment;
     a_kill_at_each_step_of_an_upgrade: "patd is killed during an upgrade" => upgrade::killed;
 }

@@ -290,6 +290,11 @@ impl Subject {
         self.start_again(between)
     }
 
+    /// Starts the server again, which was killed.
+    pub fn start_after_kill(&mut self) -> Ended {
+        self.start_again(|_| ())
+    }
+
     fn start_again(&mut self, between: impl FnOnce(&Rig)) -> Ended {
         let ended = self.server.wait();
         between(&self.rig);

@@ -6,7 +6,10 @@ use std::{
     os::{fd::OwnedFd, unix::process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Instant,
 };
@@ -232,6 +235,11 @@ impl Server {
     /// The first line that it writes from now on that contains `text`.
     pub fn line(&self, text: &str) -> String {
         self.process.stderr_line(text)
+    }
+
+    /// Stops reading what the server writes until the guard is dropped.
+    pub fn stall_reader(&self) -> MutexGuard<'_, ()> {
+        self.process.stderr().stall()
     }
 
     /// Sends SIGTERM and waits for the end. Returns everything that the server wrote.

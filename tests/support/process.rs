@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread,
@@ -144,22 +144,32 @@ pub struct Output {
     lines: Receiver<Vec<u8>>,
     shown: Lines,
     read: RefCell<Vec<u8>>,
+    reading: Arc<Mutex<()>>,
 }
 
 impl Output {
     fn of(stream: Option<impl Read + Send + 'static>, shown: Lines) -> Self {
         let (sender, lines) = mpsc::channel();
+        let reading = Arc::<Mutex<()>>::default();
+        let turn = Arc::clone(&reading);
         thread::spawn(move || {
             let Some(stream) = stream else { return };
             let mut reader = BufReader::new(stream);
             let mut line = Vec::new();
             while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                // After the line, because the thread waits for the line most of the time.
+                drop(turn.lock());
                 if sender.send(std::mem::take(&mut line)).is_err() {
                     return;
                 }
             }
         });
-        Self { lines, shown, read: RefCell::default() }
+        Self { lines, shown, read: RefCell::default(), reading }
+    }
+
+    /// Stops reading until the guard is dropped.
+    pub fn stall(&self) -> MutexGuard<'_, ()> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a line that contains `text`.
