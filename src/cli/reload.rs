@@ -27,20 +27,23 @@ pub(super) async fn on_hangup(
 ) {
     while hangups.recv().await.is_some() {
         service_manager::reloading();
-        configuration.reload(&reloader);
-        service_manager::ready(&status);
+        match configuration.reload(&reloader) {
+            Ok(()) => service_manager::ready(&status),
+            Err(failed) => service_manager::ready(&format!("{status}; {failed}")),
+        }
     }
 }
 
 impl Configuration {
-    fn reload(&mut self, reloader: &Reloader) {
+    /// The error is one line for people.
+    fn reload(&mut self, reloader: &Reloader) -> Result<(), String> {
         let new = match Config::load(self.sources.clone()) {
             Ok(new) => new,
             Err(errors) => {
-                for error in errors.0 {
+                for error in &errors.0 {
                     log::error!(error:%; "the configuration has an error, so all settings stay as they were");
                 }
-                return;
+                return Err(failure(&errors.0));
             }
         };
         let Reloaded { config, applied, need_restart } = self.running.reloaded(new);
@@ -57,5 +60,16 @@ impl Configuration {
             log::warn!(settings = need_restart.join(","); "these settings have changed and need a restart");
         }
         logging::set_level(level);
+        Ok(())
+    }
+}
+
+/// The first error, and how many others there are. All of them are in the log.
+fn failure(errors: &[impl ToString]) -> String {
+    // The service manager takes one line.
+    let first = errors.first().map(|error| error.to_string().replace('\n', " ")).unwrap_or_default();
+    match errors.len() {
+        0 | 1 => format!("the last reload failed: {first}"),
+        several => format!("the last reload failed: {first} (and {} more)", several - 1),
     }
 }

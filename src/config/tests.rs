@@ -122,7 +122,7 @@ fn a_variable_is_read_as_the_type_of_its_setting() {
         ("PATD__ACCOUNTS__REGISTRATION", "true"),
         ("PATD__TOKENS__MAX_PER_USER", "7"),
         ("PATD__TOKENS__PAT_PREFIX", "123"),
-        ("PATD__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1,192.0.2.1"),
+        ("PATD__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1,::ffff:192.0.2.1/128"),
         ("PATD__TOKENS__ABILITIES", r#"["calls:read", "calls:*"]"#),
         ("PATD__LOG__FORMAT", "json"),
         ("PATD_CONFIG", "elsewhere.toml"),

@@ -1,13 +1,7 @@
 //! Parsers for each kind of value. On failure they say what is allowed, and never show the value, which may be secret:
 //! `layers` adds it where it may be shown.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-    num::NonZeroU32,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use log::LevelFilter;
@@ -15,7 +9,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use toml::Value;
 use zeroize::Zeroizing;
 
-use crate::domain::ability::Ability;
+use crate::domain::{ability::Ability, usage_limits::Allowlist};
 
 /// What the server does on reuse of a secret. The request is refused in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,10 +129,7 @@ pub(super) fn optional_address<'de, D: Deserializer<'de>>(d: D) -> Result<Option
 
 pub(super) fn networks<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<IpNet>, D::Error> {
     let wanted = r#"an array of addresses and networks, such as ["10.0.0.0/8", "::1"]"#;
-    list(d, wanted, |text| {
-        let address = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
-        text.parse().ok().or_else(|| address(text))
-    })
+    list(d, wanted, |text| Allowlist::parse_network(text).ok())
 }
 
 pub(super) fn abilities<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Ability>, D::Error> {

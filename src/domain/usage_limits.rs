@@ -34,6 +34,9 @@ pub fn permits_at_once(per_minute: u32) -> u32 {
     (per_minute / 20).max(1)
 }
 
+/// The bits before the IPv4 address in an IPv4-mapped IPv6 address.
+const MAPPED_PREFIX: u8 = 96;
+
 /// Networks from which a token may be used. An empty list allows every address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowlist(Vec<IpNet>);
@@ -52,10 +55,14 @@ impl Allowlist {
     /// How many networks a token may have.
     pub const MAX: usize = 100;
 
-    /// Parses a network, or an address as a network of one address. Bits beyond the mask are cleared.
+    /// Parses a network, or an address as a network of one address. Bits beyond the mask are cleared. IPv4-mapped IPv6 networks
+    /// (`::ffff:10.0.0.0/104`) are read as the IPv4 networks that they mean, because addresses are compared as such.
     pub fn parse_network(text: &str) -> Result<IpNet, ParseNetworkError> {
-        let address = |text: &str| text.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
-        text.parse::<IpNet>().ok().or_else(|| address(text)).map(|network| network.trunc()).ok_or(ParseNetworkError)
+        let address = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
+        let network = text.parse::<IpNet>().ok().or_else(|| address(text)).ok_or(ParseNetworkError)?;
+        let as_ipv4 = network.prefix_len().checked_sub(MAPPED_PREFIX).filter(|_| network.addr().is_ipv6());
+        let as_ipv4 = as_ipv4.and_then(|prefix| IpNet::new(network.addr().to_canonical(), prefix).ok());
+        Ok(as_ipv4.filter(|network| network.addr().is_ipv4()).unwrap_or(network).trunc())
     }
 
     /// Keeps the order and drops repetitions.
@@ -102,6 +109,20 @@ mod tests {
         assert!(permits(&["::ffff:192.0.2.1"], "192.0.2.1"));
         assert!(!permits(&["192.0.2.1"], "192.0.2.2"));
         assert!(!permits(&["0.0.0.0/0"], "2001:db8::1"));
+    }
+
+    #[test]
+    fn a_mapped_network_is_read_as_the_one_that_it_means() {
+        let shown = |text: &str| Allowlist::parse_network(text).unwrap().to_string();
+        assert_eq!(shown("::ffff:10.0.0.1/128"), "10.0.0.1/32");
+        assert_eq!(shown("::ffff:10.1.2.3/104"), "10.0.0.0/8");
+        assert_eq!(shown("::ffff:0:0/96"), "0.0.0.0/0");
+        assert!(allowlist(&["::ffff:10.0.0.1/128"]).permits("10.0.0.1".parse().unwrap()));
+        // These contain other addresses, too.
+        for other in ["::ffff:0:0/95", "::/0", "2001:db8::/97", "::a00:1/128"] {
+            let network: IpNet = other.parse().unwrap();
+            assert_eq!(Allowlist::parse_network(other), Ok(network.trunc()), "{other}");
+        }
     }
 
     #[test]

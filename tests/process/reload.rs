@@ -255,7 +255,19 @@ fn the_service_manager_is_told_what_the_server_does() {
     let reloading = told();
     let at = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim().parse::<i64>().unwrap();
     assert!((before..before + 120_000_000).contains(&at), "{reloading}");
-    assert!(told().starts_with("READY=1\n"));
+    let listening = format!("READY=1\nSTATUS=listening on http://{}", server.address());
+    assert_eq!(told(), format!("{listening}\n"));
+    place.write("[tokens]\nmax_per_user = \"many\"\n[log]\nlevel = 7\n");
+    server.signal("HUP");
+    assert!(told().starts_with("RELOADING=1\n"));
+    let failed = told();
+    assert!(failed.starts_with(&format!("{listening}; the last reload failed: ")), "{failed}");
+    assert!(failed.contains("tokens.max_per_user") || failed.contains("log.level"), "{failed}");
+    assert!(failed.ends_with(" (and 1 more)\n") && failed.lines().count() == 2, "{failed}");
+    place.write("");
+    server.signal("HUP");
+    assert!(told().starts_with("RELOADING=1\n"));
+    assert_eq!(told(), format!("{listening}\n"), "it says no more of the failure");
     server.signal("TERM");
     assert!(told().starts_with("STOPPING=1\n"));
 }

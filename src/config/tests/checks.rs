@@ -6,7 +6,12 @@ use super::*;
 fn each_range_is_checked_at_both_ends() {
     // Each row: a key, refused values, a part of the message, accepted values.
     let rows: &[(&'static str, &[&str], &str, &[&str])] = &[
-        ("server.trusted_proxies", &["0.0.0.0/0", "::1,::/0"], "of your proxies only", &["10.0.0.0/8,::1"]),
+        (
+            "server.trusted_proxies",
+            &["0.0.0.0/0", "::1,::/0", "::ffff:0:0/96"],
+            "of your proxies only",
+            &["10.0.0.0/8,::1"],
+        ),
         (
             "metrics.bind",
             &["127.0.0.1:8080", "0.0.0.0:8080", "[::]:8080"],
