@@ -123,6 +123,7 @@ async fn step(program: &mut Program, model: &mut Model, operation: &Operation) {
     match operation {
         Operation::Create { rotates, lifetime } => {
             let request = TokenRequest {
+                id: None,
                 owner: program.ada.id,
                 name: Name::parse("t").unwrap(),
                 abilities: Some(abilities(*rotates)),

@@ -21,9 +21,10 @@ pub use self::{
     load::Sources,
     reload::Reloaded,
     settings::{
-        Accounts, Audit, Cache, Config, Database, Log, Passwords, Rotation, Server, Sessions, Throttle, Tokens, Usage,
+        Accounts, Audit, Cache, Config, Console, Database, Log, Passwords, Rotation, Server, Sessions, Throttle,
+        Tokens, Usage,
     },
-    values::{DatabaseUrl, LogFormat, LoggedChecks, OnReuse},
+    values::{DatabaseUrl, LogFormat, LoggedChecks, OnReuse, Origin},
 };
 
 #[cfg(test)]

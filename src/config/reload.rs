@@ -58,7 +58,8 @@ settings! {
         passwords.memory_kib, passwords.iterations, passwords.lanes, passwords.concurrent_hashes, passwords.max_wait,
         sessions.prefix, tokens.pat_prefix, tokens.environment_prefix,
         usage.enabled, usage.keep_days, usage.max_abilities,
-        log.format, metrics.bind;
+        log.format, metrics.bind,
+        console.enabled, console.base_url, console.title, console.logo;
     taken_over:
         server.trusted_proxies, server.body_timeout, server.body_limit, server.request_deadline,
         accounts.registration, accounts.email_change, accounts.invitation_lifetime,

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::values::{self, DatabaseUrl, LogFormat, LoggedChecks, OnReuse};
+use super::values::{self, DatabaseUrl, LogFormat, LoggedChecks, OnReuse, Origin};
 use crate::domain::{
     ability::Ability,
     policy::Policy,
@@ -43,6 +43,8 @@ pub struct Config {
     pub log: Log,
     /// Metrics.
     pub metrics: Metrics,
+    /// The pages for people.
+    pub console: Console,
     /// The rules that answer the checks of proxies.
     #[serde(skip)]
     pub policies: Vec<Policy>,
@@ -328,6 +330,24 @@ pub struct Log {
     /// Which checks of proxies are logged.
     #[serde(deserialize_with = "values::checks")]
     pub checks: LoggedChecks,
+}
+
+/// The section `[console]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    /// Whether there is a console.
+    #[serde(deserialize_with = "values::switch")]
+    pub enabled: bool,
+    /// Where browsers find the server. `None` if it is the `Host` that they ask for.
+    #[serde(deserialize_with = "values::optional_origin")]
+    pub base_url: Option<Origin>,
+    /// The name that its pages show.
+    #[serde(deserialize_with = "values::title")]
+    pub title: String,
+    /// A picture beside the name.
+    #[serde(deserialize_with = "values::optional_path")]
+    pub logo: Option<PathBuf>,
 }
 
 /// The section `[metrics]`.

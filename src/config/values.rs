@@ -113,6 +113,51 @@ pub(super) fn database_url<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Dat
     read(d, "a string", |value| value.as_str().map(url))
 }
 
+/// The scheme, the host and the port of a server, as browsers name them (RFC 6454).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Whether the scheme is `https`.
+    pub is_secure: bool,
+    /// The host, with the port unless it is that of the scheme.
+    pub authority: String,
+}
+
+impl Origin {
+    /// Parses `https://host` or `http://host:port`. `None` if it has another scheme, a path or a user.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (scheme, authority) = text.strip_suffix('/').unwrap_or(text).split_once("://")?;
+        let (is_secure, default_port) = match scheme {
+            "https" => (true, ":443"),
+            "http" => (false, ":80"),
+            _ => return None,
+        };
+        let authority = authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
+        let is_host = |c: char| c.is_ascii_alphanumeric() || ".-:[]_".contains(c);
+        (!authority.is_empty() && authority.chars().all(is_host)).then_some(Self { is_secure, authority })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.is_secure { "https" } else { "http" }, self.authority)
+    }
+}
+
+/// `None` for the empty text.
+pub(super) fn optional_origin<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Origin>, D::Error> {
+    let wanted = r#"a scheme and a host without a path, such as "https://tokens.example.com", or "" for the host of each request"#;
+    read(d, wanted, |value| match value.as_str()? {
+        "" => Some(None),
+        origin => Origin::parse(origin).map(Some),
+    })
+}
+
+pub(super) fn title<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    read(d, "a string of 1 to 60 characters", |value| {
+        value.as_str().filter(|title| (1..=60).contains(&title.trim().chars().count())).map(str::to_owned)
+    })
+}
+
 pub(super) fn address<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::Error> {
     let wanted = r#"an IP address and a port in a string, such as "127.0.0.1:8080" or "[::1]:8080""#;
     read(d, wanted, |value| value.as_str()?.parse().ok())

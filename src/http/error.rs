@@ -167,7 +167,7 @@ impl ApiError {
     }
 
     /// The sentence for people.
-    fn message(&self) -> Cow<'static, str> {
+    pub(crate) fn message(&self) -> Cow<'static, str> {
         match self {
             Self::Ops(error) => operation_message(error),
             Self::UntrustedProxy => {

@@ -35,8 +35,17 @@ pub(super) async fn show(
     state: State,
     Guard(signed_in): Guard<SessionUser>,
 ) -> Result<HttpResponse, ApiError> {
-    let user = signed_in.user.id;
     let credential = bearer(request.headers())?.to_owned();
+    answer(&request, state, signed_in.user.id, credential).await
+}
+
+/// The export of `user`, whose session has the secret `credential`.
+pub(super) async fn answer(
+    request: &HttpRequest,
+    state: State,
+    user: UserId,
+    credential: String,
+) -> Result<HttpResponse, ApiError> {
     let memory = state.answer_memory.reserve(Some(user.uuid()), BATCH).await?;
     export::prepare(&state.ops).await?;
     // Before the head of the answer, so that an outage is answered with 503.
@@ -53,7 +62,7 @@ pub(super) async fn show(
     Ok(HttpResponse::Ok()
         .insert_header(ContentType::json())
         .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"patd-export-{user}.json\"")))
-        .streaming(export.chunks(Sending::on(&request))))
+        .streaming(export.chunks(Sending::on(request))))
 }
 
 struct Export {

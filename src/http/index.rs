@@ -1,7 +1,13 @@
 //! The start page: what this server is, and where to continue.
 
-use actix_web::web::Json;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderValue},
+    web::Json,
+};
 use serde::Serialize;
+
+use super::state::current::State;
 
 #[derive(Serialize)]
 pub(super) struct Index {
@@ -18,10 +24,29 @@ struct Links {
     environments: &'static str,
     live: &'static str,
     ready: &'static str,
+    console: &'static str,
+}
+
+/// People are led to the console, programs get links.
+pub(super) async fn start(request: HttpRequest, state: State) -> HttpResponse {
+    let accepts = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    let mut response =
+        match accepts.flat_map(|value| value.split(',')).any(|range| range.trim().starts_with("text/html")) {
+            true if state.console.is_enabled => {
+                HttpResponse::SeeOther().insert_header((header::LOCATION, "/console")).finish()
+            }
+            _ => HttpResponse::Ok().json(index()),
+        };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    response
 }
 
 pub(super) async fn show() -> Json<Index> {
-    Json(Index {
+    Json(index())
+}
+
+const fn index() -> Index {
+    Index {
         name: "patd",
         message: "This server issues and checks API tokens. POST email and password to sign_in for a session token, and \
                   send it as Authorization: Bearer <token>.",
@@ -32,6 +57,7 @@ pub(super) async fn show() -> Json<Index> {
             environments: "/api/v1/environments",
             live: "/livez",
             ready: "/readyz",
+            console: "/console",
         },
-    })
+    }
 }

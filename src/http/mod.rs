@@ -14,6 +14,7 @@ mod annotations;
 mod audit;
 mod authz;
 pub mod codes;
+mod console;
 mod environment_tokens;
 mod environments;
 pub(crate) mod error;

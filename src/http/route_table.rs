@@ -10,7 +10,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::{error::ApiError, input::query_parameters::Strict};
+use super::{console::Page, error::ApiError, input::query_parameters::Strict};
 
 /// The methods that are listed for a route that accepts any.
 pub(super) const ALL_METHODS: [Method; 6] =
@@ -123,6 +123,24 @@ impl Endpoint {
         F::Output: Responder + 'static,
     {
         self.method(Method::DELETE, parameters, handler)
+    }
+
+    /// A page of the console, for GET and HEAD.
+    pub(super) fn page<F, Args>(self, handler: F) -> Self
+    where
+        Page<F>: Handler<Args, Output: Responder + 'static>,
+        Args: FromRequest + 'static,
+    {
+        self.ignore_unknown_parameters().get(Page(handler))
+    }
+
+    /// What the form on a page of the console does.
+    pub(super) fn submit<F, Args>(self, handler: F) -> Self
+    where
+        Page<F>: Handler<Args, Output: Responder + 'static>,
+        Args: FromRequest + 'static,
+    {
+        self.ignore_unknown_parameters().post(Page(handler))
     }
 
     fn method<F, Args>(mut self, method: Method, parameters: &'static [&'static str], handler: F) -> Self

@@ -15,7 +15,7 @@ use super::{
     admin::{self, environments as all_environments, owners, throttle, users},
     audit,
     authz::Dialect,
-    environment_tokens, environments, error, export, health, index,
+    console, environment_tokens, environments, error, export, health, index,
     input::page,
     introspection, revocation, rotation,
     route_table::RouteTable,
@@ -132,8 +132,24 @@ fn table() -> RouteTable {
         .at("/api/v1/tokens/verify-batch", |route| route.post(introspection::verify_batch))
         // Leak reports.
         .at("/api/v1/tokens/revoke-leaked", |route| route.post(revocation::revoke_leaked))
+        // The console.
+        .at("/console", |route| route.page(console::start))
+        .at("/console/assets/{name}", |route| route.page(console::assets::show))
+        .at("/console/logo", |route| route.page(console::assets::logo))
+        .at("/console/sign-in", |route| route.page(console::sign_in::show).submit(console::sign_in::sign_in))
+        .at("/console/signed-in", |route| route.page(console::sign_in::arrive))
+        .at("/console/sign-out", |route| route.submit(console::sign_in::sign_out))
+        .at("/console/set-password", |route| route.page(console::password::show).submit(console::password::set))
+        .at("/console/tokens", |route| route.page(console::tokens::list::show).submit(console::tokens::list::act))
+        .at("/console/tokens/new", |route| route.page(console::tokens::new::show).submit(console::tokens::making::act))
+        .at("/console/tokens/{id}", |route| route.page(console::tokens::one::show).submit(console::tokens::one::act))
+        .at("/console/sessions", |route| route.page(console::sessions::show).submit(console::sessions::act))
+        .at("/console/account", |route| route.page(console::account::show).submit(console::account::act))
+        .at("/console/account/export", |route| route.page(console::account::export))
+        .at("/console/activity", |route| route.page(console::activity::show))
+        .at("/console/{rest:.*}", |route| route.page(console::unknown))
         // The start page.
-        .at("/", |route| route.ignore_unknown_parameters().get(index::show))
+        .at("/", |route| route.ignore_unknown_parameters().get(index::start))
         .at("/api", |route| route.ignore_unknown_parameters().get(index::show))
         // Health.
         .at("/livez", |route| route.ignore_unknown_parameters().get(health::live))

@@ -112,7 +112,7 @@ pub(super) const CREATION_FIELDS: &[&str] = &[
 ];
 
 /// The fields of a new personal token.
-const WITH_OWNER: &[&str] = &[
+pub(super) const WITH_OWNER: &[&str] = &[
     "name",
     "description",
     "metadata",
@@ -165,7 +165,11 @@ pub(super) struct NewTokenForm {
 impl NewTokenForm {
     /// Reads a body with these fields: [`CREATION_FIELDS`] or [`WITH_OWNER`].
     pub(super) async fn read(body: Body, fields: &'static [&'static str]) -> Result<Self, ApiError> {
-        let mut form = body.form(fields).await?;
+        Self::of(body.form(fields).await?, fields)
+    }
+
+    /// Reads a form with these fields.
+    pub(super) fn of(mut form: Form, fields: &'static [&'static str]) -> Result<Self, ApiError> {
         let name = form.required("name", Name::parse);
         let abilities = abilities(&mut form);
         let expiry = expiry(&mut form);
@@ -181,9 +185,9 @@ impl NewTokenForm {
     }
 
     /// A personal token of `owner`.
-    fn personal(self, owner: UserId) -> TokenRequest {
+    pub(super) fn personal(self, owner: UserId) -> TokenRequest {
         let Self { name, abilities, expiry, limits, annotations, is_canary, owner: _ } = self;
-        TokenRequest { owner, name, abilities, expiry, limits, annotations, is_canary }
+        TokenRequest { id: None, owner, name, abilities, expiry, limits, annotations, is_canary }
     }
 
     /// A token of an environment.

@@ -104,6 +104,11 @@ impl Context {
         }
     }
 
+    /// How many characters a new password must have.
+    pub const fn min_password_length(&self) -> usize {
+        self.passwords.min_length()
+    }
+
     /// The present moment, for [`Caller::since`](super::caller::Caller::since).
     pub fn moment(&self) -> RequestStart {
         self.endings.now()

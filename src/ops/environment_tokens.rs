@@ -65,7 +65,7 @@ pub async fn create(
     }
     let EnvironmentTokenRequest { name, abilities, expiry, limits, annotations, is_canary } = request;
     let owner = access.environment.owner;
-    let request = TokenRequest { owner, name, abilities, expiry, limits, annotations, is_canary };
+    let request = TokenRequest { id: None, owner, name, abilities, expiry, limits, annotations, is_canary };
     let (by, most) = (ctx.attribution_to_issue(source)?, ctx.rules.max_tokens_per_user);
     let (new, plaintext) = tokens::prepare(ctx, Authority::User(user), request, Some(environment), &by)?;
     let token = ctx.store.add_environment_token(user, new, most, by).await.map_err(|error| match error {

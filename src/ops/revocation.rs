@@ -37,6 +37,8 @@ const REVOKED_AT_ONCE: usize = 100;
 pub enum BulkRevocation {
     /// All of them.
     All,
+    /// These, as far as the owner has them.
+    These(Vec<TokenId>),
     /// Tokens that were neither used nor created at this time or later.
     UnusedSince(Timestamp),
     /// Tokens that cover this ability.
@@ -241,6 +243,7 @@ pub async fn revoke_many(
     let by = ctx.attribution(source);
     let selection = match bulk {
         BulkRevocation::All => TokenSelection::All,
+        BulkRevocation::These(ids) => TokenSelection::These(ids),
         // Later than any use that is recorded while the clock is unreliable, so tokens in use would count as unused.
         BulkRevocation::UnusedSince(since) if since > by.at => {
             ctx.expect_reliable_clock()?;

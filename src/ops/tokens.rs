@@ -17,7 +17,7 @@ use crate::{
         annotations::{Annotations, Metadata},
         audit::{Attribution, RequestSource},
         authority::Authority,
-        id::{EnvironmentId, TokenId, UserId},
+        id::{EnvironmentId, SessionId, TokenId, UserId},
         page::{self, Page},
         secret::{CredentialKind, Plaintext},
         text::Name,
@@ -31,6 +31,8 @@ use crate::{
 /// The data of a new token.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
+    /// Its id, if the caller has chosen one ([`id_for`]), so that a request that is sent twice makes one token.
+    pub id: Option<TokenId>,
     /// The owner.
     pub owner: UserId,
     /// The name.
@@ -83,7 +85,7 @@ pub(super) fn prepare(
         None => CredentialKind::PersonalAccessToken,
     };
     let plaintext = Plaintext::generate(kind, &ctx.rules.prefixes)?;
-    let id = TokenId::new(new_id());
+    let id = request.id.unwrap_or_else(|| TokenId::new(new_id()));
     let new = NewToken {
         id,
         owner: request.owner,
@@ -101,6 +103,36 @@ pub(super) fn prepare(
         is_canary: request.is_canary,
     };
     Ok((new, plaintext))
+}
+
+/// What a new token would get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenPreview {
+    /// The abilities.
+    pub abilities: Abilities,
+    /// The expiry. `None` means never.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Checks a request for a new token as [`create`] does, without creating one. How many tokens the owner has is not checked.
+pub fn preview(ctx: &Context, authority: Authority, request: &TokenRequest) -> Result<TokenPreview, Error> {
+    if !authority.covers(request.owner) {
+        return Err(Error::NotFound);
+    }
+    ctx.expect_reliable_clock()?;
+    let abilities = check_abilities(ctx, request.abilities.clone(), authority)?;
+    let expires_at = expiry::of_new(&ctx.rules.token_lifetimes, request.expiry, ctx.clock.recordable())?;
+    Ok(TokenPreview { abilities, expires_at })
+}
+
+/// The id of the token that `session` creates with the form `form`, which is a UUID of version 7. It is the same for each
+/// request with this form, and no client can choose it: all but its time is a hash.
+pub fn id_for(session: SessionId, form: Uuid) -> TokenId {
+    let mut hashed = [session.uuid().into_bytes(), form.into_bytes()].concat();
+    hashed = blake3::hash(&hashed).as_bytes()[..16].to_vec();
+    hashed[..6].copy_from_slice(&form.into_bytes()[..6]);
+    let bytes = <[u8; 16]>::try_from(hashed).expect("16 bytes");
+    TokenId::new(uuid::Builder::from_custom_bytes(bytes).with_version(uuid::Version::SortRand).into_uuid())
 }
 
 fn check_abilities(ctx: &Context, abilities: Option<Abilities>, authority: Authority) -> Result<Abilities, Error> {

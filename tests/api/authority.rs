@@ -29,6 +29,7 @@ fn source() -> RequestSource {
 fn create(app: &TestApp, authority: Authority, owner: &User, abilities: &[&str]) -> Result<IssuedToken, Error> {
     let abilities = abilities.iter().map(|text| Ability::parse(text).unwrap());
     let request = TokenRequest {
+        id: None,
         owner: owner.id,
         name: Name::parse("t").unwrap(),
         abilities: Some(Abilities::new(abilities).unwrap()),

@@ -21,6 +21,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 pub fn introspector(app: &TestApp) -> Client<'_> {
     let owner = app.user("service");
     let request = TokenRequest {
+        id: None,
         limits: Default::default(),
         annotations: Default::default(),
         is_canary: false,

@@ -279,6 +279,7 @@ impl Process {
 
     fn issue(&self, user: &User) -> Result<Option<Timestamp>, Error> {
         let request = TokenRequest {
+            id: None,
             owner: user.id,
             name: Name::parse("t").unwrap(),
             abilities: None,

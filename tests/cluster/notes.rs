@@ -76,6 +76,7 @@ impl Nodes {
 
     async fn token(&self, name: &str) -> IssuedToken {
         let request = TokenRequest {
+            id: None,
             owner: self.owner,
             name: Name::parse(name).unwrap(),
             abilities: None,

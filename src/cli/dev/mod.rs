@@ -234,6 +234,7 @@ async fn add_user(
 async fn issue(ctx: &Context, owner: &User, abilities: Abilities) -> Result<IssuedToken, Failure> {
     let (name, expiry, limits) = (owner.name.clone(), Expiry::Default, UsageLimits::default());
     let request = TokenRequest {
+        id: None,
         owner: owner.id,
         name,
         abilities: Some(abilities),

@@ -52,7 +52,7 @@ pub(super) async fn create(
     }
     let expiry = new.lifetime().map_or(Expiry::Default, Expiry::After);
     let (owner_id, is_canary) = (owner.id(), new.canary);
-    let request = TokenRequest { owner: owner_id, name, abilities, expiry, limits, annotations, is_canary };
+    let request = TokenRequest { id: None, owner: owner_id, name, abilities, expiry, limits, annotations, is_canary };
     let issued = tokens::create(ctx, administrator.into(), request, RequestSource::COMMAND_LINE).await?;
     let issued = IssuedView { owner: owners::label(&owner), issued: IssuedTokenView::unnumbered(issued) };
     Ok(output.item(&issued).await?)

@@ -88,6 +88,13 @@ impl Body {
         }
     }
 
+    /// Reads a form of a browser: the names and values of its fields, in their order.
+    pub(crate) async fn pairs(self) -> Result<Vec<(String, String)>, ApiError> {
+        let bytes = self.read_as(URL_ENCODED).await?;
+        serde_urlencoded::from_bytes(&bytes)
+            .map_err(|_| ApiError::Malformed("The body is not a valid form.".to_owned()))
+    }
+
     async fn read_as(self, media_type: &'static str) -> Result<BytesMut, ApiError> {
         self.media_type.clone()?.expect(media_type)?;
         self.read_in_time().await

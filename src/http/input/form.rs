@@ -26,9 +26,14 @@ impl Form {
     /// Parses a JSON object with the fields `known`.
     pub(crate) fn parse(bytes: &[u8], known: &'static [&'static str]) -> Result<Self, ApiError> {
         match strict_json::parse(bytes)? {
-            Value::Object(fields) => Ok(Form { fields, known, prefix: String::new(), errors: Vec::new() }),
+            Value::Object(fields) => Ok(Self::of(fields, known)),
             _ => Err(ApiError::Malformed("The body must be a JSON object.".to_owned())),
         }
+    }
+
+    /// These fields, of which `known` are known.
+    pub(crate) const fn of(fields: Map<String, Value>, known: &'static [&'static str]) -> Self {
+        Self { fields, known, prefix: String::new(), errors: Vec::new() }
     }
 
     /// The fields that are not read yet.

@@ -18,6 +18,7 @@ use log::Level;
 use self::{answer_memory::AnswerMemory, probes::Probes, request_counts::RequestCounts};
 use crate::{
     config::{self, Config, LoggedChecks},
+    http::console::settings::Console,
     ops::Context,
     sampling::Sampler,
 };
@@ -36,6 +37,7 @@ pub struct AppState {
     pub(crate) answer_memory: Arc<AnswerMemory>,
     pub(crate) probes: Arc<Probes>,
     pub(crate) request_counts: Arc<RequestCounts>,
+    pub(crate) console: Arc<Console>,
 }
 
 /// The bounds of one request. Sizes are in bytes.
@@ -66,6 +68,7 @@ impl AppState {
             answer_memory: Arc::new(AnswerMemory::new(config.database.pool_timeout)?),
             probes: Arc::default(),
             request_counts: Arc::new(RequestCounts::new(routes)),
+            console: Arc::new(Console::new(&config.console)?),
             ops,
             draining: Arc::default(),
             request_limits: RequestLimits::new(settings),
@@ -89,6 +92,7 @@ impl AppState {
             answer_memory: Arc::clone(&self.answer_memory),
             probes: Arc::clone(&self.probes),
             request_counts: Arc::clone(&self.request_counts),
+            console: Arc::clone(&self.console),
         }
     }
 

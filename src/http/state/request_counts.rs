@@ -15,8 +15,8 @@ pub(crate) const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "D
 const OTHER: &str = "other";
 
 /// The statuses that are told apart.
-const STATUSES: [u16; 21] =
-    [200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 429, 431, 500, 503, 507];
+const STATUSES: [u16; 22] =
+    [200, 201, 202, 204, 303, 304, 400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 429, 431, 500, 503, 507];
 
 /// The place of each status in [`STATUSES`], by its number. The last one is for all others.
 const PLACES: [u8; 600] = {

@@ -13,7 +13,7 @@ use actix_web::{
     Error, HttpMessage, ResponseError,
     body::BoxBody,
     dev::{AppConfig, Response, Service, ServiceFactory, ServiceResponse, forward_ready},
-    http::{ConnectionType, StatusCode},
+    http::{ConnectionType, StatusCode, header},
 };
 use futures_util::{FutureExt, future::LocalBoxFuture};
 
@@ -190,6 +190,8 @@ impl InFlightRequest {
                 self.log.write_answered(&response, route.as_deref(), principal, &self.state);
                 let route = self.state.request_counts.route(route.as_deref());
                 let (_request, mut response) = response.into_parts();
+                // Only the files of the console may be kept.
+                let kept = response.headers_mut().remove(header::CACHE_CONTROL).next();
                 if let Some(principal) = principal {
                     let headers = response.headers_mut();
                     headers::add_token_expiry(headers, principal.token_expires_at, &self.state.ops.clock);
@@ -197,7 +199,11 @@ impl InFlightRequest {
                         headers::add_rate_state(headers, rate_state);
                     }
                 }
-                Ok(self.close(response.into(), route))
+                let mut response = self.close(response.into(), route);
+                if let Some(kept) = kept {
+                    response.headers_mut().insert(header::CACHE_CONTROL, kept);
+                }
+                Ok(response)
             }
             Ok(Err(error)) => {
                 let response = error.error_response();

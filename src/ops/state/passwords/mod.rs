@@ -73,6 +73,11 @@ impl Passwords {
         })
     }
 
+    /// The minimum length of new passwords.
+    pub(in crate::ops) const fn min_length(&self) -> usize {
+        self.min_length
+    }
+
     /// The same with another minimum length of new passwords.
     pub(in crate::ops) fn with_min_length(&self, min_length: usize) -> Self {
         Self { min_length, ..self.clone() }

@@ -1,0 +1,77 @@
+//! What every page has around its content.
+
+use super::{assets, look::Look, person::Person, texts::Texts};
+
+/// What every page has around its content. Templates call it `layout`.
+pub(super) struct Layout {
+    pub(super) t: Texts,
+    /// The title of the page.
+    pub(super) title: String,
+    /// The name of the console.
+    pub(super) site: String,
+    pub(super) logo: &'static str,
+    pub(super) style: &'static str,
+    pub(super) script: &'static str,
+    pub(super) icon: &'static str,
+    /// The path of this page, for its entry in the navigation.
+    path: String,
+    /// Who is signed in.
+    pub(super) person: Option<Signed>,
+}
+
+/// Who is signed in, as the pages show them.
+pub(super) struct Signed {
+    pub(super) name: String,
+    pub(super) is_admin: bool,
+}
+
+impl Layout {
+    /// A page without a person.
+    pub(super) fn of_nobody(look: &Look, title: &str) -> Self {
+        let console = look.console();
+        Self {
+            t: look.texts,
+            title: title.to_owned(),
+            site: console.title.clone(),
+            logo: if console.logo.is_some() { assets::LOGO } else { "" },
+            style: &assets::STYLE.path,
+            script: &assets::SCRIPT.path,
+            icon: &assets::ICON.path,
+            path: look.path.clone(),
+            person: None,
+        }
+    }
+
+    /// A page of a person.
+    pub(super) fn of(person: &Person, title: &str) -> Self {
+        let signed = Signed { name: person.user.user.name.to_string(), is_admin: person.is_admin() };
+        Self { person: Some(signed), ..Self::of_nobody(&person.look, title) }
+    }
+
+    /// The entries of the navigation: their paths and names.
+    pub(super) fn entries(&self) -> Vec<(&'static str, String)> {
+        let entries = [
+            ("/console/tokens", self.t.say("tokens-title")),
+            ("/console/sessions", self.t.say("sessions-title")),
+            ("/console/activity", self.t.say("activity-title")),
+            ("/console/account", self.t.say("account-title")),
+        ];
+        entries.into()
+    }
+
+    /// Whether the page is below `path`.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        self.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// `aria-current` of an entry of the navigation.
+    pub(super) fn current(&self, path: &str) -> &'static str {
+        if self.path == path {
+            "page"
+        } else if self.is_at(path) {
+            "true"
+        } else {
+            "false"
+        }
+    }
+}
