@@ -27,6 +27,28 @@ pub async fn list(ctx: &Context, user: UserId, request: PageRequest) -> Result<P
     Ok(Page { items: events, next_cursor })
 }
 
+/// Lists the events of the user's own audit trail that meet the filter, newest first. The user is the subject, whatever
+/// `filter` says.
+pub async fn search_own(
+    ctx: &Context,
+    user: UserId,
+    filter: EventFilter,
+    request: PageRequest,
+) -> Result<Page<Event>, Error> {
+    let filter = EventFilter { subject: Some(user.uuid()), ..filter };
+    let scope = ListScope::search(user.uuid(), &filter);
+    let before = request.cursor.map(|cursor| List::AllEvents.parse_cursor(scope, &cursor)).transpose()?;
+    let limit = request.limit + 1;
+    let query = EventQuery { filter, order: EventOrder::NewestFirst, after: None, before, limit };
+    let mut events = ctx.store.events(query).await?;
+    let has_more = events.len() > request.limit as usize;
+    events.truncate(request.limit as usize);
+    let next_cursor = events.last().filter(|_| has_more).map(|last| List::AllEvents.write_cursor(scope, last.seq));
+    // A user is also the target of events in other trails, which are not theirs to read. So a page can be short.
+    events.retain(|event| event.entry.user == Some(user));
+    Ok(Page { items: events, next_cursor })
+}
+
 /// Lists the events of everybody that meet the filter, newest first.
 pub async fn list_all(
     ctx: &Context,

@@ -1,9 +1,12 @@
 //! The audit trail of the person.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use askama::Template;
 
 use super::{
+    errors::FormErrors,
     fields::Fields,
     layout::Layout,
     page::{PageError, show as show_page},
@@ -14,7 +17,8 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{Actor, Event, Outcome},
+        audit::{Action, Actor, Event, Outcome, Target},
+        event_filter::{ActionFilter, EventFilter},
         page::PageRequest,
         time::Timestamp,
     },
@@ -25,6 +29,14 @@ use crate::{
 #[template(path = "activity.html")]
 struct ActivityPage {
     layout: Layout,
+    errors: FormErrors,
+    actions: Vec<&'static str>,
+    action: String,
+    outcome: String,
+    from: String,
+    until: String,
+    /// The filter as a part of an address.
+    filter: String,
     events: Vec<EventRow>,
     next: Option<String>,
 }
@@ -37,6 +49,8 @@ pub(super) struct EventRow {
     pub(super) actor: String,
     pub(super) address: String,
     pub(super) target: String,
+    /// The page of the target, if it is a token of a person. Empty otherwise.
+    pub(super) page: String,
     pub(super) detail: String,
 }
 
@@ -44,13 +58,18 @@ impl EventRow {
     pub(super) fn new(texts: Texts, event: Event, now: Timestamp) -> Self {
         let (origin, entry) = (event.by.origin, event.entry);
         let id = entry.target.id().map(|id| format!(" {id}")).unwrap_or_default();
+        let page = match entry.target {
+            Target::PersonalAccessToken(id) => format!("/console/tokens/{id}"),
+            _ => String::new(),
+        };
         Self {
             at: When::new(texts, event.by.at, now),
             action: entry.action.as_str(),
             is_refused: entry.outcome == Outcome::Refused,
             actor: actor(texts, origin.actor),
             address: origin.address.map(|address| address.to_string()).unwrap_or_default(),
-            target: format!("{}{id}", entry.target.kind()),
+            target: format!("{}{id}", entry.target.kind().replace('_', " ")),
+            page,
             detail: entry.detail.map(|detail| detail.to_string()).unwrap_or_default(),
         }
     }
@@ -66,11 +85,54 @@ fn actor(texts: Texts, actor: Actor) -> String {
 
 /// `GET /console/activity`.
 pub(in crate::http) async fn show(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
-    let (query, texts) = (Fields::of_query(request.query_string()), person.look.texts);
+    let query = Fields::of_query(request.query_string());
+    match page(&person, StatusCode::OK, &query, FormErrors::default()).await {
+        Ok(response) => Ok(response),
+        Err(error) => {
+            let (status, errors) = FormErrors::of(&person.look, error)?;
+            page(&person, status, &Fields::of_query(""), errors).await
+        }
+    }
+}
+
+async fn page(
+    person: &Person,
+    status: StatusCode,
+    query: &Fields,
+    errors: FormErrors,
+) -> Result<HttpResponse, PageError> {
+    let texts = person.look.texts;
+    let day = |name: &str| query.given(name).and_then(|day| Timestamp::parse(&format!("{day}T00:00:00Z")).ok());
+    let filter = EventFilter {
+        action: query.given("action").and_then(|action| ActionFilter::parse(action).ok()),
+        outcome: query.given("outcome").and_then(|outcome| Outcome::parse(outcome).ok()),
+        from: day("from"),
+        // The last day is meant with all its hours.
+        until: day("until").map(|day| day.plus(Duration::from_hours(24))),
+        ..EventFilter::default()
+    };
+    let is_filtered = filter != EventFilter::default();
     let cursor = query.given("cursor").map(str::to_owned);
-    let page = audit::list(person.ops(), person.user.user.id, PageRequest { cursor, limit: ITEMS }).await?;
-    let now = person.ops().clock.now();
-    let events = page.items.into_iter().map(|event| EventRow::new(texts, event, now)).collect();
-    let layout = Layout::of(&person, &texts.say("activity-title"));
-    Ok(show_page(StatusCode::OK, &ActivityPage { layout, events, next: page.next_cursor }))
+    let (ctx, user, request) = (person.ops(), person.user.user.id, PageRequest { cursor, limit: ITEMS });
+    let page = match is_filtered {
+        true => audit::search_own(ctx, user, filter, request).await?,
+        false => audit::list(ctx, user, request).await?,
+    };
+    let now = ctx.clock.now();
+    let pairs = query
+        .pairs()
+        .filter(|(name, value)| ["action", "outcome", "from", "until"].contains(name) && !value.is_empty());
+    let page = ActivityPage {
+        layout: Layout::of(person, &texts.say("activity-title")),
+        errors,
+        actions: Action::ALL.iter().map(|action| action.as_str()).collect(),
+        action: query.text("action").to_owned(),
+        outcome: query.text("outcome").to_owned(),
+        from: query.text("from").to_owned(),
+        until: query.text("until").to_owned(),
+        filter: serde_urlencoded::to_string(pairs.collect::<Vec<_>>()).unwrap_or_default(),
+        events: page.items.into_iter().map(|event| EventRow::new(texts, event, now)).collect(),
+        next: page.next_cursor,
+    };
+    Ok(show_page(status, &page))
 }

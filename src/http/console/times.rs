@@ -48,12 +48,13 @@ impl HtmlSafe for When {}
 /// A duration in its largest unit.
 pub(super) fn span(texts: Texts, duration: Duration) -> String {
     let seconds = duration.as_secs();
+    let nearest = |unit: u64| (seconds + unit / 2) / unit;
     match seconds {
-        _ if seconds >= 730 * DAY => texts.count("span-years", seconds / (365 * DAY)),
-        _ if seconds >= 60 * DAY => texts.count("span-months", seconds / (30 * DAY)),
-        _ if seconds >= 2 * DAY => texts.count("span-days", seconds / DAY),
-        _ if seconds >= 2 * HOUR => texts.count("span-hours", seconds / HOUR),
-        _ if seconds >= MINUTE => texts.count("span-minutes", seconds / MINUTE),
+        _ if seconds >= 730 * DAY => texts.count("span-years", nearest(365 * DAY)),
+        _ if seconds >= 90 * DAY => texts.count("span-months", nearest(30 * DAY)),
+        _ if seconds >= 2 * DAY => texts.count("span-days", nearest(DAY)),
+        _ if seconds >= 2 * HOUR => texts.count("span-hours", nearest(HOUR)),
+        _ if seconds >= MINUTE => texts.count("span-minutes", nearest(MINUTE)),
         _ => texts.count("span-seconds", seconds),
     }
 }
