@@ -79,7 +79,7 @@ impl Server {
         let settings = &config.server;
         let address = listener.local_addr()?;
         limit_send_buffers(&listener);
-        let routes = http::routes().into_iter().map(|(_, pattern)| pattern);
+        let routes = http::routes().into_iter().chain(http::pages()).map(|(_, pattern)| pattern);
         let state = CurrentState::new(AppState::new(config, ctx, routes)?);
         let connections = Connections::new(settings);
         let (worker_state, worker_connections, server) = (state.clone(), connections.clone(), settings.clone());

@@ -39,7 +39,7 @@ mod usage_limits;
 mod wire;
 
 pub use self::{
-    routes::routes,
+    routes::{pages, routes},
     state::{AppState, current::CurrentState},
     wire::connections::{accepting::service, open::Connections},
 };

@@ -10,7 +10,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::{console::Page, error::ApiError, input::query_parameters::Strict};
+use super::{console::handler::Page, error::ApiError, input::query_parameters::Strict};
 
 /// The methods that are listed for a route that accepts any.
 pub(super) const ALL_METHODS: [Method; 6] =

@@ -7,7 +7,7 @@ use actix_web::{
     body::BoxBody,
     dev::{AppConfig, Response, Service, ServiceFactory},
     http::Method,
-    web,
+    web::{self, ServiceConfig},
 };
 
 use super::{
@@ -132,22 +132,6 @@ fn table() -> RouteTable {
         .at("/api/v1/tokens/verify-batch", |route| route.post(introspection::verify_batch))
         // Leak reports.
         .at("/api/v1/tokens/revoke-leaked", |route| route.post(revocation::revoke_leaked))
-        // The console.
-        .at("/console", |route| route.page(console::start))
-        .at("/console/assets/{name}", |route| route.page(console::assets::show))
-        .at("/console/logo", |route| route.page(console::assets::logo))
-        .at("/console/sign-in", |route| route.page(console::sign_in::show).submit(console::sign_in::sign_in))
-        .at("/console/signed-in", |route| route.page(console::sign_in::arrive))
-        .at("/console/sign-out", |route| route.submit(console::sign_in::sign_out))
-        .at("/console/set-password", |route| route.page(console::password::show).submit(console::password::set))
-        .at("/console/tokens", |route| route.page(console::tokens::list::show).submit(console::tokens::list::act))
-        .at("/console/tokens/new", |route| route.page(console::tokens::new::show).submit(console::tokens::making::act))
-        .at("/console/tokens/{id}", |route| route.page(console::tokens::one::show).submit(console::tokens::one::act))
-        .at("/console/sessions", |route| route.page(console::sessions::show).submit(console::sessions::act))
-        .at("/console/account", |route| route.page(console::account::show).submit(console::account::act))
-        .at("/console/account/export", |route| route.page(console::account::export))
-        .at("/console/activity", |route| route.page(console::activity::show))
-        .at("/console/{rest:.*}", |route| route.page(console::unknown))
         // The start page.
         .at("/", |route| route.ignore_unknown_parameters().get(index::start))
         .at("/api", |route| route.ignore_unknown_parameters().get(index::show))
@@ -157,9 +141,14 @@ fn table() -> RouteTable {
         .at("/healthz", |route| route.ignore_unknown_parameters().get(health::ready))
 }
 
-/// The method and the path pattern of every route, so that tests can check all of them.
+/// The method and the path pattern of every route of the API, so that tests can check all of them.
 pub fn routes() -> Vec<(Method, &'static str)> {
     Dialect::routes().chain(table().routes()).collect()
+}
+
+/// The same of every page of the console.
+pub fn pages() -> Vec<(Method, &'static str)> {
+    console::routes::table().routes()
 }
 
 /// The application: the routes and the authorization endpoints, in their envelope.
@@ -173,6 +162,10 @@ pub(super) fn app(
     InitError = (),
     Service: Service<Request, Future: 'static>,
 > {
-    let routes = App::new().configure(|app| table().register(app)).default_service(web::to(error::unknown_route));
+    let register = |app: &mut ServiceConfig| {
+        table().register(app);
+        console::routes::table().register(app);
+    };
+    let routes = App::new().configure(register).default_service(web::to(error::unknown_route));
     Envelope::new(routes.into_factory(), state)
 }

@@ -19,6 +19,7 @@ mod bulk_revocation;
 mod canary;
 mod clock_jumps;
 mod committed_changes;
+mod console;
 mod deletion;
 mod demotion;
 mod email_changes;

@@ -1,4 +1,4 @@
-//! Checks that `docs/api.md` names every route of the server, and no other.
+//! Checks that `docs/api.md` names every route of the API, and `docs/console.md` every page of the console, and no other.
 
 use std::collections::BTreeSet;
 
@@ -19,22 +19,23 @@ fn named(document: &Document) -> BTreeSet<String> {
     first_cells.flat_map(|cell| cell.split('`')).filter(|code| is_route(code)).map(str::to_owned).collect()
 }
 
-/// The routes of the server, without HEAD, which every GET route accepts.
-fn served() -> BTreeSet<String> {
-    let routes = patd::http::routes();
-    let takes = |path: &str, method: &str| routes.iter().any(|(other, at)| *at == path && other == method);
+/// Routes of the server, without HEAD, which every GET route accepts.
+fn served<M: AsRef<str>>(routes: &[(M, &'static str)]) -> BTreeSet<String> {
+    let takes = |path: &str, method: &str| routes.iter().any(|(other, at)| *at == path && other.as_ref() == method);
     let is_any = |path: &str| ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().all(|method| takes(path, method));
-    let methods = routes.iter().filter(|(method, _)| method != "HEAD");
-    methods.map(|(method, path)| format!("{} {path}", if is_any(path) { ANY } else { method.as_str() })).collect()
+    let methods = routes.iter().filter(|(method, _)| method.as_ref() != "HEAD");
+    methods.map(|(method, path)| format!("{} {path}", if is_any(path) { ANY } else { method.as_ref() })).collect()
 }
 
 #[test]
 fn the_documentation_names_exactly_the_routes_of_the_server() {
-    let document = Document::parse("docs/api.md", &std::fs::read_to_string("docs/api.md").unwrap());
-    let (named, served) = (named(&document), served());
-    let missing: Vec<_> = served.difference(&named).collect();
-    let unknown: Vec<_> = named.difference(&served).collect();
-    assert!(missing.is_empty() && unknown.is_empty(), "not in docs/api.md: {missing:#?}, not a route: {unknown:#?}");
+    for (file, routes) in [("docs/api.md", patd::http::routes()), ("docs/console.md", patd::http::pages())] {
+        let document = Document::parse(file, &std::fs::read_to_string(file).unwrap());
+        let (named, served) = (named(&document), served(&routes));
+        let missing: Vec<_> = served.difference(&named).collect();
+        let unknown: Vec<_> = named.difference(&served).collect();
+        assert!(missing.is_empty() && unknown.is_empty(), "not in {file}: {missing:#?}, not a route: {unknown:#?}");
+    }
 }
 
 #[test]

@@ -74,19 +74,19 @@ fn page(person: &Person, status: StatusCode, done: &str, fields: &Fields, errors
 }
 
 /// `GET /console/account`.
-pub(in crate::http) async fn show(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
     let query = Fields::of_query(request.query_string());
     Ok(page(&person, StatusCode::OK, query.text("done"), &query, FormErrors::default()))
 }
 
 /// `GET /console/account/export`: all that is stored about the person.
-pub(in crate::http) async fn export(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
+pub(super) async fn export(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
     let (state, user) = (person.look.state.clone(), person.user.user.id);
     Ok(export_of::answer(&request, state, user, person.credential.to_string()).await?)
 }
 
 /// `POST /console/account`.
-pub(in crate::http) async fn act(person: Person, source: Source, body: Body) -> Result<HttpResponse, PageError> {
+pub(super) async fn act(person: Person, source: Source, body: Body) -> Result<HttpResponse, PageError> {
     let fields = Fields::new(body.pairs().await?);
     match try_act(&person, source, &fields).await {
         Ok(response) => Ok(response),

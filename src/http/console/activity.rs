@@ -84,7 +84,7 @@ fn actor(texts: Texts, actor: Actor) -> String {
 }
 
 /// `GET /console/activity`.
-pub(in crate::http) async fn show(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
     let query = Fields::of_query(request.query_string());
     match page(&person, StatusCode::OK, &query, FormErrors::default()).await {
         Ok(response) => Ok(response),

@@ -1,6 +1,6 @@
 //! What every page has around its content.
 
-use super::{assets, look::Look, person::Person, texts::Texts};
+use super::{assets, look::Look, texts::Texts};
 
 /// What every page has around its content. Templates call it `layout`.
 pub(super) struct Layout {
@@ -14,7 +14,7 @@ pub(super) struct Layout {
     pub(super) script: &'static str,
     pub(super) icon: &'static str,
     /// The path of this page, for its entry in the navigation.
-    path: String,
+    pub(super) path: String,
     /// Who is signed in.
     pub(super) person: Option<Signed>,
 }
@@ -22,6 +22,7 @@ pub(super) struct Layout {
 /// Who is signed in, as the pages show them.
 pub(super) struct Signed {
     pub(super) name: String,
+    #[expect(dead_code, reason = "the pages of administrators come next")]
     pub(super) is_admin: bool,
 }
 
@@ -40,12 +41,6 @@ impl Layout {
             path: look.path.clone(),
             person: None,
         }
-    }
-
-    /// A page of a person.
-    pub(super) fn of(person: &Person, title: &str) -> Self {
-        let signed = Signed { name: person.user.user.name.to_string(), is_admin: person.is_admin() };
-        Self { person: Some(signed), ..Self::of_nobody(&person.look, title) }
     }
 
     /// The entries of the navigation: their paths and names.

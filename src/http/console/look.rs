@@ -7,12 +7,8 @@ use std::{
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
 
-use super::{
-    page::{PageError, Refused},
-    settings::Console,
-    texts::Texts,
-};
-use crate::http::state::current::State;
+use super::{settings::Console, texts::Texts};
+use crate::http::{error::ApiError, state::current::State};
 
 /// How the pages of one request look.
 #[derive(Clone)]
@@ -38,15 +34,11 @@ impl Look {
     pub(super) fn console(&self) -> &Arc<Console> {
         &self.state.console
     }
-
-    pub(super) fn refused(&self, error: impl Into<PageError>) -> Refused {
-        Refused::new(self.clone(), error.into())
-    }
 }
 
 impl FromRequest for Look {
-    type Error = Refused;
-    type Future = Ready<Result<Self, Refused>>;
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Ok(Self::of(request)))

@@ -9,42 +9,40 @@
 //! The session is that of the API, in a cookie ([`cookie`]) that counts below `/console` alone. Other sites cannot send
 //! forms ([`gate`]).
 
-pub(super) mod account;
-pub(super) mod activity;
-pub(super) mod assets;
+mod account;
+mod activity;
+mod assets;
 mod chart;
 mod cookie;
 mod errors;
 mod fields;
+mod files;
 mod gate;
+pub(super) mod handler;
 mod layout;
 mod look;
 mod page;
-pub(super) mod password;
+mod password;
 mod person;
-pub(super) mod sessions;
+pub(super) mod routes;
+mod sessions;
 pub(super) mod settings;
-pub(super) mod sign_in;
+mod sign_in;
 mod texts;
 mod times;
-pub(super) mod tokens;
-
-pub(super) use self::page::Page;
+mod tokens;
 
 use actix_web::HttpResponse;
 
 use self::page::PageError;
 use super::error::ApiError;
 
-/// Where the console begins.
-pub(super) const ROOT: &str = "/console";
-
 /// The start page of a person is the list of their tokens.
-pub(super) async fn start() -> Result<HttpResponse, PageError> {
+async fn start() -> Result<HttpResponse, PageError> {
     Ok(page::see("/console/tokens"))
 }
 
 /// Any other path below `/console`.
-pub(super) async fn unknown() -> Result<HttpResponse, PageError> {
+async fn unknown() -> Result<HttpResponse, PageError> {
     Err(ApiError::UnknownRoute.into())
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actix_web::{
-    FromRequest, Handler, HttpResponse, ResponseError,
+    HttpResponse, ResponseError,
     body::BoxBody,
     http::{
         StatusCode,
@@ -11,9 +11,8 @@ use actix_web::{
     },
 };
 use askama::Template;
-use futures_util::future::LocalBoxFuture;
 
-use super::{cookie, gate::Gate, layout::Layout, look::Look};
+use super::{cookie, layout::Layout, look::Look};
 use crate::{
     http::error::ApiError,
     ops::{self, Throttled},
@@ -23,6 +22,9 @@ use crate::{
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
 const CONTENT_SECURITY_POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
+
+/// Where the console begins.
+pub(super) const ROOT: &str = "/console";
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -47,6 +49,13 @@ pub(crate) struct Refused(Box<(Look, PageError)>);
 impl Refused {
     pub(super) fn new(look: Look, error: PageError) -> Self {
         Self(Box::new((look, error)))
+    }
+}
+
+impl Look {
+    /// The page that says why there is no other.
+    pub(super) fn refused(&self, error: impl Into<PageError>) -> Refused {
+        Refused::new(self.clone(), error.into())
     }
 }
 
@@ -162,38 +171,11 @@ pub(super) fn see(path: &str) -> HttpResponse {
         .finish()
 }
 
-/// A handler of a page. It is called only if [`Gate`] lets the request pass, and its error becomes a page.
-#[derive(Clone)]
-pub(crate) struct Page<F>(pub(crate) F);
-
-impl<F, Args> Handler<(Gate, Args)> for Page<F>
-where
-    F: Handler<Args, Output = Result<HttpResponse, PageError>>,
-    Args: FromRequest + 'static,
-{
-    type Output = Result<HttpResponse, Refused>;
-    type Future = LocalBoxFuture<'static, Self::Output>;
-
-    fn call(&self, (Gate(look), arguments): (Gate, Args)) -> Self::Future {
-        let handled = self.0.call(arguments);
-        Box::pin(async move {
-            let answered = handled.await;
-            // Who is told that what they want to end is gone must not see another node accept it.
-            if let Err(PageError::Api(ApiError::Ops(ops::Error::NotFound))) = &answered
-                && let Err(error) = look.state.ops.store.wait_until_known().await
-            {
-                return Err(look.refused(error));
-            }
-            answered.map_err(|error| look.refused(error))
-        })
-    }
-}
-
 /// A page from another request of the browser, such as the one that a form was on. Only paths of the console are, so that
 /// nobody is led to another site.
 pub(super) fn is_own_page(path: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.?=&+%,:*~".contains(c);
-    let below = path.strip_prefix(super::ROOT);
+    let below = path.strip_prefix(ROOT);
     below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?'])) && path.chars().all(is_plain)
 }
 

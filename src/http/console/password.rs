@@ -35,12 +35,12 @@ fn form(look: &Look, status: StatusCode, fields: &Fields, errors: FormErrors) ->
 }
 
 /// `GET /console/set-password`. A link has the secret in `?token=`.
-pub(in crate::http) async fn show(request: HttpRequest, look: Look) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(request: HttpRequest, look: Look) -> Result<HttpResponse, PageError> {
     Ok(form(&look, StatusCode::OK, &Fields::of_query(request.query_string()), FormErrors::default()))
 }
 
 /// `POST /console/set-password`.
-pub(in crate::http) async fn set(look: Look, source: Source, body: Body) -> Result<HttpResponse, PageError> {
+pub(super) async fn set(look: Look, source: Source, body: Body) -> Result<HttpResponse, PageError> {
     let fields = Fields::new(body.pairs().await?);
     match try_set(&look, source, &fields).await {
         Ok(()) => Ok(see("/console/sign-in?done=password-set")),

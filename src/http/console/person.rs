@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     cookie,
+    layout::{Layout, Signed},
     look::Look,
     page::{PageError, Refused},
 };
@@ -37,6 +38,7 @@ impl Person {
     }
 
     /// The power of an administrator.
+    #[expect(dead_code, reason = "the pages of administrators come next")]
     pub(super) fn administrator(&self) -> Result<AdminPrincipal, PageError> {
         let AdminSession(admin) = AdminSession::check(self.principal.clone())?;
         Ok(admin)
@@ -59,6 +61,14 @@ impl Person {
         let principal = principal?;
         let user = SessionUser::check(principal.clone())?;
         Ok(Self { look: look.clone(), user, principal, credential })
+    }
+}
+
+impl Layout {
+    /// A page of a person.
+    pub(super) fn of(person: &Person, title: &str) -> Self {
+        let signed = Signed { name: person.user.user.name.to_string(), is_admin: person.is_admin() };
+        Self { person: Some(signed), ..Self::of_nobody(&person.look, title) }
     }
 }
 

@@ -39,7 +39,7 @@ struct Row {
 }
 
 /// `GET /console/sessions`.
-pub(in crate::http) async fn show(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
     let (query, texts) = (Fields::of_query(request.query_string()), person.look.texts);
     let cursor = query.given("cursor").map(str::to_owned);
     let page = sessions::list(person.ops(), person.user.user.id, PageRequest { cursor, limit: ITEMS }).await?;
@@ -64,7 +64,7 @@ pub(in crate::http) async fn show(request: HttpRequest, person: Person) -> Resul
 }
 
 /// `POST /console/sessions`: ends one session, or all others.
-pub(in crate::http) async fn act(person: Person, source: Source, body: Body) -> Result<HttpResponse, PageError> {
+pub(super) async fn act(person: Person, source: Source, body: Body) -> Result<HttpResponse, PageError> {
     let fields = Fields::new(body.pairs().await?);
     let by = source.by(&person.user);
     if fields.text("do") == "end-others" {

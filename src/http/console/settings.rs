@@ -2,13 +2,27 @@
 
 use std::{fs, io, path::Path};
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::{
+    http::header::{self, HeaderMap},
+    web::Bytes,
+};
 
-use super::assets::Picture;
 use crate::config::{self, Origin};
 
 /// The largest logo, in bytes.
 const MAX_LOGO: u64 = 64 * 1024;
+
+/// A picture from the disk.
+pub(crate) struct Picture {
+    pub(super) media_type: &'static str,
+    pub(super) content: Bytes,
+}
+
+impl Picture {
+    fn new(media_type: &'static str, content: Vec<u8>) -> Self {
+        Self { media_type, content: content.into() }
+    }
+}
 
 /// The settings of the console.
 pub(crate) struct Console {

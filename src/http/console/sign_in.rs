@@ -10,12 +10,12 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    ROOT, cookie,
+    cookie,
     errors::FormErrors,
     fields::{ApiFields, Fields},
     layout::Layout,
     look::Look,
-    page::{PageError, is_own_page, see, show as show_page},
+    page::{PageError, ROOT, is_own_page, see, show as show_page},
     person::Person,
 };
 use crate::{
@@ -45,7 +45,7 @@ struct SignInPage {
 }
 
 /// `GET /console/sign-in`.
-pub(in crate::http) async fn show(request: HttpRequest, look: Look) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(request: HttpRequest, look: Look) -> Result<HttpResponse, PageError> {
     let query = Fields::of_query(request.query_string());
     let notice = match query.text("done") {
         "signed-out" => look.texts.say("sign-in-signed-out"),
@@ -77,7 +77,7 @@ fn next(fields: &Fields) -> &str {
 }
 
 /// `POST /console/sign-in`.
-pub(in crate::http) async fn sign_in(
+pub(super) async fn sign_in(
     request: HttpRequest,
     look: Look,
     source: Source,
@@ -125,7 +125,7 @@ struct NoCookiePage {
 }
 
 /// `GET /console/signed-in`: leads on, or says why the browser did not keep the session.
-pub(in crate::http) async fn arrive(request: HttpRequest, look: Look) -> Result<HttpResponse, PageError> {
+pub(super) async fn arrive(request: HttpRequest, look: Look) -> Result<HttpResponse, PageError> {
     if cookie::read(&request, &look).is_some() {
         return Ok(see(next(&Fields::of_query(request.query_string()))));
     }
@@ -134,7 +134,7 @@ pub(in crate::http) async fn arrive(request: HttpRequest, look: Look) -> Result<
 }
 
 /// `POST /console/sign-out`.
-pub(in crate::http) async fn sign_out(person: Person, source: Source) -> Result<HttpResponse, PageError> {
+pub(super) async fn sign_out(person: Person, source: Source) -> Result<HttpResponse, PageError> {
     let (session, by) = (person.user.session.id, source.by(&person.user));
     sessions::end(person.ops(), person.user.user.id, session, by).await?;
     Ok(forgotten(&person.look, "signed-out"))

@@ -69,7 +69,8 @@ mod tests {
         let now = Timestamp::parse("2026-11-28T00:15:30Z").unwrap();
         let relative = |text: &str| When::new(texts, Timestamp::parse(text).unwrap(), now).relative;
         assert_eq!(relative("2026-11-28T00:15:00Z"), "just now");
-        assert_eq!(relative("2026-11-28T00:14:00Z"), "1 minute ago");
+        assert_eq!(relative("2026-11-28T00:14:30Z"), "1 minute ago");
+        assert_eq!(relative("2026-11-28T00:14:00Z"), "2 minutes ago", "to the nearest");
         assert_eq!(relative("2026-11-27T00:15:00Z"), "24 hours ago");
         assert_eq!(relative("2026-11-25T00:15:00Z"), "3 days ago");
         assert_eq!(relative("2026-12-28T00:15:30Z"), "in 30 days");

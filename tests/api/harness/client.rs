@@ -89,6 +89,8 @@ impl Answer {
         let text = response.body_mut().read_to_string().unwrap();
         let body = match text.is_empty() {
             true => Value::Null,
+            // A page.
+            false if text.starts_with("<!doctype html>") => Value::Null,
             false => serde_json::from_str(&text).unwrap_or_else(|error| panic!("not JSON ({error}): {text}")),
         };
         let answer = Self { status: response.status().as_u16(), headers: response.headers().clone(), text, body };

@@ -55,6 +55,21 @@ pub struct TestApp {
     _directory: TempDir,
 }
 
+/// An answer that need not be JSON.
+pub struct Fetched {
+    pub status: u16,
+    pub headers: ureq::http::HeaderMap,
+    pub text: String,
+}
+
+impl Fetched {
+    /// The only value of a header. Empty if there is none.
+    pub fn header(&self, name: &str) -> &str {
+        assert!(self.headers.get_all(name).iter().count() < 2, "{name} is sent twice");
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
 /// The administrator, as at the command line.
 pub const ADMINISTRATOR: Administrator = Administrator::command_line();
 
@@ -136,6 +151,27 @@ impl TestApp {
             database,
             _directory: directory,
         }
+    }
+
+    /// Sends any request without following a redirect, and returns what is answered, as text.
+    pub fn fetch(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Fetched {
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build()
+            .into();
+        let response = match body {
+            "" => agent.run(request.body(()).unwrap()),
+            body => agent.run(request.body(body).unwrap()),
+        };
+        let mut response = response.unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        Fetched { status: response.status().as_u16(), headers: response.headers().clone(), text }
     }
 
     /// Moves the clock forward.

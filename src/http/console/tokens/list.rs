@@ -113,7 +113,7 @@ const STATES: [(&str, &str); 4] = [
 ];
 
 /// `GET /console/tokens`.
-pub(in crate::http) async fn show(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
+pub(in crate::http::console) async fn show(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
     let query = Fields::of_query(request.query_string());
     let texts = person.look.texts;
     let notice = match (query.text("done"), query.text("count").parse::<u64>()) {
@@ -184,7 +184,11 @@ struct RevokeSeveralPage {
 }
 
 /// `POST /console/tokens`: shows the chosen tokens, and then revokes them.
-pub(in crate::http) async fn act(person: Person, source: Source, body: Body) -> Result<HttpResponse, PageError> {
+pub(in crate::http::console) async fn act(
+    person: Person,
+    source: Source,
+    body: Body,
+) -> Result<HttpResponse, PageError> {
     let fields = Fields::new(body.pairs().await?);
     let texts = person.look.texts;
     let owner = owner_of(&person, &fields).await?;

@@ -81,7 +81,11 @@ struct AlreadyCreatedPage {
 }
 
 /// `POST /console/tokens/new`: shows the summary, and then makes the token. A form that is sent twice makes one token.
-pub(in crate::http) async fn act(person: Person, source: Source, body: Body) -> Result<HttpResponse, PageError> {
+pub(in crate::http::console) async fn act(
+    person: Person,
+    source: Source,
+    body: Body,
+) -> Result<HttpResponse, PageError> {
     let fields = Fields::new(body.pairs().await?);
     let tried = match fields.text("do") {
         "create" => create(&person, source, &fields).await,

@@ -1,9 +1,9 @@
 //! The tokens of a person, and of the service accounts that they manage.
 
-pub(in crate::http) mod list;
-pub(in crate::http) mod making;
-pub(in crate::http) mod new;
-pub(in crate::http) mod one;
+pub(super) mod list;
+pub(super) mod making;
+pub(super) mod new;
+pub(super) mod one;
 mod secret;
 mod status;
 

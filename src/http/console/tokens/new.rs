@@ -113,7 +113,7 @@ fn groups(person: &Person, chosen: &[&str]) -> Vec<Group> {
 
 /// `GET /console/tokens/new`. The query fills the form: `name`, `abilities`, `expires_in_days` and the other fields, and `like`
 /// is the id of a token to take them from.
-pub(in crate::http) async fn show(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
+pub(in crate::http::console) async fn show(request: HttpRequest, person: Person) -> Result<HttpResponse, PageError> {
     let query = Fields::of_query(request.query_string());
     let fields = match query.given("like") {
         None => query,

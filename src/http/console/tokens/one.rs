@@ -106,7 +106,7 @@ struct FamilyRow {
 }
 
 /// `GET /console/tokens/{id}`.
-pub(in crate::http) async fn show(
+pub(in crate::http::console) async fn show(
     request: HttpRequest,
     person: Person,
     id: Path<String>,
@@ -258,7 +258,7 @@ async fn page(
 }
 
 /// `POST /console/tokens/{id}`.
-pub(in crate::http) async fn act(
+pub(in crate::http::console) async fn act(
     person: Person,
     source: Source,
     id: Path<String>,

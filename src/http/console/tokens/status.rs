@@ -17,29 +17,27 @@ pub(super) const SOON: Duration = Duration::from_hours(30 * 24);
 pub(in crate::http::console) struct Status {
     pub(in crate::http::console) class: &'static str,
     pub(in crate::http::console) word: String,
-    /// Whether checks accept it, as far as the token alone decides.
-    pub(in crate::http::console) is_live: bool,
 }
 
 impl Status {
     pub(in crate::http::console) fn of(texts: Texts, token: &Token, now: Timestamp) -> Self {
-        let status = |class, text: &str, is_live| Self { class, word: texts.say(text), is_live };
+        let status = |class, text: &str| Self { class, word: texts.say(text) };
         if let Some(revoked) = token.revoked {
-            return status("ended", revoked_as(revoked.reason), false);
+            return status("ended", revoked_as(revoked.reason));
         }
         if token.has_expired(now) {
-            return status("ended", "status-expired", false);
+            return status("ended", "status-expired");
         }
         if token.disabled_at.is_some() {
-            return status("paused", "status-disabled", false);
+            return status("paused", "status-disabled");
         }
         if token.is_canary {
-            return status("canary", "status-canary", false);
+            return status("canary", "status-canary");
         }
         if token.grace.is_some() {
-            return status("soon", "status-rotated-grace", true);
+            return status("soon", "status-rotated-grace");
         }
-        status("live", "status-active", true)
+        status("live", "status-active")
     }
 }
 
