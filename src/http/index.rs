@@ -24,7 +24,9 @@ struct Links {
     environments: &'static str,
     live: &'static str,
     ready: &'static str,
-    console: &'static str,
+    /// If there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    console: Option<&'static str>,
 }
 
 /// People are led to the console, programs get links.
@@ -35,17 +37,17 @@ pub(super) async fn start(request: HttpRequest, state: State) -> HttpResponse {
             true if state.console.is_enabled => {
                 HttpResponse::SeeOther().insert_header((header::LOCATION, "/console")).finish()
             }
-            _ => HttpResponse::Ok().json(index()),
+            _ => HttpResponse::Ok().json(index(&state)),
         };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     response
 }
 
-pub(super) async fn show() -> Json<Index> {
-    Json(index())
+pub(super) async fn show(state: State) -> Json<Index> {
+    Json(index(&state))
 }
 
-const fn index() -> Index {
+fn index(state: &State) -> Index {
     Index {
         name: "patd",
         message: "This server issues and checks API tokens. POST email and password to sign_in for a session token, and \
@@ -57,7 +59,7 @@ const fn index() -> Index {
             environments: "/api/v1/environments",
             live: "/livez",
             ready: "/readyz",
-            console: "/console",
+            console: state.console.is_enabled.then_some("/console"),
         },
     }
 }

@@ -57,6 +57,7 @@ fn an_unknown_path_and_a_method_that_is_not_accepted_say_so() {
     200
     {
       "links": {
+        "console": "/console",
         "environments": "/api/v1/environments",
         "live": "/livez",
         "ready": "/readyz",

@@ -17,6 +17,13 @@ pub fn python() -> PathBuf {
     python
 }
 
+/// A file that `tests/install` puts into the directory that cargo builds in.
+pub fn installed(path: &str) -> PathBuf {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(path);
+    assert!(file.is_file(), "{} is missing: run tests/run", file.display());
+    file
+}
+
 /// Where the virtual environment's programs are.
 fn environment() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("venv").join("bin")

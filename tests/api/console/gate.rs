@@ -108,6 +108,7 @@ fn a_console_that_is_switched_off_is_not_there() {
     }
     let start = app.fetch("GET", "/", &[("Accept", "text/html")], "");
     assert!(start.status == 200 && start.text.contains("\"links\""), "{}", start.text);
+    assert!(!start.text.contains("/console"), "{}", start.text);
 }
 
 #[test]
