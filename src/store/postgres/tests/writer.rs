@@ -75,7 +75,8 @@ impl Rig {
     }
 
     pub(super) fn wait<T: Unpin>(&self, reply: Reply<'static, T>) -> Result<T, StoreError> {
-        self.database.runtime.block_on(reply)
+        let limited = async { tokio::time::timeout(Duration::from_secs(30), reply).await };
+        self.database.runtime.block_on(limited).expect("an answer")
     }
 
     pub(super) fn made(&self) -> Vec<i64> {
