@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// The most secrets of one leak report.
-const MAX_REPORTED: usize = 1000;
+pub(super) const MAX_REPORTED: usize = 1000;
 /// A body of this many bytes has room for [`MAX_REPORTED`] secrets with prefixes of any length.
-const REPORT_SIZE: usize = 128 * 1024;
+pub(super) const REPORT_SIZE: usize = 128 * 1024;
 
 /// The disabled token and its successors.
 #[derive(Serialize)]

@@ -193,7 +193,7 @@ impl NewTokenForm {
     /// A token of an environment.
     pub(super) fn of_environment(self) -> EnvironmentTokenRequest {
         let Self { name, abilities, expiry, limits, annotations, is_canary, owner: _ } = self;
-        EnvironmentTokenRequest { name, abilities, expiry, limits, annotations, is_canary }
+        EnvironmentTokenRequest { id: None, name, abilities, expiry, limits, annotations, is_canary }
     }
 }
 

@@ -36,6 +36,8 @@ const PAGE: u32 = 100;
 /// The data of a new token.
 #[derive(Clone, Debug)]
 pub struct EnvironmentTokenRequest {
+    /// Its id, as in [`TokenRequest::id`].
+    pub id: Option<TokenId>,
     /// The name.
     pub name: Name,
     /// The abilities, as in [`TokenRequest::abilities`].
@@ -63,9 +65,9 @@ pub async fn create(
     if access.role < Role::Admin {
         return Err(Error::RoleRequired);
     }
-    let EnvironmentTokenRequest { name, abilities, expiry, limits, annotations, is_canary } = request;
+    let EnvironmentTokenRequest { id, name, abilities, expiry, limits, annotations, is_canary } = request;
     let owner = access.environment.owner;
-    let request = TokenRequest { id: None, owner, name, abilities, expiry, limits, annotations, is_canary };
+    let request = TokenRequest { id, owner, name, abilities, expiry, limits, annotations, is_canary };
     let (by, most) = (ctx.attribution_to_issue(source)?, ctx.rules.max_tokens_per_user);
     let (new, plaintext) = tokens::prepare(ctx, Authority::User(user), request, Some(environment), &by)?;
     let token = ctx.store.add_environment_token(user, new, most, by).await.map_err(|error| match error {

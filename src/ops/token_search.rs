@@ -202,6 +202,27 @@ pub async fn revoke(
     }
 }
 
+/// Revokes these tokens, as far as they are neither revoked nor expired. Returns how many.
+pub async fn revoke_these(
+    ctx: &Context,
+    administrator: Administrator,
+    ids: &[TokenId],
+    source: RequestSource,
+) -> Result<u64, Error> {
+    let (mut revoked, now) = (0, ctx.clock.recordable());
+    for ids in ids.chunks(BATCH as usize) {
+        let mut live = Vec::with_capacity(ids.len());
+        for id in ids {
+            let token = ctx.store.token_in_any_state(*id).await;
+            let token = token.map_err(|error| Error::from(error).after_revocations(revoked))?;
+            live.extend((token.revoked.is_none() && !token.has_expired(now)).then_some(token));
+        }
+        revoked += end(ctx, administrator, live, &source, revoked).await?;
+    }
+    let known = ctx.store.wait_until_known().await;
+    known.map(|()| revoked).map_err(|error| Error::from(error).after_revocations(revoked))
+}
+
 /// Revokes a batch. All its changes are under way at once, so that they share a commit.
 async fn end(
     ctx: &Context,

@@ -76,6 +76,7 @@ fn an_administrator_needs_no_role_in_an_environment_and_a_stranger_sees_none() {
     let (environment, other) = (ada.current_environment, Authority::User(bob.id));
     let token = || {
         let request = EnvironmentTokenRequest {
+            id: None,
             name: Name::parse("t").unwrap(),
             abilities: Some(Abilities::none()),
             expiry: Expiry::Default,

@@ -39,9 +39,17 @@ def pages(token):
         "new-token": "/console/tokens/new",
         "new-token-filled": f"/console/tokens/new?like={token}",
         "token": f"/console/tokens/{token}",
+        "environments": "/console/environments",
         "sessions": "/console/sessions",
         "activity": "/console/activity",
         "account": "/console/account",
+        "admin-users": "/console/admin/users",
+        "admin-service-accounts": "/console/admin/service-accounts",
+        "admin-tokens": "/console/admin/tokens",
+        "admin-token": f"/console/admin/tokens/{token}",
+        "admin-audit": "/console/admin/audit",
+        "admin-nodes": "/console/admin/nodes",
+        "admin-leaks": "/console/admin/leaks",
         "missing": "/console/nothing",
     }
 

@@ -42,9 +42,8 @@ pub(crate) async fn list(
 }
 
 fn filter(query: &mut QueryPairs) -> Result<EventFilter, ApiError> {
-    let mut errors = Vec::new();
     let mut take = |name: &'static str| query.take(name);
-    let texts = [
+    read_filter([
         take("actor")?,
         take("subject")?,
         take("action")?,
@@ -52,7 +51,12 @@ fn filter(query: &mut QueryPairs) -> Result<EventFilter, ApiError> {
         take("address")?,
         take("from")?,
         take("until")?,
-    ];
+    ])
+}
+
+/// Reads actor, subject, action, outcome, address, from and until.
+pub(in crate::http) fn read_filter(texts: [Option<String>; 7]) -> Result<EventFilter, ApiError> {
+    let mut errors = Vec::new();
     let [actor, subject, action, outcome, address, from, until] = texts;
     let id = "must be the id of a user or service account.";
     let filter = EventFilter {

@@ -184,6 +184,6 @@ pub(crate) async fn end_sessions(
 }
 
 /// A malformed id is answered like an unknown one.
-pub(super) fn user_id(text: &str) -> Result<UserId, ops::Error> {
+pub(in crate::http) fn user_id(text: &str) -> Result<UserId, ops::Error> {
     UserId::parse(text).ok_or(ops::Error::NotFound)
 }

@@ -47,6 +47,8 @@ pub(super) struct EventRow {
     pub(super) action: &'static str,
     pub(super) is_refused: bool,
     pub(super) actor: String,
+    /// The page of the actor, where only administrators see it. Empty otherwise.
+    pub(super) actor_page: String,
     pub(super) address: String,
     pub(super) target: String,
     /// The page of the target, if it is a token of a person. Empty otherwise.
@@ -67,11 +69,32 @@ impl EventRow {
             action: entry.action.as_str(),
             is_refused: entry.outcome == Outcome::Refused,
             actor: actor(texts, origin.actor),
+            actor_page: String::new(),
             address: origin.address.map(|address| address.to_string()).unwrap_or_default(),
             target: format!("{}{id}", entry.target.kind().replace('_', " ")),
             page,
             detail: entry.detail.map(|detail| detail.to_string()).unwrap_or_default(),
         }
+    }
+}
+
+impl EventRow {
+    /// The same for administrators, with the pages of administration.
+    pub(super) fn of_anybody(texts: Texts, event: Event, now: Timestamp) -> Self {
+        let page = match event.entry.target {
+            Target::User(id) => format!("/console/admin/users/{id}"),
+            Target::PersonalAccessToken(id) | Target::EnvironmentToken(id) => format!("/console/admin/tokens/{id}"),
+            Target::ServiceAccount(id) => format!("/console/admin/service-accounts/{id}"),
+            Target::UnknownUser | Target::Session(_) | Target::Environment(_) | Target::Database => String::new(),
+        };
+        let actor_page = match event.by.origin.actor {
+            Actor::Session { user: Some(user), .. } => format!("/console/admin/users/{user}"),
+            Actor::PersonalAccessToken { id, .. } | Actor::EnvironmentToken(id) => {
+                format!("/console/admin/tokens/{id}")
+            }
+            Actor::Session { user: None, .. } | Actor::CommandLine | Actor::Anonymous | Actor::System => String::new(),
+        };
+        Self { page, actor_page, ..Self::new(texts, event, now) }
     }
 }
 

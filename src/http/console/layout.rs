@@ -22,7 +22,6 @@ pub(super) struct Layout {
 /// Who is signed in, as the pages show them.
 pub(super) struct Signed {
     pub(super) name: String,
-    #[expect(dead_code, reason = "the pages of administrators come next")]
     pub(super) is_admin: bool,
 }
 
@@ -45,13 +44,17 @@ impl Layout {
 
     /// The entries of the navigation: their paths and names.
     pub(super) fn entries(&self) -> Vec<(&'static str, String)> {
-        let entries = [
+        let mut entries = vec![
             ("/console/tokens", self.t.say("tokens-title")),
+            ("/console/environments", self.t.say("environments-title")),
             ("/console/sessions", self.t.say("sessions-title")),
             ("/console/activity", self.t.say("activity-title")),
             ("/console/account", self.t.say("account-title")),
         ];
-        entries.into()
+        if self.person.as_ref().is_some_and(|person| person.is_admin) {
+            entries.push(("/console/admin", self.t.say("admin-title")));
+        }
+        entries
     }
 
     /// Whether the page is below `path`.

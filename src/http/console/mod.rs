@@ -11,9 +11,11 @@
 
 mod account;
 mod activity;
+mod admin;
 mod assets;
 mod chart;
 mod cookie;
+mod environments;
 mod errors;
 mod fields;
 mod files;
@@ -21,6 +23,7 @@ mod gate;
 pub(super) mod handler;
 mod layout;
 mod look;
+mod notices;
 mod page;
 mod password;
 mod person;

@@ -38,7 +38,6 @@ impl Person {
     }
 
     /// The power of an administrator.
-    #[expect(dead_code, reason = "the pages of administrators come next")]
     pub(super) fn administrator(&self) -> Result<AdminPrincipal, PageError> {
         let AdminSession(admin) = AdminSession::check(self.principal.clone())?;
         Ok(admin)

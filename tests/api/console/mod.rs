@@ -1,5 +1,8 @@
 //! The console without a browser: what it accepts, and what its answers allow a browser to do.
 
+mod administration;
+mod bulk;
+mod environments;
 mod gate;
 mod pages;
 mod signing_in;
@@ -105,6 +108,11 @@ pub fn paths(method: &str) -> Vec<String> {
     let id = "01900000-0000-7000-8000-000000000000";
     let pages = patd::http::pages().into_iter().filter(|(known, _)| known == method);
     pages
-        .map(|(_, path)| path.replace("{rest:.*}", "nothing").replace("{id}", id).replace("{name}", "none.css"))
+        .map(|(_, path)| {
+            path.replace("{rest:.*}", "nothing")
+                .replace("{id}", id)
+                .replace("{token_id}", id)
+                .replace("{name}", "none.css")
+        })
         .collect()
 }

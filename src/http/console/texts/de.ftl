@@ -288,3 +288,179 @@ activity-about = Was mit Ihrem Konto und Ihren Tokens geschehen ist, das Neueste
 actor-session = eine Sitzung
 actor-anonymous = niemand angemeldet
 activity-none = Nichts passt.
+
+## Umgebungen
+environment = Umgebung
+environments-title = Umgebungen
+environments-about = Eine Umgebung enthält Tokens für Maschinen. Ein solches Token steht für seine Umgebung und für keinen Menschen.
+environments-of-token = Ein Token der Umgebung
+environments-none = Sie sehen keine Umgebung.
+environments-current = Aktuell
+environments-default = Standard
+environments-your-role = Ihre Rolle
+environments-role = Rolle
+environments-role-of = Rolle von { $name }
+environments-role-viewer = Betrachter
+environments-role-admin = Verwalter
+environments-role-owner = Besitzer
+environments-new = Neue Umgebung
+environments-create = Umgebung erstellen
+environments-created = Die Umgebung ist erstellt.
+environments-renamed = Die Umgebung ist umbenannt.
+environments-deleted = Die Umgebung ist gelöscht, und ihre Tokens sind beendet.
+environments-left = Sie haben die Umgebung verlassen.
+environments-members = Mitglieder
+environments-members-about = Betrachter sehen die Tokens. Verwalter können sie auch erstellen, ändern und widerrufen.
+environments-since = Mitglied seit
+environments-add = Mitglied hinzufügen
+environments-user-id = Kennung des Benutzers
+environments-user-id-hint = Benutzer finden ihre Kennung auf der Seite ihres Kontos.
+environments-remove = Entfernen
+environments-member-set = Das Mitglied hat jetzt diese Rolle.
+environments-member-removed = Das Mitglied ist entfernt.
+environments-current-about = Die aktuelle Umgebung ist die, die Programme benutzen, wenn Sie keine nennen.
+environments-make-current = Zur aktuellen machen
+environments-now-current = Das ist jetzt Ihre aktuelle Umgebung.
+environments-rename = Umbenennen
+environments-delete = Umgebung löschen
+environments-delete-about = Ihre Tokens enden mit ihr, und Programme, die sie benutzen, werden abgelehnt. Das lässt sich nicht rückgängig machen.
+environments-default-stays = Die Standardumgebung lässt sich nicht löschen.
+environments-leave = Umgebung verlassen
+environments-leave-about = Sie sehen sie nicht mehr. Ihr Besitzer kann Sie wieder hinzufügen.
+environments-regenerate = Neues Geheimnis
+environments-regenerate-about = Sie bekommen ein neues Geheimnis, und das alte endet sofort. Rechte und Ablauf bleiben.
+type-name = Tippen Sie { $name }, um es zu bestätigen.
+
+## Verwaltung
+admin-title = Verwaltung
+yes = Ja
+no = Nein
+admin-users = Benutzer
+admin-services = Dienstkonten
+admin-tokens = Alle Tokens
+admin-audit = Protokoll
+admin-nodes = Knoten
+admin-leaks = Durchgesickerte Geheimnisse
+admin-role-member = Mitglied
+admin-role-admin = Administrator
+admin-role-about = Ein Administrator kann alles auf diesen Seiten.
+admin-invited = Eingeladen
+admin-search-user = Nach Namen oder Adresse suchen
+admin-sort-name = Nach Namen
+admin-sort-email = Nach E-Mail-Adresse
+admin-no-user = Kein Benutzer passt.
+admin-invite = Benutzer einladen
+admin-invite-about = Sie bekommen einen Link, mit dem der Benutzer ein Passwort setzt. Geben Sie ihn weiter: Dieser Server verschickt keine E-Mails.
+admin-invite-do = Einladung erstellen
+admin-link-title = Link zum Setzen eines Passworts
+admin-link-once = Kopieren Sie den Link jetzt, und geben Sie ihn dem Benutzer. Er wird nur dieses eine Mal gezeigt, und er gilt einmal.
+admin-link-leave = Sie haben den Link nicht kopiert. Er wird nicht noch einmal gezeigt.
+admin-link = Link
+admin-link-expires = Link zum Setzen eines Passworts läuft ab
+admin-signed-in = Letzte Anmeldung
+admin-owns = Was diesem Benutzer gehört
+admin-manages = Verwaltete Dienstkonten
+admin-all-tokens = Alle Tokens dieses Besitzers
+admin-manage-tokens = Seine Tokens verwalten
+admin-change = Name, Adresse und Rolle
+admin-changed = Das Konto ist geändert.
+admin-disabled = Das Konto ist gesperrt.
+admin-enabled = Das Konto ist freigegeben.
+admin-end-sessions = Alle Sitzungen beenden
+admin-end-sessions-about = Der Benutzer muss sich überall neu anmelden. Seine Tokens gelten weiter.
+admin-sessions-ended = Alle Sitzungen des Benutzers sind beendet.
+admin-reset = Passwort zurücksetzen
+admin-reset-about = Das jetzige Passwort und alle Sitzungen des Benutzers enden. Sie bekommen einen Link, mit dem er ein anderes Passwort setzt.
+admin-hand-over = Übergeben
+admin-hand-over-about = Die Tokens und Umgebungen bekommen einen anderen Besitzer. Ihre Geheimnisse gelten weiter und stehen von da an für den neuen Besitzer.
+admin-hand-over-what = Wählen Sie Tokens, Umgebungen oder beides.
+admin-handed-over = Das Gewählte hat jetzt einen anderen Besitzer.
+admin-new-owner = Neuer Besitzer: Kennung oder E-Mail-Adresse
+admin-disable-about = Der Benutzer kann sich nicht anmelden, und seine Tokens werden abgelehnt, bis Sie das Konto wieder freigeben.
+admin-enable-about = Der Benutzer kann sich wieder anmelden, und seine Tokens gelten.
+admin-delete-user = Benutzer löschen
+admin-delete-user-about = Tokens, Sitzungen und Umgebungen des Benutzers enden. Das lässt sich nicht rückgängig machen.
+admin-transfer-to = Tokens und Umgebungen übergeben an (Kennung oder E-Mail-Adresse)
+admin-user-deleted = Der Benutzer ist gelöscht.
+admin-no-service = Kein Dienstkonto passt.
+admin-new-service = Neues Dienstkonto
+admin-create-service = Dienstkonto erstellen
+admin-service-about = Einem Dienstkonto gehören Tokens für ein Team oder eine Maschine. Seine Verwalter erstellen sie.
+admin-service-created = Das Dienstkonto ist erstellt.
+admin-service-deleted = Das Dienstkonto ist gelöscht, und seine Tokens sind beendet.
+admin-managers = Verwalter
+admin-managers-hint = Kennungen oder E-Mail-Adressen von Benutzern, eine je Zeile.
+admin-managers-about = Verwalter erstellen, ersetzen und widerrufen seine Tokens.
+admin-manager = Kennung oder E-Mail-Adresse eines Benutzers
+admin-manager-since = Verwalter seit
+admin-add-manager = Verwalter hinzufügen
+admin-manager-added = Der Benutzer ist jetzt Verwalter.
+admin-manager-removed = Der Benutzer ist nicht mehr Verwalter.
+admin-service-disable-about = Seine Tokens werden abgelehnt, bis Sie es wieder freigeben.
+admin-service-enable-about = Seine Tokens gelten wieder.
+admin-delete-service = Dienstkonto löschen
+admin-delete-service-about = Seine Tokens und Umgebungen enden mit ihm. Das lässt sich nicht rückgängig machen.
+admin-revoke-found = Alle widerrufen, die der Filter findet
+admin-revoke-every = Jedes Token dieses Servers widerrufen
+admin-revoke-successors = { $count ->
+    [one] 1 davon ist ein Nachfolger, der mit seinem Token endet.
+   *[other] { $count } davon sind Nachfolger, die mit ihren Tokens enden.
+}
+admin-revoke-more = { $count ->
+    [one] 1 weiteres wird nicht gezeigt.
+   *[other] { $count } weitere werden nicht gezeigt.
+}
+filter-title = Filter
+filter-none = Ohne Filter
+filter-owner-hint = Kennung oder E-Mail-Adresse
+filter-id-hint = Kennung
+filter-service-account = Von einem Dienstkonto
+filter-kind = Art
+filter-kind-personal = Persönliches Token
+filter-kind-environment = Umgebungstoken
+filter-ability = Umfasst das Recht
+filter-created-after = Erstellt ab
+filter-created-before = Erstellt vor
+filter-expires-after = Läuft ab ab
+filter-expires-before = Läuft ab vor
+filter-used-after = Zuletzt benutzt ab
+filter-used-before = Zuletzt benutzt vor
+filter-time-hint = 2030-01-31T12:00:00Z
+filter-unused-for = Unbenutzt seit
+filter-duration-hint = 90d
+filter-actor = Wer: Kennung eines Benutzers oder Dienstkontos
+filter-subject = Worüber: Kennung eines Kontos, Tokens oder einer Umgebung
+filter-address = Von der Adresse oder dem Netz
+filter-day-hint = Ein Tag wie 2030-01-31 oder eine Zeit wie 2030-01-31T12:00:00Z.
+admin-one-process = Die Datenbank ist eine Datei, darum bedient sie ein Prozess. Mehrere Knoten brauchen PostgreSQL.
+admin-nodes-about = Die Server, die sich die Datenbank teilen. Ein Widerruf wird beantwortet, wenn ihn jeder aktive angewendet hat.
+admin-node-active = Aktiv
+admin-node-fencing = Wird ausgeschlossen
+admin-node-gone = Weg
+admin-node-behind = Änderungen zurück
+admin-node-version = Version
+admin-node-since = Angemeldet
+leaks-about = Fügen Sie Geheimnisse ein, die gefunden wurden, wo sie nicht hingehören. Ihre Tokens und Sitzungen enden sofort, und die Besitzer sehen in ihrer Aktivität, warum.
+leaks-secrets = Geheimnisse
+leaks-hint = Eines je Zeile, höchstens 1000.
+leaks-how-many = Fügen Sie mindestens ein Geheimnis und höchstens { $count } ein, eines je Zeile.
+leaks-end = Beenden, wozu diese Geheimnisse gehören
+leaks-read = { $count ->
+    [0] Keine Zeile ist ein Geheimnis dieses Servers.
+    [one] 1 Geheimnis wurde gelesen.
+   *[other] { $count } Geheimnisse wurden gelesen.
+}
+leaks-unknown = { $count ->
+    [0] Alle sind bekannt.
+    [one] 1 davon gehört hier zu nichts.
+   *[other] { $count } davon gehören hier zu nichts.
+}
+leaks-what = Was geschehen ist
+leaks-now = Jetzt beendet
+leaks-before = War schon beendet
+leaks-canary = Köder: Die Benutzung ist aufgezeichnet
+leaks-also = Diese endeten mit ihm:
+leaks-sessions = { $count ->
+    [one] 1 Sitzung wurde beendet, von
+   *[other] { $count } Sitzungen wurden beendet, von
+}

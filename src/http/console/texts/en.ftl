@@ -288,3 +288,179 @@ activity-about = What was done with your account and your tokens, the latest fir
 actor-session = a session
 actor-anonymous = nobody signed in
 activity-none = Nothing fits.
+
+## Environments
+environment = Environment
+environments-title = Environments
+environments-about = An environment holds tokens for machines. Such a token stands for its environment and for no person.
+environments-of-token = A token of the environment
+environments-none = You see no environment.
+environments-current = Current
+environments-default = default
+environments-your-role = Your role
+environments-role = Role
+environments-role-of = Role of { $name }
+environments-role-viewer = Viewer
+environments-role-admin = Admin
+environments-role-owner = Owner
+environments-new = New environment
+environments-create = Create the environment
+environments-created = The environment is created.
+environments-renamed = The environment is renamed.
+environments-deleted = The environment is deleted, and its tokens have ended.
+environments-left = You have left the environment.
+environments-members = Members
+environments-members-about = Viewers see the tokens. Admins can also create, change and revoke them.
+environments-since = Member since
+environments-add = Add a member
+environments-user-id = Id of the user
+environments-user-id-hint = Users find their id on the page of their account.
+environments-remove = Remove
+environments-member-set = The member has the role now.
+environments-member-removed = The member is removed.
+environments-current-about = The current environment is the one that programs use if you name none.
+environments-make-current = Make it the current one
+environments-now-current = This is your current environment now.
+environments-rename = Rename
+environments-delete = Delete the environment
+environments-delete-about = Its tokens end with it, and programs that use them are refused. This cannot be undone.
+environments-default-stays = The default environment cannot be deleted.
+environments-leave = Leave the environment
+environments-leave-about = You do not see it any more. Its owner can add you again.
+environments-regenerate = Regenerate the secret
+environments-regenerate-about = You get a new secret, and the old one ends at once. Abilities and expiry stay.
+type-name = Type { $name } to confirm.
+
+## Administration
+admin-title = Administration
+yes = Yes
+no = No
+admin-users = Users
+admin-services = Service accounts
+admin-tokens = All tokens
+admin-audit = Audit trail
+admin-nodes = Nodes
+admin-leaks = Leaked secrets
+admin-role-member = Member
+admin-role-admin = Administrator
+admin-role-about = An administrator can do everything on these pages.
+admin-invited = Invited
+admin-search-user = Search by name or address
+admin-sort-name = By name
+admin-sort-email = By e-mail address
+admin-no-user = No user fits.
+admin-invite = Invite a user
+admin-invite-about = You get a link with which the user sets a password. Send it to them: this server sends no e-mail.
+admin-invite-do = Make the invitation
+admin-link-title = Link to set a password
+admin-link-once = Copy the link now, and give it to the user. It is shown this once, and it works once.
+admin-link-leave = You have not copied the link. It will not be shown again.
+admin-link = Link
+admin-link-expires = Link to set a password expires
+admin-signed-in = Last sign-in
+admin-owns = What belongs to this user
+admin-manages = Managed service accounts
+admin-all-tokens = All tokens of this owner
+admin-manage-tokens = Manage its tokens
+admin-change = Name, address and role
+admin-changed = The account is changed.
+admin-disabled = The account is disabled.
+admin-enabled = The account is enabled.
+admin-end-sessions = End all sessions
+admin-end-sessions-about = The user must sign in again everywhere. Their tokens stay valid.
+admin-sessions-ended = All sessions of the user have ended.
+admin-reset = Reset the password
+admin-reset-about = The present password and all sessions of the user end. You get a link with which the user sets another password.
+admin-hand-over = Hand over
+admin-hand-over-about = The tokens and environments get another owner. Their secrets stay valid, and stand for the new owner from then on.
+admin-hand-over-what = Choose tokens, environments or both.
+admin-handed-over = The chosen things have another owner now.
+admin-new-owner = New owner: id or e-mail address
+admin-disable-about = The user cannot sign in, and checks refuse their tokens, until you enable the account again.
+admin-enable-about = The user can sign in again, and their tokens are accepted.
+admin-delete-user = Delete the user
+admin-delete-user-about = Tokens, sessions and environments of the user end. This cannot be undone.
+admin-transfer-to = Hand tokens and environments over to (id or e-mail address)
+admin-user-deleted = The user is deleted.
+admin-no-service = No service account fits.
+admin-new-service = New service account
+admin-create-service = Create the service account
+admin-service-about = A service account owns tokens for a team or a machine. Its managers make them.
+admin-service-created = The service account is created.
+admin-service-deleted = The service account is deleted, and its tokens have ended.
+admin-managers = Managers
+admin-managers-hint = Ids or e-mail addresses of users, one in a line.
+admin-managers-about = Managers make, rotate and revoke its tokens.
+admin-manager = Id or e-mail address of a user
+admin-manager-since = Manager since
+admin-add-manager = Add a manager
+admin-manager-added = The user is a manager now.
+admin-manager-removed = The user is no manager any more.
+admin-service-disable-about = Checks refuse its tokens until you enable it again.
+admin-service-enable-about = Its tokens are accepted again.
+admin-delete-service = Delete the service account
+admin-delete-service-about = Its tokens and environments end with it. This cannot be undone.
+admin-revoke-found = Revoke all that the filter finds
+admin-revoke-every = Revoke every token of this server
+admin-revoke-successors = { $count ->
+    [one] 1 of them is a successor that ends with its token.
+   *[other] { $count } of them are successors that end with their tokens.
+}
+admin-revoke-more = { $count ->
+    [one] 1 more is not shown.
+   *[other] { $count } more are not shown.
+}
+filter-title = Filters
+filter-none = Without a filter
+filter-owner-hint = id or e-mail address
+filter-id-hint = id
+filter-service-account = Of a service account
+filter-kind = Kind
+filter-kind-personal = Personal token
+filter-kind-environment = Environment token
+filter-ability = Covers the ability
+filter-created-after = Created from
+filter-created-before = Created before
+filter-expires-after = Expires from
+filter-expires-before = Expires before
+filter-used-after = Last used from
+filter-used-before = Last used before
+filter-time-hint = 2030-01-31T12:00:00Z
+filter-unused-for = Unused for
+filter-duration-hint = 90d
+filter-actor = Who: id of a user or service account
+filter-subject = About: id of an account, token or environment
+filter-address = From the address or network
+filter-day-hint = A day such as 2030-01-31, or a time such as 2030-01-31T12:00:00Z.
+admin-one-process = The database is a file, so one process serves it. Several nodes need PostgreSQL.
+admin-nodes-about = The servers that share the database. A revocation is answered when every active one has applied it.
+admin-node-active = Active
+admin-node-fencing = Fencing
+admin-node-gone = Gone
+admin-node-behind = Changes behind
+admin-node-version = Version
+admin-node-since = Registered
+leaks-about = Paste secrets that were found where they should not be. Their tokens and sessions end at once, and their owners see why in their activity.
+leaks-secrets = Secrets
+leaks-hint = One in a line, at most 1000.
+leaks-how-many = Paste at least one secret and at most { $count }, one in a line.
+leaks-end = End what these secrets belong to
+leaks-read = { $count ->
+    [0] No line is a secret of this server.
+    [one] 1 secret was read.
+   *[other] { $count } secrets were read.
+}
+leaks-unknown = { $count ->
+    [0] All of them are known.
+    [one] 1 of them belongs to nothing here.
+   *[other] { $count } of them belong to nothing here.
+}
+leaks-what = What happened
+leaks-now = Ended now
+leaks-before = Had ended before
+leaks-canary = Canary: the use is recorded
+leaks-also = These ended with it:
+leaks-sessions = { $count ->
+    [one] 1 session ended, of
+   *[other] { $count } sessions ended, of
+}

@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// From how many tokens on their number must be typed before they are revoked together.
-const TYPED_FROM: usize = 11;
+pub(in crate::http::console) const TYPED_FROM: usize = 11;
 
 /// How many abilities a row shows.
 const SHOWN_ABILITIES: usize = 3;
@@ -97,7 +97,7 @@ impl Row {
 }
 
 /// The orders: their name in the address, and what they sort by.
-const SORTS: [(&str, &str, SortTime, bool); 5] = [
+pub(in crate::http::console) const SORTS: [(&str, &str, SortTime, bool); 5] = [
     ("newest", "tokens-sort-newest", SortTime::Created, true),
     ("oldest", "tokens-sort-oldest", SortTime::Created, false),
     ("used", "tokens-sort-used", SortTime::LastUsed, true),

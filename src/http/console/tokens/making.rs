@@ -1,16 +1,18 @@
 //! The summary of a new token, and its creation.
 
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{HttpResponse, http::StatusCode, web::Path};
 use askama::Template;
 
 use super::{
-    list::owner_of,
     new::{form, read},
-    owner_choices, rule_in_words, secret,
+    owner_choices,
+    place::Place,
+    rule_in_words, secret,
 };
 use crate::{
     domain::{
-        id::{TokenId, UserId},
+        authority::Authority,
+        id::TokenId,
         policy::{Access, Policy, Rule},
         secret::CredentialKind,
     },
@@ -27,7 +29,9 @@ use crate::{
         input::{body::Body, request_source::Source},
     },
     ops::{
-        self, owners,
+        self,
+        environment_tokens::{self, EnvironmentTokenRequest},
+        owners,
         tokens::{self, TokenPreview, TokenRequest},
     },
 };
@@ -36,6 +40,9 @@ use crate::{
 #[template(path = "review_token.html")]
 struct ReviewPage {
     layout: Layout,
+    action: String,
+    /// The name of the environment. Empty for a personal token.
+    environment: String,
     /// The fields of the form, which are sent again.
     fields: Vec<(String, String)>,
     name: String,
@@ -59,12 +66,11 @@ struct Opened {
     has_more_rules: bool,
 }
 
-fn opened(policy: &Policy, preview: &TokenPreview) -> Opened {
+fn opened(policy: &Policy, kind: CredentialKind, preview: &TokenPreview) -> Opened {
     let lets_through = |rule: &&Rule| match &rule.access {
         Access::Public => false,
         Access::Credential { kinds, abilities } => {
-            kinds.contains(&CredentialKind::PersonalAccessToken)
-                && abilities.iter().all(|needed| preview.abilities.cover(needed.as_str()))
+            kinds.contains(&kind) && abilities.iter().all(|needed| preview.abilities.cover(needed.as_str()))
         }
     };
     let rules: Vec<String> = policy.rules().iter().filter(lets_through).map(rule_in_words).collect();
@@ -76,7 +82,7 @@ fn opened(policy: &Policy, preview: &TokenPreview) -> Opened {
 #[template(path = "already_created.html")]
 struct AlreadyCreatedPage {
     layout: Layout,
-    id: String,
+    page: String,
     name: String,
 }
 
@@ -87,30 +93,58 @@ pub(in crate::http::console) async fn act(
     body: Body,
 ) -> Result<HttpResponse, PageError> {
     let fields = Fields::new(body.pairs().await?);
+    let place = Place::of_owner(&person, &fields).await?;
+    make(person, source, place, fields).await
+}
+
+/// `POST /console/environments/{id}/tokens/new`: the same.
+pub(in crate::http::console) async fn act_of_environment(
+    person: Person,
+    source: Source,
+    environment: Path<String>,
+    body: Body,
+) -> Result<HttpResponse, PageError> {
+    let fields = Fields::new(body.pairs().await?);
+    let place = Place::of_environment(&person, &environment).await?;
+    make(person, source, place, fields).await
+}
+
+async fn make(person: Person, source: Source, place: Place, fields: Fields) -> Result<HttpResponse, PageError> {
     let tried = match fields.text("do") {
-        "create" => create(&person, source, &fields).await,
-        "change" => return form(&person, StatusCode::OK, &fields, FormErrors::default()).await,
-        _ => review(&person, &fields).await,
+        "create" => create(&person, source, &place, &fields).await,
+        "change" => return form(&person, &place, StatusCode::OK, &fields, FormErrors::default()).await,
+        _ => review(&person, &place, &fields).await,
     };
     match tried {
         Ok(response) => Ok(response),
         Err(error) => {
             let (status, errors) = FormErrors::of(&person.look, error)?;
-            form(&person, status, &fields, errors).await
+            form(&person, &place, status, &fields, errors).await
         }
     }
 }
 
-async fn review(person: &Person, fields: &Fields) -> Result<HttpResponse, PageError> {
-    let (texts, ctx) = (person.look.texts, person.ops());
-    let owner = owner_of(person, fields).await?;
-    let request = read(person, fields, owner)?;
-    expect_useful(person, &request).await?;
-    let preview = tokens::preview(ctx, person.user.authority_to_grant(owner), &request)?;
-    let owners = owner_choices(person, owner).await?;
+async fn review(person: &Person, place: &Place, fields: &Fields) -> Result<HttpResponse, PageError> {
+    let (texts, ctx, user) = (person.look.texts, person.ops(), person.user.user.id);
+    let form = read(person, fields)?;
+    let (request, preview, owners, environment) = match place {
+        Place::Owner(owner) => {
+            let request = form.personal(*owner);
+            expect_useful(person, &request).await?;
+            let preview = tokens::preview(ctx, person.user.authority_to_grant(*owner), &request)?;
+            (request, preview, owner_choices(person, *owner).await?, String::new())
+        }
+        Place::Environment(access) => {
+            let request = form.personal(user);
+            let preview = tokens::preview(ctx, Authority::User(user), &request)?;
+            (request, preview, Vec::new(), access.environment.name.to_string())
+        }
+    };
     let skipped = ["do"];
     let page = ReviewPage {
         layout: Layout::of(person, &texts.say("review-title")),
+        action: place.form(),
+        environment,
         fields: fields
             .pairs()
             .filter(|(name, _)| !skipped.contains(name))
@@ -127,7 +161,7 @@ async fn review(person: &Person, fields: &Fields) -> Result<HttpResponse, PageEr
         requests_per_minute: request.limits.requests_per_minute.map(|number| number.to_string()).unwrap_or_default(),
         quota: request.limits.quota.map(|number| number.to_string()).unwrap_or_default(),
         metadata: request.annotations.metadata.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
-        policies: ctx.rules.policies.iter().map(|policy| opened(policy, &preview)).collect(),
+        policies: ctx.rules.policies.iter().map(|policy| opened(policy, place.kind(), &preview)).collect(),
     };
     Ok(show_page(StatusCode::OK, &page))
 }
@@ -139,26 +173,31 @@ async fn expect_useful(person: &Person, request: &TokenRequest) -> Result<(), Pa
     Ok(())
 }
 
-async fn create(person: &Person, source: Source, fields: &Fields) -> Result<HttpResponse, PageError> {
+async fn create(person: &Person, source: Source, place: &Place, fields: &Fields) -> Result<HttpResponse, PageError> {
     let ctx = person.ops();
-    let owner = owner_of(person, fields).await?;
-    let request = read(person, fields, owner)?;
-    expect_useful(person, &request).await?;
+    let read = read(person, fields)?;
     let form = form_id(fields, ctx.clock.now());
     let form = form.ok_or_else(|| ApiError::Malformed(person.look.texts.say("new-form-too-old")))?;
     let id = tokens::id_for(person.user.session.id, form);
-    if let Some(page) = already_created(person, owner, id).await? {
+    if let Some(page) = already_created(person, place, id).await? {
         return Ok(page);
     }
-    let request = TokenRequest { id: Some(id), ..request };
     let by = source.by(&person.user);
-    match tokens::create(ctx, person.user.authority_to_grant(owner), request, by).await {
-        Ok(issued) => {
-            let page = format!("/console/tokens/{}", issued.token.id);
-            Ok(secret::page(person, &issued, String::new(), page))
+    let created = match place {
+        Place::Owner(owner) => {
+            let request = TokenRequest { id: Some(id), ..read.personal(*owner) };
+            expect_useful(person, &request).await?;
+            tokens::create(ctx, person.user.authority_to_grant(*owner), request, by).await
         }
+        Place::Environment(access) => {
+            let request = EnvironmentTokenRequest { id: Some(id), ..read.of_environment() };
+            environment_tokens::create(ctx, person.user.user.id, access.environment.id, request, by).await
+        }
+    };
+    match created {
+        Ok(issued) => Ok(secret::page(person, &issued, String::new(), place)),
         // Another request with the same form may have been faster.
-        Err(error) => match already_created(person, owner, id).await {
+        Err(error) => match already_created(person, place, id).await {
             Ok(Some(page)) => Ok(page),
             _ => Err(error.into()),
         },
@@ -166,15 +205,21 @@ async fn create(person: &Person, source: Source, fields: &Fields) -> Result<Http
 }
 
 /// The page for a form that has made its token before: the secret is not shown again.
-async fn already_created(person: &Person, owner: UserId, id: TokenId) -> Result<Option<HttpResponse>, PageError> {
-    let token = match tokens::show(person.ops(), owner.into(), id).await {
+async fn already_created(person: &Person, place: &Place, id: TokenId) -> Result<Option<HttpResponse>, PageError> {
+    let found = match place {
+        Place::Owner(owner) => tokens::show(person.ops(), (*owner).into(), id).await,
+        Place::Environment(access) => {
+            environment_tokens::get(person.ops(), person.user.user.id, access.environment.id, id).await
+        }
+    };
+    let token = match found {
         Ok(token) => token,
         Err(ops::Error::NotFound) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let page = AlreadyCreatedPage {
         layout: Layout::of(person, &person.look.texts.say("already-title")),
-        id: token.id.to_string(),
+        page: place.page_of(token.id),
         name: token.name.to_string(),
     };
     Ok(Some(show_page(StatusCode::CONFLICT, &page)))

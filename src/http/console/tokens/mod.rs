@@ -1,11 +1,13 @@
 //! The tokens of a person, and of the service accounts that they manage.
 
+pub(super) mod facts;
 pub(super) mod list;
 pub(super) mod making;
 pub(super) mod new;
 pub(super) mod one;
-mod secret;
-mod status;
+pub(super) mod place;
+pub(super) mod secret;
+pub(super) mod status;
 
 use super::{page::PageError, person::Person};
 use crate::{

@@ -1,15 +1,15 @@
 //! The form for a new token.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 use askama::Template;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{OwnerChoice, list::owner_of, owner_choices};
+use super::{OwnerChoice, owner_choices, place::Place};
 use crate::{
     domain::{
         ability::{Ability, ServerAbility},
-        id::{TokenId, UserId},
+        id::UserId,
         time::Timestamp,
         token::Token,
     },
@@ -22,12 +22,9 @@ use crate::{
             person::Person,
             times::When,
         },
-        tokens::{NewTokenForm, WITH_OWNER},
+        tokens::{NewTokenForm, WITH_OWNER, token_id},
     },
-    ops::{
-        self, Context, owners,
-        tokens::{self, TokenRequest},
-    },
+    ops::{self, Context, environment_tokens, owners, tokens},
 };
 
 /// The presets of the expiry, in days.
@@ -45,6 +42,11 @@ const NEVER: &str = "never";
 struct NewTokenPage {
     layout: Layout,
     errors: FormErrors,
+    /// Where the form is sent to, and where one goes without it.
+    action: String,
+    back: String,
+    /// The name of the environment. Empty for a personal token.
+    environment: String,
     form: String,
     owner: String,
     owners: Vec<OwnerChoice>,
@@ -92,11 +94,11 @@ struct Preset {
 }
 
 /// The abilities to choose from: those of the configuration, and those of the server that the person can grant.
-fn groups(person: &Person, chosen: &[&str]) -> Vec<Group> {
+fn groups(person: &Person, place: &Place, chosen: &[&str]) -> Vec<Group> {
     let configured = person.ops().rules.catalogue.iter().map(Ability::to_string);
     let server = ServerAbility::ALL.into_iter().map(|ability| ability.ability());
-    let is_admin = person.is_admin();
-    let server = server.filter(|ability| is_admin || !ability.is_reserved()).map(|ability| ability.to_string());
+    let grants_reserved = person.is_admin() && matches!(place, Place::Owner(_));
+    let server = server.filter(|ability| grants_reserved || !ability.is_reserved()).map(|ability| ability.to_string());
     let mut groups: Vec<Group> = Vec::new();
     for name in configured.chain(server) {
         let prefix = name.split(':').next().unwrap_or_default().to_owned();
@@ -118,12 +120,32 @@ pub(in crate::http::console) async fn show(request: HttpRequest, person: Person)
     let fields = match query.given("like") {
         None => query,
         Some(like) => {
-            let id = TokenId::parse(like).ok_or(ops::Error::NotFound)?;
+            let id = token_id(like)?;
             let owner = owners::of_token(person.ops(), person.user.user.id, id).await?;
             like_token(&tokens::show(person.ops(), owner.into(), id).await?, person.user.user.id)
         }
     };
-    form(&person, StatusCode::OK, &fields, FormErrors::default()).await
+    let place = Place::of_owner(&person, &fields).await?;
+    form(&person, &place, StatusCode::OK, &fields, FormErrors::default()).await
+}
+
+/// `GET /console/environments/{id}/tokens/new`. The query fills the form in the same way.
+pub(in crate::http::console) async fn show_of_environment(
+    request: HttpRequest,
+    person: Person,
+    environment: Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let query = Fields::of_query(request.query_string());
+    let place = Place::of_environment(&person, &environment).await?;
+    let fields = match (query.given("like"), &place) {
+        (Some(like), Place::Environment(access)) => {
+            let (user, id) = (person.user.user.id, token_id(like)?);
+            let token = environment_tokens::get(person.ops(), user, access.environment.id, id).await?;
+            like_token(&token, token.owner)
+        }
+        _ => query,
+    };
+    form(&person, &place, StatusCode::OK, &fields, FormErrors::default()).await
 }
 
 /// The fields that make a token like this one.
@@ -187,16 +209,20 @@ fn expiry(fields: &Fields, ctx: &Context) -> String {
 
 pub(super) async fn form(
     person: &Person,
+    place: &Place,
     status: StatusCode,
     fields: &Fields,
     errors: FormErrors,
 ) -> Result<HttpResponse, PageError> {
     let (texts, ctx) = (person.look.texts, person.ops());
-    let owner = owner_of(person, fields).await?;
     let now = ctx.clock.now();
+    let (owner, owners, environment) = match place {
+        Place::Owner(owner) => (owner.to_string(), owner_choices(person, *owner).await?, String::new()),
+        Place::Environment(access) => (String::new(), Vec::new(), access.environment.name.to_string()),
+    };
     let chosen = abilities(fields);
     let names: Vec<&str> = chosen.iter().map(|name| &**name).collect();
-    let groups = groups(person, &names);
+    let groups = groups(person, place, &names);
     let is_listed =
         |name: &str| name == "*" || groups.iter().flat_map(|group| &group.abilities).any(|known| known.name == name);
     let typed: Vec<&str> = names.iter().copied().filter(|name| !is_listed(name)).collect();
@@ -216,8 +242,11 @@ pub(super) async fn form(
     let page = NewTokenPage {
         layout: Layout::of(person, &texts.say("new-title")),
         form: Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, now.unix().unsigned_abs(), 0)).to_string(),
-        owner: owner.to_string(),
-        owners: owner_choices(person, owner).await?,
+        action: place.form(),
+        back: place.list(),
+        environment,
+        owner,
+        owners,
         name: fields.text("name").to_owned(),
         description: fields.text("description").to_owned(),
         is_full: names.contains(&"*"),
@@ -244,7 +273,7 @@ pub(super) async fn form(
 }
 
 /// Reads the form by the rules of the API.
-pub(super) fn read(person: &Person, fields: &Fields, owner: UserId) -> Result<TokenRequest, PageError> {
+pub(super) fn read(person: &Person, fields: &Fields) -> Result<NewTokenForm, PageError> {
     let mut sent = ApiFields::default().text("name", fields.text("name")).given("description", fields);
     sent = sent.value("abilities", abilities(fields));
     let expiry = expiry(fields, person.ops());
@@ -273,5 +302,5 @@ pub(super) fn read(person: &Person, fields: &Fields, owner: UserId) -> Result<To
     if fields.is_ticked("canary") {
         sent = sent.value("canary", true);
     }
-    Ok(NewTokenForm::of(sent.form(WITH_OWNER), WITH_OWNER)?.personal(owner))
+    Ok(NewTokenForm::of(sent.form(WITH_OWNER), WITH_OWNER)?)
 }

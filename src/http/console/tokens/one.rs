@@ -5,29 +5,18 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 use askama::Template;
 
-use super::{list::Row, rule_in_words, secret, status::revoked_as};
+use super::{facts::Facts, place::Place, secret};
 use crate::{
-    domain::{
-        ability::{Abilities, Ability},
-        authority::Authority,
-        id::TokenId,
-        owner::Owner,
-        text::Name,
-        time::Timestamp,
-        token_report::{FamilyMember, TokenReport},
-    },
+    domain::{ability::Abilities, authority::Authority, id::TokenId, text::Name},
     http::{
         annotations,
         console::{
-            activity::EventRow,
-            chart::{Chart, UsageRow},
             errors::FormErrors,
             fields::{ApiFields, Fields},
             layout::Layout,
             page::{PageError, see, show as show_page},
             person::Person,
-            texts::Texts,
-            times::{When, span},
+            times::span,
         },
         error::ApiError,
         input::{body::Body, request_source::Source},
@@ -52,57 +41,22 @@ struct TokenPage {
     notice: String,
     failed: String,
     errors: FormErrors,
-    row: Row,
+    facts: Facts,
     /// What was typed, or the present name and description.
     name: String,
     description: String,
-    number: i64,
-    abilities: Vec<String>,
-    revoked: Option<When>,
-    revoked_why: String,
-    disabled: Option<When>,
-    networks: Vec<String>,
-    requests_per_minute: String,
-    quota: String,
-    metadata: Vec<(String, String)>,
-    owner: String,
-    created_by: String,
     can_rotate: bool,
     can_revoke: bool,
     can_disable: bool,
     graces: Vec<GraceChoice>,
     default_on_first_use: bool,
-    is_counted: bool,
-    counted_since: Option<When>,
-    chart: Option<Chart>,
-    usage: Vec<UsageRow>,
-    used_abilities: Vec<String>,
-    /// `None` if it is not known.
-    unused_abilities: Option<Vec<String>>,
-    unused_rules: Vec<String>,
     can_narrow: bool,
-    addresses: Vec<AddressRow>,
-    family: Vec<FamilyRow>,
-    events: Vec<EventRow>,
 }
 
 struct GraceChoice {
     seconds: u64,
     label: String,
     is_chosen: bool,
-}
-
-struct AddressRow {
-    address: String,
-    agent: String,
-    used: When,
-}
-
-struct FamilyRow {
-    id: String,
-    is_this: bool,
-    created: When,
-    state: String,
 }
 
 /// `GET /console/tokens/{id}`.
@@ -122,25 +76,6 @@ pub(in crate::http::console) async fn show(
     };
     let notice = if notice.is_empty() { String::new() } else { person.look.texts.say(notice) };
     page(&person, StatusCode::OK, token_id(&id)?, &query, notice, FormErrors::default()).await
-}
-
-fn member(texts: Texts, member: FamilyMember, this: TokenId, now: Timestamp) -> FamilyRow {
-    let state = match (member.revoked, member.expires_at, member.disabled_at) {
-        (Some(revoked), ..) => revoked_as(revoked.reason),
-        (_, Some(end), _) if end.has_passed(now) => "status-expired",
-        (.., Some(_)) => "status-disabled",
-        _ => "status-active",
-    };
-    FamilyRow {
-        id: member.id.to_string(),
-        is_this: member.id == this,
-        created: When::new(texts, member.created_at, now),
-        state: texts.say(state),
-    }
-}
-
-fn names<'a>(abilities: impl IntoIterator<Item = &'a Ability>) -> Vec<String> {
-    abilities.into_iter().map(ToString::to_string).collect()
 }
 
 /// The choices of when the old secret ends, up to the longest that the server allows.
@@ -169,90 +104,33 @@ async fn page(
     notice: String,
     errors: FormErrors,
 ) -> Result<HttpResponse, PageError> {
-    let (texts, ctx) = (person.look.texts, person.ops());
+    let ctx = person.ops();
     let owner = owners::of_token(ctx, person.user.user.id, id).await?;
     let token = tokens::show(ctx, owner.into(), id).await?;
+    let can_be_replaced = token.disabled_at.is_none() && token.grace.is_none() && !token.is_canary;
     let report = token_report::report(ctx, Authority::User(owner), token).await?;
-    let now = ctx.clock.now();
-    let TokenReport { token, quota_left, owner, history, usage, locations, unused_rules, .. } = report;
+    let facts = Facts::of_report(person, "/console/tokens", report);
     let failed = if errors.any() { fields.text("do").to_owned() } else { String::new() };
-    let row = Row::new(texts, &token, now);
     let typed = |field: &str, stored: &str| if failed == "rename" { fields.text(field) } else { stored }.to_owned();
-    let when = |at: Timestamp| When::new(texts, at, now);
-    let limits = token.limits.as_deref();
-    let totals = usage.totals();
-    let used = totals.abilities.iter().filter(|(_, counts)| counts.allowed > 0).map(|(name, _)| name.to_string());
-    let unused = usage.unused(&token.abilities).map(|unused| names(&unused));
-    let has_ended = token.revoked.is_some() || token.has_expired(now);
-    let used_abilities: Vec<String> = used.collect();
-    let can_rotate = !has_ended && token.disabled_at.is_none() && token.grace.is_none() && !token.is_canary;
-    let quota = limits.and_then(|limits| limits.quota).map(|quota| {
-        texts.with("token-quota-left", "left", quota_left.unwrap_or(quota).to_string() + " / " + &quota.to_string())
-    });
+    let can_rotate = can_be_replaced && !facts.has_ended;
     let page = TokenPage {
-        layout: Layout::of(person, token.name.as_str()),
+        layout: Layout::of(person, &facts.row.name),
         notice,
-        name: typed("name", &row.name),
-        description: typed("description", &row.description),
+        name: typed("name", &facts.row.name),
+        description: typed("description", &facts.row.description),
         failed,
         errors,
-        number: token.number,
-        abilities: names(token.abilities.iter()),
-        revoked: token.revoked.map(|revoked| when(revoked.at)),
-        revoked_why: token.revoked.map(|revoked| texts.say(revoked_as(revoked.reason))).unwrap_or_default(),
-        disabled: token.disabled_at.map(when),
-        networks: limits
-            .map(|limits| limits.allowlist.networks().iter().map(ToString::to_string).collect())
-            .unwrap_or_default(),
-        requests_per_minute: limits
-            .and_then(|limits| limits.requests_per_minute)
-            .map(|number| number.to_string())
-            .unwrap_or_default(),
-        quota: quota.unwrap_or_default(),
-        metadata: token
-            .annotations
-            .as_ref()
-            .map(|annotations| {
-                annotations.metadata.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-            })
-            .unwrap_or_default(),
-        owner: match &owner {
-            Owner::User(user) if user.id == person.user.user.id => String::new(),
-            Owner::User(user) => user.name.to_string(),
-            Owner::ServiceAccount(account) => account.name.to_string(),
-        },
-        created_by: history.creator.and_then(|creator| creator.name).map(|name| name.to_string()).unwrap_or_default(),
         can_rotate,
-        can_revoke: !has_ended,
-        can_disable: !has_ended,
+        can_revoke: !facts.has_ended,
+        can_disable: !facts.has_ended,
         graces: graces(person),
         default_on_first_use: ctx.rules.rotation.end_on_first_use,
-        is_counted: usage.counted_since.is_some(),
-        counted_since: usage.counted_since.map(when),
-        chart: Chart::of(texts, &usage, now),
-        usage: UsageRow::of(&usage),
         can_narrow: can_rotate
-            && !used_abilities.is_empty()
-            && unused.is_some()
-            && used_abilities.len() <= Abilities::MAX
-            && names(token.abilities.iter()) != used_abilities,
-        used_abilities,
-        unused_abilities: unused,
-        unused_rules: unused_rules
-            .into_iter()
-            .map(|unused| format!("{}: {}", unused.policy, rule_in_words(&unused.rule)))
-            .collect(),
-        addresses: locations
-            .into_iter()
-            .map(|location| AddressRow {
-                address: location.address.to_string(),
-                agent: location.user_agent.map(|agent| agent.to_string()).unwrap_or_default(),
-                used: when(location.last_used_at),
-            })
-            .collect(),
-        family: history.family.into_iter().map(|found| member(texts, found, id, now)).collect(),
-        events: history.events.into_iter().map(|event| EventRow::new(texts, event, now)).collect(),
-        row,
+            && !facts.used_abilities.is_empty()
+            && facts.unused_abilities.is_some()
+            && facts.used_abilities.len() <= Abilities::MAX
+            && facts.abilities != facts.used_abilities,
+        facts,
     };
     Ok(show_page(status, &page))
 }
@@ -329,8 +207,8 @@ async fn try_act(person: &Person, source: Source, id: TokenId, fields: &Fields) 
                 }
                 false => texts.with("secret-old-ends", "span", span(texts, grace)),
             };
-            let page = format!("/console/tokens/{}", issued.token.id);
-            Ok(secret::keep_until_sent(secret::page(person, &issued, ends, page), ending))
+            let page = secret::page(person, &issued, ends, &Place::Owner(owner));
+            Ok(secret::keep_until_sent(page, ending))
         }
         _ => Err(ApiError::Malformed("The form does not say what to do.".to_owned()).into()),
     }

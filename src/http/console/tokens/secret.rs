@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, body::BoxBody, http::StatusCode};
 use askama::Template;
 use zeroize::Zeroizing;
 
-use super::status::Expires;
+use super::{place::Place, status::Expires};
 use crate::{
     domain::token::IssuedToken,
     http::console::{layout::Layout, page::show, person::Person},
@@ -23,12 +23,18 @@ struct SecretPage {
     url: String,
     /// When the token that it replaces ends. Empty if it replaces none.
     old_ends: String,
-    /// Where its page is.
+    /// Where its page is, and the list with it.
     page: String,
+    list: String,
 }
 
-/// Shows the secret of `issued`, whose page is at `page`.
-pub(super) fn page(person: &Person, issued: &IssuedToken, old_ends: String, page: String) -> HttpResponse {
+/// Shows the secret of `issued`, which was made at `place`.
+pub(in crate::http::console) fn page(
+    person: &Person,
+    issued: &IssuedToken,
+    old_ends: String,
+    place: &Place,
+) -> HttpResponse {
     let texts = person.look.texts;
     let token = &issued.token;
     let page = SecretPage {
@@ -39,7 +45,8 @@ pub(super) fn page(person: &Person, issued: &IssuedToken, old_ends: String, page
         expires: Expires::of(texts, token, person.ops().clock.now()),
         url: person.look.url.clone(),
         old_ends,
-        page,
+        page: place.page_of(token.id),
+        list: place.list(),
     };
     show(StatusCode::CREATED, &page)
 }
