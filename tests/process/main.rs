@@ -6,6 +6,7 @@ mod activation;
 mod clean_stop;
 mod commands;
 mod connections;
+mod console;
 mod crash;
 mod drive;
 mod flood;

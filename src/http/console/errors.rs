@@ -47,6 +47,18 @@ impl FormErrors {
         Self { general: None, fields: vec![(field.to_owned(), message)] }
     }
 
+    /// Calls the items of a list by what they are: the person who chose them does not know their places.
+    pub(super) fn name_items(&mut self, field: &str, items: &[String]) {
+        for (_, message) in self.fields.iter_mut().filter(|(name, _)| name == field) {
+            for (at, item) in items.iter().enumerate() {
+                if let Some(rest) = message.strip_prefix(&format!("The {field}.{at} field ")) {
+                    *message = format!("{item} {rest}");
+                    break;
+                }
+            }
+        }
+    }
+
     /// Whether there are mistakes.
     pub(super) fn any(&self) -> bool {
         self.general.is_some() || !self.fields.is_empty()
@@ -63,6 +75,15 @@ impl FormErrors {
         match self.of_field(name).is_empty() {
             true => Markup(String::new()),
             false => Markup(format!(r#" aria-invalid="true" aria-describedby="{name}-error""#)),
+        }
+    }
+
+    /// The attributes that tie a field to its hint, and to its mistake.
+    pub(super) fn attributes_with(&self, name: &str, hint: &str) -> Markup {
+        match self.of_field(name).is_empty() {
+            true => Markup(format!(r#" aria-describedby="{hint}""#)),
+            // One attribute with both: of two, a browser takes the first.
+            false => Markup(format!(r#" aria-invalid="true" aria-describedby="{name}-error {hint}""#)),
         }
     }
 

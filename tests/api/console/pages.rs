@@ -42,8 +42,9 @@ fn files_may_be_kept_for_a_year_and_fit_with_the_page() {
     let ada = Browser::of(&app, "ada");
     let client = app.bearer(ada.cookie().split_once('=').unwrap().1);
     for number in 0..50 {
-        let description = "Deploys the shop from the main branch, every night and by hand";
-        let name = format!("deployment of the shop number {number}");
+        // The longest that there can be, with characters that are escaped.
+        let description = "&".repeat(1000);
+        let name = format!("{number} {}", "é".repeat(252));
         let abilities = ["calls:read", "calls:write", "agents:read", "agents:write", "settings:write"];
         client.create_token(serde_json::json!({ "name": name, "description": description, "abilities": abilities }));
     }

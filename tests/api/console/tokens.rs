@@ -143,7 +143,7 @@ fn mistakes_are_tied_to_their_fields_and_nothing_typed_is_lost() {
     let unknown = [("form", form), ("name", "CI"), ("more_abilities", "calls:fly"), ("expires", "7"), ("do", "review")];
     let answer = ada.post("/console/tokens/new", &unknown);
     assert!(
-        answer.status == 422 && answer.text.contains("is not an ability that this server knows"),
+        answer.status == 422 && answer.text.contains("calls:fly is not an ability that this server knows"),
         "{}",
         answer.text
     );

@@ -63,6 +63,9 @@ pub(in crate::http::console) struct Row {
     pub(in crate::http::console) id: String,
     pub(in crate::http::console) name: String,
     pub(in crate::http::console) description: String,
+    /// Name and description, shortened for a list: 50 of the longest names would be a large page.
+    pub(in crate::http::console) short_name: String,
+    pub(in crate::http::console) short_description: String,
     pub(in crate::http::console) hint: String,
     pub(in crate::http::console) abilities: Vec<String>,
     /// How many more abilities there are.
@@ -80,10 +83,13 @@ impl Row {
         let rest = abilities.len().saturating_sub(SHOWN_ABILITIES);
         abilities.truncate(SHOWN_ABILITIES);
         let description = token.annotations.as_ref().and_then(|annotations| annotations.description.as_ref());
+        let description = description.map_or("", |text| text.as_str());
         Self {
             id: token.id.to_string(),
             name: token.name.to_string(),
-            description: description.map(|text| text.as_str().to_owned()).unwrap_or_default(),
+            description: description.to_owned(),
+            short_name: shortened(token.name.as_str(), 60),
+            short_description: shortened(description, 80),
             hint: token.hint.to_string(),
             is_full: token.abilities.cover("*"),
             more: if rest == 0 { String::new() } else { texts.count("tokens-more-abilities", rest) },
@@ -93,6 +99,14 @@ impl Row {
             expires: Expires::of(texts, token, now),
             created: When::new(texts, token.created_at, now),
         }
+    }
+}
+
+/// The first `most` characters of a text.
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

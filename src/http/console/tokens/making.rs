@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, http::StatusCode, web::Path};
 use askama::Template;
 
 use super::{
-    new::{form, read},
+    new::{abilities, form, read},
     owner_choices,
     place::Place,
     rule_in_words, secret,
@@ -118,7 +118,8 @@ async fn make(person: Person, source: Source, place: Place, fields: Fields) -> R
     match tried {
         Ok(response) => Ok(response),
         Err(error) => {
-            let (status, errors) = FormErrors::of(&person.look, error)?;
+            let (status, mut errors) = FormErrors::of(&person.look, error)?;
+            errors.name_items("abilities", &abilities(&fields));
             form(&person, &place, status, &fields, errors).await
         }
     }

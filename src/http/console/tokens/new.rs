@@ -182,7 +182,7 @@ fn like_token(token: &Token, user: UserId) -> Fields {
 }
 
 /// The abilities that are chosen or typed, in whatever way the fields name them.
-fn abilities(fields: &Fields) -> Vec<String> {
+pub(super) fn abilities(fields: &Fields) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let separates = |c: char| c.is_whitespace() || c == ',';
     let chosen = fields.all("abilities").flat_map(|value| value.split(separates)).map(str::to_owned);
