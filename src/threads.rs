@@ -38,6 +38,7 @@ impl Threads {
         let (queue, jobs) = crossbeam_channel::unbounded();
         let mut started = Self { queue: Some(queue), threads: Vec::with_capacity(count) };
         for _ in 0..count {
+            expect_room()?;
             let jobs = jobs.clone();
             started.threads.push(thread::Builder::new().name(name.to_owned()).spawn(move || {
                 if steps > 0 {
@@ -64,6 +65,19 @@ impl Threads {
         // The sender is dropped without a result only if the work panicked.
         answer.await.map_err(|_| Panicked)
     }
+}
+
+/// Room for the stack of a thread, and for what it and those that were just started map besides when they begin.
+const ROOM: usize = 16 * 1024 * 1024;
+
+/// Fails if the address space has no room for another thread. Where only its stack fits, the standard library aborts the
+/// process when the thread begins.
+fn expect_room() -> io::Result<()> {
+    let mut room = Vec::<u8>::new();
+    room.try_reserve_exact(ROOM).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    // The compiler may leave out an allocation that nothing looks at.
+    std::hint::black_box(&room);
+    Ok(())
 }
 
 impl Drop for Threads {
