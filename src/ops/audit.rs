@@ -36,31 +36,29 @@ pub async fn search_own(
     request: PageRequest,
 ) -> Result<Page<Event>, Error> {
     let filter = EventFilter { subject: Some(user.uuid()), ..filter };
-    let scope = ListScope::search(user.uuid(), &filter);
-    let before = request.cursor.map(|cursor| List::AllEvents.parse_cursor(scope, &cursor)).transpose()?;
-    let limit = request.limit + 1;
-    let query = EventQuery { filter, order: EventOrder::NewestFirst, after: None, before, limit };
-    let mut events = ctx.store.events(query).await?;
-    let has_more = events.len() > request.limit as usize;
-    events.truncate(request.limit as usize);
-    let next_cursor = events.last().filter(|_| has_more).map(|last| List::AllEvents.write_cursor(scope, last.seq));
+    let mut page = page(ctx, user.uuid(), filter, request).await?;
     // A user is also the target of events in other trails, which are not theirs to read. So a page can be short.
-    events.retain(|event| event.entry.user == Some(user));
-    Ok(Page { items: events, next_cursor })
+    page.items.retain(|event| event.entry.user == Some(user));
+    Ok(page)
 }
 
 /// Lists the events of everybody that meet the filter, newest first.
 pub async fn list_all(
     ctx: &Context,
-    administrator: Administrator,
+    _: Administrator,
     filter: EventFilter,
     request: PageRequest,
 ) -> Result<Page<Event>, Error> {
-    let scope = ListScope::search(Uuid::nil(), &filter);
+    page(ctx, Uuid::nil(), filter, request).await
+}
+
+/// A page of what `whose` list shows.
+async fn page(ctx: &Context, whose: Uuid, filter: EventFilter, request: PageRequest) -> Result<Page<Event>, Error> {
+    let scope = ListScope::search(whose, &filter);
     let before = request.cursor.map(|cursor| List::AllEvents.parse_cursor(scope, &cursor)).transpose()?;
     let limit = request.limit + 1;
     let query = EventQuery { filter, order: EventOrder::NewestFirst, after: None, before, limit };
-    let mut events = find(ctx, administrator, query).await?;
+    let mut events = ctx.store.events(query).await?;
     let has_more = events.len() > request.limit as usize;
     events.truncate(request.limit as usize);
     let next_cursor = events.last().filter(|_| has_more).map(|last| List::AllEvents.write_cursor(scope, last.seq));

@@ -22,7 +22,6 @@ use crate::{
         id::{TokenId, UserId},
         owner::Owner,
         page::{self, Page},
-        time::Timestamp,
         token::{RevocationReason, Token, TokenState},
     },
     store::{FoundToken, Place, SortTime, States, StoreError, TokenFilter, TokenSearchQuery, TokenSelection},
@@ -60,37 +59,32 @@ pub struct OwnedToken {
 
 /// One page of the tokens that the filter accepts. Times of use in filters and in the order may be ten seconds late.
 pub async fn search(ctx: &Context, _: Administrator, request: SearchRequest) -> Result<Page<OwnedToken>, Error> {
+    find(ctx, Uuid::nil(), request, |filter| filter).await
+}
+
+/// The same among the personal tokens of `owner`, whatever owner and kind the filter names. The caller has checked who asks.
+pub async fn search_of(ctx: &Context, owner: UserId, request: SearchRequest) -> Result<Page<OwnedToken>, Error> {
+    let of_owner = |filter| TokenFilter { owner: Some(owner), of_environment: Some(false), ..filter };
+    find(ctx, owner.uuid(), request, of_owner).await
+}
+
+/// A page of what `whose` list shows.
+async fn find(
+    ctx: &Context,
+    whose: Uuid,
+    request: SearchRequest,
+    narrow: impl FnOnce(TokenFilter) -> TokenFilter,
+) -> Result<Page<OwnedToken>, Error> {
     let SearchRequest { filter: texts, sort, descending, cursor, limit } = request;
     let now = ctx.clock.now();
     // A cursor belongs to its search: the same filters, and the same order.
-    let scope = ListScope::search(Uuid::nil(), (&texts, sort, descending));
+    let scope = ListScope::search(whose, (&texts, sort, descending));
     let after = cursor.map(|cursor| List::FoundTokens.parse_place_cursor(scope, &cursor)).transpose()?;
     let after = after.map(|(time, number)| Place { time, number });
-    let filter = texts.read(ctx, now).await?;
-    found(ctx, TokenSearchQuery { filter, sort, descending, after, limit }, scope, now).await
-}
-
-/// The same among the personal tokens of `owner`. The caller has checked who asks. A filter by owner or kind is an error of the
-/// caller.
-pub async fn search_of(ctx: &Context, owner: UserId, request: SearchRequest) -> Result<Page<OwnedToken>, Error> {
-    let SearchRequest { filter: texts, sort, descending, cursor, limit } = request;
-    let now = ctx.clock.now();
-    let scope = ListScope::search(owner.uuid(), (&texts, sort, descending));
-    let after = cursor.map(|cursor| List::FoundTokens.parse_place_cursor(scope, &cursor)).transpose()?;
-    let after = after.map(|(time, number)| Place { time, number });
-    let filter = TokenFilter { owner: Some(owner), of_environment: Some(false), ..texts.read(ctx, now).await? };
-    found(ctx, TokenSearchQuery { filter, sort, descending, after, limit }, scope, now).await
-}
-
-async fn found(
-    ctx: &Context,
-    query: TokenSearchQuery,
-    scope: ListScope,
-    now: Timestamp,
-) -> Result<Page<OwnedToken>, Error> {
-    let TokenSearchQuery { sort, limit, .. } = query;
+    let filter = narrow(texts.read(ctx, now).await?);
     // One token more shows whether there is another page.
-    let mut found = ctx.store.find_tokens(TokenSearchQuery { limit: limit + 1, ..query }, now).await?;
+    let query = TokenSearchQuery { filter, sort, descending, after, limit: limit + 1 };
+    let mut found = ctx.store.find_tokens(query, now).await?;
     let has_more = page::cut(&mut found, limit as usize, |found| found.token.listed_size());
     let next_cursor = found.last().filter(|_| has_more).map(|last| {
         let place = Place::of(&last.token, sort);

@@ -15,11 +15,11 @@ use patd::{
         Error,
         environment_tokens::{self, EnvironmentTokenRequest},
         revocation::{self, BulkRevocation},
-        tokens::{self, Expiry, TokenRequest},
+        tokens::{self, Expiry},
     },
 };
 
-use crate::harness::{ADMINISTRATOR, TestApp, block_on};
+use crate::harness::{ADMINISTRATOR, TestApp, block_on, token_request};
 
 /// The source has no influence on rights: it says only what the audit trail shows.
 fn source() -> RequestSource {
@@ -28,16 +28,7 @@ fn source() -> RequestSource {
 
 fn create(app: &TestApp, authority: Authority, owner: &User, abilities: &[&str]) -> Result<IssuedToken, Error> {
     let abilities = abilities.iter().map(|text| Ability::parse(text).unwrap());
-    let request = TokenRequest {
-        id: None,
-        owner: owner.id,
-        name: Name::parse("t").unwrap(),
-        abilities: Some(Abilities::new(abilities).unwrap()),
-        expiry: Expiry::Default,
-        limits: UsageLimits::default(),
-        annotations: Default::default(),
-        is_canary: false,
-    };
+    let request = token_request(owner.id, "t", Some(Abilities::new(abilities).unwrap()));
     block_on(tokens::create(&app.ops, authority, request, source()))
 }
 

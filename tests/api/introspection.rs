@@ -5,13 +5,13 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use insta::assert_snapshot;
 use patd::{
-    domain::{ability::Abilities, ability::Ability, text::Name},
-    ops::tokens::{self, Expiry, TokenRequest},
+    domain::ability::{Abilities, Ability},
+    ops::tokens,
 };
 use serde_json::json;
 
 use crate::{
-    harness::{Answer, Client, TestApp, block_on},
+    harness::{Answer, Client, TestApp, block_on, token_request},
     outage::{Fault, Faulty},
 };
 
@@ -20,16 +20,8 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// A token with `tokens:introspect`, created as the command line does.
 pub fn introspector(app: &TestApp) -> Client<'_> {
     let owner = app.user("service");
-    let request = TokenRequest {
-        id: None,
-        limits: Default::default(),
-        annotations: Default::default(),
-        is_canary: false,
-        owner: owner.id,
-        name: Name::parse("introspection").unwrap(),
-        abilities: Some(Abilities::new([Ability::parse("tokens:introspect").unwrap()]).unwrap()),
-        expiry: Expiry::Default,
-    };
+    let abilities = Abilities::new([Ability::parse("tokens:introspect").unwrap()]).unwrap();
+    let request = token_request(owner.id, "introspection", Some(abilities));
     let issued = block_on(tokens::create(
         &app.ops,
         crate::harness::ADMINISTRATOR.into(),

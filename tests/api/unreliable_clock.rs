@@ -10,9 +10,7 @@ use std::{
 
 use patd::{
     config::{Config, Sources},
-    domain::{
-        account::User, audit::RequestSource, id::TokenId, text::Name, time::Timestamp, usage_limits::UsageLimits,
-    },
+    domain::{account::User, audit::RequestSource, id::TokenId, time::Timestamp},
     ops::{
         Context, Error,
         clock::Clock,
@@ -25,7 +23,7 @@ use patd::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{ADMINISTRATOR, Answer, Client, START, TestApp, block_on, email, password};
+use crate::harness::{ADMINISTRATOR, Answer, Client, START, TestApp, block_on, email, password, token_request};
 
 const TOKENS: &str = "/api/v1/user/api-tokens";
 const DAY: i64 = 24 * 60 * 60;
@@ -278,16 +276,8 @@ impl Process {
     }
 
     fn issue(&self, user: &User) -> Result<Option<Timestamp>, Error> {
-        let request = TokenRequest {
-            id: None,
-            owner: user.id,
-            name: Name::parse("t").unwrap(),
-            abilities: None,
-            expiry: Expiry::After(Duration::from_hours(24)),
-            limits: UsageLimits::default(),
-            annotations: Default::default(),
-            is_canary: false,
-        };
+        let expiry = Expiry::After(Duration::from_hours(24));
+        let request = TokenRequest { expiry, ..token_request(user.id, "t", None) };
         let issued = block_on(tokens::create(&self.ctx, ADMINISTRATOR.into(), request, RequestSource::COMMAND_LINE));
         issued.map(|issued| issued.token.expires_at)
     }

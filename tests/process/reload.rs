@@ -267,7 +267,7 @@ fn the_service_manager_is_told_what_the_server_does() {
     place.write("");
     server.signal("HUP");
     assert!(told().starts_with("RELOADING=1\n"));
-    assert_eq!(told(), format!("{listening}\n"), "it says no more of the failure");
+    assert_eq!(told(), format!("{listening}\n"), "the failure is not shown any more");
     server.signal("TERM");
     assert!(told().starts_with("STOPPING=1\n"));
 }

@@ -19,14 +19,15 @@ use super::{
     person::Person,
 };
 use crate::{
-    domain::account::{Email, Password},
-    domain::text::Name,
+    domain::{
+        account::{Email, Password},
+        text::Name,
+    },
     http::{
-        error::ApiError,
         input::{body::Body, request_source::Source},
         wire::log_subject,
     },
-    ops::{accounts, sessions},
+    ops::{self, accounts, sessions},
 };
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
@@ -113,7 +114,9 @@ async fn try_sign_in(
     let mut response = see(&format!("/console/signed-in?{next}"));
     let secret = issued.plaintext.expose();
     let cookie = cookie::keep(look, secret, issued.session.created_at, issued.session.expires_at);
-    response.add_cookie(&cookie).map_err(|_| ApiError::Panicked)?;
+    response
+        .add_cookie(&cookie)
+        .map_err(|error| ops::Error::Internal(format!("the cookie cannot be sent: {error}")))?;
     Ok(response)
 }
 

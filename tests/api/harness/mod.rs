@@ -16,13 +16,18 @@ use patd::{
     compose::{self, SystemClock},
     config::Config,
     domain::{
+        ability::Abilities,
         account::{Email, Password, Role, User},
         audit::RequestSource,
         authority::Administrator,
+        id::UserId,
         text::Name,
         time::Timestamp,
     },
-    ops::{Context, accounts, roles},
+    ops::{
+        Context, accounts, roles,
+        tokens::{Expiry, TokenRequest},
+    },
     store::{Access, Backend, LastAdmin},
 };
 use serde_json::json;
@@ -288,6 +293,20 @@ pub fn email(name: &str) -> String {
 
 pub fn password(name: &str) -> String {
     format!("a long enough password of {name}")
+}
+
+/// A request for a token of `owner` with the default expiry and without limits.
+pub fn token_request(owner: UserId, name: &str, abilities: Option<Abilities>) -> TokenRequest {
+    TokenRequest {
+        id: None,
+        owner,
+        name: Name::parse(name).unwrap(),
+        abilities,
+        expiry: Expiry::Default,
+        limits: Default::default(),
+        annotations: Default::default(),
+        is_canary: false,
+    }
 }
 
 /// Runs an operation as the command line does.

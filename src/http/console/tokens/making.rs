@@ -141,14 +141,13 @@ async fn review(person: &Person, place: &Place, fields: &Fields) -> Result<HttpR
             (request, preview, Vec::new(), access.environment.name.to_string())
         }
     };
-    let skipped = ["do"];
     let page = ReviewPage {
         layout: Layout::of(person, &texts.say("review-title")),
         action: place.form(),
         environment,
         fields: fields
             .pairs()
-            .filter(|(name, _)| !skipped.contains(name))
+            .filter(|(name, _)| *name != "do")
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
         name: request.name.to_string(),
