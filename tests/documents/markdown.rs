@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// The allowed languages of fenced blocks. Only `sh` is allowed for commands, so that all of them run.
-const LANGUAGES: [&str; 14] = [
+const LANGUAGES: [&str; 16] = [
     "apache",
     "caddyfile",
     "http",
@@ -12,11 +12,13 @@ const LANGUAGES: [&str; 14] = [
     "lua",
     "mermaid",
     "nginx",
+    "php",
     "python",
     "rust",
     "sh",
     "sql",
     "toml",
+    "typescript",
     "yaml",
 ];
 /// The language of program output.
@@ -71,7 +73,7 @@ fn collect(directory: &str, paths: &mut Vec<String>) {
         let name = entry.file_name().into_string().unwrap();
         let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
         let is_directory = entry.file_type().unwrap().is_dir();
-        if is_directory && ["docs", "deploy", "benches", "tests"].iter().any(|root| path.starts_with(root)) {
+        if is_directory && ["clients", "docs", "deploy", "benches", "tests"].iter().any(|root| path.starts_with(root)) {
             collect(&path, paths);
         } else if !is_directory && path.ends_with(".md") {
             paths.push(path);

@@ -10,7 +10,8 @@ use std::{
 use crate::markdown::{Document, Mark, TEXT};
 
 /// Inline code or a word in a text block is a path if it begins with one of these.
-const ROOTS: [&str; 8] = [".cargo/", ".github/", "benches/", "deploy/", "docs/", "examples/", "src/", "tests/"];
+const ROOTS: [&str; 9] =
+    [".cargo/", ".github/", "benches/", "clients/", "deploy/", "docs/", "examples/", "src/", "tests/"];
 
 /// The cached help of each command of patd. `None` if there is no such command.
 #[derive(Default)]
