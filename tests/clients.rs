@@ -54,3 +54,10 @@ fn the_typescript_client_works() {
     // Compiles the client, its tests and the examples of its README.
     run(Command::new("npm").args(["test", "--silent"]).current_dir(&copy.path));
 }
+
+#[test]
+fn the_php_client_works() {
+    let copy = Copy::of("php");
+    let mut tests = Command::new(programs::program("phpunit"));
+    run(tests.args(["--no-configuration", "tests"]).current_dir(&copy.path));
+}
