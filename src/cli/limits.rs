@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{control::LimitsRequest, ops::usage_limits::MAX_PER_MINUTE};
+use crate::{control::LimitsRequest, domain::usage_limits::MAX_PER_MINUTE};
 
 #[derive(Debug, Args)]
 pub(super) struct LimitOptions {

@@ -1,7 +1,7 @@
 //! The settings, merged from `config.toml`, a file, the environment and flags into one [`Config`].
 //!
 //! `settings` has the types, `load` merges the sources with the help of `layers`, `values` parses each kind of value,
-//! `policies` parses the policies, `checks` has the allowed ranges, `reload` says what a running server takes over, and
+//! `policies` parses the policies, `seed` the file of `patd dev --seed`, `checks` has the allowed ranges, `reload` says what a running server takes over, and
 //! `error` has the messages. This module does not look
 //! for a file: the command line does that.
 
@@ -11,7 +11,9 @@ mod file;
 mod layers;
 mod load;
 mod policies;
+mod reader;
 mod reload;
+mod seed;
 mod settings;
 mod spelling;
 mod values;
@@ -20,6 +22,7 @@ pub use self::{
     error::{ConfigError, ConfigErrors, SettingSource},
     load::Sources,
     reload::Reloaded,
+    seed::{Place, Seed, SeedEnvironment, SeedExpiry, SeedServiceAccount, SeedToken, SeedUser, TokenOwner},
     settings::{
         Accounts, Audit, Cache, Config, Console, Database, Log, Passwords, Rotation, Server, Sessions, Throttle,
         Tokens, Usage,

@@ -245,7 +245,7 @@ fn whole<T: TryFrom<u32>>(value: &Value) -> Option<T> {
     T::try_from(u32::try_from(value.as_integer()?).ok()?).ok()
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = number_and_unit(text)?;
     let milliseconds = match unit {
         "ms" => 1,

@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+/// The highest rate limit of a token: the limiter multiplies it within a u64 of nanoseconds.
+pub const MAX_PER_MINUTE: u32 = 1_000_000;
+
 /// The usage limits of a token. A token holds them in a box, because most tokens have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageLimits {

@@ -77,7 +77,7 @@ pub(super) async fn register(
     let password = form.required("password", Password::parse);
     let ((name, email), password) = form.finish(name.zip(email).zip(password))?;
     log_subject::note_account(&request, &email);
-    let account = accounts::NewAccount { name, email, password };
+    let account = accounts::NewAccount { ids: None, name, email, password };
     let user = accounts::register(&state.ops, source.address, account, source.anonymous()).await?;
     Ok(HttpResponse::Created()
         .insert_header(("Location", "/api/v1/user"))

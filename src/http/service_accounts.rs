@@ -65,7 +65,7 @@ pub(super) async fn create(
     let is_user_id = |text: &str| UserId::parse(text).ok_or("must be the id of a user.");
     let managers = form.optional_list("managers", ServiceAccount::MAX_MANAGERS as usize, is_user_id);
     let name = form.finish(name)?;
-    let request = ServiceAccountRequest { name, description, managers: managers.unwrap_or_default() };
+    let request = ServiceAccountRequest { id: None, name, description, managers: managers.unwrap_or_default() };
     let created = service_accounts::create(&state.ops, admin.administrator, request, source.by_admin(&admin)).await?;
     let data = ServiceAccountView::from(created);
     let location = format!("/api/v1/service-accounts/{}", data.id);

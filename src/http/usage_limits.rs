@@ -1,10 +1,7 @@
 //! The fields that set the usage limits of a token.
 
 use super::input::form::Form;
-use crate::{
-    domain::usage_limits::{Allowlist, UsageLimits},
-    ops::usage_limits::MAX_PER_MINUTE,
-};
+use crate::domain::usage_limits::{Allowlist, MAX_PER_MINUTE, UsageLimits};
 
 /// Reads the usage limits of a new token.
 pub(super) fn read(form: &mut Form) -> UsageLimits {

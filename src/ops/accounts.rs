@@ -31,6 +31,8 @@ use crate::{
 /// The data of a new account.
 #[derive(Debug)]
 pub struct NewAccount {
+    /// Its id and that of its default environment, if the caller has chosen them.
+    pub ids: Option<(UserId, EnvironmentId)>,
     /// The user's name.
     pub name: Name,
     /// The e-mail address for sign-in.
@@ -88,10 +90,11 @@ async fn create_at(
     role: Role,
     source: RequestSource,
 ) -> Result<User, Error> {
-    let NewAccount { name, email, password } = account;
+    let NewAccount { ids, name, email, password } = account;
     let password = ctx.passwords.hash_new(slot, "password", password, guessable(&name, &email)).await?;
     let by = ctx.attribution_to_issue(source)?;
-    let user = new_user(name, email, role, by.at);
+    let mut user = new_user(name, email, role, by.at);
+    (user.id, user.current_environment) = ids.unwrap_or((user.id, user.current_environment));
     ctx.store.add_user(user.clone(), password, by).await.map_err(email_taken)?;
     Ok(user)
 }

@@ -27,10 +27,19 @@ pub async fn create(
     name: Name,
     source: RequestSource,
 ) -> Result<EnvironmentAccess, Error> {
+    create_with_id(ctx, owner, (EnvironmentId::new(new_id()), name), source).await
+}
+
+/// The same with an id that the caller has chosen.
+pub async fn create_with_id(
+    ctx: &Context,
+    owner: UserId,
+    (id, name): (EnvironmentId, Name),
+    source: RequestSource,
+) -> Result<EnvironmentAccess, Error> {
     // Read before the change, which must not fail afterwards.
     let service_account = ctx.store.owner(owner).await?.service_account().map(|account| account.name.clone());
     let by = ctx.attribution_to_issue(source)?;
-    let id = EnvironmentId::new(new_id());
     let environment = Environment { id, owner, name, is_default: false, created_at: by.at };
     ctx.store.add_environment(environment.clone(), by).await.map_err(|error| match error {
         StoreError::Conflict(Conflict::TooManyEnvironments) => {

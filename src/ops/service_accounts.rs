@@ -24,6 +24,8 @@ use crate::{
 /// The data of a new service account.
 #[derive(Clone, Debug)]
 pub struct ServiceAccountRequest {
+    /// Its id, if the caller has chosen one.
+    pub id: Option<UserId>,
     /// The name.
     pub name: Name,
     /// What it is for.
@@ -39,7 +41,7 @@ pub async fn create(
     request: ServiceAccountRequest,
     source: RequestSource,
 ) -> Result<ServiceAccountDetails, Error> {
-    let ServiceAccountRequest { name, description, mut managers } = request;
+    let ServiceAccountRequest { id, name, description, mut managers } = request;
     let mut errors = Vec::new();
     for (at, user) in managers.iter().enumerate() {
         match ctx.store.user(*user).await {
@@ -54,7 +56,8 @@ pub async fn create(
     managers.sort_unstable();
     managers.dedup();
     let by = ctx.attribution_to_issue(source)?;
-    let account = ServiceAccount { id: UserId::new(new_id()), name, created_at: by.at, disabled_at: None };
+    let account =
+        ServiceAccount { id: id.unwrap_or_else(|| UserId::new(new_id())), name, created_at: by.at, disabled_at: None };
     let new = NewServiceAccount { account, description, managers };
     ctx.store.add_service_account(new, by).await.map_err(|error| match error {
         // A user who was deleted meanwhile.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-pub use super::state::rates::{MAX_PER_MINUTE, RateState};
+pub use super::state::rates::RateState;
 use super::{context::Context, error::Error};
 use crate::domain::{id::TokenId, token::Token};
 

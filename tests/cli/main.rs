@@ -9,6 +9,7 @@ mod control;
 mod database_copy;
 mod deletion;
 mod dev;
+mod dev_seed;
 mod doctor;
 mod environment_tokens;
 mod lists;

@@ -65,6 +65,7 @@ impl Nodes {
         };
         let (first, second) = (start(), start());
         let account = accounts::NewAccount {
+            ids: None,
             name: Name::parse("Ada").unwrap(),
             email: Email::parse("ada@example.com").unwrap(),
             password: Password::parse(PASSWORD).unwrap(),

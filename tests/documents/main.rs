@@ -8,7 +8,7 @@
 //! |---|---|
 //! | ```` ```sh no-run: REASON ```` | the block is not run; [`EXCEPTIONS`] counts these |
 //! | ```` ```json output ````, ```` ```text output ```` | the block is what the commands before it print ([`output`]) |
-//! | ```` ```toml ````, ```` ```toml file=NAME ```` | checked by `patd config check`; with a name, a file for the commands |
+//! | ```` ```toml ````, ```` ```toml file=NAME ```` | checked by `patd config check`; with a name, a file for the commands. `seed.toml` is only the file |
 //! | ```` ```toml no-check: REASON ```` | not checked; counted with the blocks that are not run |
 //! | `<!-- test: COMMAND -->` on a line of its own | a hidden command; [`EXCEPTIONS`] counts these |
 //! | `<!-- test: ID=$(…) -->` | the same; in later commands, the word `ID` stands for that value |

@@ -62,6 +62,7 @@ impl Program {
         let config = settings::load(None, &[&FAST_HASHING[..], &NO_THROTTLE, &own].concat());
         let ctx = context(&config, &time);
         let ada = NewAccount {
+            ids: None,
             name: Name::parse("Ada").unwrap(),
             email: Email::parse("ada@example.com").unwrap(),
             password: Password::parse(PASSWORD).unwrap(),

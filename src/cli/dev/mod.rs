@@ -2,11 +2,14 @@
 
 mod directory;
 mod lifeline;
+mod password;
+mod seed;
 
 use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     num::NonZeroU32,
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
@@ -14,11 +17,11 @@ use log::LevelFilter;
 use serde::Serialize;
 use tokio::{signal::unix::SignalKind, sync::mpsc::unbounded_channel};
 
-use self::{directory::Directory, lifeline::Parent};
+use self::{directory::Directory, lifeline::Parent, password::random_password, seed::Seeded};
 use super::{failure::Failure, global::GlobalOptions, output, resources, serve, signals, terminal::escaped};
 use crate::{
     compose::{self, SystemClock},
-    config::{Config, Sources, Throttle},
+    config::{Config, ConfigError, Seed, Sources, Throttle},
     domain::{
         ability::{Abilities, Ability, ServerAbility},
         account::{Email, Password, Role, User},
@@ -45,8 +48,6 @@ const EMAIL: &str = "demo@example.com";
 const RESOURCE_SERVER_EMAIL: &str = "resource-server@example.com";
 /// The port that is tried first if --port is not given.
 const DEFAULT_PORT: u16 = 8080;
-/// The minimum length of the generated passwords: 24 hexadecimal digits are 96 bits.
-const PASSWORD_LENGTH: usize = 24;
 /// The largest burst that the settings allow.
 const MAX_BURST: NonZeroU32 = NonZeroU32::new(1_000_000).expect("not zero");
 
@@ -58,6 +59,9 @@ pub(super) struct Arguments {
     /// Print the credentials as one line of JSON
     #[arg(long)]
     json: bool,
+    /// Create the users, service accounts, environments, tokens and policies that this TOML file names
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
 }
 
 /// What the command prints. The fields are in the order of the JSON.
@@ -72,6 +76,8 @@ struct Demo {
     introspect_token: String,
     user_id: String,
     database: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seeded: Option<Seeded>,
 }
 
 pub(super) fn run(options: &GlobalOptions, arguments: &Arguments) -> Result<(), Failure> {
@@ -84,6 +90,7 @@ pub(super) fn run(options: &GlobalOptions, arguments: &Arguments) -> Result<(), 
     let sets_level = is_set(&sources, "log", Some("level"));
     let sets_throttle = is_set(&sources, "throttle", None);
     let mut config = Config::load(sources)?;
+    let seed = arguments.seed.as_deref().map(|file| read_seed(&mut config, file)).transpose()?;
     config.accounts.registration = true;
     if !sets_level {
         config.log.level = LevelFilter::Warn;
@@ -93,7 +100,24 @@ pub(super) fn run(options: &GlobalOptions, arguments: &Arguments) -> Result<(), 
     }
     logging::start(&config.log);
     resources::fit(&mut config)?;
-    server::block_on(dev(config, arguments, parent))
+    server::block_on(dev(config, arguments, seed, parent))
+}
+
+/// Reads the file, and adds its policies to those of the configuration. The other errors are kept until the rest of the file
+/// was tried, so that all are reported together.
+fn read_seed(config: &mut Config, file: &Path) -> Result<(Seed, Vec<ConfigError>), Failure> {
+    let (mut seed, mut errors) = Seed::read(file)?;
+    for policy in std::mem::take(&mut seed.policies) {
+        if config.policies.iter().any(|other| other.name() == policy.name()) {
+            let name = policy.name();
+            let file = file.display();
+            errors.push(ConfigError::Unusable(format!(
+                "the policy {name} is in {file} and in the configuration; rename or remove one of them"
+            )));
+        }
+        config.policies.push(policy);
+    }
+    Ok((seed, errors))
 }
 
 /// Whether the file or the environment sets the section, or the key in it.
@@ -132,7 +156,12 @@ fn no_throttle() -> Throttle {
 }
 
 /// Handles signals before it creates the directory, so that the directory is always removed.
-async fn dev(mut config: Config, arguments: &Arguments, parent: Parent) -> Result<(), Failure> {
+async fn dev(
+    mut config: Config,
+    arguments: &Arguments,
+    seed: Option<(Seed, Vec<ConfigError>)>,
+    parent: Parent,
+) -> Result<(), Failure> {
     let (stop, stopped) = unbounded_channel();
     signals::forward_stop_signals(&stop)?;
     signals::forward_signal(SignalKind::hangup(), &stop)?;
@@ -145,7 +174,7 @@ async fn dev(mut config: Config, arguments: &Arguments, parent: Parent) -> Resul
     config.database.url = None;
     let backend = compose::with_cache(&config, compose::open_store(&config, Access::Server)?);
     let ctx = compose::start_context(&config, backend, Clock::system(), SystemClock::Checked).await?;
-    let mut demo = demo(&config, &ctx).await?;
+    let mut demo = demo(&config, &ctx, seed).await?;
     let server = compose::start_server(&config, listener, ctx).await.map_err(serve::cannot_start)?;
     demo.url = format!("http://{}", server.address);
     let printed = match arguments.json {
@@ -185,7 +214,7 @@ fn listen(port: Option<u16>) -> Result<TcpListener, Failure> {
 }
 
 /// Creates the demo user with a session and a token with full access, and a token for introspection.
-async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
+async fn demo(config: &Config, ctx: &Context, seed: Option<(Seed, Vec<ConfigError>)>) -> Result<Demo, Failure> {
     let (user, password) = add_user(config, ctx, "Demo", EMAIL, Role::Admin).await?;
     let attempt = accounts::SignInAttempt {
         client: Ipv4Addr::LOCALHOST.into(),
@@ -198,6 +227,13 @@ async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
     let (resource_server, _) = add_user(config, ctx, "Resource server", RESOURCE_SERVER_EMAIL, Role::Member).await?;
     let introspect = Ability::parse(ServerAbility::TokensIntrospect.as_str()).map_err(defect)?;
     let introspecting = issue(ctx, &resource_server, Abilities::new(vec![introspect]).map_err(defect)?).await?;
+    let seeded = match seed {
+        None => None,
+        Some(seed) => {
+            let (administrator, min_length) = (Administrator::command_line(), config.passwords.min_length);
+            Some(seed::create(ctx, administrator, user.id, min_length, seed).await?)
+        }
+    };
     Ok(Demo {
         url: String::new(),
         email: EMAIL,
@@ -208,6 +244,7 @@ async fn demo(config: &Config, ctx: &Context) -> Result<Demo, Failure> {
         introspect_token: introspecting.plaintext.expose_unnumbered().to_owned(),
         user_id: user.id.to_string(),
         database: config.database.path.display().to_string(),
+        seeded,
     })
 }
 
@@ -220,6 +257,7 @@ async fn add_user(
 ) -> Result<(User, String), Failure> {
     let password = random_password(config.passwords.min_length)?;
     let account = accounts::NewAccount {
+        ids: None,
         name: Name::parse(name).map_err(defect)?,
         email: Email::parse(email).map_err(defect)?,
         password: Password::parse(&password).map_err(defect)?,
@@ -246,15 +284,6 @@ async fn issue(ctx: &Context, owner: &User, abilities: Abilities) -> Result<Issu
     Ok(tokens::create(ctx, Administrator::command_line().into(), request, RequestSource::COMMAND_LINE).await?)
 }
 
-/// Random, because other users of the machine can connect to the server.
-fn random_password(min_length: usize) -> Result<String, Failure> {
-    let mut random = [0_u8; 64];
-    getrandom::fill(&mut random).map_err(defect)?;
-    let mut digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.truncate(min_length.max(PASSWORD_LENGTH));
-    Ok(digits)
-}
-
 fn defect(error: impl std::fmt::Display) -> Failure {
     Failure::Defect(format!("the demo user cannot be created: {error}"))
 }
@@ -263,6 +292,7 @@ impl Demo {
     fn text(&self) -> String {
         let Self { url, email, password, session_token, token, token_id, introspect_token, .. } = self;
         let database = escaped(&self.database);
+        let seeded = self.seeded.as_ref().map_or_else(String::new, Seeded::text);
         let tokens = format!("{url}/api/v1/user/api-tokens");
         let session = format!("-H 'Authorization: Bearer {session_token}'");
         let curl = "curl -sS";
@@ -270,7 +300,7 @@ impl Demo {
             "\
 # patd listens on {url}. It stops on Ctrl-C or when this shell ends, and deletes its database {database}.
 # Sign in as {email} with the password {password}
-
+{seeded}
 export PATD_URL='{url}'
 export PATD_SESSION='{session_token}'
 export PATD_TOKEN='{token}'

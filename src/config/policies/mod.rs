@@ -1,12 +1,14 @@
 //! Reads `[[policies]]`. Policies can be set in the configuration file only, not by variables or flags.
 
 mod options;
-mod reader;
 
 use toml::de::DeValue;
 
-use self::reader::{Item, Reader};
-use super::{error::ConfigError, file::File};
+use super::{
+    error::ConfigError,
+    file::File,
+    reader::{Item, Reader},
+};
 use crate::domain::{
     ability::Ability,
     path::PathReading,

@@ -2,7 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::reader::{Item, Reader};
+use crate::config::reader::{Item, Reader};
 use crate::domain::{
     path::{EmptySegments, EncodedSlash, PathReading, Semicolon},
     policy_options::{Challenges, CredentialPlace, IdentityHeader, PolicyOptions},

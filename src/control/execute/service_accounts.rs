@@ -76,8 +76,12 @@ async fn create(
         ids.push(users::find(ctx, administrator, manager).await?.id);
     }
     let name = change.name.ok_or_else(|| vec![FieldError::new("name", "is required.")])?;
-    let request =
-        service_accounts::ServiceAccountRequest { name, description: change.description.flatten(), managers: ids };
+    let request = service_accounts::ServiceAccountRequest {
+        id: None,
+        name,
+        description: change.description.flatten(),
+        managers: ids,
+    };
     Ok(service_accounts::create(ctx, administrator, request, SOURCE).await?)
 }
 

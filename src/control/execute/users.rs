@@ -36,7 +36,7 @@ pub(super) async fn create(
     output: &mut Output,
 ) -> Result<(), Error> {
     let (name, email) = user.parse()?;
-    let account = accounts::NewAccount { name, email, password: parse_password(password)? };
+    let account = accounts::NewAccount { ids: None, name, email, password: parse_password(password)? };
     let source = RequestSource::COMMAND_LINE;
     let created = accounts::create(ctx, administrator, account, user.role(), source).await?;
     Ok(output.item(&AccountView::from(Account { user: created, state: AccountState::Active })).await?)

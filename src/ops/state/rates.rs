@@ -31,9 +31,6 @@ use crate::{
     store::{SharedCounters, Store, StoreError},
 };
 
-/// The highest rate limit of a token: the limiter multiplies it within a u64 of nanoseconds.
-pub const MAX_PER_MINUTE: u32 = 1_000_000;
-
 /// What is left of a rate limit at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateState {

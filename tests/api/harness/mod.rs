@@ -193,6 +193,7 @@ impl TestApp {
     /// Creates the user `NAME@example.com`, as the command line does.
     pub fn user(&self, name: &str) -> User {
         let account = accounts::NewAccount {
+            ids: None,
             name: Name::parse(name).unwrap(),
             email: Email::parse(&email(name)).unwrap(),
             password: Password::parse(&password(name)).unwrap(),

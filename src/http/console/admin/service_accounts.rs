@@ -130,7 +130,7 @@ async fn create(
     for text in fields.words("managers") {
         managers.push(user_of(person, admin, "managers", &text).await?);
     }
-    let request = ServiceAccountRequest { name, description, managers };
+    let request = ServiceAccountRequest { id: None, name, description, managers };
     let created = service_accounts::create(person.ops(), admin.administrator, request, source.by_admin(admin)).await?;
     Ok(see(&format!("/console/admin/service-accounts/{}?done=created", created.account.id)))
 }

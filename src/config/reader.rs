@@ -1,11 +1,13 @@
 //! Reads TOML values of the configuration file one by one, and collects an error with its line for each that is wrong.
 
+use std::fmt::Display;
+
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use crate::config::{
+use super::{
     error::ConfigError,
     file::File,
     spelling::{hint, nearest},
@@ -30,16 +32,21 @@ impl Reader<'_> {
     ) -> Option<&'v DeTable<'i>> {
         let all = known.join(", ");
         let fields = self.checked(path, value, &format!("a table of {all}"), DeValue::as_table)?;
+        self.expect_known(&format!("{path}."), fields, known);
+        Some(fields)
+    }
+
+    /// Adds an error for each key that is not among `known`. `prefix` is written before the key.
+    pub(super) fn expect_known(&mut self, prefix: &str, fields: &DeTable<'_>, known: &[&str]) {
         for key in fields.keys().filter(|key| !known.contains(&&**key.get_ref())) {
             let set_in = self.file.source_at(key.span().start);
             let nearest = nearest(key.get_ref(), known.iter().copied());
             self.errors.push(ConfigError::Unknown {
-                written: format!("{path}.{} ({set_in})", key.get_ref()),
+                written: format!("{prefix}{} ({set_in})", key.get_ref()),
                 hint: hint(nearest),
-                known: format!("the keys here are {all}"),
+                known: format!("the keys here are {}", known.join(", ")),
             });
         }
-        Some(fields)
     }
 
     /// The value of a key that must be there.
@@ -109,6 +116,24 @@ impl Reader<'_> {
             other => format!("of type {}", other.type_str()),
         };
         self.add_error(path.to_owned(), value, found, wanted);
+    }
+
+    /// The text as `parse` reads it. Its errors read on from the name of a field, and no message shows the text.
+    pub(super) fn parsed<T, E: Display>(
+        &mut self,
+        path: &str,
+        value: Item<'_, '_>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.checked(path, value, "a string", DeValue::as_str)?;
+        match parse(text) {
+            Ok(parsed) => Some(parsed),
+            Err(error) => {
+                let set_in = self.file.source_at(value.span().start);
+                self.errors.push(ConfigError::Unusable(format!("{path} ({set_in}) {error}")));
+                None
+            }
+        }
     }
 
     fn add_error(&mut self, key: String, at: Item<'_, '_>, found: String, wanted: &str) {
