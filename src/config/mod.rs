@@ -24,7 +24,7 @@ pub use self::{
     reload::Reloaded,
     seed::{Place, Seed, SeedEnvironment, SeedExpiry, SeedServiceAccount, SeedToken, SeedUser, TokenOwner},
     settings::{
-        Accounts, Audit, Cache, Config, Console, Database, Log, Passwords, Rotation, Server, Sessions, Throttle,
+        Accounts, Audit, Cache, Config, Console, Cors, Database, Log, Passwords, Rotation, Server, Sessions, Throttle,
         Tokens, Usage,
     },
     values::{DatabaseUrl, LogFormat, LoggedChecks, OnReuse, Origin},

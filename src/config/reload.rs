@@ -74,6 +74,7 @@ settings! {
         throttle.successes_per_account_per_minute, throttle.per_address_burst, throttle.per_address_per_minute,
         throttle.reports_per_address_burst, throttle.reports_per_address_per_minute, throttle.reports_burst,
         throttle.reports_per_minute, throttle.rotations_per_family_burst, throttle.rotations_per_family_per_minute,
+        cors.allowed_origins,
         log.level, log.checks;
 }
 

@@ -39,6 +39,8 @@ pub struct Config {
     pub usage: Usage,
     /// Limits on attempts.
     pub throttle: Throttle,
+    /// Which pages of other origins may use the API.
+    pub cors: Cors,
     /// What is logged, and in which format.
     pub log: Log,
     /// Metrics.
@@ -330,6 +332,15 @@ pub struct Log {
     /// Which checks of proxies are logged.
     #[serde(deserialize_with = "values::checks")]
     pub checks: LoggedChecks,
+}
+
+/// The section `[cors]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    /// The origins whose pages may read the answers of the API.
+    #[serde(deserialize_with = "values::origins")]
+    pub allowed_origins: Vec<Origin>,
 }
 
 /// The section `[console]`.

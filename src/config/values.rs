@@ -1,7 +1,13 @@
 //! Parsers for each kind of value. On failure they say what is allowed, and never show the value, which may be secret:
 //! `layers` adds it where it may be shown.
 
-use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    net::{Ipv6Addr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use log::LevelFilter;
@@ -113,6 +119,12 @@ pub(super) fn database_url<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Dat
     read(d, "a string", |value| value.as_str().map(url))
 }
 
+/// Origins as browsers write them in `Origin`, because they are compared with that.
+pub(super) fn origins<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Origin>, D::Error> {
+    let wanted = r#"an array of origins as browsers send them, such as ["https://app.example.com", "http://localhost:5173"]: http or https, the host in lower case, the port unless it is 443 or 80 as usual, no path, no / at the end, no *"#;
+    list(d, wanted, Origin::parse_exact)
+}
+
 /// The scheme, the host and the port of a server, as browsers name them (RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -134,6 +146,21 @@ impl Origin {
         let authority = authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
         let is_host = |c: char| c.is_ascii_alphanumeric() || ".-:[]_".contains(c);
         (!authority.is_empty() && authority.chars().all(is_host)).then_some(Self { is_secure, authority })
+    }
+
+    /// Parses an origin that is written exactly as browsers write it.
+    fn parse_exact(text: &str) -> Option<Self> {
+        let origin = Self::parse(text)?;
+        let (host, port) = match origin.authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (&*origin.authority, None),
+        };
+        let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0 && port.to_string() == text);
+        let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address),
+            None => host.split('.').all(|label| !label.is_empty() && !label.contains([':', '[', ']'])),
+        };
+        (is_host && port.is_none_or(is_port) && origin.to_string() == text).then_some(origin)
     }
 }
 

@@ -20,6 +20,7 @@ mod canary;
 mod clock_jumps;
 mod committed_changes;
 mod console;
+mod cors;
 mod deletion;
 mod demotion;
 mod email_changes;

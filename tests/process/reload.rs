@@ -271,3 +271,21 @@ fn the_service_manager_is_told_what_the_server_does() {
     server.signal("TERM");
     assert!(told().starts_with("STOPPING=1\n"));
 }
+
+#[test]
+fn a_reload_replaces_the_origins_that_may_read_answers() {
+    let origin = "https://app.example.com";
+    let configuration = |origin: &str| format!("[cors]\nallowed_origins = [\"{origin}\"]\n");
+    let place = Configured::new(&[], "");
+    let server = place.serve();
+    let may_read = || {
+        let request = format!("GET /api/user HTTP/1.1\r\nHost: patd\r\nOrigin: {origin}\r\n\r\n");
+        let answer = server.connect().exchange("GET", request.as_bytes()).unwrap();
+        answer.header("access-control-allow-origin").map(str::to_owned)
+    };
+    assert_eq!(may_read(), None);
+    place.reload(&server, &configuration(origin), APPLIED);
+    assert_eq!(may_read().as_deref(), Some(origin));
+    place.reload(&server, &configuration("https://other.example"), APPLIED);
+    assert_eq!(may_read(), None);
+}

@@ -160,3 +160,37 @@ fn a_database_is_a_file_or_a_url_and_the_url_is_never_shown() {
     let message = refusal(environment(&[("PATD__DATABASE__CA_FILE", "/etc/ca.pem")]));
     assert_says(&message, &["database.ca_file", "database.url"]);
 }
+
+#[test]
+fn an_allowed_origin_is_written_as_browsers_write_it() {
+    let sound = ["https://app.example.com", "http://localhost:5173", "http://127.0.0.1", "https://[::1]:8443"];
+    let origins = load(flags(&[("cors.allowed_origins", &sound.join(","))])).cors.allowed_origins;
+    assert_eq!(origins.iter().map(ToString::to_string).collect::<Vec<_>>(), sound);
+    for wrong in [
+        "*",
+        "null",
+        "app.example.com",
+        "https://*.example.com",
+        "https://app.example.com/",
+        "https://app.example.com/path",
+        "https://App.example.com",
+        "HTTPS://app.example.com",
+        "https://app.example.com:443",
+        "http://app.example.com:80",
+        "https://app.example.com:0443",
+        "https://app.example.com:0",
+        "https://app.example.com:65536",
+        "https://app.example.com:",
+        "https://:8443",
+        "https://",
+        "https://user@app.example.com",
+        "https://app..example.com",
+        "https://b\u{fc}cher.example",
+        "https://[::1",
+        "https://[0:0::1]",
+        "ftp://app.example.com",
+    ] {
+        let message = refusal(flags(&[("cors.allowed_origins", &format!("https://good.example,{wrong}"))]));
+        assert_says(&message, &["cors.allowed_origins (the command line)", "its item 2 is not allowed", "no path"]);
+    }
+}

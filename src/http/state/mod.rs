@@ -18,7 +18,7 @@ use log::Level;
 use self::{answer_memory::AnswerMemory, probes::Probes, request_counts::RequestCounts};
 use crate::{
     config::{self, Config, LoggedChecks},
-    http::console::settings::Console,
+    http::{console::settings::Console, wire::cors::Cors},
     ops::Context,
     sampling::Sampler,
 };
@@ -38,6 +38,7 @@ pub struct AppState {
     pub(crate) probes: Arc<Probes>,
     pub(crate) request_counts: Arc<RequestCounts>,
     pub(crate) console: Arc<Console>,
+    pub(crate) cors: Option<Arc<Cors>>,
 }
 
 /// The bounds of one request. Sizes are in bytes.
@@ -69,6 +70,7 @@ impl AppState {
             probes: Arc::default(),
             request_counts: Arc::new(RequestCounts::new(routes)),
             console: Arc::new(Console::new(&config.console)?),
+            cors: Cors::new(&config.cors).map(Arc::new),
             ops,
             draining: Arc::default(),
             request_limits: RequestLimits::new(settings),
@@ -93,6 +95,7 @@ impl AppState {
             probes: Arc::clone(&self.probes),
             request_counts: Arc::clone(&self.request_counts),
             console: Arc::clone(&self.console),
+            cors: Cors::new(&config.cors).map(Arc::new),
         }
     }
 

@@ -21,6 +21,7 @@ use super::{
     access_log::AccessLog,
     body_drain::{KeepUntilSent, SharedBody},
     connections::connection::RequestUnderWay,
+    cors::{Cors, CrossOrigin},
     principal_summary::PrincipalSummary,
     trace_context::TraceContext,
 };
@@ -88,13 +89,16 @@ where
     forward_ready!(routes);
 
     fn call(&self, mut request: Request) -> Self::Future {
+        let (state, dialect) = (self.state.get(), Dialect::of(request.path()));
+        // Proxies ask about checks, never browsers.
+        let cors = state.cors.as_deref().filter(|_| dialect.is_none());
         let mut in_flight = InFlightRequest {
             log: AccessLog::start(Some(request.method())),
-            state: self.state.get(),
             body: SharedBody::of_chunked(&mut request),
             under_way: RequestUnderWay::begin(&mut request),
+            cross_origin: cors.and_then(|cors| Cors::judge(cors, &request)),
+            state,
         };
-        let dialect = Dialect::of(request.path());
         let (limit, under_way) = (in_flight.state.request_limits.head, in_flight.under_way.as_ref());
         // The exact size is computed only if more bytes arrived than a head may have.
         if under_way.is_none_or(|under_way| under_way.max_head > limit) && head_size(&request) > limit {
@@ -133,6 +137,8 @@ struct InFlightRequest {
     state: State,
     body: Option<SharedBody>,
     under_way: Option<RequestUnderWay>,
+    /// Boxed, because hardly any request has it.
+    cross_origin: Option<Box<CrossOrigin>>,
 }
 
 impl InFlightRequest {
@@ -179,7 +185,10 @@ impl InFlightRequest {
         handled: impl Future<Output = Result<ServiceResponse, Error>>,
     ) -> Result<Response<BoxBody>, Error> {
         match within(self.state.request_limits.deadline, handled).await {
-            Ok(Ok(response)) => {
+            Ok(Ok(mut response)) => {
+                if let Some(cross_origin) = &self.cross_origin {
+                    response = cross_origin.permit(response);
+                }
                 if is_gone(&response)
                     && let Err(error) = Box::pin(self.wait_until_known()).await
                 {
@@ -250,6 +259,9 @@ impl InFlightRequest {
     fn close(self, mut response: Response<BoxBody>, route: Route) -> Response<BoxBody> {
         self.state.request_counts.count(route, self.log.method, response.status(), self.log.elapsed());
         headers::add_common(response.headers_mut(), self.log.id.header_value());
+        if let Some(cross_origin) = self.cross_origin {
+            cross_origin.add_headers(response.headers_mut());
+        }
         match self.body {
             None => response,
             body => response.map_body(|_, answer| BoxBody::new(KeepUntilSent::new(answer, body))),

@@ -3,6 +3,7 @@
 pub(crate) mod access_log;
 pub(crate) mod body_drain;
 pub(crate) mod connections;
+pub(crate) mod cors;
 pub(crate) mod envelope;
 pub(crate) mod large_answer;
 pub(crate) mod log_subject;
