@@ -28,12 +28,14 @@ const LOG_SIZE_LIMIT: i64 = 16 << 20;
 
 pub(super) type Readers = r2d2::Pool<SqliteConnectionManager>;
 
-/// The one connection that writes.
+/// The one connection that writes. Until [`checkpoint_on_close`], it leaves the log as it is when it closes.
 pub(super) fn writer(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     prepare(&connection, busy_timeout)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // A start that is refused must not copy the log of a killed process into the file: the watermark would still claim it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     if start_log(&connection, busy_timeout)? != "wal" {
         return Err(cannot_open("its file system has no shared memory, which a write-ahead log needs"));
     }
@@ -45,6 +47,11 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Co
     // Otherwise each commit that finds a thousand pages in the log would run a checkpoint before it is answered.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)
+}
+
+/// Lets the connection checkpoint the log when it is the last to close.
+pub(super) fn checkpoint_on_close(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
 }
 
 /// The connection for checkpoints. It must not truncate the log: to the writer's connection, that would look like a change

@@ -142,6 +142,7 @@ impl SqliteStore {
         let measurements = Arc::<StoreMeasurements>::default();
         let (watched, healthy, measured) = (Arc::clone(&watch), Arc::clone(&health), Arc::clone(&measurements));
         let context = WriterContext { binder, watch: watched, health: healthy, measurements: measured };
+        connect::checkpoint_on_close(&connection).map_err(refused)?;
         let writer = Writer::start(connection, log, context, queue, Arc::clone(&changes)).map_err(failed)?;
         let settle_on_drop = matches!(access, Access::Create | Access::Existing)
             .then(|| SettleOnDrop { changes: Arc::clone(&changes), database: Arc::clone(&database) });

@@ -9,7 +9,7 @@ use crate::store::{
     Copied, CopyError, CopyProgress, CopySide,
     sql::{
         self,
-        connection::Kind,
+        connection::{Kind, NONE},
         copy::{
             CopyEnd,
             tables::{EXCEPTIONS, TABLES},
@@ -249,6 +249,28 @@ fn an_unfinished_copy_is_opened_by_nothing_but_the_same_copy() {
     copy(&source, &target).unwrap();
     drop(SqliteStore::open(&settings(&target), Access::Server).unwrap());
     assert_eq!(copy(&source, &target), Err(CopyError::NotEmpty("users")), "it has ended");
+}
+
+/// A process can be killed after a commit and before it has written the watermark.
+#[test]
+fn a_refused_start_leaves_the_log_of_a_killed_copy() {
+    let (to, killed) = (directory(), directory());
+    let (path, killed) = (database(&to), database(&killed));
+    let running = end(&path, Access::CopyTarget);
+    let mark = |source: &str| {
+        let sql = format!("INSERT OR REPLACE INTO database_copy VALUES (1, {source})");
+        running.write(move |connection| connection.execute(&sql, NONE)).unwrap();
+    };
+    mark("zeroblob(32)");
+    let watermark = fs::read(identity::beside(&path, "-watermark")).unwrap();
+    mark("randomblob(32)");
+    for suffix in ["", "-wal"] {
+        fs::copy(identity::beside(&path, suffix), identity::beside(&killed, suffix)).unwrap();
+    }
+    fs::write(identity::beside(&killed, "-watermark"), watermark).unwrap();
+    let error = SqliteStore::open(&settings(&killed), Access::Existing).err().unwrap();
+    assert!(matches!(error, OpenError::UnfinishedCopy { .. }), "{error}");
+    drop(end(&killed, Access::CopyTarget));
 }
 
 #[test]
