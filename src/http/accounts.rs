@@ -32,6 +32,7 @@ use crate::{
 };
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "NewSession"))]
 pub(super) struct SignedInView {
     id: String,
     token: String,
@@ -51,6 +52,7 @@ impl From<IssuedSession> for SignedInView {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct IdentityView {
     r#type: &'static str,
     id: String,
@@ -140,6 +142,7 @@ pub(super) async fn identify(Guard(AnyCredential(principal)): Guard<AnyCredentia
 
 /// The account that a credential stands for.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "OwnAccount"))]
 #[serde(untagged)]
 pub(super) enum AccountView {
     User(UserView),
@@ -148,6 +151,7 @@ pub(super) enum AccountView {
 
 /// A service account as its own token sees it, with the fields of a user. It has no address and selects no environment.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "OwnServiceAccount"))]
 pub(super) struct ServiceAccountSelfView {
     id: String,
     r#type: &'static str,

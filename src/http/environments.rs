@@ -31,6 +31,7 @@ use crate::{
 
 /// An environment with the role of the user in it.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct EnvironmentView {
     id: String,
     name: String,
@@ -57,6 +58,7 @@ impl From<EnvironmentAccess> for EnvironmentView {
 
 /// A member of an environment. The address of a member is not shown.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct MemberView {
     user_id: String,
     name: String,

@@ -10,6 +10,7 @@ use crate::{domain::node::Readiness, ops};
 
 /// The answer of a successful probe.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Health {
     status: &'static str,
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::state::current::State;
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Index {
     name: &'static str,
     message: &'static str,
@@ -17,6 +18,7 @@ pub(super) struct Index {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Links {
     sign_in: &'static str,
     user: &'static str,

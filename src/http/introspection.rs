@@ -33,10 +33,11 @@ use crate::{
 };
 
 /// The most tokens of one batch.
-const MAX_BATCH: usize = 100;
+pub(super) const MAX_BATCH: usize = 100;
 
 /// The answer of RFC 7662, section 2.2. For an inactive credential it has `active` only.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct IntrospectionView {
     active: bool,
     #[serde(flatten)]
@@ -44,6 +45,7 @@ pub(super) struct IntrospectionView {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct IntrospectionDetails {
     scope: String,
     client_id: String,
@@ -122,6 +124,7 @@ pub(super) async fn revoke(
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct VerdictView {
     valid: bool,
     code: &'static str,
@@ -140,6 +143,7 @@ pub(super) struct VerdictView {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct CredentialView {
     id: String,
     r#type: &'static str,

@@ -15,6 +15,9 @@ mod audit;
 mod authz;
 pub mod codes;
 mod console;
+#[cfg(test)]
+mod description;
+mod docs;
 mod environment_tokens;
 mod environments;
 pub(crate) mod error;

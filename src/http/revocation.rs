@@ -32,6 +32,7 @@ pub(super) const REPORT_SIZE: usize = 128 * 1024;
 
 /// The disabled token and its successors.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "DisabledToken"))]
 pub(super) struct DisabledView {
     data: TokenView,
     /// The successors that the token made by itself.
@@ -77,6 +78,7 @@ pub(super) async fn enable(
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "RevokedCount"))]
 pub(super) struct RevokedView {
     revoked: u64,
 }

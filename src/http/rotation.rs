@@ -55,7 +55,8 @@ impl FromRequest for SelfRotation {
 
 /// The issued token and the one that it replaced.
 #[derive(Serialize)]
-struct RotatedView {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct RotatedView {
     #[serde(flatten)]
     issued: IssuedTokenView,
     rotated_from: Option<String>,

@@ -32,11 +32,13 @@ impl RouteTable {
         self
     }
 
-    pub(super) fn routes(&self) -> Vec<(Method, &'static str)> {
-        self.0
-            .iter()
-            .flat_map(|endpoint| endpoint.methods.iter().map(|method| (method.clone(), endpoint.path)))
-            .collect()
+    /// The method, the path and the query parameters of each route.
+    pub(super) fn routes(&self) -> Vec<(Method, &'static str, &'static [&'static str])> {
+        let routes = |endpoint: &Endpoint| {
+            let path = endpoint.path;
+            endpoint.methods.clone().into_iter().map(move |(method, parameters)| (method, path, parameters))
+        };
+        self.0.iter().flat_map(routes).collect()
     }
 
     pub(super) fn register(self, app: &mut ServiceConfig) {
@@ -50,7 +52,7 @@ impl RouteTable {
 pub(super) struct Endpoint {
     path: &'static str,
     ignores_unknown: bool,
-    methods: Vec<Method>,
+    methods: Vec<(Method, &'static [&'static str])>,
     resource: Resource,
 }
 
@@ -149,7 +151,7 @@ impl Endpoint {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.methods.push(method.clone());
+        self.methods.push((method.clone(), parameters));
         let route = web::method(method);
         self.resource = self.resource.route(match self.ignores_unknown {
             true => route.to(handler),
@@ -159,7 +161,8 @@ impl Endpoint {
     }
 
     fn finish(self) -> Resource {
-        let error = ApiError::method_not_allowed(&self.methods);
+        let error =
+            ApiError::method_not_allowed(&self.methods.iter().map(|(method, _)| method.clone()).collect::<Vec<_>>());
         self.resource.default_service(web::to(move || ready(Err::<(), _>(error.clone()))))
     }
 }

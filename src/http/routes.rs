@@ -15,7 +15,7 @@ use super::{
     admin::{self, environments as all_environments, owners, throttle, users},
     audit,
     authz::Dialect,
-    console, environment_tokens, environments, error, export, health, index,
+    console, docs, environment_tokens, environments, error, export, health, index,
     input::page,
     introspection, revocation, rotation,
     route_table::RouteTable,
@@ -135,6 +135,12 @@ fn table() -> RouteTable {
         // The start page.
         .at("/", |route| route.ignore_unknown_parameters().get(index::start))
         .at("/api", |route| route.ignore_unknown_parameters().get(index::show))
+        // The documentation.
+        .at("/api/openapi.json", |route| route.ignore_unknown_parameters().get(docs::description))
+        .at("/api/openapi-3.0.json", |route| route.ignore_unknown_parameters().get(docs::older_description))
+        .at("/api/docs", |route| route.ignore_unknown_parameters().get(docs::reference))
+        .at("/api/docs/{name}", |route| route.ignore_unknown_parameters().get(docs::show))
+        .at("/llms.txt", |route| route.ignore_unknown_parameters().get(docs::index_for_models))
         // Health.
         .at("/livez", |route| route.ignore_unknown_parameters().get(health::live))
         .at("/readyz", |route| route.ignore_unknown_parameters().get(health::ready))
@@ -143,12 +149,23 @@ fn table() -> RouteTable {
 
 /// The method and the path pattern of every route of the API, so that tests can check all of them.
 pub fn routes() -> Vec<(Method, &'static str)> {
-    Dialect::routes().chain(table().routes()).collect()
+    Dialect::routes().chain(without_parameters(&table())).collect()
+}
+
+/// The same with the query parameters of each route.
+#[cfg(test)]
+pub(super) fn described_routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
+    let dialects = Dialect::routes().map(|(method, path)| (method, path, &[][..]));
+    dialects.chain(table().routes()).collect()
+}
+
+fn without_parameters(table: &RouteTable) -> impl Iterator<Item = (Method, &'static str)> + use<> {
+    table.routes().into_iter().map(|(method, path, _)| (method, path))
 }
 
 /// The same of every page of the console.
 pub fn pages() -> Vec<(Method, &'static str)> {
-    console::routes::table().routes()
+    without_parameters(&console::routes::table()).collect()
 }
 
 /// The application: the routes and the authorization endpoints, in their envelope.

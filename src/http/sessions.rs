@@ -23,7 +23,8 @@ use crate::{
 };
 
 #[derive(Serialize)]
-struct SessionView {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "OwnSession"))]
+pub(super) struct SessionView {
     id: String,
     device_name: Option<String>,
     current: bool,

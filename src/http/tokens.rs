@@ -50,7 +50,7 @@ use crate::{
 };
 
 /// The longest lifetime that can be asked for: a hundred years.
-const MAX_DAYS: u64 = 36_500;
+pub(super) const MAX_DAYS: u64 = 36_500;
 
 /// A page with the remaining quota and the successor of each token.
 pub(super) struct FullPage {
@@ -270,6 +270,7 @@ pub(super) fn list_request(mut query: QueryPairs) -> Result<ListRequest, ApiErro
 
 /// A single token, with details that lists omit.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "TokenDetails"))]
 pub(super) struct DetailView {
     #[serde(flatten)]
     token: TokenView,
@@ -320,6 +321,7 @@ pub(super) async fn change(
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "RevokedToken"))]
 pub(super) struct RevokedTokenView {
     message: &'static str,
     /// The successors that the token made by itself.

@@ -11,6 +11,7 @@ use crate::domain::{
 
 /// An account.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AccountView {
     /// The id.
     pub id: String,
@@ -47,6 +48,7 @@ impl From<Account> for AccountView {
 
 /// An account with what belongs to it.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AccountDetailsView {
     /// The account.
     #[serde(flatten)]
@@ -78,6 +80,7 @@ impl From<AccountDetails> for AccountDetailsView {
 
 /// An account with a new link, the only view with the secret of one.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InvitedView {
     /// The account.
     #[serde(flatten)]
@@ -97,6 +100,7 @@ impl InvitedView {
 
 /// A new link.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PasswordLinkView {
     /// The secret.
     pub token: String,

@@ -8,6 +8,7 @@ use crate::domain::annotations::Annotations;
 
 /// The description and the metadata of a token. What it does not have is omitted.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AnnotationsView {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,

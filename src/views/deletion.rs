@@ -7,6 +7,7 @@ use crate::domain::{deletion::EndsWithUser, id::UserId};
 
 /// A deleted user, and how much ended with them.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DeletionView {
     /// The id of the user.
     pub id: String,

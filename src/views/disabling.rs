@@ -10,6 +10,7 @@ use crate::domain::account_state::DisabledAccount;
 
 /// A user who is disabled, or would be.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DisabledAccountView {
     /// The account.
     #[serde(flatten)]

@@ -7,6 +7,7 @@ use crate::domain::environment::OwnedEnvironment;
 
 /// An environment with its owner.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OwnedEnvironmentView {
     /// The id.
     pub id: String,

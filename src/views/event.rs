@@ -15,6 +15,7 @@ use crate::domain::{
 
 /// An event of the audit trail.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EventView {
     /// The id.
     pub id: String,
@@ -38,6 +39,7 @@ pub struct EventView {
 
 /// The actor of an event.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ActorView {
     /// The kind.
     pub r#type: Cow<'static, str>,
@@ -59,6 +61,7 @@ impl From<Actor> for ActorView {
 
 /// The target of an event.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TargetView {
     /// The kind.
     pub r#type: Cow<'static, str>,
@@ -92,6 +95,7 @@ impl From<Event> for EventView {
 
 /// An event, as administrators see it.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AdminEventView {
     /// The number. Later events have larger ones.
     pub seq: i64,

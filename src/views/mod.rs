@@ -48,6 +48,7 @@ pub struct DataView<T> {
 
 /// A sentence that says what was done.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MessageView {
     /// The sentence.
     pub message: &'static str,

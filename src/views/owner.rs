@@ -13,6 +13,7 @@ use crate::domain::{
 
 /// An owner: a user or a service account.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OwnerView {
     /// The id.
     pub id: String,
@@ -53,6 +54,7 @@ impl From<&Owner> for OwnerView {
 
 /// What a user or a service account owns.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OwnedView {
     /// Personal tokens that are neither revoked nor expired.
     pub tokens: OwnedItemsView,
@@ -64,6 +66,7 @@ pub struct OwnedView {
 
 /// How many there are, and the first of them.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OwnedItemsView {
     /// How many there are.
     pub count: u32,
@@ -73,6 +76,7 @@ pub struct OwnedItemsView {
 
 /// Something that is owned.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OwnedItemView {
     /// The id.
     pub id: String,
@@ -99,6 +103,7 @@ impl<Id: ToString> From<OwnedItems<Id>> for OwnedItemsView {
 
 /// How much was handed over.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HandedOverView {
     /// Personal tokens that are neither revoked nor expired.
     pub tokens: u32,

@@ -6,6 +6,7 @@ use crate::domain::owner::{Manager, ServiceAccountDetails};
 
 /// A service account with its managers.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceAccountView {
     /// The id.
     pub id: String,
@@ -23,6 +24,7 @@ pub struct ServiceAccountView {
 
 /// A user who manages a service account. The address is not shown.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ManagerView {
     /// The id of the user.
     pub user_id: String,

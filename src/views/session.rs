@@ -6,6 +6,7 @@ use crate::domain::session::Session;
 
 /// A session.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SessionView {
     /// The id.
     pub id: String,

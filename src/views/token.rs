@@ -13,6 +13,7 @@ use crate::domain::{
 
 /// A token, without its secret.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TokenView {
     /// The id.
     pub id: String,
@@ -52,6 +53,7 @@ const fn is_false(value: &bool) -> bool {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct RevocationView {
     revoked_at: String,
     revoked_reason: Cow<'static, str>,
@@ -87,6 +89,7 @@ impl TokenView {
 
 /// The usage limits of a token. Limits that it does not have are omitted.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LimitsView {
     #[serde(skip_serializing_if = "Option::is_none")]
     ip_allowlist: Option<Vec<String>>,
@@ -113,6 +116,7 @@ impl LimitsView {
 
 /// A new token. This is the only view with a secret.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct IssuedTokenView {
     /// The id.
     pub id: String,

@@ -19,6 +19,7 @@ use crate::domain::{
 
 /// All that is known about a token.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TokenReportView {
     /// The token.
     pub token: TokenView,
@@ -66,6 +67,7 @@ impl TokenReportView {
 
 /// How a token was created.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CreationView {
     /// When.
     pub at: String,
@@ -79,6 +81,7 @@ pub struct CreationView {
 
 /// A token of a family.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FamilyMemberView {
     /// The id.
     pub id: String,
@@ -131,6 +134,7 @@ pub fn token_state(
 
 /// A rule of a policy that a token satisfies and has not used.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnusedRuleView {
     /// The policy.
     pub policy: String,

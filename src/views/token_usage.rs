@@ -13,6 +13,7 @@ use crate::domain::{
 
 /// What a token did in the days that are kept.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TokenUsageView {
     /// The id.
     pub id: String,
@@ -55,6 +56,7 @@ pub fn ability_names(abilities: &[Ability]) -> Vec<String> {
 
 /// How often each policy and ability was allowed and refused.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TotalsView {
     /// The policies, by name.
     pub policies: Vec<TotalView>,
@@ -64,6 +66,7 @@ pub struct TotalsView {
 
 /// How often a policy or an ability was allowed and refused, and on which days.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TotalView {
     /// The policy or the ability.
     pub name: String,
@@ -104,6 +107,7 @@ fn totals(usage: &TokenUsage, names: fn(&UsageTotals) -> &BTreeMap<Box<str>, Cou
 
 /// The counts of one day.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DayView {
     /// The day in UTC.
     pub day: String,
@@ -121,6 +125,7 @@ impl DayView {
 
 /// How often a policy or an ability was allowed and refused.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CountView {
     /// The policy or the ability.
     pub name: String,
@@ -138,6 +143,7 @@ fn counts(names: &BTreeMap<Box<str>, Counts>) -> Vec<CountView> {
 
 /// An address from which a token was used.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UseView {
     /// The address.
     pub address: String,

@@ -6,6 +6,7 @@ use crate::domain::account::{Role, User};
 
 /// A user.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UserView {
     /// The id.
     pub id: String,

@@ -46,9 +46,14 @@ const NOBODY_HERE: [Outcome; 5] = [MissingAbility; 5];
 const PROXY_ONLY: [Outcome; 5] = [UntrustedProxy; 5];
 
 /// Routes that need no credential.
-const OPEN_ROUTES: [&str; 10] = [
+const OPEN_ROUTES: [&str; 15] = [
     "/",
     "/api",
+    "/api/docs",
+    "/api/docs/{name}",
+    "/api/openapi.json",
+    "/api/openapi-3.0.json",
+    "/llms.txt",
     "/api/v1/revoke",
     "/api/v1/tokens/revoke-leaked",
     "/api/v1/auth/register",
@@ -143,6 +148,16 @@ const TABLE: &[Row] = &[
     Row("HEAD", "/", OPEN),
     Row("GET", "/api", OPEN),
     Row("HEAD", "/api", OPEN),
+    Row("GET", "/api/docs", OPEN),
+    Row("HEAD", "/api/docs", OPEN),
+    Row("GET", "/api/docs/{name}", OPEN),
+    Row("HEAD", "/api/docs/{name}", OPEN),
+    Row("GET", "/api/openapi.json", OPEN),
+    Row("HEAD", "/api/openapi.json", OPEN),
+    Row("GET", "/api/openapi-3.0.json", OPEN),
+    Row("HEAD", "/api/openapi-3.0.json", OPEN),
+    Row("GET", "/llms.txt", OPEN),
+    Row("HEAD", "/llms.txt", OPEN),
     Row("GET", "/livez", OPEN),
     Row("HEAD", "/livez", OPEN),
     Row("GET", "/readyz", OPEN),
@@ -305,7 +320,7 @@ pub fn ask(client: &Client<'_>, method: &str, path: &str) -> Outcome {
     let path = ["{id}", "{user_id}", "{token_id}"]
         .iter()
         .fold(path.to_owned(), |path, id| path.replace(id, &uuid::Uuid::now_v7().to_string()));
-    let path = path.replace("{policy}", "app").replace("{tail:.*}", "calls");
+    let path = path.replace("{policy}", "app").replace("{tail:.*}", "calls").replace("{name}", "errors");
     let body = (!["GET", "HEAD", "DELETE"].contains(&method)).then(|| json!({}));
     let answer = client.send(method, &path, body);
     match (answer.status, answer.body["code"].as_str()) {

@@ -58,6 +58,7 @@ fn a_cursor_of_any_list_is_refused_with_another_filter_or_order() {
     let mut lists = 0;
     for (method, path) in patd::http::routes() {
         let path = path.replace("{id}", if path.contains("/environments/") { &environment } else { &user });
+        let path = path.replace("{name}", "errors");
         let parameters = if method == "GET" { parameters(&root, &path) } else { Vec::new() };
         if !parameters.iter().any(|name| name == "cursor") {
             continue;

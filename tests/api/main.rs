@@ -23,6 +23,7 @@ mod console;
 mod cors;
 mod deletion;
 mod demotion;
+mod description;
 mod email_changes;
 mod environment_races;
 mod environment_token_lists;

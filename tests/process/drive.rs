@@ -212,7 +212,7 @@ impl Drive<'_> {
     pub fn every_route(&mut self) {
         for (method, route) in patd::http::routes() {
             let method = method.as_str();
-            let target = ["{id}", "{policy}", "{tail:.*}"]
+            let target = ["{id}", "{policy}", "{tail:.*}", "{name}"]
                 .into_iter()
                 .fold(route.to_owned(), |target, part| target.replace(part, &self.secret()));
             let credentials = [
@@ -283,6 +283,11 @@ pub fn is_open(route: &str) -> bool {
     let others = [
         "/",
         "/api",
+        "/api/docs",
+        "/api/docs/{name}",
+        "/api/openapi.json",
+        "/api/openapi-3.0.json",
+        "/llms.txt",
         "/api/v1/auth/password-link",
         "/api/v1/auth/register",
         "/api/v1/revoke",

@@ -55,7 +55,7 @@ pub(crate) async fn hand_over(
 }
 
 /// How many ids one request may name.
-const MAX_IDS: usize = 1000;
+pub(crate) const MAX_IDS: usize = 1000;
 
 /// `true` or a list of ids. A field that is missing selects nothing.
 fn selection<Id>(form: &mut Form, field: &str, parse: fn(&str) -> Option<Id>) -> Selection<Id> {

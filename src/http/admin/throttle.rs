@@ -55,12 +55,14 @@ impl WhoseQuery {
 
 /// What is held.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "HeldAttempts"))]
 pub(crate) struct HeldView {
     total: usize,
     counters: Vec<CounterView>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct CounterView {
     scope: &'static str,
     limit: u32,
@@ -95,6 +97,7 @@ pub(crate) async fn show(
 
 /// How many counters were cleared.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ClearedCount"))]
 pub(crate) struct ClearedView {
     cleared: usize,
 }

@@ -79,6 +79,7 @@ const REVOCATION_FIELDS: &[&str] = &[
 
 /// A token with what only administrators see of it.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Owned{T}"))]
 pub(crate) struct OwnedView<T> {
     #[serde(flatten)]
     token: T,
@@ -185,6 +186,7 @@ pub(crate) async fn revoke(
 
 /// What was revoked, or would be.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "RevocationByFilter"))]
 pub(crate) struct RevocationView {
     dry_run: bool,
     matching: u64,

@@ -168,6 +168,7 @@ pub(crate) async fn sessions(
 
 /// How many sessions were ended.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "EndedCount"))]
 pub(crate) struct EndedView {
     ended: u64,
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     TestApp,
+    description::assert_described,
     redaction::{redact, redacted},
 };
 
@@ -63,7 +64,9 @@ impl Client<'_> {
             [] => self.app.agent.run(request.body(()).unwrap()),
             body => self.app.agent.run(request.body(body).unwrap()),
         };
-        Answer::read(response.unwrap())
+        let answer = Answer::read(response.unwrap());
+        assert_described(method, path, answer.status, &answer.headers, &answer.body);
+        answer
     }
 
     /// Creates a token and returns its `data`.
@@ -89,8 +92,8 @@ impl Answer {
         let text = response.body_mut().read_to_string().unwrap();
         let body = match text.is_empty() {
             true => Value::Null,
-            // A page.
-            false if text.starts_with("<!doctype html>") => Value::Null,
+            // A page or a document.
+            false if response.headers()["content-type"] != "application/json" => Value::Null,
             false => serde_json::from_str(&text).unwrap_or_else(|error| panic!("not JSON ({error}): {text}")),
         };
         let answer = Self { status: response.status().as_u16(), headers: response.headers().clone(), text, body };

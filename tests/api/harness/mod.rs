@@ -1,6 +1,7 @@
 //! A server for each test: port 0, a temporary database, and a clock that only the test moves.
 
 mod client;
+mod description;
 mod redaction;
 
 use std::{
