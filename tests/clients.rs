@@ -2,7 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
-use std::{os::unix::fs::symlink, path::PathBuf, process::Command};
+use std::{
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use tempfile::TempDir;
 
@@ -44,6 +48,16 @@ fn the_python_client_works() {
     let mut tests = Command::new(programs::program("pytest"));
     tests.args(["-q", "-p", "no:cacheprovider", "--rootdir"]).arg(&copy.path).arg(copy.path.join("tests"));
     run(tests.env("PYTHONPATH", site).env("README", copy.path.join("README.md")));
+}
+
+#[test]
+fn the_rust_client_works() {
+    // A workspace of its own, with a target directory of its own: cargo locks the directory of this build.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients");
+    let mut tests = Command::new("cargo");
+    tests.args(["test", "--quiet", "--locked", "--all-features"]);
+    tests.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/clients/rust"));
+    run(tests.env("CARGO_TARGET_DIR", target).env("CARGO_PROFILE_DEV_DEBUG", "0"));
 }
 
 #[test]

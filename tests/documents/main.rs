@@ -36,8 +36,13 @@ use markdown::Document;
 
 /// For each document, the number of blocks that are not run or not checked, and of hidden commands. Other documents have
 /// none. Keep the numbers small: a block that is not run may be wrong.
-const EXCEPTIONS: &[(&str, usize, usize)] =
-    &[("README.md", 1, 4), ("docs/cluster.md", 0, 1), ("docs/operations.md", 3, 1), ("docs/performance.md", 1, 0)];
+const EXCEPTIONS: &[(&str, usize, usize)] = &[
+    ("README.md", 1, 4),
+    ("clients/rust/README.md", 1, 0),
+    ("docs/cluster.md", 0, 1),
+    ("docs/operations.md", 3, 1),
+    ("docs/performance.md", 1, 0),
+];
 
 #[test]
 fn every_command_in_every_document_works() {
