@@ -53,7 +53,7 @@ final class Client
     /**
      * Asks whether `$token` is valid and has all `$abilities`.
      *
-     * `$ip` is the address of whoever sent the token. Without it, tokens with an `ip_allowlist` are refused.
+     * `$ip` is the address from which the token was sent. Without it, tokens with an `ip_allowlist` are refused.
      *
      * @param list<string> $abilities
      * @throws Undecided if that cannot be known

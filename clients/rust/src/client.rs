@@ -169,7 +169,7 @@ impl Client {
 
     /// Asks whether `token` is valid and has all `abilities`.
     ///
-    /// `ip` is the address of whoever sent the token. Without it, tokens with an `ip_allowlist` are refused.
+    /// `ip` is the address from which the token was sent. Without it, tokens with an `ip_allowlist` are refused.
     ///
     /// # Errors
     ///

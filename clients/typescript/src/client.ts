@@ -41,7 +41,7 @@ export class Client {
     /**
      * Asks whether `token` is valid and has all `abilities`. Throws `Undecided` if that cannot be known.
      *
-     * `ip` is the address of whoever sent the token. Without it, tokens with an `ip_allowlist` are refused.
+     * `ip` is the address from which the token was sent. Without it, tokens with an `ip_allowlist` are refused.
      */
     async verify(token: string, abilities: readonly string[] = [], ip?: string): Promise<Verdict> {
         if (token === "") return { valid: false, code: "malformed" };

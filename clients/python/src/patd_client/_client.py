@@ -148,7 +148,7 @@ class Client(_Base):
     def verify(self, token: str, abilities: Iterable[str] = (), ip: Optional[str] = None) -> Verdict:
         """Asks whether `token` is valid and has all `abilities`. Raises `Undecided` if that cannot be known.
 
-        `ip` is the address of whoever sent the token. Without it, tokens with an `ip_allowlist` are refused.
+        `ip` is the address from which the token was sent. Without it, tokens with an `ip_allowlist` are refused.
         """
         known, key, body = self._prepare(token, abilities, ip)
         if known is not None:
