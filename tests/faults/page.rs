@@ -59,7 +59,10 @@ pub fn at_the_start(row: &Row) {
 pub fn while_running(row: &Row) {
     let mut subject = Subject::new(&[]);
     subject.restart(|_| ()).expect_success();
+    // Stopped, so that it does not look at the file before that has its times back.
+    subject.server.signal("STOP");
     damage(&subject.rig);
+    subject.server.signal("CONT");
     subject.expect_outage(row, Checks::Fail);
     subject.expect_unready(row);
     assert!(!row.heals());
