@@ -1,8 +1,8 @@
 //! Creates what the file of `patd dev --seed` asks for.
 //!
 //! Ids follow from the names in the file, so they are the same in each run. The secrets of tokens are random in each run. If
-//! a file could name them, copies of the file would be copies of the secrets: they would get into repositories, and
-//! whatever server was once seeded with the file by mistake would accept them.
+//! a file could name them, copies of the file would be copies of the secrets: they would get into repositories, and a
+//! server that was once seeded with the file by mistake would accept them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

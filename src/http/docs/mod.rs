@@ -6,6 +6,8 @@
 mod guides;
 mod html;
 
+use std::sync::LazyLock;
+
 use actix_web::{
     HttpResponse,
     http::header::{self, HeaderValue},
@@ -45,6 +47,9 @@ pub(super) async fn reference() -> Result<HttpResponse, ApiError> {
     page(&Reference)
 }
 
+/// The text of each guide as HTML, made once: nobody needs a credential to ask for it.
+static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| GUIDES.iter().map(|guide| html::of(guide.text)).collect());
+
 #[derive(Template)]
 #[template(path = "docs/guide.html")]
 struct Guide {
@@ -52,7 +57,7 @@ struct Guide {
     title: &'static str,
     guides: &'static [guides::Guide],
     /// HTML.
-    text: String,
+    text: &'static str,
 }
 
 /// `GET /api/docs/{name}`: a guide as a page or, with the end `.md`, as Markdown. And the files of the pages.
@@ -63,10 +68,11 @@ pub(super) async fn show(name: Path<String>) -> Result<HttpResponse, ApiError> {
         _ => {}
     }
     let (name, is_markdown) = name.strip_suffix(".md").map_or((name.as_str(), false), |name| (name, true));
-    let guide = GUIDES.iter().find(|guide| guide.name == name).ok_or(ApiError::UnknownRoute)?;
+    let at = GUIDES.iter().position(|guide| guide.name == name).ok_or(ApiError::UnknownRoute)?;
+    let guide = &GUIDES[at];
     match is_markdown {
         true => Ok(file("text/markdown; charset=utf-8", guide.text)),
-        false => page(&Guide { name: guide.name, title: guide.title, guides: GUIDES, text: html::of(guide.text) }),
+        false => page(&Guide { name: guide.name, title: guide.title, guides: GUIDES, text: &TEXTS[at] }),
     }
 }
 
