@@ -3,9 +3,57 @@
 import asyncio
 import socket
 import threading
+import time
 
 import pytest
 from patd_client import AsyncClient, Client
+
+SEED = """
+[[users]]
+name = "Ada"
+email = "ada@example.com"
+password = "an engine of 1000 wheels"
+
+[[service_accounts]]
+name = "Nightly build"
+managers = ["Ada"]
+
+[[environments]]
+name = "Staging"
+owner = "Nightly build"
+
+[[tokens]]
+name = "Reader"
+owner = "Ada"
+abilities = ["calls:read"]
+
+[[tokens]]
+name = "Deployment"
+environment = "Staging"
+
+[[tokens]]
+name = "Brief"
+owner = "Ada"
+abilities = ["calls:read"]
+expires_in = "1s"
+"""
+
+
+@pytest.fixture(scope="session")
+def patd_options():
+    return {"seed": SEED}
+
+
+@pytest.fixture(scope="session")
+def expired(patd):
+    """A token that has expired."""
+    secret = patd.seeded.tokens["Brief"].secret
+    with Client(patd.url, patd.introspect_token) as client:
+        for _ in range(200):
+            if not client.verify(secret).valid:
+                break
+            time.sleep(0.05)
+    return secret
 
 
 class AsyncFacade:
@@ -48,7 +96,10 @@ def client(make_client, patd):
 
 
 class FakeServer:
-    """Answers each request with the same bytes, piece by piece. None: it accepts connections and stays silent."""
+    """Answers each request with the same bytes, the body byte by byte if there is a pause.
+
+    None: it stays silent. It closes the connection at last, so that a client without a time-out fails instead of hanging.
+    """
 
     def __init__(self, answer, pause=0.0):
         self._answer = answer
@@ -74,9 +125,10 @@ class FakeServer:
             while (request := self._read(connection)) is not None:
                 self.requests.append(request)
                 if self._answer is None:
-                    self._ended.wait()
+                    self._ended.wait(10)
                     return
-                pieces = [self._answer] if not self._pause else [bytes([byte]) for byte in self._answer]
+                head, end, body = self._answer.partition(b"\r\n\r\n")
+                pieces = [head + end, *(bytes([byte]) for byte in body)] if self._pause else [self._answer]
                 try:
                     for piece in pieces:
                         connection.sendall(piece)

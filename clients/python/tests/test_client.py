@@ -5,9 +5,11 @@ import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from types import SimpleNamespace
 
 import pytest
-from answers import MISBEHAVING, answer, verdict
+from answers import MISBEHAVING, TOKEN, answer, verdict
 from patd_client import AsyncClient, Cache, Client, Undecided
 
 #: No token of this client may show up anywhere.
@@ -36,6 +38,10 @@ def test_a_token_is_refused_as_soon_as_it_is_revoked(client, patd):
     assert client.verify(token.secret).valid
     patd.revoke_token(token)
     assert client.verify(token.secret).code == "revoked"
+
+
+def test_an_expired_token_is_refused(client, expired):
+    assert client.verify(expired).code == "expired"
 
 
 def test_a_missing_ability_is_named(client, patd):
@@ -116,7 +122,7 @@ def test_a_server_that_is_down_is_undecided(make_client, dead_url):
 
 
 def test_a_server_that_is_silent_is_undecided(make_client, fake_server):
-    with pytest.raises(Undecided, match="no answer"):
+    with pytest.raises(Undecided, match="no answer from patd: (Read)?Timeout"):
         make_client(fake_server(None).url, OWN, timeout=0.2).verify("pat_x")
 
 
@@ -125,6 +131,13 @@ def test_a_server_that_sends_a_byte_at_a_time_is_undecided(make_client, fake_ser
     # The whole answer would be a verdict, after 15 seconds.
     with pytest.raises(Undecided, match="no answer"):
         make_client(server.url, OWN, timeout=0.5).verify("pat_x")
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("options, expected", [({}, (1.0, 2.0)), ({"connect_timeout": 0.3, "timeout": 0.7}, (0.3, 0.7))])
+def test_the_time_outs_are_the_documented_ones(kind, options, expected):
+    client = kind("http://127.0.0.1:1", OWN, **options)
+    assert (client._extensions["timeout"]["connect"], client._timeout) == expected
 
 
 def test_a_connection_is_used_again(make_client, fake_server):
@@ -241,13 +254,24 @@ def test_a_cache_keeps_neither_refusals_nor_secrets_nor_too_much(make_client, fa
     assert "pat_" not in repr(vars(cache))
 
 
-def test_a_cache_does_not_outlast_a_token(make_client, fake_server):
-    token = {"id": "1", "type": "personal_access_token", "name": "x", "abilities": [], "expires_at": "2020-01-01T00:00:00Z"}
-    server = fake_server(answer("200 OK", verdict(token=token)))
+@pytest.mark.parametrize("expires_at", ["2020-01-01T00:00:00Z", "soon"])
+def test_an_expired_token_is_not_cached(make_client, fake_server, expires_at):
+    server = fake_server(answer("200 OK", verdict(token={**TOKEN, "expires_at": expires_at})))
     cache = Cache(max_age=3600)
     client = make_client(server.url, OWN, cache=cache)
     assert client.verify("pat_x").valid and len(cache) == 0
     assert client.verify("pat_x").valid and len(server.requests) == 2
+
+
+def test_a_cache_stops_at_the_expiry_of_a_token(make_client, fake_server, monkeypatch):
+    expires_at = datetime.fromtimestamp(time.time() + 600, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    server = fake_server(answer("200 OK", verdict(token={**TOKEN, "expires_at": expires_at})))
+    client = make_client(server.url, OWN, cache=Cache(max_age=3600))
+    for later, requests in [(0, 1), (500, 1), (600, 2)]:
+        clock = SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + later)
+        monkeypatch.setattr("patd_client._cache.time", clock)
+        assert client.verify("pat_x").valid
+        assert len(server.requests) == requests, later
 
 
 @pytest.mark.parametrize("options", [{"max_age": 0}, {"max_age": -1}, {"max_age": 1, "max_entries": 0}])

@@ -10,8 +10,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from conftest import SEED
 from patd_client import Client
-from patd_client.dev import DevServer, DevServerError
+from patd_client.dev import DevServer, DevServerError, Seeded
 
 EXAMPLE = """
 def test_a_token_of_this_server(patd, start_patd):
@@ -95,6 +96,55 @@ def test_a_missing_program_is_named(monkeypatch):
 def test_a_server_that_does_not_start_says_why():
     with pytest.raises(DevServerError, match="misspelt"):
         DevServer(config="misspelt = 1")
+
+
+def test_what_a_seed_asks_for_is_there(patd, start_patd, tmp_path):
+    file = tmp_path / "seed.toml"
+    file.write_text(SEED)
+    other = start_patd(seed=file).seeded
+    seeded = patd.seeded
+    assert (seeded.users, seeded.service_accounts, seeded.environments) == (other.users, other.service_accounts, other.environments)
+    assert [list(items) for items in (seeded.users, seeded.service_accounts, seeded.environments)] == [["Ada"], ["Nightly build"], ["Staging"]]
+    ada = seeded.users["Ada"]
+    body = {"email": ada.email, "password": ada.password}
+    session = patd.api("POST", "/api/v1/auth/login", body)["data"]
+    assert (session["user"]["id"], session["user"]["current_environment_id"]) == (ada.id, ada.default_environment_id)
+    account = patd.api("GET", f"/api/v1/service-accounts/{seeded.service_accounts['Nightly build'].id}")["data"]
+    assert account["name"] == "Nightly build"
+    assert set(seeded.tokens) == {"Brief", "Deployment", "Reader"}
+    for name in ("Deployment", "Reader"):
+        token = seeded.tokens[name]
+        assert (token.id, token.secret != other.tokens[name].secret) == (other.tokens[name].id, True)
+
+
+def test_seeded_tokens_can_be_used_and_revoked(start_patd):
+    server = start_patd(seed=SEED)
+    seeded = server.seeded
+    with Client(server.url, server.introspect_token) as client:
+        reader, deployment = [client.verify(seeded.tokens[name].secret) for name in ("Reader", "Deployment")]
+        assert (reader.token.id, reader.owner.id) == (seeded.tokens["Reader"].id, seeded.users["Ada"].id)
+        assert deployment.environment_id == seeded.environments["Staging"].id
+        for token in seeded.tokens.values():
+            server.revoke_token(token)
+        assert {client.verify(token.secret).code for token in seeded.tokens.values()} == {"revoked"}
+
+
+def test_a_server_without_a_seed_has_nothing_seeded(start_patd):
+    assert start_patd().seeded == Seeded()
+
+
+def test_every_mistake_in_a_seed_is_named(tmp_path):
+    seed = "".join(f'[[users]]\nname = "User {number}"\n' for number in range(50)) + "[[token]]\n"
+    file = tmp_path / "mistakes.toml"
+    file.write_text(seed)
+    for source, name in [(seed, "seed.toml"), (file, str(file))]:
+        with pytest.raises(DevServerError, match="dev did not start: ") as error:
+            DevServer(seed=source)
+        message = str(error.value)
+        assert all(f"users[{number}].email (" in message for number in range(50)), message
+        assert f"{name}, line 101) " in message and "perhaps tokens is meant" in message
+    with pytest.raises(DevServerError, match="/nowhere/seed.toml"):
+        DevServer(seed=pathlib.Path("/nowhere/seed.toml"))
 
 
 def test_settings_of_the_environment_are_left_out(monkeypatch, start_patd):

@@ -95,13 +95,14 @@ def test_a_request_without_a_token_is_a_401_without_an_error(app, authorization)
     assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
-@pytest.mark.parametrize("end", ["revoked", "malformed", "elsewhere"])
-def test_a_token_that_is_not_accepted_is_a_401(app, patd, end):
+@pytest.mark.parametrize("end", ["revoked", "malformed", "elsewhere", "expired"])
+def test_a_token_that_is_not_accepted_is_a_401(app, patd, expired, end):
     limits = {"ip_allowlist": ["198.51.100.7"]} if end == "elsewhere" else {}
     token = patd.create_token(["calls:read"], **limits)
     if end == "revoked":
         patd.revoke_token(token)
-    status, body, headers = app.get("Bearer x" if end == "malformed" else f"Bearer {token.secret}")
+    secret = {"malformed": "x", "expired": expired}.get(end, token.secret)
+    status, body, headers = app.get(f"Bearer {secret}")
     assert (status, headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"')
     # The reason is not told.
     assert end not in str(body)

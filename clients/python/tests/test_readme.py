@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from rest_framework.test import APIRequestFactory
 
 README = pathlib.Path(os.environ["README"]).read_text()
-CHECK, FASTAPI, DJANGO, PYTEST = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+CHECK, FASTAPI, DJANGO, *PYTEST = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
 def run(example, patd, monkeypatch):
@@ -51,7 +51,7 @@ def test_django(patd, monkeypatch):
 
 
 def test_pytest(tmp_path):
-    (tmp_path / "test_example.py").write_text(PYTEST)
+    (tmp_path / "test_example.py").write_text("\n".join(PYTEST))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
     output = subprocess.run(command, capture_output=True, text=True).stdout
-    assert "1 passed" in output, output
+    assert "2 passed" in output, output

@@ -8,9 +8,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 
 const START_TIMEOUT = 20_000;
 const STOP_TIMEOUT = 10_000;
+
+/** How much of the messages of a failed start an error shows. A seed with many mistakes has as many lines. */
+const MAX_MESSAGES = 64 * 1024;
 
 type Process = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -20,6 +24,12 @@ interface Demo {
     session_token: string;
     introspect_token: string;
     database: string;
+    seeded?: {
+        users: Record<string, { id: string; email: string; password: string; default_environment_id: string }>;
+        service_accounts: Record<string, { id: string }>;
+        environments: Record<string, { id: string }>;
+        tokens: Record<string, { id: string; token: string }>;
+    };
 }
 
 export interface DevServerOptions {
@@ -27,6 +37,8 @@ export interface DevServerOptions {
     program?: string;
     /** The text of a configuration file (TOML). */
     config?: string;
+    /** What the server starts with (`patd dev --seed`): the URL of a file, or its text. */
+    seed?: string | URL;
 }
 
 /** A token for a test. */
@@ -35,16 +47,29 @@ export interface CreatedToken {
     secret: string;
 }
 
+/** What the seed asked for, by name. Ids are the same in each run, secrets are not. */
+export interface Seeded {
+    users: Record<string, { id: string; email: string; password: string; defaultEnvironmentId: string }>;
+    serviceAccounts: Record<string, { id: string }>;
+    environments: Record<string, { id: string }>;
+    tokens: Record<string, CreatedToken>;
+}
+
 /** Starts a server. Any number may run at once. */
 export async function startPatd(options: DevServerOptions = {}): Promise<DevServer> {
     const program = options.program ?? process.env["PATD_BIN"] ?? "patd";
     const directory = await mkdtemp(join(tmpdir(), "patd-test-"));
     try {
+        const write = async (name: string, text: string) => {
+            const file = join(directory, name);
+            await writeFile(file, text);
+            return file;
+        };
+        const { config, seed } = options;
         const parameters = ["dev", "--json", "--port", "0"];
-        if (options.config !== undefined) {
-            const file = join(directory, "patd.toml");
-            await writeFile(file, options.config);
-            parameters.push("--config", file);
+        if (config !== undefined) parameters.push("--config", await write("patd.toml", config));
+        if (seed !== undefined) {
+            parameters.push("--seed", seed instanceof URL ? fileURLToPath(seed) : await write("seed.toml", seed));
         }
         return await start(program, parameters, directory);
     } catch (error) {
@@ -59,7 +84,7 @@ async function start(program: string, parameters: string[], directory: string): 
     // The server ends when its standard input closes, so also when this process is killed.
     const server: Process = spawn(program, parameters, { env, stdio: ["pipe", "pipe", "pipe"] });
     let errors = "";
-    server.stderr.on("data", (data: Buffer) => (errors = (errors + data.toString()).slice(-2000)));
+    server.stderr.on("data", (data: Buffer) => (errors = (errors + data.toString()).slice(-MAX_MESSAGES)));
     server.stdin.on("error", () => undefined);
     const failed = once(server, "error").catch((error: unknown) => [error]);
     const started = await new Promise<string>((resolve, reject) => {
@@ -80,6 +105,19 @@ async function start(program: string, parameters: string[], directory: string): 
     return new DevServer(server, JSON.parse(started) as Demo, directory);
 }
 
+function seeded(lists: Demo["seeded"]): Seeded {
+    const map = <T, U>(list: Record<string, T> | undefined, to: (item: T) => U): Record<string, U> =>
+        Object.fromEntries(Object.entries(list ?? {}).map(([name, item]) => [name, to(item)]));
+    return {
+        users: map(lists?.users, ({ id, email, password, default_environment_id }) => {
+            return { id, email, password, defaultEnvironmentId: default_environment_id };
+        }),
+        serviceAccounts: lists?.service_accounts ?? {},
+        environments: lists?.environments ?? {},
+        tokens: map(lists?.tokens, ({ id, token }) => ({ id, secret: token })),
+    };
+}
+
 /** A running server. It also ends when this process ends, however that happens. */
 export class DevServer {
     /** Where the server listens. */
@@ -88,6 +126,8 @@ export class DevServer {
     readonly introspectToken: string;
     /** The session of the demo user, an administrator. It may call the whole API. */
     readonly sessionToken: string;
+    /** What the seed asked for. */
+    readonly seeded: Seeded;
     /** The file of the database. */
     readonly database: string;
     /** The id of the process. */
@@ -100,6 +140,7 @@ export class DevServer {
         this.url = demo.url;
         this.introspectToken = demo.introspect_token;
         this.sessionToken = demo.session_token;
+        this.seeded = seeded(demo.seeded);
         this.database = demo.database;
         this.pid = server.pid!;
         this.#process = server;
@@ -128,7 +169,7 @@ export class DevServer {
 
     /** Revokes a token. The next check refuses it. */
     async revokeToken(token: CreatedToken): Promise<void> {
-        await this.api("DELETE", `/api/v1/user/api-tokens/${token.id}`);
+        await this.api("DELETE", `/api/v1/admin/tokens/${token.id}`);
     }
 
     /** Stops the server. Its data is deleted. */

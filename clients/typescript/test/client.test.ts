@@ -5,12 +5,12 @@ import { after, describe, test } from "node:test";
 import { inspect } from "node:util";
 import { Cache, Client, Undecided } from "patd-client";
 import { startPatd } from "patd-client/dev";
-import { answer, DEAD_URL, type FakeServer, fakeServer, MISBEHAVING, TOKEN, verdict } from "./servers.js";
+import { answer, DEAD_URL, expired, type FakeServer, fakeServer, MISBEHAVING, SEED, TOKEN, verdict } from "./servers.js";
 
 /** No token of this client may show up anywhere. */
 const OWN = "pat_ownsecretownsecretownsecretownsecret12345678";
 
-const patd = await startPatd();
+const patd = await startPatd({ seed: SEED });
 const client = new Client({ url: patd.url, token: patd.introspectToken });
 const fakes: FakeServer[] = [];
 after(async () => {
@@ -45,6 +45,10 @@ describe("with the real server", () => {
         assert.deepEqual(await codes(client, token.secret, 1), ["valid"]);
         await patd.revokeToken(token);
         assert.deepEqual(await codes(client, token.secret, 1), ["revoked"]);
+    });
+
+    test("an expired token is refused", async () => {
+        assert.deepEqual(await codes(client, await expired(patd), 1), ["expired"]);
     });
 
     test("a missing ability is named", async () => {
@@ -114,6 +118,14 @@ describe("cannot know", () => {
         const { url } = await fake(answer("200 OK", verdict()), 50);
         await assert.rejects(new Client({ url, token: OWN, timeout: 500 }).verify("pat_x"), /Undecided: no answer/);
     });
+});
+
+test("the time-out is the documented one", async (context) => {
+    const timeout = context.mock.method(AbortSignal, "timeout");
+    for (const options of [{}, { timeout: 700 }]) {
+        await assert.rejects(new Client({ url: DEAD_URL, token: OWN, ...options }).verify("pat_x"), Undecided);
+    }
+    assert.deepEqual(timeout.mock.calls.map((call) => call.arguments), [[2000], [700]]);
 });
 
 test("a connection is used again", async () => {
@@ -186,7 +198,19 @@ describe("the cache", () => {
         assert.doesNotMatch(inspect(cache, { depth: 9, showHidden: true }), /pat_/);
     });
 
-    test("does not outlast a token", async () => {
+    test("stops at the expiry of a token", async (context) => {
+        const expires_at = `${new Date(Date.now() + 600_000).toISOString().slice(0, 19)}Z`;
+        const server = await fake(answer("200 OK", verdict({ token: { ...TOKEN, expires_at } })));
+        const client = new Client({ url: server.url, token: OWN, cache: new Cache({ maxAge: 3_600_000 }) });
+        const now = performance.now();
+        const clock = context.mock.method(performance, "now", () => now);
+        for (const [later, requests] of [[0, 1], [500_000, 1], [600_000, 2]] as const) {
+            clock.mock.mockImplementation(() => now + later);
+            assert.deepEqual([await codes(client, "pat_x", 1), server.requests.length], [["valid"], requests]);
+        }
+    });
+
+    test("does not keep an expired token", async () => {
         for (const expires_at of ["2020-01-01T00:00:00Z", "soon"]) {
             const server = await fake(answer("200 OK", verdict({ token: { ...TOKEN, expires_at } })));
             const cache = new Cache({ maxAge: 3_600_000 });

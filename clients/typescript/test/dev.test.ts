@@ -4,11 +4,25 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 import { Client } from "patd-client";
 import { startPatd } from "patd-client/dev";
+import { SEED } from "./servers.js";
+
+const directory = await mkdtemp(join(tmpdir(), "patd-client-"));
+after(() => rm(directory, { recursive: true }));
+
+async function write(name: string, text: string): Promise<URL> {
+    const file = join(directory, name);
+    await writeFile(file, text);
+    return pathToFileURL(file);
+}
 
 async function ends(pid: number, database: string): Promise<boolean> {
     for (let time = 0; time < 200; time++) {
@@ -67,4 +81,63 @@ test("a missing program is named", async () => {
 
 test("a server that does not start says why", async () => {
     await assert.rejects(startPatd({ config: "misspelt = 1" }), /did not start: .*misspelt/s);
+});
+
+test("settings of the environment are left out", async (context) => {
+    process.env["PATD_CONFIG"] = "/nowhere/patd.toml";
+    context.after(() => delete process.env["PATD_CONFIG"]);
+    await using server = await startPatd();
+    assert((await server.createToken(["calls:read"])).secret.startsWith("pat_"));
+});
+
+test("what a seed asks for is there, and can be used and revoked", async () => {
+    await using server = await startPatd({ seed: SEED });
+    await using other = await startPatd({ seed: await write("seed.toml", SEED) });
+    const { tokens, ...rest } = server.seeded;
+    const { tokens: otherTokens, ...otherRest } = other.seeded;
+    assert.deepEqual(rest, otherRest);
+    const { users, serviceAccounts, environments } = rest;
+    const names = [users, serviceAccounts, environments, tokens].map((items) => Object.keys(items));
+    assert.deepEqual(names, [["Ada"], ["Nightly build"], ["Staging"], ["Brief", "Deployment", "Reader"]]);
+    const { id, email, password, defaultEnvironmentId } = users["Ada"]!;
+    const response = await fetch(`${server.url}/api/v1/auth/login`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ email, password }),
+    });
+    const { user } = ((await response.json()) as { data: { user: Record<string, unknown> } }).data;
+    assert.deepEqual([user.id, user.current_environment_id], [id, defaultEnvironmentId]);
+    const account = await server.api("GET", `/api/v1/service-accounts/${serviceAccounts["Nightly build"]!.id}`);
+    assert.equal(account.data.name, "Nightly build");
+
+    const client = new Client({ url: server.url, token: server.introspectToken });
+    const reader = await client.verify(tokens["Reader"]!.secret);
+    const deployment = await client.verify(tokens["Deployment"]!.secret);
+    assert(reader.valid && deployment.valid);
+    assert.deepEqual([reader.token.id, reader.owner?.id], [tokens["Reader"]!.id, id]);
+    assert.equal(deployment.environment_id, environments["Staging"]!.id);
+    for (const [name, token] of Object.entries(tokens)) {
+        assert.equal(token.id, otherTokens[name]!.id);
+        assert.notEqual(token.secret, otherTokens[name]!.secret);
+        await server.revokeToken(token);
+        assert.equal((await client.verify(token.secret)).code, "revoked");
+    }
+});
+
+test("a server without a seed has nothing seeded", async () => {
+    await using server = await startPatd();
+    assert.deepEqual(server.seeded, { users: {}, serviceAccounts: {}, environments: {}, tokens: {} });
+});
+
+test("every mistake in a seed is named", async () => {
+    const users = Array.from({ length: 50 }, (_, number) => `[[users]]\nname = "User ${number}"\n`);
+    const seed = `${users.join("")}[[token]]\n`;
+    for (const source of [seed, await write("mistakes.toml", seed)]) {
+        const error: Error = await startPatd({ seed: source }).then(() => assert.fail(), (error) => error);
+        assert.match(error.message, /dev did not start: /);
+        for (const number of users.keys()) assert(error.message.includes(`users[${number}].email (`), error.message);
+        assert.match(error.message, source instanceof URL ? /\/mistakes\.toml, line 101\) / : /\/seed\.toml, line 101\) /);
+        assert.match(error.message, /perhaps tokens is meant/);
+    }
+    await assert.rejects(startPatd({ seed: new URL("file:///nowhere/seed.toml") }), /\/nowhere\/seed\.toml/);
 });

@@ -3,7 +3,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 
 /** In the order of the README. */
-const NAMES = ["check.ts", "express.ts", "hono.ts", "example.test.ts"];
+const NAMES = ["check.ts", "express.ts", "hono.ts", "example.test.ts", "seed.test.ts"];
 
 const readme = await readFile("README.md", "utf8");
 const examples = [...readme.matchAll(/^```typescript\n(.*?)^```$/gms)].map(([, text]) => text);

@@ -11,9 +11,9 @@ import { Client, type Undecided } from "patd-client";
 import { startPatd } from "patd-client/dev";
 import { tokens as expressTokens } from "patd-client/express";
 import { tokens as honoTokens } from "patd-client/hono";
-import { DEAD_URL, fakeServer } from "./servers.js";
+import { DEAD_URL, expired, fakeServer, SEED } from "./servers.js";
 
-const patd = await startPatd();
+const patd = await startPatd({ seed: SEED });
 const silent = await fakeServer(undefined);
 const servers: Server[] = [];
 after(async () => {
@@ -81,7 +81,7 @@ for (const [name, application] of Object.entries(APPLICATIONS)) {
             const revoked = await patd.createToken(["calls:read"]);
             await patd.revokeToken(revoked);
             const elsewhere = await patd.createToken(["calls:read"], { ip_allowlist: ["198.51.100.7"] });
-            for (const token of [revoked.secret, elsewhere.secret, "x"]) {
+            for (const token of [revoked.secret, elsewhere.secret, await expired(patd), "x"]) {
                 const response = await get(`Bearer ${token}`);
                 assert.deepEqual([response.status, response.headers.get("WWW-Authenticate")], [401, 'Bearer error="invalid_token"']);
                 assert.deepEqual(await response.json(), { message: "The token is not accepted.", code: "unauthenticated" });

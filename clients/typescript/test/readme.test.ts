@@ -1,9 +1,13 @@
-/** The examples of the README, as they are. The one for tests of applications runs by itself. */
+/** The examples of the README, as they are, and the package that it installs. The examples of tests run by themselves. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { startPatd } from "patd-client/dev";
 
@@ -42,4 +46,21 @@ test("Hono", async () => {
     const response = await app.request("/calls", { headers: { Authorization: `Bearer ${may.secret}` } });
     assert.deepEqual(await response.json(), { owner });
     assert.equal((await app.request("/calls")).status, 401);
+});
+
+test("the package has what it exports", (context) => {
+    const directory = mkdtempSync(join(tmpdir(), "patd-client-"));
+    context.after(() => rmSync(directory, { recursive: true }));
+    const installed = join(directory, "node_modules", "patd-client");
+    mkdirSync(installed, { recursive: true });
+    const description = JSON.parse(readFileSync("package.json", "utf8"));
+    const { version, exports } = description as { version: string; exports: Record<string, { types: string }> };
+    // `npm pack` has written it before the tests.
+    execFileSync("tar", ["-xzf", `build/patd-client-${version}.tgz`, "--strip-components=1", "-C", installed]);
+    assert.equal(Object.keys(exports).length, 4);
+    for (const [path, { types }] of Object.entries(exports)) {
+        const name = join("patd-client", path);
+        execFileSync(process.execPath, ["--input-type=module", "-e", `await import("${name}")`], { cwd: directory });
+        assert.match(readFileSync(join(installed, types), "utf8"), /export/);
+    }
 });

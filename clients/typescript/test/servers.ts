@@ -1,6 +1,47 @@
 /** Servers that misbehave, and their answers. */
 
 import { createServer, type AddressInfo, type Socket } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
+import { Client } from "patd-client";
+import type { DevServer } from "patd-client/dev";
+
+export const SEED = `
+[[users]]
+name = "Ada"
+email = "ada@example.com"
+password = "an engine of 1000 wheels"
+
+[[service_accounts]]
+name = "Nightly build"
+managers = ["Ada"]
+
+[[environments]]
+name = "Staging"
+owner = "Nightly build"
+
+[[tokens]]
+name = "Reader"
+owner = "Ada"
+abilities = ["calls:read"]
+
+[[tokens]]
+name = "Deployment"
+environment = "Staging"
+
+[[tokens]]
+name = "Brief"
+owner = "Ada"
+abilities = ["calls:read"]
+expires_in = "1s"
+`;
+
+/** A token of a server with the seed above that has expired. */
+export async function expired(server: DevServer): Promise<string> {
+    const { secret } = server.seeded.tokens["Brief"]!;
+    const client = new Client({ url: server.url, token: server.introspectToken });
+    for (let time = 0; time < 200 && (await client.verify(secret)).valid; time++) await wait(50);
+    return secret;
+}
 
 export function answer(status: string, body: string, ...headers: string[]): string {
     return [`HTTP/1.1 ${status}`, `Content-Length: ${Buffer.byteLength(body)}`, ...headers, "", body].join("\r\n");
@@ -46,7 +87,10 @@ export interface FakeServer {
     close(): void;
 }
 
-/** Answers each request with the same text, a byte at a time if there is a pause. undefined: it stays silent. */
+/**
+ * Answers each request with the same text, the body byte by byte if there is a pause. undefined: it stays silent. It closes
+ * the connection at last, so that a client without a time-out fails instead of hanging.
+ */
 export async function fakeServer(text: string | undefined, pause = 0): Promise<FakeServer> {
     const sockets = new Set<Socket>();
     const timers = new Set<NodeJS.Timeout>();
@@ -62,14 +106,18 @@ export async function fakeServer(text: string | undefined, pause = 0): Promise<F
             if (body === undefined || body.length < length) return;
             fake.requests.push(data);
             data = "";
-            if (text === undefined) return;
+            if (text === undefined) {
+                timers.add(setTimeout(() => socket.destroy(), 10_000));
+                return;
+            }
             if (pause === 0) {
                 if (/connection: close/i.test(text) || text.startsWith("220")) socket.end(text);
                 else socket.write(text);
                 return;
             }
             const bytes = Buffer.from(text);
-            let at = 0;
+            let at = bytes.indexOf("\r\n\r\n") + 4;
+            socket.write(bytes.subarray(0, at));
             const timer = setInterval(() => (at < bytes.length ? socket.write(bytes.subarray(at, ++at)) : clearInterval(timer)), pause);
             timers.add(timer);
         });
@@ -77,7 +125,7 @@ export async function fakeServer(text: string | undefined, pause = 0): Promise<F
     await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
     const close = () => {
         listener.close();
-        timers.forEach((timer) => clearInterval(timer));
+        timers.forEach((timer) => clearTimeout(timer));
         sockets.forEach((socket) => socket.destroy());
     };
     const fake: FakeServer = { url: `http://127.0.0.1:${(listener.address() as AddressInfo).port}`, connections: 0, requests: [], close };

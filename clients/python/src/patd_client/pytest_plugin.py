@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Dict, Iterator
 
 import pytest
 
@@ -10,9 +10,15 @@ from .dev import DevServer
 
 
 @pytest.fixture(scope="session")
-def patd() -> Iterator[DevServer]:
+def patd_options() -> Dict[str, Any]:
+    """The arguments of `DevServer` for the server of `patd`. Override this in your conftest.py."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def patd(patd_options: Dict[str, Any]) -> Iterator[DevServer]:
     """A server for all tests of this run."""
-    with DevServer() as server:
+    with DevServer(**patd_options) as server:
         yield server
 
 
