@@ -19,9 +19,9 @@ final class Client
     /**
      * A client of the server at `$url`. `$token` is its own credential, which needs the ability `tokens:introspect`.
      *
-     * `$cache` is a cache of PSR-16, such as that of Laravel, which remembers accepted tokens for `$cacheMaxAge` seconds.
-     * **This gives up the exactness of revocation:** a token that was revoked, disabled or rotated, or that expired, may be
-     * accepted for as long. Uses that the cache answers count for no rate and no quota.
+     * `$cache` is a cache of PSR-16, such as that of Laravel, which remembers accepted tokens for `$cacheMaxAge` seconds, and
+     * not beyond their expiry. **This gives up the exactness of revocation:** a token that was revoked, disabled or rotated
+     * may be accepted for as long. Uses that the cache answers count for no rate and no quota.
      *
      * @param float $connectTimeout how long a connection may take, in seconds
      * @param float $timeout how long a check may take in all, in seconds
@@ -72,12 +72,14 @@ final class Client
         // A hash, so that the cache does not hold secrets.
         $key = 'patd.' . hash('sha256', $body);
         $answer = $this->cache?->get($key);
-        if (is_string($answer)) {
-            return Verdict::read(200, $answer);
+        $cached = is_string($answer) ? Verdict::read(200, $answer) : null;
+        // Checked here, because a cache may round the time for which it keeps an entry.
+        if ($cached?->token?->hasExpired() === false) {
+            return $cached;
         }
         [$status, $answer] = $this->ask($body);
         $verdict = Verdict::read($status, $answer);
-        if ($verdict->valid) {
+        if ($verdict->token?->hasExpired() === false) {
             $this->cache?->set($key, $answer, $this->cacheMaxAge);
         }
         return $verdict;

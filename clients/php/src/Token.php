@@ -53,6 +53,13 @@ final class Token
         return !$this->can($ability);
     }
 
+    /** Whether the expiry has passed, by the clock of this machine. */
+    public function hasExpired(): bool
+    {
+        // A text that is no time is false, which is in the past.
+        return $this->expiresAt !== null && strtotime($this->expiresAt) <= time();
+    }
+
     private static function isReserved(string $text): bool
     {
         return $text === 'tokens:introspect' || $text === 'admin' || str_starts_with($text, 'admin:');

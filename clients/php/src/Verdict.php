@@ -67,7 +67,11 @@ final class Verdict
             && self::areTexts($token['abilities'] ?? null)
             && ($owner === null || is_array($owner) && self::areTexts([$owner['id'] ?? null, $owner['type'] ?? null, $owner['name'] ?? null]))
             && ($environment === null || is_string($environment));
-        return $isGood ? new self(true, $code, new Token($token), $owner, $environment) : null;
+        try {
+            return $isGood ? new self(true, $code, new Token($token), $owner, $environment) : null;
+        } catch (\TypeError) {
+            return null;
+        }
     }
 
     private static function areTexts(mixed $value): bool

@@ -64,6 +64,7 @@ final class ClientTest extends TestCase
     public function testARefusalSaysWhy(): void
     {
         $client = self::$patd->client();
+        $this->assertSame('expired', $client->verify(self::$patd->expired())->code);
         $secret = self::$patd->createToken(['calls:read'])['secret'];
         $verdict = $client->verify($secret, ['calls:read', 'calls:write']);
         $this->assertSame(['missing_ability', ['calls:read', 'calls:write'], ['calls:write']], [$verdict->code, $verdict->required, $verdict->missing]);
@@ -110,6 +111,7 @@ final class ClientTest extends TestCase
             'a contradiction' => answer('200 OK', verdict(['code' => 'revoked'])),
             'another contradiction' => answer('200 OK', verdict(['valid' => false])),
             'no token' => answer('200 OK', verdict(['token' => null])),
+            'an expiry that is no text' => answer('200 OK', verdict(['token' => ['id' => '1', 'type' => '', 'abilities' => [], 'expires_at' => 1]])),
             'no HTTP' => str_repeat("220 mail.example.com ESMTP\r\n", 9),
         ]);
     }
@@ -181,9 +183,10 @@ final class ClientTest extends TestCase
         $this->assertSame(7, $refused);
     }
 
-    public function testACacheIsOffByDefaultAndCostsTheExactness(): void
+    /** A cache that keeps everything for ever. */
+    private function cache(): object
     {
-        $cache = new class () {
+        return new class () {
             public array $entries = [];
 
             public function get(string $key): mixed
@@ -197,6 +200,31 @@ final class ClientTest extends TestCase
                 return true;
             }
         };
+    }
+
+    public function testACacheDoesNotOutlastAToken(): void
+    {
+        $cache = $this->cache();
+        $token = ['id' => '1', 'type' => 'personal_access_token', 'abilities' => []];
+        $answers = array_map(static fn ($expiry) => verdict(['token' => $token + ['expires_at' => $expiry]]), [
+            'expired' => '2020-01-01T00:00:00Z', 'no time' => 'soon', 'valid' => gmdate('Y-m-d\TH:i:s\Z', time() + 3600),
+        ]);
+        foreach (['expired' => 2, 'no time' => 2, 'valid' => 1] as $kind => $requests) {
+            $cache->entries = [];
+            $fake = $this->fake(answer('200 OK', $answers[$kind]));
+            $client = new Client($fake->url, self::OWN, cache: $cache, cacheMaxAge: 5);
+            $this->assertTrue($client->verify('pat_x')->valid && $client->verify('pat_x')->valid);
+            $this->assertSame([$requests, 2 - $requests], [$fake->requests(), count($cache->entries)], $kind);
+        }
+        // As if an hour had passed.
+        $cache->entries = array_map(static fn ($entry) => [$answers['expired'], 5], $cache->entries);
+        $this->assertTrue($client->verify('pat_x')->valid);
+        $this->assertSame(2, $fake->requests());
+    }
+
+    public function testACacheIsOffByDefaultAndCostsTheExactness(): void
+    {
+        $cache = $this->cache();
         $cached = self::$patd->client(cache: $cache, cacheMaxAge: 5);
         $token = self::$patd->createToken(['calls:read']);
         $this->assertTrue($cached->verify($token['secret'], ['calls:read'])->valid);

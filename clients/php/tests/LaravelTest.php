@@ -132,7 +132,9 @@ final class LaravelTest extends TestCase
         }
         $here = self::$patd->createToken(['calls:read'], ['ip_allowlist' => ['192.0.2.7']])['secret'];
         $this->assertSame(200, $this->get("Bearer $here")->getStatusCode());
-        foreach ([["Bearer $here", '192.0.2.8'], ["Bearer $here", 'a socket'], ['Bearer x', '192.0.2.7']] as [$authorization, $address]) {
+        $expired = self::$patd->expired();
+        $refused = [["Bearer $here", '192.0.2.8'], ["Bearer $here", 'a socket'], ['Bearer x', '192.0.2.7'], ["Bearer $expired", '192.0.2.7']];
+        foreach ($refused as [$authorization, $address]) {
             $response = $this->get($authorization, $address);
             $challenge = $response->headers->get('WWW-Authenticate');
             $this->assertSame([401, 'Bearer error="invalid_token"'], [$response->getStatusCode(), $challenge]);

@@ -23,14 +23,25 @@ abstract class Process
     }
 }
 
-/** `patd dev`. */
+/** `patd dev` with a token that expires after a second. */
 final class Server extends Process
 {
     public readonly array $demo;
 
     public function __construct()
     {
-        $this->demo = json_decode($this->start([getenv('PATD_BIN'), 'dev', '--json', '--port', '0']), true);
+        $command = [getenv('PATD_BIN'), 'dev', '--json', '--port', '0', '--seed', __DIR__ . '/seed.toml'];
+        $this->demo = json_decode($this->start($command), true);
+    }
+
+    /** A token that has expired. */
+    public function expired(): string
+    {
+        $secret = $this->demo['seeded']['tokens']['Brief']['token'];
+        for ($time = 0; $time < 200 && $this->client()->verify($secret)->valid; $time++) {
+            usleep(50_000);
+        }
+        return $secret;
     }
 
     public function client(mixed ...$options): Client

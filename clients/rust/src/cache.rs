@@ -5,7 +5,7 @@ use std::{
     fmt,
     net::IpAddr,
     sync::Mutex,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use sha2::{Digest, Sha256};
@@ -17,9 +17,9 @@ type Key = [u8; 32];
 
 /// Remembers accepted tokens for a limited time.
 ///
-/// This gives up the exactness of revocation: a token that was revoked, disabled or rotated, or that expired, may be
-/// accepted for `max_age` more. Uses that the cache answers do not count for rates, quotas and the time of the last use.
-/// Refused tokens and undecided checks are not cached.
+/// This gives up the exactness of revocation: a token that was revoked, disabled or rotated may be accepted for `max_age`
+/// more, but not beyond its expiry. Uses that the cache answers do not count for rates, quotas and the time of the last
+/// use. Refused tokens and undecided checks are not cached.
 pub struct Cache {
     max_age: Duration,
     max_entries: usize,
@@ -28,9 +28,16 @@ pub struct Cache {
 
 #[derive(Default)]
 struct Entries {
-    by_key: HashMap<Key, (Instant, Accepted)>,
+    by_key: HashMap<Key, Entry>,
     /// The oldest first. An entry that was renewed is in it once.
     order: VecDeque<Key>,
+}
+
+struct Entry {
+    accepted: Accepted,
+    asked_at: Instant,
+    /// How long after `asked_at` it is used.
+    age: Duration,
 }
 
 impl Cache {
@@ -59,14 +66,20 @@ impl Cache {
 
     pub(crate) fn get(&self, key: &Key) -> Option<Accepted> {
         let entries = self.entries();
-        let (asked_at, accepted) = entries.by_key.get(key)?;
-        (asked_at.elapsed() < self.max_age).then(|| accepted.clone())
+        let entry = entries.by_key.get(key)?;
+        (entry.asked_at.elapsed() < entry.age).then(|| entry.accepted.clone())
     }
 
     /// The age of an entry counts from the time at which it was asked for.
     pub(crate) fn put(&self, key: Key, accepted: &Accepted, asked_at: Instant) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let age = self.age(accepted.token.expires_at.as_deref(), now);
+        if age.is_zero() {
+            return;
+        }
         let mut entries = self.entries();
-        if entries.by_key.insert(key, (asked_at, accepted.clone())).is_some() {
+        let entry = Entry { accepted: accepted.clone(), asked_at, age };
+        if entries.by_key.insert(key, entry).is_some() {
             return;
         }
         entries.order.push_back(key);
@@ -75,6 +88,14 @@ impl Cache {
         {
             entries.by_key.remove(&oldest);
         }
+    }
+
+    /// For how long a token is remembered that expires at this time. `now` counts from 1970. A text that is no time is taken
+    /// for one in the past.
+    fn age(&self, expires_at: Option<&str>, now: Duration) -> Duration {
+        let Some(expires_at) = expires_at else { return self.max_age };
+        let expires_at = Duration::from_secs(unix_time(expires_at).unwrap_or_default());
+        self.max_age.min(expires_at.saturating_sub(now))
     }
 
     fn entries(&self) -> std::sync::MutexGuard<'_, Entries> {
@@ -106,9 +127,53 @@ pub(crate) fn key(token: &str, abilities: &[&str], ip: Option<IpAddr>) -> Key {
     hash.finalize().into()
 }
 
+/// The seconds from 1970 to a time like `2030-01-31T12:00:00Z`: the server writes all times in this form.
+fn unix_time(time: &str) -> Option<u64> {
+    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
+    if time.len() != 20 || separators.iter().any(|(at, separator)| time.as_bytes()[*at] != *separator) {
+        return None;
+    }
+    let number = |from: usize, to: usize| time.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // Years that begin in March have their leap day at the end.
+    let (years, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = years * 365 + years / 4 - years / 100 + years / 400 + (153 * months + 2) / 5 + day - 1;
+    // 719,468 days lie between the first of March of the year 0 and the first of January of 1970.
+    Some(((days.checked_sub(719_468)? * 24 + hour) * 60 + minute) * 60 + second)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_times_of_the_server_are_read() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T23:59:59Z", 951_868_799),
+            ("2000-03-01T00:00:00Z", 951_868_800),
+            ("2026-12-27T08:01:11Z", 1_798_358_471),
+            ("2100-03-01T00:00:00Z", 4_107_542_400),
+            ("9999-12-31T23:59:59Z", 253_402_300_799),
+        ] {
+            assert_eq!(unix_time(text), Some(seconds), "{text}");
+        }
+        let others = [
+            "",
+            "soon",
+            "1969-12-31T23:59:59Z",
+            "2026-13-01T00:00:00Z",
+            "2026-12-27 08:01:11Z",
+            "20é6-12-27T08:01:11Z",
+        ];
+        for text in others {
+            assert_eq!(unix_time(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn each_question_has_a_key_of_its_own() {
@@ -126,5 +191,36 @@ mod tests {
             assert!(!questions[..at].contains(question), "{at}");
         }
         assert_eq!(key("t", &["a", "b"], None), key("t", &["b", "a", "b"], None));
+    }
+
+    #[test]
+    fn an_entry_is_used_until_its_age_and_not_beyond_the_expiry_of_the_token() {
+        let cache = Cache::new(Duration::from_secs(3600), 10);
+        let seconds = Duration::from_secs;
+        let expiry = Some("2026-12-27T08:01:11Z");
+        for (before, age) in [(0, 0), (1, 1), (600, 600), (3600, 3600), (90_000, 3600)] {
+            assert_eq!(cache.age(expiry, seconds(1_798_358_471 - before)), seconds(age), "{before}");
+        }
+        assert_eq!(cache.age(expiry, seconds(1_798_358_472)), seconds(0));
+        assert_eq!(cache.age(Some("soon"), seconds(1)), seconds(0));
+        assert_eq!(cache.age(None, seconds(1)), seconds(3600));
+
+        let accepted = |expires_at: Option<&str>| -> Accepted {
+            let token = serde_json::json!({"id": "1", "type": "", "abilities": [], "expires_at": expires_at});
+            serde_json::from_value(serde_json::json!({"token": token})).unwrap()
+        };
+        let key = key("t", &[], None);
+        let ago = |age| Instant::now().checked_sub(seconds(age)).unwrap();
+        for (expires_at, age, is_used) in [
+            (None, 0, true),
+            (None, 3599, true),
+            (None, 3600, false),
+            (Some("9999-12-31T23:59:59Z"), 0, true),
+            (Some("2020-01-01T00:00:00Z"), 0, false),
+        ] {
+            let cache = Cache::new(seconds(3600), 10);
+            cache.put(key, &accepted(expires_at), ago(age));
+            assert_eq!(cache.get(&key).is_some(), is_used, "{expires_at:?} {age}");
+        }
     }
 }

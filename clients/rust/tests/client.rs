@@ -46,8 +46,10 @@ async fn a_token_is_accepted_until_it_is_revoked() {
 
 #[tokio::test]
 async fn a_refusal_says_why() {
-    let patd = Server::start();
+    let (patd, expired) = Server::with_expired_token().await;
     let client = patd.client();
+    assert_eq!(code(&client, &expired, &["calls:read"], None).await, "expired");
+    assert_eq!(client.introspect(&expired).await.unwrap(), None);
     let (_, secret) = patd.create_token(&["calls:read"], &json!({}));
     let Verdict::Refused(refused) = client.verify(&secret, &["calls:read", "calls:write"], None).await.unwrap() else {
         panic!()
@@ -152,6 +154,12 @@ async fn a_server_that_is_down_or_late_is_undecided() {
     }
 }
 
+#[test]
+fn the_time_outs_are_the_documented_ones() {
+    let builder = format!("{:?}", Client::builder(DEAD_URL, OWN));
+    assert!(builder.contains("connect_timeout: 1s, timeout: 2s"), "{builder}");
+}
+
 #[tokio::test]
 async fn a_connection_is_used_again() {
     let server = FakeServer::answering(answer("200 OK", &accepting().to_string(), ""));
@@ -200,6 +208,30 @@ async fn nothing_is_cached_by_default_and_a_cache_costs_the_exactness() {
     assert_eq!(code(&cached, &secret, &["calls:read"], None).await, "valid", "this is what the cache costs");
     assert_eq!(code(&cached, &secret, &[], None).await, "revoked", "another question");
     assert_eq!(code(&cached, &secret, &["calls:read"], Some("::1")).await, "revoked", "another question");
+}
+
+#[tokio::test]
+async fn an_introspection_with_other_fields_is_undecided() {
+    for body in
+        ["{}", r#"{"active":"yes"}"#, r#"{"active":true}"#, r#"{"active":true,"scope":"","jti":1,"sub":"","iat":1}"#]
+    {
+        let server = FakeServer::answering(answer("200 OK", body, ""));
+        assert!(client_of(&server.url).introspect("pat_x").await.is_err(), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_not_cached() {
+    for (expires_at, requests) in [("2020-01-01T00:00:00Z", 2), ("9999-12-31T23:59:59Z", 1)] {
+        let token = json!({"id": "1", "type": "personal_access_token", "abilities": [], "expires_at": expires_at});
+        let server = FakeServer::answering(with("token", token));
+        let cache = Cache::new(Duration::from_secs(3600), 10);
+        let client = Client::builder(&*server.url, OWN).cache(cache).build().unwrap();
+        for _ in 0..2 {
+            assert_eq!(code(&client, "pat_x", &[], None).await, "valid");
+        }
+        assert_eq!(server.requests(), requests, "{expires_at}");
+    }
 }
 
 #[tokio::test]

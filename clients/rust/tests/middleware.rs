@@ -92,7 +92,7 @@ macro_rules! tests_of {
 
             #[tokio::test]
             async fn refuses_without_a_token_and_without_telling_why() {
-                let patd = Server::start();
+                let (patd, expired) = Server::with_expired_token().await;
                 let (_, secret) = patd.create_token(&["calls:read"], &json!({}));
                 let twice = format!("Bearer {secret}");
                 let none: [&[&str]; 7] = [&[], &[""], &["Bearer"], &["Bearer "], &["Basic dTpw"], &["pat_x"], &[&twice, &twice]];
@@ -103,7 +103,8 @@ macro_rules! tests_of {
                 let (id, revoked) = patd.create_token(&["calls:read"], &json!({}));
                 patd.revoke_token(&id);
                 let (_, here) = patd.create_token(&["calls:read"], &json!({"ip_allowlist": ["192.0.2.7"]}));
-                for (token, address) in [(&*revoked, "192.0.2.7"), ("x", "192.0.2.7"), (&here, "192.0.2.8"), (&here, "")] {
+                let refused = [(&*revoked, "192.0.2.7"), (&expired, "192.0.2.7"), ("x", "192.0.2.7"), (&here, "192.0.2.8"), (&here, "")];
+                for (token, address) in refused {
                     let answer = $ask(patd.client(), false, &[&format!("Bearer {token}")], address).await;
                     assert_eq!((answer.status, &*answer.code()), (401, "unauthenticated"));
                     assert_eq!(answer.challenge.as_deref(), Some(r#"Bearer error="invalid_token""#));

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use patd_client::Verdict;
 use serde_json::{Value, json};
 
 /// `patd dev`, which ends when its standard input closes.
@@ -24,9 +25,27 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A server, and a token of it that has expired: the seed has one that lasts for a second.
+    pub async fn with_expired_token() -> (Self, String) {
+        let server = Self::start_with(&["--seed", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/seed.toml")]);
+        let secret = server.demo["seeded"]["tokens"]["Brief"]["token"].as_str().unwrap().to_owned();
+        let client = server.client();
+        for _ in 0..200 {
+            if let Verdict::Refused(_) = client.verify(&secret, &[], None).await.unwrap() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        (server, secret)
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let program = std::env::var("PATD_BIN").expect("PATD_BIN names the binary of patd");
         let mut command = Command::new(program);
-        command.args(["dev", "--json", "--port", "0"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["dev", "--json", "--port", "0"]).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -96,7 +115,8 @@ impl Drop for Server {
     }
 }
 
-/// Answers each request with the same text. `None`: it accepts connections and stays silent.
+/// Answers each request with the same text. `None`: it stays silent, and closes the connection at last, so that a client
+/// without a time-out fails instead of hanging.
 pub struct FakeServer {
     pub url: String,
     connections: Arc<AtomicUsize>,
@@ -104,7 +124,7 @@ pub struct FakeServer {
 }
 
 impl FakeServer {
-    /// `pause` is the time between two bytes of an answer; without one, it is sent at once.
+    /// `pause` is the time between two bytes of the body; without one, the answer is sent at once.
     pub fn start(answer: Option<String>, pause: Option<Duration>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -137,13 +157,18 @@ fn serve(mut stream: TcpStream, answer: Option<&str>, pause: Option<Duration>, r
     stream.set_nodelay(true).unwrap();
     while read_request(&mut stream).is_some() {
         requests.fetch_add(1, Ordering::SeqCst);
-        let Some(answer) = answer else { continue };
+        let Some(answer) = answer else { return thread::sleep(Duration::from_secs(10)) };
         let sent = match pause {
             None => stream.write_all(answer.as_bytes()),
-            Some(pause) => answer.bytes().try_for_each(|byte| {
-                thread::sleep(pause);
-                stream.write_all(&[byte])
-            }),
+            Some(pause) => {
+                let (head, body) = answer.split_at(answer.find("\r\n\r\n").unwrap() + 4);
+                stream.write_all(head.as_bytes()).and_then(|()| {
+                    body.bytes().try_for_each(|byte| {
+                        thread::sleep(pause);
+                        stream.write_all(&[byte])
+                    })
+                })
+            }
         };
         if sent.is_err() || !answer.starts_with("HTTP") || answer.contains("Connection: close") {
             return;
