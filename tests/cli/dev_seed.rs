@@ -1,7 +1,8 @@
 //! `patd dev --seed`.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
+use patd::domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::place::{Place, Server};
@@ -54,9 +55,14 @@ environment = "Staging"
 name = "Playground"
 environment = "Sandbox"
 
+[[tokens]]
+name = "Trap"
+owner = "Bob"
+canary = true
+
 [[policies]]
 name = "calls"
-rules = [{ paths = ["/calls"], abilities = ["calls:read"] }]
+rules = [{ paths = ["/calls"], abilities = ["calls:read"] }, { paths = ["/me"] }]
 "#;
 
 fn dev(place: &Place) -> (Server, Value) {
@@ -72,14 +78,14 @@ fn text(value: &Value) -> &str {
 
 #[test]
 fn a_seed_makes_what_it_names_and_the_output_has_ids_and_secrets() {
-    let place = Place::new();
+    let place = Place::new().set("PATD__SERVER__TRUSTED_PROXIES", "127.0.0.1/32");
     let (server, demo) = dev(&place);
     let seeded = &demo["seeded"];
     let keys = |list: &str| seeded[list].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys("users"), ["Ada", "Bob"]);
     assert_eq!(keys("service_accounts"), ["Nightly build"]);
     assert_eq!(keys("environments"), ["Sandbox", "Staging"]);
-    assert_eq!(keys("tokens"), ["Deployment", "Playground", "Reader", "Resource server"]);
+    assert_eq!(keys("tokens"), ["Deployment", "Playground", "Reader", "Resource server", "Trap"]);
 
     // Both users sign in, Ada with the password of the file and Bob with a random one.
     let (ada, bob) = (&seeded["users"]["Ada"], &seeded["users"]["Bob"]);
@@ -102,16 +108,24 @@ fn a_seed_makes_what_it_names_and_the_output_has_ids_and_secrets() {
     );
     assert_eq!(token["metadata"], json!({"team": "platform"}));
     assert_eq!(token["ip_allowlist"], json!(["127.0.0.0/8"]));
+    let lifetime = |key: &str| Timestamp::parse(text(&token[key])).unwrap();
+    assert_eq!(lifetime("expires_at").since(lifetime("created_at")), Duration::from_hours(30 * 24));
     let account = text(&seeded["service_accounts"]["Nightly build"]["id"]);
     assert_eq!(server.get(&format!("/api/v1/service-accounts/{account}"), &bob_session), 200);
 
-    // Every secret is valid, and its token has the id that is printed.
+    // Every secret but that of the canary token is valid, and its token has the id that is printed.
     let verifier = text(&seeded["tokens"]["Resource server"]["token"]);
     for (name, token) in seeded["tokens"].as_object().unwrap() {
         let (status, verdict) =
             server.post("/api/v1/tokens/verify", verifier, &json!({"token": token["token"], "ip": "127.0.0.1"}));
-        assert_eq!((status, &verdict["data"]["valid"]), (200, &json!(true)), "{name}: {verdict}");
-        assert_eq!(verdict["data"]["token"]["id"], token["id"], "{name}: {verdict}");
+        let is_valid = name != "Trap";
+        assert_eq!((status, &verdict["data"]["valid"]), (200, &json!(is_valid)), "{name}: {verdict}");
+        assert!(!is_valid || verdict["data"]["token"]["id"] == token["id"], "{name}: {verdict}");
+    }
+
+    // The policy is in force.
+    for (path, status) in [("me", 200), ("calls", 403), ("other", 403)] {
+        assert_eq!(server.get(&format!("/api/authz/ext-authz/calls/{path}"), verifier), status, "{path}");
     }
 
     // The demo credentials are still there.
@@ -142,7 +156,7 @@ fn ids_are_the_same_in_each_run_and_secrets_are_not() {
             }
         }
     }
-    assert_eq!((ids, others), (11, 5));
+    assert_eq!((ids, others), (12, 6));
 }
 
 #[test]
