@@ -1,4 +1,4 @@
--- The whole current schema of a patd database in PostgreSQL 15 or newer (version 8). The tables and columns are those of
+-- The whole current schema of a patd database in PostgreSQL 15 or newer (version 9). The tables and columns are those of
 -- schema.sql, which says what they are for. Here is only what differs. The encoding of the database must be UTF8, and the server
 -- must have been built with ICU.
 --
@@ -17,7 +17,7 @@ CREATE TABLE schema_version (
     version integer NOT NULL CHECK (version > 0)
 );
 
-INSERT INTO schema_version VALUES (1, 8);
+INSERT INTO schema_version VALUES (1, 9);
 
 CREATE TABLE users (
     id uuid PRIMARY KEY,
@@ -303,6 +303,17 @@ CREATE TRIGGER audit_seals_are_not_deleted BEFORE DELETE ON audit_seals
     FOR EACH ROW EXECUTE FUNCTION protect_audit_seal();
 CREATE TRIGGER audit_seals_are_not_truncated BEFORE TRUNCATE ON audit_seals
     FOR EACH STATEMENT EXECUTE FUNCTION protect_audit_seal();
+
+CREATE TABLE keyed_requests (
+    account_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    key bytea NOT NULL CHECK (octet_length(key) = 32),
+    request bytea NOT NULL CHECK (octet_length(request) = 32),
+    made_id uuid NOT NULL,
+    made_at bigint NOT NULL,
+    PRIMARY KEY (account_id, key)
+);
+
+CREATE INDEX keyed_requests_by_time ON keyed_requests (made_at);
 
 CREATE TABLE attempts (
     scope text COLLATE "C" NOT NULL CHECK (char_length(scope) BETWEEN 1 AND 32),

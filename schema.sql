@@ -1,4 +1,4 @@
--- The whole current schema of a patd database (SQLite, user_version 8). src/store/sqlite/migrations.rs upgrades an
+-- The whole current schema of a patd database (SQLite, user_version 9). src/store/sqlite/migrations.rs upgrades an
 -- older file to exactly this. Times are Unix seconds. Identifiers are the 16 bytes of a UUIDv7.
 --
 -- A CHECK with three values or more uses OR, not IN. For a longer IN, SQLite builds a temporary table in each statement,
@@ -330,6 +330,18 @@ WHEN NOT EXISTS (SELECT 1 FROM audit_pruning WHERE before > old.latest_at) OR ol
 BEGIN
     SELECT RAISE(ABORT, 'a seal is never changed');
 END;
+
+-- What requests with an Idempotency-Key have made, for a day. Of the key and of the request there are only digests.
+CREATE TABLE keyed_requests (
+    account_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    key BLOB NOT NULL CHECK (length(key) = 32),
+    request BLOB NOT NULL CHECK (length(request) = 32),
+    made_id BLOB NOT NULL CHECK (length(made_id) = 16),
+    made_at INTEGER NOT NULL,
+    PRIMARY KEY (account_id, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX keyed_requests_by_time ON keyed_requests (made_at);
 
 -- The attempt counters that are not at rest, so that they survive a restart. `subject` is a keyed hash of an account or a
 -- user, and `origin` of a network or a session. Both are all zero if there is none.

@@ -107,7 +107,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 fn acting(actor: Actor) -> RequestSource {
-    RequestSource { actor, address: None, request_id: None }
+    RequestSource::without_request(actor)
 }
 
 /// Applies the operation to the program and the model, and compares the results.

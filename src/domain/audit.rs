@@ -15,6 +15,7 @@ pub use self::{
 };
 use super::{
     id::{SessionId, UserId},
+    keyed_request::KeyedRequest,
     time::Timestamp,
 };
 
@@ -27,14 +28,22 @@ pub struct RequestSource {
     pub address: Option<IpAddr>,
     /// The id of the request, as in its answer and its log line.
     pub request_id: Option<String>,
+    /// If the request has an `Idempotency-Key`: the change is made only if no request with this key was made before. It is no
+    /// part of an event.
+    pub keyed: Option<Box<KeyedRequest>>,
 }
 
 impl RequestSource {
     /// The command line.
-    pub const COMMAND_LINE: Self = Self { actor: Actor::CommandLine, address: None, request_id: None };
+    pub const COMMAND_LINE: Self = Self::without_request(Actor::CommandLine);
 
     /// The server itself.
-    pub const SYSTEM: Self = Self { actor: Actor::System, address: None, request_id: None };
+    pub const SYSTEM: Self = Self::without_request(Actor::System);
+
+    /// `actor`, by no request.
+    pub const fn without_request(actor: Actor) -> Self {
+        Self { actor, address: None, request_id: None, keyed: None }
+    }
 }
 
 /// Who makes a change, and when. The store needs it for every change.

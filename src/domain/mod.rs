@@ -17,6 +17,7 @@ pub mod events;
 pub mod export;
 pub mod finding;
 pub mod id;
+pub mod keyed_request;
 pub mod last_use;
 pub mod node;
 pub mod owner;

@@ -11,6 +11,7 @@ use super::{
     input::{
         body::Body,
         guard::{Guard, SessionUser},
+        keyed::Keyed,
         query_pairs::QueryPairs,
         request_source::Source,
     },
@@ -19,7 +20,7 @@ use super::{
     wire::large_answer::LargeAnswer,
 };
 use crate::{
-    domain::id::EnvironmentId,
+    domain::{id::EnvironmentId, keyed_request::KeyOwner},
     ops::environment_tokens,
     views::{DataView, MessageView, TokenView},
 };
@@ -27,16 +28,23 @@ use crate::{
 pub(super) async fn create(
     state: State,
     Guard(signed_in): Guard<SessionUser>,
-    source: Source,
     environment: Path<String>,
-    body: Body,
+    keyed: Keyed,
 ) -> Result<HttpResponse, ApiError> {
-    let environment = environment_id(&environment)?;
-    let form = NewTokenForm::read(body, tokens::CREATION_FIELDS).await?;
-    let (user, request) = (signed_in.user.id, form.of_environment());
-    let issued = environment_tokens::create(&state.ops, user, environment, request, source.by(&signed_in)).await?;
-    Ok(tokens::created(&list_path(environment), issued))
+    let (environment, user) = (environment_id(&environment)?, signed_in.user.id);
+    let create = async |source: Source, body| {
+        let request = NewTokenForm::read(body, tokens::CREATION_FIELDS).await?.of_environment();
+        let by = source.by(&signed_in);
+        let issued = environment_tokens::create(&state.ops, user, environment, request, by).await?;
+        Ok(tokens::created(&list_path(environment), issued))
+    };
+    keyed.once(&state, KeyOwner::User(user), WAY_OUT, create).await
 }
+
+/// What to do if the answer with a secret was lost.
+const WAY_OUT: &str = "This request was made before, and created the token with this id. Its secret was in the first answer \
+                       only. If that was lost, regenerate the token: POST \
+                       /api/v1/environments/{id}/tokens/{token_id}/regenerate.";
 
 fn list_path(environment: EnvironmentId) -> String {
     format!("/api/v1/environments/{environment}/tokens")
@@ -83,17 +91,19 @@ pub(super) async fn change(
 pub(super) async fn regenerate(
     state: State,
     Guard(signed_in): Guard<SessionUser>,
-    source: Source,
     path: Path<(String, String)>,
-    body: Body,
+    keyed: Keyed,
 ) -> Result<HttpResponse, ApiError> {
     let (environment, id) = (environment_id(&path.0)?, token_id(&path.1)?);
-    let mut form = body.form_or_nothing(&["abilities"]).await?;
-    let abilities = Some(tokens::narrower_abilities(&mut form));
-    let (user, abilities) = (signed_in.user.id, form.finish(abilities)?);
-    let by = source.by(&signed_in);
-    let issued = environment_tokens::regenerate(&state.ops, user, environment, id, abilities, by).await?;
-    Ok(tokens::created(&list_path(environment), issued))
+    let user = signed_in.user.id;
+    let regenerate = async |source: Source, body: Body| {
+        let mut form = body.form_or_nothing(&["abilities"]).await?;
+        let abilities = Some(tokens::narrower_abilities(&mut form));
+        let (abilities, by) = (form.finish(abilities)?, source.by(&signed_in));
+        let issued = environment_tokens::regenerate(&state.ops, user, environment, id, abilities, by).await?;
+        Ok(tokens::created(&list_path(environment), issued))
+    };
+    keyed.once(&state, KeyOwner::User(user), WAY_OUT, regenerate).await
 }
 
 pub(super) async fn revoke(

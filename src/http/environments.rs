@@ -12,6 +12,7 @@ use super::{
     input::{
         body::Body,
         guard::{EnvironmentReader, Guard, SessionUser},
+        keyed::Keyed,
         page::{self, PageQuery},
         request_source::Source,
     },
@@ -23,6 +24,7 @@ use crate::{
     domain::{
         environment::{EnvironmentAccess, Member, MemberRole},
         id::{EnvironmentId, UserId},
+        keyed_request::KeyOwner,
         text::Name,
     },
     ops::{self, environments, owners},
@@ -91,19 +93,32 @@ pub(super) async fn list(
 pub(super) async fn create(
     state: State,
     Guard(signed_in): Guard<SessionUser>,
-    source: Source,
-    body: Body,
+    keyed: Keyed,
 ) -> Result<HttpResponse, ApiError> {
-    let mut form = body.form(&["name", "owner"]).await?;
-    let name = form.required("name", Name::parse);
-    let owner = read_owner(&mut form);
-    let name = form.finish(name)?;
-    let owner = owners::named(&state.ops, signed_in.user.id, owner).await?;
-    let environment = environments::create(&state.ops, owner, name, source.by(&signed_in)).await?;
+    let user = signed_in.user.id;
+    let create = async |source: Source, body: Body| {
+        let mut form = body.form(&["name", "owner"]).await?;
+        let name = form.required("name", Name::parse);
+        let owner = read_owner(&mut form);
+        let name = form.finish(name)?;
+        let owner = owners::named(&state.ops, user, owner).await?;
+        Ok(created(environments::create(&state.ops, owner, name, source.by(&signed_in)).await?))
+    };
+    let again = async |id| match environments::get(&state.ops, user, EnvironmentId::new(id)).await {
+        Err(ops::Error::NotFound) => Err(ApiError::AlreadyCreated { id, way_out: GONE }),
+        found => Ok(created(found?)),
+    };
+    keyed.once_or_again(&state, KeyOwner::User(user), again, create).await
+}
+
+fn created(environment: EnvironmentAccess) -> HttpResponse {
     let data = EnvironmentView::from(environment);
     let location = format!("/api/v1/environments/{}", data.id);
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data }))
+    HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data })
 }
+
+const GONE: &str = "This request was made before, and created the environment with this id, which you no longer see. To create \
+                    another one, send the request with another Idempotency-Key.";
 
 async fn read_name(body: Body) -> Result<Name, ApiError> {
     let mut form = body.form(&["name"]).await?;

@@ -12,6 +12,7 @@ use actix_web::{
     },
 };
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{codes::Code, headers::add_rate_state};
 use crate::{
@@ -56,6 +57,13 @@ pub(crate) enum ApiError {
     BodyTimeout,
     /// The answer was not ready in time. A change may or may not have happened.
     Deadline,
+    /// An equal request with the same `Idempotency-Key` was made before, and its answer had a secret.
+    AlreadyCreated {
+        /// The id of what it made.
+        id: Uuid,
+        /// What that is, and what to do if its secret was lost.
+        way_out: &'static str,
+    },
     /// The memory for large answers is used up.
     TooManyAnswers,
     /// Shutdown has begun.
@@ -102,6 +110,9 @@ struct ErrorView<'e> {
     /// The abilities that are needed, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     required: Option<Vec<&'e str>>,
+    /// What an earlier request with the same key has made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
     /// The token that replaced the named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     successor: Option<String>,
@@ -146,6 +157,7 @@ impl ApiError {
             Self::WrongMediaType(_) => Code::UnsupportedMediaType,
             Self::BodyTimeout => Code::RequestTimeout,
             Self::Deadline => Code::DeadlineExceeded,
+            Self::AlreadyCreated { .. } => Code::AlreadyCreated,
             Self::TooManyAnswers => Code::Busy,
             Self::Draining => Code::Draining,
             Self::NoLease => Code::NoLease,
@@ -190,6 +202,7 @@ impl ApiError {
             }
             Self::BodyTimeout => "The request's body did not arrive in time.".into(),
             Self::Deadline => "This took too long. A change may or may not have happened.".into(),
+            Self::AlreadyCreated { way_out, .. } => (*way_out).into(),
             Self::TooManyAnswers => "Too many large answers at once. Try again.".into(),
             Self::Draining => "The server is shutting down.".into(),
             Self::NoLease => {
@@ -284,12 +297,16 @@ impl ResponseError for ApiError {
             _ => None,
         };
         let successor = successor.map(|id| id.to_string());
+        let id = match self {
+            Self::AlreadyCreated { id, .. } => Some(id.to_string()),
+            _ => None,
+        };
         let revoked = match self {
             Self::Ops(ops::Error::AfterRevocations { revoked, .. }) => Some(*revoked),
             _ => None,
         };
         let view =
-            ErrorView { message: self.message(), errors, code: code.name(), error, required, successor, revoked };
+            ErrorView { message: self.message(), errors, code: code.name(), error, required, id, successor, revoked };
         let body = serde_json::to_vec(&view).expect("texts are JSON");
         let mut response = HttpResponse::with_body(code.status(), BoxBody::new(body));
         self.add_headers(response.head_mut());

@@ -12,6 +12,7 @@ use super::{
         authorization_header::bearer,
         body::Body,
         guard::{Guard, SessionUser, record, state_and_caller},
+        keyed::Keyed,
         request_source::Source,
     },
     state::{AppState, current::State},
@@ -19,9 +20,9 @@ use super::{
     wire::{body_drain::KeepUntilSent, connections::connection::connection_start},
 };
 use crate::{
-    domain::audit::RequestSource,
+    domain::keyed_request::KeyOwner,
     ops::{
-        owners,
+        self, owners,
         principal::Principal,
         rotation::{self, Rotated, RotationRequest},
         verification::Caller,
@@ -30,10 +31,7 @@ use crate::{
 };
 
 /// A token that may rotate itself. The operation checks it and records reuse, so the guard cannot.
-pub(super) struct SelfRotation {
-    principal: Principal,
-    source: RequestSource,
-}
+pub(super) struct SelfRotation(Principal);
 
 impl FromRequest for SelfRotation {
     type Error = ApiError;
@@ -46,9 +44,8 @@ impl FromRequest for SelfRotation {
             let (state, caller) = state_and_caller(&request);
             let caller = Caller { since: connection_start(&request).or(caller.since), ..caller };
             let credential = bearer(request.headers())?;
-            let result = rotation::authenticate_for_rotation(&state.ops, credential, caller, source.clone()).await;
-            let principal = record(&request, credential, result).await?;
-            Ok(Self { principal, source })
+            let result = rotation::authenticate_for_rotation(&state.ops, credential, caller, source).await;
+            Ok(Self(record(&request, credential, result).await?))
         })
     }
 }
@@ -65,25 +62,38 @@ pub(super) struct RotatedView {
 pub(super) async fn rotate(
     state: State,
     Guard(signed_in): Guard<SessionUser>,
-    source: Source,
     id: Path<String>,
-    body: Body,
+    keyed: Keyed,
 ) -> Result<HttpResponse, ApiError> {
     let id = token_id(&id)?;
-    let request = read_request(&state, body).await?;
-    let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
-    let rotated = rotation::rotate(&state.ops, owner, id, request, source.by(&signed_in)).await?;
-    Ok(created(rotated))
+    let rotate = async |source: Source, body| {
+        let request = read_request(&state, body).await?;
+        let owner = owners::of_token(&state.ops, signed_in.user.id, id).await?;
+        Ok(created(rotation::rotate(&state.ops, owner, id, request, source.by(&signed_in)).await?))
+    };
+    keyed.once(&state, KeyOwner::User(signed_in.user.id), WAY_OUT, rotate).await
 }
 
 pub(super) async fn rotate_self(
     state: State,
-    SelfRotation { principal, source }: SelfRotation,
-    body: Body,
+    SelfRotation(principal): SelfRotation,
+    keyed: Keyed,
 ) -> Result<HttpResponse, ApiError> {
-    let request = read_request(&state, body).await?;
-    Ok(created(rotation::rotate_self(&state.ops, &principal, request, source).await?))
+    let record = principal.token().ok_or_else(|| ops::Error::NotSelfRotating(principal.kind()))?;
+    let owner = KeyOwner::Token(record.token.owner, record.token.id);
+    let rotate = async |source: Source, body| {
+        let request = read_request(&state, body).await?;
+        Ok(created(rotation::rotate_self(&state.ops, &principal, request, source.anonymous()).await?))
+    };
+    keyed.once(&state, owner, WAY_OUT, rotate).await
 }
+
+/// What to do if the answer to a rotation was lost. A successor that nobody has used can be replaced while its predecessor is
+/// good.
+const WAY_OUT: &str = "This request was made before, and the token with this id is the successor. Its secret was in the first \
+                       answer only. If that was lost, send the request with another Idempotency-Key and with \
+                       \"replace_unused\": true, or rotate the successor with a session: POST \
+                       /api/v1/user/api-tokens/{id}/rotate.";
 
 const FIELDS: &[&str] = &["abilities", "grace", "end_on_first_use", "expires_at", "expires_in_days", "replace_unused"];
 

@@ -13,6 +13,7 @@ use super::{
         body::Body,
         form::Form,
         guard::{Admin, AdminSession, Guard, ServiceAccountEditor, ServiceAccountReader},
+        keyed::Keyed,
         page,
         request_source::Source,
     },
@@ -20,7 +21,13 @@ use super::{
     wire::large_answer::LargeAnswer,
 };
 use crate::{
-    domain::{annotations::Description, id::UserId, owner::ServiceAccount, page::PageRequest, text::Name},
+    domain::{
+        annotations::Description,
+        id::UserId,
+        owner::{ServiceAccount, ServiceAccountDetails},
+        page::PageRequest,
+        text::Name,
+    },
     ops::{
         self,
         service_accounts::{self, ServiceAccountRequest},
@@ -56,21 +63,34 @@ pub(super) async fn list(
 pub(super) async fn create(
     state: State,
     Guard(AdminSession(admin)): Guard<AdminSession>,
-    source: Source,
-    body: Body,
+    keyed: Keyed,
 ) -> Result<HttpResponse, ApiError> {
-    let mut form = body.form(&["name", "description", "managers"]).await?;
-    let name = form.required("name", Name::parse);
-    let description = form.optional("description", Description::parse_optional).flatten();
-    let is_user_id = |text: &str| UserId::parse(text).ok_or("must be the id of a user.");
-    let managers = form.optional_list("managers", ServiceAccount::MAX_MANAGERS as usize, is_user_id);
-    let name = form.finish(name)?;
-    let request = ServiceAccountRequest { id: None, name, description, managers: managers.unwrap_or_default() };
-    let created = service_accounts::create(&state.ops, admin.administrator, request, source.by_admin(&admin)).await?;
-    let data = ServiceAccountView::from(created);
-    let location = format!("/api/v1/service-accounts/{}", data.id);
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data }))
+    let create = async |source: Source, body: Body| {
+        let mut form = body.form(&["name", "description", "managers"]).await?;
+        let name = form.required("name", Name::parse);
+        let description = form.optional("description", Description::parse_optional).flatten();
+        let is_user_id = |text: &str| UserId::parse(text).ok_or("must be the id of a user.");
+        let managers = form.optional_list("managers", ServiceAccount::MAX_MANAGERS as usize, is_user_id);
+        let name = form.finish(name)?;
+        let request = ServiceAccountRequest { id: None, name, description, managers: managers.unwrap_or_default() };
+        let source = source.by_admin(&admin);
+        Ok(created(service_accounts::create(&state.ops, admin.administrator, request, source).await?))
+    };
+    let again = async |id| match service_accounts::get(&state.ops, admin.administrator.into(), UserId::new(id)).await {
+        Err(ops::Error::NotFound) => Err(ApiError::AlreadyCreated { id, way_out: GONE }),
+        found => Ok(created(found?)),
+    };
+    keyed.once_or_again(&state, admin.key_owner()?, again, create).await
 }
+
+fn created(account: ServiceAccountDetails) -> HttpResponse {
+    let data = ServiceAccountView::from(account);
+    let location = format!("/api/v1/service-accounts/{}", data.id);
+    HttpResponse::Created().insert_header((header::LOCATION, location)).json(DataView { data })
+}
+
+const GONE: &str = "This request was made before, and created the service account with this id, which was deleted since. To \
+                    create another one, send the request with another Idempotency-Key.";
 
 pub(super) async fn show(
     state: State,

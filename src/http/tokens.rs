@@ -16,6 +16,7 @@ use super::{
         body::Body,
         form::Form,
         guard::{Guard, SessionUser},
+        keyed::Keyed,
         page,
         query_pairs::QueryPairs,
         request_source::Source,
@@ -29,6 +30,7 @@ use crate::{
         ability::{Abilities, Ability},
         annotations::Annotations,
         id::{TokenId, UserId},
+        keyed_request::KeyOwner,
         page::Page,
         text::Name,
         time::Timestamp,
@@ -129,18 +131,24 @@ pub(super) const WITH_OWNER: &[&str] = &[
 pub(super) async fn create(
     state: State,
     Guard(signed_in): Guard<SessionUser>,
-    source: Source,
-    body: Body,
+    keyed: Keyed,
 ) -> Result<HttpResponse, ApiError> {
-    let form = NewTokenForm::read(body, WITH_OWNER).await?;
-    let owner = owners::named(&state.ops, signed_in.user.id, form.owner).await?;
-    if owner != signed_in.user.id {
-        owners::expect_useful(&state.ops, owner, form.abilities.as_ref()).await?;
-    }
-    let authority = signed_in.authority_to_grant(owner);
-    let issued = tokens::create(&state.ops, authority, form.personal(owner), source.by(&signed_in)).await?;
-    Ok(created("/api/v1/user/api-tokens", issued))
+    let create = async |source: Source, body| {
+        let form = NewTokenForm::read(body, WITH_OWNER).await?;
+        let owner = owners::named(&state.ops, signed_in.user.id, form.owner).await?;
+        if owner != signed_in.user.id {
+            owners::expect_useful(&state.ops, owner, form.abilities.as_ref()).await?;
+        }
+        let authority = signed_in.authority_to_grant(owner);
+        let issued = tokens::create(&state.ops, authority, form.personal(owner), source.by(&signed_in)).await?;
+        Ok(created("/api/v1/user/api-tokens", issued))
+    };
+    keyed.once(&state, KeyOwner::User(signed_in.user.id), WAY_OUT, create).await
 }
+
+/// What to do if the answer to the creation of a token was lost.
+const WAY_OUT: &str = "This request was made before, and created the token with this id. Its secret was in the first answer \
+                       only. If that was lost, rotate the token: POST /api/v1/user/api-tokens/{id}/rotate.";
 
 /// The answer to the creation of a token in the list at the path `list`.
 pub(super) fn created(list: &str, issued: IssuedToken) -> HttpResponse {

@@ -22,7 +22,8 @@ pub(super) fn note_use(ctx: &Context, record: &TokenRecord, caller: Caller<'_>, 
         return;
     }
     let actor = Actor::token(token);
-    let by = Attribution { origin: RequestSource { actor, address: caller.address, request_id: None }, at };
+    let by =
+        Attribution { origin: RequestSource { actor, address: caller.address, request_id: None, keyed: None }, at };
     let user_agent = caller.user_agent.and_then(UserAgent::clean);
     let canary = Some(CanaryUse { environment, user_agent });
     ctx.reuses.enqueue(Reuse { canary, ..Reuse::new(token, by) }, ctx.clock.uptime());

@@ -8,7 +8,7 @@ use super::{
     context::Context,
     cursor::List,
     error::Error,
-    new_id::new_id,
+    new_id::id_to_make,
     replaced, rotation,
     tokens::{self, ListRequest, TokenDetails, TokenRequest},
     usage_limits,
@@ -127,7 +127,12 @@ pub async fn regenerate(
         rotation::check_narrower(ctx, &held, wanted)?;
     }
     let plaintext = Plaintext::generate(CredentialKind::EnvironmentToken, &ctx.rules.prefixes)?;
-    let successor = Successor { id: TokenId::new(new_id()), hash: plaintext.hash(), hint: plaintext.hint(), abilities };
+    let successor = Successor {
+        id: TokenId::new(id_to_make(&by.origin)),
+        hash: plaintext.hash(),
+        hint: plaintext.hint(),
+        abilities,
+    };
     let ChangedToken { token, quota_used, .. } =
         ctx.store.regenerate_environment_token(user, environment, id, successor, by).await?;
     Ok(IssuedToken { quota_left: usage_limits::quota_left(ctx, &token, quota_used), token, plaintext })

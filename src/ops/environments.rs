@@ -6,7 +6,7 @@ use super::{
     context::Context,
     cursor::{List, ListScope},
     error::{Error, FieldError},
-    new_id::new_id,
+    new_id::id_to_make,
 };
 use crate::{
     domain::{
@@ -27,7 +27,7 @@ pub async fn create(
     name: Name,
     source: RequestSource,
 ) -> Result<EnvironmentAccess, Error> {
-    create_with_id(ctx, owner, (EnvironmentId::new(new_id()), name), source).await
+    create_with_id(ctx, owner, (EnvironmentId::new(id_to_make(&source)), name), source).await
 }
 
 /// The same with an id that the caller has chosen.

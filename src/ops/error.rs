@@ -162,6 +162,10 @@ impl From<StoreError> for Error {
             StoreError::Conflict(Conflict::TokenExpired) => StateConflict::TokenExpired.into(),
             StoreError::Conflict(Conflict::CanaryToken) => StateConflict::CanaryToken.into(),
             StoreError::Conflict(Conflict::OwnerDisabled) => StateConflict::OwnerDisabled.into(),
+            // The caller looks up what was made. It finds nothing only if that was forgotten at this moment.
+            StoreError::Conflict(Conflict::MadeAlready) => {
+                Self::Store(StoreError::NotMade("a request with the same key was made".into()))
+            }
             StoreError::Conflict(Conflict::AlreadyRotated(successor)) => Self::AlreadyRotated(successor),
             other => Self::Store(other),
         }

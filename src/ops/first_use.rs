@@ -66,11 +66,7 @@ pub(super) async fn write_pending_of(ctx: &Context, predecessor: TokenId) -> Res
 
 const fn attribution(successor: Successor, at: Timestamp) -> Attribution {
     Attribution {
-        origin: RequestSource {
-            actor: Actor::personal_access_token(successor.id, successor.owner),
-            address: None,
-            request_id: None,
-        },
+        origin: RequestSource::without_request(Actor::personal_access_token(successor.id, successor.owner)),
         at,
     }
 }

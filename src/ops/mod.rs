@@ -28,6 +28,7 @@ mod first_use;
 pub mod hashing_time;
 mod housekeeping;
 pub mod inventory;
+pub mod keyed_requests;
 pub mod leak_desk;
 mod new_id;
 pub mod nodes;

@@ -7,6 +7,8 @@ use std::{
 
 use uuid::{ContextV7, Timestamp, Uuid};
 
+use crate::domain::audit::RequestSource;
+
 /// Keeps the order of ids of the same millisecond.
 static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
@@ -14,6 +16,11 @@ static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 pub(super) fn new_id() -> Uuid {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     id_at(since_epoch.unwrap_or_default())
+}
+
+/// The id of what the change of `source` makes: the one that a request with a key has noted, or a new one.
+pub(super) fn id_to_make(source: &RequestSource) -> Uuid {
+    source.keyed.as_ref().map_or_else(new_id, |keyed| keyed.made)
 }
 
 /// `Uuid::now_v7` panics if the clock is before 1970.

@@ -6,11 +6,12 @@ use super::{
     accounts::{email_taken, guessable, new_user},
     context::Context,
     error::{Error, FieldError},
+    new_id::id_to_make,
     state::measurements::ThrottledAction,
 };
 use crate::{
     domain::{
-        account::{Email, Password, Role},
+        account::{Email, Password, Role, User},
         account_state::{Account, AccountState},
         audit::{Action, Attribution, Entry, RequestSource},
         authority::Administrator,
@@ -41,7 +42,7 @@ pub async fn invite(
 ) -> Result<Invited, Error> {
     let by = ctx.attribution_to_issue(source)?;
     let (new, link) = issue(ctx, &by)?;
-    let user = new_user(name, email, role, by.at);
+    let user = User { id: UserId::new(id_to_make(&by.origin)), ..new_user(name, email, role, by.at) };
     ctx.store.invite_user(user.clone(), new, by).await.map_err(email_taken)?;
     Ok(Invited { account: Account { user, state: AccountState::Invited }, link })
 }

@@ -18,7 +18,7 @@ use super::{
     state::{usage_counters::UsageCounters, uses::UseRecorder},
 };
 use crate::{
-    domain::time::Timestamp,
+    domain::{keyed_request::forgotten_by, time::Timestamp},
     store::{PruneBatch, RetentionCutoff, Store, StoreError},
 };
 
@@ -106,7 +106,7 @@ impl Pruning {
         uptime >= turn.held_until
     }
 
-    /// Deletes all sessions, and some of the tokens, events and counts, that ended long enough ago. The next call continues there.
+    /// Deletes all sessions and all made requests, and some of the tokens, events and counts, that ended long enough ago. The next call continues there.
     pub(super) async fn prune(
         &self,
         store: &dyn Store,
@@ -119,9 +119,10 @@ impl Pruning {
             return Ok(());
         }
         let sessions = store.prune_sessions(clock.now()).await.map(|_| ());
+        let keys = store.prune_made_requests(forgotten_by(clock.now())).await.map(|_| ());
         let tokens = self.prune_tokens(store, clock, rules, uses).await;
         let usage = usage.prune(store, clock.now()).await;
-        self.prune_events(store, clock, rules).await.and(tokens).and(sessions).and(usage)
+        self.prune_events(store, clock, rules).await.and(tokens).and(sessions).and(keys).and(usage)
     }
 
     async fn prune_tokens(

@@ -29,7 +29,8 @@ const WRITTEN_AT_ONCE: usize = 64;
 pub(super) fn enqueue(ctx: &Context, record: &TokenRecord, caller: Caller<'_>, at: Timestamp) {
     ctx.measurements.reuses.increment();
     let actor = Actor::token(&record.token);
-    let by = Attribution { origin: RequestSource { actor, address: caller.address, request_id: None }, at };
+    let by =
+        Attribution { origin: RequestSource { actor, address: caller.address, request_id: None, keyed: None }, at };
     ctx.reuses.enqueue(Reuse::new(&record.token, by), ctx.clock.uptime());
 }
 

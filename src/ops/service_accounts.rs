@@ -6,7 +6,7 @@ use super::{
     context::Context,
     cursor::{List, ListScope},
     error::{Error, FieldError},
-    new_id::new_id,
+    new_id::id_to_make,
 };
 use crate::{
     domain::{
@@ -56,8 +56,8 @@ pub async fn create(
     managers.sort_unstable();
     managers.dedup();
     let by = ctx.attribution_to_issue(source)?;
-    let account =
-        ServiceAccount { id: id.unwrap_or_else(|| UserId::new(new_id())), name, created_at: by.at, disabled_at: None };
+    let id = id.unwrap_or_else(|| UserId::new(id_to_make(&by.origin)));
+    let account = ServiceAccount { id, name, created_at: by.at, disabled_at: None };
     let new = NewServiceAccount { account, description, managers };
     ctx.store.add_service_account(new, by).await.map_err(|error| match error {
         // A user who was deleted meanwhile.

@@ -8,7 +8,7 @@ use super::{
     cursor::{List, ListScope},
     error::{Error, FieldError},
     expiry,
-    new_id::new_id,
+    new_id::id_to_make,
     usage_limits,
 };
 use crate::{
@@ -85,7 +85,7 @@ pub(super) fn prepare(
         None => CredentialKind::PersonalAccessToken,
     };
     let plaintext = Plaintext::generate(kind, &ctx.rules.prefixes)?;
-    let id = request.id.unwrap_or_else(|| TokenId::new(new_id()));
+    let id = request.id.unwrap_or_else(|| TokenId::new(id_to_make(&by.origin)));
     let new = NewToken {
         id,
         owner: request.owner,

@@ -18,6 +18,7 @@ mod export;
 mod invalidation;
 mod inventory;
 mod jobs;
+mod keyed_requests;
 mod lookups;
 mod measurements;
 mod nodes;
@@ -52,6 +53,7 @@ pub use self::{
     erasure::{Erasure, UserDeletion},
     export::{Export, ExportBatch, ExportPosition},
     inventory::{EachToken, EachUser, TokenInventory, TokenOrder, UserInventory, UserOrder, Whose},
+    keyed_requests::KeyedRequests,
     lookups::{CacheReport, LookupResult},
     measurements::{Measured, StoreKind, StoreMeasurements},
     nodes::Nodes,
@@ -98,6 +100,7 @@ pub trait Store:
     + EnvironmentAdministration
     + Erasure
     + Export
+    + KeyedRequests
     + Measured
     + Nodes
     + Ownership

@@ -86,6 +86,9 @@ pub enum Conflict {
     /// The user who made the change as an administrator lost the role before the change ran.
     #[error("the user is no longer an administrator")]
     AdminRequired,
+    /// A request with this `Idempotency-Key` was made before.
+    #[error("a request with this key was made before")]
+    MadeAlready,
     /// The password was changed, or the account disabled, since it was read.
     #[error("the credentials have changed since they were read")]
     CredentialsChanged,

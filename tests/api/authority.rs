@@ -23,7 +23,7 @@ use crate::harness::{ADMINISTRATOR, TestApp, block_on, token_request};
 
 /// The source has no influence on rights: it says only what the audit trail shows.
 fn source() -> RequestSource {
-    RequestSource { actor: Actor::Anonymous, address: None, request_id: None }
+    RequestSource::without_request(Actor::Anonymous)
 }
 
 fn create(app: &TestApp, authority: Authority, owner: &User, abilities: &[&str]) -> Result<IssuedToken, Error> {

@@ -57,7 +57,7 @@ fn a_preflight_of_an_allowed_origin_names_the_methods_of_the_path() {
         assert_eq!((answer.status, &*answer.text), (204, ""), "{path}");
         assert_eq!(answer.header("access-control-allow-origin"), ALLOWED, "{path}");
         assert_eq!(answer.header("access-control-allow-credentials"), "", "{path}");
-        let allowed = "Authorization, Content-Type, traceparent";
+        let allowed = "Authorization, Content-Type, Idempotency-Key, traceparent";
         assert_eq!(answer.header("access-control-allow-headers"), allowed, "{path}");
         assert_eq!((answer.header("access-control-max-age"), answer.header("vary")), ("600", "Origin"), "{path}");
         assert_ne!(answer.header("access-control-allow-methods"), "", "{path}");

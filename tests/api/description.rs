@@ -143,6 +143,10 @@ fn tokens(app: &TestApp, walk: &mut Walk, user: &Client<'_>) {
     let as_form = |path: &str| service.send_as("POST", path, "application/x-www-form-urlencoded", form.as_bytes());
     walk.keep("introspect", &as_form("/api/v1/introspect"));
     walk.keep("rotateToken", &user.post(&format!("{one}/rotate"), json!({"grace": 600})));
+    let headers = [("Content-Type", "application/json"), ("Idempotency-Key", "8e03978e-40d5-43e8-bc93-6894a57f9324")];
+    let create = || user.send_with("POST", ALL, &headers, br#"{"name":"nightly"}"#);
+    assert_eq!(create().status, 201);
+    walk.fails("already_created", &create());
     walk.fails("already_rotated", &user.post(&format!("{one}/rotate"), json!({})));
     walk.keep("revokeByPossession", &as_form("/api/v1/revoke"));
     let own = user.create_token(json!({"name": "deploy"}));

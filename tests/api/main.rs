@@ -32,6 +32,7 @@ mod environments;
 mod export;
 mod first_token;
 mod harness;
+mod idempotency_keys;
 mod introspection;
 mod large_lists;
 mod last_uses;

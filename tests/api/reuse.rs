@@ -52,8 +52,12 @@ fn comes_back(app: &TestApp, switch: &Switch) {
     let ada = app.sign_in("ada");
     let (old, new) = replaced(app, &ada);
     switch.fail_writes();
-    let anonymous =
-        RequestSource { actor: Actor::Anonymous, address: None, request_id: Some("the request".to_owned()) };
+    let anonymous = RequestSource {
+        actor: Actor::Anonymous,
+        address: None,
+        request_id: Some("the request".to_owned()),
+        keyed: None,
+    };
     let tried = block_on(async {
         let accepted = authenticate_for_rotation(&app.ops, &old, Caller::default(), anonymous);
         tokio::time::timeout(Duration::from_millis(100), accepted).await

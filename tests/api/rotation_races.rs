@@ -188,7 +188,7 @@ const AT_ONCE: RotationRequest = RotationRequest {
 };
 
 fn anonymous() -> RequestSource {
-    RequestSource { actor: Actor::Anonymous, address: None, request_id: None }
+    RequestSource::without_request(Actor::Anonymous)
 }
 
 fn detected(owner: &Client<'_>) -> usize {

@@ -15,6 +15,7 @@ mod node;
 mod notes;
 mod proxied;
 mod proxy;
+mod repeats;
 mod rolling;
 mod rounds;
 mod subject;

@@ -2,11 +2,12 @@
 //! database.
 //!
 //! After the next start, every answered change must be there. A change without an answer may have happened or not; after
-//! the next start that must not change any more.
+//! the next start that must not change any more. A creation without an answer is sent again with its `Idempotency-Key`: there
+//! is one token, whether it was made before or not.
 
 use std::{
     collections::BTreeSet,
-    mem,
+    io, mem,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
@@ -16,7 +17,10 @@ use serde_json::json;
 
 use crate::{
     harness::{Place, Server},
-    support::{connection::Connection, process::ProcessHandle},
+    support::{
+        connection::{Answer, Connection},
+        process::ProcessHandle,
+    },
 };
 
 const ROUNDS: usize = 100;
@@ -217,15 +221,20 @@ impl Tokens {
             assert_eq!(status, 401, "round {round}: token {id} was revoked");
         }
 
-        let listed = listed(connection, session);
-        let known: BTreeSet<_> = self.live.iter().map(|token| token.id.clone()).collect();
-        let ids: BTreeSet<_> = listed.iter().map(|(id, _)| id.clone()).collect();
-        assert!(ids.is_superset(&known), "round {round}: the list lacks {:?}", known.difference(&ids));
-        for (id, name) in listed.into_iter().filter(|(id, _)| !known.contains(id)) {
-            assert!(self.unanswered.contains(&name), "round {round}: no client created {name:?}");
-            self.live.push(Token { id, plaintext: None });
+        let made_before = listed(connection, session);
+        for name in mem::take(&mut self.unanswered) {
+            let was_made = made_before.iter().find(|(_, made)| *made == name).map(|(id, _)| id);
+            let answer = ask_for_token(connection, session, &name).unwrap();
+            let token = match answer.status {
+                409 => Token { id: answer.body["id"].as_str().unwrap().to_owned(), plaintext: None },
+                _ => created(&answer),
+            };
+            assert_eq!((answer.status == 409).then_some(&token.id), was_made, "round {round}: {answer:?}");
+            self.live.push(token);
         }
-        self.unanswered.clear();
+        let listed: BTreeSet<_> = listed(connection, session).into_iter().map(|(id, _)| id).collect();
+        let known: BTreeSet<_> = self.live.iter().map(|token| token.id.clone()).collect();
+        assert_eq!(listed, known, "round {round}");
     }
 }
 
@@ -280,9 +289,18 @@ fn change_passwords(
 
 /// A new token; `None` if no answer came.
 fn create(connection: &mut Connection, session: &str, name: &str) -> Option<Token> {
-    let answer = connection.ask("POST", TOKENS, Some(session), Some(&json!({ "name": name }))).ok()?;
+    ask_for_token(connection, session, name).ok().as_ref().map(created)
+}
+
+/// The name is the key, too.
+fn ask_for_token(connection: &mut Connection, session: &str, name: &str) -> io::Result<Answer> {
+    let key = name.replace(' ', "-");
+    connection.ask_with("POST", TOKENS, Some(session), &[("Idempotency-Key", &key)], Some(&json!({ "name": name })))
+}
+
+fn created(answer: &Answer) -> Token {
     assert_eq!(answer.status, 201, "{answer:?}");
-    Some(Token { id: answer.data("id"), plaintext: Some(answer.data("token")) })
+    Token { id: answer.data("id"), plaintext: Some(answer.data("token")) }
 }
 
 /// The session token of a sign-in; `None` if the password was refused.

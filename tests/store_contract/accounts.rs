@@ -10,7 +10,7 @@ use patd::{
 
 use super::*;
 
-fn link(expires_at: i64) -> NewPasswordLink {
+pub(super) fn link(expires_at: i64) -> NewPasswordLink {
     NewPasswordLink { hash: password_link::generate().unwrap().hash(), expires_at: at(expires_at) }
 }
 

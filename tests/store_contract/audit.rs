@@ -55,6 +55,7 @@ pub(super) async fn every_change_records_its_event(store: &TestStore) {
         actor: Actor::token(&add_token(store, &ada, "admin").await),
         address: Some("2001:db8::1".parse().unwrap()),
         request_id: Some("a request".to_owned()),
+        keyed: None,
     };
     let attribution = Attribution { origin: acting, at: at(77) };
     store.disable_user(bob.id, LastAdmin::MayGo, attribution.clone()).await.unwrap();

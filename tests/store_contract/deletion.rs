@@ -64,7 +64,7 @@ pub(super) async fn a_deleted_user_ends_with_everything_they_own(store: &TestSto
 pub(super) async fn a_deletion_keeps_what_happened_and_erases_from_where(store: &TestStore) {
     let ada = add(store, "ada").await;
     let address = "192.0.2.7".parse().unwrap();
-    let origin = RequestSource { actor: Actor::Anonymous, address: Some(address), request_id: None };
+    let origin = RequestSource { actor: Actor::Anonymous, address: Some(address), request_id: None, keyed: None };
     let from = Attribution { origin, at: at(5) };
     let token = new_token(ada.id, "ci");
     store.add_token(token.clone(), 10, from.clone()).await.unwrap();

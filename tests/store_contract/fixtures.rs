@@ -22,7 +22,7 @@ pub(super) fn by(seconds: i64) -> Attribution {
 }
 
 pub(super) fn by_session(session: &NewSession, seconds: i64) -> Attribution {
-    let origin = RequestSource { actor: Actor::session(&session.session), address: None, request_id: None };
+    let origin = RequestSource::without_request(Actor::session(&session.session));
     Attribution { origin, at: at(seconds) }
 }
 

@@ -79,7 +79,7 @@ impl TestToken {
             Requester::Itself => Actor::token(&self.token),
             Requester::Owner => Actor::CommandLine,
         };
-        let by = Attribution { origin: RequestSource { actor, address: None, request_id: None }, at: at(2000) };
+        let by = Attribution { origin: RequestSource::without_request(actor), at: at(2000) };
         Ok(Self { token: store.rotate_token(request, by).await?.token, hash })
     }
 

@@ -12,6 +12,7 @@ mod audit;
 mod deletion;
 mod environments;
 mod fixtures;
+mod keyed_requests;
 mod limits;
 mod lineage;
 mod ownership;
@@ -72,6 +73,9 @@ use attempts::{
 use audit::{
     a_change_without_effect_records_no_event, a_refused_sign_in_is_recorded_with_its_user_or_without_one,
     an_ended_session_cannot_make_changes, events_are_paged_newest_first, every_change_records_its_event,
+};
+use keyed_requests::{
+    a_key_is_its_owners_and_free_again_after_a_day, each_verb_that_makes_something_makes_it_once_for_a_key,
 };
 use limits::{
     concurrent_reservations_never_exceed_the_quota, leaked_credentials_are_revoked_and_recorded_with_their_owners,
@@ -292,6 +296,8 @@ cases! {
     unused_tokens_are_pruned_unless_used_or_replaced_in_the_meantime,
     only_the_oldest_events_are_pruned,
     a_list_shows_idle_tokens_as_expired,
+    each_verb_that_makes_something_makes_it_once_for_a_key,
+    a_key_is_its_owners_and_free_again_after_a_day,
     uses_can_be_reserved_until_the_quota_is_exhausted,
     concurrent_reservations_never_exceed_the_quota,
     only_the_owner_can_disable_and_enable_a_token,

@@ -150,7 +150,8 @@ races! {
         creations_stop_at_the_limit,
         creations_in_an_environment_stop_at_its_limit,
         reservations_stop_at_the_quota,
-        an_address_is_given_to_one_user;
+        an_address_is_given_to_one_user,
+        sixteen_equal_requests_make_one_token;
     powers:
         an_administrator_who_loses_the_role_grants_nothing,
         a_member_who_loses_the_role_creates_nothing,

@@ -15,13 +15,17 @@ use patd::{
 
 const ADMINISTRATOR: Authority = Authority::Administrator(Administrator::command_line());
 
-pub(super) async fn add_account(store: &TestStore, text: &str, managers: &[&User]) -> ServiceAccount {
+pub(super) fn new_account(text: &str, managers: &[&User]) -> NewServiceAccount {
     let account =
         ServiceAccount { id: UserId::new(Uuid::now_v7()), name: name(text), created_at: at(1000), disabled_at: None };
     let managers = managers.iter().map(|manager| manager.id).collect();
-    let new = NewServiceAccount { account: account.clone(), description: None, managers };
-    store.add_service_account(new, by(1000)).await.unwrap();
-    account
+    NewServiceAccount { account, description: None, managers }
+}
+
+pub(super) async fn add_account(store: &TestStore, text: &str, managers: &[&User]) -> ServiceAccount {
+    let new = new_account(text, managers);
+    store.add_service_account(new.clone(), by(1000)).await.unwrap();
+    new.account
 }
 
 async fn trail(store: &TestStore, id: UserId) -> Vec<String> {

@@ -28,9 +28,24 @@ impl Connection {
         bearer: Option<&str>,
         body: Option<&Value>,
     ) -> io::Result<Answer> {
+        self.ask_with(method, target, bearer, &[], body)
+    }
+
+    /// The same with more headers.
+    pub fn ask_with(
+        &mut self,
+        method: &str,
+        target: &str,
+        bearer: Option<&str>,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> io::Result<Answer> {
         let mut request = format!("{method} {target} HTTP/1.1\r\nHost: patd\r\n");
         if let Some(token) = bearer {
             request += &format!("Authorization: Bearer {token}\r\n");
+        }
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
         }
         match body.map(Value::to_string) {
             Some(body) => {

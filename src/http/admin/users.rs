@@ -20,6 +20,7 @@ use crate::{
         input::{
             body::Body,
             guard::{Admin, AdminReader, AdminSession, Guard},
+            keyed::Keyed,
             page,
             request_source::Source,
         },
@@ -86,22 +87,27 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     state: State,
     Guard(AdminSession(admin)): Guard<AdminSession>,
-    source: Source,
-    body: Body,
+    keyed: Keyed,
 ) -> Result<HttpResponse, ApiError> {
-    let mut form = body.form(&["name", "email", "role"]).await?;
-    let name = form.required("name", Name::parse);
-    let email = form.required("email", Email::parse);
-    let role = form.optional("role", Role::parse).unwrap_or_default();
-    let person = form.finish(name.zip(email))?;
-    let source = source.by_admin(&admin);
-    let Invited { account, link } =
-        password_links::invite(&state.ops, admin.administrator, person, role, source).await?;
-    let location = format!("/api/v1/admin/users/{}", account.user.id);
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, location))
-        .json(DataView { data: InvitedView::new(account, &link) }))
+    let create = async |source: Source, body: Body| {
+        let mut form = body.form(&["name", "email", "role"]).await?;
+        let name = form.required("name", Name::parse);
+        let email = form.required("email", Email::parse);
+        let role = form.optional("role", Role::parse).unwrap_or_default();
+        let person = form.finish(name.zip(email))?;
+        let source = source.by_admin(&admin);
+        let Invited { account, link } =
+            password_links::invite(&state.ops, admin.administrator, person, role, source).await?;
+        let location = format!("/api/v1/admin/users/{}", account.user.id);
+        Ok(HttpResponse::Created()
+            .insert_header((header::LOCATION, location))
+            .json(DataView { data: InvitedView::new(account, &link) }))
+    };
+    keyed.once(&state, admin.key_owner()?, INVITED, create).await
 }
+
+const INVITED: &str = "This request was made before, and created the user with this id. The link to set a password was in the \
+                       first answer only. If that was lost, make another one: POST /api/v1/admin/users/{id}/reset-password.";
 
 pub(crate) async fn show(
     state: State,
@@ -145,14 +151,22 @@ pub(crate) async fn enable(
 pub(crate) async fn reset_password(
     state: State,
     Guard(AdminSession(admin)): Guard<AdminSession>,
-    source: Source,
     id: Path<String>,
-) -> Result<Json<DataView<InvitedView>>, ApiError> {
-    let (id, source) = (user_id(&id)?, source.by_admin(&admin));
-    let Invited { account, link } =
-        password_links::reset(&state.ops, admin.administrator, id, LastAdmin::Stays, source).await?;
-    Ok(Json(DataView { data: InvitedView::new(account, &link) }))
+    keyed: Keyed,
+) -> Result<HttpResponse, ApiError> {
+    let id = user_id(&id)?;
+    let reset = async |source: Source, body: Body| {
+        body.form_or_nothing(&[]).await?.finish(Some(()))?;
+        let source = source.making(id.uuid()).by_admin(&admin);
+        let Invited { account, link } =
+            password_links::reset(&state.ops, admin.administrator, id, LastAdmin::Stays, source).await?;
+        Ok(HttpResponse::Ok().json(DataView { data: InvitedView::new(account, &link) }))
+    };
+    keyed.once(&state, admin.key_owner()?, RESET, reset).await
 }
+
+const RESET: &str = "This request was made before, and made a link for the user with this id. The link was in the first answer \
+                     only. If that was lost, send the request with another Idempotency-Key.";
 
 pub(crate) async fn sessions(
     state: State,

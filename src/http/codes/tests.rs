@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, env, fmt::Write, fs, time::Duration};
 
+use uuid::Uuid;
+
 use super::*;
 use crate::{
     domain::{ability::Ability, path::AmbiguousPath, secret::CredentialKind, time::Timestamp},
@@ -114,6 +116,7 @@ fn each_code_of_the_table_is_the_answer_to_some_error() {
         ApiError::WrongMediaType("application/json"),
         ApiError::BodyTimeout,
         ApiError::Deadline,
+        ApiError::AlreadyCreated { id: Uuid::nil(), way_out: "" },
         ApiError::Draining,
         ApiError::NoLease,
     ];

@@ -10,6 +10,7 @@ use super::{
     operation::{Caller, Operation},
     operations, shapes,
 };
+use crate::{http::input::keyed::MAX_KEY, ops::keyed_requests::HEADER};
 
 /// Examples from a real server (`tests/api/description.rs`).
 const EXAMPLES: &str = include_str!("examples.json");
@@ -51,6 +52,7 @@ pub(super) fn document() -> Value {
             "schemas": components.schemas,
             "responses": components.responses,
             "headers": headers(&json!([paths, components.responses])),
+            "parameters": {"IdempotencyKey": idempotency_key()},
             "securitySchemes": {
                 "session": {"type": "http", "scheme": "bearer", "description": "The secret of a session, `ses_…`."},
                 "token": {"type": "http", "scheme": "bearer", "description": "The secret of a token, `pat_…`."},
@@ -143,6 +145,9 @@ impl Components {
                 content["examples"] = json!({"example": {"summary": "An answer", "value": example}});
             }
             success["content"] = json!({operation.media_type: content});
+            if operation.id == "showGuide" {
+                success["content"]["text/markdown"] = json!({"schema": answer});
+            }
         }
         let links = links(operation, all);
         if !links.is_empty() {
@@ -255,7 +260,16 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         let header = |name: &&str| json!({"name": name, "in": "header", "required": true, "schema": shapes::text()});
         parameters.extend(forwarded.iter().map(header));
     }
+    if operation.is_keyed {
+        parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
+    }
     parameters
+}
+
+fn idempotency_key() -> Value {
+    let shape = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$"});
+    json!({"name": HEADER, "in": "header", "required": false, "schema": shape, "description":
+        "Makes the request safe to repeat: within 24 hours, the same request with the same key is made once. A UUID does well."})
 }
 
 /// From what was created to the operations on it: those whose path goes on with its id.

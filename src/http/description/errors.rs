@@ -111,6 +111,11 @@ pub(super) fn shape(codes: &[Code], kind: Kind) -> Value {
                 "With `missing_ability`: the abilities that are needed, all of them."}),
         );
     }
+    if codes.contains(&Code::AlreadyCreated) {
+        let mut id = super::shapes::id();
+        id["description"] = json!("With `already_created`: the id of what the first request has made.");
+        properties.insert("id".to_owned(), id);
+    }
     if codes.contains(&Code::AlreadyRotated) {
         let mut successor = super::shapes::id();
         successor["description"] = json!("With `already_rotated`: the id of the successor, if it is known.");

@@ -48,6 +48,8 @@ pub(super) struct Operation {
     pub(super) errors: Vec<Code>,
     /// Whether unknown parameters and fields are ignored.
     pub(super) is_lenient: bool,
+    /// Whether it reads the header `Idempotency-Key`.
+    pub(super) is_keyed: bool,
 }
 
 pub(super) fn operation(
@@ -69,6 +71,7 @@ pub(super) fn operation(
         media_type: "application/json",
         errors: Vec::new(),
         is_lenient: false,
+        is_keyed: false,
     }
 }
 
@@ -124,6 +127,12 @@ impl Operation {
     pub(super) fn or(mut self, codes: &[Code]) -> Self {
         self.errors.extend(codes);
         self
+    }
+
+    /// May be sent again with the same `Idempotency-Key`.
+    pub(super) fn keyed(self) -> Self {
+        let codes = [Code::MalformedRequest, Code::AlreadyCreated, Code::ValidationFailed];
+        Self { is_keyed: true, ..self.or(&codes) }
     }
 
     pub(super) fn ignoring_the_unknown(self) -> Self {

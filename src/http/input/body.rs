@@ -21,6 +21,8 @@ const URL_ENCODED: &str = "application/x-www-form-urlencoded";
 /// A body that is not read yet.
 pub(crate) struct Body {
     payload: Payload,
+    /// What [`Self::read_ahead`] has read.
+    ahead: Option<BytesMut>,
     body_read: Option<BodyRead>,
     media_type: Result<MediaType, ApiError>,
     declared_length: Option<usize>,
@@ -38,6 +40,7 @@ impl FromRequest for Body {
         let body_read = if matches!(payload, Payload::None) { None } else { BodyRead::of(request) };
         std::future::ready(Ok(Self {
             payload: payload.take(),
+            ahead: None,
             body_read,
             media_type: MediaType::of(request.headers()),
             declared_length: length.and_then(|length| length.parse().ok()),
@@ -59,13 +62,10 @@ impl Body {
     }
 
     /// Reads the body as a JSON object in which all fields are optional, and so is the body itself.
-    pub(crate) async fn form_or_nothing(self, known: &'static [&'static str]) -> Result<Form, ApiError> {
+    pub(crate) async fn form_or_nothing(mut self, known: &'static [&'static str]) -> Result<Form, ApiError> {
         let media_type = self.media_type.clone();
         // Many clients send a Content-Type without a body, so it is ignored then.
-        let bytes = match self.payload {
-            Payload::None => BytesMut::new(),
-            _ => self.read_in_time().await?,
-        };
+        let bytes = self.read_if_sent().await?;
         if bytes.is_empty() {
             return Form::parse(b"{}", known);
         }
@@ -95,18 +95,34 @@ impl Body {
             .map_err(|_| ApiError::Malformed("The body is not a valid form.".to_owned()))
     }
 
-    async fn read_as(self, media_type: &'static str) -> Result<BytesMut, ApiError> {
+    async fn read_as(mut self, media_type: &'static str) -> Result<BytesMut, ApiError> {
         self.media_type.clone()?.expect(media_type)?;
         self.read_in_time().await
     }
 
-    async fn read_in_time(self) -> Result<BytesMut, ApiError> {
+    /// Reads the body. Returns its bytes, and the body as if it had not been read.
+    pub(crate) async fn read_ahead(mut self) -> Result<(BytesMut, Self), ApiError> {
+        let bytes = self.read_if_sent().await?;
+        Ok((bytes.clone(), Self { ahead: Some(bytes), ..self }))
+    }
+
+    async fn read_if_sent(&mut self) -> Result<BytesMut, ApiError> {
+        match (&self.ahead, &self.payload) {
+            (None, Payload::None) => Ok(BytesMut::new()),
+            _ => self.read_in_time().await,
+        }
+    }
+
+    async fn read_in_time(&mut self) -> Result<BytesMut, ApiError> {
         let timeout = self.timeout;
         tokio::time::timeout(timeout, self.read()).await.map_err(|_| ApiError::BodyTimeout)?
     }
 
     /// The timeout is for the whole body, so a slow client gets no more time than one that sends nothing.
-    async fn read(mut self) -> Result<BytesMut, ApiError> {
+    async fn read(&mut self) -> Result<BytesMut, ApiError> {
+        if let Some(bytes) = self.ahead.take() {
+            return Ok(bytes);
+        }
         if self.declared_length.is_some_and(|length| length > self.limit) {
             return Err(ApiError::BodyTooLarge(self.limit));
         }
@@ -118,7 +134,7 @@ impl Body {
             }
             bytes.extend_from_slice(&chunk);
         }
-        if let Some(body_read) = self.body_read {
+        if let Some(body_read) = self.body_read.take() {
             body_read.notify();
         }
         Ok(bytes)

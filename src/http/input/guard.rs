@@ -16,6 +16,7 @@ use crate::{
         audit::Actor,
         authority::{Administrator, Authority},
         id::UserId,
+        keyed_request::KeyOwner,
         owner::Owner,
         secret::CredentialKind,
         session::{Session, SessionRecord},
@@ -139,6 +140,11 @@ pub(crate) struct AdminPrincipal {
 }
 
 impl AdminPrincipal {
+    /// Whose keys those of the requests are.
+    pub(crate) fn key_owner(&self) -> Result<KeyOwner, ops::Error> {
+        self.actor.user().map(KeyOwner::User).ok_or(ops::Error::AdminRequired)
+    }
+
     /// Fails if a token acts, where only a session may.
     pub(crate) fn expect_session(&self) -> Result<(), ops::Error> {
         if matches!(self.actor, Actor::Session { .. }) { Ok(()) } else { Err(ops::Error::SessionRequired) }

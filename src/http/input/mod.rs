@@ -5,6 +5,7 @@ pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod form;
 pub(crate) mod guard;
+pub(crate) mod keyed;
 pub(crate) mod page;
 pub(crate) mod query_pairs;
 pub(crate) mod query_parameters;

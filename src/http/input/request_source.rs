@@ -6,13 +6,17 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
+use uuid::Uuid;
 
 use super::{
     client::ClientAddress,
     guard::{AdminPrincipal, ManagerPrincipal, SessionUser},
 };
 use crate::{
-    domain::audit::{Actor, RequestSource},
+    domain::{
+        audit::{Actor, RequestSource},
+        keyed_request::KeyedRequest,
+    },
     http::{error::ApiError, wire::request_id::RequestId},
 };
 
@@ -20,6 +24,7 @@ use crate::{
 pub(crate) struct Source {
     pub(crate) address: IpAddr,
     request_id: Option<RequestId>,
+    keyed: Option<Box<KeyedRequest>>,
 }
 
 impl Source {
@@ -43,9 +48,22 @@ impl Source {
         self.with_actor(Actor::Anonymous)
     }
 
+    /// The source of a request with a key.
+    pub(crate) fn with_key(self, keyed: KeyedRequest) -> Self {
+        Self { keyed: Some(Box::new(keyed)), ..self }
+    }
+
+    /// The source of a request that makes something with this id, if not with a new one.
+    pub(crate) fn making(mut self, id: Uuid) -> Self {
+        if let Some(keyed) = &mut self.keyed {
+            keyed.made = id;
+        }
+        self
+    }
+
     fn with_actor(self, actor: Actor) -> RequestSource {
         let request_id = self.request_id.map(|id| id.as_str().to_owned());
-        RequestSource { actor, address: Some(self.address), request_id }
+        RequestSource { actor, address: Some(self.address), request_id, keyed: self.keyed }
     }
 }
 
@@ -69,6 +87,6 @@ impl FromRequest for Source {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request_id = request.extensions().get::<RequestId>().copied();
         let address = ClientAddress::from_request(request, payload).into_inner();
-        ready(address.map(|ClientAddress(address)| Self { address, request_id }))
+        ready(address.map(|ClientAddress(address)| Self { address, request_id, keyed: None }))
     }
 }

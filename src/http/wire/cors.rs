@@ -20,7 +20,8 @@ use actix_web::{
 use crate::config;
 
 /// The headers of requests that the API reads and that a page may send only if it is allowed to.
-const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type, traceparent");
+const REQUEST_HEADERS: HeaderValue =
+    HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key, traceparent");
 /// The headers of answers that pages may read besides those that they may always read.
 const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
     "Allow, Location, Retry-After, WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \

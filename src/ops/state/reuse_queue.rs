@@ -157,7 +157,7 @@ mod tests {
         let owner = UserId::new(Uuid::nil());
         let actor = Actor::personal_access_token(id, owner);
         let by = Attribution {
-            origin: RequestSource { actor, address: Some([192, 0, 2, address].into()), request_id: None },
+            origin: RequestSource { actor, address: Some([192, 0, 2, address].into()), request_id: None, keyed: None },
             at: Timestamp::from_unix(1),
         };
         Reuse { owner, family: id, token: id, by, is_new: true, revokes_family: false, canary: None }

@@ -1,4 +1,4 @@
-//! Creates the schema in a new database, and refuses a database that this program cannot use.
+//! Creates the schema in a new database, upgrades an older one, and refuses a database that this program cannot use.
 
 use super::{
     connector::Connector,
@@ -8,7 +8,16 @@ use super::{
 use crate::store::{Access, StoreError};
 
 /// The version of schema.postgres.sql.
-const VERSION: i32 = 8;
+const VERSION: i32 = 9;
+/// The oldest version that can be upgraded.
+const OLDEST: i32 = 8;
+/// The step at index `n` leads from version `OLDEST + n` to the next. A released step is never edited, because databases exist
+/// that it has upgraded. Servers of the earlier release go on during a step and after it, so it takes nothing away that they
+/// use.
+const STEPS: &[&str] = &[include_str!("migrations/step_8_to_9.sql")];
+
+const _: () = assert!(OLDEST + STEPS.len() as i32 == VERSION, "there is a step to each version");
+
 /// The oldest release of PostgreSQL that works.
 const OLDEST_SERVER: i32 = 150_000;
 /// The number of the advisory lock under which the schema is created or upgraded: the letters `patdschm`.
@@ -43,7 +52,7 @@ pub enum OpenError {
         found: i32,
     },
     /// The schema was written by a release that this one does not upgrade.
-    #[error("the database has the schema {found}, which this release (schema {VERSION}) does not upgrade")]
+    #[error("the database has the schema {found}, and this release upgrades from schema {OLDEST} on")]
     TooOld {
         /// Its schema's version.
         found: i32,
@@ -77,7 +86,8 @@ impl From<tokio_postgres::Error> for OpenError {
     }
 }
 
-/// Checks the database, and creates the schema if `access` allows it. Nodes that start together do it one after another.
+/// Checks the database, creates the schema if `access` allows it, and upgrades an older one. Nodes that start together do it
+/// one after another.
 pub(super) async fn prepare(connector: &Connector, access: Access) -> Result<(), OpenError> {
     let mut link = connector.connect().await?;
     let client = &mut link.client;
@@ -106,14 +116,28 @@ pub(super) async fn prepare(connector: &Connector, access: Access) -> Result<(),
         transaction.commit().await?;
         return Ok(());
     }
-    match transaction.query_one("SELECT version FROM schema_version", &[]).await?.get(0) {
-        VERSION => {}
-        found if found > VERSION => return Err(OpenError::Newer { found }),
-        found => return Err(OpenError::TooOld { found }),
-    }
     let unfinished = "SELECT EXISTS (SELECT FROM database_copy)";
-    match transaction.query_one(unfinished, &[]).await?.get(0) {
-        true if !access.is_exclusive() => Err(OpenError::UnfinishedCopy),
-        _ => Ok(()),
+    let found = transaction.query_one("SELECT version FROM schema_version", &[]).await?.get(0);
+    let steps = missing_steps(found)?;
+    if transaction.query_one(unfinished, &[]).await?.get(0) && !access.is_exclusive() {
+        return Err(OpenError::UnfinishedCopy);
     }
+    if steps.is_empty() {
+        return Ok(());
+    }
+    for step in steps {
+        transaction.batch_execute(step).await?;
+    }
+    transaction.execute("UPDATE schema_version SET version = $1", &[&VERSION]).await?;
+    transaction.commit().await?;
+    log::info!("store: the schema of the database was upgraded from version {found} to {VERSION}");
+    Ok(())
+}
+
+/// The steps from the version `found` to this one.
+fn missing_steps(found: i32) -> Result<&'static [&'static str], OpenError> {
+    if found > VERSION {
+        return Err(OpenError::Newer { found });
+    }
+    usize::try_from(found - OLDEST).ok().and_then(|taken| STEPS.get(taken..)).ok_or(OpenError::TooOld { found })
 }

@@ -29,6 +29,7 @@ pub(crate) mod export;
 pub(crate) mod hand_over;
 pub(crate) mod headroom;
 pub(crate) mod inventory;
+pub(crate) mod keyed_requests;
 pub(crate) mod lineage;
 pub(crate) mod owned_environments;
 pub(crate) mod owners;

@@ -208,6 +208,7 @@ pub(crate) fn event(row: &dyn Row) -> Result<Event, StoreError> {
                 actor: actor.map_err(|error| conversion_error(3, error))?,
                 address: address.map_err(|error: AddrParseError| conversion_error(8, error))?,
                 request_id: row.get(9)?,
+                keyed: None,
             },
             at: time(row, 1)?,
         },

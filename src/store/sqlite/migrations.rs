@@ -7,7 +7,11 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, config::DbCon
 use super::schema::{APPLICATION_ID, OLDEST, SCHEMA, VERSION};
 
 /// The step at index `n` leads from version `OLDEST + n` to the next.
-const STEPS: &[&str] = &[include_str!("migrations/step_6_to_7.sql"), include_str!("migrations/step_7_to_8.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/step_6_to_7.sql"),
+    include_str!("migrations/step_7_to_8.sql"),
+    include_str!("migrations/step_8_to_9.sql"),
+];
 
 const _: () = assert!(version(STEPS) == VERSION, "there is a step to each version");
 

@@ -4,7 +4,7 @@
 pub(super) const SCHEMA: &str = include_str!("../../../schema.sql");
 
 /// The version of the current schema.
-pub(super) const VERSION: i64 = 8;
+pub(super) const VERSION: i64 = 9;
 
 /// The oldest version that can be upgraded.
 pub(super) const OLDEST: i64 = 6;

@@ -47,7 +47,9 @@ pub fn assert_described(method: &str, path: &str, status: u16, headers: &ureq::h
         None => "/components/responses/MethodNotAllowed".to_owned(),
     };
     let response = DESCRIPTION.pointer(&place).unwrap_or_else(|| panic!("{place} is missing"));
-    assert_headers(&format!("{method} {template} {status}"), &response["headers"], headers);
+    let answer = format!("{method} {template} {status}");
+    assert_headers(&answer, &response["headers"], headers);
+    assert_media_type(&answer, &response["content"], headers);
     if body.is_null() {
         return;
     }
@@ -90,6 +92,15 @@ fn assert_headers(answer: &str, described: &Value, headers: &ureq::http::HeaderM
         let header = DESCRIPTION.pointer(reference["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap();
         assert!(header["required"] != json!(true) || headers.contains_key(name), "{answer} lacks the header {name}");
     }
+}
+
+/// The media type is one of those that are described, and there is none if the answer has no body.
+#[track_caller]
+fn assert_media_type(answer: &str, described: &Value, headers: &ureq::http::HeaderMap) {
+    let sent = headers.get("content-type").map(|value| value.to_str().unwrap().split(';').next().unwrap().trim());
+    let known: Vec<&str> = described.as_object().into_iter().flatten().map(|(name, _)| &**name).collect();
+    let is_known = sent.map_or(known.is_empty(), |sent| known.contains(&sent));
+    assert!(is_known, "{answer} has the media type {sent:?}, not one of {known:?}");
 }
 
 fn shape(place: &str) -> Arc<Validator> {

@@ -21,7 +21,7 @@ pub(super) async fn no_successor_survives_its_revocation(stores: &Pair, turn: Tu
             let old = stores[0].add_token(new.clone(), 1000, by(1000)).await.unwrap();
             assert_eq!(accepts(stores, &new.hash).await, BOTH, "{row}");
             let actor = if is_by_itself { Actor::token(&old) } else { Actor::CommandLine };
-            let origin = RequestSource { actor, address: None, request_id: None };
+            let origin = RequestSource::without_request(actor);
             let request = Rotation { grace: Duration::from_secs(grace), end_on_first_use: false, ..rotation(&old) };
             let (hash, successor) = (request.hash, request.successor);
             let (ender, rotator) = (turn.which(stores), &stores[turn.0 % 2]);
@@ -76,7 +76,7 @@ pub(super) async fn a_token_is_rotated_once(stores: &Pair, turn: Turn) {
         let new = new_token(ada.id, "t");
         let old = stores[1].add_token(new, 1000, by(1000)).await.unwrap();
         let actor = if is_by_itself { Actor::token(&old) } else { Actor::CommandLine };
-        let origin = RequestSource { actor, address: None, request_id: None };
+        let origin = RequestSource::without_request(actor);
         let requests: Vec<_> = (0..4).map(|_| rotation(&old)).collect();
         let changes = requests.iter().enumerate().map(|(number, request)| -> BoxFuture<'_, _> {
             let (request, by) = (request.clone(), Attribution { origin: origin.clone(), at: at(2000) });

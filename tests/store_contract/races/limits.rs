@@ -1,6 +1,9 @@
 //! What may exist only so often is created at the same time.
 
-use super::super::environments::{add_environment, token_of};
+use super::super::{
+    environments::{add_environment, token_of},
+    keyed_requests::{by_request, keyed},
+};
 use super::*;
 
 pub(super) async fn creations_stop_at_the_limit(stores: &Pair, turn: Turn) {
@@ -66,5 +69,19 @@ pub(super) async fn an_address_is_given_to_one_user(stores: &Pair, turn: Turn) {
     assert_eq!(made(&answers, &[EMAIL_TAKEN]), 1, "{answers:?}");
     for store in stores {
         assert!(store.credentials_by_email(&wanted).await.unwrap().is_some());
+    }
+}
+
+pub(super) async fn sixteen_equal_requests_make_one_token(stores: &Pair, turn: Turn) {
+    let ada = add(&stores[0], &turn.unique("ada")).await;
+    let creations = (0..16).map(|number| -> BoxFuture<'_, _> {
+        let by = by_request(&keyed(&ada, "k"), 2000);
+        let token = new_token(ada.id, "t");
+        Box::pin(async move { stores[number % 2].add_token(token, 100, by).await })
+    });
+    let answers = turn.at_once(creations.collect()).await;
+    assert_eq!(made(&answers, &[StoreError::Conflict(Conflict::MadeAlready)]), 1, "{answers:?}");
+    for store in stores {
+        assert_eq!(store.tokens_of(ada.id, all(), at(2000)).await.unwrap().len(), 1);
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn all(answers: &mut Answers) -> Vec<Operation> {
 }
 
 fn users(answers: &mut Answers) -> Vec<Operation> {
-    use Code::{Busy, ClockUnreliable, LastAdmin};
+    use Code::{BodyTooLarge, Busy, ClockUnreliable, LastAdmin, RequestTimeout};
     const ALL: &str = "/api/v1/admin/users";
     const ONE: &str = "/api/v1/admin/users/{id}";
     const THROTTLE: &str = "/api/v1/admin/throttle";
@@ -50,7 +50,8 @@ fn users(answers: &mut Answers) -> Vec<Operation> {
         operation("post", ALL, "inviteUser", "Creates a user with a link for their password.")
             .by(Caller::AdminSession)
             .takes(requests::user())
-            .creates::<InvitedView>(answers),
+            .creates::<InvitedView>(answers)
+            .keyed(),
         operation("get", ONE, "showUserAccount", "Shows a user with counts.")
             .by(Caller::AdminReads)
             .gives::<AccountDetailsView>(answers),
@@ -75,7 +76,8 @@ fn users(answers: &mut Answers) -> Vec<Operation> {
         operation("post", "/api/v1/admin/users/{id}/reset-password", "resetPassword", "Replaces a password by a link.")
             .by(Caller::AdminSession)
             .gives::<InvitedView>(answers)
-            .or(&[LastAdmin, ClockUnreliable]),
+            .or(&[LastAdmin, ClockUnreliable, RequestTimeout, BodyTooLarge])
+            .keyed(),
         operation("get", "/api/v1/admin/users/{id}/sessions", "listUserSessions", "Lists where a user is signed in.")
             .by(Caller::AdminReads)
             .lists::<SessionView>(answers)

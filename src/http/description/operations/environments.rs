@@ -27,6 +27,7 @@ pub(super) fn environments(answers: &mut Answers) -> Vec<Operation> {
             .by(Caller::Session)
             .takes(requests::environment())
             .creates::<EnvironmentView>(answers)
+            .keyed()
             .or(&[NotFound]),
         operation("get", ONE, "showEnvironment", "Shows an environment.")
             .by(Caller::SessionOr("environments:read"))
@@ -72,6 +73,7 @@ pub(super) fn environment_tokens(answers: &mut Answers) -> Vec<Operation> {
             .by(Caller::Session)
             .takes(requests::environment_token())
             .creates::<IssuedTokenView>(answers)
+            .keyed()
             .or(&[RoleRequired, OwnerDisabled]),
         operation("get", ONE, "showEnvironmentToken", "Shows a token of an environment.")
             .by(Caller::Session)
@@ -94,6 +96,7 @@ pub(super) fn environment_tokens(answers: &mut Answers) -> Vec<Operation> {
         .by(Caller::Session)
         .takes(requests::regeneration())
         .creates::<IssuedTokenView>(answers)
+        .keyed()
         .or(&[RoleRequired, TokenExpired, CanaryToken, OwnerDisabled]),
         operation(
             "get",

@@ -44,7 +44,8 @@ pub(super) fn service_accounts(answers: &mut Answers) -> Vec<Operation> {
         operation("post", ALL, "createServiceAccount", "Creates a service account.")
             .by(Caller::AdminSession)
             .takes(requests::service_account())
-            .creates::<ServiceAccountView>(answers),
+            .creates::<ServiceAccountView>(answers)
+            .keyed(),
         operation("delete", ONE, "deleteServiceAccount", "Deletes a service account with its tokens.")
             .by(Caller::Admin)
             .says(answers),

@@ -43,6 +43,7 @@ pub(super) fn tokens(answers: &mut Answers) -> Vec<Operation> {
         .by(Caller::Session)
         .takes(requests::token())
         .creates::<IssuedTokenView>(answers)
+        .keyed()
         .or(&[NotFound, OwnerDisabled]),
         operation("post", "/api/v1/user/api-tokens/revoke", "revokeTokens", "Revokes many tokens at once.")
             .by(Caller::Session)
@@ -71,11 +72,13 @@ pub(super) fn tokens(answers: &mut Answers) -> Vec<Operation> {
             .by(Caller::Session)
             .takes(requests::rotation())
             .creates::<RotatedView>(answers)
+            .keyed()
             .or(&[AlreadyRotated, CanaryToken, OwnerDisabled]),
         operation("post", "/api/v1/user/api-tokens/self/rotate", "rotateOwnToken", "Replaces the token that is sent.")
             .by(Caller::Itself)
             .takes(requests::rotation())
             .creates::<RotatedView>(answers)
+            .keyed()
             .or(&[AlreadyRotated, CanaryToken]),
         operation(
             "post",

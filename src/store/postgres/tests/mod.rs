@@ -16,6 +16,7 @@ mod schema;
 mod statements;
 mod store;
 mod together;
+mod upgrade;
 mod writer;
 
 use std::{
@@ -40,6 +41,10 @@ struct TestDatabase {
 impl TestDatabase {
     /// `None` if there is no server.
     fn new() -> Option<Self> {
+        Self::with_schema(include_str!("../../../../schema.postgres.sql"))
+    }
+
+    fn with_schema(schema: &str) -> Option<Self> {
         let Ok(server) = env::var("PATD_TEST_POSTGRES") else {
             eprintln!("nothing is checked without a server: tests/postgres starts one");
             return None;
@@ -50,7 +55,7 @@ impl TestDatabase {
         let database = Self { url, runtime };
         let create = format!("CREATE DATABASE {name}");
         database.runtime.block_on(async { client_at(&server).await.batch_execute(&create).await }).expect("a database");
-        database.execute(include_str!("../../../../schema.postgres.sql"));
+        database.execute(schema);
         database.execute(
             "BEGIN; INSERT INTO users (id, name, email, email_canonical, created_at, current_environment_id)
                  VALUES ('00000000-0000-0000-0000-000000000001', 'Ada', 'a@example.com', 'a@example.com', 1,

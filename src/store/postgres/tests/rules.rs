@@ -23,7 +23,7 @@ use crate::{
 pub(super) const OWNER: UserId = UserId::new(Uuid::from_u128(1));
 
 pub(super) fn by() -> Attribution {
-    let origin = RequestSource { actor: Actor::CommandLine, address: None, request_id: None };
+    let origin = RequestSource::without_request(Actor::CommandLine);
     Attribution { origin, at: Timestamp::from_unix(100) }
 }
 

@@ -220,6 +220,13 @@ pub(crate) const TABLES: &[Table] = &[
         peculiarity: Descending,
     },
     Table {
+        name: "keyed_requests",
+        columns: &[("account_id", Id), ("key", Bytes), ("request", Bytes), ("made_id", Id), ("made_at", Integer)],
+        key: &[0, 1],
+        batch: 300,
+        peculiarity: None,
+    },
+    Table {
         name: "attempts",
         columns: &[("scope", Text), ("subject", Bytes), ("origin", Bytes), ("rests_at_micros", Integer)],
         key: &[0, 1, 2],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 mod audit_trail;
 mod environment_administration;
 mod erasure;
+mod keyed_requests;
 mod nodes;
 mod ownership;
 mod service_accounts;
@@ -16,8 +17,9 @@ mod usage_records;
 mod user_administration;
 
 use super::{
-    attempts, clock, engine::Engine, environment_access, environment_tokens, environments, inventory, lineage, pruning,
-    quotas, revocation, rotation, sessions, sign_in, tokens, use_locations, users,
+    attempts, clock, engine::Engine, environment_access, environment_tokens, environments, inventory,
+    keyed_requests::once, lineage, pruning, quotas, revocation, rotation, sessions, sign_in, tokens, use_locations,
+    users,
 };
 use crate::{
     domain::{
@@ -107,7 +109,9 @@ impl<E: Engine> Store for E {
     }
 
     fn add_environment(&self, environment: Environment, by: Attribution) -> Reply<'_, ()> {
-        self.change(invalidation::NOTHING, by, move |connection, by| environments::add(connection, &environment, by))
+        self.change(invalidation::NOTHING, by, move |connection, by| {
+            once(connection, by, || environments::add(connection, &environment, by))
+        })
     }
 
     fn environment_owner(&self, id: EnvironmentId) -> Reply<'_, UserId> {
@@ -169,7 +173,9 @@ impl<E: Engine> Store for E {
 
     fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token> {
         let changes = invalidation::added(token.hash);
-        self.change(changes, by, move |connection, by| environment_tokens::add(connection, user, &token, max_live, by))
+        self.change(changes, by, move |connection, by| {
+            once(connection, by, || environment_tokens::add(connection, user, &token, max_live, by))
+        })
     }
 
     fn environment_token(&self, user: UserId, environment: EnvironmentId, id: TokenId) -> Reply<'_, Token> {
@@ -196,7 +202,8 @@ impl<E: Engine> Store for E {
     ) -> Reply<'_, ChangedToken> {
         let changes = invalidation::regeneration(id, successor.hash);
         self.change(changes, by, move |connection, by| {
-            environment_tokens::regenerate(connection, user, environment, id, successor.clone(), by)
+            let successor = successor.clone();
+            once(connection, by, || environment_tokens::regenerate(connection, user, environment, id, successor, by))
         })
     }
 
@@ -230,7 +237,9 @@ impl<E: Engine> Store for E {
         let headroom = Arc::clone(self.headroom());
         let changes = invalidation::added(token.hash);
         // Not a `change`: the rule itself finds out whether the session is still open.
-        self.write(changes, move |connection| tokens::add(connection, &token, max_live, &headroom, &by))
+        self.write(changes, move |connection| {
+            once(connection, &by, || tokens::add(connection, &token, max_live, &headroom, &by))
+        })
     }
 
     fn token(&self, id: TokenId) -> Reply<'_, Token> {
@@ -284,7 +293,9 @@ impl<E: Engine> Store for E {
     fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, ChangedToken> {
         let headroom = Arc::clone(self.headroom());
         let changes = invalidation::rotation(&rotation);
-        self.change(changes, by, move |connection, by| rotation::rotate(connection, &rotation, &headroom, by))
+        self.change(changes, by, move |connection, by| {
+            once(connection, by, || rotation::rotate(connection, &rotation, &headroom, by))
+        })
     }
 
     fn record_first_use(&self, successor: TokenId, rotated_from: TokenId, by: Attribution) -> Reply<'_, ()> {

@@ -4,14 +4,14 @@ use crate::{
     domain::{audit::Attribution, authority::Authority, id::UserId, owner::ServiceAccountDetails},
     store::{
         NewServiceAccount, Reply, ServiceAccountChange, ServiceAccountQuery, ServiceAccounts, invalidation,
-        sql::{engine::Engine, roles, service_accounts},
+        sql::{engine::Engine, keyed_requests::once, roles, service_accounts},
     },
 };
 
 impl<E: Engine> ServiceAccounts for E {
     fn add_service_account(&self, new: NewServiceAccount, by: Attribution) -> Reply<'_, ServiceAccountDetails> {
         self.change_as_admin(invalidation::NOTHING, by, move |connection, by| {
-            service_accounts::add(connection, &new, by)
+            once(connection, by, || service_accounts::add(connection, &new, by))
         })
     }
 

@@ -13,7 +13,7 @@ use crate::{
     },
     store::{
         AccountChange, AccountQuery, LastAdmin, Reply, UserAdministration, invalidation,
-        sql::{accounts, attempts, audit, engine::Engine, password_links, roles, users},
+        sql::{accounts, attempts, audit, engine::Engine, keyed_requests::once, password_links, roles, users},
     },
 };
 
@@ -64,8 +64,10 @@ impl<E: Engine> UserAdministration for E {
 
     fn invite_user(&self, user: User, link: NewPasswordLink, by: Attribution) -> Reply<'_, ()> {
         self.change_as_admin(invalidation::NOTHING, by, move |connection, by| {
-            users::add(connection, &user, None, by)?;
-            password_links::add(connection, user.id, &link, by)
+            once(connection, by, || {
+                users::add(connection, &user, None, by)?;
+                password_links::add(connection, user.id, &link, by)
+            })
         })
     }
 
@@ -77,7 +79,7 @@ impl<E: Engine> UserAdministration for E {
         by: Attribution,
     ) -> Reply<'_, Account> {
         self.change_as_admin(invalidation::user(id), by, move |connection, by| {
-            accounts::reset_password(connection, id, &link, last, by)
+            once(connection, by, || accounts::reset_password(connection, id, &link, last, by))
         })
     }
 

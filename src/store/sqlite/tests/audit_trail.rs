@@ -17,7 +17,7 @@ fn count(store: &SqliteStore) -> i64 {
 
 /// An attribution whose event the schema refuses. It stands for any failure to write an event.
 fn unwritable() -> Attribution {
-    let origin = RequestSource { actor: Actor::System, address: None, request_id: Some("x".repeat(129)) };
+    let origin = RequestSource { actor: Actor::System, address: None, request_id: Some("x".repeat(129)), keyed: None };
     Attribution { origin, at: Timestamp::from_unix(2) }
 }
 
@@ -111,6 +111,7 @@ fn events_of_everybody_are_limited_by_number_time_address_and_count() {
             actor: Actor::System,
             address: Some("::ffff:192.0.2.7".parse().unwrap()),
             request_id: None,
+            keyed: None,
         };
         let by = Attribution { origin, at: Timestamp::from_unix(seconds) };
         wait(store.record_refusal(Entry::refused(None, Action::SignInRefused, "unknown_user"), by)).unwrap();

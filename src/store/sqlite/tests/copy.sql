@@ -32,6 +32,10 @@ VALUES (unhex('01900000000070008000000000001001'), unhex('0190000000007000800000
 INSERT INTO password_links (user_id, hash, created_at, expires_at)
 VALUES (unhex('01900000000070008000000000000002'), zeroblob(32), 1, 2);
 
+INSERT INTO keyed_requests (account_id, key, request, made_id, made_at)
+WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 310)
+SELECT unhex(printf('019000000000700080%014x', n % 7 + 1)), unhex(printf('%064x', n)), zeroblob(32), zeroblob(16), n FROM n;
+
 INSERT INTO sessions (id, user_id, hash, device_name, created_at, last_used_at, expires_at)
 WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 310)
 SELECT unhex(printf('019300000000700080%014x', n)), unhex(printf('019000000000700080%014x', n % 7 + 1)),

@@ -6,7 +6,12 @@ use crate::domain::audit::{Action, Actor, Entry, Target};
 const ADDRESS: &str = "192.0.2.7";
 
 fn from_address(actor: Actor) -> Attribution {
-    let origin = RequestSource { actor, address: Some(ADDRESS.parse().unwrap()), request_id: Some("one".to_owned()) };
+    let origin = RequestSource {
+        actor,
+        address: Some(ADDRESS.parse().unwrap()),
+        request_id: Some("one".to_owned()),
+        keyed: None,
+    };
     Attribution { origin, at: Timestamp::from_unix(3) }
 }
 

@@ -54,7 +54,7 @@ fn fill(store: &SqliteStore) -> Vec<Event> {
             _ => Some(format!("192.0.{}.{}", draw(2), draw(4)).parse().unwrap()),
         };
         let by = Attribution {
-            origin: RequestSource { actor, address, request_id: None },
+            origin: RequestSource { actor, address, request_id: None, keyed: None },
             // Not always in the order of the numbers.
             at: Timestamp::from_unix(seq / 10 + draw(5) as i64),
         };

@@ -54,8 +54,8 @@ use crate::{
         UserOrder,
         sql::{
             accounts, attempts, audit, current_environments, environment_access, environment_tokens, hand_over,
-            lineage, owned_environments, owners, password_links, pruning, roles, rotation, service_accounts, sessions,
-            token_histories, token_usage, tokens, users,
+            keyed_requests, lineage, owned_environments, owners, password_links, pruning, roles, rotation,
+            service_accounts, sessions, token_histories, token_usage, tokens, users,
         },
     },
 };

@@ -71,7 +71,7 @@ fn expect_sound(directory: &TempDir) {
 }
 
 fn from(user: u32) -> Attribution {
-    let origin = RequestSource { actor: Actor::Anonymous, address: Some(address(user)), request_id: None };
+    let origin = RequestSource { actor: Actor::Anonymous, address: Some(address(user)), request_id: None, keyed: None };
     Attribution { origin, at: Timestamp::from_unix(2) }
 }
 

@@ -16,6 +16,7 @@ fn record(store: &SqliteStore, user: Option<UserId>, seconds: i64) {
         actor: Actor::Anonymous,
         address: Some("192.0.2.7".parse().unwrap()),
         request_id: Some("a request".to_owned()),
+        keyed: None,
     };
     let by = Attribution { origin, at: Timestamp::from_unix(seconds) };
     wait(store.record_refusal(Entry::refused(user, Action::SignInRefused, "wrong_password"), by)).unwrap();
