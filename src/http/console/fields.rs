@@ -94,6 +94,11 @@ impl ApiFields {
 /// How long a form that creates something may stay open.
 const MAX_AGE: std::time::Duration = std::time::Duration::from_hours(48);
 
+/// The id of a new form that creates something.
+pub(super) fn new_form_id(now: Timestamp) -> String {
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, now.unix().unsigned_abs(), 0)).to_string()
+}
+
 /// The id of a form that creates something. Each page with such a form has a new one.
 pub(super) fn form_id(fields: &Fields, now: Timestamp) -> Option<Uuid> {
     let id =

@@ -24,6 +24,7 @@ pub(super) mod handler;
 mod layout;
 mod look;
 mod notices;
+mod once;
 mod page;
 mod password;
 mod person;

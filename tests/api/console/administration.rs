@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Browser, paths};
+use super::{Browser, hidden, paths};
 use crate::harness::{Client, TestApp, email, password};
 use patd::domain::account::Role;
 
@@ -204,8 +204,16 @@ fn service_accounts_get_managers_and_end_with_a_typed_name() {
     let wrong = root.post(list, &[("do", "create"), ("name", "deployer"), ("managers", "eve@example.com")]);
     assert_eq!(wrong.status, 422);
     assert!(wrong.text.contains(r#"id="managers-error""#) && wrong.text.contains(r#"value="deployer""#));
-    let form = [("do", "create"), ("name", "deployer"), ("description", "ships"), ("managers", "ada@example.com")];
+    let blank = root.page(list);
+    let form = [
+        ("do", "create"),
+        ("form", hidden(&blank, "form")),
+        ("name", "deployer"),
+        ("description", "ships"),
+        ("managers", "ada@example.com"),
+    ];
     let location = does(&root, list, &form);
+    assert_eq!(does(&root, list, &form), location, "a form that is sent twice creates one");
     let page = location.strip_suffix("?done=created").unwrap();
     let id = page.rsplit('/').next().unwrap();
     let path = format!("/api/v1/service-accounts/{id}");
@@ -315,8 +323,9 @@ fn names_on_the_pages_of_administration_are_no_markup() {
     let body =
         json!({ "name": evil, "description": evil, "metadata": { "k": evil }, "abilities": [], "expires_in_days": 1 });
     let token = adas.create_token(body);
-    let service =
-        root.post("/console/admin/service-accounts", &[("do", "create"), ("name", evil), ("description", evil)]);
+    let blank = root.page("/console/admin/service-accounts");
+    let form = [("do", "create"), ("form", hidden(&blank, "form")), ("name", evil), ("description", evil)];
+    let service = root.post("/console/admin/service-accounts", &form);
     let service = service.header("location").to_owned();
     let one = format!("/console/admin/tokens/{}", token["id"].as_str().unwrap());
     let user = format!("/console/admin/users/{}", id_of(&adas));

@@ -11,11 +11,32 @@ fn api<'a>(app: &'a TestApp, browser: &Browser<'_>) -> Client<'a> {
 
 /// Creates an environment on its page. Returns the path of its page, and the one in the API.
 fn environment(browser: &Browser<'_>, name: &str) -> (String, String) {
-    let answer = browser.post("/console/environments", &[("do", "create"), ("name", name)]);
+    let list = browser.page("/console/environments");
+    let form = hidden(&list, "form");
+    let answer = browser.post("/console/environments", &[("do", "create"), ("form", form), ("name", name)]);
     assert_eq!(answer.status, 303, "{}", answer.text);
     let page = answer.header("location").strip_suffix("?done=created").unwrap().to_owned();
     let in_api = page.replace("/console/", "/api/v1/");
     (page, in_api)
+}
+
+#[test]
+fn a_form_for_an_environment_that_is_sent_twice_creates_one() {
+    let app = TestApp::spawn();
+    let ada = Browser::of(&app, "ada");
+    let path = "/console/environments";
+    let page = ada.page(path);
+    let form = [("do", "create"), ("form", hidden(&page, "form")), ("name", "staging")];
+    let [first, again] = [0, 1].map(|_| ada.post(path, &form));
+    assert_eq!((first.status, again.status), (303, 303), "{} {}", first.text, again.text);
+    assert_eq!(first.header("location"), again.header("location"));
+    let environments = data(&api(&app, &ada), "/api/v1/environments");
+    assert_eq!(environments.as_array().unwrap().len(), 2, "the default one and one more");
+    // Another person's form is another request, and a form without an id creates nothing.
+    let eve = Browser::of(&app, "eve");
+    assert_ne!(eve.post(path, &form).header("location"), first.header("location"));
+    assert_eq!(ada.post(path, &[("do", "create"), ("name", "staging")]).status, 400);
+    environment(&ada, "staging");
 }
 
 fn data(client: &Client<'_>, path: &str) -> Value {

@@ -9,9 +9,10 @@ use crate::{
     http::{
         console::{
             errors::FormErrors,
-            fields::{ApiFields, Fields},
+            fields::{ApiFields, Fields, new_form_id},
             layout::Layout,
             notices::{notice, unknown_action},
+            once::once,
             page::{PageError, see, show as show_page},
             person::Person,
             sessions::ITEMS,
@@ -21,6 +22,8 @@ use crate::{
     },
     ops::service_accounts::{self, ServiceAccountRequest},
 };
+
+const PATH: &str = "/console/admin/service-accounts";
 
 #[derive(Template)]
 #[template(path = "admin_service_accounts.html")]
@@ -33,6 +36,7 @@ struct ServiceAccountsPage {
     rows: Vec<Row>,
     next: Option<String>,
     is_first: bool,
+    form: String,
     /// What was typed in the form for another one.
     name: String,
     description: String,
@@ -88,6 +92,7 @@ async fn page(
         rows: found.items.into_iter().map(row).collect(),
         next: found.next_cursor,
         is_first,
+        form: new_form_id(now),
         name: fields.text("name").to_owned(),
         description: fields.text("description").to_owned(),
         managers: fields.text("managers").to_owned(),
@@ -131,6 +136,10 @@ async fn create(
         managers.push(user_of(person, admin, "managers", &text).await?);
     }
     let request = ServiceAccountRequest { id: None, name, description, managers };
-    let created = service_accounts::create(person.ops(), admin.administrator, request, source.by_admin(admin)).await?;
-    Ok(see(&format!("/console/admin/service-accounts/{}?done=created", created.account.id)))
+    let create = async |source: Source| {
+        let by = source.by_admin(admin);
+        Ok(service_accounts::create(person.ops(), admin.administrator, request, by).await?.account.id.uuid())
+    };
+    let id = once(person, source, fields, PATH, create).await?;
+    Ok(see(&format!("{PATH}/{id}?done=created")))
 }

@@ -9,9 +9,10 @@ use crate::{
     http::{
         console::{
             errors::FormErrors,
-            fields::{ApiFields, Fields},
+            fields::{ApiFields, Fields, new_form_id},
             layout::Layout,
             notices::{notice, unknown_action},
+            once::once,
             page::{PageError, see, show as show_page},
             person::Person,
             sessions::ITEMS,
@@ -22,12 +23,15 @@ use crate::{
     ops::environments,
 };
 
+const PATH: &str = "/console/environments";
+
 #[derive(Template)]
 #[template(path = "environments.html")]
 struct EnvironmentsPage {
     layout: Layout,
     notice: String,
     errors: FormErrors,
+    form: String,
     name: String,
     rows: Vec<Row>,
     next: Option<String>,
@@ -75,6 +79,7 @@ async fn page(
     let page = EnvironmentsPage {
         layout: Layout::of(person, &texts.say("environments-title")),
         notice: notice(texts, fields.text("done"), &known),
+        form: new_form_id(now),
         name: fields.text("name").to_owned(),
         errors,
         rows: rows.collect(),
@@ -107,6 +112,10 @@ async fn create(person: &Person, source: Source, fields: &Fields) -> Result<Http
     let mut form = ApiFields::default().text("name", fields.text("name")).form(&["name"]);
     let name = form.required("name", Name::parse);
     let name = form.finish(name)?;
-    let created = environments::create(person.ops(), person.user.user.id, name, source.by(&person.user)).await?;
-    Ok(see(&format!("/console/environments/{}?done=created", created.environment.id)))
+    let create = async |source: Source| {
+        let created = environments::create(person.ops(), person.user.user.id, name, source.by(&person.user)).await?;
+        Ok(created.environment.id.uuid())
+    };
+    let id = once(person, source, fields, PATH, create).await?;
+    Ok(see(&format!("{PATH}/{id}?done=created")))
 }

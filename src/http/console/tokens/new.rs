@@ -3,7 +3,6 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 use askama::Template;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::{OwnerChoice, owner_choices, place::Place};
 use crate::{
@@ -16,7 +15,7 @@ use crate::{
     http::{
         console::{
             errors::FormErrors,
-            fields::{ApiFields, Fields},
+            fields::{ApiFields, Fields, new_form_id},
             layout::Layout,
             page::{PageError, show as show_page},
             person::Person,
@@ -241,7 +240,7 @@ pub(super) async fn form(
     let date = |at: Timestamp| at.to_string()[..10].to_owned();
     let page = NewTokenPage {
         layout: Layout::of(person, &texts.say("new-title")),
-        form: Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, now.unix().unsigned_abs(), 0)).to_string(),
+        form: new_form_id(now),
         action: place.form(),
         back: place.list(),
         environment,

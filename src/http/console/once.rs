@@ -1,0 +1,40 @@
+//! Forms that create something without a secret, and that a person may send twice.
+
+use uuid::Uuid;
+
+use super::{
+    fields::{Fields, form_id},
+    page::PageError,
+    person::Person,
+};
+use crate::{
+    domain::keyed_request::KeyOwner,
+    http::{error::ApiError, input::request_source::Source},
+    ops::keyed_requests,
+};
+
+/// Runs `work`, which creates something and returns its id. The id of the form is the key of the request: if it was sent
+/// before, nothing is done, and the id is that of what was created then.
+pub(super) async fn once(
+    person: &Person,
+    source: Source,
+    fields: &Fields,
+    path: &str,
+    work: impl AsyncFnOnce(Source) -> Result<Uuid, PageError>,
+) -> Result<Uuid, PageError> {
+    let ctx = person.ops();
+    let form = form_id(fields, ctx.clock.now());
+    let form = form.ok_or_else(|| ApiError::Malformed(person.look.texts.say("new-form-too-old")))?;
+    let keyed = keyed_requests::request(KeyOwner::User(person.user.user.id), &form.to_string(), path, b"");
+    if let Some(id) = keyed_requests::made_before(ctx, &keyed).await? {
+        return Ok(id);
+    }
+    match work(source.with_key(keyed.clone())).await {
+        Ok(id) => Ok(id),
+        // Another request with the same form may have been faster.
+        Err(error) => match keyed_requests::made_before(ctx, &keyed).await {
+            Ok(Some(id)) => Ok(id),
+            _ => Err(error),
+        },
+    }
+}
