@@ -31,7 +31,8 @@ impl Copy {
 
 /// Runs a command, which must succeed.
 fn run(command: &mut Command) {
-    let output = command.env("PATD_BIN", env!("CARGO_BIN_EXE_patd")).output().unwrap();
+    command.env("PATD_BIN", env!("CARGO_BIN_EXE_patd")).envs(programs::FAST_HASHING);
+    let output = command.output().unwrap();
     let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     assert!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
 }

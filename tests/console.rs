@@ -17,6 +17,7 @@ fn people_can_use_it_in_a_browser() {
     let mut tests = Command::new(programs::program("pytest"));
     tests.args(["-q", "-p", "no:cacheprovider", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/console")]);
     tests.env("PYTHONDONTWRITEBYTECODE", "1").env("PATD", built).env("AXE", axe).env("SCREENSHOTS", screenshots);
+    tests.envs(programs::FAST_HASHING);
     let output = tests.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

@@ -15,6 +15,7 @@ fn other_programs_understand_it_and_the_server_keeps_to_it() {
     tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
     tests.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/description"));
     tests.env("PYTHONDONTWRITEBYTECODE", "1").env("PATD", env!("CARGO_BIN_EXE_patd")).env("NPM", npm);
+    tests.envs(programs::FAST_HASHING);
     let output = tests.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

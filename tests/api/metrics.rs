@@ -164,7 +164,8 @@ fn each_check_is_counted_once_by_way_and_verdict() {
     assert!(after.contains_key(shortest), "buckets begin at 10 µs");
     let route = r#"{method="GET",route="/api/authz/auth-request/{policy}",status="403"}"#;
     assert_eq!(counted(&after, "patd_http_requests_total")[route], 2.0);
-    assert_eq!(after["patd_cache_coherent"], 1.0);
+    // On a busy machine, the store may look for changes too late, and the cache is not coherent until it has done so.
+    assert!((0..1_000).any(|_| scrape(&app)["patd_cache_coherent"] == 1.0));
     assert!(after[r#"patd_cache_lookups_total{cache="tokens",result="hit"}"#] > 0.0);
     assert!(after[r#"patd_cache_lookups_total{cache="tokens",result="miss"}"#] > 0.0);
 }

@@ -10,6 +10,10 @@ pub fn program(name: &str) -> PathBuf {
     candidates.find(|candidate| candidate.is_file()).unwrap_or_else(|| panic!("{name} is missing: run tests/run"))
 }
 
+/// Password hashing that takes no noticeable time, for servers that those programs start.
+pub const FAST_HASHING: [(&str, &str); 2] =
+    [("PATD__PASSWORDS__MEMORY_KIB", "8"), ("PATD__PASSWORDS__ITERATIONS", "1")];
+
 /// The Python interpreter with the packages that `tests/run` installs.
 pub fn python() -> PathBuf {
     let python = environment().join("python");

@@ -333,7 +333,7 @@ impl Model for Configuration {
     }
 
     fn next(&self, state: &State) -> Vec<(Step, State)> {
-        let mut next = Vec::new();
+        let mut next = Vec::with_capacity(16);
         let mut later = state.clone();
         later.now += 1;
         next.push((Step::Tick, later));

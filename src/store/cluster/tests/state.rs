@@ -150,6 +150,9 @@ impl State {
 
     /// The same for what was decided then.
     pub(super) fn forget_departure_that_is_over(&mut self) {
+        if self.departure.is_none() {
+            return;
+        }
         let rows = self.rows_that_may_come_back();
         self.departure.take_if(|one| !is_current(&rows, one.node, one.state, one.renewal));
     }
