@@ -21,7 +21,7 @@ pub(super) const USING_DEFAULT_FILE: &str = "using ./config.toml";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalOptions {
-    /// The configuration file [default: ./config.toml if it exists]
+    /// The configuration file [default: ./config.toml if it exists, except for patd dev]
     #[arg(long, global = true, value_name = "FILE", env = "PATD_CONFIG", hide_env_values = true)]
     pub(super) config: Option<PathBuf>,
     /// The SQLite file; overrides database.path
