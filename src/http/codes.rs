@@ -108,8 +108,8 @@ codes! {
         "Use the successor. To revoke or disable it as well, send the same request with its id.";
     CONFLICT AlreadyCreated "already_created":
         "The same request was sent before with the same `Idempotency-Key`, and was made. Its answer had a secret, which cannot be \
-         shown again. `id` is the id of what was made."
-        "Use the secret of the first answer. If it was lost, replace it: `message` says how.";
+         shown again, or what it made is gone. `id` is the id of what was made."
+        "Use the secret of the first answer. If it was lost, `message` says how to replace it.";
     CONFLICT DefaultEnvironment "default_environment":
         "A default environment cannot be deleted, and cannot get another owner."
         "Keep it, or delete the tokens in it.";

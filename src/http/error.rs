@@ -57,7 +57,7 @@ pub(crate) enum ApiError {
     BodyTimeout,
     /// The answer was not ready in time. A change may or may not have happened.
     Deadline,
-    /// An equal request with the same `Idempotency-Key` was made before, and its answer had a secret.
+    /// An equal request with the same `Idempotency-Key` was made before, and its answer had a secret, or what it made is gone.
     AlreadyCreated {
         /// The id of what it made.
         id: Uuid,

@@ -88,12 +88,11 @@ pub(super) async fn rotate_self(
     keyed.once(&state, owner, WAY_OUT, rotate).await
 }
 
-/// What to do if the answer to a rotation was lost. A successor that nobody has used can be replaced while its predecessor is
-/// good.
+/// What to do if the answer to a rotation was lost.
 const WAY_OUT: &str = "This request was made before, and the token with this id is the successor. Its secret was in the first \
-                       answer only. If that was lost, send the request with another Idempotency-Key and with \
-                       \"replace_unused\": true, or rotate the successor with a session: POST \
-                       /api/v1/user/api-tokens/{id}/rotate.";
+                       answer only. If that was lost, rotate the successor with a session: POST \
+                       /api/v1/user/api-tokens/{id}/rotate. While the replaced token is valid, the request can also be sent \
+                       with another Idempotency-Key and with \"replace_unused\": true.";
 
 const FIELDS: &[&str] = &["abilities", "grace", "end_on_first_use", "expires_at", "expires_in_days", "replace_unused"];
 

@@ -106,7 +106,7 @@ impl Pruning {
         uptime >= turn.held_until
     }
 
-    /// Deletes all sessions and all made requests, and some of the tokens, events and counts, that ended long enough ago. The next call continues there.
+    /// Deletes all sessions, and some of the keys of requests and some of the tokens, events and counts, that ended long enough ago. The next call continues there.
     pub(super) async fn prune(
         &self,
         store: &dyn Store,

@@ -17,6 +17,7 @@ use crate::domain::{
 pub trait KeyedRequests {
     /// What the request with this key has made, however long ago. `None` if there was none, or if it was pruned.
     fn made_request(&self, account: UserId, key: RequestDigest) -> Reply<'_, Option<MadeRequest>>;
-    /// Deletes the requests that were made at `made_by` or earlier. Returns how many. It leaves no event.
+    /// Deletes the oldest of the requests that were made at `made_by` or earlier, as many as one change may delete. Returns how
+    /// many. It leaves no event.
     fn prune_made_requests(&self, made_by: Timestamp) -> Reply<'_, u64>;
 }

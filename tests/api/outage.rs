@@ -179,7 +179,7 @@ delegate! {
 }
 
 mod audit_trail;
-mod keyed_requests;
+pub mod keyed_requests;
 mod nodes;
 mod token_reads;
 

@@ -32,9 +32,6 @@ pub(super) async fn once(
     match work(source.with_key(keyed.clone())).await {
         Ok(id) => Ok(id),
         // Another request with the same form may have been faster.
-        Err(error) => match keyed_requests::made_before(ctx, &keyed).await {
-            Ok(Some(id)) => Ok(id),
-            _ => Err(error),
-        },
+        Err(error) => keyed_requests::made_before(ctx, &keyed).await?.ok_or(error),
     }
 }

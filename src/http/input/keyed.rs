@@ -74,7 +74,7 @@ impl Keyed {
             return again(id).await;
         }
         let error = match work(source.with_key(keyed.clone()), body).await {
-            // Nobody knows yet whether it was made. A repeat will see.
+            // Nobody knows yet whether it was made. A repeat will find out.
             Err(error @ ApiError::Ops(ops::Error::Store(StoreError::Unavailable(_)))) => return Err(error),
             Err(ApiError::Ops(error)) => error,
             answer => return answer,
@@ -82,8 +82,9 @@ impl Keyed {
         // An equal request may have been made meanwhile, and be the reason of the error.
         match keyed_requests::made_before(&state.ops, &keyed).await {
             Ok(Some(id)) => again(id).await,
-            Ok(None) | Err(ops::Error::Store(_)) => Err(error.into()),
-            Err(error) => Err(error.into()),
+            Ok(None) => Err(error.into()),
+            // Then nobody knows whether it was, and the error is not certain.
+            Err(unknown) => Err(unknown.into()),
         }
     }
 }

@@ -63,9 +63,14 @@ pub(crate) fn find(
     })
 }
 
+/// How many are deleted in one transaction, so that it does not keep others waiting.
+const BATCH: u32 = 10_000;
+
 /// Reads the index on the time.
-pub(crate) const PRUNE: &str = "DELETE FROM keyed_requests WHERE made_at <= :made_by";
+pub(crate) const PRUNE: &str = "DELETE FROM keyed_requests WHERE (account_id, key) IN (
+         SELECT account_id, key FROM keyed_requests WHERE made_at <= :made_by ORDER BY made_at LIMIT :batch
+     )";
 
 pub(crate) fn prune(connection: &dyn Connection, made_by: Timestamp) -> Result<u64, StoreError> {
-    connection.execute(PRUNE, named! {":made_by": made_by.unix()})
+    connection.execute(PRUNE, named! {":made_by": made_by.unix(), ":batch": BATCH})
 }

@@ -7,12 +7,19 @@ use patd::{
 
 use super::*;
 
-delegate! {
-    KeyedRequests:
-    READS_FAIL {
-        fn made_request(&self, account: UserId, key: RequestDigest) -> Option<MadeRequest>;
+/// Look-ups of keys fail, and nothing else.
+pub const KEYS_FAIL: u8 = 5;
+/// The next look-up of a key works. Every later one fails.
+pub const LATER_KEYS_FAIL: u8 = 6;
+
+impl KeyedRequests for Faulty {
+    fn made_request(&self, account: UserId, key: RequestDigest) -> Reply<'_, Option<MadeRequest>> {
+        let reply = || self.backend.store.made_request(account, key);
+        let works = self.mode.compare_exchange(LATER_KEYS_FAIL, KEYS_FAIL, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if works { reply() } else { self.unless(KEYS_FAIL, reply) }
     }
-    HOUSEKEEPING {
-        fn prune_made_requests(&self, made_by: Timestamp) -> u64;
+
+    fn prune_made_requests(&self, made_by: Timestamp) -> Reply<'_, u64> {
+        self.unless(HOUSEKEEPING, || self.backend.store.prune_made_requests(made_by))
     }
 }

@@ -78,7 +78,7 @@ function makeFilters() {
     }
 }
 
-// A form that makes a secret is sent once.
+// A form that creates something is sent once.
 function sendOnce() {
     for (const form of document.querySelectorAll("form[data-once]")) {
         let sent = false;
