@@ -67,7 +67,7 @@ fn a_sound_server_is_good_in_everything() {
     }
     let lines = place.run(&["doctor"]);
     assert_eq!(lines.code, Some(0), "{lines:?}");
-    assert!(lines.stdout.contains("good     schema: 8, that of this release\n"), "{lines:?}");
+    assert!(lines.stdout.contains("good     schema: 9, that of this release\n"), "{lines:?}");
     running.signal("TERM");
     assert_eq!(running.end().code, Some(0));
 }
