@@ -8,7 +8,7 @@ use crate::{rig::Rig, table::Row};
 
 /// The schema of version 6.
 const V6: &str = include_str!("../../src/store/sqlite/migrations/v6.sql");
-const VERSION: i64 = 8;
+const VERSION: i64 = 9;
 
 const TOKENS: u32 = 500;
 /// How many writes are between two rounds.
