@@ -119,7 +119,7 @@ fn a_keyed_request_is_found_by_its_key_and_old_ones_by_their_time() {
         plan(&store, keyed_requests::PRUNE),
         [
             "SEARCH keyed_requests USING PRIMARY KEY (account_id=? AND key=?)",
-            "LIST SUBQUERY 1",
+            "LIST SUBQUERY 2",
             "SEARCH keyed_requests USING COVERING INDEX keyed_requests_by_time (made_at<?)"
         ]
     );
