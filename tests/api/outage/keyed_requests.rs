@@ -8,9 +8,9 @@ use patd::{
 use super::*;
 
 /// Look-ups of keys fail, and nothing else.
-pub const KEYS_FAIL: u8 = 5;
+pub const KEYS_FAIL: u8 = 6;
 /// The next look-up of a key works. Every later one fails.
-pub const LATER_KEYS_FAIL: u8 = 6;
+pub const LATER_KEYS_FAIL: u8 = 7;
 
 impl KeyedRequests for Faulty {
     fn made_request(&self, account: UserId, key: RequestDigest) -> Reply<'_, Option<MadeRequest>> {
