@@ -27,6 +27,7 @@ mod health;
 mod index;
 pub(crate) mod input;
 mod introspection;
+mod messages;
 pub mod metrics;
 mod revocation;
 mod rotation;

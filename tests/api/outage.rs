@@ -196,18 +196,6 @@ delegate! {
 }
 
 delegate! {
-    UsageRecords:
-    READS_FAIL {
-        fn usage_of(&self, number: i64, first: Day, series: BatchSeries) -> StoredUsage;
-    }
-    HOUSEKEEPING {
-        fn record_usage(&self, batch: UsageBatch) -> ();
-        fn set_usage_counting(&self, since: Option<Timestamp>) -> ();
-        fn prune_usage(&self, before: Day) -> u64;
-    }
-}
-
-delegate! {
     Export:
     READS_FAIL {
         fn export(&self, user: UserId, position: ExportPosition) -> Option<ExportBatch>;

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::keyed_request::KeyOwner,
     http::{error::ApiError, input::request_source::Source},
-    ops::keyed_requests,
+    ops::keyed_requests::{self, Once},
 };
 
 /// Runs `work`, which creates something and returns its id. The id of the form is the key of the request: if it was sent
@@ -26,12 +26,7 @@ pub(super) async fn once(
     let form = form_id(fields, ctx.clock.now());
     let form = form.ok_or_else(|| ApiError::Malformed(person.look.texts.say("new-form-too-old")))?;
     let keyed = keyed_requests::request(KeyOwner::User(person.user.user.id), &form.to_string(), path, b"");
-    if let Some(id) = keyed_requests::made_before(ctx, &keyed).await? {
-        return Ok(id);
-    }
-    match work(source.with_key(keyed.clone())).await {
-        Ok(id) => Ok(id),
-        // Another request with the same form may have been faster.
-        Err(error) => keyed_requests::made_before(ctx, &keyed).await?.ok_or(error),
+    match keyed_requests::once(ctx, &keyed, work(source.with_key(keyed.clone())), PageError::operation).await? {
+        Once::Made(id) | Once::MadeBefore(id) => Ok(id),
     }
 }

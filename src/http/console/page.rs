@@ -43,6 +43,16 @@ impl<E: Into<ApiError>> From<E> for PageError {
     }
 }
 
+impl PageError {
+    /// The error of the operation, if one failed.
+    pub(super) const fn operation(&self) -> Option<&ops::Error> {
+        match self {
+            Self::Api(error) => error.operation(),
+            _ => None,
+        }
+    }
+}
+
 /// A [`PageError`] that is shown.
 pub(crate) struct Refused(Box<(Look, PageError)>);
 

@@ -12,8 +12,7 @@ use super::{body::Body, request_source::Source};
 use crate::{
     domain::keyed_request::KeyOwner,
     http::{error::ApiError, state::current::State},
-    ops::{self, keyed_requests},
-    store::StoreError,
+    ops::keyed_requests::{self, Once},
 };
 
 /// In lower case.
@@ -70,21 +69,10 @@ impl Keyed {
         let Some(key) = key? else { return work(source, body).await };
         let (bytes, body) = body.read_ahead().await?;
         let keyed = keyed_requests::request(owner, &key, &path, &bytes);
-        if let Some(id) = keyed_requests::made_before(&state.ops, &keyed).await? {
-            return again(id).await;
-        }
-        let error = match work(source.with_key(keyed.clone()), body).await {
-            // Nobody knows yet whether it was made. A repeat will find out.
-            Err(error @ ApiError::Ops(ops::Error::Store(StoreError::Unavailable(_)))) => return Err(error),
-            Err(ApiError::Ops(error)) => error,
-            answer => return answer,
-        };
-        // An equal request may have been made meanwhile, and be the reason of the error.
-        match keyed_requests::made_before(&state.ops, &keyed).await {
-            Ok(Some(id)) => again(id).await,
-            Ok(None) => Err(error.into()),
-            // Then nobody knows whether it was, and the error is not certain.
-            Err(unknown) => Err(unknown.into()),
+        let work = work(source.with_key(keyed.clone()), body);
+        match keyed_requests::once(&state.ops, &keyed, work, ApiError::operation).await? {
+            Once::Made(answer) => Ok(answer),
+            Once::MadeBefore(id) => again(id).await,
         }
     }
 }
@@ -105,5 +93,5 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 fn malformed(predicate: &str) -> ApiError {
-    ApiError::Malformed(format!("The header {} {predicate}", ops::keyed_requests::HEADER))
+    ApiError::Malformed(format!("The header {} {predicate}", keyed_requests::HEADER))
 }

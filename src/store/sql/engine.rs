@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{connection::Connection, headroom::Headroom, roles, sessions};
+use super::{connection::Connection, headroom::Headroom, keyed_requests, roles, sessions};
 use crate::{
     domain::{
         audit::Attribution,
@@ -94,6 +94,15 @@ pub(crate) trait Engine: Send + Sync + 'static {
             sessions::expect_open(connection, &by)?;
             work(connection, &by)
         })
+    }
+
+    /// Like [`Self::change`], for what is made once for each key ([`keyed_requests::once`]).
+    fn change_once<T, F>(&self, changes: Vec<Change>, by: Attribution, mut work: F) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&dyn Connection, &Attribution) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.change(changes, by, move |connection, by| keyed_requests::once(connection, by, || work(connection, by)))
     }
 
     /// Like [`Self::change`], if only `work` can find out what it changes. It adds that to the list that it is given.

@@ -109,8 +109,8 @@ impl<E: Engine> Store for E {
     }
 
     fn add_environment(&self, environment: Environment, by: Attribution) -> Reply<'_, ()> {
-        self.change(invalidation::NOTHING, by, move |connection, by| {
-            once(connection, by, || environments::add(connection, &environment, by))
+        self.change_once(invalidation::NOTHING, by, move |connection, by| {
+            environments::add(connection, &environment, by)
         })
     }
 
@@ -173,8 +173,8 @@ impl<E: Engine> Store for E {
 
     fn add_environment_token(&self, user: UserId, token: NewToken, max_live: u32, by: Attribution) -> Reply<'_, Token> {
         let changes = invalidation::added(token.hash);
-        self.change(changes, by, move |connection, by| {
-            once(connection, by, || environment_tokens::add(connection, user, &token, max_live, by))
+        self.change_once(changes, by, move |connection, by| {
+            environment_tokens::add(connection, user, &token, max_live, by)
         })
     }
 
@@ -201,9 +201,8 @@ impl<E: Engine> Store for E {
         by: Attribution,
     ) -> Reply<'_, ChangedToken> {
         let changes = invalidation::regeneration(id, successor.hash);
-        self.change(changes, by, move |connection, by| {
-            let successor = successor.clone();
-            once(connection, by, || environment_tokens::regenerate(connection, user, environment, id, successor, by))
+        self.change_once(changes, by, move |connection, by| {
+            environment_tokens::regenerate(connection, user, environment, id, successor.clone(), by)
         })
     }
 
@@ -293,9 +292,7 @@ impl<E: Engine> Store for E {
     fn rotate_token(&self, rotation: Rotation, by: Attribution) -> Reply<'_, ChangedToken> {
         let headroom = Arc::clone(self.headroom());
         let changes = invalidation::rotation(&rotation);
-        self.change(changes, by, move |connection, by| {
-            once(connection, by, || rotation::rotate(connection, &rotation, &headroom, by))
-        })
+        self.change_once(changes, by, move |connection, by| rotation::rotate(connection, &rotation, &headroom, by))
     }
 
     fn record_first_use(&self, successor: TokenId, rotated_from: TokenId, by: Attribution) -> Reply<'_, ()> {

@@ -10,6 +10,7 @@ mod export;
 mod health;
 mod inventory;
 mod journal;
+mod keyed_requests;
 mod life;
 mod lock_timeout;
 mod locks;
@@ -54,8 +55,8 @@ use crate::{
         UserOrder,
         sql::{
             accounts, attempts, audit, current_environments, environment_access, environment_tokens, hand_over,
-            keyed_requests, lineage, owned_environments, owners, password_links, pruning, roles, rotation,
-            service_accounts, sessions, token_histories, token_usage, tokens, users,
+            lineage, owned_environments, owners, password_links, pruning, roles, rotation, service_accounts, sessions,
+            token_histories, token_usage, tokens, users,
         },
     },
 };

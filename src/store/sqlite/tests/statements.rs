@@ -108,24 +108,6 @@ fn every_order_of_accounts_is_that_of_an_index() {
 }
 
 #[test]
-fn a_keyed_request_is_found_by_its_key_and_old_ones_by_their_time() {
-    let directory = directory();
-    let store = open(&directory);
-    assert_eq!(
-        plan(&store, keyed_requests::FIND),
-        ["SEARCH keyed_requests USING PRIMARY KEY (account_id=? AND key=?)"]
-    );
-    assert_eq!(
-        plan(&store, keyed_requests::PRUNE),
-        [
-            "SEARCH keyed_requests USING PRIMARY KEY (account_id=? AND key=?)",
-            "LIST SUBQUERY 2",
-            "SEARCH keyed_requests USING COVERING INDEX keyed_requests_by_time (made_at<?)"
-        ]
-    );
-}
-
-#[test]
 fn a_password_link_and_what_belongs_to_a_user_are_found_by_indexes() {
     let directory = directory();
     let store = open(&directory);
